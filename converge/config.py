@@ -1,0 +1,128 @@
+"""Where the two servers are: from the command line, the environment, files, or the drivers' own rules.
+
+The first that names an address wins, each side for itself: --source/--target, then
+CONVERGE_SOURCE_URL / CONVERGE_TARGET_URL, then `converge.toml`, then `.env` (the same names, or
+DATABASE_TYPE, _HOST, _PORT, _USERNAME, _PASSWORD, _NAME), then what the drivers' users have:
+MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG* and .pgpass itself.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from configparser import ConfigParser, Error
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint, parse
+
+_ENV_FILE = ".env"
+_TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    source: Endpoint
+    target: Endpoint | None
+
+
+def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
+    """Both addresses. Raises UsageError when the source, or a needed target, is named nowhere."""
+    found_source = _find("source", source) or _mysql_defaults()
+    found_target = _find("target", target) or _postgres_defaults()
+    if found_source is None:
+        raise UsageError(
+            "no source is named", code="U001", hint="--source mysql://user:password@host:3306/database"
+        )
+    if found_target is None and need_target:
+        raise UsageError(
+            "no target is named", code="U001", hint="--target postgresql://user:password@host:5432/database"
+        )
+    for endpoint, kind in ((found_source, "mysql"), (found_target, "postgres")):
+        if endpoint is not None and endpoint.kind != kind:
+            raise UsageError(
+                f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
+                code="U002",
+            )
+    return Addresses(found_source, found_target)
+
+
+def _find(side: str, given: str | None) -> Endpoint | None:
+    name = f"CONVERGE_{side.upper()}_URL"
+    file = _read_toml().get(side)
+    dotenv = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
+    for url, origin in (
+        (given, f"--{side}"),
+        (os.environ.get(name), name),
+        (file, "converge.toml"),
+        (dotenv.get(name), _ENV_FILE),
+    ):
+        if url:
+            return parse(url, origin=origin)
+    return _database_variables(side, dotenv)
+
+
+def _read_toml() -> Mapping[str, str]:
+    path = Path("converge.toml")
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"converge.toml is no TOML: {error}", code="U003") from error
+
+
+def _database_variables(side: str, dotenv: Mapping[str, str | None]) -> Endpoint | None:
+    kind = (dotenv.get("DATABASE_TYPE") or "").lower()
+    if _TYPES.get(kind) != side:
+        return None
+    port = dotenv.get("DATABASE_PORT") or ""
+    if port and not port.isdigit():
+        raise UsageError(f"DATABASE_PORT in {_ENV_FILE} is no number: {port!r}", code="U003")
+    return Endpoint(
+        kind="mysql" if side == "source" else "postgres",
+        host=dotenv.get("DATABASE_HOST") or "localhost",
+        port=int(port) if port else None,
+        user=dotenv.get("DATABASE_USERNAME") or "",
+        password=dotenv.get("DATABASE_PASSWORD") or "",
+        database=dotenv.get("DATABASE_NAME") or "",
+        origin=f"DATABASE_* in {_ENV_FILE}",
+    )
+
+
+def _mysql_defaults() -> Endpoint | None:
+    client: Mapping[str, str] = {}
+    path = Path("~/.my.cnf").expanduser()
+    if path.is_file():
+        parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
+        try:
+            parser.read(path)
+        except Error as error:
+            raise UsageError(f"~/.my.cnf cannot be read: {error}", code="U003") from error
+        if parser.has_section("client"):
+            client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
+    environment = os.environ
+    host = environment.get("MYSQL_HOST") or client.get("host")
+    user = environment.get("MYSQL_USER") or client.get("user")
+    if not host and not user:
+        return None
+    port = environment.get("MYSQL_TCP_PORT") or client.get("port") or ""
+    return Endpoint(
+        kind="mysql",
+        host=host or "localhost",
+        port=int(port) if port.isdigit() else None,
+        user=user or "",
+        password=environment.get("MYSQL_PWD") or client.get("password", ""),
+        database=environment.get("MYSQL_DATABASE") or client.get("database", ""),
+        origin="MYSQL_* or ~/.my.cnf",
+    )
+
+
+def _postgres_defaults() -> Endpoint | None:
+    if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+        return Endpoint(kind="postgres", origin="PG* variables")
+    return None

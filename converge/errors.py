@@ -1,0 +1,68 @@
+"""Every error that converge raises on purpose.
+
+    ConvergeError
+    ├── UsageError       2   the command line, a map or a configuration file is wrong
+    ├── BlockedError     3   found before anything was written
+    ├── SourceError      4   MySQL said no, or went away
+    ├── TargetError      5   PostgreSQL said no, or went away
+    ├── RunFailed        1   the run was made, and its result is not good
+    └── Interrupted    130   the user stopped it; its state is kept
+
+The number is the exit code. An error says what, where and why in `message`, names rows or
+rights in `details`, and gives a fix that can be pasted in `hint`. Only the command line catches
+them; the library never logs and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ConvergeError(Exception):
+    """Base of all errors that a user can act on."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, message: str, *, code: str = "E000", hint: str | None = None, details: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+        self.details = tuple(details)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Workers send their errors to the coordinator, so keyword arguments must survive pickling.
+        return _rebuild, (type(self), self.message, self.code, self.hint, self.details)
+
+
+class UsageError(ConvergeError):
+    exit_code = 2
+
+
+class BlockedError(ConvergeError):
+    exit_code = 3
+
+
+class SourceError(ConvergeError):
+    exit_code = 4
+
+
+class TargetError(ConvergeError):
+    exit_code = 5
+
+
+class RunFailed(ConvergeError):
+    exit_code = 1
+
+
+class Interrupted(ConvergeError):
+    exit_code = 130
+
+
+def _rebuild(
+    kind: type[ConvergeError], message: str, code: str, hint: str | None, details: tuple[str, ...]
+) -> ConvergeError:
+    return kind(message, code=code, hint=hint, details=details)

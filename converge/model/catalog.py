@@ -1,0 +1,180 @@
+"""The source as it is: frozen values, read once, never changed.
+
+Names keep the source's case. Sizes are bytes, counts are rows; both are the server's estimates
+(MySQL 8.0 manual, "The INFORMATION_SCHEMA TABLES Table") and never used as proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+RoutineKind = Literal["trigger", "procedure", "function", "event"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    raw_type: str
+    """COLUMN_TYPE as the server prints it, e.g. ``bigint(20) unsigned``."""
+    type: str
+    """DATA_TYPE, e.g. ``bigint``."""
+    nullable: bool
+    length: int | None = None
+    """Characters for text, bytes for binary."""
+    precision: int | None = None
+    """Digits of a number; bits of a BIT."""
+    scale: int | None = None
+    fsp: int = 0
+    """Fractional-second digits of a time."""
+    labels: tuple[str, ...] = ()
+    """Members of an ENUM or SET in declaration order."""
+    unsigned: bool = False
+    zerofill: bool = False
+    default: str | None = None
+    default_is_expression: bool = False
+    auto_increment: bool = False
+    on_update_now: bool = False
+    generated: str | None = None
+    generated_stored: bool = False
+    invisible: bool = False
+    charset: str | None = None
+    collation: str | None = None
+    srid: int | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPart:
+    column: str | None
+    expression: str | None = None
+    prefix: int | None = None
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    name: str
+    unique: bool
+    kind: str
+    """BTREE, HASH, FULLTEXT or SPATIAL."""
+    parts: tuple[IndexPart, ...]
+    visible: bool = True
+    comment: str = ""
+
+    @property
+    def primary(self) -> bool:
+        return self.name == "PRIMARY"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(part.column for part in self.parts if part.column is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    name: str
+    columns: tuple[str, ...]
+    parent_database: str
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_delete: str
+    on_update: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    expression: str
+    enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    engine: str
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    partitions: tuple[str, ...] = ()
+    """One ``name METHOD(expression) description`` a partition; empty when not partitioned."""
+    rows_estimate: int = 0
+    data_bytes: int = 0
+    index_bytes: int = 0
+    next_value: int | None = None
+    """AUTO_INCREMENT: the number that the next row would get."""
+    collation: str = ""
+    comment: str = ""
+
+    @property
+    def primary_key(self) -> Index | None:
+        return next((index for index in self.indexes if index.primary), None)
+
+    def column(self, name: str) -> Column:
+        """The column of this name. Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """The table and all that belongs to it, as (kind, name)."""
+        yield "table", self.name
+        for column in self.columns:
+            yield "column", f"{self.name}.{column.name}"
+        for index in self.indexes:
+            yield "index", f"{self.name}.{index.name}"
+        for key in self.foreign_keys:
+            yield "foreign key", f"{self.name}.{key.name}"
+        for check in self.checks:
+            yield "check", f"{self.name}.{check.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    name: str
+    definition: str
+    columns: tuple[str, ...]
+    security: str
+    check_option: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A trigger, procedure, function or event: inventoried with its text, never run."""
+
+    kind: RoutineKind
+    name: str
+    table: str | None
+    definer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    database: str
+    version: str
+    charset: str
+    tables: tuple[Table, ...]
+    views: tuple[View, ...] = ()
+    routines: tuple[Routine, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    """Kinds of object that the user may not see, e.g. ``triggers``: a finding each."""
+
+    def table(self, name: str) -> Table:
+        """The table of this name. Raises KeyError."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """Every object as (kind, name): what a plan must account for, each exactly once."""
+        for table in self.tables:
+            yield from table.objects()
+        for view in self.views:
+            yield "view", view.name
+        for routine in self.routines:
+            yield routine.kind, routine.name

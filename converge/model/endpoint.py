@@ -1,0 +1,75 @@
+"""The address of a server: parsed from an URL, printed without its password."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from converge.errors import UsageError
+
+_KINDS = {"mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server is and who we are there. An empty value leaves it to the driver's own rules."""
+
+    kind: str
+    """mysql or postgres."""
+    host: str = ""
+    port: int | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    origin: str = "the command line"
+    """Where the address came from, for messages."""
+
+    @property
+    def local(self) -> bool:
+        """Whether nobody can listen on the way: loopback or a unix socket."""
+        if self.host in ("", "localhost") or self.host.startswith("/") or "unix_socket" in dict(self.options):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        scheme = "mysql" if self.kind == "mysql" else "postgresql"
+        user = f"{quote(self.user)}@" if self.user else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port else ""
+        return f"{scheme}://{user}{host}{port}/{quote(self.database)}"
+
+
+def parse(url: str, *, origin: str = "the command line") -> Endpoint:
+    """Reads ``mysql://user:pw@host:port/db?ssl-mode=…`` or ``postgresql://…?sslmode=…``.
+
+    Percent-encoding, IPv6 in brackets and unix sockets (``?unix_socket=…`` for MySQL, ``?host=/dir``
+    for PostgreSQL) are understood. Raises UsageError; the message never holds the password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"the URL from {origin} is malformed: {error}", code="U002") from None
+    kind = _KINDS.get(parts.scheme)
+    if kind is None:
+        raise UsageError(
+            f"the URL from {origin} begins with {parts.scheme or 'no scheme'!r}",
+            code="U002",
+            hint="mysql://user:password@host:3306/database or postgresql://user:password@host:5432/database",
+        )
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Endpoint(
+        kind=kind,
+        host=options.pop("host", "") or unquote(parts.hostname or ""),
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.removeprefix("/")),
+        options=tuple(options.items()),
+        origin=origin,
+    )

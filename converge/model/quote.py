@@ -1,0 +1,42 @@
+"""Identifiers and literals of both servers, always quoted, never pasted.
+
+Literals assume the sessions that converge makes: MySQL with an sql_mode in which the backslash
+escapes, PostgreSQL with standard_conforming_strings on.
+"""
+
+from __future__ import annotations
+
+import re
+
+_MYSQL_ESCAPES = {"\\": "\\\\", "'": "''", "\0": "\\0", "\n": "\\n", "\r": "\\r", "\x1a": "\\Z"}
+
+
+def my_name(*parts: str) -> str:
+    """A MySQL identifier, dotted when qualified."""
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def my_text(value: str) -> str:
+    """A MySQL string literal."""
+    return "'" + "".join(_MYSQL_ESCAPES.get(char, char) for char in value) + "'"
+
+
+def pg_name(*parts: str) -> str:
+    """A PostgreSQL identifier, dotted when qualified."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def pg_text(value: str) -> str:
+    """A PostgreSQL string literal; a backslash needs the E form in no setting that we use."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def pg_array(values: tuple[str, ...]) -> str:
+    """A PostgreSQL text[] constructor."""
+    return "ARRAY[" + ", ".join(pg_text(value) for value in values) + "]::text[]"
+
+
+def mysql_members(raw_type: str) -> tuple[str, ...]:
+    """The members of ``enum('a','it''s')`` or ``set(…)`` in declaration order."""
+    inner = raw_type[raw_type.index("(") + 1 : raw_type.rindex(")")]
+    return tuple(member.replace("''", "'") for member in re.findall(r"'((?:[^']|'')*)'", inner))

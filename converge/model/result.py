@@ -1,0 +1,90 @@
+"""What came of a run: what the closing table, the JSON and the ledger say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from converge.model.plan import Finding
+
+Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "planned"]
+EXIT_CODES: dict[Verdict, int] = {
+    "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value, or one row, that is not the same on both sides."""
+
+    table: str
+    key: str
+    column: str | None
+    """None when the whole row is on one side only."""
+    source: str | None
+    target: str | None
+
+    def __str__(self) -> str:
+        if self.column is None:
+            side = "the source only" if self.target is None else "the target only"
+            return f"{self.table} {self.key}: in {side}: {self.source or self.target}"
+        return f"{self.table} {self.key} {self.column}: source {_shown(self.source)}, target {_shown(self.target)}"
+
+
+@dataclass
+class TableResult:
+    source: str
+    target: str
+    rows_read: int | None = None
+    """None when this command did not copy."""
+    rows_written: int | None = None
+    rows_rejected: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    """Worker seconds, summed over the table's chunks."""
+    rows_source: int | None = None
+    """Counted by the comparison."""
+    rows_target: int | None = None
+    verified: bool = False
+    """Every row and every column was compared on both servers and is equal."""
+
+
+@dataclass
+class Result:
+    command: str
+    source: str
+    target: str
+    verdict: Verdict = "failed"
+    snapshot: str | None = None
+    tables: list[TableResult] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    phases: list[tuple[str, float]] = field(default_factory=list)
+    next_command: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that --json prints."""
+        return {
+            "converge": 1,
+            "command": self.command,
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "source": {"url": self.source},
+            "target": {"url": self.target},
+            "snapshot": self.snapshot,
+            "tables": [asdict(table) for table in self.tables],
+            "findings": [asdict(finding) for finding in self.findings],
+            "differences": [asdict(difference) for difference in self.differences],
+            "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
+            "next": self.next_command,
+        }
+
+
+def _shown(value: str | None, limit: int = 120) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value if len(value) <= limit else value[:limit] + "…")

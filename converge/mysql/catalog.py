@@ -1,0 +1,169 @@
+"""Reads the source's catalog in nine queries, however many tables there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from importlib.resources import files
+from itertools import groupby
+from typing import Any, cast
+
+from pymysql.connections import Connection
+
+from converge.errors import SourceError
+from converge.model.catalog import (
+    Catalog,
+    Check,
+    Column,
+    ForeignKey,
+    Index,
+    IndexPart,
+    Routine,
+    RoutineKind,
+    Table,
+    View,
+)
+from converge.model.quote import mysql_members
+from converge.mysql.capabilities import capabilities
+from converge.mysql.rights import Rights
+
+Row = tuple[Any, ...]
+
+
+def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
+    """The catalog of the connection's database. Raises SourceError when there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DATABASE(), VERSION(), @@character_set_database")
+        database, version, charset = cast(Row, cursor.fetchone())
+    if database is None:
+        raise SourceError("the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE")
+
+    def rows(name: str) -> list[Row]:
+        query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
+        with connection.cursor() as cursor:
+            cursor.execute(query, [database] * query.count("%s"))
+            return [tuple(_text(value) for value in row) for row in cursor.fetchall()]
+
+    checks = rows("checks") if capabilities(version).check_constraints else []
+    columns = _group(rows("columns"), _column)
+    indexes = _group(rows("indexes"), None, _indexes)
+    keys = _foreign_keys(rows("foreign_key_columns"), rows("foreign_key_rules"))
+    checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
+    partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
+    tables = tuple(
+        Table(
+            name=name,
+            engine=engine or "",
+            columns=columns[name],
+            indexes=indexes[name],
+            foreign_keys=keys[name],
+            checks=checks_of[name],
+            partitions=partitions[name],
+            rows_estimate=count or 0,
+            data_bytes=data or 0,
+            index_bytes=index or 0,
+            next_value=next_value,
+            collation=collation or "",
+            comment=comment,
+        )
+        for name, engine, count, data, index, next_value, collation, comment in rows("tables")
+    )
+    views = tuple(
+        View(name, text or "", tuple(column.name for column in columns[name]), security, check)
+        for name, text, security, check in rows("views")
+    )
+    routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
+    return Catalog(database, version, charset, tables, views, routines, rights.unreadable)
+
+
+def _group(
+    rows: Iterable[Row],
+    one: Callable[[Row], Any] | None,
+    many: Callable[[list[Row]], tuple[Any, ...]] | None = None,
+) -> defaultdict[str, tuple[Any, ...]]:
+    """Rows that are sorted by their first column, made into one tuple of values a table."""
+    groups: defaultdict[str, tuple[Any, ...]] = defaultdict(tuple)
+    for name, group in groupby(rows, key=lambda row: cast(str, row[0])):
+        groups[name] = many(list(group)) if many else tuple(one(row) for row in group) if one else ()
+    return groups
+
+
+def _column(row: Row) -> Column:
+    (_, name, raw, kind, nullable, length, precision, scale, fsp, default, extra, generation, charset,
+     collation, srid, comment) = row  # fmt: skip
+    extra = extra.lower()
+    expression = "default_generated" in extra
+    now = default is not None and default.upper().startswith("CURRENT_TIMESTAMP")
+    return Column(
+        name=name,
+        raw_type=raw,
+        type=kind,
+        nullable=nullable == "YES",
+        length=length,
+        precision=precision,
+        scale=scale,
+        fsp=fsp or 0,
+        labels=mysql_members(raw) if kind in ("enum", "set") else (),
+        unsigned="unsigned" in raw.rpartition(")")[2] or raw.endswith("unsigned"),
+        zerofill=raw.endswith("zerofill"),
+        default=unescape(default) if expression and default else default,
+        default_is_expression=expression and not now,
+        auto_increment="auto_increment" in extra,
+        on_update_now="on update" in extra,
+        generated=unescape(generation) or None,
+        generated_stored="stored generated" in extra,
+        invisible="invisible" in extra,
+        charset=charset,
+        collation=collation,
+        srid=srid,
+        comment=comment,
+    )
+
+
+def _indexes(rows: list[Row]) -> tuple[Index, ...]:
+    found = []
+    for name, group in groupby(rows, key=lambda row: cast(str, row[1])):
+        parts = list(group)
+        _, _, non_unique, kind, visible, comment = parts[0][:6]
+        found.append(
+            Index(
+                name=name,
+                unique=not int(non_unique),
+                kind=kind,
+                parts=tuple(
+                    IndexPart(column, unescape(expression or "") or None, prefix, order == "D")
+                    for *_, column, expression, prefix, order in parts
+                ),
+                visible=visible == "YES",
+                comment=comment,
+            )
+        )
+    return tuple(found)
+
+
+def _foreign_keys(columns: list[Row], rules: list[Row]) -> defaultdict[str, tuple[ForeignKey, ...]]:
+    actions = {(table, name): (delete, update) for table, name, delete, update in rules}
+    keys: defaultdict[str, tuple[ForeignKey, ...]] = defaultdict(tuple)
+    for (table, name), group in groupby(columns, key=lambda row: (row[0], row[1])):
+        parts = list(group)
+        keys[table] += (
+            ForeignKey(
+                name,
+                tuple(part[2] for part in parts),
+                parts[0][3],
+                parts[0][4],
+                tuple(part[5] for part in parts),
+                *actions[table, name],
+            ),
+        )
+    return keys
+
+
+def unescape(expression: str) -> str:
+    """information_schema prints the quotes inside an expression with a backslash before them."""
+    return expression.replace("\\'", "'")
+
+
+def _text(value: Any) -> Any:
+    # Some columns of information_schema are binary and arrive as bytes.
+    return value.decode("utf-8") if isinstance(value, bytes) else value

@@ -1,0 +1,39 @@
+"""The digest query of the source: rows, digests that are not NULL, and their sum.
+
+A row's digest is the first 60 bits of the MD5 of its canonical text. The sum does not depend on
+the order of rows and, unlike XOR, pairs of equal rows do not cancel. The canonical text joins the
+columns' texts with ``|``; a text that may hold the separator has its length in bytes before it,
+NULL is ``~``, so that no two different rows have the same text.
+"""
+
+from __future__ import annotations
+
+from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.quote import my_name
+
+
+def row_digest(table: TablePlan) -> str:
+    """MySQL expression of a row's MD5 in hex."""
+    return f"MD5(CONCAT_WS('|',{','.join(map(field_text, table.columns))}))"
+
+
+def field_text(column: ColumnPlan) -> str:
+    """MySQL expression of one column's part of the canonical row text."""
+    text = column.source_text
+    if column.delimited:
+        text = f"CONCAT(LENGTH({text}),':',{text})"
+    return f"IFNULL({text},'~')" if column.nullable else text
+
+
+def number(digest: str) -> str:
+    """MySQL expression of the first 60 bits of a hex digest."""
+    return f"CAST(CONV(SUBSTRING({digest},1,15),16,10) AS UNSIGNED)"
+
+
+def digest_query(table: TablePlan, condition: str) -> str:
+    """SELECT rows, sum over the rows of a WHERE clause.
+
+    A row that is longer than max_allowed_packet has no digest and adds nothing: the sums differ
+    then, and the drill-down says why.
+    """
+    return f"SELECT COUNT(*),SUM({number(row_digest(table))}) FROM {my_name(table.source)}{condition}"

@@ -1,0 +1,121 @@
+"""Rows straight from MySQL's packets: one text field a row, no row objects.
+
+A naive driver decodes every field of every row; here the SELECT has already joined a row's columns
+into one field, so a row costs one slice. The framing is the text protocol's (MySQL Source Code
+Documentation, "Client/Server Protocol"): a header of three bytes length and one byte sequence
+number, then the row's only field as a length-encoded string; 16 MB - 1 bytes mean that the next
+packet goes on; 0xFB is NULL, 0xFF an error, a short 0xFE packet the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BufferedReader
+from struct import Struct
+from typing import Any, cast
+
+from pymysql.connections import Connection
+from pymysql.constants import COMMAND
+from pymysql.err import OperationalError, raise_mysql_exception
+
+READ_BYTES = 256 * 1024
+_HEADER = Struct("<I")
+_LONGEST = 0xFFFFFF
+
+
+class NullRow(Exception):
+    """The joined row was longer than max_allowed_packet, so the server made it NULL."""
+
+
+def stream(connection: Connection[Any], query: str) -> Iterator[list[bytes]]:
+    """Runs a query that has one text column and yields its values in lists of about 256 KB.
+
+    The generator must be read to its end, or the connection closed. Memory: one read, or the
+    largest row. Raises pymysql errors and NullRow.
+    """
+    connection._execute_command(COMMAND.COM_QUERY, query)  # type: ignore[attr-defined]
+    fields = connection._read_packet()  # type: ignore[attr-defined]
+    for _ in range(fields.read_length_encoded_integer() + 1):
+        connection._read_packet()  # type: ignore[attr-defined]
+    reader = cast(BufferedReader, connection._rfile)  # type: ignore[attr-defined]
+    try:
+        yield from _rows(reader)
+    finally:
+        connection._next_seq_id = 0  # type: ignore[attr-defined]
+
+
+def _rows(reader: BufferedReader) -> Iterator[list[bytes]]:
+    header = _HEADER.unpack_from
+    rest = b""
+    while True:
+        data = reader.read1(READ_BYTES)
+        if not data:
+            raise OperationalError(2013, "Lost connection to MySQL server during query")
+        buffer = rest + data if rest else data
+        end = len(buffer) - 4
+        position = 0
+        rows: list[bytes] = []
+        append = rows.append
+        while position < end:
+            length = header(buffer, position)[0] & _LONGEST
+            stop = position + 4 + length
+            if stop > end + 4 or length == _LONGEST:
+                break
+            first = buffer[position + 4]
+            if first == length - 1 and first < 0xFB:
+                append(buffer[position + 5 : stop])
+            elif first == 0xFC:
+                append(buffer[position + 7 : stop])
+            elif first == 0xFD:
+                append(buffer[position + 8 : stop])
+            elif first == 0xFE and length < 9:
+                if rows:
+                    yield rows
+                return
+            else:
+                _refuse(buffer[position + 4 : stop])
+            position = stop
+        if rows:
+            yield rows
+        rest = buffer[position:]
+        if len(rest) > 4:
+            # A row that is longer than one read: take all of it at once instead of growing by steps.
+            length = header(rest)[0] & _LONGEST
+            if length == _LONGEST:
+                long_row, rest = _long_row(reader, rest)
+                yield [long_row]
+            elif 4 + length > len(rest) + READ_BYTES:
+                rest += _exactly(reader, 4 + length - len(rest))
+
+
+def _long_row(reader: BufferedReader, rest: bytes) -> tuple[bytes, bytes]:
+    """Joins the packets of a row of 16 MB or more; returns the row and what was read behind it."""
+    parts: list[bytes] = []
+    while True:
+        if len(rest) < 4:
+            rest += _exactly(reader, 4 - len(rest))
+        length = _HEADER.unpack_from(rest)[0] & _LONGEST
+        if len(rest) < 4 + length:
+            rest += _exactly(reader, 4 + length - len(rest))
+        parts.append(rest[4 : 4 + length])
+        rest = rest[4 + length :]
+        if length < _LONGEST:
+            break
+    prefix = {0xFC: 3, 0xFD: 4, 0xFE: 9}[parts[0][0]]
+    parts[0] = parts[0][prefix:]
+    return b"".join(parts), rest
+
+
+def _exactly(reader: BufferedReader, count: int) -> bytes:
+    data = reader.read(count)
+    if len(data) < count:
+        raise OperationalError(2013, "Lost connection to MySQL server during query")
+    return data
+
+
+def _refuse(packet: bytes) -> None:
+    if packet[0] == 0xFF:
+        raise_mysql_exception(packet)
+    if packet[0] == 0xFB:
+        raise NullRow
+    raise OperationalError(2027, "Malformed packet")

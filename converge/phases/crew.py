@@ -1,0 +1,139 @@
+"""The worker processes as one crew: started together, fed one task each, always ended.
+
+Processes and not threads, because Python's lock would let only one of them work on rows. They are
+spawned, so that no connection of the coordinator is shared, and get the addresses through a pipe,
+so that no password is in an argument or an environment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any
+
+from converge.errors import ConvergeError, SourceError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Progress
+from converge.phases import worker
+
+SETTLE_SECONDS = 4.0
+_POLL_SECONDS = 0.2
+
+
+class Crew:
+    """`size` workers. Use it as a context manager; leaving it ends the processes."""
+
+    def __init__(self, source: Endpoint, target: Endpoint, size: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._processes: dict[Pipe, BaseProcess] = {}
+        self._busy: set[Pipe] = set()
+        for number in range(size):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=worker.main, args=(theirs, source, target), name=f"converge-{number}", daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._processes[ours] = process
+            self._busy.add(ours)
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pipe in self._processes:
+            if pipe not in self._busy:
+                self._tell(pipe, None)
+            pipe.close()
+        for process in self._processes.values():
+            process.join(0 if kind else 5)
+            if process.is_alive():
+                process.terminate()
+                process.join(5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    @property
+    def size(self) -> int:
+        return len(self._processes)
+
+    def ready(self) -> None:
+        """Waits until every worker has its connections. Raises what the first failed one says."""
+        while self._busy:
+            self._receive()
+
+    def everyone(self, task: object) -> None:
+        """Gives all workers the same task and waits for all."""
+        for pipe in self._processes:
+            self._tell(pipe, task)
+            self._busy.add(pipe)
+        self.ready()
+
+    def work(self, tasks: Iterable[object]) -> Iterator[Any]:
+        """Gives out the tasks in order; yields `Progress` and, as they end, the tasks' results.
+
+        Now and then it yields None, so that a caller who also waits for something else can look.
+        Raises the error of the first task that fails.
+        """
+        waiting = iter(tasks)
+        more = True
+        while more or self._busy:
+            for pipe in [pipe for pipe in self._processes if pipe not in self._busy]:
+                task = next(waiting, None)
+                if task is None:
+                    more = False
+                    break
+                self._tell(pipe, task)
+                self._busy.add(pipe)
+            if self._busy:
+                yield from self._receive()
+
+    def settle(self) -> list[Any]:
+        """Lets the running tasks end for at most four seconds; returns the results that came."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        results = []
+        while self._busy and time.monotonic() < deadline:
+            results += [result for result in self._receive() if result is not None]
+        return results
+
+    def _tell(self, pipe: Pipe, task: object) -> None:
+        try:
+            pipe.send(task)
+        except (BrokenPipeError, OSError) as error:
+            raise self._lost(pipe) from error
+
+    def _receive(self) -> list[Any]:
+        """What the busy workers have to say now; [None] when nobody does."""
+        results: list[Any] = []
+        for ready in wait(list(self._busy), _POLL_SECONDS):
+            pipe: Any = ready
+            try:
+                kind, *content = pipe.recv()
+            except (EOFError, ConnectionResetError) as error:
+                raise self._lost(pipe) from error
+            if kind == "progress":
+                results.append(Progress(*content))
+                continue
+            self._busy.discard(pipe)
+            if kind == "failed":
+                raise content[0]
+            results += content
+        return results or [None]
+
+    def _lost(self, pipe: Pipe) -> ConvergeError:
+        self._busy.discard(pipe)
+        process = self._processes[pipe]
+        process.join(2)
+        return SourceError(
+            f"the worker {process.name} is gone (exit code {process.exitcode}); its chunk was rolled back",
+            code="R001",
+            hint="migrate --resume goes on where it was",
+        )

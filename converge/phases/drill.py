@@ -1,0 +1,223 @@
+"""The drill-down: from a table whose digests differ to key, column and both values.
+
+Rows fall into 4,096 buckets by a hash of their key (of the whole row where there is no key), so
+that collations and page order do not matter. Both servers sum every bucket; the rows of differing
+buckets are fetched as digests, and only those that differ as values, which are judged here by
+what they mean. Memory: one batch of buckets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from pymysql.connections import Connection
+
+from converge.errors import SourceError
+from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.quote import my_name, pg_name
+from converge.model.result import Difference
+from converge.mysql import digest as source_sql
+from converge.postgres import digest as target_sql
+
+MOST_DIFFERENCES = 20
+"""A table with more differing rows than this is not looked through to its end."""
+_BATCH_ROWS = 50_000
+_FETCH_ROWS = 500
+_BUCKET_DIGITS = 3
+
+Values = tuple[str | None, ...]
+
+
+class Drill:
+    """The drill-down of one table on one pair of connections."""
+
+    def __init__(
+        self, source: Connection[Any], target: psycopg.Connection[Any], schema: str, table: TablePlan
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._table = table
+        keys = [column for name in table.key for column in table.columns if column.source == name]
+        self._keys = keys
+        self._from_source = my_name(table.source)
+        self._from_target = pg_name(schema, table.target)
+        self._source_row = source_sql.row_digest(table)
+        self._target_row = target_sql.row_digest(table)
+        if keys:
+            source_key = ",".join(map(source_sql.field_text, keys))
+            target_key = ",".join(map(target_sql.field_text, keys))
+            self._source_id = f"MD5(CONCAT_WS('|',{source_key}))"
+            self._target_id = f"md5(concat_ws('|',{target_key}))"
+        else:
+            self._source_id, self._target_id = self._source_row, self._target_row
+
+    def differences(self) -> list[Difference]:
+        """The differences, complete unless there are more than `MOST_DIFFERENCES` rows of them."""
+        found: list[Difference] = []
+        for buckets in self._batches():
+            source, target = self._rows(buckets)
+            ids = sorted({*(source - target), *(target - source)})
+            wanted = sorted({identity for identity, _ in ids})
+            for start in range(0, len(wanted), _FETCH_ROWS):
+                found += self._judge(wanted[start : start + _FETCH_ROWS])
+                if len(found) >= MOST_DIFFERENCES:
+                    return found[:MOST_DIFFERENCES]
+        return found
+
+    def _batches(self) -> Iterator[list[str]]:
+        """Differing buckets, together about as many rows as fit a batch."""
+        source_bucket = f"SUBSTRING({self._source_id},1,{_BUCKET_DIGITS})"
+        target_bucket = f"substr({self._target_id},1,{_BUCKET_DIGITS})"
+        source = self._ask_source(
+            f"SELECT {source_bucket},COUNT(*),SUM({source_sql.number(self._source_row)}) "
+            f"FROM {self._from_source} GROUP BY 1"
+        )
+        target = self._ask_target(
+            f"SELECT {target_bucket},count(*),sum({target_sql.number(self._target_row)}) "
+            f"FROM {self._from_target} GROUP BY 1"
+        )
+        left = {bucket: (count, int(total or 0)) for bucket, count, total in source}
+        right = {bucket: (count, int(total or 0)) for bucket, count, total in target}
+        if None in left:
+            raise SourceError(
+                f"{self._table.source}: {left[None][0]} rows are longer than the source's max_allowed_packet "
+                "and have no digest",
+                code="V003",
+                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
+            )
+        batch: list[str] = []
+        rows = 0
+        for bucket in sorted(left.keys() | right.keys()):
+            if left.get(bucket) != right.get(bucket):
+                batch.append(bucket)
+                rows += max(left.get(bucket, (0, 0))[0], right.get(bucket, (0, 0))[0])
+                if rows >= _BATCH_ROWS:
+                    yield batch
+                    batch, rows = [], 0
+        if batch:
+            yield batch
+
+    def _rows(self, buckets: list[str]) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """(identity, digest) of every row in the buckets, both sides."""
+        chosen = ",".join(f"'{bucket}'" for bucket in buckets)
+        source = self._ask_source(
+            f"SELECT {self._source_id},{self._source_row} FROM {self._from_source} "
+            f"WHERE SUBSTRING({self._source_id},1,{_BUCKET_DIGITS}) IN ({chosen})"
+        )
+        target = self._ask_target(
+            f"SELECT {self._target_id},{self._target_row} FROM {self._from_target} "
+            f"WHERE substr({self._target_id},1,{_BUCKET_DIGITS}) IN ({chosen})"
+        )
+        return Counter((row[0], row[1] or "") for row in source), Counter((row[0], row[1]) for row in target)
+
+    def _judge(self, identities: Sequence[str]) -> Iterator[Difference]:
+        """Compares the values of these rows by meaning."""
+        source, target = self._values(identities)
+        if self._keys:
+            for identity in identities:
+                yield from self._pair(source.get(identity), target.get(identity))
+            return
+        rows = {self._meaning(row): row for group in (*source.values(), *target.values()) for row in group}
+        left = Counter(self._meaning(row) for group in source.values() for row in group)
+        right = Counter(self._meaning(row) for group in target.values() for row in group)
+        for meaning, count in (left - right).items():
+            yield Difference(self._table.source, f"({count} rows)", None, _row(rows[meaning]), None)
+        for meaning, count in (right - left).items():
+            yield Difference(self._table.source, f"({count} rows)", None, None, _row(rows[meaning]))
+
+    def _pair(self, source: list[Values] | None, target: list[Values] | None) -> Iterator[Difference]:
+        table = self._table.source
+        if source is None or target is None:
+            row = (source or target or [()])[0]
+            shown = _row(row)
+            yield Difference(
+                table, self._key(row), None, shown if source else None, None if source else shown
+            )
+            return
+        if len(source) != len(target):
+            yield Difference(
+                table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows"
+            )
+        for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
+            if _meaning(column, left) != _meaning(column, right):
+                yield Difference(table, self._key(source[0]), column.source, left, right)
+
+    def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
+        chosen = ",".join(f"'{identity}'" for identity in identities)
+        source = ",".join(column.source_value for column in self._table.columns)
+        target = ",".join(f"({column.target_value})::text" for column in self._table.columns)
+        return (
+            _by_identity(
+                self._ask_source(
+                    f"SELECT {self._source_id},{source} FROM {self._from_source} "
+                    f"WHERE {self._source_id} IN ({chosen})"
+                )
+            ),
+            _by_identity(
+                self._ask_target(
+                    f"SELECT {self._target_id},{target} FROM {self._from_target} "
+                    f"WHERE {self._target_id} IN ({chosen})"
+                )
+            ),
+        )
+
+    def _key(self, row: Values) -> str:
+        places = [self._table.columns.index(column) for column in self._keys]
+        return ", ".join(f"{self._table.columns[place].source}={row[place]}" for place in places)
+
+    def _meaning(self, row: Values) -> tuple[Hashable, ...]:
+        return tuple(
+            _meaning(column, value) for column, value in zip(self._table.columns, row, strict=True)
+        )
+
+    def _ask_source(self, query: str) -> Sequence[tuple[Any, ...]]:
+        with self._source.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def _ask_target(self, query: str) -> list[tuple[Any, ...]]:
+        return self._target.execute(query.encode()).fetchall()
+
+
+def _by_identity(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Values]]:
+    grouped: dict[str, list[Values]] = defaultdict(list)
+    for identity, *values in rows:
+        grouped[identity].append(tuple(_text(value) for value in values))
+    return dict(grouped)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _meaning(column: ColumnPlan, value: str | None) -> Hashable:
+    """The value in a form in which equal things are equal."""
+    if value is None or column.judge != "json":
+        return value
+    return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
+
+
+class _Number(str):
+    """A JSON number's text: a class of its own, so that it is no JSON string."""
+
+
+def _frozen(value: Any) -> Hashable:
+    """A parsed JSON value, hashable; 1e300 and its 301 digits are one number, and 1 is not true."""
+    if isinstance(value, _Number):
+        return ("number", Decimal(value))
+    if isinstance(value, dict):
+        return ("object", frozenset((key, _frozen(inner)) for key, inner in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(_frozen(inner) for inner in value))
+    return (type(value).__name__, value)
+
+
+def _row(row: Values) -> str:
+    return "(" + ", ".join("NULL" if value is None else value[:40] for value in row) + ")"

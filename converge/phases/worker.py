@@ -1,0 +1,165 @@
+"""A worker process: one connection to each server, one task at a time.
+
+The coordinator sends a task and gets ``("progress", table, rows, bytes)`` while it runs and then
+``("done", result)`` or ``("failed", error)``. The worker holds its source snapshot from `begin` to
+its end, so that the comparison reads what the copy read. It ignores SIGINT: a Ctrl-C goes to the
+coordinator, which lets the chunk settle.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection as Pipe
+from typing import Any
+
+import psycopg
+import pymysql
+from pymysql.connections import Connection
+
+from converge.errors import ConvergeError, SourceError
+from converge.model.endpoint import Endpoint
+from converge.model.result import Difference
+from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask
+from converge.mysql import connect as mysql
+from converge.mysql.packets import NullRow, stream
+from converge.phases.drill import Drill
+from converge.postgres import connect as postgres
+from converge.postgres.copy import claim, enter, write
+from converge.postgres.text import BadText, encode
+
+BLOCK_BYTES = 512 * 1024
+BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+
+class Worker:
+    """The two connections of a worker process and what it can do with them."""
+
+    def __init__(self, source: Endpoint, target: Endpoint, pipe: Pipe) -> None:
+        self._source_at = source
+        self._target_at = target
+        self._pipe = pipe
+        self.source: Connection[Any] = mysql.connect(source)
+        # A chunk and its ledger row are lost or kept together, so a late flush loses nothing that
+        # the ledger claims; the coordinator's last commit is synchronous.
+        self.target: psycopg.Connection[Any] = postgres.connect(target, synchronous_commit="off")
+
+    def begin(self) -> None:
+        with self.source.cursor() as cursor:
+            cursor.execute(BEGIN)
+
+    def copy(self, task: CopyTask) -> Copied:
+        """One chunk, exactly once. A chunk that the ledger has already is left alone."""
+        started = time.monotonic()
+        self.rows = self.bytes = 0
+        with self.target.transaction():
+            if not claim(self.target, task):
+                return Copied(task.table, task.number, 0, 0, 0.0)
+            write(self.target, task.copy, self._blocks(task))
+            seconds = time.monotonic() - started
+            enter(self.target, task, self.rows, self.bytes, seconds)
+        return Copied(task.table, task.number, self.rows, self.bytes, seconds)
+
+    def digest(self, task: DigestTask) -> Digest:
+        """Runs both sides at the same time: MySQL computes while PostgreSQL is asked."""
+        result = Digest(task.table)
+        if task.source:
+            self.source._execute_command(pymysql.constants.COMMAND.COM_QUERY, task.source)  # type: ignore[attr-defined]
+        if task.target:
+            row = self.target.execute(task.target.encode()).fetchone()
+            assert row is not None
+            result += Digest(task.table, target_rows=row[0], target_sum=int(row[1] or 0))
+        if task.source:
+            self.source._read_query_result()  # type: ignore[attr-defined]
+            ((rows, total),) = self.source._result.rows  # type: ignore[attr-defined]
+            result += Digest(task.table, source_rows=rows, source_sum=int(total or 0))
+        return result
+
+    def drill(self, task: DrillTask) -> tuple[str, list[Difference]]:
+        """The differences of one table."""
+        return task.table.source, Drill(self.source, self.target, task.schema, task.table).differences()
+
+    def _blocks(self, task: CopyTask) -> Iterator[bytes]:
+        """COPY text in blocks; tells the coordinator about each."""
+        pending: list[bytes] = []
+        size = 0
+        for rows in stream(self.source, task.query):
+            pending += rows
+            size += sum(map(len, rows))
+            if size >= BLOCK_BYTES:
+                yield self._block(task, pending, size)
+                pending, size = [], 0
+        if pending:
+            yield self._block(task, pending, size)
+
+    def _block(self, task: CopyTask, rows: list[bytes], size: int) -> bytes:
+        text = encode(rows, task.fields) if task.marked else b"".join(rows)
+        self.rows += len(rows)
+        self.bytes += size
+        self._pipe.send(("progress", task.table, len(rows), size))
+        return text
+
+    def explain(self, error: Exception, task: CopyTask | DigestTask | None) -> ConvergeError:
+        """The error in words, with the table that it happened in."""
+        where = f"{task.table}: " if task else ""
+        if isinstance(error, ConvergeError):
+            return error
+        if isinstance(error, BadText):
+            return SourceError(
+                f"{where}row {self.rows + error.row + 1} of chunk {getattr(task, 'number', 0)}, column "
+                f"{error.field + 1} of the copied ones: {error.why}",
+                code="D001",
+            )
+        if isinstance(error, NullRow):
+            return SourceError(
+                f"{where}a row is longer than the source's max_allowed_packet",
+                code="D002",
+                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then migrate again",
+            )
+        explained = (
+            postgres.explain(error, self._target_at)
+            if isinstance(error, psycopg.Error)
+            else mysql.explain(error, self._source_at)
+        )
+        explained.message = where + explained.message
+        return explained
+
+
+def main(pipe: Pipe, source: Endpoint, target: Endpoint) -> None:
+    """The process: connects, then serves until the coordinator says stop or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    worker: Worker | None = None
+    try:
+        worker = Worker(source, target, pipe)
+        pipe.send(("ready", os.getpid()))
+        _serve(worker, pipe)
+    except ConvergeError as error:
+        pipe.send(("failed", error))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # The coordinator is gone; both servers roll back what was open.
+        os._exit(1)
+
+
+def _serve(worker: Worker, pipe: Pipe) -> None:
+    while True:
+        task = pipe.recv()
+        try:
+            match task:
+                case None:
+                    return
+                case "begin":
+                    worker.begin()
+                    pipe.send(("done", None))
+                case CopyTask():
+                    pipe.send(("done", worker.copy(task)))
+                case DigestTask():
+                    pipe.send(("done", worker.digest(task)))
+                case DrillTask():
+                    pipe.send(("done", worker.drill(task)))
+        except (ConvergeError, BadText, NullRow, psycopg.Error, pymysql.err.Error, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            known = task if isinstance(task, CopyTask | DigestTask) else None
+            raise worker.explain(error, known) from error

@@ -1,0 +1,235 @@
+"""The main job: plan, make, copy, finish, prove."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+
+from converge.errors import BlockedError, ConvergeError, Interrupted
+from converge.model.endpoint import Endpoint
+from converge.model.event import PhaseEnded, PhaseStarted, Sink
+from converge.model.plan import Plan, TablePlan
+from converge.model.result import Result, TableResult
+from converge.model.work import Copied, Range
+from converge.mysql import snapshot
+from converge.mysql.chunks import cut
+from converge.phases import verify
+from converge.phases.build import Builder
+from converge.phases.copy import Copy
+from converge.phases.crew import Crew
+from converge.pipeline.prepare import Options, Prepared, prepare
+from converge.postgres import ledger as ledgers
+from converge.postgres.identity import set_next_values
+from converge.postgres.ledger import Ledger
+from converge.postgres.target import require_empty, require_rights
+
+VerifyLevel = Literal["full", "counts", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateOptions(Options):
+    jobs: int = field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
+    verify: VerifyLevel = "full"
+    resume: bool = False
+    truncate: bool = False
+    expected_digest: str = ""
+    """Of a plan that was reviewed before; empty when there is none."""
+
+
+def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink) -> Result:
+    """Runs the whole migration.
+
+    Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted when
+    the user stopped it; the ledger then knows how to go on.
+    """
+    result = Result("migrate", str(source), str(target))
+    with phase(result, emit, "plan"), prepare(source, target, options) as prepared:
+        _check(prepared, options)
+        ledgers.upgrade(target)
+        assert prepared.target is not None
+        ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
+        run = Run(prepared, ledger, source, target, options, emit, result)
+        try:
+            run.all()
+        except KeyboardInterrupt:
+            ledger.set_state("interrupted", report=result.to_json())
+            raise Interrupted("stopped; what is copied is kept", code="R130", hint=_resume()) from None
+        except ConvergeError as error:
+            _try_to_note(ledger, result)
+            if not isinstance(error, BlockedError) and "--resume" not in (error.hint or ""):
+                error.hint = f"{error.hint}; then {_resume()}" if error.hint else _resume()
+            raise
+        ledger.set_state("finished", report=result.to_json())
+    return result
+
+
+class Run:
+    """One run's parts, and its phases in their order."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        ledger: Ledger,
+        source: Endpoint,
+        target: Endpoint,
+        options: MigrateOptions,
+        emit: Sink,
+        result: Result,
+    ) -> None:
+        self.prepared = prepared
+        self.plan: Plan = prepared.plan
+        self.ledger = ledger
+        self.source = source
+        self.target = target
+        self.options = options
+        self.emit = emit
+        self.result = result
+        self.copy = Copy(self.plan, ledger)
+
+    def all(self) -> None:
+        plan, result = self.plan, self.result
+        result.findings = list(plan.findings)
+        with (
+            Crew(self.source, self.target, self.options.jobs) as crew,
+            Builder(plan, self.ledger, self.target, self.options.jobs, self.emit) as builder,
+        ):
+            with phase(result, self.emit, "create", builder.count("create", "view")):
+                builder.in_order("create", "view")
+                ranges = self._ranges()
+            crew.ready()
+            with phase(result, self.emit, "snapshot"):
+                tables = [table.source for table in plan.tables]
+                result.snapshot = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
+                self.ledger.set_state("running", snapshot=result.snapshot)
+            with phase(result, self.emit, "copy"):
+                self._copy(crew, builder)
+            with phase(result, self.emit, "index", builder.count("index")):
+                builder.finish()
+            with phase(result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")):
+                builder.in_order("foreign key")
+                builder.side_by_side("validate", "finish", "analyze")
+                assert self.prepared.target is not None
+                set_next_values(self.prepared.target, plan)
+            result.findings += builder.findings
+            result.tables = list(self.copy.results.values())
+            self._verify(crew, ranges)
+
+    def _ranges(self) -> dict[str, list[Range]]:
+        """The chunks of every table: from the ledger, or cut now and entered there."""
+        known = self.ledger.chunks()
+        if not known:
+            cuts = {table.source: list(cut(self.prepared.source, table)) for table in self.plan.tables}
+            self.ledger.add_chunks(
+                (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
+            )
+            return cuts
+        ranges: dict[str, list[Range]] = {table.source: [] for table in self.plan.tables}
+        for chunk in known:
+            ranges[chunk.table].append(chunk.part)
+        return ranges
+
+    def _copy(self, crew: Crew, builder: Builder) -> None:
+        try:
+            self.copy.run(crew, self.emit, lambda table: builder.begin("index", table), builder.look)
+        except KeyboardInterrupt:
+            for done in crew.settle():
+                if isinstance(done, Copied):
+                    self.copy.count(done)
+            self.result.tables = list(self.copy.results.values())
+            raise
+
+    def _verify(self, crew: Crew, ranges: dict[str, list[Range]]) -> None:
+        plan, result = self.plan, self.result
+        tables = self.copy.results
+        target = self.prepared.target
+        assert target is not None
+        if self.options.verify == "none":
+            result.verdict = "migrated"
+            return
+        with phase(result, self.emit, verify.PHASE, len(plan.tables)):
+            result.verdict = prove(plan, crew, target, ranges, self.options.verify, result, tables, self.emit)
+        result.next_command = "" if result.verdict == "verified" else "converge verify"
+
+
+def prove(
+    plan: Plan,
+    crew: Crew,
+    target: psycopg.Connection[Any],
+    ranges: dict[str, list[Range]],
+    level: VerifyLevel,
+    result: Result,
+    tables: dict[str, TableResult],
+    emit: Sink,
+) -> Literal["verified", "migrated", "differs"]:
+    """Compares at the level asked for; only a full comparison can end in `verified`."""
+    if level == "counts":
+        return "migrated" if verify.count(plan, crew, tables, emit) else "differs"
+
+    def parts(table: TablePlan) -> list[Range]:
+        return ranges[table.source]
+
+    result.differences = verify.compare(plan, crew, target, parts, tables, emit)
+    return "verified" if all(table.verified for table in tables.values()) else "differs"
+
+
+def _check(prepared: Prepared, options: MigrateOptions) -> None:
+    """All that can stop the run before anything is written."""
+    plan, facts, target = prepared.plan, prepared.facts, prepared.target
+    assert facts is not None and target is not None
+    if plan.blocks:
+        raise BlockedError(
+            f"{len(plan.blocks)} findings must be settled before anything is written",
+            code="P000",
+            details=[f"{finding.object}: {finding.message}" for finding in plan.blocks[:50]],
+            hint=plan.blocks[0].hint,
+        )
+    if options.expected_digest and options.expected_digest != plan.digest:
+        raise BlockedError(
+            "the source, the maps, the options or the target have changed since the plan was written",
+            code="P002",
+            hint="converge plan -o plan.json, and review it again",
+        )
+    require_rights(facts)
+    if options.resume:
+        return
+    if options.truncate:
+        _drop(target, plan)
+    else:
+        require_empty(target, facts, [table.target for table in plan.tables])
+
+
+def _drop(target: psycopg.Connection[Any], plan: Plan) -> None:
+    """--truncate: removes what the plan makes, all or nothing, and nothing that depends on it."""
+    made = [statement.makes.partition(" ") for statement in plan.statements if statement.makes]
+    with target.transaction():
+        for kind in ("VIEW", "TABLE", "TYPE", "FUNCTION"):
+            names = ", ".join(name for word, _, name in reversed(made) if word == kind)
+            if names:
+                target.execute(f"DROP {kind} IF EXISTS {names}".encode())
+
+
+def _try_to_note(ledger: Ledger, result: Result) -> None:
+    """The state of a failed run, where the ledger's connection still lives; a dead one says it all."""
+    if not ledger.connection.closed and not ledger.connection.broken:
+        ledger.set_state("failed", report=result.to_json())
+
+
+def _resume() -> str:
+    return "converge migrate --resume"
+
+
+@contextmanager
+def phase(result: Result, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
+    """Times a phase and tells the sink."""
+    emit(PhaseStarted(name, units))
+    started = time.monotonic()
+    yield
+    seconds = time.monotonic() - started
+    result.phases.append((name, seconds))
+    emit(PhaseEnded(name, seconds))

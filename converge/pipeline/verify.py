@@ -1,0 +1,50 @@
+"""`converge verify`: both sides as they are now, every row and every column."""
+
+from __future__ import annotations
+
+from converge.errors import TargetError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.plan import Finding
+from converge.model.result import Result, TableResult
+from converge.mysql import snapshot
+from converge.mysql.chunks import cut
+from converge.phases import verify as phase_verify
+from converge.phases.crew import Crew
+from converge.pipeline.migrate import VerifyLevel, phase, prove
+from converge.pipeline.prepare import Options, Prepared, prepare
+
+
+def verify(
+    source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, jobs: int, emit: Sink
+) -> Result:
+    """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
+    result = Result("verify", str(source), str(target))
+    with phase(result, emit, "plan"), prepare(source, target, options) as prepared:
+        plan = prepared.plan
+        _require_tables(prepared)
+        result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]
+        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
+        with Crew(source, target, jobs) as crew:
+            crew.ready()
+            names = [table.source for table in plan.tables]
+            result.snapshot = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
+            with phase(result, emit, phase_verify.PHASE, len(plan.tables)):
+                ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
+                assert prepared.target is not None
+                result.verdict = prove(plan, crew, prepared.target, ranges, level, result, tables, emit)
+        result.tables = list(tables.values())
+    return result
+
+
+def _require_tables(prepared: Prepared) -> None:
+    assert prepared.facts is not None
+    there = {name for name, owner in prepared.facts.relations if name == owner}
+    missing = [table.target for table in prepared.plan.tables if table.target not in there]
+    if missing:
+        raise TargetError(
+            f"{len(missing)} planned tables are not in the target schema {prepared.plan.schema}",
+            code="T012",
+            details=missing[:20],
+            hint="converge migrate",
+        )

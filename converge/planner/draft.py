@@ -1,0 +1,69 @@
+"""What the planner's parts share while a plan grows: the inputs, and the lists that they add to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from converge.mapping.rules import Rule
+from converge.model.catalog import Catalog
+from converge.model.plan import (
+    ColumnPlan,
+    Finding,
+    Identity,
+    Outcome,
+    Phase,
+    Severity,
+    State,
+    Statement,
+    TablePlan,
+)
+from converge.model.quote import pg_name
+from converge.planner.names import Namespace
+
+
+@dataclass
+class Draft:
+    """A plan in the making. Every part adds statements, findings and exactly one outcome an object."""
+
+    catalog: Catalog
+    rules: tuple[Rule, ...]
+    schema: str
+    names: Namespace
+    tables: dict[str, TablePlan] = field(default_factory=dict)
+    statements: list[Statement] = field(default_factory=list)
+    identities: list[Identity] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def qualified(self, table: str) -> str:
+        """The quoted target name of a source table."""
+        return pg_name(self.schema, self.tables[table].target)
+
+    def column(self, table: str, name: str) -> ColumnPlan:
+        """The plan of a source column. Raises KeyError."""
+        for column in self.tables[table].columns:
+            if column.source.lower() == name.lower():
+                return column
+        raise KeyError(f"{table}.{name}")
+
+    def do(
+        self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
+    ) -> None:
+        self.statements.append(Statement(phase, object_, sql, why, makes, optional))
+
+    def find(self, code: str, severity: Severity, object_: str, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(code, severity, object_, message, hint))
+
+    def done(self, kind: str, name: str, becomes: str, why: str, *, note: bool = False) -> None:
+        state: State = "translated with a note" if note else "translated"
+        self.outcomes.append(Outcome(kind, name, state, becomes, why))
+
+    def left(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
+        """An object that does not arrive: an outcome and a finding."""
+        self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
+        self.find(code, "note", name, f"{kind} is not migrated: {why}", hint)
+
+    def block(self, code: str, kind: str, name: str, why: str) -> None:
+        """An object that must be settled before anything is written."""
+        self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
+        self.find(code, "block", name, why, f"--exclude {name.partition('.')[0]}")

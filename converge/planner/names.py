@@ -1,0 +1,39 @@
+"""Identifiers that PostgreSQL accepts: at most 63 bytes, unique in a schema, deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+LIMIT = 63
+# PostgreSQL manual, "System Columns".
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+
+
+def fit(name: str) -> str:
+    """The name, or its beginning and a hash of the whole when it is longer than 63 bytes."""
+    encoded = name.encode()
+    if len(encoded) <= LIMIT:
+        return name
+    digest = sha256(encoded).hexdigest()[:8]
+    return encoded[: LIMIT - 9].decode(errors="ignore") + "_" + digest
+
+
+class Namespace:
+    """Names of one schema: its tables, indexes, sequences, views and types share one namespace."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+
+    def take(self, *wishes: str) -> str:
+        """The first wish that is free, else the last with a number."""
+        for wish in wishes:
+            name = fit(wish)
+            if name not in self._taken:
+                break
+        else:
+            number = 2
+            while (name := fit(f"{wishes[-1]}_{number}")) in self._taken:
+                number += 1
+        self._taken.add(name)
+        return name

@@ -1,0 +1,146 @@
+"""Plan = catalog × maps × target: pure, so that the same inputs always give the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from converge.mapping.rules import Rule
+from converge.model.catalog import Catalog, Table
+from converge.model.plan import Outcome, Plan, TablePlan, digest
+from converge.model.quote import pg_name
+from converge.planner.columns import constraints, definition, plan_column
+from converge.planner.comments import plan_comments
+from converge.planner.draft import Draft
+from converge.planner.foreign_keys import identity_columns, plan_foreign_keys
+from converge.planner.indexes import plan_indexes
+from converge.planner.names import Namespace
+from converge.planner.triggers import plan_triggers
+from converge.planner.views import plan_checks, plan_views
+
+_COLUMNS_LIMIT = 1600
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """--include and --exclude: globs over table names; no include means all."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, name: str) -> bool:
+        included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
+        return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
+
+
+def make_plan(
+    catalog: Catalog,
+    rules: Sequence[Rule],
+    *,
+    source: str,
+    target: str,
+    target_version: str,
+    schema: str = "public",
+    schema_exists: bool = True,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    taken: frozenset[str] = frozenset(),
+) -> Plan:
+    """Plans the whole database. `taken` are names that the target schema has already."""
+    tables = [table for table in catalog.tables if selection.takes(table.name)]
+    own = {table.name for table in tables}
+    draft = Draft(catalog, tuple(rules), schema, Namespace(taken - own))
+    if not schema_exists:
+        draft.do("create", schema, f"CREATE SCHEMA {pg_name(schema)}", "the target schema")
+    identities = identity_columns(catalog)
+    for table in tables:
+        _table(draft, table, draft.names.take(table.name), identities)
+    planned = [table for table in tables if table.name in draft.tables]
+    for table in planned:
+        plan_indexes(draft, table)
+        plan_checks(draft, table)
+        plan_foreign_keys(draft, table)
+        plan_triggers(draft, table)
+        plan_comments(draft, table)
+        draft.do("analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner")
+    plan_views(draft)
+    _inventory(draft, own)
+    plan = Plan(
+        source=source,
+        source_version=catalog.version,
+        target=target,
+        target_version=target_version,
+        schema=schema,
+        tables=tuple(draft.tables.values()),
+        statements=tuple(draft.statements),
+        identities=tuple(draft.identities),
+        findings=tuple(draft.findings),
+        outcomes=tuple(draft.outcomes),
+    )
+    return replace(plan, digest=digest(plan))
+
+
+def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[str, str]]) -> None:
+    columns = [
+        plan_column(draft, table, target, column, identity=(table.name, column.name) in identities)
+        for column in table.columns
+    ]
+    known = tuple(column for column in columns if column is not None)
+    if len(known) > _COLUMNS_LIMIT:
+        draft.block("P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}")
+        return
+    if not known:
+        draft.block("P004", "table", table.name, "none of its columns can be migrated")
+        return
+    key = table.primary_key
+    names = key.columns if key else ()
+    draft.tables[table.name] = TablePlan(
+        source=table.name,
+        target=target,
+        columns=known,
+        key=names,
+        integer_key=len(names) == 1 and table.column(names[0]).type in _INTEGERS,
+        rows_estimate=table.rows_estimate,
+        data_bytes=table.data_bytes,
+    )
+    lines = ",\n  ".join(definition(column) for column in known)
+    name = pg_name(draft.schema, target)
+    sql = f"CREATE TABLE {name} (\n  {lines}\n)"
+    draft.do("create", table.name, sql, "a table of the source", makes=f"TABLE {name}")
+    for column, plan in zip(table.columns, columns, strict=True):
+        if plan is not None:
+            constraints(draft, table, column, plan)
+    draft.done("table", table.name, target, "with all its columns", note=_table_notes(draft, table, target))
+
+
+def _table_notes(draft: Draft, table: Table, target: str) -> bool:
+    before = len(draft.findings)
+    if target != table.name:
+        draft.find("P070", "note", table.name, f"is called {target} in the target")
+    if table.partitions:
+        draft.find("P071", "note", table.name, f"its {len(table.partitions)} partitions become one plain table")
+    if table.engine not in ("InnoDB", ""):
+        draft.find("P072", "note", table.name, f"{table.engine} has no snapshot: stop its writers during the run")
+    return len(draft.findings) > before
+
+
+def _inventory(draft: Draft, own: set[str]) -> None:
+    """What is not translated at all: excluded tables with all they have, triggers, routines, events."""
+    for table in draft.catalog.tables:
+        if table.name not in own:
+            draft.find("P080", "note", table.name, "the table is excluded: nothing of it is migrated")
+            for kind, name in table.objects():
+                draft.outcomes.append(Outcome(kind, name, "not migrated", "", "its table is excluded"))
+    for routine in draft.catalog.routines:
+        place = f" on {routine.table}" if routine.table else ""
+        draft.left(
+            "P081", routine.kind, routine.name,
+            f"code is not translated; it is {routine.definer}'s{place}: {routine.text}",
+        )  # fmt: skip
+    for kind in draft.catalog.unreadable:
+        draft.find(
+            "P082", "note", kind, f"the source user may not see {kind}, so this plan cannot list them",
+            f"GRANT SHOW VIEW, TRIGGER, EVENT ON `{draft.catalog.database}`.* TO …;",
+        )  # fmt: skip
+

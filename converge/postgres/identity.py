@@ -1,0 +1,30 @@
+"""Next values of identity columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from converge.model.plan import Plan
+from converge.model.quote import pg_name
+
+
+def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
+    """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1).
+
+    A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
+    """
+    for identity in plan.identities:
+        table = plan.table(identity.table)
+        column = next(column.target for column in table.columns if column.source == identity.column)
+        name = pg_name(plan.schema, table.target)
+        connection.execute(
+            f"""
+            SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
+              FROM (SELECT greatest(%(next)s::numeric, max({pg_name(column)})::numeric + 1) FROM {name}) n(next),
+                   (SELECT pg_get_serial_sequence(%(table)s, %(column)s)::regclass) s(name)
+              JOIN pg_sequence q ON q.seqrelid = s.name
+            """.encode(),
+            {"next": identity.next_value, "table": name, "column": column},
+        )

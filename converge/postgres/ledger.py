@@ -1,0 +1,169 @@
+"""The ledger in the target's `converge` schema: what a run has done, and what it has left to do.
+
+A chunk's row and the rows that it copied are in one transaction, and so are a statement and its
+step. So the ledger is the to-do list of a resumed run, and never wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from converge.errors import BlockedError, UsageError
+from converge.mapping.resources import folder
+from converge.model.endpoint import Endpoint
+from converge.model.plan import Plan, Statement
+from converge.model.work import Range
+from converge.postgres.connect import connect
+
+# Any constant does; it is the word CONVERGE.
+_LOCK = 0x434F4E56
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerChunk:
+    """A chunk as the ledger has it; `rows` is None while it is to do."""
+
+    table: str
+    number: int
+    part: Range
+    rows: int | None
+    bytes: int
+    seconds: float
+
+
+def upgrade(endpoint: Endpoint) -> None:
+    """Makes the ledger, or brings it to this version's shape, by the shipped Alembic migrations."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(folder("migrations")))
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _transactional(endpoint), poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _transactional(endpoint: Endpoint) -> psycopg.Connection[Any]:
+    connection = connect(endpoint)
+    connection.autocommit = False
+    return connection
+
+
+class Ledger:
+    """One run's rows in the ledger, through the coordinator's connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any], run: int) -> None:
+        self.connection = connection
+        self.run = run
+
+    @classmethod
+    def open(cls, connection: psycopg.Connection[Any], plan: Plan, *, resume: bool) -> Ledger:
+        """Takes the lock and begins a run, or goes on with the last one that did not finish.
+
+        Raises BlockedError when another run holds the lock or the plan has changed since, and
+        UsageError when there is nothing to resume.
+        """
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        if row is None or not row[0]:
+            raise BlockedError(
+                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+            )
+        return cls(connection, _resume(connection, plan) if resume else _begin(connection, plan))
+
+    def set_state(self, state: str, *, snapshot: str | None = None, report: object = None) -> None:
+        """Notes the run's state; a run that is no longer running gets its end time."""
+        self.connection.execute(
+            "UPDATE converge.run SET state = %s, snapshot = coalesce(%s, snapshot), "
+            "report = coalesce(%s::jsonb, report), "
+            "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
+            (state, snapshot, None if report is None else json.dumps(report), state, self.run),
+        )
+
+    def add_chunks(self, chunks: Iterable[tuple[str, int, Range]]) -> None:
+        """Enters the chunks of the run before any is copied."""
+        with self.connection.cursor().copy(
+            "COPY converge.chunk (run_id, source_table, number, low, high) FROM STDIN"
+        ) as copy:
+            for table, number, part in chunks:
+                bounds = (None if bound is None else json.dumps(bound) for bound in (part.low, part.high))
+                copy.write_row((self.run, table, number, *bounds))
+
+    def chunks(self) -> list[LedgerChunk]:
+        """All chunks of the run, done and to do, in the order they were entered."""
+        rows = self.connection.execute(
+            "SELECT source_table, number, low, high, CASE WHEN done_at IS NOT NULL THEN rows END, "
+            "coalesce(bytes, 0), coalesce(seconds, 0) FROM converge.chunk WHERE run_id = %s "
+            "ORDER BY source_table, number",
+            (self.run,),
+        )
+        return [
+            LedgerChunk(table, number, Range(_bound(low), _bound(high)), done, size, seconds)
+            for table, number, low, high, done, size, seconds in rows
+        ]
+
+    def steps(self) -> set[int]:
+        """Numbers of the plan's statements that are done."""
+        rows = self.connection.execute("SELECT number FROM converge.step WHERE run_id = %s", (self.run,))
+        return {number for (number,) in rows}
+
+
+def run_step(
+    connection: psycopg.Connection[Any], run: int, number: int, statement: Statement
+) -> str | None:
+    """Runs one statement and enters it, in one transaction; says why an optional one was refused."""
+    refused = None
+    with connection.transaction():
+        try:
+            with connection.transaction():
+                connection.execute(statement.sql.encode())
+        except psycopg.errors.OperationalError:
+            # No room, no connection, cancelled: that says nothing about the statement.
+            raise
+        except psycopg.Error as error:
+            if not statement.optional:
+                raise
+            refused = str(error).strip().splitlines()[0]
+        connection.execute(
+            "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (run, number, statement.phase, statement.object, statement.sql, refused),
+        )
+    return refused
+
+
+def _begin(connection: psycopg.Connection[Any], plan: Plan) -> int:
+    row = connection.execute(
+        "INSERT INTO converge.run (source, target_schema, plan_digest, state) "
+        "VALUES (%s, %s, %s, 'running') RETURNING id",
+        (plan.source, plan.schema, plan.digest),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _resume(connection: psycopg.Connection[Any], plan: Plan) -> int:
+    row = connection.execute(
+        "SELECT id, plan_digest, state FROM converge.run ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if row is None or row[2] == "finished":
+        raise UsageError("there is no interrupted run to resume in this target", code="T010")
+    if row[1] != plan.digest:
+        raise BlockedError(
+            "the source's schema, the maps or the options have changed since the interrupted run",
+            code="T011",
+            hint="migrate --truncate begins anew",
+        )
+    connection.execute("UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],))
+    return int(row[0])
+
+
+def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)

@@ -1,0 +1,107 @@
+"""What the target is and has: version, encoding, rights, relations."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+
+from converge.errors import BlockedError, TargetError
+from converge.model.quote import pg_name
+
+LEDGER = "converge"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target as planning needs it."""
+
+    version: str
+    database: str
+    role: str
+    schema: str
+    schema_exists: bool
+    encoding: str
+    may_create_in_schema: bool
+    may_create_schema: bool
+    owns_ledger: bool
+    relations: tuple[tuple[str, str], ...]
+    """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
+
+    def foreign_names(self, own: Container[str]) -> frozenset[str]:
+        """Names in use by what does not belong to the tables and views in `own`."""
+        return frozenset(name for name, owner in self.relations if owner not in own)
+
+
+def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
+    """Reads the target's facts; writes nothing."""
+    row = connection.execute(
+        """
+        SELECT current_setting('server_version'), current_database()::text, current_user::text,
+               current_setting('server_encoding'), to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
+               coalesce(has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE'), false),
+               has_database_privilege(current_database(), 'CREATE'),
+               coalesce(has_schema_privilege(to_regnamespace('converge')::oid, 'CREATE'), false)
+        """,
+        {"schema": schema},
+    ).fetchone()
+    assert row is not None
+    version, database, role, encoding, exists, in_schema, schemas, ledger = row
+    query = files("converge.postgres").joinpath("queries", "relations.sql").read_bytes()
+    relations = connection.execute(query, {"schema": schema}).fetchall()
+    return Target(
+        version=version.split()[0],
+        database=database,
+        role=role,
+        schema=schema,
+        schema_exists=exists,
+        encoding=encoding,
+        may_create_in_schema=in_schema or (not exists and schemas),
+        may_create_schema=schemas,
+        owns_ledger=ledger,
+        relations=tuple((name, owner) for name, owner in relations),
+    )
+
+
+def require_rights(target: Target) -> None:
+    """Raises TargetError with every missing right and the GRANT that gives it; all at once."""
+    missing = []
+    role = pg_name(target.role)
+    if not (target.owns_ledger or target.may_create_schema):
+        missing.append(f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};")
+    if not target.may_create_in_schema:
+        missing.append(f"GRANT CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
+    if missing:
+        raise TargetError(
+            f"the role {target.role} may not create what the migration needs in {target.database}",
+            code="T004",
+            hint=" ".join(missing),
+        )
+    if target.encoding != "UTF8":
+        raise TargetError(
+            f"the target database is encoded in {target.encoding}",
+            code="T008",
+            hint=f"CREATE DATABASE {pg_name(target.database)} TEMPLATE template0 ENCODING 'UTF8';",
+        )
+
+
+def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:
+    """Raises BlockedError when a planned table is there already, with its size."""
+    there = {name for name, owner in target.relations if name == owner}
+    found = [table for table in tables if table in there]
+    if not found:
+        return
+    details = []
+    for table in found[:20]:
+        name = pg_name(target.schema, table)
+        row = connection.execute(f"SELECT EXISTS (SELECT FROM {name})".encode()).fetchone()
+        details.append(f"{target.schema}.{table}: " + ("has rows" if row and row[0] else "is empty"))
+    raise BlockedError(
+        f"{len(found)} of {len(tables)} tables are in the target already; converge does not write into them",
+        code="T005",
+        details=details,
+        hint="--truncate drops and makes them anew (never CASCADE), --schema NAME loads beside them",
+    )

@@ -1,0 +1,38 @@
+"""Type families: one kind of MySQL value each, on its whole way. A new type goes here."""
+
+from __future__ import annotations
+
+from converge.errors import UsageError
+from converge.model.catalog import Column
+from converge.types.base import Family, base_name
+from converge.types.binary import Binary, Spatial
+from converge.types.bit import Bit
+from converge.types.decimal import Decimal
+from converge.types.floating import Floating
+from converge.types.integer import Integer
+from converge.types.json_ import Json
+from converge.types.members import Enum, Set
+from converge.types.temporal import Date, Datetime, Time
+from converge.types.text import Text
+
+FAMILIES: tuple[Family, ...] = (
+    Integer(), Decimal(), Floating(), Bit(), Date(), Datetime(), Time(), Text(), Enum(), Set(), Json(),
+    Binary(), Spatial(),
+)  # fmt: skip
+
+_BY_TYPE = {name: family for family in FAMILIES for name in family.types}
+
+
+def family_of(column: Column) -> Family | None:
+    """The family of a column's MySQL type; None for a type that converge does not know."""
+    return _BY_TYPE.get(column.type)
+
+
+def check_target(family: Family, column: Column, to: str, rule: str) -> None:
+    """Raises UsageError when a map asks for a type that the family cannot make exactly."""
+    if base_name(to) not in family.targets:
+        raise UsageError(
+            f"{rule}: {column.raw_type} cannot become {to}",
+            code="M003",
+            hint=f"to = one of: {', '.join(sorted(family.targets))}",
+        )

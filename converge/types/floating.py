@@ -1,0 +1,53 @@
+"""FLOAT and DOUBLE, exact to the bit.
+
+MySQL prints a FLOAT with six digits, so it is always read as ``column * 1e0``: a double whose text
+names the float exactly. Both servers print the shortest text that reads back to the same double,
+and they use the same notation for 1e-4 <= |x| < 1e15. Outside that range the canonical text is
+the sign, the 53-bit integer significand and the binary exponent, computed alike on both servers.
+"""
+
+from __future__ import annotations
+
+from converge.model.catalog import Column
+from converge.model.quote import my_name
+from converge.types.base import Family
+
+
+class Floating(Family):
+    types = frozenset({"float", "double"})
+    targets = frozenset({"real", "double precision"})
+
+    def read(self, column: Column, to: str) -> str:
+        name = my_name(column.name)
+        return f"({name}*1e0)" if column.type == "float" or column.zerofill else name
+
+    def source_text(self, column: Column, to: str) -> str:
+        x = self.read(column, to)
+        g = f"LEAST(GREATEST(FLOOR(LOG2(ABS({x}))),-1022),1023)"
+        q = f"(ABS({x})/POW(2,{g}))"
+        low = f"{q}<1 AND {g}>-1022"
+        bits = (
+            f"CONCAT(IF({x}<0,'-',''),"
+            f"CAST({q}*IF({low},2e0,IF({q}>=2,0.5e0,1e0))*4503599627370496e0 AS UNSIGNED),"
+            f"'p',CAST({g} AS SIGNED)+IF({low},-1,IF({q}>=2,1,0)))"
+        )
+        return f"IF(ABS({x})>=1e-4 AND ABS({x})<1e15,CONCAT({x}),IF({x}=0,'0',{bits}))"
+
+    def target_text(self, reference: str, column: Column, to: str) -> str:
+        x = f"{reference}::float8"
+        g = f"least(greatest(floor(ln(abs({x}))/ln(2::float8)),-1022),1023)"
+        q = f"(abs({x})/power(2::float8,{g}))"
+        low = f"{q}<1 AND {g}>-1022"
+        bits = (
+            f"CASE WHEN {x}<0 THEN '-' ELSE '' END||"
+            f"({q}*CASE WHEN {low} THEN 2 WHEN {q}>=2 THEN 0.5 ELSE 1 END*4503599627370496::float8)::bigint||"
+            f"'p'||({g}::int+CASE WHEN {low} THEN -1 WHEN {q}>=2 THEN 1 ELSE 0 END)"
+        )
+        return (
+            f"CASE WHEN {reference} IS NULL THEN NULL WHEN abs({x})>=1e-4 AND abs({x})<1e15 "
+            f"THEN ({x})::text WHEN {x}=0 THEN '0' WHEN {x}='NaN' OR abs({x})='Infinity' "
+            f"THEN ({x})::text ELSE {bits} END"
+        )
+
+    def default(self, value: str, column: Column, to: str) -> str | None:
+        return value

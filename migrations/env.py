@@ -1,0 +1,18 @@
+"""Alembic environment of the ledger: the `converge` schema in the target.
+
+It runs on the connection that converge hands over in `config.attributes["connection"]`, so that no
+address or password is ever written to a file.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import text
+
+SCHEMA = "converge"
+
+connection = context.config.attributes["connection"]
+connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+context.configure(connection=connection, version_table_schema=SCHEMA, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()
