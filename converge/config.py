@@ -32,23 +32,37 @@ class Addresses:
 
 def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
     """Both addresses. Raises UsageError when the source, or a needed target, is named nowhere."""
-    found_source = _find("source", source) or _mysql_defaults()
-    found_target = _find("target", target) or _postgres_defaults()
+    found_source = _checked(_find("source", source) or _mysql_defaults(), "mysql")
     if found_source is None:
         raise UsageError(
             "no source is named", code="U001", hint="--source mysql://user:password@host:3306/database"
         )
+    found_target = _checked(_find("target", target) or _postgres_defaults(), "postgres")
     if found_target is None and need_target:
-        raise UsageError(
-            "no target is named", code="U001", hint="--target postgresql://user:password@host:5432/database"
-        )
-    for endpoint, kind in ((found_source, "mysql"), (found_target, "postgres")):
-        if endpoint is not None and endpoint.kind != kind:
-            raise UsageError(
-                f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
-                code="U002",
-            )
+        raise _no_target()
     return Addresses(found_source, found_target)
+
+
+def resolve_target(target: str | None) -> Endpoint:
+    """The target's address alone. Raises UsageError when it is named nowhere."""
+    found = _checked(_find("target", target) or _postgres_defaults(), "postgres")
+    if found is None:
+        raise _no_target()
+    return found
+
+
+def _no_target() -> UsageError:
+    hint = "--target postgresql://user:password@host:5432/database"
+    return UsageError("no target is named", code="U001", hint=hint)
+
+
+def _checked(endpoint: Endpoint | None, kind: str) -> Endpoint | None:
+    if endpoint is not None and endpoint.kind != kind:
+        raise UsageError(
+            f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
+            code="U002",
+        )
+    return endpoint
 
 
 def _find(side: str, given: str | None) -> Endpoint | None:

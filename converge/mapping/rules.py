@@ -40,7 +40,7 @@ class Rule:
             case "identity":
                 return identity is wanted
             case "length":
-                return (column.precision if column.length is None else column.length) == wanted
+                return bool((column.precision if column.length is None else column.length) == wanted)
             case "table":
                 return fnmatchcase(table.name, wanted)
             case _:

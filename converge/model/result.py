@@ -28,7 +28,8 @@ class Difference:
         if self.column is None:
             side = "the source only" if self.target is None else "the target only"
             return f"{self.table} {self.key}: in {side}: {self.source or self.target}"
-        return f"{self.table} {self.key} {self.column}: source {_shown(self.source)}, target {_shown(self.target)}"
+        values = f"source {_shown(self.source)}, target {_shown(self.target)}"
+        return f"{self.table} {self.key} {self.column}: {values}"
 
 
 @dataclass

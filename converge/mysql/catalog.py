@@ -36,7 +36,9 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         cursor.execute("SELECT DATABASE(), VERSION(), @@character_set_database")
         database, version, charset = cast(Row, cursor.fetchone())
     if database is None:
-        raise SourceError("the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE")
+        raise SourceError(
+            "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
+        )
 
     def rows(name: str) -> list[Row]:
         query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
@@ -46,7 +48,7 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
 
     checks = rows("checks") if capabilities(version).check_constraints else []
     columns = _group(rows("columns"), _column)
-    indexes = _group(rows("indexes"), None, _indexes)
+    indexes = _groups(rows("indexes"), _indexes)
     keys = _foreign_keys(rows("foreign_key_columns"), rows("foreign_key_rules"))
     checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
     partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
@@ -76,15 +78,17 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     return Catalog(database, version, charset, tables, views, routines, rights.unreadable)
 
 
-def _group(
-    rows: Iterable[Row],
-    one: Callable[[Row], Any] | None,
-    many: Callable[[list[Row]], tuple[Any, ...]] | None = None,
-) -> defaultdict[str, tuple[Any, ...]]:
+def _group(rows: Iterable[Row], one: Callable[[Row], Any]) -> defaultdict[str, tuple[Any, ...]]:
     """Rows that are sorted by their first column, made into one tuple of values a table."""
+    return _groups(rows, lambda group: tuple(one(row) for row in group))
+
+
+def _groups(
+    rows: Iterable[Row], many: Callable[[list[Row]], tuple[Any, ...]]
+) -> defaultdict[str, tuple[Any, ...]]:
     groups: defaultdict[str, tuple[Any, ...]] = defaultdict(tuple)
     for name, group in groupby(rows, key=lambda row: cast(str, row[0])):
-        groups[name] = many(list(group)) if many else tuple(one(row) for row in group) if one else ()
+        groups[name] = many(list(group))
     return groups
 
 

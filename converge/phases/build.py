@@ -57,6 +57,10 @@ class Builder:
         """How many statements these phases have left."""
         return sum(1 for _ in self._left(phases))
 
+    def pending(self) -> int:
+        """How many statements have begun and not ended."""
+        return len(self._futures)
+
     def in_order(self, *phases: Phase) -> None:
         """Runs the statements of these phases one after the other, here and now."""
         for phase in phases:

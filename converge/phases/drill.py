@@ -12,7 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from pymysql.connections import Connection
@@ -140,9 +140,7 @@ class Drill:
             )
             return
         if len(source) != len(target):
-            yield Difference(
-                table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows"
-            )
+            yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
             if _meaning(column, left) != _meaning(column, right):
                 yield Difference(table, self._key(source[0]), column.source, left, right)
@@ -171,14 +169,12 @@ class Drill:
         return ", ".join(f"{self._table.columns[place].source}={row[place]}" for place in places)
 
     def _meaning(self, row: Values) -> tuple[Hashable, ...]:
-        return tuple(
-            _meaning(column, value) for column, value in zip(self._table.columns, row, strict=True)
-        )
+        return tuple(_meaning(column, value) for column, value in zip(self._table.columns, row, strict=True))
 
     def _ask_source(self, query: str) -> Sequence[tuple[Any, ...]]:
         with self._source.cursor() as cursor:
             cursor.execute(query)
-            return cursor.fetchall()
+            return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
 
     def _ask_target(self, query: str) -> list[tuple[Any, ...]]:
         return self._target.execute(query.encode()).fetchall()

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import pymysql
 from pymysql.connections import Connection
+from pymysql.constants import COMMAND
 
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
@@ -65,15 +66,16 @@ class Worker:
     def digest(self, task: DigestTask) -> Digest:
         """Runs both sides at the same time: MySQL computes while PostgreSQL is asked."""
         result = Digest(task.table)
+        driver: Any = self.source
         if task.source:
-            self.source._execute_command(pymysql.constants.COMMAND.COM_QUERY, task.source)  # type: ignore[attr-defined]
+            driver._execute_command(COMMAND.COM_QUERY, task.source)
         if task.target:
             row = self.target.execute(task.target.encode()).fetchone()
             assert row is not None
             result += Digest(task.table, target_rows=row[0], target_sum=int(row[1] or 0))
         if task.source:
-            self.source._read_query_result()  # type: ignore[attr-defined]
-            ((rows, total),) = self.source._result.rows  # type: ignore[attr-defined]
+            driver._read_query_result()
+            ((rows, total),) = driver._result.rows
             result += Digest(task.table, source_rows=rows, source_sum=int(total or 0))
         return result
 

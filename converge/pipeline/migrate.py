@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,11 +49,15 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     the user stopped it; the ledger then knows how to go on.
     """
     result = Result("migrate", str(source), str(target))
-    with phase(result, emit, "plan"), prepare(source, target, options) as prepared:
-        _check(prepared, options)
-        ledgers.upgrade(target)
-        assert prepared.target is not None
-        ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
+    with ExitStack() as stack:
+        with phase(result, emit, "plan"):
+            prepared = stack.enter_context(prepare(source, target, options))
+            assert prepared.target is not None
+            _check(prepared, options)
+            ledgers.upgrade(target)
+            ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
+            if options.truncate and not options.resume:
+                _drop(prepared.target, prepared.plan)
         run = Run(prepared, ledger, source, target, options, emit, result)
         try:
             run.all()
@@ -109,9 +113,11 @@ class Run:
                 self.ledger.set_state("running", snapshot=result.snapshot)
             with phase(result, self.emit, "copy"):
                 self._copy(crew, builder)
-            with phase(result, self.emit, "index", builder.count("index")):
+            with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
-            with phase(result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")):
+            with phase(
+                result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")
+            ):
                 builder.in_order("foreign key")
                 builder.side_by_side("validate", "finish", "analyze")
                 assert self.prepared.target is not None
@@ -196,11 +202,7 @@ def _check(prepared: Prepared, options: MigrateOptions) -> None:
             hint="converge plan -o plan.json, and review it again",
         )
     require_rights(facts)
-    if options.resume:
-        return
-    if options.truncate:
-        _drop(target, plan)
-    else:
+    if not (options.resume or options.truncate):
         require_empty(target, facts, [table.target for table in plan.tables])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -20,9 +22,11 @@ def verify(
 ) -> Result:
     """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
     result = Result("verify", str(source), str(target))
-    with phase(result, emit, "plan"), prepare(source, target, options) as prepared:
-        plan = prepared.plan
-        _require_tables(prepared)
+    with ExitStack() as stack:
+        with phase(result, emit, "plan"):
+            prepared = stack.enter_context(prepare(source, target, options))
+            plan = prepared.plan
+            _require_tables(prepared)
         result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
         with Crew(source, target, jobs) as crew:

@@ -95,7 +95,9 @@ def _rule(draft: Draft, table: Table, column: Column, identity: bool) -> Rule:
     for rule in draft.rules:
         if rule.matches(table, column, identity=identity):
             return rule
-    raise UsageError(f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code="M004")
+    raise UsageError(
+        f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code="M004"
+    )
 
 
 def _type(
@@ -120,7 +122,9 @@ def _default(draft: Draft, table: Table, column: Column, family: Family, to: str
     if not column.default_is_expression:
         value = family.default(column.default, column, to)
         if value is None:
-            draft.find("P011", "note", name, f"the default {column.default!r} has no counterpart and is dropped")
+            draft.find(
+                "P011", "note", name, f"the default {column.default!r} has no counterpart and is dropped"
+            )
         return value
     try:
         return f"({translate_default(column.default)})"
@@ -146,9 +150,8 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
     if column.generated:
         draft.find(
             "P024", "note", name,
-            f"the generated column arrives as a plain column with its values; its expression was {column.generated}",
+            f"the generated column arrives as a plain column with its values; it was {column.generated}",
         )  # fmt: skip
     if column.invisible:
         draft.find("P025", "note", name, "is invisible in the source and visible in the target")
     return len(draft.findings) > before
-

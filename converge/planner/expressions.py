@@ -8,6 +8,7 @@ the planner lists the object with its original text. What passes is still tried 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -31,7 +32,7 @@ _QUERIES = (
     exp.Offset, exp.Alias, exp.Table, exp.TableAlias, exp.Subquery, exp.Union, exp.Star, exp.Distinct,
     exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.GroupConcat, exp.Substring,
 )  # fmt: skip
-_RENAMED: dict[str, type[exp.Expression]] = {"UCASE": exp.Upper, "LCASE": exp.Lower}
+_RENAMED: dict[str, type[exp.Expr]] = {"UCASE": exp.Upper, "LCASE": exp.Lower}
 # Defaults that are functions of MySQL and have a sure counterpart.
 _DEFAULTS = {"uuid()": "gen_random_uuid()", "now()": "CURRENT_TIMESTAMP", "curdate()": "CURRENT_DATE"}
 
@@ -67,14 +68,14 @@ def translate_view(text: str, database: str, target: Callable[[str], str], schem
     return tree.sql(dialect="postgres", identify=True)
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     try:
         return sqlglot.parse_one(text, read="mysql")
     except sqlglot.errors.SqlglotError as error:
         raise Untranslatable(f"it cannot be parsed: {str(error).splitlines()[0]}") from error
 
 
-def _rewrite(tree: exp.Expression, allowed: tuple[type[exp.Expression], ...]) -> exp.Expression:
+def _rewrite(tree: exp.Expr, allowed: tuple[type[exp.Expr], ...]) -> exp.Expr:
     tree = tree.transform(_rename)
     for node in tree.walk():
         if not isinstance(node, allowed):
@@ -83,20 +84,20 @@ def _rewrite(tree: exp.Expression, allowed: tuple[type[exp.Expression], ...]) ->
     return tree.transform(_adapt)
 
 
-def _rename(node: exp.Expression) -> exp.Expression:
+def _rename(node: exp.Expr) -> exp.Expr:
     """Spellings of MySQL that mean something simpler."""
     if isinstance(node, exp.Introducer):
-        return node.expression
+        return cast(exp.Expr, node.expression)
     if isinstance(node, exp.Anonymous) and node.name.upper() in _RENAMED:
         return _RENAMED[node.name.upper()](this=node.expressions[0])
     return node
 
 
-def _adapt(node: exp.Expression) -> exp.Expression:
+def _adapt(node: exp.Expr) -> exp.Expr:
     """The same meaning in PostgreSQL: CONCAT is NULL when a part is, conditions are boolean."""
     if isinstance(node, exp.Concat):
         parts = [exp.cast(part.copy(), "text") for part in node.expressions]
-        joined: exp.Expression = parts[0]
+        joined: exp.Expr = parts[0]
         for part in parts[1:]:
             joined = exp.DPipe(this=joined, expression=part, safe=True)
         return exp.Paren(this=joined)
@@ -107,7 +108,7 @@ def _adapt(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _truth(node: exp.Expression) -> exp.Expression:
+def _truth(node: exp.Expr) -> exp.Expr:
     inner = node.unnest()
     if isinstance(inner, _PREDICATES):
         return node

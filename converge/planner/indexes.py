@@ -16,7 +16,9 @@ def plan_indexes(draft: Draft, table: Table) -> None:
         name = f"{table.name}.{index.name}"
         if index.kind in ("FULLTEXT", "SPATIAL"):
             why = f"a {index.kind} index has no exact counterpart"
-            draft.left("P030", "index", name, why, "a GIN index on to_tsvector(…), if the application searches")
+            draft.left(
+                "P030", "index", name, why, "a GIN index on to_tsvector(…), if the application searches"
+            )
             continue
         try:
             parts = [_part(draft, table, part) for part in index.parts]
@@ -61,7 +63,9 @@ def _part(draft: Draft, table: Table, part: IndexPart) -> str:
         text = reference
         if part.prefix:
             binary = source.charset is None
-            text = f"substr({reference}, 1, {part.prefix})" if binary else f'"left"({reference}, {part.prefix})'
+            text = (
+                f"substr({reference}, 1, {part.prefix})" if binary else f'"left"({reference}, {part.prefix})'
+            )
     return text + (" DESC" if part.descending else "")
 
 
@@ -70,5 +74,7 @@ def _notes(draft: Draft, name: str, index: Index) -> bool:
         draft.find("P032", "note", name, "is invisible to the source's optimizer and visible in the target")
     prefix = any(part.prefix for part in index.parts)
     if prefix:
-        draft.find("P033", "note", name, "is a prefix index: queries must use the same left(…) to profit from it")
+        draft.find(
+            "P033", "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
+        )
     return prefix or not index.visible

@@ -1,4 +1,4 @@
-"""Plan = catalog × maps × target: pure, so that the same inputs always give the same plan."""
+"""Plan = catalog, maps and target together: pure, so that the same inputs always give the same plan."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_plan(
     target_version: str,
     schema: str = "public",
     schema_exists: bool = True,
-    selection: Selection = Selection(),  # noqa: B008 - frozen
+    selection: Selection = Selection(),
     taken: frozenset[str] = frozenset(),
 ) -> Plan:
     """Plans the whole database. `taken` are names that the target schema has already."""
@@ -63,7 +63,9 @@ def make_plan(
         plan_foreign_keys(draft, table)
         plan_triggers(draft, table)
         plan_comments(draft, table)
-        draft.do("analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner")
+        draft.do(
+            "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
+        )
     plan_views(draft)
     _inventory(draft, own)
     plan = Plan(
@@ -88,7 +90,9 @@ def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[
     ]
     known = tuple(column for column in columns if column is not None)
     if len(known) > _COLUMNS_LIMIT:
-        draft.block("P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}")
+        draft.block(
+            "P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
+        )
         return
     if not known:
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
@@ -119,9 +123,13 @@ def _table_notes(draft: Draft, table: Table, target: str) -> bool:
     if target != table.name:
         draft.find("P070", "note", table.name, f"is called {target} in the target")
     if table.partitions:
-        draft.find("P071", "note", table.name, f"its {len(table.partitions)} partitions become one plain table")
+        draft.find(
+            "P071", "note", table.name, f"its {len(table.partitions)} partitions become one plain table"
+        )
     if table.engine not in ("InnoDB", ""):
-        draft.find("P072", "note", table.name, f"{table.engine} has no snapshot: stop its writers during the run")
+        draft.find(
+            "P072", "note", table.name, f"{table.engine} has no snapshot: stop its writers during the run"
+        )
     return len(draft.findings) > before
 
 
@@ -143,4 +151,3 @@ def _inventory(draft: Draft, own: set[str]) -> None:
             "P082", "note", kind, f"the source user may not see {kind}, so this plan cannot list them",
             f"GRANT SHOW VIEW, TRIGGER, EVENT ON `{draft.catalog.database}`.* TO …;",
         )  # fmt: skip
-

@@ -38,9 +38,7 @@ def number(digest: str) -> str:
 
 def digest_query(schema: str, table: TablePlan, condition: str) -> str:
     """SELECT rows, sum over the rows of a WHERE clause."""
-    return (
-        f"SELECT count(*),sum({number(row_digest(table))}) FROM {pg_name(schema, table.target)}{condition}"
-    )
+    return f"SELECT count(*),sum({number(row_digest(table))}) FROM {pg_name(schema, table.target)}{condition}"
 
 
 def page_ranges(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> Iterator[str]:

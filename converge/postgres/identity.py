@@ -22,7 +22,8 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
         connection.execute(
             f"""
             SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest(%(next)s::numeric, max({pg_name(column)})::numeric + 1) FROM {name}) n(next),
+              FROM (SELECT greatest(%(next)s::numeric, max({pg_name(column)})::numeric + 1)
+                      FROM {name}) n(next),
                    (SELECT pg_get_serial_sequence(%(table)s, %(column)s)::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name
             """.encode(),

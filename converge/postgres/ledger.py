@@ -45,7 +45,9 @@ def upgrade(endpoint: Endpoint) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(folder("migrations")))
-    engine = create_engine("postgresql+psycopg://", creator=lambda: _transactional(endpoint), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: _transactional(endpoint), poolclass=NullPool
+    )
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -115,9 +117,7 @@ class Ledger:
         return {number for (number,) in rows}
 
 
-def run_step(
-    connection: psycopg.Connection[Any], run: int, number: int, statement: Statement
-) -> str | None:
+def run_step(connection: psycopg.Connection[Any], run: int, number: int, statement: Statement) -> str | None:
     """Runs one statement and enters it, in one transaction; says why an optional one was refused."""
     refused = None
     with connection.transaction():
@@ -137,6 +137,19 @@ def run_step(
             (run, number, statement.phase, statement.object, statement.sql, refused),
         )
     return refused
+
+
+def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
+    """The last run as JSON values; None where there was none."""
+    there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
+    if there is None or not there[0]:
+        return None
+    row = connection.execute(
+        "SELECT to_jsonb(r) - 'report' || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', "
+        "count(done_at), 'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
+        "FROM converge.run r ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else dict(row[0])
 
 
 def _begin(connection: psycopg.Connection[Any], plan: Plan) -> int:
@@ -161,7 +174,9 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan) -> int:
             code="T011",
             hint="migrate --truncate begins anew",
         )
-    connection.execute("UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],))
+    connection.execute(
+        "UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],)
+    )
     return int(row[0])
 
 

@@ -15,6 +15,8 @@ from converge.types.members import Enum, Set
 from converge.types.temporal import Date, Datetime, Time
 from converge.types.text import Text
 
+__all__ = ["FAMILIES", "Family", "base_name", "check_target", "family_of"]
+
 FAMILIES: tuple[Family, ...] = (
     Integer(), Decimal(), Floating(), Bit(), Date(), Datetime(), Time(), Text(), Enum(), Set(), Json(),
     Binary(), Spatial(),

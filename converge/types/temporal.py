@@ -59,5 +59,5 @@ def _trimmed(column: Column) -> str:
 
 def _is_zero(value: str) -> bool:
     """Whether year, month or day is zero, which PostgreSQL has no date for."""
-    year, month, day = (value[:10].split("-") + ["0", "0"])[:3]
-    return "0000" == year or "00" in (month, day)
+    year, *month_and_day = value[:10].split("-")
+    return year == "0000" or "00" in month_and_day

@@ -1,0 +1,6 @@
+"""``python -m converge``."""
+
+from converge.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from converge.errors import UsageError
+from converge.model.event import Sink, silent
+from converge.pipeline.prepare import Options
+from converge.planner.plan import Selection
+from converge.report.progress import Bars, Lines
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def database_options(function: F) -> F:
+    """--source, --target, and what decides the plan; the command gets `options`."""
+
+    @click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
+    @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
+    @click.option("--schema", default="public", show_default=True, help="the target schema")
+    @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
+    @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
+    @wraps(function)
+    def wrapper(
+        *args: Any, maps: tuple[str, ...], schema: str, include: tuple[str, ...], exclude: tuple[str, ...],
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        options = Options(maps=maps, schema=schema, selection=Selection(include, exclude))
+        return function(*args, options=options, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def output_options(function: F) -> F:
+    """--json, -q, -v, --no-progress; the command gets `as_json`, `verbose` and the sink `emit`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")
+    @click.option("-q", "--quiet", is_flag=True, help="no progress, only the result")
+    @click.option("-v", "--verbose", is_flag=True, help="more detail")
+    @click.option("--no-progress", is_flag=True, help="lines instead of bars")
+    @wraps(function)
+    def wrapper(*args: Any, quiet: bool, no_progress: bool, **kwargs: Any) -> Any:
+        emit: Sink = silent if quiet else Lines()
+        bars = not quiet and not no_progress and click.get_text_stream("stderr").isatty()
+        if not bars:
+            return function(*args, emit=emit, **kwargs)
+        with Bars() as shown:
+            return function(*args, emit=shown, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def write_private(path: str, text: str) -> None:
+    """Writes a file that only its owner can read; ``-`` is stdout. Raises UsageError."""
+    if path == "-":
+        click.echo(text)
+        return
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{Path(path)} cannot be written: {error.strerror}", code="U004") from error
+
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=max(2, min(8, os.cpu_count() or 2)),
+    show_default="cores, 2 to 8",
+    help="worker processes",
+)

@@ -1,0 +1,126 @@
+"""Progress on stderr: bars on a terminal, a line a phase elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Never
+
+from tqdm import tqdm
+
+from converge.model.event import (
+    Advanced,
+    CopyStarted,
+    Event,
+    PhaseEnded,
+    PhaseStarted,
+    Progress,
+    Said,
+    TableCopied,
+)
+from converge.report.units import seconds, size
+
+_COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+_LINE_SECONDS = 10.0
+
+
+class Lines:
+    """A line for each phase, and one every ten seconds of the copy."""
+
+    def __init__(self) -> None:
+        self._rows = self._bytes = 0
+        self._said = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case PhaseEnded(name, took):
+                self._say(f"{name}: {seconds(took)}")
+            case Progress(_, rows, count):
+                self._rows += rows
+                self._bytes += count
+                if time.monotonic() - self._said >= _LINE_SECONDS:
+                    self._say(f"copy: {self._rows:,} rows, {size(self._bytes)}")
+            case Said(text):
+                self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bars:
+    """One bar for the whole copy in bytes and rows, one below for each table at work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._total: tqdm[Never] | None = None
+        self._phase: tqdm[Never] | None = None
+        self._tables: dict[str, tqdm[Never]] = {}
+        self._expected: dict[str, tuple[int, int]] = {}
+        self._rows = 0
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bar in (*self._tables.values(), self._phase, self._total):
+            if bar is not None:
+                bar.close()
+
+    def __call__(self, event: Event) -> None:
+        # Statements end in threads of their own.
+        with self._lock:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case CopyStarted(tables):
+                self._expected = {name: (rows, count) for name, rows, count in tables}
+                total = sum(count for _, _, count in tables)
+                self._total = tqdm(desc="copy", total=total, unit="B", unit_scale=True, bar_format=_COPY_BAR)
+            case Progress(table, rows, count):
+                self._advance(table, rows, count)
+            case TableCopied(table):
+                self._end(table)
+            case PhaseStarted(name, units) if units:
+                self._phase = tqdm(desc=name, total=units, unit="")
+            case Advanced(_, what) if self._phase is not None:
+                self._phase.set_postfix_str(what, refresh=False)
+                self._phase.update()
+            case PhaseEnded(name, took):
+                self._close(name, took)
+            case Said(text):
+                tqdm.write(text, file=sys.stderr)
+
+    def _advance(self, table: str, rows: int, count: int) -> None:
+        if self._total is None or not count:
+            return
+        if table not in self._tables:
+            total = self._expected[table][1]
+            self._tables[table] = tqdm(
+                desc=f"  {table}", total=total, unit="B", unit_scale=True, bar_format=_COPY_BAR, leave=False
+            )
+        self._rows += rows
+        self._tables[table].update(count)
+        self._total.set_postfix_str(f"{self._rows:,} rows", refresh=False)
+        self._total.update(count)
+
+    def _end(self, table: str) -> None:
+        bar = self._tables.pop(table, None)
+        if bar is not None and self._total is not None:
+            # The source's size was an estimate; now it is known.
+            self._total.total = (self._total.total or 0) + bar.n - self._expected[table][1]
+            bar.close()
+
+    def _close(self, name: str, took: float) -> None:
+        for bar in (self._phase, self._total if name == "copy" else None):
+            if bar is not None:
+                bar.close()
+        self._phase = None
+        if name == "copy":
+            self._total = None
+        tqdm.write(f"{name}: {seconds(took)}", file=sys.stderr)

@@ -1,0 +1,37 @@
+"""What can go wrong with throw-away servers. Codes: X001 … X009."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from converge.errors import ConvergeError
+
+
+class SandboxError(ConvergeError):
+    """A throw-away server could not be found, fetched, started or used."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UnknownServer(SandboxError):
+    """X001: the name isn't like mysql:8.0 or postgres:17.5, or nothing here can give that server."""
+
+
+class MissingTool(SandboxError):
+    """X002: a program that fetches or unpacks a package isn't installed."""
+
+
+class FetchFailed(SandboxError):
+    """X003: a package couldn't be downloaded or holds something unexpected."""
+
+
+class StartFailed(SandboxError):
+    """X004: the server ended or stayed silent; `details` has the last lines of its log."""
+
+
+class NotOurs(SandboxError):
+    """X005: the server was given by URL, so that converge neither stops it nor sees its files."""
+
+
+class DumpError(SandboxError):
+    """X006: a dump file is cut short or isn't SQL. X007: MySQL refused one of its statements."""

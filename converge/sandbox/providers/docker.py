@@ -1,0 +1,127 @@
+"""Servers in Docker containers, through testcontainers, when an engine answers."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pymysql
+
+from converge.sandbox import connect, ports
+from converge.sandbox.engines import ENGINES
+from converge.sandbox.errors import NotOurs, StartFailed
+from converge.sandbox.providers.base import Launcher
+from converge.sandbox.spec import Options, Progress, Spec
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
+
+_PING_SECONDS = 2
+_START_SECONDS = 120.0
+_PORTS = {"mysql": 3306, "postgres": 5432}
+_PASSWORDS = {"mysql": "MYSQL_ROOT_PASSWORD", "postgres": "POSTGRES_PASSWORD"}
+
+
+def find(spec: Spec, progress: Progress) -> Launcher | None:
+    """The image of the same name, when an engine answers and has it or can pull it."""
+    if not _engine_answers():
+        return None
+    docker = _docker()
+    images = docker.from_env().images
+    try:
+        images.get(str(spec))
+    except docker.errors.ImageNotFound:
+        progress(f"pulling the Docker image {spec}")
+        try:
+            images.pull(spec.kind, tag=spec.version)
+        except docker.errors.APIError as error:
+            progress(f"Docker can't pull {spec} ({error}); looking elsewhere")
+            return None
+    return lambda options: Container(spec, options)
+
+
+class Container:
+    """A server in a container. testcontainers removes it even when the caller is killed."""
+
+    def __init__(self, spec: Spec, options: Options) -> None:
+        from testcontainers.core.container import DockerContainer
+
+        self._spec = spec
+        # The port is chosen here, since Docker would choose another one after a restart.
+        self._port = ports.free()
+        self._container: DockerContainer = DockerContainer(str(spec)).with_command(_command(spec, options))
+        self._container.with_bind_ports(_PORTS[spec.kind], self._port)
+        # Docker publishes the port on all interfaces, so this server gets a password.
+        self._password = secrets.token_hex(16)
+        self._container.with_env(_PASSWORDS[spec.kind], self._password)
+        self._container.start()
+
+    @property
+    def url(self) -> str:
+        host = self._container.get_container_host_ip().replace("localhost", "127.0.0.1")
+        return f"{ENGINES[self._spec.kind].SCHEME}:{self._password}@{host}:{self._port}"
+
+    @property
+    def files(self) -> Path:
+        raise NotOurs("a server in Docker shares no folder with this machine", code="X005")
+
+    def wait(self) -> None:
+        """The image's first start makes the data and serves no TCP meanwhile, so an answer is enough."""
+        give_up = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                (connect.mysql if self._spec.kind == "mysql" else connect.postgres)(self.url).close()
+                return
+            except (pymysql.MySQLError, psycopg.Error) as error:
+                if time.monotonic() > give_up:
+                    said = b"".join(self._container.get_logs()).decode(errors="replace").splitlines()
+                    raise StartFailed(
+                        f"{self._spec} in Docker: {error}", code="X004", details=said[-20:]
+                    ) from error
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        self._container.get_wrapped_container().stop()
+
+    def crash(self) -> None:
+        self._container.get_wrapped_container().kill()
+
+    def restart(self) -> None:
+        self._container.get_wrapped_container().restart()
+        self.wait()
+
+    def close(self) -> None:
+        self._container.stop()
+
+
+def _command(spec: Spec, options: Options) -> str:
+    settings = {**ENGINES[spec.kind].defaults(options.durable), **options.settings}
+    if spec.kind == "postgres":
+        return "postgres " + " ".join(f"-c {name}={value}" for name, value in settings.items())
+    if spec.version.startswith("8.4"):
+        settings["mysql-native-password"] = "ON"
+    else:
+        settings["default-authentication-plugin"] = "mysql_native_password"
+    return " ".join(f"--{name.replace('_', '-')}={value}" for name, value in settings.items())
+
+
+@functools.cache
+def _engine_answers() -> bool:
+    if not all(importlib.util.find_spec(name) for name in ("docker", "testcontainers")):
+        return False
+    docker = _docker()
+    try:
+        return bool(docker.from_env(timeout=_PING_SECONDS).ping())
+    except (docker.errors.DockerException, OSError):  # requests' errors are OSErrors
+        return False
+
+
+def _docker() -> Any:
+    """The Docker client: an optional dependency without type hints, which testcontainers brings."""
+    return importlib.import_module("docker")
