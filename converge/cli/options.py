@@ -48,7 +48,9 @@ def output_options(function: F) -> F:
     @click.option("--no-progress", is_flag=True, help="lines instead of bars")
     @wraps(function)
     def wrapper(*args: Any, quiet: bool, no_progress: bool, **kwargs: Any) -> Any:
-        emit: Sink = silent if quiet else Lines()
+        emit: Sink = Lines()
+        if quiet:
+            emit = silent
         bars = not quiet and not no_progress and click.get_text_stream("stderr").isatty()
         if not bars:
             return function(*args, emit=emit, **kwargs)

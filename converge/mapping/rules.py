@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from converge.errors import UsageError
-from converge.mapping.resources import folder
+from converge.resources import folder
 from converge.model.catalog import Column, Table
 
 _MATCH_KEYS = frozenset({"type", "unsigned", "identity", "length", "table", "column"})

@@ -147,7 +147,7 @@ class Drill:
 
     def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
         chosen = ",".join(f"'{identity}'" for identity in identities)
-        source = ",".join(column.source_value for column in self._table.columns)
+        source = ",".join(f"CONCAT({column.source_value})" for column in self._table.columns)
         target = ",".join(f"({column.target_value})::text" for column in self._table.columns)
         return (
             _by_identity(

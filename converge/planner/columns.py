@@ -116,9 +116,11 @@ def _type(
 
 
 def _default(draft: Draft, table: Table, column: Column, family: Family, to: str) -> str | None:
+    name = f"{table.name}.{column.name}"
+    if column.default is None and column.default_is_expression:
+        draft.find("P012", "note", name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment:
         return None
-    name = f"{table.name}.{column.name}"
     if not column.default_is_expression:
         value = family.default(column.default, column, to)
         if value is None:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError, UsageError
-from converge.mapping.resources import folder
+from converge.resources import folder
 from converge.model.endpoint import Endpoint
 from converge.model.plan import Plan, Statement
 from converge.model.work import Range

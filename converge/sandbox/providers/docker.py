@@ -79,7 +79,9 @@ class Container:
                 (connect.mysql if self._spec.kind == "mysql" else connect.postgres)(self.url).close()
                 return
             except (pymysql.MySQLError, psycopg.Error) as error:
-                if time.monotonic() > give_up:
+                container = self._container.get_wrapped_container()
+                container.reload()
+                if container.status == "exited" or time.monotonic() > give_up:
                     said = b"".join(self._container.get_logs()).decode(errors="replace").splitlines()
                     raise StartFailed(
                         f"{self._spec} in Docker: {error}", code="X004", details=said[-20:]

@@ -1,0 +1,77 @@
+"""`converge demo`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+
+import click
+
+from converge import sandbox
+from converge.cli.options import output_options, write_private
+from converge.demo.source import fill
+from converge.model.endpoint import parse
+from converge.model.event import Said, Sink
+from converge.pipeline.migrate import MigrateOptions, migrate
+from converge.pipeline.prepare import Options, prepare
+from converge.report.plan import plan_text
+from converge.report.result import result_markdown, result_text
+from converge.report.units import seconds
+
+
+@click.command("demo", help="The whole job on throw-away servers with a sample source.")
+@click.option(
+    "--rows", type=click.IntRange(2_000), default=200_000, show_default=True, help="size of the source"
+)
+@click.option("--mysql", "mysql_version", default="8.0.15", show_default=True)
+@click.option("--postgres", "postgres_version", default="17.5", show_default=True)
+@click.option("--report", "reports", multiple=True, metavar="FILE", help="the result as .json or .md")
+@output_options
+def command(
+    rows: int,
+    mysql_version: str,
+    postgres_version: str,
+    reports: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    def say(text: str) -> None:
+        emit(Said(text))
+
+    started = time.monotonic()
+    names = (f"mysql:{mysql_version}", f"postgres:{postgres_version}")
+    with sandbox.start(*names, on_progress=say) as (my, pg):
+        say(f"servers: {my.kind} {my.version} ({my.provider}), {pg.kind} {pg.version} ({pg.provider})")
+        source, target = my.create_database("demo"), pg.create_database("demo")
+        filling = time.monotonic()
+        count = fill(source, rows=rows)
+        say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")
+        with prepare(parse(source), parse(target), Options()) as prepared:
+            plan = plan_text(prepared.plan, verbose=verbose)
+        result = migrate(parse(source), parse(target), MigrateOptions(), emit)
+        for path in reports:
+            text = result_markdown(result) if path.endswith(".md") else json.dumps(result.to_json(), indent=1)
+            write_private(path, text)
+        if as_json:
+            click.echo(json.dumps(result.to_json()))
+            return result.exit_code
+        click.echo(f"\n{plan}\n\n{result_text(result)}")
+        click.echo(f"demo      {seconds(time.monotonic() - started)}, servers and data included")
+        if reports:
+            click.echo(f"report    {', '.join(reports)}")
+        _let_look(source, target)
+    return result.exit_code
+
+
+def _let_look(source: str, target: str) -> None:
+    """On a terminal the servers stay until the user has seen enough."""
+    if not sys.stdin.isatty():
+        click.echo("look      run `converge demo` on a terminal: it keeps both servers until you press Enter")
+        return
+    client = "psql" if shutil.which("psql") else "any PostgreSQL client with"
+    click.echo(f"look      {client} '{target}'\n          verify it yourself:")
+    click.echo(f"          converge verify --source '{source}' --target '{target}'")
+    click.pause("          Press Enter to stop and remove both servers.")

@@ -1,0 +1,110 @@
+"""Servers for all tests: each version starts when a test first asks for it, once per session."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from converge import sandbox
+from converge.sandbox import Server
+
+NewDatabase = Callable[[Server], str]
+
+_USED: list[Server] = []
+
+
+@pytest.fixture(scope="session")
+def mysql_8015() -> Iterator[Server]:
+    yield from _serve("mysql:8.0.15")
+
+
+@pytest.fixture(scope="session")
+def mysql_8033() -> Iterator[Server]:
+    yield from _serve("mysql:8.0.33")
+
+
+@pytest.fixture(scope="session")
+def postgres_14() -> Iterator[Server]:
+    yield from _serve("postgres:14")
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[Server]:
+    yield from _serve("postgres:15")
+
+
+@pytest.fixture(scope="session")
+def postgres_16() -> Iterator[Server]:
+    yield from _serve("postgres:16")
+
+
+@pytest.fixture(scope="session")
+def postgres_175() -> Iterator[Server]:
+    yield from _serve("postgres:17.5")
+
+
+@pytest.fixture(scope="session", params=["mysql_8015", "mysql_8033"])
+def mysql(request: pytest.FixtureRequest) -> Server:
+    """Each MySQL in turn."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(scope="session", params=["postgres_14", "postgres_15", "postgres_16", "postgres_175"])
+def postgres(request: pytest.FixtureRequest) -> Server:
+    """Each PostgreSQL in turn."""
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def new_mysql_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """`new_mysql_database(mysql_8015)` gives the URL of an empty database, dropped after the test."""
+    yield from _new_databases()
+
+
+@pytest.fixture
+def new_postgres_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """`new_postgres_database(postgres_175)` gives the URL of an empty database, dropped after the test."""
+    yield from _new_databases()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real dumps beside this repository; tests that need it are skipped without it."""
+    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real dumps in {folder}")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _USED:
+        used = ", ".join(f"{server.kind}:{server.version} ({server.provider})" for server in _USED)
+        terminalreporter.write_line(f"servers: {used}")
+
+
+def _serve(name: str) -> Iterator[Server]:
+    with sandbox.start(name) as (server,):
+        _USED.append(server)
+        yield server
+
+
+_numbers: Counter[str] = Counter()
+
+
+def _new_databases() -> Iterator[NewDatabase]:
+    made: list[tuple[Server, str]] = []
+
+    def new(server: Server) -> str:
+        _numbers[server.url] += 1
+        name = f"test_{_numbers[server.url]}"
+        made.append((server, name))
+        return server.create_database(name)
+
+    yield new
+    for server, name in made:
+        server.drop_database(name)

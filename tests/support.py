@@ -1,0 +1,80 @@
+"""What the tests share: the command line as users call it, and quick looks into both servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pymysql
+from pymysql.constants import CLIENT
+
+from converge.model.endpoint import parse
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+def converge(*arguments: str, timeout: float = 300, **environment: str) -> Ran:
+    """Runs the command in a process of its own, with nothing of ours in its environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "converge", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment},
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Runs one or more statements and returns the rows of the first."""
+    at = parse(url)
+    connection = pymysql.connect(
+        host=at.host,
+        port=at.port or 3306,
+        user=at.user,
+        password=at.password,
+        database=at.database or None,
+        charset="utf8mb4",
+        autocommit=True,
+        client_flag=CLIENT.MULTI_STATEMENTS,
+    )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        rows = list(cursor.fetchall())
+        while cursor.nextset():
+            pass
+        return rows
+
+
+def postgres(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Runs a statement and returns its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def relations(url: str) -> list[str]:
+    """All tables of a target outside the system's schemas: empty means that nothing was written."""
+    rows = postgres(
+        url,
+        "SELECT schemaname || '.' || tablename FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
+    )
+    return [name for (name,) in rows]

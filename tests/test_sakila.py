@@ -1,0 +1,88 @@
+"""The main job on real data: sakila from both MySQLs into the oldest and the newest PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from judge import compare
+from support import converge, mysql, postgres
+
+from converge import sandbox
+from converge.sandbox import Server
+
+
+@pytest.fixture(params=["mysql_8015", "mysql_8033"])
+def source(request: pytest.FixtureRequest, new_mysql_database, shared_data: Path) -> str:  # type: ignore[no-untyped-def]
+    server: Server = request.getfixturevalue(request.param)
+    url: str = new_mysql_database(server)
+    sandbox.load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
+    return url
+
+
+@pytest.mark.parametrize("server", ["postgres_14", "postgres_175"])
+def test_sakila_arrives_and_one_changed_value_is_found(
+    source: str,
+    server: str,
+    new_postgres_database,  # type: ignore[no-untyped-def]
+    request: pytest.FixtureRequest,
+) -> None:
+    target = new_postgres_database(request.getfixturevalue(server))
+    addresses = ("--source", source, "--target", target)
+
+    run = converge("migrate", *addresses, "--json")
+    assert run.code == 0, run.err
+    assert run.json["verdict"] == "verified"
+    assert run.json["snapshot"] == "locked"
+    tables = run.json["tables"]
+    assert len(tables) == 16
+    assert sum(table["rows_written"] for table in tables) == 47_273
+    assert all(table["verified"] and table["rows_read"] == table["rows_written"] for table in tables)
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+
+    assert converge("verify", *addresses, "--json").json["verdict"] == "verified"
+    postgres(target, "UPDATE public.film SET title = 'ACADEMY DINOSAUR ' WHERE film_id = 1")
+    found = converge("verify", *addresses, "--json")
+    assert found.code == 1
+    assert found.json["verdict"] == "differs"
+    (title, *rest) = found.json["differences"]
+    assert title == {
+        "table": "film",
+        "key": "film_id=1",
+        "column": "title",
+        "source": "ACADEMY DINOSAUR",
+        "target": "ACADEMY DINOSAUR ",
+    }
+    # The UPDATE fired the trigger that stands for ON UPDATE CURRENT_TIMESTAMP.
+    assert [difference["column"] for difference in rest] == ["last_update"]
+    judged = compare(source, target)
+    assert {(one.table, one.column) for one in judged.differences} == {
+        ("film", "title"),
+        ("film", "last_update"),
+    }
+
+
+def test_sakila_has_all_its_objects(source: str, postgres_175: Server, new_postgres_database) -> None:  # type: ignore[no-untyped-def]
+    target = new_postgres_database(postgres_175)
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    constraints = (
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated AND connamespace = "
+        "'public'::regnamespace"
+    )
+    assert postgres(target, constraints) == mysql(
+        source,
+        "SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = DATABASE()",
+    )
+    assert postgres(target, "SELECT count(*) FROM public.customer_list") == [(599,)]
+    assert postgres(target, "SELECT nextval('public.payment_payment_id_seq')") == [(16_050,)]
+    identities = mysql(
+        source,
+        "SELECT COUNT(*) FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND EXTRA LIKE '%%auto_increment%%'",
+    )
+    assert postgres(
+        target,
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND is_identity = 'YES'",
+    ) == list(identities)
