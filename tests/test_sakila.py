@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import NewDatabase
 from judge import compare
 from support import converge, mysql, postgres
 
@@ -13,9 +14,8 @@ from converge.sandbox import Server
 
 
 @pytest.fixture(params=["mysql_8015", "mysql_8033"])
-def source(request: pytest.FixtureRequest, new_mysql_database, shared_data: Path) -> str:  # type: ignore[no-untyped-def]
-    server: Server = request.getfixturevalue(request.param)
-    url: str = new_mysql_database(server)
+def source(request: pytest.FixtureRequest, new_mysql_database: NewDatabase, shared_data: Path) -> str:
+    url = new_mysql_database(request.getfixturevalue(request.param))
     sandbox.load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
     return url
 
@@ -24,7 +24,7 @@ def source(request: pytest.FixtureRequest, new_mysql_database, shared_data: Path
 def test_sakila_arrives_and_one_changed_value_is_found(
     source: str,
     server: str,
-    new_postgres_database,  # type: ignore[no-untyped-def]
+    new_postgres_database: NewDatabase,
     request: pytest.FixtureRequest,
 ) -> None:
     target = new_postgres_database(request.getfixturevalue(server))
@@ -63,7 +63,9 @@ def test_sakila_arrives_and_one_changed_value_is_found(
     }
 
 
-def test_sakila_has_all_its_objects(source: str, postgres_175: Server, new_postgres_database) -> None:  # type: ignore[no-untyped-def]
+def test_sakila_has_all_its_objects(
+    source: str, postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
     target = new_postgres_database(postgres_175)
     assert converge("migrate", "--source", source, "--target", target).code == 0
     constraints = (
@@ -84,5 +86,6 @@ def test_sakila_has_all_its_objects(source: str, postgres_175: Server, new_postg
     )
     assert postgres(
         target,
-        "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND is_identity = 'YES'",
+        "SELECT count(*) FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND is_identity = 'YES'",
     ) == list(identities)

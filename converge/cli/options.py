@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from converge.errors import UsageError
-from converge.model.event import Sink, silent
+from converge.model.event import silent
 from converge.pipeline.prepare import Options
 from converge.planner.plan import Selection
 from converge.report.progress import Bars, Lines
@@ -48,14 +49,12 @@ def output_options(function: F) -> F:
     @click.option("--no-progress", is_flag=True, help="lines instead of bars")
     @wraps(function)
     def wrapper(*args: Any, quiet: bool, no_progress: bool, **kwargs: Any) -> Any:
-        emit: Sink = Lines()
         if quiet:
-            emit = silent
-        bars = not quiet and not no_progress and click.get_text_stream("stderr").isatty()
-        if not bars:
-            return function(*args, emit=emit, **kwargs)
-        with Bars() as shown:
-            return function(*args, emit=shown, **kwargs)
+            return function(*args, emit=silent, **kwargs)
+        if no_progress or not sys.stderr.isatty():
+            return function(*args, emit=Lines(), **kwargs)
+        with Bars() as bars:
+            return function(*args, emit=bars, **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

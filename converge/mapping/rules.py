@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from converge.errors import UsageError
-from converge.resources import folder
 from converge.model.catalog import Column, Table
+from converge.resources import folder
 
 _MATCH_KEYS = frozenset({"type", "unsigned", "identity", "length", "table", "column"})
 _RULE_KEYS = frozenset({"match", "to", "why", "note"})

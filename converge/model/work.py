@@ -27,7 +27,6 @@ class CopyTask:
     number: int
     query: str
     copy: str
-    fields: int
     marked: bool
     """The rows carry marks and must be escaped by the client."""
 

@@ -2,8 +2,9 @@
 
 A row's digest is the first 60 bits of the MD5 of its canonical text. The sum does not depend on
 the order of rows and, unlike XOR, pairs of equal rows do not cancel. The canonical text joins the
-columns' texts with ``|``; a text that may hold the separator has its length in bytes before it,
-NULL is ``~``, so that no two different rows have the same text.
+columns' texts with ``|``. Numbers, times and the like hold neither ``|`` nor ``;``; any other text has
+its length in bytes and a ``;`` before it, and NULL is ``~``. So a text falls into its fields in one way
+only, and no two different rows have the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def field_text(column: ColumnPlan) -> str:
     """MySQL expression of one column's part of the canonical row text."""
     text = column.source_text
     if column.delimited:
-        text = f"CONCAT(LENGTH({text}),':',{text})"
+        text = f"CONCAT(LENGTH({text}),';',{text})"
     return f"IFNULL({text},'~')" if column.nullable else text
 
 

@@ -84,6 +84,5 @@ class Copy:
                         number=chunk.number,
                         query=select + where(table, chunk.part),
                         copy=copy_statement(self.plan.schema, table),
-                        fields=len(table.columns),
                         marked=marked(table),
                     )

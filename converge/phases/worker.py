@@ -20,7 +20,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import COMMAND
 
-from converge.errors import ConvergeError, SourceError
+from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.result import Difference
 from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask
@@ -29,9 +29,9 @@ from converge.mysql.packets import NullRow, stream
 from converge.phases.drill import Drill
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
-from converge.postgres.text import BadText, encode
+from converge.postgres.text import encode
 
-BLOCK_BYTES = 512 * 1024
+_TELL_BYTES = 1_000_000
 BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 
@@ -54,14 +54,19 @@ class Worker:
     def copy(self, task: CopyTask) -> Copied:
         """One chunk, exactly once. A chunk that the ledger has already is left alone."""
         started = time.monotonic()
-        self.rows = self.bytes = 0
+        self._rows = self._bytes = 0
         with self.target.transaction():
             if not claim(self.target, task):
                 return Copied(task.table, task.number, 0, 0, 0.0)
-            write(self.target, task.copy, self._blocks(task))
+            written = write(self.target, task.copy, self._blocks(task))
+            if written != self._rows:
+                raise TargetError(
+                    f"{task.table}: {self._rows} rows were read, {written} written; the chunk is rolled back",
+                    code="R002",
+                )
             seconds = time.monotonic() - started
-            enter(self.target, task, self.rows, self.bytes, seconds)
-        return Copied(task.table, task.number, self.rows, self.bytes, seconds)
+            enter(self.target, task, self._rows, self._bytes, seconds)
+        return Copied(task.table, task.number, self._rows, self._bytes, seconds)
 
     def digest(self, task: DigestTask) -> Digest:
         """Runs both sides at the same time: MySQL computes while PostgreSQL is asked."""
@@ -84,36 +89,23 @@ class Worker:
         return task.table.source, Drill(self.source, self.target, task.schema, task.table).differences()
 
     def _blocks(self, task: CopyTask) -> Iterator[bytes]:
-        """COPY text in blocks; tells the coordinator about each."""
-        pending: list[bytes] = []
-        size = 0
+        """COPY text in blocks of one read; tells the coordinator about each megabyte."""
+        told_rows = told_bytes = 0
         for rows in stream(self.source, task.query):
-            pending += rows
-            size += sum(map(len, rows))
-            if size >= BLOCK_BYTES:
-                yield self._block(task, pending, size)
-                pending, size = [], 0
-        if pending:
-            yield self._block(task, pending, size)
-
-    def _block(self, task: CopyTask, rows: list[bytes], size: int) -> bytes:
-        text = encode(rows, task.fields) if task.marked else b"".join(rows)
-        self.rows += len(rows)
-        self.bytes += size
-        self._pipe.send(("progress", task.table, len(rows), size))
-        return text
+            block = encode(rows) if task.marked else b"".join(rows)
+            self._rows += len(rows)
+            self._bytes += len(block)
+            if self._bytes - told_bytes > _TELL_BYTES:
+                self._pipe.send(("progress", task.table, self._rows - told_rows, self._bytes - told_bytes))
+                told_rows, told_bytes = self._rows, self._bytes
+            yield block
+        self._pipe.send(("progress", task.table, self._rows - told_rows, self._bytes - told_bytes))
 
     def explain(self, error: Exception, task: CopyTask | DigestTask | None) -> ConvergeError:
         """The error in words, with the table that it happened in."""
         where = f"{task.table}: " if task else ""
         if isinstance(error, ConvergeError):
             return error
-        if isinstance(error, BadText):
-            return SourceError(
-                f"{where}row {self.rows + error.row + 1} of chunk {getattr(task, 'number', 0)}, column "
-                f"{error.field + 1} of the copied ones: {error.why}",
-                code="D001",
-            )
         if isinstance(error, NullRow):
             return SourceError(
                 f"{where}a row is longer than the source's max_allowed_packet",
@@ -160,7 +152,7 @@ def _serve(worker: Worker, pipe: Pipe) -> None:
                     pipe.send(("done", worker.digest(task)))
                 case DrillTask():
                     pipe.send(("done", worker.drill(task)))
-        except (ConvergeError, BadText, NullRow, psycopg.Error, pymysql.err.Error, OSError) as error:
+        except (ConvergeError, NullRow, psycopg.Error, pymysql.err.Error, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             known = task if isinstance(task, CopyTask | DigestTask) else None

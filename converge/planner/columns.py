@@ -50,7 +50,7 @@ def plan_column(
         target_text=family.target_text(reference, column, to),
         source_value=family.source_value(column, to),
         target_value=family.target_value(reference, column, to),
-        delimited=family.delimited,
+        delimited=family.delimited(column),
         judge=family.judge,
     )
     notes = _notes(draft, name, column, rule, plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -40,14 +40,10 @@ def enter(connection: psycopg.Connection[Any], task: CopyTask, rows: int, size: 
     )
 
 
-def write(connection: psycopg.Connection[Any], statement: str, blocks: Iterable[bytes]) -> None:
-    """Streams the blocks into COPY."""
-    with connection.cursor().copy(statement.encode()) as copy:
-        for block in blocks:
-            copy.write(block)
-
-
-def statements(connection: psycopg.Connection[Any], texts: Sequence[str]) -> None:
-    """Runs SQL that the library has built and quoted."""
-    for text in texts:
-        connection.execute(text.encode())
+def write(connection: psycopg.Connection[Any], statement: str, blocks: Iterable[bytes]) -> int:
+    """Streams the blocks into COPY; returns the rows that the server has written."""
+    with connection.cursor() as cursor:
+        with cursor.copy(statement.encode()) as copy:
+            for block in blocks:
+                copy.write(block)
+        return cursor.rowcount

@@ -26,9 +26,9 @@ def field_text(column: ColumnPlan) -> str:
     """PostgreSQL expression of one column's part of the canonical row text."""
     text = column.target_text
     if column.delimited:
-        text = f"octet_length({text})||':'||({text})"
-    # A NULL where the source has none would vanish from the joined text; marked, it is different.
-    return f"coalesce({text},'~')"
+        text = f"octet_length(({text})::text)||';'||({text})::text"
+    # concat_ws leaves out a NULL where the source can have none: one field less is a difference too.
+    return f"coalesce(({text})::text,'~')" if column.nullable else text
 
 
 def number(digest: str) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError, UsageError
-from converge.resources import folder
 from converge.model.endpoint import Endpoint
 from converge.model.plan import Plan, Statement
 from converge.model.work import Range
 from converge.postgres.connect import connect
+from converge.resources import folder
 
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56

@@ -20,8 +20,6 @@ class Family:
 
     types: ClassVar[frozenset[str]]
     targets: ClassVar[frozenset[str]]
-    delimited: ClassVar[bool] = False
-    """Canonical texts can hold the separator, so the digest must put their length before them."""
     judge: ClassVar[str] = "text"
 
     def read(self, column: Column, to: str) -> str:
@@ -32,13 +30,17 @@ class Family:
         """Whether `read` can hold a tab, a line end or a backslash."""
         return False
 
+    def delimited(self, column: Column) -> bool:
+        """Whether canonical texts can hold the digest's marks, so that their length must go first."""
+        return False
+
     def source_text(self, column: Column, to: str) -> str:
         """MySQL expression of the canonical text."""
         return my_name(column.name)
 
     def target_text(self, reference: str, column: Column, to: str) -> str:
-        """PostgreSQL expression of the canonical text of the quoted column `reference`."""
-        return f"{reference}::text"
+        """PostgreSQL expression, of any type, that prints as the canonical text of `reference`."""
+        return reference
 
     def source_value(self, column: Column, to: str) -> str:
         """MySQL expression of the value as the drill-down compares and shows it."""

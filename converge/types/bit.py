@@ -19,7 +19,7 @@ class Bit(Family):
         return self.read(column, to)
 
     def target_text(self, reference: str, column: Column, to: str) -> str:
-        return f"{reference}::int::text" if to == "boolean" else f"{reference}::text"
+        return f"{reference}::int" if to == "boolean" else reference
 
     def default(self, value: str, column: Column, to: str) -> str | None:
         # information_schema prints b'101'.

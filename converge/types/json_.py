@@ -15,7 +15,6 @@ from converge.types.text import as_bytes
 class Json(Family):
     types = frozenset({"json"})
     targets = frozenset({"json", "jsonb"})
-    delimited = True
     judge = "json"
 
     def read(self, column: Column, to: str) -> str:
@@ -25,4 +24,14 @@ class Json(Family):
         return True
 
     def source_text(self, column: Column, to: str) -> str:
+        # A digest, because a length before the text would make both servers print it twice.
+        return f"MD5(CAST({my_name(column.name)} AS CHAR))"
+
+    def target_text(self, reference: str, column: Column, to: str) -> str:
+        return f"md5({reference}::text)"
+
+    def source_value(self, column: Column, to: str) -> str:
         return f"CAST({my_name(column.name)} AS CHAR)"
+
+    def target_value(self, reference: str, column: Column, to: str) -> str:
+        return reference

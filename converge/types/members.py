@@ -8,6 +8,7 @@ from converge.types.base import Family
 from converge.types.text import as_bytes, utf8
 
 _SPECIAL = frozenset("\t\n\r\\")
+_MARKS = frozenset("|;~")
 
 
 class Enum(Family):
@@ -15,13 +16,15 @@ class Enum(Family):
 
     types = frozenset({"enum"})
     targets = frozenset({"enum", "text"})
-    delimited = True
 
     def read(self, column: Column, to: str) -> str:
         return as_bytes(utf8(column))
 
     def special(self, column: Column, to: str) -> bool:
         return any(_SPECIAL & set(label) for label in column.labels)
+
+    def delimited(self, column: Column) -> bool:
+        return any(_MARKS & set(label) for label in column.labels)
 
     def source_text(self, column: Column, to: str) -> str:
         return utf8(column)
@@ -32,7 +35,6 @@ class Set(Family):
 
     types = frozenset({"set"})
     targets = frozenset({"text[]"})
-    delimited = True
 
     def read(self, column: Column, to: str) -> str:
         text = f"CONVERT(CAST({my_name(column.name)} AS CHAR) USING utf8mb4)"
@@ -44,6 +46,9 @@ class Set(Family):
 
     def special(self, column: Column, to: str) -> bool:
         return any((_SPECIAL | {'"'}) & set(label) for label in column.labels)
+
+    def delimited(self, column: Column) -> bool:
+        return any(_MARKS & set(label) for label in column.labels)
 
     def source_text(self, column: Column, to: str) -> str:
         return f"CONVERT(CAST({my_name(column.name)} AS CHAR) USING utf8mb4)"

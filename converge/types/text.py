@@ -13,12 +13,14 @@ _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 class Text(Family):
     types = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
     targets = frozenset({"varchar", "text", "character varying"})
-    delimited = True
 
     def read(self, column: Column, to: str) -> str:
         return as_bytes(utf8(column))
 
     def special(self, column: Column, to: str) -> bool:
+        return True
+
+    def delimited(self, column: Column) -> bool:
         return True
 
     def source_text(self, column: Column, to: str) -> str:
