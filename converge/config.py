@@ -61,6 +61,7 @@ def _checked(endpoint: Endpoint | None, kind: str) -> Endpoint | None:
         raise UsageError(
             f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
             code="U002",
+            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
         )
     return endpoint
 

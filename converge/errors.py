@@ -5,7 +5,6 @@
     ├── BlockedError     3   found before anything was written
     ├── SourceError      4   MySQL said no, or went away
     ├── TargetError      5   PostgreSQL said no, or went away
-    ├── RunFailed        1   the run was made, and its result is not good
     └── Interrupted    130   the user stopped it; its state is kept
 
 The number is the exit code. An error says what, where and why in `message`, names rows or
@@ -52,10 +51,6 @@ class SourceError(ConvergeError):
 
 class TargetError(ConvergeError):
     exit_code = 5
-
-
-class RunFailed(ConvergeError):
-    exit_code = 1
 
 
 class Interrupted(ConvergeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from typing import Any
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code; all errors end here."""
     as_json = "--json" in arguments
+    # A polite kill settles like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code: Any = _group.main(args=arguments, prog_name="converge", standalone_mode=False)
         return code if isinstance(code, int) else 0

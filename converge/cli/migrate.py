@@ -46,7 +46,8 @@ def command(
     assert addresses.target is not None
     for path in reports:
         if Path(path).suffix not in (".json", ".md"):
-            raise UsageError(f"--report {path}: a report ends in .json or .md", code="U005")
+            hint = f"--report {Path(path).with_suffix('.md')}"
+            raise UsageError(f"--report {path}: a report ends in .json or .md", code="U005", hint=hint)
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
     result = migrate(

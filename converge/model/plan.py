@@ -102,6 +102,8 @@ class Plan:
     target: str
     target_version: str
     schema: str
+    schema_exists: bool
+    """False when the run must create the target schema first."""
     tables: tuple[TablePlan, ...]
     statements: tuple[Statement, ...]
     identities: tuple[Identity, ...]
@@ -126,7 +128,7 @@ class Plan:
 
 
 # Estimates and next values move on a living source without changing what the plan says.
-_VOLATILE = {"rows_estimate", "data_bytes", "digest", "identities", "source", "target"}
+_VOLATILE = {"rows_estimate", "data_bytes", "digest", "identities", "source", "target", "schema_exists"}
 
 
 def digest(plan: Plan) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -19,9 +19,12 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Phase, Plan, Statement
 from converge.postgres.connect import connect, explain
-from converge.postgres.ledger import Ledger, run_step
+from converge.postgres.ledger import Ledger, run_steps
 
 _SETTINGS = {"maintenance_work_mem": "256MB", "synchronous_commit": "off"}
+
+
+Step = tuple[int, Statement]
 
 
 class Builder:
@@ -30,14 +33,17 @@ class Builder:
     def __init__(self, plan: Plan, ledger: Ledger, target: Endpoint, jobs: int, emit: Sink) -> None:
         self._plan = plan
         self._run = ledger.run
-        self._done = ledger.steps()
         self._target = target
         self._emit = emit
         self._local = threading.local()
         self._connections: list[psycopg.Connection[Any]] = []
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
-        self._futures: set[Future[list[Finding | None]]] = set()
+        self._futures: set[Future[dict[int, str]]] = set()
+        self._begun: set[int] = set()
         self.findings: list[Finding] = []
+        earlier = ledger.steps()
+        self._begun.update(earlier)
+        self._keep({number: refused for number, refused in earlier.items() if refused is not None})
 
     def __enter__(self) -> Builder:
         return self
@@ -55,31 +61,29 @@ class Builder:
 
     def count(self, *phases: Phase) -> int:
         """How many statements these phases have left."""
-        return sum(1 for _ in self._left(phases))
+        return sum(len(group) for phase in phases for group in self._groups(phase))
 
     def pending(self) -> int:
-        """How many statements have begun and not ended."""
+        """How many background jobs have begun and not ended."""
         return len(self._futures)
 
     def in_order(self, *phases: Phase) -> None:
-        """Runs the statements of these phases one after the other, here and now."""
+        """Runs the statements of these phases here and now, one object after the other."""
         for phase in phases:
-            for number, statement in self._left([phase]):
-                self._keep(self._run_one(number, statement))
+            for group in self._groups(phase):
+                self._begun.update(number for number, _ in group)
+                self._keep(self._run_group(group))
 
     def begin(self, phase: Phase, table: str) -> None:
         """Begins a table's statements of this phase in the background, each for itself."""
-        for number, statement in self._left([phase]):
-            if statement.object == table:
-                self._submit([(number, statement)])
+        for group in self._groups(phase, table):
+            for step in group:
+                self._submit([step])
 
     def side_by_side(self, *phases: Phase) -> None:
         """Runs each phase's objects at the same time, the statements of one object in their order."""
         for phase in phases:
-            groups: dict[str, list[tuple[int, Statement]]] = defaultdict(list)
-            for number, statement in self._left([phase]):
-                groups[statement.object].append((number, statement))
-            for group in groups.values():
+            for group in self._groups(phase):
                 self._submit(group)
             self.finish()
 
@@ -94,41 +98,47 @@ class Builder:
             done, _ = wait(self._futures, timeout=0.5, return_when=FIRST_COMPLETED)
             self._take(done)
 
-    def _left(self, phases: Iterable[Phase]) -> list[tuple[int, Statement]]:
-        wanted = set(phases)
-        return [
-            (number, statement)
-            for number, statement in enumerate(self._plan.statements)
-            if statement.phase in wanted and number not in self._done
-        ]
+    def _groups(self, phase: Phase, table: str | None = None) -> list[list[Step]]:
+        """The statements of a phase that are left, by object."""
+        objects = self._steps[phase]
+        groups = objects.values() if table is None else [objects.get(table, [])]
+        left = ([step for step in group if step[0] not in self._begun] for group in groups)
+        return [group for group in left if group]
 
-    def _submit(self, group: list[tuple[int, Statement]]) -> None:
-        self._done.update(number for number, _ in group)
-        self._futures.add(self._pool.submit(lambda: [self._run_one(*item) for item in group]))
+    @cached_property
+    def _steps(self) -> dict[Phase, dict[str, list[Step]]]:
+        steps: dict[Phase, dict[str, list[Step]]] = defaultdict(lambda: defaultdict(list))
+        for number, statement in enumerate(self._plan.statements):
+            steps[statement.phase][statement.object].append((number, statement))
+        return steps
 
-    def _take(self, done: set[Future[list[Finding | None]]]) -> None:
+    def _submit(self, group: list[Step]) -> None:
+        self._begun.update(number for number, _ in group)
+        self._futures.add(self._pool.submit(self._run_group, group))
+
+    def _take(self, done: set[Future[dict[int, str]]]) -> None:
         self._futures -= done
         for future in done:
-            self._keep(*future.result())
+            self._keep(future.result())
 
-    def _keep(self, *findings: Finding | None) -> None:
-        self.findings += [finding for finding in findings if finding]
+    def _keep(self, refusals: dict[int, str]) -> None:
+        for number, reason in refusals.items():
+            statement = self._plan.statements[number]
+            message = f"the target refused {statement.why}: {reason}"
+            self.findings.append(Finding("P052", "lossy", statement.object, message, statement.sql))
 
-    def _run_one(self, number: int, statement: Statement) -> Finding | None:
+    def _run_group(self, group: list[Step]) -> dict[int, str]:
         try:
-            refused = run_step(self._connection(), self._run, number, statement)
+            refusals = run_steps(self._connection(), self._run, group)
         except psycopg.Error as error:
             explained = explain(error, self._target)
-            explained.message = f"{statement.object}: {explained.message}"
-            explained.details = (statement.sql, *explained.details)
+            _, first = group[0]
+            explained.message = f"{first.object}, {first.phase}: {explained.message}"
+            explained.details = (*(statement.sql for _, statement in group), *explained.details)
             raise explained from error
-        self._done.add(number)
-        self._emit(Advanced(statement.phase, statement.object))
-        if refused is None:
-            return None
-        return Finding(
-            "P052", "lossy", statement.object, f"the target refused {statement.why}: {refused}", statement.sql
-        )
+        for _, statement in group:
+            self._emit(Advanced(statement.phase, statement.object))
+        return refusals
 
     def _connection(self) -> psycopg.Connection[Any]:
         if not hasattr(self._local, "connection"):

@@ -55,9 +55,7 @@ class Crew:
         for process in self._processes.values():
             process.join(0 if kind else 5)
             if process.is_alive():
-                process.terminate()
-                process.join(5)
-            if process.is_alive():
+                # Both servers roll back what it had open.
                 process.kill()
                 process.join()
 

@@ -2,8 +2,8 @@
 
 The coordinator sends a task and gets ``("progress", table, rows, bytes)`` while it runs and then
 ``("done", result)`` or ``("failed", error)``. The worker holds its source snapshot from `begin` to
-its end, so that the comparison reads what the copy read. It ignores SIGINT: a Ctrl-C goes to the
-coordinator, which lets the chunk settle.
+its end, so that the comparison reads what the copy read. It ignores SIGINT and SIGTERM, which reach
+whole process groups: the coordinator gets them too and lets the chunk settle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import psycopg
-import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import COMMAND
 
@@ -27,6 +26,7 @@ from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask
 from converge.mysql import connect as mysql
 from converge.mysql.packets import NullRow, stream
 from converge.phases.drill import Drill
+from converge.phases.explain import DRIVER_ERRORS, explain
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
 from converge.postgres.text import encode
@@ -103,27 +103,24 @@ class Worker:
 
     def explain(self, error: Exception, task: CopyTask | DigestTask | None) -> ConvergeError:
         """The error in words, with the table that it happened in."""
-        where = f"{task.table}: " if task else ""
         if isinstance(error, ConvergeError):
             return error
+        where = f"{task.table}: " if task else ""
         if isinstance(error, NullRow):
             return SourceError(
                 f"{where}a row is longer than the source's max_allowed_packet",
                 code="D002",
                 hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then migrate again",
             )
-        explained = (
-            postgres.explain(error, self._target_at)
-            if isinstance(error, psycopg.Error)
-            else mysql.explain(error, self._source_at)
-        )
+        explained = explain(error, self._source_at, self._target_at)
         explained.message = where + explained.message
         return explained
 
 
 def main(pipe: Pipe, source: Endpoint, target: Endpoint) -> None:
     """The process: connects, then serves until the coordinator says stop or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
     worker: Worker | None = None
     try:
         worker = Worker(source, target, pipe)
@@ -152,7 +149,7 @@ def _serve(worker: Worker, pipe: Pipe) -> None:
                     pipe.send(("done", worker.digest(task)))
                 case DrillTask():
                     pipe.send(("done", worker.drill(task)))
-        except (ConvergeError, NullRow, psycopg.Error, pymysql.err.Error, OSError) as error:
+        except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             known = task if isinstance(task, CopyTask | DigestTask) else None

@@ -14,7 +14,8 @@ import psycopg
 from converge.errors import BlockedError, ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
 from converge.model.event import PhaseEnded, PhaseStarted, Sink
-from converge.model.plan import Plan, TablePlan
+from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.quote import pg_name
 from converge.model.result import Result, TableResult
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
@@ -23,6 +24,7 @@ from converge.phases import verify
 from converge.phases.build import Builder
 from converge.phases.copy import Copy
 from converge.phases.crew import Crew
+from converge.phases.explain import explained
 from converge.pipeline.prepare import Options, Prepared, prepare
 from converge.postgres import ledger as ledgers
 from converge.postgres.identity import set_next_values
@@ -49,7 +51,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     the user stopped it; the ledger then knows how to go on.
     """
     result = Result("migrate", str(source), str(target))
-    with ExitStack() as stack:
+    with ExitStack() as stack, explained(source, target):
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
             assert prepared.target is not None
@@ -58,9 +60,12 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
             if options.truncate and not options.resume:
                 _drop(prepared.target, prepared.plan)
+            if not prepared.plan.schema_exists:
+                prepared.target.execute(f"CREATE SCHEMA {pg_name(prepared.plan.schema)}".encode())
         run = Run(prepared, ledger, source, target, options, emit, result)
         try:
-            run.all()
+            with explained(source, target):
+                run.all()
         except KeyboardInterrupt:
             ledger.set_state("interrupted", report=result.to_json())
             raise Interrupted("stopped; what is copied is kept", code="R130", hint=_resume()) from None
@@ -135,6 +140,9 @@ class Run:
                 (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
             )
             return cuts
+        earlier = sum(chunk.rows is not None for chunk in known)
+        if earlier:
+            self.result.findings.append(_earlier_snapshot(earlier))
         ranges: dict[str, list[Range]] = {table.source: [] for table in self.plan.tables}
         for chunk in known:
             ranges[chunk.table].append(chunk.part)
@@ -214,6 +222,16 @@ def _drop(target: psycopg.Connection[Any], plan: Plan) -> None:
             names = ", ".join(name for word, _, name in reversed(made) if word == kind)
             if names:
                 target.execute(f"DROP {kind} IF EXISTS {names}".encode())
+
+
+def _earlier_snapshot(chunks: int) -> Finding:
+    return Finding(
+        "V002",
+        "note",
+        "source",
+        f"{chunks} chunks were copied under an earlier snapshot; only the full comparison shows whether the "
+        "source has moved since",
+    )
 
 
 def _try_to_note(ledger: Ledger, result: Result) -> None:

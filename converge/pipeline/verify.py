@@ -13,6 +13,7 @@ from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases import verify as phase_verify
 from converge.phases.crew import Crew
+from converge.phases.explain import explained
 from converge.pipeline.migrate import VerifyLevel, phase, prove
 from converge.pipeline.prepare import Options, Prepared, prepare
 
@@ -22,7 +23,7 @@ def verify(
 ) -> Result:
     """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
     result = Result("verify", str(source), str(target))
-    with ExitStack() as stack:
+    with ExitStack() as stack, explained(source, target):
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
             plan = prepared.plan

@@ -51,8 +51,6 @@ def make_plan(
     tables = [table for table in catalog.tables if selection.takes(table.name)]
     own = {table.name for table in tables}
     draft = Draft(catalog, tuple(rules), schema, Namespace(taken - own))
-    if not schema_exists:
-        draft.do("create", schema, f"CREATE SCHEMA {pg_name(schema)}", "the target schema")
     identities = identity_columns(catalog)
     for table in tables:
         _table(draft, table, draft.names.take(table.name), identities)
@@ -74,6 +72,7 @@ def make_plan(
         target=target,
         target_version=target_version,
         schema=schema,
+        schema_exists=schema_exists,
         tables=tuple(draft.tables.values()),
         statements=tuple(draft.statements),
         identities=tuple(draft.identities),

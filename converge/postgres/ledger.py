@@ -111,32 +111,46 @@ class Ledger:
             for table, number, low, high, done, size, seconds in rows
         ]
 
-    def steps(self) -> set[int]:
-        """Numbers of the plan's statements that are done."""
-        rows = self.connection.execute("SELECT number FROM converge.step WHERE run_id = %s", (self.run,))
-        return {number for (number,) in rows}
-
-
-def run_step(connection: psycopg.Connection[Any], run: int, number: int, statement: Statement) -> str | None:
-    """Runs one statement and enters it, in one transaction; says why an optional one was refused."""
-    refused = None
-    with connection.transaction():
-        try:
-            with connection.transaction():
-                connection.execute(statement.sql.encode())
-        except psycopg.errors.OperationalError:
-            # No room, no connection, cancelled: that says nothing about the statement.
-            raise
-        except psycopg.Error as error:
-            if not statement.optional:
-                raise
-            refused = str(error).strip().splitlines()[0]
-        connection.execute(
-            "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            (run, number, statement.phase, statement.object, statement.sql, refused),
+    def steps(self) -> dict[int, str | None]:
+        """The plan's statements that are done, by number, with the reason of those that were refused."""
+        rows = self.connection.execute(
+            "SELECT number, refused FROM converge.step WHERE run_id = %s ORDER BY number", (self.run,)
         )
-    return refused
+        return dict(rows.fetchall())
+
+
+def run_steps(
+    connection: psycopg.Connection[Any], run: int, steps: Iterable[tuple[int, Statement]]
+) -> dict[int, str]:
+    """Runs statements and enters them, all in one transaction; says why optional ones were refused."""
+    refusals: dict[int, str] = {}
+    with connection.transaction():
+        for number, statement in steps:
+            refused = _try(connection, statement)
+            if refused is not None:
+                refusals[number] = refused
+            connection.execute(
+                "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                (run, number, statement.phase, statement.object, statement.sql, refused),
+            )
+    return refusals
+
+
+def _try(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
+    """Runs one statement; the reason when the server refuses one that is optional."""
+    if not statement.optional:
+        connection.execute(statement.sql.encode())
+        return None
+    try:
+        with connection.transaction():
+            connection.execute(statement.sql.encode())
+    except psycopg.errors.OperationalError:
+        # No room, no connection, cancelled: that says nothing about the statement.
+        raise
+    except psycopg.Error as error:
+        return str(error).strip().splitlines()[0]
+    return None
 
 
 def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:

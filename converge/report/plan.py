@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from converge.model.plan import Finding, Phase, Plan
+from converge.model.quote import pg_name
 from converge.report.units import size, table
 
 _PHASES: tuple[Phase, ...] = ("create", "view", "index", "foreign key", "validate", "finish", "analyze")
@@ -66,6 +67,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def plan_sql(plan: Plan) -> str:
     """The target's SQL, phase by phase, each statement with its reason."""
     lines = [f"-- {plan.source} → PostgreSQL {plan.target_version}, digest {plan.digest}"]
+    if not plan.schema_exists:
+        lines += ["", f"CREATE SCHEMA {pg_name(plan.schema)};"]
     for phase in _PHASES:
         statements = [statement for statement in plan.statements if statement.phase == phase]
         if statements:

@@ -1,0 +1,210 @@
+"""Each mistake that users make: one clear message, its exit code, and nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from support import Ran, converge, mysql, postgres, relations
+
+from converge.model.endpoint import parse
+from converge.sandbox import Server
+
+PASSWORD = "s3cret-canary"
+NOWHERE = ("--source", "mysql://a@b/c", "--target", "postgresql://a@b/c")
+
+
+@pytest.fixture
+def source(mysql_8015: Server, new_mysql_database: NewDatabase) -> str:
+    url = new_mysql_database(mysql_8015)
+    mysql(url, "CREATE TABLE note (id INT PRIMARY KEY, text VARCHAR(20)); INSERT INTO note VALUES (1, 'a')")
+    return url
+
+
+@pytest.fixture
+def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
+    return new_postgres_database(postgres_175)
+
+
+def refused(ran: Ran, code: int, error: str) -> None:
+    assert ran.code == code, ran.err
+    assert ran.err.startswith(f"error[{error}]: "), ran.err
+    assert ran.err.count("error[") == 1
+    assert "Traceback" not in ran.err
+    assert PASSWORD not in ran.err + ran.out
+    assert "hint   " in ran.err
+
+
+def at(url: str, user: str) -> str:
+    """The same address for another user."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{user}:{PASSWORD}@{rest.rpartition('@')[2]}"
+
+
+def test_a_wrong_source_password(source: str, target: str) -> None:
+    mysql(source, f"CREATE USER IF NOT EXISTS someone@'%%' IDENTIFIED BY '{PASSWORD}x'")
+    ran = converge("migrate", "--source", at(source, "someone"), "--target", target)
+    refused(ran, 4, "S002")
+    assert "wrong user name or password" in ran.err
+    assert relations(target) == []
+
+
+def test_a_missing_source_database(source: str, target: str) -> None:
+    ran = converge("migrate", "--source", source.rsplit("/", 1)[0] + "/nowhere", "--target", target)
+    refused(ran, 4, "S003")
+    assert "no database 'nowhere'" in ran.err
+    assert relations(target) == []
+
+
+def test_an_unreachable_source(target: str) -> None:
+    refused(converge("migrate", "--source", "mysql://root@127.0.0.1:1/db", "--target", target), 4, "S001")
+    assert relations(target) == []
+
+
+def test_a_source_user_with_rights_on_some_tables_only(source: str, target: str) -> None:
+    database = parse(source).database
+    mysql(source, f"CREATE USER some_tables@'%%' IDENTIFIED BY '{PASSWORD}'")
+    mysql(source, f"GRANT SELECT ON {database}.note TO some_tables@'%%'")
+    ran = converge("migrate", "--source", at(source, "some_tables"), "--target", target)
+    refused(ran, 4, "S004")
+    assert f"GRANT SELECT, SHOW VIEW, TRIGGER ON `{database}`.* TO 'some_tables'@'%';" in ran.err
+    assert relations(target) == []
+
+
+def test_a_source_user_with_select_only_migrates(source: str, target: str) -> None:
+    mysql(source, f"CREATE USER reader@'%%' IDENTIFIED BY '{PASSWORD}'")
+    mysql(source, f"GRANT SELECT ON {parse(source).database}.* TO reader@'%%'")
+    ran = converge("migrate", "--source", at(source, "reader"), "--target", target, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["verdict"] == "verified"
+    assert ran.json["snapshot"] in ("quiet", "none")
+    # What the user may not see is said, not left out.
+    assert {finding["object"] for finding in ran.json["findings"]} == {"views", "triggers", "events"}
+    assert PASSWORD not in ran.out + ran.err
+
+
+def test_a_caching_sha2_user_migrates(source: str, target: str) -> None:
+    mysql(source, f"CREATE USER sha2@'%%' IDENTIFIED WITH caching_sha2_password BY '{PASSWORD}'")
+    mysql(source, "GRANT SELECT ON *.* TO sha2@'%%'")
+    ran = converge("migrate", "--source", at(source, "sha2"), "--target", target, "--json")
+    assert ran.code == 0, ran.err
+
+
+def test_a_wrong_target_password_is_not_asked_for_twice(source: str, target: str) -> None:
+    ran = converge("migrate", "--source", source, "--target", at(target, "nobody_here"))
+    assert ran.code == 5
+    assert ran.err.startswith("error[T0")
+    assert PASSWORD not in ran.err
+
+
+def test_a_missing_target_database(source: str, target: str) -> None:
+    ran = converge("migrate", "--source", source, "--target", target.rsplit("/", 1)[0] + "/nowhere")
+    refused(ran, 5, "T003")
+    assert "CREATE DATABASE \"nowhere\" TEMPLATE template0 ENCODING 'UTF8';" in ran.err
+
+
+def test_an_unreachable_target(source: str) -> None:
+    refused(converge("migrate", "--source", source, "--target", "postgresql://a@127.0.0.1:1/db"), 5, "T001")
+
+
+def test_a_target_role_without_rights(source: str, target: str) -> None:
+    postgres(target, "DROP ROLE IF EXISTS guest")
+    postgres(target, "CREATE ROLE guest LOGIN")
+    postgres(target, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    ran = converge("migrate", "--source", source, "--target", target.replace("postgres@", "guest@"))
+    refused(ran, 5, "T004")
+    assert f'GRANT CREATE ON DATABASE "{parse(target).database}" TO "guest";' in ran.err
+    assert 'GRANT CREATE ON SCHEMA "public" TO "guest";' in ran.err
+    assert relations(target) == []
+    postgres(target, f'GRANT CREATE ON DATABASE "{parse(target).database}" TO guest')
+    postgres(target, "GRANT CREATE ON SCHEMA public TO guest")
+    again = converge(
+        "migrate", "--source", source, "--target", target.replace("postgres@", "guest@"), "--json"
+    )
+    assert again.json["verdict"] == "verified", again.err
+    postgres(target, "DROP OWNED BY guest")
+    postgres(target, "DROP ROLE guest")
+
+
+def test_a_target_that_is_not_empty(source: str, target: str) -> None:
+    postgres(target, "CREATE TABLE note (id int)")
+    postgres(target, "INSERT INTO note VALUES (7)")
+    ran = converge("migrate", "--source", source, "--target", target)
+    refused(ran, 3, "T005")
+    assert "public.note: has rows" in ran.err
+    assert postgres(target, "SELECT id FROM note") == [(7,)]
+    assert relations(target) == ["public.note"]
+    done = converge("migrate", "--source", source, "--target", target, "--truncate", "--yes", "--json")
+    assert done.json["verdict"] == "verified", done.err
+
+
+def test_truncate_never_cascades(source: str, target: str) -> None:
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    postgres(target, "CREATE VIEW mine AS SELECT id FROM note")
+    ran = converge("migrate", "--source", source, "--target", target, "--truncate", "--yes")
+    assert ran.code == 5
+    assert "mine" in ran.err
+    assert postgres(target, "SELECT id FROM mine") == [(1,)]
+
+
+def test_a_database_that_is_not_utf8(source: str, postgres_175: Server) -> None:
+    postgres(
+        postgres_175.database_url("postgres"),
+        "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
+    )
+    try:
+        ran = converge("migrate", "--source", source, "--target", postgres_175.database_url("latin"))
+        refused(ran, 5, "T008")
+    finally:
+        postgres_175.drop_database("latin")
+
+
+def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    addresses = ("--source", source, "--target", target)
+    assert converge("plan", *addresses, "-o", str(plan)).code == 0
+    assert plan.stat().st_mode & 0o777 == 0o600
+    mysql(source, "ALTER TABLE note ADD flag TINYINT")
+    ran = converge("migrate", *addresses, "--plan", str(plan))
+    refused(ran, 3, "P002")
+    assert relations(target) == []
+    assert converge("plan", *addresses, "-o", str(plan)).code == 0
+    assert converge("migrate", *addresses, "--plan", str(plan)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("migrate",), "U001"),
+        (("migrate", "--source", "postgresql://a@b/c", "--target", "postgresql://a@b/c"), "U002"),
+        (("plan", "--source", "mysql:/oops"), None),
+        (("plan", "--source", "http://a/b"), "U002"),
+        (("plan", "--source", "mysql://root@127.0.0.1:1/db", "--map", "mysql9"), "M001"),
+        (("migrate", *NOWHERE, "--plan", "/no"), "U006"),
+        (("migrate", *NOWHERE, "--report", "x.pdf"), "U005"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], error: str | None) -> None:
+    ran = converge(*arguments)
+    if error is None:
+        assert ran.code in (2, 4)
+    else:
+        refused(ran, 2, error)
+
+
+def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[[column]]\nmatch = { tabel = "note" }\nto = "text"\n')
+    ran = converge("plan", "--source", source, "--map", str(file))
+    assert (ran.code, "did you mean 'table'?" in ran.err) == (2, True)
+    file.write_text('[[column]]\nmatch = { table = "note", column = "text" }\nto = "integer"\n')
+    ran = converge("plan", "--source", source, "--map", str(file))
+    assert (ran.code, "varchar(20) cannot become integer" in ran.err) == (2, True)
+
+
+def test_errors_as_json(source: str, target: str) -> None:
+    ran = converge("migrate", "--source", source, "--target", target.rsplit("/", 1)[0] + "/nowhere", "--json")
+    assert ran.json["exit_code"] == ran.code == 5
+    assert ran.json["verdict"] == "failed"
+    assert ran.json["findings"][0]["code"] == "T003"
