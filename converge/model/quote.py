@@ -36,7 +36,14 @@ def pg_array(values: tuple[str, ...]) -> str:
     return "ARRAY[" + ", ".join(pg_text(value) for value in values) + "]::text[]"
 
 
+_PRINTED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0", "''": "'"}
+
+
 def mysql_members(raw_type: str) -> tuple[str, ...]:
-    """The members of ``enum('a','it''s')`` or ``set(…)`` in declaration order."""
+    """The members of ``enum('a','it''s')`` or ``set(…)`` in declaration order.
+
+    COLUMN_TYPE doubles quotes and writes ``\\\\``, ``\\n``, ``\\r`` and ``\\0`` with a backslash (tried on 8.0.15).
+    """
     inner = raw_type[raw_type.index("(") + 1 : raw_type.rindex(")")]
-    return tuple(member.replace("''", "'") for member in re.findall(r"'((?:[^']|'')*)'", inner))
+    members = re.findall(r"'((?:[^']|'')*)'", inner)
+    return tuple(re.sub(r"\\[\\nr0]|''", lambda found: _PRINTED[found[0]], member) for member in members)

@@ -68,9 +68,11 @@ def _walk(connection: Connection[Any], table: TablePlan, rows: int) -> Iterator[
         with connection.cursor() as cursor:
             cursor.execute(query)
             found = cursor.fetchone()
-        if found is None:
+        bound = cast(Bound | None, found and tuple(found))
+        if bound is None or bound == low:
+            # A literal that sorts before its own key (cp932 has two codes for some characters) ends the walk.
             return
-        low = cast(Bound, tuple(found))
+        low = bound
         yield low
 
 

@@ -54,7 +54,9 @@ class Drill:
             self._source_id = f"MD5(CONCAT_WS('|',{source_key}))"
             self._target_id = f"md5(concat_ws('|',{target_key}))"
         else:
-            self._source_id, self._target_id = self._source_row, self._target_row
+            # Without the texts' numbers, equal JSON has one identity however its numbers are written.
+            self._source_id = source_sql.row_digest(_plain(table, _without_numbers_of_source))
+            self._target_id = target_sql.row_digest(_plain(table, _without_numbers_of_target))
 
     def differences(self) -> list[Difference]:
         """The differences, complete unless there are more than `MOST_DIFFERENCES` rows of them."""

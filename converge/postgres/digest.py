@@ -15,11 +15,17 @@ from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 
 _PAGES = 4096
+_ARGUMENTS = 90
+"""A function takes 100 arguments (PostgreSQL manual, "PostgreSQL Limits"); a table may have more columns."""
 
 
 def row_digest(table: TablePlan) -> str:
     """PostgreSQL expression of a row's MD5 in hex."""
-    return f"md5(concat_ws('|',{','.join(map(field_text, table.columns))}))"
+    fields = [field_text(column) for column in table.columns]
+    if len(fields) > _ARGUMENTS:
+        groups = (fields[start : start + _ARGUMENTS] for start in range(0, len(fields), _ARGUMENTS))
+        fields = [f"concat_ws('|',{','.join(group)})" for group in groups]
+    return f"md5(concat_ws('|',{','.join(fields)}))"
 
 
 def field_text(column: ColumnPlan) -> str:

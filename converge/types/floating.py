@@ -1,9 +1,10 @@
 """FLOAT and DOUBLE, exact to the bit.
 
-MySQL prints a FLOAT with six digits, so it is always read as ``column * 1e0``: a double whose text
-names the float exactly. Both servers print the shortest text that reads back to the same double,
-and they use the same notation for 1e-4 <= |x| < 1e15. Outside that range the canonical text is
-the sign, the 53-bit integer significand and the binary exponent, computed alike on both servers.
+MySQL prints a FLOAT with six digits and a DOUBLE(M,D) with D decimals, so these are read as
+``column * 1e0``: a double whose text names the value exactly. Both servers print the shortest text
+that reads back to the same double, and they use the same notation for 0, -0 and 1e-4 <= |x| < 1e15.
+Outside that range the canonical text is the sign, the 53-bit integer significand and the binary
+exponent, computed alike on both servers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Floating(Family):
 
     def read(self, column: Column, to: str) -> str:
         name = my_name(column.name)
-        return f"({name}*1e0)" if column.type == "float" or column.zerofill else name
+        exact = column.type == "double" and column.scale is None and not column.zerofill
+        return name if exact else f"({name}*1e0)"
 
     def source_text(self, column: Column, to: str) -> str:
         x = self.read(column, to)
@@ -31,7 +33,7 @@ class Floating(Family):
             f"CAST({q}*IF({low},2e0,IF({q}>=2,0.5e0,1e0))*4503599627370496e0 AS UNSIGNED),"
             f"'p',CAST({g} AS SIGNED)+IF({low},-1,IF({q}>=2,1,0)))"
         )
-        return f"IF(ABS({x})>=1e-4 AND ABS({x})<1e15,CONCAT({x}),IF({x}=0,'0',{bits}))"
+        return f"IF({x}=0 OR (ABS({x})>=1e-4 AND ABS({x})<1e15),CONCAT({x}),{bits})"
 
     def target_text(self, reference: str, column: Column, to: str) -> str:
         x = f"{reference}::float8"
@@ -44,8 +46,8 @@ class Floating(Family):
             f"'p'||({g}::int+CASE WHEN {low} THEN -1 WHEN {q}>=2 THEN 1 ELSE 0 END)"
         )
         return (
-            f"CASE WHEN {reference} IS NULL THEN NULL WHEN abs({x})>=1e-4 AND abs({x})<1e15 "
-            f"THEN ({x})::text WHEN {x}=0 THEN '0' WHEN {x}='NaN' OR abs({x})='Infinity' "
+            f"CASE WHEN {reference} IS NULL THEN NULL WHEN {x}=0 OR (abs({x})>=1e-4 AND abs({x})<1e15) "
+            f"THEN ({x})::text WHEN {x}='NaN' OR abs({x})='Infinity' "
             f"THEN ({x})::text ELSE {bits} END"
         )
 

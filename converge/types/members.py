@@ -42,7 +42,8 @@ class Set(Family):
             if any(char in label for label in column.labels):
                 text = f"REPLACE({text},{my_text(char)},{my_text(chr(92) + char)})"
         members = f"""CONCAT('{{"',REPLACE({text},',','","'),'"}}')"""
-        return as_bytes(f"IF({my_name(column.name)}='','{{}}',{members})")
+        # By its number: a member of nothing but ignorable characters is equal to '' in its collation.
+        return as_bytes(f"IF({my_name(column.name)}+0=0,'{{}}',{members})")
 
     def special(self, column: Column, to: str) -> bool:
         return any((_SPECIAL | {'"'}) & set(label) for label in column.labels)

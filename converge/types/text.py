@@ -1,4 +1,9 @@
-"""CHAR, VARCHAR and the TEXT types: the same code points, '' and NULL kept apart."""
+"""CHAR, VARCHAR and the TEXT types: the same code points, '' and NULL kept apart.
+
+MySQL turns a character that has no Unicode mapping (GBK 0xA2A0) into '?', and a text that is no
+Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as a byte that is no
+UTF-8, so that the target refuses it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,9 @@ from converge.types.base import Family
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+# Character sets all of whose bytes have a Unicode mapping.
+_MAPPED = frozenset({"latin1"})
+_NO_UTF8 = "0xC0"
 
 
 class Text(Family):
@@ -15,7 +23,12 @@ class Text(Family):
     targets = frozenset({"varchar", "text", "character varying"})
 
     def read(self, column: Column, to: str) -> str:
-        return as_bytes(utf8(column))
+        text = as_bytes(utf8(column))
+        if column.charset in _UTF8 | _MAPPED:
+            return text
+        name = my_name(column.name)
+        kept = f"CHAR_LENGTH(REPLACE({utf8(column)},'?',''))=CHAR_LENGTH(REPLACE({name},'?',''))"
+        return f"IF({name} IS NULL OR {kept},{text},{_NO_UTF8})"
 
     def special(self, column: Column, to: str) -> bool:
         return True

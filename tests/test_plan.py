@@ -1,0 +1,185 @@
+"""The plan: every object accounted for once, the same for the same inputs, fast for large schemas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from support import converge, mysql, postgres
+
+from converge import sandbox
+from converge.mapping.rules import load
+from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
+from converge.model.endpoint import parse
+from converge.model.plan import Plan
+from converge.mysql.catalog import read_catalog
+from converge.mysql.connect import connect
+from converge.mysql.rights import read_rights
+from converge.planner.plan import Selection, make_plan
+from converge.sandbox import Server
+
+
+def plan(catalog: Catalog, *, selection: Selection | None = None) -> Plan:
+    return make_plan(
+        catalog,
+        load(),
+        source="s",
+        target="t",
+        target_version="17.5",
+        selection=selection or Selection(),
+    )
+
+
+def read(url: str) -> Catalog:
+    at = parse(url)
+    with connect(at) as connection:
+        return read_catalog(connection, read_rights(connection, at.database))
+
+
+def column(name: str, raw: str, **more: object) -> Column:
+    return Column(name=name, raw_type=raw, type=raw.split("(")[0].split()[0], nullable=False, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["sakila", "alkemio", "kratos"])
+def test_the_three_states_partition_the_catalog(
+    name: str, mysql_8015: Server, new_mysql_database: NewDatabase, shared_data: Path
+) -> None:
+    url = new_mysql_database(mysql_8015)
+    sandbox.load_dump(url, shared_data / name / "mysql.sql.gz")
+    catalog = read(url)
+    made = plan(catalog)
+    objects = Counter(catalog.objects())
+    assert Counter((outcome.kind, outcome.name) for outcome in made.outcomes) == objects
+    assert set(objects.values()) == {1}
+    assert all(outcome.why for outcome in made.outcomes)
+    assert {outcome.state for outcome in made.outcomes} <= {
+        "translated",
+        "translated with a note",
+        "not migrated",
+    }
+    part = plan(catalog, selection=Selection(include=("a*",), exclude=("ac*",)))
+    assert Counter((outcome.kind, outcome.name) for outcome in part.outcomes) == objects
+
+
+def test_the_catalog_is_read_in_as_many_queries_for_many_tables_as_for_one(
+    mysql_8015: Server, new_mysql_database: NewDatabase
+) -> None:
+    url = new_mysql_database(mysql_8015)
+    counts = []
+    for number in range(41):
+        mysql(url, f"CREATE TABLE t{number} (id INT AUTO_INCREMENT PRIMARY KEY, n INT, KEY (n))")
+        if number in (0, 40):
+            with connect(parse(url)) as connection, connection.cursor() as cursor:
+                read_catalog(connection, read_rights(connection, parse(url).database))
+                cursor.execute("SHOW SESSION STATUS LIKE 'Questions'")
+                counts.append(cursor.fetchall())
+    assert counts[0] == counts[1]
+
+
+def test_foreign_key_components_share_one_type() -> None:
+    """A bigint unsigned that AUTO_INCREMENT makes an integer takes along all that is joined to it."""
+    big = "bigint(20) unsigned"
+    parent = Table(
+        "parent",
+        "InnoDB",
+        (column("id", big, unsigned=True, auto_increment=True),),
+        indexes=(Index("PRIMARY", True, "BTREE", (IndexPart("id"),)),),
+        next_value=7,
+    )
+    child = Table(
+        "child",
+        "InnoDB",
+        (column("parent_id", big, unsigned=True), column("free", big, unsigned=True)),
+        foreign_keys=(ForeignKey("fk", ("parent_id",), "db", "parent", ("id",), "CASCADE", "RESTRICT"),),
+    )
+    made = plan(Catalog("db", "8.0.33", "utf8mb4", (child, parent)))
+    types = {(t.source, c.source): c.target_type for t in made.tables for c in t.columns}
+    assert types == {
+        ("parent", "id"): "bigint",
+        ("child", "parent_id"): "bigint",
+        ("child", "free"): "numeric(20,0)",
+    }
+
+
+def test_names_are_unique_and_fit() -> None:
+    long = "ä" * 40
+    index = Index("by_a", False, "BTREE", (IndexPart("ctid"),))
+    tables = tuple(
+        Table(name, "InnoDB", (column("ctid", "int(11)"),), indexes=(index,))
+        for name in ("one", "by_a", long)
+    )
+    made = plan(Catalog("db", "8.0.33", "utf8mb4", tables))
+    targets = [table.target for table in made.tables]
+    assert len(set(targets)) == 3
+    assert all(len(name.encode()) <= 63 for name in targets)
+    assert {c.target for t in made.tables for c in t.columns} == {"ctid_"}
+    indexes = [s.sql.split('"')[1] for s in made.statements if s.phase == "index"]
+    assert len({*indexes, *targets}) == 6
+
+
+def test_unknown_types_block_before_anything_is_written() -> None:
+    made = plan(Catalog("db", "9.0.0", "utf8mb4", (Table("t", "InnoDB", (column("v", "vector(3)"),)),)))
+    assert [finding.code for finding in made.blocks] == ["P001", "P004"]
+
+
+def test_the_digest_is_stable_and_notices_changes() -> None:
+    one = Catalog(
+        "db", "8.0.33", "utf8mb4", (Table("t", "InnoDB", (column("v", "int(11)"),), rows_estimate=5),)
+    )
+    same = Catalog(
+        "db", "8.0.33", "utf8mb4", (Table("t", "InnoDB", (column("v", "int(11)"),), rows_estimate=9),)
+    )
+    other = Catalog("db", "8.0.33", "utf8mb4", (Table("t", "InnoDB", (column("v", "bigint(20)"),)),))
+    assert plan(one).digest == plan(same).digest != plan(other).digest
+
+
+def test_the_plan_can_be_read_and_its_sql_runs(
+    mysql_8015: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    shared_data: Path,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
+    sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
+    sql = tmp_path / "plan.sql"
+    ran = converge("plan", "--source", source, "--target", target, "--sql", str(sql), "-v")
+    assert ran.code == 0, ran.err
+    assert "can go" in ran.out
+    assert "film → public.film" in ran.out
+    document = converge("plan", "--source", source, "--target", target, "--json").json
+    assert (document["verdict"], document["exit_code"]) == ("planned", 0)
+    assert len(document["tables"]) == 16
+    # All but the views that are only tried.
+    views = [s["sql"] + ";" for s in document["plan"]["statements"] if s["optional"] and s["phase"] == "view"]
+    text = sql.read_text()
+    for view in views:
+        text = text.replace(view, "")
+    postgres(target, text)
+    assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(16,)]
+
+
+def test_a_column_rule_and_another_schema(
+    mysql_8015: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
+    mysql(
+        source,
+        'CREATE TABLE post (id INT PRIMARY KEY, is_open TINYINT(1) NOT NULL DEFAULT 1, `sel"ect` TEXT); '
+        "INSERT INTO post VALUES (1, 1, 'a'), (2, 0, NULL); "
+        'CREATE TABLE `"; drop table x; --` (`\\\\` INT); INSERT INTO `"; drop table x; --` VALUES (5)',
+    )
+    file = tmp_path / "flags.toml"
+    file.write_text('[[column]]\nmatch = { column = "is_*" }\nto = "boolean"\nwhy = "flags"\n')
+    arguments = ("--source", source, "--target", target, "--map", str(file), "--schema", "My App", "--json")
+    ran = converge("migrate", *arguments)
+    assert ran.json["verdict"] == "verified", ran.err
+    assert postgres(target, 'SELECT id, is_open FROM "My App".post ORDER BY id') == [(1, True), (2, False)]
+    assert converge("verify", *arguments).code == 0
