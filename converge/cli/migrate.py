@@ -12,8 +12,9 @@ from converge.cli.options import database_options, jobs_option, output_options, 
 from converge.config import resolve
 from converge.errors import UsageError
 from converge.model.event import Sink
-from converge.pipeline.migrate import MigrateOptions, VerifyLevel, migrate
+from converge.pipeline.migrate import MigrateOptions, migrate
 from converge.pipeline.prepare import Options
+from converge.pipeline.prove import VerifyLevel
 from converge.report.result import result_markdown, result_text
 
 

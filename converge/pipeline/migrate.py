@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import psycopg
 
 from converge.errors import BlockedError, ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
-from converge.model.event import PhaseEnded, PhaseStarted, Sink
-from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.event import Sink
+from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
-from converge.model.result import Result, TableResult
+from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
@@ -25,13 +20,13 @@ from converge.phases.build import Builder
 from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
+from converge.pipeline.checks import check, drop
 from converge.pipeline.prepare import Options, Prepared, prepare
+from converge.pipeline.prove import VerifyLevel, prove
+from converge.pipeline.timing import phase
 from converge.postgres import ledger as ledgers
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger
-from converge.postgres.target import require_empty, require_rights
-
-VerifyLevel = Literal["full", "counts", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +50,17 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
             assert prepared.target is not None
-            _check(prepared, options)
+            check(
+                prepared,
+                expected_digest=options.expected_digest,
+                may_exist=options.resume or options.truncate,
+            )
             ledgers.upgrade(target)
             ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
-            if options.truncate and not options.resume:
-                _drop(prepared.target, prepared.plan)
-            if not prepared.plan.schema_exists:
-                prepared.target.execute(f"CREATE SCHEMA {pg_name(prepared.plan.schema)}".encode())
         run = Run(prepared, ledger, source, target, options, emit, result)
         try:
             with explained(source, target):
+                run.make_room()
                 run.all()
         except KeyboardInterrupt:
             ledger.set_state("interrupted", report=result.to_json())
@@ -101,7 +97,16 @@ class Run:
         self.result = result
         self.copy = Copy(self.plan, ledger)
 
+    def make_room(self) -> None:
+        """The target schema, without what --truncate removes."""
+        assert self.prepared.target is not None
+        if self.options.truncate and not self.options.resume:
+            drop(self.prepared.target, self.plan)
+        if not self.plan.schema_exists:
+            self.prepared.target.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
+
     def all(self) -> None:
+        """All phases after the plan."""
         plan, result = self.plan, self.result
         result.findings = list(plan.findings)
         with (
@@ -171,59 +176,6 @@ class Run:
         result.next_command = "" if result.verdict == "verified" else "converge verify"
 
 
-def prove(
-    plan: Plan,
-    crew: Crew,
-    target: psycopg.Connection[Any],
-    ranges: dict[str, list[Range]],
-    level: VerifyLevel,
-    result: Result,
-    tables: dict[str, TableResult],
-    emit: Sink,
-) -> Literal["verified", "migrated", "differs"]:
-    """Compares at the level asked for; only a full comparison can end in `verified`."""
-    if level == "counts":
-        return "migrated" if verify.count(plan, crew, tables, emit) else "differs"
-
-    def parts(table: TablePlan) -> list[Range]:
-        return ranges[table.source]
-
-    result.differences = verify.compare(plan, crew, target, parts, tables, emit)
-    return "verified" if all(table.verified for table in tables.values()) else "differs"
-
-
-def _check(prepared: Prepared, options: MigrateOptions) -> None:
-    """All that can stop the run before anything is written."""
-    plan, facts, target = prepared.plan, prepared.facts, prepared.target
-    assert facts is not None and target is not None
-    if plan.blocks:
-        raise BlockedError(
-            f"{len(plan.blocks)} findings must be settled before anything is written",
-            code="P000",
-            details=[f"{finding.object}: {finding.message}" for finding in plan.blocks[:50]],
-            hint=plan.blocks[0].hint,
-        )
-    if options.expected_digest and options.expected_digest != plan.digest:
-        raise BlockedError(
-            "the source, the maps, the options or the target have changed since the plan was written",
-            code="P002",
-            hint="converge plan -o plan.json, and review it again",
-        )
-    require_rights(facts)
-    if not (options.resume or options.truncate):
-        require_empty(target, facts, [table.target for table in plan.tables])
-
-
-def _drop(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate: removes what the plan makes, all or nothing, and nothing that depends on it."""
-    made = [statement.makes.partition(" ") for statement in plan.statements if statement.makes]
-    with target.transaction():
-        for kind in ("VIEW", "TABLE", "TYPE", "FUNCTION"):
-            names = ", ".join(name for word, _, name in reversed(made) if word == kind)
-            if names:
-                target.execute(f"DROP {kind} IF EXISTS {names}".encode())
-
-
 def _earlier_snapshot(chunks: int) -> Finding:
     return Finding(
         "V002",
@@ -242,14 +194,3 @@ def _try_to_note(ledger: Ledger, result: Result) -> None:
 
 def _resume() -> str:
     return "converge migrate --resume"
-
-
-@contextmanager
-def phase(result: Result, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
-    """Times a phase and tells the sink."""
-    emit(PhaseStarted(name, units))
-    started = time.monotonic()
-    yield
-    seconds = time.monotonic() - started
-    result.phases.append((name, seconds))
-    emit(PhaseEnded(name, seconds))

@@ -14,8 +14,9 @@ from converge.mysql.chunks import cut
 from converge.phases import verify as phase_verify
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
-from converge.pipeline.migrate import VerifyLevel, phase, prove
 from converge.pipeline.prepare import Options, Prepared, prepare
+from converge.pipeline.prove import VerifyLevel, prove
+from converge.pipeline.timing import phase
 
 
 def verify(

@@ -1,0 +1,21 @@
+"""Phases of a run: timed in its result, told to its sink."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from converge.model.event import PhaseEnded, PhaseStarted, Sink
+from converge.model.result import Result
+
+
+@contextmanager
+def phase(result: Result, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
+    """Times a phase and tells the sink."""
+    emit(PhaseStarted(name, units))
+    started = time.monotonic()
+    yield
+    seconds = time.monotonic() - started
+    result.phases.append((name, seconds))
+    emit(PhaseEnded(name, seconds))

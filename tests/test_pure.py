@@ -1,0 +1,153 @@
+"""What needs no server: addresses, names, escapes, expressions, error documents."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
+from converge.model.endpoint import parse
+from converge.model.quote import mysql_members
+from converge.model.result import Difference, Result, TableResult
+from converge.planner.expressions import Untranslatable, translate, translate_condition, translate_default
+from converge.planner.names import Namespace, fit
+from converge.postgres.text import encode
+from converge.report.errors import error_json, error_text
+from converge.report.result import result_markdown, result_text
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mysql://root@127.0.0.1:3306/shop", ("mysql", "127.0.0.1", 3306, "root", "", "shop")),
+        ("mysql+pymysql://a%40b:p%2Fw%3A@db/shop%20two", ("mysql", "db", None, "a@b", "p/w:", "shop two")),
+        ("postgres://u:k9!z@[::1]:5433/x?sslmode=disable", ("postgres", "::1", 5433, "u", "k9!z", "x")),
+        ("postgresql:///x?host=/var/run", ("postgres", "/var/run", None, "", "", "x")),
+    ],
+)
+def test_addresses(url: str, expected: tuple[object, ...]) -> None:
+    at = parse(url)
+    assert (at.kind, at.host, at.port, at.user, at.password, at.database) == expected
+    assert at.password == "" or (at.password not in str(at) and at.password not in repr(at))
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("mysql://a@localhost/b", True),
+        ("mysql://a@127.8.0.1/b", True),
+        ("postgresql://a@[::1]/b", True),
+        ("mysql://a@db.example/b", False),
+        ("mysql://a@10.0.0.1/b", False),
+        ("mysql:///b?unix_socket=/run/my.sock", True),
+    ],
+)
+def test_only_loopback_is_local(url: str, local: bool) -> None:
+    assert parse(url).local is local
+
+
+@given(st.text(min_size=1))
+def test_names_fit_and_stay_apart(name: str) -> None:
+    assert len(fit(name).encode()) <= 63
+    names = Namespace({name})
+    made = [names.take(name, "t_" + name) for _ in range(3)]
+    assert len({name, *made}) == 4 or len(name.encode()) > 63
+
+
+@given(st.lists(st.lists(st.none() | st.text(), min_size=1, max_size=4), min_size=1).filter(bool))
+def test_copy_text_comes_back(rows: list[list[str | None]]) -> None:
+    """COPY's own rules (manual, "Text Format") undo the escapes."""
+    width = len(rows[0])
+    table = [(row * width)[:width] for row in rows]
+    marked = []
+    for row in table:
+        fields = [b"" if value is None else value.encode("utf-8", "replace") for value in row]
+        ends = [b"\xfe" if value is None else b"\xff" for value in row]
+        ends[-1] = b"\xfc" if row[-1] is None else b"\xfd"
+        marked.append(b"".join(field + end for field, end in zip(fields, ends, strict=True)))
+    text = encode(marked)
+    assert text.endswith(b"\n")
+    back = [[_undo(field) for field in line.split(b"\t")] for line in text[:-1].split(b"\n")]
+    assert back == [[v if v is None else v.encode("utf-8", "replace").decode() for v in row] for row in table]
+
+
+def _undo(field: bytes) -> str | None:
+    if field == b"\\N":
+        return None
+    out, escaped = bytearray(), False
+    for byte in field:
+        if escaped:
+            out += {ord("n"): b"\n", ord("r"): b"\r", ord("t"): b"\t"}.get(byte, bytes([byte]))
+            escaped = False
+        elif byte == ord("\\"):
+            escaped = True
+        else:
+            out.append(byte)
+    return out.decode()
+
+
+def test_enum_members() -> None:
+    assert mysql_members("enum('a','it''s','x,y','(',')','')") == ("a", "it's", "x,y", "(", ")", "")
+
+
+@pytest.mark.parametrize(
+    ("mysql", "postgres"),
+    [
+        ("(`a` + `b`)", '("a" + "b")'),
+        ("ifnull(`a`,0)", 'COALESCE("a", 0)'),
+        ("concat(`a`,_utf8mb4'-',`b`)", '(CAST("a" AS TEXT) || CAST(\'-\' AS TEXT) || CAST("b" AS TEXT))'),
+    ],
+)
+def test_expressions(mysql: str, postgres: str) -> None:
+    assert translate(mysql) == postgres
+
+
+def test_conditions_are_boolean() -> None:
+    assert translate_condition("`flag`") == '("flag" <> 0)'
+    assert translate_condition("((`a` > 0) and `flag`)") == '(("a" > 0) AND ("flag" <> 0))'
+    assert translate_default("uuid()") == "gen_random_uuid()"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "json_valid(`a`)",
+        "find_in_set('a',`b`)",
+        "length(`a`)",
+        "unix_timestamp()",
+        "`a` / 2",
+        "a(",
+        "`a` & 1",
+    ],
+)
+def test_what_is_not_surely_the_same_is_refused(text: str) -> None:
+    with pytest.raises(Untranslatable):
+        translate(text)
+
+
+@pytest.mark.parametrize("kind", [ConvergeError, UsageError, BlockedError, TargetError])
+def test_errors_survive_the_way_from_a_worker(kind: type[ConvergeError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("m", code="X1", hint="h", details=["d"])))
+    assert type(error) is kind
+    assert error_text(error) == "error[X1]: m\n  d\n  hint   h"
+    assert json.loads(error_json(error, "plan"))["exit_code"] == kind.exit_code
+
+
+def test_a_count_is_never_reported_as_verified() -> None:
+    result = Result("migrate", "s", "t", verdict="migrated", snapshot="none")
+    result.tables = [TableResult("a|b", "public.a", 3, 3, rows_source=3, rows_target=3)]
+    assert "count only: 3" in result_text(result)
+    assert "verified" not in result_text(result)
+    result.verdict = "differs"
+    result.differences = [
+        Difference("a", "id=1", "v", None, "<x>"),
+        Difference("a", "id=2", None, "(1)", None),
+    ]
+    assert "source NULL, target '<x>'" in result_text(result)
+    assert "in the source only: (1)" in result_text(result)
+    assert "a\\|b" in result_markdown(result)
+    assert "<x>" not in result_markdown(result)
