@@ -10,9 +10,15 @@ class Capabilities:
     version: str
     check_constraints: bool
     """information_schema.CHECK_CONSTRAINTS exists (8.0.16)."""
+    binary_log_status: str
+    """The statement that says where the binary log stands (renamed in 8.2)."""
 
 
 def capabilities(version: str) -> Capabilities:
     """The capabilities of a server that calls itself e.g. ``8.0.15`` or ``8.0.33-log``."""
     numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:3])
-    return Capabilities(version=version, check_constraints=numbers >= (8, 0, 16))
+    return Capabilities(
+        version=version,
+        check_constraints=numbers >= (8, 0, 16),
+        binary_log_status="SHOW BINARY LOG STATUS" if numbers >= (8, 2, 0) else "SHOW MASTER STATUS",
+    )
