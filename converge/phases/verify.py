@@ -6,9 +6,9 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -26,30 +26,40 @@ from converge.postgres.digest import page_ranges
 PHASE = "verify"
 
 
-def compare(
+def tasks(
     plan: Plan,
-    crew: Crew,
     target: psycopg.Connection[Any],
-    ranges: Callable[[TablePlan], list[Range]],
-    results: dict[str, TableResult],
-    emit: Sink,
-) -> list[Difference]:
-    """Compares all tables and notes in `results` what was counted and which are equal.
+    ranges: dict[str, list[Range]],
+    level: Literal["full", "counts"],
+) -> list[DigestTask]:
+    """The queries of both sides, the largest table first. `ranges` are the source's, by table."""
+    if level == "counts":
+        return [_count(plan, table) for table in plan.tables]
+    parts = [list(_digests(plan, table, target, ranges[table.source])) for table in plan.tables]
+    return [task for table in sorted(parts, key=len, reverse=True) for task in table]
 
-    `ranges` gives the source ranges of a table. Returns the differences, a bounded number a table.
-    """
-    tasks = {table.source: list(_tasks(plan, table, target, ranges(table))) for table in plan.tables}
-    left = {table: len(parts) for table, parts in tasks.items()}
-    sums = {table: Digest(table) for table in tasks}
-    ordered = sorted(tasks.values(), key=len, reverse=True)
-    for digest in crew.work(task for parts in ordered for task in parts):
+
+def sums(crew: Crew, todo: Iterable[DigestTask], results: dict[str, TableResult], emit: Sink) -> list[Digest]:
+    """Carries the queries out; notes the counted rows in `results` and returns a sum for each table."""
+    totals = {table: Digest(table) for table in results}
+    for digest in crew.work(todo):
         if isinstance(digest, Digest):
-            sums[digest.table] += digest
-            left[digest.table] -= 1
-            if left[digest.table] == 0:
-                _note(results[digest.table], sums[digest.table])
-                emit(Advanced(PHASE, digest.table))
-    suspects = [plan.table(name) for name, total in sums.items() if not total.equal]
+            totals[digest.table] += digest
+            emit(Advanced(PHASE, digest.table))
+    for table, total in totals.items():
+        results[table].rows_source, results[table].rows_target = total.source_rows, total.target_rows
+    return list(totals.values())
+
+
+def judge(
+    plan: Plan, crew: Crew, totals: Iterable[Digest], results: dict[str, TableResult]
+) -> list[Difference]:
+    """Notes in `results` which tables are equal; returns the differences, a bounded number a table."""
+    suspects = []
+    for total in totals:
+        results[total.table].verified = total.equal
+        if not total.equal:
+            suspects.append(plan.table(total.table))
     differences: list[Difference] = []
     for found in crew.work(DrillTask(plan.schema, table) for table in suspects):
         if isinstance(found, tuple):
@@ -59,26 +69,15 @@ def compare(
     return differences
 
 
-def count(plan: Plan, crew: Crew, results: dict[str, TableResult], emit: Sink) -> bool:
-    """Compares row counts only; says whether all are equal. No table becomes verified by it."""
-    for digest in crew.work(_counts(plan)):
-        if isinstance(digest, Digest):
-            result = results[digest.table]
-            result.rows_source, result.rows_target = digest.source_rows, digest.target_rows
-            emit(Advanced(PHASE, digest.table))
-    return all(result.rows_source == result.rows_target for result in results.values())
+def _count(plan: Plan, table: TablePlan) -> DigestTask:
+    return DigestTask(
+        table.source,
+        f"SELECT COUNT(*),0 FROM {my_name(table.source)}",
+        f"SELECT count(*),0 FROM {pg_name(plan.schema, table.target)}",
+    )
 
 
-def _counts(plan: Plan) -> Iterator[DigestTask]:
-    for table in plan.tables:
-        yield DigestTask(
-            table.source,
-            f"SELECT COUNT(*),0 FROM {my_name(table.source)}",
-            f"SELECT count(*),0 FROM {pg_name(plan.schema, table.target)}",
-        )
-
-
-def _tasks(
+def _digests(
     plan: Plan, table: TablePlan, target: psycopg.Connection[Any], ranges: list[Range]
 ) -> Iterator[DigestTask]:
     pages = page_ranges(target, plan.schema, table)
@@ -88,8 +87,3 @@ def _tasks(
             "" if part is None else source_digest(table, where(table, part)),
             "" if page is None else target_digest(plan.schema, table, page),
         )
-
-
-def _note(result: TableResult, total: Digest) -> None:
-    result.rows_source, result.rows_target = total.source_rows, total.target_rows
-    result.verified = total.equal

@@ -15,7 +15,6 @@ from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
-from converge.phases import verify
 from converge.phases.build import Builder
 from converge.phases.copy import Copy
 from converge.phases.crew import Crew
@@ -134,7 +133,10 @@ class Run:
                 set_next_values(self.prepared.target, plan)
             result.findings += builder.findings
             result.tables = list(self.copy.results.values())
-            self._verify(crew, ranges)
+            assert self.prepared.target is not None
+            level = self.options.verify
+            prove(plan, crew, self.prepared.target, ranges, level, self.copy.results, result, self.emit)
+            result.next_command = "" if result.verdict == "verified" else "converge verify"
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""
@@ -162,18 +164,6 @@ class Run:
                     self.copy.count(done)
             self.result.tables = list(self.copy.results.values())
             raise
-
-    def _verify(self, crew: Crew, ranges: dict[str, list[Range]]) -> None:
-        plan, result = self.plan, self.result
-        tables = self.copy.results
-        target = self.prepared.target
-        assert target is not None
-        if self.options.verify == "none":
-            result.verdict = "migrated"
-            return
-        with phase(result, self.emit, verify.PHASE, len(plan.tables)):
-            result.verdict = prove(plan, crew, target, ranges, self.options.verify, result, tables, self.emit)
-        result.next_command = "" if result.verdict == "verified" else "converge verify"
 
 
 def _earlier_snapshot(chunks: int) -> Finding:

@@ -7,11 +7,12 @@ from typing import Any, Literal
 import psycopg
 
 from converge.model.event import Sink
-from converge.model.plan import Plan, TablePlan
+from converge.model.plan import Plan
 from converge.model.result import Result, TableResult
 from converge.model.work import Range
 from converge.phases import verify
 from converge.phases.crew import Crew
+from converge.pipeline.timing import phase
 
 VerifyLevel = Literal["full", "counts", "none"]
 
@@ -22,16 +23,19 @@ def prove(
     target: psycopg.Connection[Any],
     ranges: dict[str, list[Range]],
     level: VerifyLevel,
-    result: Result,
     tables: dict[str, TableResult],
+    result: Result,
     emit: Sink,
-) -> Literal["verified", "migrated", "differs"]:
-    """Compares at the level asked for; only a full comparison can end in `verified`."""
-    if level == "counts":
-        return "migrated" if verify.count(plan, crew, tables, emit) else "differs"
-
-    def parts(table: TablePlan) -> list[Range]:
-        return ranges[table.source]
-
-    result.differences = verify.compare(plan, crew, target, parts, tables, emit)
-    return "verified" if all(table.verified for table in tables.values()) else "differs"
+) -> None:
+    """Compares, and gives `result` its verdict; only a full comparison can end in `verified`."""
+    if level == "none":
+        result.verdict = "migrated"
+        return
+    todo = verify.tasks(plan, target, ranges, level)
+    with phase(result, emit, verify.PHASE, len(todo)):
+        totals = verify.sums(crew, todo, tables, emit)
+        if level == "counts":
+            result.verdict = "migrated" if all(total.equal for total in totals) else "differs"
+            return
+        result.differences = verify.judge(plan, crew, totals, tables)
+        result.verdict = "verified" if all(table.verified for table in tables.values()) else "differs"
