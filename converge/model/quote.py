@@ -42,7 +42,7 @@ _PRINTED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0", "''": "'"}
 def mysql_members(raw_type: str) -> tuple[str, ...]:
     """The members of ``enum('a','it''s')`` or ``set(…)`` in declaration order.
 
-    COLUMN_TYPE doubles quotes and writes ``\\\\``, ``\\n``, ``\\r`` and ``\\0`` with a backslash (tried on 8.0.15).
+    COLUMN_TYPE doubles quotes, and writes a backslash, LF, CR and NUL with a backslash (tried on 8.0.15).
     """
     inner = raw_type[raw_type.index("(") + 1 : raw_type.rindex(")")]
     members = re.findall(r"'((?:[^']|'')*)'", inner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from importlib.resources import files
@@ -164,8 +165,8 @@ def _foreign_keys(columns: list[Row], rules: list[Row]) -> defaultdict[str, tupl
 
 
 def unescape(expression: str) -> str:
-    """information_schema prints the quotes inside an expression with a backslash before them."""
-    return expression.replace("\\'", "'")
+    """information_schema prints quotes and backslashes of an expression with a backslash before them."""
+    return re.sub(r"\\(['\\])", r"\1", expression)
 
 
 def _text(value: Any) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -28,7 +29,10 @@ MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 _BATCH_ROWS = 50_000
 _FETCH_ROWS = 500
+_SHOWN = 200
+"""Characters of a value that are shown."""
 _BUCKET_DIGITS = 3
+_NUMERALS = "0123456789.eE+-"
 
 Values = tuple[str | None, ...]
 
@@ -54,9 +58,8 @@ class Drill:
             self._source_id = f"MD5(CONCAT_WS('|',{source_key}))"
             self._target_id = f"md5(concat_ws('|',{target_key}))"
         else:
-            # Without the texts' numbers, equal JSON has one identity however its numbers are written.
-            self._source_id = source_sql.row_digest(_plain(table, _without_numbers_of_source))
-            self._target_id = target_sql.row_digest(_plain(table, _without_numbers_of_target))
+            plain = replace(table, columns=tuple(map(_without_numerals, table.columns)))
+            self._source_id, self._target_id = source_sql.row_digest(plain), target_sql.row_digest(plain)
 
     def differences(self) -> list[Difference]:
         """The differences, complete unless there are more than `MOST_DIFFERENCES` rows of them."""
@@ -145,7 +148,7 @@ class Drill:
             yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
             if _meaning(column, left) != _meaning(column, right):
-                yield Difference(table, self._key(source[0]), column.source, left, right)
+                yield Difference(table, self._key(source[0]), column.source, *_window(left, right))
 
     def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
         chosen = ",".join(f"'{identity}'" for identity in identities)
@@ -195,6 +198,20 @@ def _text(value: Any) -> str | None:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
+def _without_numerals(column: ColumnPlan) -> ColumnPlan:
+    """The column with texts that are the same for the same JSON, however its numbers are written.
+
+    A row without a key is found by the digest of these, or 1e300 would have other neighbours on each side.
+    """
+    if column.judge != "json":
+        return column
+    source = column.source_value
+    for char in _NUMERALS:
+        source = f"REPLACE({source},'{char}','')"
+    target = f"translate(({column.target_value})::text,'{_NUMERALS}','')"
+    return replace(column, source_text=f"MD5({source})", target_text=f"md5({target})")
+
+
 def _meaning(column: ColumnPlan, value: str | None) -> Hashable:
     """The value in a form in which equal things are equal."""
     if value is None or column.judge != "json":
@@ -215,6 +232,22 @@ def _frozen(value: Any) -> Hashable:
     if isinstance(value, list):
         return ("array", tuple(_frozen(inner) for inner in value))
     return (type(value).__name__, value)
+
+
+def _window(left: str | None, right: str | None) -> tuple[str | None, str | None]:
+    """Two values, or the place where two long ones begin to differ."""
+    if left is None or right is None or max(len(left), len(right)) <= _SHOWN:
+        return _begin(left), _begin(right)
+    place = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
+    start = max(0, place - 40)
+    mark = f"[character {start + 1}] "
+    return mark + str(_begin(left[start:])), mark + str(_begin(right[start:]))
+
+
+def _begin(value: str | None) -> str | None:
+    if value is None or len(value) <= _SHOWN:
+        return value
+    return f"{value[:_SHOWN]}… ({len(value):,} characters)"
 
 
 def _row(row: Values) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -131,6 +132,9 @@ def main(pipe: Pipe, source: Endpoint, target: Endpoint) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The coordinator is gone; both servers roll back what was open.
         os._exit(1)
+    except Exception as error:  # noqa: BLE001 - a bug of ours: the coordinator says so
+        traceback.print_exc()
+        pipe.send(("failed", error))
 
 
 def _serve(worker: Worker, pipe: Pipe) -> None:

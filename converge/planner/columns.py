@@ -106,6 +106,10 @@ def _type(
     """The SQL type and why; a native enum is created here."""
     if to != "enum":
         return to, rule.why
+    if len(set(column.labels)) < len(column.labels):
+        # The server prints characters outside the BMP as ? in a column's type.
+        message = "two labels look the same: the source server prints some of their characters as ?"
+        draft.find("P002", "block", f"{table.name}.{column.name}", message, 'to = "text" for this column')
     if any(len(label.encode()) > _LABEL_BYTES for label in column.labels):
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
     type_name = pg_name(draft.schema, draft.names.take(f"{target_table}_{column.name}"))
@@ -154,6 +158,8 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
             "P024", "note", name,
             f"the generated column arrives as a plain column with its values; it was {column.generated}",
         )  # fmt: skip
+    if any("?" in label for label in column.labels):
+        draft.find("P026", "note", name, "a label has a ?, which may stand for a character the server hides")
     if column.invisible:
         draft.find("P025", "note", name, "is invisible in the source and visible in the target")
     return len(draft.findings) > before

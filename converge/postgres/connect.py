@@ -72,7 +72,7 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
 
 def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeError:
     """The server's error in the words of the person who has to act."""
-    text = str(error).strip()
+    text = error.diag.message_primary or str(error).strip()
     where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
     state = error.sqlstate
     if state == "28P01" or "password authentication failed" in text or "no password supplied" in text:
@@ -99,5 +99,5 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             code="T001",
             hint="check host, port and firewall; is PostgreSQL running there?",
         )
-    context = error.diag.context
-    return TargetError(f"{where}: {text}", code="T000", details=[context] if context else [])
+    details = [line for line in (error.diag.message_detail, error.diag.context) if line]
+    return TargetError(f"{where}: {text}", code="T000", details=details)

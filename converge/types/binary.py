@@ -35,6 +35,9 @@ class Binary(Family):
         return f"encode({reference},'hex')"
 
     def default(self, value: str, column: Column, to: str) -> str | None:
+        if value == "0x" and column.type == "varbinary":
+            # information_schema cuts a binary default at its first 0x00; '' itself is printed as ''.
+            return None
         digits = value[2:] if value.startswith("0x") else value.encode().hex()
         if column.type == "binary":
             digits = digits.ljust(2 * (column.length or 1), "0")

@@ -1,6 +1,6 @@
 """CHAR, VARCHAR and the TEXT types: the same code points, '' and NULL kept apart.
 
-MySQL turns a character that has no Unicode mapping (GBK 0xA2A0) into '?', and a text that is no
+MySQL turns a character that has no Unicode mapping (GBK 0xA2A0, ASCII 0xFF) into '?', and a text that is no
 Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as a byte that is no
 UTF-8, so that the target refuses it.
 """
@@ -12,7 +12,8 @@ from converge.model.quote import my_name
 from converge.types.base import Family
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
-_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+# ASCII is not among them: MySQL 8.0.15 lets bytes above 0x7F into such a column (tried).
+_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
 _NO_UTF8 = "0xC0"
