@@ -13,6 +13,7 @@ from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
+from converge.phases.drill import window
 from converge.planner.expressions import Untranslatable, translate, translate_condition, translate_default
 from converge.planner.names import Namespace, fit
 from converge.postgres.text import encode
@@ -151,3 +152,13 @@ def test_a_count_is_never_reported_as_verified() -> None:
     assert "in the source only: (1)" in result_text(result)
     assert "a\\|b" in result_markdown(result)
     assert "<x>" not in result_markdown(result)
+
+
+def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:
+    long = "x" * 5000
+    left, right = window(long + "a" + long, long + "b" + long)
+    assert left is not None and right is not None
+    assert left.startswith("[character 4961] " + "x" * 40 + "a")
+    assert right.startswith("[character 4961] " + "x" * 40 + "b")
+    assert len(left) < 1100
+    assert window("a", None) == ("a", None)

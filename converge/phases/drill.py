@@ -29,7 +29,7 @@ MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 _BATCH_ROWS = 50_000
 _FETCH_ROWS = 500
-_SHOWN = 200
+_SHOWN = 1000
 """Characters of a value that are shown."""
 _BUCKET_DIGITS = 3
 _NUMERALS = "0123456789.eE+-"
@@ -148,7 +148,7 @@ class Drill:
             yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
             if _meaning(column, left) != _meaning(column, right):
-                yield Difference(table, self._key(source[0]), column.source, *_window(left, right))
+                yield Difference(table, self._key(source[0]), column.source, *window(left, right))
 
     def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
         chosen = ",".join(f"'{identity}'" for identity in identities)
@@ -234,7 +234,7 @@ def _frozen(value: Any) -> Hashable:
     return (type(value).__name__, value)
 
 
-def _window(left: str | None, right: str | None) -> tuple[str | None, str | None]:
+def window(left: str | None, right: str | None) -> tuple[str | None, str | None]:
     """Two values, or the place where two long ones begin to differ."""
     if left is None or right is None or max(len(left), len(right)) <= _SHOWN:
         return _begin(left), _begin(right)
