@@ -82,6 +82,7 @@ class TablePlan:
     key: tuple[str, ...]
     """Source columns of the primary key, in its order; empty when there is none."""
     integer_key: bool
+    """Whether the key begins with an integer."""
     rows_estimate: int
     data_bytes: int
 

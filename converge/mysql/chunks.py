@@ -1,6 +1,6 @@
 """Cuts a table into ranges of its primary key, of any key type.
 
-An integer key that is dense is cut by arithmetic. Any other key is walked along its index: MySQL
+A key that begins with a dense integer is cut by arithmetic. Any other key is walked along its index: MySQL
 names the last key of every chunk, in its own collation's order, and quotes it for us.
 """
 
@@ -22,6 +22,8 @@ _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtex
 _TIMES = frozenset({"date", "datetime", "timestamp", "time"})
 # A key with more holes than this is walked, or its chunks would have very different sizes.
 _SPARSE = 3
+# A composite key whose first column has fewer values than this a chunk is walked, too.
+_COARSE = 16
 
 
 def cut(connection: Connection[Any], table: TablePlan) -> Iterator[Range]:
@@ -44,6 +46,7 @@ def cut(connection: Connection[Any], table: TablePlan) -> Iterator[Range]:
 
 
 def _arithmetic(connection: Connection[Any], table: TablePlan, chunks: int) -> list[Bound] | None:
+    """Bounds of the key's first column; None when its values are too sparse or too few for even chunks."""
     key = my_name(table.key[0])
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT MIN({key}), MAX({key}) FROM {my_name(table.source)}")
@@ -51,7 +54,7 @@ def _arithmetic(connection: Connection[Any], table: TablePlan, chunks: int) -> l
     if first is None or last is None:
         return []
     span = last - first + 1
-    if span > _SPARSE * table.rows_estimate:
+    if span > _SPARSE * table.rows_estimate or span < _COARSE * chunks:
         return None
     return [(str(first + span * number // chunks - 1),) for number in range(1, chunks)]
 

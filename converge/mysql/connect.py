@@ -31,7 +31,7 @@ def connect(endpoint: Endpoint) -> Connection[Any]:
         "password": endpoint.password,
         "database": endpoint.database or None,
         "unix_socket": options.pop("unix_socket", None),
-        "ssl": _tls(endpoint, options),
+        **_tls(endpoint, options),
     }
     if options:
         raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code="U002")
@@ -75,6 +75,12 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 code="S001",
                 hint="check host, port and firewall; is mysqld running there?",
             )
+        case 3159:
+            return SourceError(
+                f"MySQL at {endpoint} takes only encrypted connections",
+                code="S006",
+                hint="add ?ssl-mode=REQUIRED to the source URL, or VERIFY_CA with &ssl-ca=FILE",
+            )
         case 2059 | 1251 | 1524:
             return SourceError(
                 f"MySQL at {endpoint} asks for a login that is not available: {text}",
@@ -98,18 +104,24 @@ def _number_and_text(error: Exception) -> tuple[int, str]:
     return 0, str(error)
 
 
-def _tls(endpoint: Endpoint, options: dict[str, str]) -> ssl.SSLContext | None:
-    """MySQL's ssl-mode. Off loopback the server's name is verified unless the URL says otherwise."""
-    mode = options.pop("ssl-mode", "PREFERRED" if endpoint.local else "VERIFY_IDENTITY").upper()
+def _tls(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
+    """MySQL's ssl-mode as the driver's arguments.
+
+    Off loopback the server's name is verified, and on it nothing is encrypted, unless the URL says
+    otherwise: nobody listens there, and TLS would cost as much as all else that the reader does.
+    """
+    mode = options.pop("ssl-mode", "DISABLED" if endpoint.local else "VERIFY_IDENTITY").upper()
     authority, certificate, key = (options.pop(f"ssl-{name}", None) for name in ("ca", "cert", "key"))
     if mode not in _MODES:
         raise UsageError(f"ssl-mode={mode} is unknown", code="U002", hint=f"one of {', '.join(_MODES)}")
-    if mode == "DISABLED" or (mode == "PREFERRED" and authority is None):
-        return None
+    if mode == "DISABLED":
+        return {"ssl_disabled": True}
+    if mode == "PREFERRED" and authority is None:
+        return {}
     context = ssl.create_default_context(cafile=authority)
     context.check_hostname = mode == "VERIFY_IDENTITY"
     if mode in ("PREFERRED", "REQUIRED"):
         context.verify_mode = ssl.CERT_NONE
     if certificate:
         context.load_cert_chain(certificate, key)
-    return context
+    return {"ssl": context}

@@ -1,8 +1,8 @@
-"""The copy: the largest table first, chunk by chunk, until the ledger has none left to do."""
+"""The copy: table by table, chunk by chunk, until the ledger has none left to do."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -31,14 +31,15 @@ class Copy:
         for table in self.plan.tables:
             todo = [chunk for chunk in chunks[table.source] if chunk.rows is None]
             left[table.source] = len(todo)
-        emit(CopyStarted(tuple((t.source, t.rows_estimate, t.data_bytes) for t in self._order())))
-        for table in self._order():
+        order = self._order()
+        emit(CopyStarted(tuple((t.source, t.rows_estimate, t.data_bytes) for t in order)))
+        for table in order:
             done = self.results[table.source]
             emit(Progress(table.source, done.rows_written or 0, done.bytes))
             if not left[table.source]:
                 emit(TableCopied(table.source))
                 on_table(table.source)
-        for event in crew.work(self._tasks(chunks)):
+        for event in crew.work(self._tasks(order, chunks)):
             look()
             if isinstance(event, Progress):
                 emit(event)
@@ -70,11 +71,16 @@ class Copy:
         return chunks
 
     def _order(self) -> list[TablePlan]:
-        """Largest first: its indexes are built while the smaller ones are copied."""
-        return sorted(self.plan.tables, key=lambda table: -table.data_bytes)
+        """What cannot be split first, then by the work of the indexes, which runs beside later copies."""
+        indexes = Counter(one.object for one in self.plan.statements if one.phase == "index")
 
-    def _tasks(self, chunks: dict[str, list[LedgerChunk]]) -> Iterator[CopyTask]:
-        for table in self._order():
+        def rank(table: TablePlan) -> tuple[bool, int, int]:
+            return bool(table.key), -table.rows_estimate * indexes[table.source], -table.data_bytes
+
+        return sorted(self.plan.tables, key=rank)
+
+    def _tasks(self, order: list[TablePlan], chunks: dict[str, list[LedgerChunk]]) -> Iterator[CopyTask]:
+        for table in order:
             select = select_text(table)
             for chunk in chunks[table.source]:
                 if chunk.rows is None:

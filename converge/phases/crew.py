@@ -26,21 +26,24 @@ _POLL_SECONDS = 0.2
 
 
 class Crew:
-    """`size` workers. Use it as a context manager; leaving it ends the processes."""
+    """`size` workers. Use it as a context manager; leaving it ends the processes.
 
-    def __init__(self, source: Endpoint, target: Endpoint, size: int) -> None:
+    They are started at once and connect when `connect` tells them to, so that they are up by the
+    time that the plan is made.
+    """
+
+    def __init__(self, size: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         for number in range(size):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=worker.main, args=(theirs, source, target), name=f"converge-{number}", daemon=True
+                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
             )
             process.start()
             theirs.close()
             self._processes[ours] = process
-            self._busy.add(ours)
 
     def __enter__(self) -> Crew:
         return self
@@ -63,17 +66,17 @@ class Crew:
     def size(self) -> int:
         return len(self._processes)
 
-    def ready(self) -> None:
-        """Waits until every worker has its connections. Raises what the first failed one says."""
-        while self._busy:
-            self._receive()
+    def connect(self, source: Endpoint, target: Endpoint) -> None:
+        """Gives every worker its two connections. Raises what the first that fails says."""
+        self.everyone((source, target))
 
     def everyone(self, task: object) -> None:
         """Gives all workers the same task and waits for all."""
         for pipe in self._processes:
             self._tell(pipe, task)
             self._busy.add(pipe)
-        self.ready()
+        while self._busy:
+            self._receive()
 
     def work(self, tasks: Iterable[object]) -> Iterator[Any]:
         """Gives out the tasks in order; yields `Progress` and, as they end, the tasks' results.

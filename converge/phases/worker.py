@@ -118,14 +118,17 @@ class Worker:
         return explained
 
 
-def main(pipe: Pipe, source: Endpoint, target: Endpoint) -> None:
-    """The process: connects, then serves until the coordinator says stop or is gone."""
+def main(pipe: Pipe) -> None:
+    """The process: waits for its addresses, then serves until the coordinator says stop or is gone."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
-    worker: Worker | None = None
     try:
+        addresses = pipe.recv()
+        if addresses is None:
+            return
+        source, target = addresses
         worker = Worker(source, target, pipe)
-        pipe.send(("ready", os.getpid()))
+        pipe.send(("done", None))
         _serve(worker, pipe)
     except ConvergeError as error:
         pipe.send(("failed", error))

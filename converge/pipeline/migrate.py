@@ -46,6 +46,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     """
     result = Result("migrate", str(source), str(target))
     with ExitStack() as stack, explained(source, target):
+        crew = stack.enter_context(Crew(options.jobs))
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
             assert prepared.target is not None
@@ -60,7 +61,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
         try:
             with explained(source, target):
                 run.make_room()
-                run.all()
+                run.all(crew)
         except KeyboardInterrupt:
             ledger.set_state("interrupted", report=result.to_json())
             raise Interrupted("stopped; what is copied is kept", code="R130", hint=_resume()) from None
@@ -104,18 +105,15 @@ class Run:
         if not self.plan.schema_exists:
             self.prepared.target.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
 
-    def all(self) -> None:
+    def all(self, crew: Crew) -> None:
         """All phases after the plan."""
         plan, result = self.plan, self.result
         result.findings = list(plan.findings)
-        with (
-            Crew(self.source, self.target, self.options.jobs) as crew,
-            Builder(plan, self.ledger, self.target, self.options.jobs, self.emit) as builder,
-        ):
+        with Builder(plan, self.ledger, self.target, self.options.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("create", "view")):
                 builder.in_order("create", "view")
                 ranges = self._ranges()
-            crew.ready()
+            crew.connect(self.source, self.target)
             with phase(result, self.emit, "snapshot"):
                 tables = [table.source for table in plan.tables]
                 result.snapshot = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))

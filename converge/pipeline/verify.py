@@ -24,19 +24,19 @@ def verify(
     """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack, explained(source, target):
+        crew = stack.enter_context(Crew(jobs))
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
             plan = prepared.plan
             _require_tables(prepared)
         result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
-        with Crew(source, target, jobs) as crew:
-            crew.ready()
-            names = [table.source for table in plan.tables]
-            result.snapshot = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
-            ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
-            assert prepared.target is not None
-            prove(plan, crew, prepared.target, ranges, level, tables, result, emit)
+        crew.connect(source, target)
+        names = [table.source for table in plan.tables]
+        result.snapshot = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
+        ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
+        assert prepared.target is not None
+        prove(plan, crew, prepared.target, ranges, level, tables, result, emit)
         result.tables = list(tables.values())
     return result
 

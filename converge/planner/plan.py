@@ -103,7 +103,7 @@ def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[
         target=target,
         columns=known,
         key=names,
-        integer_key=len(names) == 1 and table.column(names[0]).type in _INTEGERS,
+        integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
         rows_estimate=table.rows_estimate,
         data_bytes=table.data_bytes,
     )

@@ -46,7 +46,10 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
         "keepalives_interval": "5",
         "keepalives_count": "3",
     }
-    if not endpoint.local:
+    if endpoint.local:
+        # Nobody listens there: encrypt only when the server insists.
+        arguments["sslmode"] = "allow"
+    else:
         arguments |= {"sslmode": "verify-full", "sslrootcert": "system"}
     arguments |= dict(endpoint.options)
     if "sslrootcert" in arguments and arguments.get("sslmode") != "verify-full":
