@@ -85,6 +85,8 @@ def run(source: str, postgres_175: Server, new_postgres_database: NewDatabase) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A test run in the background of a shell would hand down that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     yield Killed(process, target)
     if process.poll() is None:

@@ -103,4 +103,11 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             hint="check host, port and firewall; is PostgreSQL running there?",
         )
     details = [line for line in (error.diag.message_detail, error.diag.context) if line]
+    if state is not None and state.startswith("22"):
+        return TargetError(
+            f"PostgreSQL cannot hold a value of the source: {text}",
+            code="D001",
+            details=details,
+            hint="repair the value in the source, or --exclude its table",
+        )
     return TargetError(f"{where}: {text}", code="T000", details=details)
