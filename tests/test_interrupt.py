@@ -187,7 +187,9 @@ def _may_resume(target: str) -> bool:
 
 def test_two_runs_at_once(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
+    run.process.send_signal(signal.SIGSTOP)
     second = converge("migrate", "--source", source, "--target", run.target, "--resume")
+    run.process.send_signal(signal.SIGCONT)
     assert second.code == 3
     assert "error[T009]: another converge run is at work" in second.err
     out, err = run.process.communicate(timeout=120)

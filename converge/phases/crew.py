@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -53,7 +54,9 @@ class Crew:
     ) -> None:
         for pipe in self._processes:
             if pipe not in self._busy:
-                self._tell(pipe, None)
+                # A worker that is gone needs no word.
+                with suppress(OSError):
+                    pipe.send(None)
             pipe.close()
         for process in self._processes.values():
             process.join(0 if kind else 5)
