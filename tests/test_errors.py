@@ -183,6 +183,7 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
         (("plan", "--source", "mysql://root@127.0.0.1:1/db", "--map", "mysql9"), "M001"),
         (("migrate", *NOWHERE, "--plan", "/no"), "U006"),
         (("migrate", *NOWHERE, "--report", "x.pdf"), "U005"),
+        (("migrate", *NOWHERE, "--report", "/nowhere/x.md"), "U004"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], error: str | None) -> None:

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from converge.cli.options import database_options, jobs_option, output_options, write_private
+from converge.cli.options import (
+    database_options,
+    jobs_option,
+    output_options,
+    require_writable,
+    write_private,
+)
 from converge.config import resolve
 from converge.errors import UsageError
 from converge.model.event import Sink
@@ -49,6 +55,7 @@ def command(
         if Path(path).suffix not in (".json", ".md"):
             hint = f"--report {Path(path).with_suffix('.md')}"
             raise UsageError(f"--report {path}: a report ends in .json or .md", code="U005", hint=hint)
+        require_writable(path)
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
     result = migrate(

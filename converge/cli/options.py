@@ -69,7 +69,19 @@ def write_private(path: str, text: str) -> None:
         with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
             file.write(text)
     except OSError as error:
-        raise UsageError(f"{Path(path)} cannot be written: {error.strerror}", code="U004") from error
+        raise _unwritable(path, str(error.strerror)) from error
+
+
+def require_writable(path: str) -> None:
+    """Raises UsageError when `write_private` could not write: found now, not after hours of work."""
+    file = Path(path)
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise _unwritable(path, "permission denied" if file.parent.is_dir() else "no such folder")
+
+
+def _unwritable(path: str, why: str) -> UsageError:
+    hint = "name a file in a folder that exists and that you may write to"
+    return UsageError(f"{path} cannot be written: {why}", code="U004", hint=hint)
 
 
 jobs_option = click.option(

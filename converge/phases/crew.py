@@ -65,10 +65,6 @@ class Crew:
                 process.kill()
                 process.join()
 
-    @property
-    def size(self) -> int:
-        return len(self._processes)
-
     def connect(self, source: Endpoint, target: Endpoint) -> None:
         """Gives every worker its two connections. Raises what the first that fails says."""
         self.everyone((source, target))
