@@ -10,6 +10,7 @@ from conftest import NewDatabase
 from support import converge, mysql, postgres
 
 from converge import sandbox
+from converge.cli import COMMANDS
 from converge.mapping.rules import load
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.endpoint import parse
@@ -18,7 +19,9 @@ from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
 from converge.planner.plan import Selection, make_plan
+from converge.report.types import types_markdown
 from converge.sandbox import Server
+from converge.types import FAMILIES
 
 
 def plan(catalog: Catalog, *, selection: Selection | None = None) -> Plan:
@@ -160,6 +163,36 @@ def test_the_plan_can_be_read_and_its_sql_runs(
         text = text.replace(view, "")
     postgres(target, text)
     assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(16,)]
+
+
+def test_explain_names_the_rule(mysql_8015: Server, new_mysql_database: NewDatabase) -> None:
+    source = new_mysql_database(mysql_8015)
+    mysql(source, "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY, rating ENUM('G', 'R') DEFAULT 'G')")
+    ran = converge("explain", "film.rating", "--source", source)
+    assert ran.code == 0, ran.err
+    assert "rating enum('G','R') → rating" in ran.out
+    assert "a native type in declaration order" in ran.out
+    assert "default  G → 'G'" in ran.out
+    assert "CREATE TABLE" in converge("explain", "film", "--source", source).out
+    wrong = converge("explain", "film.ratings", "--source", source)
+    assert (wrong.code, "did you mean 'rating'?" in wrong.err) == (2, True)
+
+
+def test_the_table_of_types_is_what_the_rules_say() -> None:
+    document = Path(__file__).parents[1] / "docs" / "types.md"
+    assert document.read_text("utf-8") == types_markdown(load())
+    ruled = {
+        name
+        for rule in load()
+        for name in ([rule.match["type"]] if isinstance(rule.match["type"], str) else rule.match["type"])
+    }
+    assert ruled == {name for family in FAMILIES for name in family.types}
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert all(f"`converge {name}" in readme for name in COMMANDS)
+    assert set(COMMANDS) == set(converge("--help").out.split()) & set(COMMANDS)
 
 
 def test_a_column_rule_and_another_schema(

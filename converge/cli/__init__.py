@@ -19,6 +19,7 @@ _BUG = 70
 _INTERRUPTED = 130
 COMMANDS = {
     "plan": "What becomes of every object of the source, and why; writes nothing.",
+    "explain": "Which rule decided for a table or column, and what else it could be.",
     "migrate": "Moves the database: make, copy, index, check and compare.",
     "verify": "Compares every row and every column of both databases.",
     "status": "What the ledger in the target knows of the last run.",

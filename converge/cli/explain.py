@@ -1,0 +1,39 @@
+"""`converge explain`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from converge.cli.options import database_options, output_options
+from converge.config import resolve
+from converge.model.event import Sink
+from converge.phases.explain import explained
+from converge.pipeline.prepare import Options, prepare
+from converge.report.explain import explain_text
+
+
+@click.command("explain", help="Which rule decided for TABLE or TABLE.COLUMN, and what else it could be.")
+@click.argument("name", metavar="TABLE[.COLUMN]")
+@database_options
+@output_options
+def command(
+    name: str,
+    source: str | None,
+    target: str | None,
+    options: Options,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    addresses = resolve(source, target, need_target=False)
+    with (
+        explained(addresses.source, addresses.target),
+        prepare(addresses.source, addresses.target, options) as prepared,
+    ):
+        text = explain_text(prepared.catalog, prepared.plan, name)
+    if as_json:
+        text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})
+    click.echo(text)
+    return 0
