@@ -13,7 +13,7 @@ from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
-from converge.phases.drill import window
+from converge.phases.meaning import window
 from converge.planner.expressions import Untranslatable, translate, translate_condition, translate_default
 from converge.planner.names import Namespace, fit
 from converge.postgres.text import encode
@@ -162,3 +162,4 @@ def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:
     assert right.startswith("[character 4961] " + "x" * 40 + "b")
     assert len(left) < 1100
     assert window("a", None) == ("a", None)
+    assert window(long, long + "b")[1] == "[character 4961] " + "x" * 40 + "b"

@@ -8,11 +8,9 @@ what they mean. Memory: one batch of buckets.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, cast
 
 import psycopg
@@ -23,14 +21,13 @@ from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name, pg_name
 from converge.model.result import Difference
 from converge.mysql import digest as source_sql
+from converge.phases.meaning import meaning, window
 from converge.postgres import digest as target_sql
 
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 _BATCH_ROWS = 50_000
 _FETCH_ROWS = 500
-_SHOWN = 1000
-"""Characters of a value that are shown."""
 _BUCKET_DIGITS = 3
 _NUMERALS = "0123456789.eE+-"
 
@@ -130,10 +127,10 @@ class Drill:
         rows = {self._meaning(row): row for group in (*source.values(), *target.values()) for row in group}
         left = Counter(self._meaning(row) for group in source.values() for row in group)
         right = Counter(self._meaning(row) for group in target.values() for row in group)
-        for meaning, count in (left - right).items():
-            yield Difference(self._table.source, f"({count} rows)", None, _row(rows[meaning]), None)
-        for meaning, count in (right - left).items():
-            yield Difference(self._table.source, f"({count} rows)", None, None, _row(rows[meaning]))
+        for same, count in (left - right).items():
+            yield Difference(self._table.source, f"({count} rows)", None, _row(rows[same]), None)
+        for same, count in (right - left).items():
+            yield Difference(self._table.source, f"({count} rows)", None, None, _row(rows[same]))
 
     def _pair(self, source: list[Values] | None, target: list[Values] | None) -> Iterator[Difference]:
         table = self._table.source
@@ -147,7 +144,7 @@ class Drill:
         if len(source) != len(target):
             yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
-            if _meaning(column, left) != _meaning(column, right):
+            if meaning(column, left) != meaning(column, right):
                 yield Difference(table, self._key(source[0]), column.source, *window(left, right))
 
     def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
@@ -174,7 +171,7 @@ class Drill:
         return ", ".join(f"{self._table.columns[place].source}={row[place]}" for place in places)
 
     def _meaning(self, row: Values) -> tuple[Hashable, ...]:
-        return tuple(_meaning(column, value) for column, value in zip(self._table.columns, row, strict=True))
+        return tuple(meaning(column, value) for column, value in zip(self._table.columns, row, strict=True))
 
     def _ask_source(self, query: str) -> Sequence[tuple[Any, ...]]:
         with self._source.cursor() as cursor:
@@ -210,44 +207,6 @@ def _without_numerals(column: ColumnPlan) -> ColumnPlan:
         source = f"REPLACE({source},'{char}','')"
     target = f"translate(({column.target_value})::text,'{_NUMERALS}','')"
     return replace(column, source_text=f"MD5({source})", target_text=f"md5({target})")
-
-
-def _meaning(column: ColumnPlan, value: str | None) -> Hashable:
-    """The value in a form in which equal things are equal."""
-    if value is None or column.judge != "json":
-        return value
-    return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
-
-
-class _Number(str):
-    """A JSON number's text: a class of its own, so that it is no JSON string."""
-
-
-def _frozen(value: Any) -> Hashable:
-    """A parsed JSON value, hashable; 1e300 and its 301 digits are one number, and 1 is not true."""
-    if isinstance(value, _Number):
-        return ("number", Decimal(value))
-    if isinstance(value, dict):
-        return ("object", frozenset((key, _frozen(inner)) for key, inner in value.items()))
-    if isinstance(value, list):
-        return ("array", tuple(_frozen(inner) for inner in value))
-    return (type(value).__name__, value)
-
-
-def window(left: str | None, right: str | None) -> tuple[str | None, str | None]:
-    """Two values, or the place where two long ones begin to differ."""
-    if left is None or right is None or max(len(left), len(right)) <= _SHOWN:
-        return _begin(left), _begin(right)
-    place = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
-    start = max(0, place - 40)
-    mark = f"[character {start + 1}] "
-    return mark + str(_begin(left[start:])), mark + str(_begin(right[start:]))
-
-
-def _begin(value: str | None) -> str | None:
-    if value is None or len(value) <= _SHOWN:
-        return value
-    return f"{value[:_SHOWN]}… ({len(value):,} characters)"
 
 
 def _row(row: Values) -> str:
