@@ -204,6 +204,17 @@ def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:
     assert (ran.code, "varchar(20) cannot become integer" in ran.err) == (2, True)
 
 
+def test_a_server_that_cannot_be_trusted(source: str, target: str) -> None:
+    """The throw-away MySQL has a certificate of its own making, the PostgreSQL none."""
+    ran = converge("migrate", "--source", source + "?ssl-mode=VERIFY_IDENTITY", "--target", target)
+    refused(ran, 4, "S007")
+    assert "?ssl-ca=FILE" in ran.err
+    refused(converge("migrate", "--source", source, "--target", target + "?sslmode=verify-full"), 5, "T013")
+    assert relations(target) == []
+    encrypted = converge("migrate", "--source", source + "?ssl-mode=REQUIRED", "--target", target, "--json")
+    assert encrypted.json["verdict"] == "verified", encrypted.err
+
+
 def test_errors_as_json(source: str, target: str) -> None:
     ran = converge("migrate", "--source", source, "--target", target.rsplit("/", 1)[0] + "/nowhere", "--json")
     assert ran.json["exit_code"] == ran.code == 5

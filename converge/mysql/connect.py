@@ -50,6 +50,13 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     """The driver's error in the words of the person who has to act."""
     number, text = _number_and_text(error)
     user = f"{endpoint.user or 'the user'}@{endpoint.host or 'localhost'}"
+    if number in (2003, 2026) and ("SSL" in text or "certificate" in text):
+        return SourceError(
+            f"MySQL at {endpoint} cannot be trusted: {text}",
+            code="S007",
+            hint="?ssl-ca=FILE names the authority; ?ssl-mode=REQUIRED encrypts without a check of the name, "
+            "and ?ssl-mode=DISABLED not at all",
+        )
     match number:
         case 1045 | 1698:
             return SourceError(

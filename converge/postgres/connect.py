@@ -96,6 +96,13 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
     if state == _DISK_FULL:
         return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room, then --resume")
+    if state is None and ("SSL" in text or "certificate" in text):
+        return TargetError(
+            f"{where} cannot be trusted: {text}",
+            code="T013",
+            hint="?sslmode=verify-full&sslrootcert=FILE names the authority; ?sslmode=require encrypts "
+            "without a check of the name, and ?sslmode=disable not at all",
+        )
     if isinstance(error, psycopg.OperationalError) and state is None:
         return TargetError(
             f"{where} cannot be reached: {text}",
