@@ -10,14 +10,14 @@ import time
 import click
 
 from converge import sandbox
-from converge.cli.options import output_options, write_private
+from converge.cli.options import output_options, write_reports
 from converge.demo.source import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.pipeline.migrate import MigrateOptions, migrate
 from converge.pipeline.prepare import Options, prepare
 from converge.report.plan import plan_text
-from converge.report.result import result_markdown, result_text
+from converge.report.result import result_text
 from converge.report.units import seconds
 
 
@@ -52,9 +52,7 @@ def command(
         with prepare(parse(source), parse(target), Options()) as prepared:
             plan = plan_text(prepared.plan, verbose=verbose)
         result = migrate(parse(source), parse(target), MigrateOptions(), emit)
-        for path in reports:
-            text = result_markdown(result) if path.endswith(".md") else json.dumps(result.to_json(), indent=1)
-            write_private(path, text)
+        write_reports(result, reports)
         if as_json:
             click.echo(json.dumps(result.to_json()))
             return result.exit_code

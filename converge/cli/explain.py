@@ -9,7 +9,6 @@ import click
 from converge.cli.options import database_options, output_options
 from converge.config import resolve
 from converge.model.event import Sink
-from converge.phases.explain import explained
 from converge.pipeline.prepare import Options, prepare
 from converge.report.explain import explain_text
 
@@ -28,10 +27,7 @@ def command(
     emit: Sink,
 ) -> int:
     addresses = resolve(source, target, need_target=False)
-    with (
-        explained(addresses.source, addresses.target),
-        prepare(addresses.source, addresses.target, options) as prepared,
-    ):
+    with prepare(addresses.source, addresses.target, options) as prepared:
         text = explain_text(prepared.catalog, prepared.plan, name)
     if as_json:
         text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})

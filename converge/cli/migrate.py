@@ -13,7 +13,7 @@ from converge.cli.options import (
     jobs_option,
     output_options,
     require_writable,
-    write_private,
+    write_reports,
 )
 from converge.config import resolve
 from converge.errors import UsageError
@@ -21,7 +21,7 @@ from converge.model.event import Sink
 from converge.pipeline.migrate import MigrateOptions, migrate
 from converge.pipeline.prepare import Options
 from converge.pipeline.prove import VerifyLevel
-from converge.report.result import result_markdown, result_text
+from converge.report.result import result_text
 
 
 @click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
@@ -73,9 +73,7 @@ def command(
         ),
         emit,
     )
-    for path in reports:
-        as_file = result_markdown(result) if path.endswith(".md") else json.dumps(result.to_json(), indent=1)
-        write_private(path, as_file)
+    write_reports(result, reports)
     click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
     return result.exit_code
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +14,11 @@ import click
 
 from converge.errors import UsageError
 from converge.model.event import silent
-from converge.pipeline.prepare import Options
+from converge.model.result import Result
+from converge.pipeline.prepare import Options, default_jobs
 from converge.planner.plan import Selection
 from converge.report.progress import Bars, Lines
+from converge.report.result import result_markdown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,6 +75,13 @@ def write_private(path: str, text: str) -> None:
         raise _unwritable(path, str(error.strerror)) from error
 
 
+def write_reports(result: Result, paths: Iterable[str]) -> None:
+    """Writes the result to each path, as Markdown or JSON by its ending. Raises UsageError."""
+    for path in paths:
+        markdown = path.endswith(".md")
+        write_private(path, result_markdown(result) if markdown else json.dumps(result.to_json(), indent=1))
+
+
 def require_writable(path: str) -> None:
     """Raises UsageError when `write_private` could not write: found now, not after hours of work."""
     file = Path(path)
@@ -87,7 +97,7 @@ def _unwritable(path: str, why: str) -> UsageError:
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 64),
-    default=max(2, min(8, os.cpu_count() or 2)),
+    default=default_jobs,
     show_default="cores, 2 to 8",
     help="worker processes",
 )

@@ -9,7 +9,6 @@ import click
 from converge.cli.options import database_options, output_options, write_private
 from converge.config import resolve
 from converge.model.event import Sink
-from converge.phases.explain import explained
 from converge.pipeline.prepare import Options, prepare
 from converge.report.plan import plan_json, plan_sql, plan_text
 
@@ -30,10 +29,7 @@ def command(
     emit: Sink,
 ) -> int:
     addresses = resolve(source, target, need_target=False)
-    with (
-        explained(addresses.source, addresses.target),
-        prepare(addresses.source, addresses.target, options) as prepared,
-    ):
+    with prepare(addresses.source, addresses.target, options) as prepared:
         plan = prepared.plan
     if output:
         write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -20,7 +19,7 @@ from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.pipeline.checks import check, drop
-from converge.pipeline.prepare import Options, Prepared, prepare
+from converge.pipeline.prepare import Options, Prepared, default_jobs, prepare
 from converge.pipeline.prove import VerifyLevel, prove
 from converge.pipeline.timing import phase
 from converge.postgres import ledger as ledgers
@@ -30,7 +29,7 @@ from converge.postgres.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class MigrateOptions(Options):
-    jobs: int = field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
+    jobs: int = field(default_factory=default_jobs)
     verify: VerifyLevel = "full"
     resume: bool = False
     truncate: bool = False
@@ -45,7 +44,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     the user stopped it; the ledger then knows how to go on.
     """
     result = Result("migrate", str(source), str(target))
-    with ExitStack() as stack, explained(source, target):
+    with ExitStack() as stack:
         crew = stack.enter_context(Crew(options.jobs))
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))

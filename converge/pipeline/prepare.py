@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +18,18 @@ from converge.model.plan import Plan
 from converge.mysql import connect as mysql
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import read_rights, require_select
+from converge.phases.explain import explained
 from converge.planner.plan import Selection, make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.target import Target, read_target
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""
+
+
+def default_jobs() -> int:
+    """Worker processes: a core each, at least 2 and at most 8."""
+    return max(2, min(8, os.cpu_count() or 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,12 @@ class Prepared:
 
 @contextmanager
 def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iterator[Prepared]:
-    """Connects, reads and plans; closes the connections in the end."""
+    """Connects, reads and plans; closes the connections in the end.
+
+    Inside, the drivers' errors become ConvergeErrors.
+    """
     rules = load(options.maps)
-    with ExitStack() as stack:
+    with explained(source, target), ExitStack() as stack:
         here = mysql.connect(source)
         stack.callback(here.close)
         there = None

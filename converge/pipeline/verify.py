@@ -12,7 +12,6 @@ from converge.model.result import Result, TableResult
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases.crew import Crew
-from converge.phases.explain import explained
 from converge.pipeline.prepare import Options, Prepared, prepare
 from converge.pipeline.prove import VerifyLevel, prove
 from converge.pipeline.timing import phase
@@ -23,7 +22,7 @@ def verify(
 ) -> Result:
     """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
     result = Result("verify", str(source), str(target))
-    with ExitStack() as stack, explained(source, target):
+    with ExitStack() as stack:
         crew = stack.enter_context(Crew(jobs))
         with phase(result, emit, "plan"):
             prepared = stack.enter_context(prepare(source, target, options))
@@ -43,7 +42,7 @@ def verify(
 
 def _require_tables(prepared: Prepared) -> None:
     assert prepared.facts is not None
-    there = {name for name, owner in prepared.facts.relations if name == owner}
+    there = prepared.facts.names
     missing = [table.target for table in prepared.plan.tables if table.target not in there]
     if missing:
         raise TargetError(

@@ -31,6 +31,11 @@ class Target:
     relations: tuple[tuple[str, str], ...]
     """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Tables, views and types that stand for themselves."""
+        return frozenset(name for name, owner in self.relations if name == owner)
+
     def foreign_names(self, own: Container[str]) -> frozenset[str]:
         """Names in use by what does not belong to the tables and views in `own`."""
         return frozenset(name for name, owner in self.relations if owner not in own)
@@ -90,7 +95,7 @@ def require_rights(target: Target) -> None:
 
 def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:
     """Raises BlockedError when a planned table is there already, with its size."""
-    there = {name for name, owner in target.relations if name == owner}
+    there = target.names
     found = [table for table in tables if table in there]
     if not found:
         return

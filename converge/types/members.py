@@ -11,7 +11,12 @@ _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")
 
 
-class Enum(Family):
+class _Labels(Family):
+    def delimited(self, column: Column) -> bool:
+        return any(_MARKS & set(label) for label in column.labels)
+
+
+class Enum(_Labels):
     """A native type whose order is the declaration's, so that ORDER BY stays as it was."""
 
     types = frozenset({"enum"})
@@ -23,21 +28,18 @@ class Enum(Family):
     def special(self, column: Column, to: str) -> bool:
         return any(_SPECIAL & set(label) for label in column.labels)
 
-    def delimited(self, column: Column) -> bool:
-        return any(_MARKS & set(label) for label in column.labels)
-
     def source_text(self, column: Column, to: str) -> str:
         return utf8(column)
 
 
-class Set(Family):
+class Set(_Labels):
     """An array of labels. A member can hold quotes and braces but never a comma."""
 
     types = frozenset({"set"})
     targets = frozenset({"text[]"})
 
     def read(self, column: Column, to: str) -> str:
-        text = f"CONVERT(CAST({my_name(column.name)} AS CHAR) USING utf8mb4)"
+        text = self.source_text(column, to)
         for char in "\\", '"':
             if any(char in label for label in column.labels):
                 text = f"REPLACE({text},{my_text(char)},{my_text(chr(92) + char)})"
@@ -47,9 +49,6 @@ class Set(Family):
 
     def special(self, column: Column, to: str) -> bool:
         return any((_SPECIAL | {'"'}) & set(label) for label in column.labels)
-
-    def delimited(self, column: Column) -> bool:
-        return any(_MARKS & set(label) for label in column.labels)
 
     def source_text(self, column: Column, to: str) -> str:
         return f"CONVERT(CAST({my_name(column.name)} AS CHAR) USING utf8mb4)"
