@@ -19,6 +19,9 @@ class Finding:
     object: str
     message: str
     hint: str = ""
+    """The fix, to be pasted."""
+    evidence: str = ""
+    """What the data shows: counts, keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,20 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Values that a map's policy changes on their way: declared, counted, and mirrored in the comparison."""
+
+    trap: str
+    """The policy's key in a map, e.g. ``zero_date``."""
+    policy: str
+    """What becomes of such a value, e.g. ``null`` or ``replace 1970-01-01``."""
+    where: str
+    """MySQL condition that is true for such a value."""
+    words: str
+    """What is odd about the value, after "rows"."""
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnPlan:
     source: str
     target: str
@@ -55,8 +72,15 @@ class ColumnPlan:
     nullable: bool
     rule: str
     why: str
+    evidence: str = ""
+    """What the scan saw that decided, in words."""
     default: str | None = None
     identity: bool = False
+    generated: str | None = None
+    """PostgreSQL expression of a stored generated column: the target computes it, COPY leaves it out."""
+    collation: str | None = None
+    """A collation of the target, quoted; None for the database's own."""
+    changes: tuple[Change, ...] = ()
     read: str = ""
     """MySQL expression of the text that COPY gets."""
     special: bool = False
@@ -97,6 +121,17 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run will need, with how that was reckoned."""
+
+    seconds: float
+    """Of the whole run with its full comparison."""
+    target_bytes: int
+    """Tables and indexes in the target."""
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     source: str
     source_version: str
@@ -110,6 +145,9 @@ class Plan:
     identities: tuple[Identity, ...]
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
+    scan: str = ""
+    """What was looked at in the data, in words."""
+    forecast: Forecast | None = None
     digest: str = field(default="")
 
     @property
@@ -128,16 +166,20 @@ class Plan:
         return asdict(self)
 
 
-# Estimates and next values move on a living source without changing what the plan says.
-_VOLATILE = {"rows_estimate", "data_bytes", "digest", "identities", "source", "target", "schema_exists"}
-
-
 def digest(plan: Plan) -> str:
-    """SHA-256 over what the plan decides: schema and rules, not addresses or sizes."""
-    content = {key: value for key, value in asdict(plan).items() if key not in _VOLATILE}
-    content["tables"] = [
-        {key: value for key, value in table.items() if key not in {"rows_estimate", "data_bytes"}}
-        for table in content["tables"]
-    ]
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words."""
+    content = {
+        "versions": (plan.source_version, plan.target_version, plan.schema),
+        "tables": [
+            (table.source, table.target, table.key, [_decided(column) for column in table.columns])
+            for table in plan.tables
+        ],
+        "statements": [asdict(statement) for statement in plan.statements],
+        "outcomes": [(one.kind, one.name, one.state, one.becomes) for one in plan.outcomes],
+    }
+    text = json.dumps(content, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _decided(column: ColumnPlan) -> dict[str, Any]:
+    return {key: value for key, value in asdict(column).items() if key not in ("why", "evidence")}

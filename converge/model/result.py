@@ -32,6 +32,21 @@ class Difference:
         return f"{self.table} {self.key} {self.column}: {values}"
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a declared policy did to one column, counted in the run's own snapshot."""
+
+    table: str
+    column: str
+    trap: str
+    policy: str
+    rows: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}: {self.rows:,} rows {self.words}: {self.policy}"
+
+
 @dataclass
 class TableResult:
     source: str
@@ -60,6 +75,7 @@ class Result:
     tables: list[TableResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    changes: list[Changed] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
 
@@ -80,6 +96,7 @@ class Result:
             "tables": [asdict(table) for table in self.tables],
             "findings": [asdict(finding) for finding in self.findings],
             "differences": [asdict(difference) for difference in self.differences],
+            "changes": [asdict(change) for change in self.changes],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
         }

@@ -1,0 +1,80 @@
+"""What the planner knows beyond the catalog: counts from the data, and what the target refused to make.
+
+It is kept in the ledger with its run, so that a resumed run and a later comparison decide as the run did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Rows for which a condition holds, and the keys of the first of them."""
+
+    rows: int
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What the scan saw in one table."""
+
+    rows: int
+    seconds: float = 0.0
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    """By SQL condition."""
+    longest: Mapping[str, int] = field(default_factory=dict)
+    """The longest value of an indexed text or binary column, in bytes of UTF-8, by column."""
+    orphans: Mapping[str, Count] = field(default_factory=dict)
+    """Rows whose foreign key finds no equal parent, by the key's name."""
+    unseen: str = ""
+    """Why the scan was not finished; then only what is here is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    tables: Mapping[str, TableFacts] = field(default_factory=dict)
+    """By source table; without an entry a table was not scanned."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why the target refused a translation when it was tried, by ``kind name`` of the object."""
+    tried: bool = False
+    """Whether translations were tried on the target at all."""
+
+    def table(self, name: str) -> TableFacts | None:
+        """What is known of a table; None when it was not scanned."""
+        return self.tables.get(name)
+
+    def count(self, table: str, condition: str) -> Count | None:
+        """How many rows of the table a condition holds for; None when that is not known."""
+        facts = self.tables.get(table)
+        return facts.counts.get(condition) if facts else None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Evidence:
+        """The evidence that `to_json` has written."""
+        return cls(
+            tables={name: _facts(facts) for name, facts in document["tables"].items()},
+            refused=document["refused"],
+            tried=document["tried"],
+        )
+
+
+def _facts(document: Mapping[str, Any]) -> TableFacts:
+    counts, orphans = (
+        {name: Count(count["rows"], tuple(count["keys"])) for name, count in document[key].items()}
+        for key in ("counts", "orphans")
+    )
+    return TableFacts(
+        rows=document["rows"],
+        seconds=document["seconds"],
+        counts=counts,
+        longest=document["longest"],
+        orphans=orphans,
+        unseen=document["unseen"],
+    )
