@@ -13,7 +13,7 @@ from converge.model.endpoint import parse
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
-from converge.planner.plan import make_plan
+from converge.planner.plan import Inputs, make_plan
 
 TABLES = 2_000
 
@@ -31,7 +31,7 @@ def main() -> None:
             started = time.monotonic()
             catalog = read_catalog(connection, read_rights(connection, at.database))
             read = time.monotonic()
-            plan = make_plan(catalog, load(), source=str(at), target="", target_version="17.5")
+            plan = make_plan(Inputs(catalog, load(), source=str(at)))
             planned = time.monotonic()
         count = sum(len(table.columns) for table in plan.tables)
         print(f"{len(plan.tables):,} tables, {count:,} columns")

@@ -19,7 +19,7 @@ from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import read_rights
 from converge.mysql.select import where
-from converge.planner.plan import make_plan
+from converge.planner.plan import Inputs, make_plan
 from converge.sandbox import Server
 
 _WORDS = (
@@ -174,7 +174,7 @@ def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
                 cursor.execute(f"ANALYZE TABLE {my_name(case.name)}")
                 cursor.fetchall()
             catalog = read_catalog(connection, read_rights(connection, name))
-        yield Loaded(url, make_plan(catalog, load(), source="", target="", target_version="17.5"))
+        yield Loaded(url, make_plan(Inputs(catalog, load())))
     finally:
         server.drop_database(name)
 

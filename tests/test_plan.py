@@ -18,21 +18,14 @@ from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
-from converge.planner.plan import Selection, make_plan
+from converge.planner.plan import Inputs, Selection, make_plan
 from converge.report.types import types_markdown
 from converge.sandbox import Server
 from converge.types import FAMILIES
 
 
 def plan(catalog: Catalog, *, selection: Selection | None = None) -> Plan:
-    return make_plan(
-        catalog,
-        load(),
-        source="s",
-        target="t",
-        target_version="17.5",
-        selection=selection or Selection(),
-    )
+    return make_plan(Inputs(catalog, load(), selection=selection or Selection()))
 
 
 def read(url: str) -> Catalog:

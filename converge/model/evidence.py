@@ -65,6 +65,9 @@ class Evidence:
         )
 
 
+NOTHING_KNOWN = Evidence()
+
+
 def _facts(document: Mapping[str, Any]) -> TableFacts:
     counts, orphans = (
         {name: Count(count["rows"], tuple(count["keys"])) for name, count in document[key].items()}

@@ -50,6 +50,15 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A translation that the target should try before it is believed."""
+
+    object: str
+    """``kind name`` of the source's object."""
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Values that a map's policy changes on their way: declared, counted, and mirrored in the comparison."""
 

@@ -19,12 +19,9 @@ from converge.mysql import connect as mysql
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import read_rights, require_select
 from converge.phases.explain import explained
-from converge.planner.plan import Selection, make_plan
+from converge.planner.plan import NEWEST, Inputs, Selection, make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.target import Target, read_target
-
-NEWEST = "17.5"
-"""The version that is planned for when no target is named."""
 
 
 def default_jobs() -> int:
@@ -71,7 +68,7 @@ def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iter
         catalog = read_catalog(here, rights)
         require_select(rights, source)
         own = {table.name for table in catalog.tables} | {view.name for view in catalog.views}
-        plan = make_plan(
+        inputs = Inputs(
             catalog,
             rules,
             source=str(source),
@@ -82,4 +79,4 @@ def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iter
             selection=options.selection,
             taken=facts.foreign_names(own) if facts else frozenset(),
         )
-        yield Prepared(here, there, catalog, facts, plan)
+        yield Prepared(here, there, catalog, facts, make_plan(inputs))

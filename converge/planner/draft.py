@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from converge.mapping.rules import Rule
 from converge.model.catalog import Catalog
+from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import (
     ColumnPlan,
     Finding,
@@ -16,6 +17,7 @@ from converge.model.plan import (
     State,
     Statement,
     TablePlan,
+    Trial,
 )
 from converge.model.quote import pg_name
 from converge.planner.names import Namespace
@@ -29,11 +31,13 @@ class Draft:
     rules: tuple[Rule, ...]
     schema: str
     names: Namespace
+    evidence: Evidence = NOTHING_KNOWN
     tables: dict[str, TablePlan] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
 
     def qualified(self, table: str) -> str:
         """The quoted target name of a source table."""
@@ -50,6 +54,11 @@ class Draft:
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
     ) -> None:
         self.statements.append(Statement(phase, object_, sql, why, makes, optional))
+
+    def refusal(self, kind: str, name: str, sql: str) -> str | None:
+        """Why the target refused to make this object when it was tried, or None; `sql` is what to try."""
+        self.trials.append(Trial(f"{kind} {name}", sql))
+        return self.evidence.refused.get(f"{kind} {name}")
 
     def find(self, code: str, severity: Severity, object_: str, message: str, hint: str = "") -> None:
         self.findings.append(Finding(code, severity, object_, message, hint))

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from converge.mapping.rules import Rule
 from converge.model.catalog import Catalog, Table
+from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import Outcome, Plan, TablePlan, digest
 from converge.model.quote import pg_name
 from converge.planner.columns import constraints, definition, plan_column
@@ -19,6 +20,8 @@ from converge.planner.names import Namespace
 from converge.planner.triggers import plan_triggers
 from converge.planner.views import plan_checks, plan_views
 
+NEWEST = "17.5"
+"""The version that is planned for when no target is named."""
 _COLUMNS_LIMIT = 1600
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
@@ -35,22 +38,48 @@ class Selection:
         return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
 
 
-def make_plan(
-    catalog: Catalog,
-    rules: Sequence[Rule],
-    *,
-    source: str,
-    target: str,
-    target_version: str,
-    schema: str = "public",
-    schema_exists: bool = True,
-    selection: Selection = Selection(),
-    taken: frozenset[str] = frozenset(),
-) -> Plan:
-    """Plans the whole database. `taken` are names that the target schema has already."""
-    tables = [table for table in catalog.tables if selection.takes(table.name)]
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that a plan follows from."""
+
+    catalog: Catalog
+    rules: Sequence[Rule]
+    source: str = ""
+    target: str = ""
+    target_version: str = NEWEST
+    schema: str = "public"
+    schema_exists: bool = True
+    selection: Selection = Selection()
+    taken: frozenset[str] = frozenset()
+    """Names that the target schema has already."""
+    evidence: Evidence = NOTHING_KNOWN
+
+
+def make_plan(inputs: Inputs) -> Plan:
+    """Plans the whole database."""
+    draft = draft_plan(inputs)
+    plan = Plan(
+        source=inputs.source,
+        source_version=inputs.catalog.version,
+        target=inputs.target,
+        target_version=inputs.target_version,
+        schema=inputs.schema,
+        schema_exists=inputs.schema_exists,
+        tables=tuple(draft.tables.values()),
+        statements=tuple(draft.statements),
+        identities=tuple(draft.identities),
+        findings=tuple(draft.findings),
+        outcomes=tuple(draft.outcomes),
+    )
+    return replace(plan, digest=digest(plan))
+
+
+def draft_plan(inputs: Inputs) -> Draft:
+    """The plan in the making, with the trials that the target should run."""
+    catalog = inputs.catalog
+    tables = [table for table in catalog.tables if inputs.selection.takes(table.name)]
     own = {table.name for table in tables}
-    draft = Draft(catalog, tuple(rules), schema, Namespace(taken - own))
+    draft = Draft(catalog, tuple(inputs.rules), inputs.schema, Namespace(inputs.taken - own), inputs.evidence)
     identities = identity_columns(catalog)
     for table in tables:
         _table(draft, table, draft.names.take(table.name), identities)
@@ -66,20 +95,7 @@ def make_plan(
         )
     plan_views(draft)
     _inventory(draft, own)
-    plan = Plan(
-        source=source,
-        source_version=catalog.version,
-        target=target,
-        target_version=target_version,
-        schema=schema,
-        schema_exists=schema_exists,
-        tables=tuple(draft.tables.values()),
-        statements=tuple(draft.statements),
-        identities=tuple(draft.identities),
-        findings=tuple(draft.findings),
-        outcomes=tuple(draft.outcomes),
-    )
-    return replace(plan, digest=digest(plan))
+    return draft
 
 
 def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[str, str]]) -> None:
