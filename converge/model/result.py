@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from converge.model.plan import Finding
+from converge.model.plan import Finding, Outcome
 
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "planned"]
 EXIT_CODES: dict[Verdict, int] = {
@@ -65,17 +67,26 @@ class TableResult:
     """Every row and every column was compared on both servers and is equal."""
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 @dataclass
 class Result:
     command: str
     source: str
     target: str
+    source_version: str = ""
+    target_version: str = ""
+    started: str = field(default_factory=_now)
+    """ISO 8601 in UTC."""
     verdict: Verdict = "failed"
     snapshot: str | None = None
     tables: list[TableResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
+    not_migrated: list[Outcome] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
 
@@ -90,16 +101,46 @@ class Result:
             "command": self.command,
             "verdict": self.verdict,
             "exit_code": self.exit_code,
-            "source": {"url": self.source},
-            "target": {"url": self.target},
+            "source": {"url": self.source, "version": self.source_version},
+            "target": {"url": self.target, "version": self.target_version},
+            "started": self.started,
             "snapshot": self.snapshot,
             "tables": [asdict(table) for table in self.tables],
             "findings": [asdict(finding) for finding in self.findings],
             "differences": [asdict(difference) for difference in self.differences],
             "changes": [asdict(change) for change in self.changes],
+            "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Result:
+        """The result that `to_json` has written, also by a version that knew fewer keys."""
+        source, target = document["source"], document["target"]
+        return cls(
+            command=document["command"],
+            source=source["url"],
+            target=target["url"],
+            source_version=source.get("version", ""),
+            target_version=target.get("version", ""),
+            started=document.get("started", ""),
+            verdict=document["verdict"],
+            snapshot=document["snapshot"],
+            tables=_all(TableResult, document, "tables"),
+            findings=_all(Finding, document, "findings"),
+            differences=_all(Difference, document, "differences"),
+            changes=_all(Changed, document, "changes"),
+            not_migrated=_all(Outcome, document, "not_migrated"),
+            phases=[(phase["name"], phase["seconds"]) for phase in document["phases"]],
+            next_command=document.get("next", ""),
+        )
+
+
+def _all(kind: type[Any], document: Mapping[str, Any], key: str) -> list[Any]:
+    names = [one.name for one in fields(kind)]
+    found = document.get(key, ())
+    return [kind(**{name: value[name] for name in names if name in value}) for value in found]
 
 
 def _shown(value: str | None, limit: int = 120) -> str:

@@ -108,6 +108,8 @@ class Run:
         """All phases after the plan."""
         plan, result = self.plan, self.result
         result.findings = list(plan.findings)
+        result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
+        result.source_version, result.target_version = plan.source_version, plan.target_version
         with Builder(plan, self.ledger, self.target, self.options.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("create", "view")):
                 builder.in_order("create", "view")

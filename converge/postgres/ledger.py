@@ -166,6 +166,15 @@ def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
     return None if row is None else dict(row[0])
 
 
+def last_report(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
+    """The last run's report, as `Result.to_json` wrote it; None before that run has ended."""
+    # A resumed run still has the report of the attempt before.
+    row = connection.execute(
+        "SELECT report FROM converge.run WHERE state <> 'running' AND id = (SELECT max(id) FROM converge.run)"
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def _begin(connection: psycopg.Connection[Any], plan: Plan) -> int:
     row = connection.execute(
         "INSERT INTO converge.run (source, target_schema, plan_digest, state) "
