@@ -23,6 +23,11 @@ def seconds(value: float) -> str:
     return f"{int(value) // 60}:{int(value) % 60:02d} min"
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """``1 table``, ``2 tables``; `more` for a plural that does not end in s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """Lines of a table; the first `left` columns are aligned left, the others right."""
     widths = [max(len(row[place]) for row in [head, *rows]) for place in range(len(head))]

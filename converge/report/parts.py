@@ -1,0 +1,189 @@
+"""What the reports are made of, as plain values: text, Markdown and HTML only lay them out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from converge.model.plan import Finding, Outcome, Severity
+
+Tone = Literal["good", "warn", "bad", "quiet"]
+Kind = Literal["name", "code", "number", "words"]
+
+SEVERITIES: tuple[tuple[Severity, str, Tone], ...] = (
+    ("block", "Blocks", "bad"),
+    ("lossy", "Declared losses", "warn"),
+    ("note", "Notes", "quiet"),
+)
+_LINE = 160
+# What a terminal would obey, and what XML 1.0 cannot hold at all.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word that is good or bad news; the word says it too, so colour is never alone."""
+
+    word: str
+    tone: Tone
+
+    def __str__(self) -> str:
+        return self.word
+
+
+Cell = str | Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    word: str
+    words: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of any writer: its columns' kinds say how they are set."""
+
+    title: str
+    columns: tuple[tuple[str, Kind], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    foot: tuple[Cell, ...] = ()
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.columns)
+
+    @property
+    def lines(self) -> list[tuple[str, ...]]:
+        """All rows as words, with the foot."""
+        rows = (*self.rows, self.foot) if self.foot else self.rows
+        return [tuple(str(cell) for cell in row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The findings of one code. What all of them share is said once."""
+
+    code: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def message(self) -> str:
+        """The message, when it is the same for all."""
+        return self._shared([finding.message for finding in self.findings])
+
+    @property
+    def hint(self) -> str:
+        return self._shared([finding.hint for finding in self.findings])
+
+    @property
+    def first(self) -> str:
+        return short(self.findings[0].message)
+
+    @property
+    def names_only(self) -> bool:
+        """Whether the findings say nothing of their own but the object."""
+        same = bool(self.message) and len({finding.hint for finding in self.findings}) == 1
+        return same and not any(finding.evidence for finding in self.findings)
+
+    def _shared(self, words: Sequence[str]) -> str:
+        return words[0] if len(words) > 1 and len(set(words)) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The findings of one severity."""
+
+    severity: Severity
+    title: str
+    tone: Tone
+    count: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Objects of one kind that are not migrated for the same reason."""
+
+    kind: str
+    names: tuple[str, ...]
+    why: str
+    text: str
+    """The reason in full, when `why` is only its beginning."""
+
+
+def grid(
+    title: str,
+    columns: Sequence[tuple[str, Kind]],
+    rows: Iterable[Sequence[Cell]],
+    foot: Sequence[Cell] = (),
+) -> Grid:
+    """A table without the columns that are empty in all rows."""
+    found = [tuple(row) for row in rows]
+    kept = [place for place in range(len(columns)) if place == 0 or any(str(row[place]) for row in found)]
+    cut = [tuple(row[place] for place in kept) for row in (*found, tuple(foot)) if row]
+    body, last = (cut[:-1], cut[-1]) if foot else (cut, ())
+    return Grid(title, tuple(columns[place] for place in kept), tuple(body), last)
+
+
+def levels(findings: Sequence[Finding]) -> tuple[Level, ...]:
+    """Findings by severity, then by code; only severities that occur."""
+    made = []
+    for severity, title, tone in SEVERITIES:
+        codes: dict[str, list[Finding]] = {}
+        for finding in findings:
+            if finding.severity == severity:
+                codes.setdefault(finding.code, []).append(finding)
+        groups = tuple(Group(code, tuple(found)) for code, found in sorted(codes.items()))
+        if groups:
+            made.append(Level(severity, title, tone, sum(map(len, codes.values())), groups))
+    return tuple(made)
+
+
+def severities(findings: Iterable[Finding]) -> tuple[Mark, ...]:
+    """``2 block``, ``1 note``: how many there are of each that occurs."""
+    counts = Counter(finding.severity for finding in findings)
+    return tuple(
+        Mark(f"{counts[severity]:,} {severity}", tone) for severity, _, tone in SEVERITIES if counts[severity]
+    )
+
+
+def left_behind(outcomes: Iterable[Outcome]) -> tuple[Left, ...]:
+    """What is not migrated, by kind and reason."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.state == "not migrated":
+            reasons.setdefault((outcome.kind, outcome.why), []).append(outcome.name)
+    return tuple(
+        Left(kind, tuple(names), short(why), why if short(why) != why else "")
+        for (kind, why), names in reasons.items()
+    )
+
+
+def owner(name: str, tables: Collection[str]) -> str | None:
+    """The table that an object's name begins with; a table's name may hold dots itself."""
+    while name not in tables:
+        name = name.rpartition(".")[0]
+        if not name:
+            return None
+    return name
+
+
+def short(text: str, limit: int = _LINE) -> str:
+    """The text's beginning, as one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[:limit].rstrip() + " …"
+
+
+def visible(text: str) -> str:
+    """Control characters as their pictures: a name cannot command a terminal or break a document."""
+    return _CONTROLS.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "\ufffd"

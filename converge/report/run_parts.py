@@ -1,0 +1,249 @@
+"""A run's report as values, the same for text, Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from converge.model.result import Difference, Result, TableResult
+from converge.model.result import Verdict as RunVerdict
+from converge.report.parts import Cell, Grid, Left, Level, Mark, Tone, Verdict, grid, left_behind, levels
+from converge.report.units import counted, seconds, size
+
+SNAPSHOTS = {
+    "locked": "all readers saw the source at one instant",
+    "quiet": "no lock was allowed; the source did not move while the readers began",
+    "none": "no lock was allowed and the source may have moved between the readers",
+}
+_TONES: dict[RunVerdict, Tone] = {"verified": "good", "migrated": "warn", "planned": "good"}
+_NEXT: dict[RunVerdict, tuple[str, str]] = {
+    "verified": (
+        "Nothing is left to do for the data. If the source is still written to, compare again before the "
+        "switch.",
+        "converge verify",
+    ),
+    "migrated": ("The values have not been compared. That is the proof that is missing.", "converge verify"),
+    "differs": ("Look at what differs, settle its cause, then load or compare again.", "converge verify"),
+    "blocked": ("Settle what blocks, then look at the plan again.", "converge plan"),
+    "failed": (
+        "The ledger knows what is done: a resumed run goes on there, and copies nothing twice.",
+        "converge migrate --resume",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase on the run's time line; start and width in hundredths of the whole."""
+
+    name: str
+    took: str
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    command: str
+    verdict: Verdict
+    figures: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    timeline: tuple[Span, ...]
+    tables: Grid
+    differences: tuple[Grid, ...]
+    """One a table."""
+    levels: tuple[Level, ...]
+    changes: Grid
+    rejects: Grid
+    left: tuple[Left, ...]
+    advice: tuple[str, str]
+    """How to go on: a sentence, and a command."""
+
+
+def run_parts(result: Result) -> RunParts:
+    """All of a run that people read."""
+    words, command = _NEXT.get(result.verdict, ("", ""))
+    return RunParts(
+        command=result.command,
+        verdict=Verdict(result.verdict, verdict_words(result), _TONES.get(result.verdict, "bad")),
+        figures=_figures(result),
+        facts=_facts(result),
+        timeline=_timeline(result.phases),
+        tables=_tables(result),
+        differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
+        levels=levels(result.findings),
+        changes=_changes(result),
+        rejects=_rejects(result.tables),
+        left=left_behind(result.not_migrated),
+        advice=(words, result.next_command or command),
+    )
+
+
+def verdict_words(result: Result) -> str:
+    """What the verdict means for this run, in one sentence."""
+    tables = counted(len(result.tables), "table")
+    rows = sum(one.rows_source or 0 for one in result.tables)
+    match result.verdict:
+        case "verified":
+            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers"
+        case "migrated":
+            return f"{tables} are there, but their values were not compared"
+        case "differs":
+            count = sum(equality(result, one).tone == "bad" for one in result.tables)
+            return f"{count:,} of {tables} are not the same on both servers"
+        case "failed":
+            return "the run has not come to its end"
+        case _:
+            return "see the findings"
+
+
+def equality(result: Result, one: TableResult) -> Mark:
+    """What the comparison says of a table. Equal counts alone are never called equal."""
+    if one.verified:
+        return Mark("yes", "good")
+    if one.rows_source is None:
+        return Mark("not compared", "warn")
+    if one.rows_source != one.rows_target:
+        return Mark(f"NO: {one.rows_source:,} / {one.rows_target:,}", "bad")
+    # Counts alone leave no table verified, and no difference.
+    if result.differences or any(other.verified for other in result.tables):
+        return Mark("NO: values differ", "bad")
+    return Mark(f"count only: {one.rows_source:,}", "warn")
+
+
+def _figures(result: Result) -> tuple[tuple[str, str], ...]:
+    tables = result.tables
+    copied = any(one.rows_read is not None for one in tables)
+    rows = sum((one.rows_written if copied else one.rows_source) or 0 for one in tables)
+    figures = [(f"{len(tables):,}", "tables"), (f"{rows:,}", "rows written" if copied else "rows compared")]
+    if copied:
+        figures.append((size(sum(one.bytes for one in tables)), "copied"))
+        figures.append((f"{sum(one.rows_rejected for one in tables):,}", "rejected"))
+    equal = sum(one.verified for one in tables)
+    figures += [
+        (f"{equal:,} of {len(tables):,}", "tables equal"),
+        (seconds(sum(took for _, took in result.phases)), "in all"),
+    ]
+    return tuple(figures)
+
+
+def _facts(result: Result) -> tuple[tuple[str, str], ...]:
+    facts = (
+        ("source", f"MySQL {result.source_version} {result.source}".replace("  ", " ")),
+        ("target", f"PostgreSQL {result.target_version} {result.target}".replace("  ", " ")),
+        ("snapshot", f"{result.snapshot}: {SNAPSHOTS[result.snapshot]}" if result.snapshot else ""),
+        ("began", result.started.replace("T", " ").replace("+00:00", " UTC")),
+        ("copy", _speed(result)),
+    )
+    return tuple((name, words) for name, words in facts if words)
+
+
+def _speed(result: Result) -> str:
+    took = dict(result.phases).get("copy", 0)
+    count = sum(one.bytes for one in result.tables)
+    rows = sum(one.rows_written or 0 for one in result.tables)
+    if not took or not count:
+        return ""
+    return f"{rows:,} rows, {size(count)} in {seconds(took)}: {size(count / took)} a second"
+
+
+def _timeline(phases: Sequence[tuple[str, float]]) -> tuple[Span, ...]:
+    whole = sum(took for _, took in phases) or 1.0
+    begin, made = 0.0, []
+    for name, took in phases:
+        made.append(Span(name, seconds(took), round(begin / whole * 100, 2), round(took / whole * 100, 2)))
+        begin += took
+    return tuple(made)
+
+
+def _tables(result: Result) -> Grid:
+    tables = result.tables
+    copied = any(one.rows_read is not None for one in tables)
+    foot = (
+        counted(len(tables), "table"),
+        "",
+        *_copied(
+            sum(one.rows_read or 0 for one in tables) if copied else None,
+            sum(one.rows_written or 0 for one in tables),
+            sum(one.rows_rejected for one in tables),
+            sum(one.bytes for one in tables),
+            sum(one.seconds for one in tables),
+        ),
+        f"{sum(one.verified for one in tables)} equal",
+    )
+    return grid(
+        "Tables",
+        (
+            ("table", "name"), ("target", "name"), ("read", "number"), ("written", "number"),
+            ("rejected", "number"), ("bytes", "number"), ("seconds", "number"), ("equal", "number"),
+        ),
+        [
+            (
+                one.source,
+                one.target,
+                *_copied(one.rows_read, one.rows_written, one.rows_rejected, one.bytes, one.seconds),
+                equality(result, one),
+            )
+            for one in tables
+        ],
+        foot if tables else (),
+    )  # fmt: skip
+
+
+def _copied(
+    read: int | None, written: int | None, rejected: int, count: int, took: float
+) -> tuple[str, str, str, str, str]:
+    if read is None:
+        return ("", "", "", "", "")
+    return (f"{read:,}", f"{written or 0:,}", f"{rejected:,}", size(count), f"{took:.2f}")
+
+
+def _by_table(differences: Sequence[Difference]) -> dict[str, list[Difference]]:
+    found: dict[str, list[Difference]] = {}
+    for difference in differences:
+        found.setdefault(difference.table, []).append(difference)
+    return found
+
+
+def _differences(table: str, rows: Sequence[Difference]) -> Grid:
+    def value(one: Difference, text: str | None) -> Cell:
+        if text is not None:
+            return text
+        return Mark("no such row", "bad") if one.column is None else Mark("NULL", "quiet")
+
+    return grid(
+        table,
+        (("key", "code"), ("column", "name"), ("source", "code"), ("target", "code")),
+        [(one.key, one.column or "the row", value(one, one.source), value(one, one.target)) for one in rows],
+    )
+
+
+def _changes(result: Result) -> Grid:
+    return grid(
+        "Declared value changes",
+        (
+            ("table", "name"), ("column", "name"), ("rows", "number"), ("which", "words"),
+            ("policy", "code"), ("becomes", "code"),
+        ),
+        [
+            (one.table, one.column, f"{one.rows:,}", f"rows {one.words}", one.trap, one.policy)
+            for one in result.changes
+        ],
+    )  # fmt: skip
+
+
+def _rejects(tables: Sequence[TableResult]) -> Grid:
+    return grid(
+        "Rejected rows",
+        (("table", "name"), ("read", "number"), ("written", "number"), ("rejected", "number")),
+        [
+            (
+                one.source,
+                f"{one.rows_read or 0:,}",
+                f"{one.rows_written or 0:,}",
+                Mark(f"{one.rows_rejected:,}", "bad"),
+            )
+            for one in tables
+            if one.rows_rejected
+        ],
+    )
