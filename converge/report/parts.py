@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from converge.model.plan import Finding, Outcome, Severity
+from converge.report.units import counted
 
 Tone = Literal["good", "warn", "bad", "quiet"]
 Kind = Literal["name", "code", "number", "words"]
@@ -18,6 +19,9 @@ SEVERITIES: tuple[tuple[Severity, str, Tone], ...] = (
     ("lossy", "Declared losses", "warn"),
     ("note", "Notes", "quiet"),
 )
+_COUNTED: dict[Severity, tuple[str, str]] = {
+    "block": ("block", "blocks"), "lossy": ("loss", "losses"), "note": ("note", "notes"),
+}  # fmt: skip
 _LINE = 160
 # What a terminal would obey, and what XML 1.0 cannot hold at all.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -91,7 +95,7 @@ class Group:
         return same and not any(finding.evidence for finding in self.findings)
 
     def _shared(self, words: Sequence[str]) -> str:
-        return words[0] if len(words) > 1 and len(set(words)) == 1 else ""
+        return words[0] if len(set(words)) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +149,12 @@ def levels(findings: Sequence[Finding]) -> tuple[Level, ...]:
 
 
 def severities(findings: Iterable[Finding]) -> tuple[Mark, ...]:
-    """``2 block``, ``1 note``: how many there are of each that occurs."""
+    """``2 blocks``, ``1 note``: how many there are of each that occurs."""
     counts = Counter(finding.severity for finding in findings)
     return tuple(
-        Mark(f"{counts[severity]:,} {severity}", tone) for severity, _, tone in SEVERITIES if counts[severity]
+        Mark(counted(counts[severity], *_COUNTED[severity]), tone)
+        for severity, _, tone in SEVERITIES
+        if counts[severity]
     )
 
 

@@ -102,7 +102,8 @@ def _columns(one: TablePlan, outcomes: Sequence[Outcome], following: Mapping[tup
         f"Columns of {one.source}",
         (
             ("source column", "name"), ("type", "code"), ("target column", "name"), ("becomes", "code"),
-            ("null", "words"), ("has", "words"), ("rule and why", "words"), ("seen in the data", "words"),
+            ("null", "words"), ("properties", "words"), ("rule and why", "words"),
+            ("seen in the data", "words"),
         ),
         rows,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def result_markdown(result: Result) -> str:
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
-    lines += markdown.section("Differences", _differences(parts))
+    lines += markdown.section("Differences", _differences(parts), nothing=parts.no_difference)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value was changed.")
     lines += markdown.grid_section("Rejected rows", parts.rejects, nothing="None.")

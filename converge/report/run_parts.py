@@ -52,6 +52,8 @@ class RunParts:
     tables: Grid
     differences: tuple[Grid, ...]
     """One a table."""
+    no_difference: str
+    """What to say when there is none."""
     levels: tuple[Level, ...]
     changes: Grid
     rejects: Grid
@@ -63,6 +65,7 @@ class RunParts:
 def run_parts(result: Result) -> RunParts:
     """All of a run that people read."""
     words, command = _NEXT.get(result.verdict, ("", ""))
+    compared = result.verdict in ("verified", "differs")
     return RunParts(
         command=result.command,
         verdict=Verdict(result.verdict, verdict_words(result), _TONES.get(result.verdict, "bad")),
@@ -71,6 +74,7 @@ def run_parts(result: Result) -> RunParts:
         timeline=_timeline(result.phases),
         tables=_tables(result),
         differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
+        no_difference="None." if compared else "The values were not compared.",
         levels=levels(result.findings),
         changes=_changes(result),
         rejects=_rejects(result.tables),

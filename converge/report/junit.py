@@ -1,0 +1,89 @@
+"""A run as JUnit XML, for continuous integration: a testcase for each table, finding and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from converge.model.plan import Finding
+from converge.model.result import Result, TableResult
+from converge.report.parts import short, visible
+from converge.report.run_parts import equality, verdict_words
+
+
+def result_junit(result: Result) -> str:
+    """Differing tables and blocks fail; what was not compared, and declared losses, are skipped."""
+    suites = [
+        ("verdict", [_verdict(result)]),
+        ("tables", [_table(result, one) for one in result.tables]),
+        ("findings", [_finding(one) for one in result.findings if one.severity != "note"]),
+    ]
+    root = Element("testsuites", name=f"converge {result.command}")
+    for name, cases in suites:
+        suite = SubElement(root, "testsuite", name=name, timestamp=result.started.partition("+")[0])
+        if name == "verdict":
+            suite.append(_properties(result))
+        suite.extend(cases)
+        _count(suite, cases)
+    _count(root, [case for _, cases in suites for case in cases])
+    indent(root)
+    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _verdict(result: Result) -> Element:
+    case = _case("converge", result.command, sum(took for _, took in result.phases))
+    if result.exit_code:
+        _say(case, "failure", f"{result.verdict}: {verdict_words(result)}")
+    return case
+
+
+def _table(result: Result, one: TableResult) -> Element:
+    case = _case("converge.tables", one.source, one.seconds)
+    equal = equality(result, one)
+    if one.rows_rejected or equal.tone == "bad":
+        words = f"{one.rows_rejected:,} rows rejected" if one.rows_rejected else f"equal: {equal}"
+        differences = [str(found) for found in result.differences if found.table == one.source]
+        _say(case, "failure", words, "\n".join(differences))
+    elif not one.verified:
+        _say(case, "skipped", str(equal))
+    return case
+
+
+def _finding(finding: Finding) -> Element:
+    case = _case(f"converge.findings.{finding.code}", finding.object, 0)
+    text = "\n".join(part for part in (finding.message, finding.evidence, finding.hint) if part)
+    _say(case, "failure" if finding.severity == "block" else "skipped", short(finding.message), text)
+    return case
+
+
+def _properties(result: Result) -> Element:
+    properties = Element("properties")
+    for name, value in (
+        ("verdict", result.verdict),
+        ("source", result.source),
+        ("source version", result.source_version),
+        ("target", result.target),
+        ("target version", result.target_version),
+        ("snapshot", result.snapshot or ""),
+    ):
+        SubElement(properties, "property", name=name, value=visible(value))
+    return properties
+
+
+def _case(group: str, name: str, seconds: float) -> Element:
+    return Element("testcase", classname=visible(group), name=visible(name), time=f"{seconds:.3f}")
+
+
+def _say(case: Element, kind: str, message: str, text: str = "") -> None:
+    said = SubElement(case, kind, message=visible(message))
+    if kind == "failure":
+        said.set("type", "converge")
+    said.text = visible(text) or None
+
+
+def _count(suite: Element, cases: Sequence[Element]) -> None:
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in cases):.3f}")
