@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check browser bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/converge demo --report converge-report.md --report converge-report.json
+	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
 
-test: check
+test: check browser
 	$(BIN)/pytest
 
 check: $(VENV)/.dev
@@ -16,6 +16,15 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# The reports are looked at in a real browser; without one those tests are skipped, and say so.
+browser:
+	@if { command -v chromium && command -v chromedriver; } >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "no chromium and no apt-get: the browser tests will be skipped"; exit 0; fi; \
+	as=; test "$$(id -u)" = 0 || as="sudo -n"; \
+	{ $$as apt-get update -qq && \
+	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null \
+	|| echo "no chromium, and apt-get could not install it: the browser tests will be skipped"
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run

@@ -10,7 +10,7 @@ import time
 import click
 
 from converge import sandbox
-from converge.cli.options import output_options, write_reports
+from converge.cli.options import output_options, report_option, require_reports, write_reports
 from converge.demo.source import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
@@ -27,7 +27,7 @@ from converge.report.units import seconds
 )
 @click.option("--mysql", "mysql_version", default="8.0.15", show_default=True)
 @click.option("--postgres", "postgres_version", default="17.5", show_default=True)
-@click.option("--report", "reports", multiple=True, metavar="FILE", help="the result as .json or .md")
+@report_option
 @output_options
 def command(
     rows: int,
@@ -41,6 +41,7 @@ def command(
     def say(text: str) -> None:
         emit(Said(text))
 
+    require_reports("--report", reports)
     started = time.monotonic()
     names = (f"mysql:{mysql_version}", f"postgres:{postgres_version}")
     with sandbox.start(*names, on_progress=say) as (my, pg):

@@ -12,7 +12,8 @@ from converge.cli.options import (
     database_options,
     jobs_option,
     output_options,
-    require_writable,
+    report_option,
+    require_reports,
     write_reports,
 )
 from converge.config import resolve
@@ -31,7 +32,7 @@ from converge.report.result import result_text
 @click.option("--truncate", is_flag=True, help="remove what the plan makes first; never CASCADE")
 @jobs_option
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), default="full", show_default=True)
-@click.option("--report", "reports", multiple=True, metavar="FILE", help="the result as .json or .md")
+@report_option
 @click.option("--yes", is_flag=True, help="do not ask")
 @output_options
 def command(
@@ -51,11 +52,7 @@ def command(
 ) -> int:
     addresses = resolve(source, target)
     assert addresses.target is not None
-    for path in reports:
-        if Path(path).suffix not in (".json", ".md"):
-            hint = f"--report {Path(path).with_suffix('.md')}"
-            raise UsageError(f"--report {path}: a report ends in .json or .md", code="U005", hint=hint)
-        require_writable(path)
+    require_reports("--report", reports)
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
     result = migrate(

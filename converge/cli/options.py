@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from converge.model.result import Result
 from converge.pipeline.prepare import Options, default_jobs
 from converge.planner.plan import Selection
 from converge.report.progress import Bars, Lines
-from converge.report.result import result_markdown
+from converge.report.write import FORMS, result_as
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,17 +68,27 @@ def write_private(path: str, text: str) -> None:
         return
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         raise _unwritable(path, str(error.strerror)) from error
 
 
 def write_reports(result: Result, paths: Iterable[str]) -> None:
-    """Writes the result to each path, as Markdown or JSON by its ending. Raises UsageError."""
+    """Writes the result to each path, in the form of its ending. Raises UsageError."""
     for path in paths:
-        markdown = path.endswith(".md")
-        write_private(path, result_markdown(result) if markdown else json.dumps(result.to_json(), indent=1))
+        write_private(path, result_as(result, path))
+
+
+def require_reports(option: str, paths: Iterable[str]) -> None:
+    """Raises UsageError for a path that `write_reports` could not write: now, not after hours of work."""
+    for path in paths:
+        if Path(path).suffix not in FORMS:
+            hint = f"{option} {Path(path).with_suffix('.html')}"
+            endings = f"{', '.join([*FORMS][:-1])} or {[*FORMS][-1]}"
+            raise UsageError(f"{option} {path}: a report ends in {endings}", code="U005", hint=hint)
+        require_writable(path)
 
 
 def require_writable(path: str) -> None:
@@ -100,4 +109,11 @@ jobs_option = click.option(
     default=default_jobs,
     show_default="cores, 2 to 8",
     help="worker processes",
+)
+report_option = click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FILE",
+    help="the result as .html, .md, .json or .xml (JUnit)",
 )

@@ -10,12 +10,16 @@ from converge.cli.options import database_options, output_options, write_private
 from converge.config import resolve
 from converge.model.event import Sink
 from converge.pipeline.prepare import Options, prepare
+from converge.report.html import plan_html
 from converge.report.plan import plan_json, plan_sql, plan_text
+from converge.report.plan_markdown import plan_markdown
 
 
 @click.command("plan", help="What becomes of every object of the source, and why; writes nothing.")
 @database_options
 @click.option("-o", "--output", metavar="FILE", help="the plan with its digest, for migrate --plan")
+@click.option("--html", metavar="FILE", help="the plan as one page that works offline")
+@click.option("--md", metavar="FILE", help="the same as Markdown")
 @click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
 @output_options
 def command(
@@ -23,6 +27,8 @@ def command(
     target: str | None,
     options: Options,
     output: str | None,
+    html: str | None,
+    md: str | None,
     sql: str | None,
     as_json: bool,
     verbose: bool,
@@ -33,6 +39,10 @@ def command(
         plan = prepared.plan
     if output:
         write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
+    if html:
+        write_private(html, plan_html(plan))
+    if md:
+        write_private(md, plan_markdown(plan))
     if sql:
         write_private(sql, plan_sql(plan))
     if as_json:
