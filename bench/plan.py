@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from converge import sandbox
-from converge.mapping.rules import load
+from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 from support import mysql
 
-from converge.mapping.rules import load
+from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name, my_text

@@ -167,7 +167,7 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
     assert plan.stat().st_mode & 0o777 == 0o600
     mysql(source, "ALTER TABLE note ADD flag TINYINT")
     ran = converge("migrate", *addresses, "--plan", str(plan))
-    refused(ran, 3, "P002")
+    refused(ran, 3, "P005")
     assert relations(target) == []
     assert converge("plan", *addresses, "-o", str(plan)).code == 0
     assert converge("migrate", *addresses, "--plan", str(plan)).code == 0

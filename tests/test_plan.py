@@ -11,7 +11,7 @@ from support import converge, mysql, postgres
 
 from converge import sandbox
 from converge.cli import COMMANDS
-from converge.mapping.rules import load
+from converge.mapping.read import load
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.endpoint import parse
 from converge.model.plan import Plan
@@ -19,7 +19,7 @@ from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
 from converge.planner.plan import Inputs, Selection, make_plan
-from converge.report.types import types_markdown
+from converge.report.types import types_markdown, types_of
 from converge.sandbox import Server
 from converge.types import FAMILIES
 
@@ -174,11 +174,7 @@ def test_explain_names_the_rule(mysql_8015: Server, new_mysql_database: NewDatab
 def test_the_table_of_types_is_what_the_rules_say() -> None:
     document = Path(__file__).parents[1] / "docs" / "types.md"
     assert document.read_text("utf-8") == types_markdown(load())
-    ruled = {
-        name
-        for rule in load()
-        for name in ([rule.match["type"]] if isinstance(rule.match["type"], str) else rule.match["type"])
-    }
+    ruled = {name for rule in load().rules for name in types_of(rule)}
     assert ruled == {name for family in FAMILIES for name in family.types}
 
 

@@ -19,18 +19,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from judge import compare
 from pymysql.connections import Connection
-from support import Ran, converge, mysql, postgres
+from support import Ran, converge, mysql, postgres, relations
 
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.quote import my_name, my_text, mysql_members
 from converge.mysql import connect
 from converge.mysql.packets import stream
-from converge.pipeline.prepare import Options
+from converge.pipeline.options import Options
 from converge.pipeline.verify import verify
 from converge.planner.plan import Selection
 from converge.sandbox import Server
-from converge.types import family_of
+from converge.types import Value, family_of
 
 PAIRS = (
     ("mysql_8015", "postgres_14"),
@@ -653,7 +653,7 @@ def test_every_damage_is_found(migrated: Migrated) -> None:
             postgres(target, damage.statement)
         tables = tuple(sorted({damage.table for damage in DAMAGES}))
         options = Options(selection=Selection(include=(*tables, "integers", "empty")))
-        result = verify(parse(migrated.source), parse(target), options, "full", 1, lambda _: None)
+        result = verify(parse(migrated.source), parse(target), options, "full", lambda _: None)
         assert result.verdict == "differs"
         found = {(one.table, one.key, one.column): (one.source, one.target) for one in result.differences}
         for damage in DAMAGES:
@@ -670,7 +670,7 @@ def test_every_damage_is_found(migrated: Migrated) -> None:
         postgres(target, SWAPPED)
         selection = Selection(include=("strings",))
         result = verify(
-            parse(migrated.source), parse(target), Options(selection=selection), "full", 1, lambda _: None
+            parse(migrated.source), parse(target), Options(selection=selection), "full", lambda _: None
         )
         keys = {one.key for one in result.differences if one.column == "c4"}
         assert {"id=3", "id=6"} <= keys
@@ -712,7 +712,11 @@ def test_a_value_that_cannot_be_kept_stops_the_run(
 ) -> None:
     source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
     mysql(source, f"SET SESSION sql_mode = ''; {create}; {insert}")
-    run = converge("migrate", "--source", source, "--target", target, "--json")
+    found = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (found.code, found.json["verdict"]) == (3, "blocked")
+    assert "t.c: 1 row holds " in found.json["findings"][0]["message"]
+    assert relations(target) == []
+    run = converge("migrate", "--no-scan", "--source", source, "--target", target, "--json")
     assert (run.code, run.json["verdict"]) == (5, "failed")
     assert "Traceback" not in run.err + run.out
     assert run.err.count("error[") == 1
@@ -829,6 +833,12 @@ def test_a_flag_that_is_no_flag_stops_the_run(
     rules = tmp_path / "mine.toml"
     rules.write_text(MAP)
     run = converge("migrate", "--source", source, "--target", target, "--map", str(rules))
+    assert run.code == 3
+    assert run.err.splitlines()[1] == (
+        "error[V012]: t.yes: 1 row holds values other than 0 and 1; it would become boolean"
+    )
+    assert "rows id 2" in run.err
+    run = converge("migrate", "--no-scan", "--source", source, "--target", target, "--map", str(rules))
     assert run.code == 5
     assert "COPY t, line 2, column yes" in run.err
 
@@ -843,6 +853,6 @@ def test_a_binary_default_that_the_catalog_cuts_is_not_guessed() -> None:
     column = Column("c", "varbinary(9)", "varbinary", True, length=9)
     family = family_of(column)
     assert family is not None
-    assert family.default("0x", column, "bytea") is None
-    assert family.default("", column, "bytea") == "'\\x'::bytea"
-    assert family.default("0x41", column, "bytea") == "'\\x41'::bytea"
+    assert family.default("0x", Value(column, "bytea")) is None
+    assert family.default("", Value(column, "bytea")) == "'\\x'::bytea"
+    assert family.default("0x41", Value(column, "bytea")) == "'\\x41'::bytea"

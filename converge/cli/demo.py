@@ -15,7 +15,8 @@ from converge.demo.source import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.pipeline.migrate import MigrateOptions, migrate
-from converge.pipeline.prepare import Options, prepare
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import prepare
 from converge.report.plan import plan_text
 from converge.report.result import result_text
 from converge.report.units import seconds
@@ -50,7 +51,7 @@ def command(
         filling = time.monotonic()
         count = fill(source, rows=rows)
         say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")
-        with prepare(parse(source), parse(target), Options()) as prepared:
+        with prepare(parse(source), parse(target), Options(), emit) as prepared:
             plan = plan_text(prepared.plan, verbose=verbose)
         result = migrate(parse(source), parse(target), MigrateOptions(), emit)
         write_reports(result, reports)

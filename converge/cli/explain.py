@@ -9,7 +9,8 @@ import click
 from converge.cli.options import database_options, output_options
 from converge.config import resolve
 from converge.model.event import Sink
-from converge.pipeline.prepare import Options, prepare
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import prepare
 from converge.report.explain import explain_text
 
 
@@ -27,7 +28,7 @@ def command(
     emit: Sink,
 ) -> int:
     addresses = resolve(source, target, need_target=False)
-    with prepare(addresses.source, addresses.target, options) as prepared:
+    with prepare(addresses.source, addresses.target, options, emit) as prepared:
         text = explain_text(prepared.catalog, prepared.plan, name)
     if as_json:
         text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})

@@ -10,7 +10,6 @@ import click
 
 from converge.cli.options import (
     database_options,
-    jobs_option,
     output_options,
     report_option,
     require_reports,
@@ -19,9 +18,9 @@ from converge.cli.options import (
 from converge.config import resolve
 from converge.errors import UsageError
 from converge.model.event import Sink
+from converge.phases.verify import VerifyLevel
 from converge.pipeline.migrate import MigrateOptions, migrate
-from converge.pipeline.prepare import Options
-from converge.pipeline.prove import VerifyLevel
+from converge.pipeline.options import Options
 from converge.report.result import result_text
 
 
@@ -30,7 +29,6 @@ from converge.report.result import result_text
 @click.option("--plan", "plan_file", metavar="FILE", help="refuse when anything changed since this plan")
 @click.option("--resume", is_flag=True, help="go on with the run that was interrupted")
 @click.option("--truncate", is_flag=True, help="remove what the plan makes first; never CASCADE")
-@jobs_option
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), default="full", show_default=True)
 @report_option
 @click.option("--yes", is_flag=True, help="do not ask")
@@ -42,7 +40,6 @@ def command(
     plan_file: str | None,
     resume: bool,
     truncate: bool,
-    jobs: int,
     verify: VerifyLevel,
     reports: tuple[str, ...],
     yes: bool,
@@ -59,10 +56,7 @@ def command(
         addresses.source,
         addresses.target,
         MigrateOptions(
-            maps=options.maps,
-            schema=options.schema,
-            selection=options.selection,
-            jobs=jobs,
+            common=options,
             verify=verify,
             resume=resume,
             truncate=truncate,

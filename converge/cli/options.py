@@ -14,7 +14,7 @@ import click
 from converge.errors import UsageError
 from converge.model.event import silent
 from converge.model.result import Result
-from converge.pipeline.prepare import Options, default_jobs
+from converge.pipeline.options import Options, default_jobs
 from converge.planner.plan import Selection
 from converge.report.progress import Bars, Lines
 from converge.report.write import FORMS, result_as
@@ -31,13 +31,37 @@ def database_options(function: F) -> F:
     @click.option("--schema", default="public", show_default=True, help="the target schema")
     @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
     @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
+    @click.option(
+        "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
+    )
+    @click.option(
+        "--scan-seconds",
+        type=click.FloatRange(0.1),
+        default=60,
+        show_default=True,
+        help="the most that the scan of one table may take",
+    )
+    @click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=default_jobs,
+        show_default="cores, 2 to 8",
+        help="connections or worker processes at a time",
+    )
     @wraps(function)
     def wrapper(
-        *args: Any, maps: tuple[str, ...], schema: str, include: tuple[str, ...], exclude: tuple[str, ...],
+        *args: Any,
+        maps: tuple[str, ...],
+        schema: str,
+        include: tuple[str, ...],
+        exclude: tuple[str, ...],
+        scan: bool,
+        scan_seconds: float,
+        jobs: int,
         **kwargs: Any,
-    ) -> Any:  # fmt: skip
-        options = Options(maps=maps, schema=schema, selection=Selection(include, exclude))
-        return function(*args, options=options, **kwargs)
+    ) -> Any:
+        options = Options(maps, schema, Selection(include, exclude), scan, scan_seconds, jobs)
+        return function(*args, options=options, **kwargs)  # fmt: skip
 
     return wrapper  # type: ignore[return-value]
 
@@ -103,13 +127,6 @@ def _unwritable(path: str, why: str) -> UsageError:
     return UsageError(f"{path} cannot be written: {why}", code="U004", hint=hint)
 
 
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(1, 64),
-    default=default_jobs,
-    show_default="cores, 2 to 8",
-    help="worker processes",
-)
 report_option = click.option(
     "--report",
     "reports",

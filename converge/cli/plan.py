@@ -6,10 +6,11 @@ import json
 
 import click
 
-from converge.cli.options import database_options, output_options, write_private
+from converge.cli.options import database_options, output_options, require_writable, write_private
 from converge.config import resolve
 from converge.model.event import Sink
-from converge.pipeline.prepare import Options, prepare
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import prepare
 from converge.report.html import plan_html
 from converge.report.plan import plan_json, plan_sql, plan_text
 from converge.report.plan_markdown import plan_markdown
@@ -34,8 +35,11 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    for path in (output, html, md, sql):
+        if path and path != "-":
+            require_writable(path)
     addresses = resolve(source, target, need_target=False)
-    with prepare(addresses.source, addresses.target, options) as prepared:
+    with prepare(addresses.source, addresses.target, options, emit) as prepared:
         plan = prepared.plan
     if output:
         write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))

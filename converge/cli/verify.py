@@ -7,10 +7,10 @@ from typing import Literal
 
 import click
 
-from converge.cli.options import database_options, jobs_option, output_options
+from converge.cli.options import database_options, output_options
 from converge.config import resolve
 from converge.model.event import Sink
-from converge.pipeline.prepare import Options
+from converge.pipeline.options import Options
 from converge.pipeline.verify import verify
 from converge.report.result import result_text
 
@@ -18,20 +18,18 @@ from converge.report.result import result_text
 @click.command("verify", help="Compares every row and every column of both databases.")
 @database_options
 @click.option("--level", type=click.Choice(["full", "counts"]), default="full", show_default=True)
-@jobs_option
 @output_options
 def command(
     source: str | None,
     target: str | None,
     options: Options,
     level: Literal["full", "counts"],
-    jobs: int,
     as_json: bool,
     verbose: bool,
     emit: Sink,
 ) -> int:
     addresses = resolve(source, target)
     assert addresses.target is not None
-    result = verify(addresses.source, addresses.target, options, level, jobs, emit)
+    result = verify(addresses.source, addresses.target, options, level, emit)
     click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
     return result.exit_code

@@ -1,105 +1,135 @@
-"""Rules of `schema_maps/*.toml`: ordered, first match wins, a user's before the shipped ones."""
+"""Rules of `schema_maps/*.toml`: ordered; for each setting the first rule that matches and has it decides."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from converge.errors import UsageError
-from converge.model.catalog import Column, Table
-from converge.resources import folder
-
-_MATCH_KEYS = frozenset({"type", "unsigned", "identity", "length", "table", "column"})
-_RULE_KEYS = frozenset({"match", "to", "why", "note"})
+from converge.model.catalog import Column, ForeignKey, Index, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a map, with the place where it stands for messages."""
+    """One entry of a map, with the place where it stands for messages."""
 
+    section: str
     place: str
-    match: dict[str, Any]
-    to: str
+    match: Mapping[str, Any]
+    settings: Mapping[str, Any]
     why: str
     note: str = ""
 
-    def matches(self, table: Table, column: Column, *, identity: bool) -> bool:
-        return all(self._holds(key, wanted, table, column, identity) for key, wanted in self.match.items())
+    @property
+    def fits(self) -> bool:
+        """Whether the rule holds only when every value fits its type."""
+        return bool(self.match.get("fits"))
 
-    def _holds(self, key: str, wanted: Any, table: Table, column: Column, identity: bool) -> bool:
-        match key:
-            case "type":
-                return column.type in ([wanted] if isinstance(wanted, str) else wanted)
-            case "unsigned":
-                return column.unsigned is wanted
-            case "identity":
-                return identity is wanted
-            case "length":
-                return bool((column.precision if column.length is None else column.length) == wanted)
-            case "table":
-                return fnmatchcase(table.name, wanted)
-            case _:
-                return fnmatchcase(column.name, wanted)
+    def matches(self, **known: Any) -> bool:
+        """Whether what is known of an object is what the rule wants; `fits` is not asked here."""
+        return all(_holds(wanted, known.get(key)) for key, wanted in self.match.items() if key != "fits")
 
     def target_type(self, column: Column) -> str:
         """`to` with the column's own length, precision, scale and fractional-second digits."""
-        return self.to.format(
-            length=column.length, precision=column.precision, scale=column.scale, fsp=column.fsp
-        )
+        try:
+            return str(self.settings["to"]).format(
+                length=column.length, precision=column.precision, scale=column.scale, fsp=column.fsp
+            )
+        except (KeyError, IndexError, ValueError) as error:
+            hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
+            raise UsageError(f"{self.place}: to = {self.settings['to']!r}", code="M002", hint=hint) from error
 
 
-def load(names: Sequence[str] = ()) -> tuple[Rule, ...]:
-    """The rules of the named maps or map files in order, then those of ``mysql8``.
+@dataclass(frozen=True)
+class Map:
+    """All rules in the order in which they are asked."""
 
-    Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
-    """
-    rules: list[Rule] = []
-    for name in [*names, "mysql8"]:
-        rules.extend(_read(_find(name)))
-    return tuple(rules)
+    rules: tuple[Rule, ...] = field(default=())
+
+    def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
+        """The rules that match a column, `fits` aside."""
+        known = {
+            "table": table.name,
+            "column": column.name,
+            "unsigned": column.unsigned,
+            "nullable": column.nullable,
+            "identity": identity,
+            "length": column.precision if column.length is None else column.length,
+            "width": _width(column.raw_type),
+            "charset": column.charset,
+            "collation": column.collation,
+        }
+        candidates = self._by_type.get(column.type, self._untyped)
+        return tuple(rule for rule in candidates if rule.matches(type=column.type, **known))
+
+    def for_table(self, table: Table) -> tuple[Rule, ...]:
+        """The rules that match a table."""
+        return self._of("table", table=table.name)
+
+    def for_index(self, table: Table, index: Index) -> tuple[Rule, ...]:
+        """The rules that match an index."""
+        return self._of("index", table=table.name, index=index.name, kind=index.kind)
+
+    def for_foreign_key(self, table: Table, key: ForeignKey) -> tuple[Rule, ...]:
+        """The rules that match a foreign key."""
+        return self._of("foreign_key", table=table.name, foreign_key=key.name)
+
+    def _of(self, section: str, **known: Any) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.section == section and rule.matches(**known))
+
+    @cached_property
+    def _untyped(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._of_columns if "type" not in rule.match)
+
+    @cached_property
+    def _of_columns(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.section in ("column", "type"))
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, tuple[Rule, ...]]:
+        """Thousands of columns ask: only the rules of their type need be looked at."""
+        types = {type_ for rule in self._of_columns for type_ in _types(rule)}
+        return {
+            type_: tuple(rule for rule in self._of_columns if type_ in (_types(rule) or (type_,)))
+            for type_ in types
+        }
 
 
-def _find(name: str) -> Path:
-    shipped = folder("schema_maps")
-    for path in (Path(name), shipped / f"{name}.toml"):
-        if path.is_file():
-            return path
-    known = sorted(path.stem for path in shipped.glob("*.toml"))
-    raise UsageError(
-        f"there is no map {name!r}" + _did_you_mean(name, known),
-        code="M001",
-        hint=f"--map FILE.toml, or one of: {', '.join(known)}",
-    )
+def setting(rules: Sequence[Rule], key: str) -> tuple[Any, Rule | None]:
+    """The value that the first rule with this key gives it, and the rule; (None, None) without one."""
+    for rule in rules:
+        if key in rule.settings:
+            return rule.settings[key], rule
+    return None, None
 
 
-def _read(path: Path) -> Iterable[Rule]:
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
-    _known(path.name, document, frozenset({"map", "type", "column"}))
-    for section in ("column", "type"):
-        for number, entry in enumerate(document.get(section, []), 1):
-            place = f"{path.stem} [[{section}]] {number}"
-            _known(place, entry, _RULE_KEYS)
-            match = entry.get("match", {})
-            _known(place, match, _MATCH_KEYS)
-            if not isinstance(entry.get("to"), str):
-                raise UsageError(f"{place}: a rule needs `to`, the PostgreSQL type", code="M002")
-            yield Rule(place, match, entry["to"], entry.get("why", "the map says so"), entry.get("note", ""))
+def policies(rules: Iterable[Rule]) -> dict[str, Any]:
+    """The policy of every trap that the rules name: the first that names it decides."""
+    found: dict[str, Any] = {}
+    for rule in rules:
+        for trap, policy in rule.settings.get("policy", {}).items():
+            found.setdefault(trap, policy)
+    return found
 
 
-def _known(place: str, entry: dict[str, Any], keys: frozenset[str]) -> None:
-    for key in entry:
-        if key not in keys:
-            raise UsageError(f"{place}: {key!r} means nothing here" + _did_you_mean(key, keys), code="M002")
+def _types(rule: Rule) -> tuple[str, ...]:
+    wanted = rule.match.get("type", ())
+    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _holds(wanted: Any, is_: Any) -> bool:
+    if isinstance(wanted, list):
+        return is_ in wanted
+    if isinstance(wanted, str):
+        return is_ is not None and fnmatchcase(is_, wanted)
+    return bool(is_ == wanted)
+
+
+def _width(raw_type: str) -> int | None:
+    """The display width of an integer: servers from 8.0.19 print only that of ``tinyint(1)``."""
+    found = re.match(r"\w*int\((\d+)\)", raw_type)
+    return int(found[1]) if found else None

@@ -19,6 +19,30 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Orphans:
+    """A question for rows without a parent."""
+
+    name: str
+    join: str
+    """MySQL: ``FROM child AS c LEFT JOIN parent AS p ON …``."""
+    where: str
+    """MySQL condition, true for an orphan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What the scan should find out about one table, as SQL of the source."""
+
+    table: str
+    conditions: tuple[str, ...]
+    lengths: tuple[tuple[str, str], ...]
+    """Columns, and expressions of their lengths in bytes."""
+    orphans: tuple[Orphans, ...]
+    key: str
+    """Expression that prints the primary key of a row of ``c``; empty when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """What the scan saw in one table."""
 
@@ -29,7 +53,7 @@ class TableFacts:
     longest: Mapping[str, int] = field(default_factory=dict)
     """The longest value of an indexed text or binary column, in bytes of UTF-8, by column."""
     orphans: Mapping[str, Count] = field(default_factory=dict)
-    """Rows whose foreign key finds no equal parent, by the key's name."""
+    """Rows whose foreign key finds no parent, by the question's name."""
     unseen: str = ""
     """Why the scan was not finished; then only what is here is known."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from converge.model.plan import TablePlan
 
@@ -58,6 +59,8 @@ class Digest:
     source_sum: int = 0
     target_rows: int = 0
     target_sum: int = 0
+    changes: tuple[int, ...] = ()
+    """Rows that each declared policy changes, in the order of the plan's columns."""
 
     def __add__(self, other: Digest) -> Digest:
         return Digest(
@@ -66,6 +69,7 @@ class Digest:
             self.source_sum + other.source_sum,
             self.target_rows + other.target_rows,
             self.target_sum + other.target_sum,
+            tuple(map(sum, zip_longest(self.changes, other.changes, fillvalue=0))),
         )
 
     @property

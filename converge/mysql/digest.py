@@ -32,9 +32,15 @@ def number(digest: str) -> str:
 
 
 def digest_query(table: TablePlan, condition: str) -> str:
-    """SELECT rows, sum over the rows of a WHERE clause.
+    """SELECT rows, sum and `change_counts` over the rows of a WHERE clause.
 
     A row that is longer than max_allowed_packet has no digest and adds nothing: the sums differ
     then, and the drill-down says why.
     """
-    return f"SELECT COUNT(*),SUM({number(row_digest(table))}) FROM {my_name(table.source)}{condition}"
+    sums = "".join(f",{count}" for count in change_counts(table))
+    return f"SELECT COUNT(*),SUM({number(row_digest(table))}){sums} FROM {my_name(table.source)}{condition}"
+
+
+def change_counts(table: TablePlan) -> list[str]:
+    """MySQL aggregates: how many rows each declared policy changes, column by column."""
+    return [f"IFNULL(SUM({change.where}),0)" for column in table.columns for change in column.changes]

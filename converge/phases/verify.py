@@ -7,6 +7,7 @@ its word is final: values that print differently and are the same do not count a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -15,13 +16,16 @@ import psycopg
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name, pg_name
-from converge.model.result import Difference, TableResult
+from converge.model.result import Changed, Difference, TableResult
 from converge.model.work import Digest, DigestTask, DrillTask, Range
+from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.select import where
 from converge.phases.crew import Crew
 from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges
+
+VerifyLevel = Literal["full", "counts", "none"]
 
 PHASE = "verify"
 
@@ -30,25 +34,47 @@ def tasks(
     plan: Plan,
     target: psycopg.Connection[Any],
     ranges: dict[str, list[Range]],
-    level: Literal["full", "counts"],
+    level: VerifyLevel,
 ) -> list[DigestTask]:
-    """The queries of both sides, the largest table first. `ranges` are the source's, by table."""
+    """The queries of both sides, the largest table first. `ranges` are the source's, by table.
+
+    Without a comparison only the rows that declared policies change are counted.
+    """
+    if level == "none":
+        changed = (table for table in plan.tables if change_counts(table))
+        return [replace(_count(plan, table), target="") for table in changed]
     if level == "counts":
         return [_count(plan, table) for table in plan.tables]
     parts = [list(_digests(plan, table, target, ranges[table.source])) for table in plan.tables]
     return [task for table in sorted(parts, key=len, reverse=True) for task in table]
 
 
-def sums(crew: Crew, todo: Iterable[DigestTask], results: dict[str, TableResult], emit: Sink) -> list[Digest]:
-    """Carries the queries out; notes the counted rows in `results` and returns a sum for each table."""
-    totals = {table: Digest(table) for table in results}
+def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list[Digest]:
+    """Carries the queries out; returns a sum for each table."""
+    totals = {table.source: Digest(table.source) for table in plan.tables}
     for digest in crew.work(todo):
         if isinstance(digest, Digest):
             totals[digest.table] += digest
             emit(Advanced(PHASE, digest.table))
-    for table, total in totals.items():
-        results[table].rows_source, results[table].rows_target = total.source_rows, total.target_rows
     return list(totals.values())
+
+
+def changed(plan: Plan, totals: Iterable[Digest]) -> list[Changed]:
+    """What the declared policies did, column by column, as the sums have counted it."""
+    found = []
+    for total in totals:
+        table = plan.table(total.table)
+        places = [(column.source, change) for column in table.columns for change in column.changes]
+        for (column, change), rows in zip(places, total.changes, strict=False):
+            found.append(Changed(table.source, column, change.trap, change.policy, rows, change.words))
+    return found
+
+
+def count(totals: Iterable[Digest], results: dict[str, TableResult]) -> None:
+    """Notes in `results` the rows of both sides."""
+    for total in totals:
+        results[total.table].rows_source = total.source_rows
+        results[total.table].rows_target = total.target_rows
 
 
 def judge(
@@ -70,9 +96,10 @@ def judge(
 
 
 def _count(plan: Plan, table: TablePlan) -> DigestTask:
+    changes = "".join(f",{count}" for count in change_counts(table))
     return DigestTask(
         table.source,
-        f"SELECT COUNT(*),0 FROM {my_name(table.source)}",
+        f"SELECT COUNT(*),0{changes} FROM {my_name(table.source)}",
         f"SELECT count(*),0 FROM {pg_name(plan.schema, table.target)}",
     )
 

@@ -81,8 +81,10 @@ class Worker:
             result += Digest(task.table, target_rows=row[0], target_sum=int(row[1] or 0))
         if task.source:
             driver._read_query_result()
-            ((rows, total),) = driver._result.rows
-            result += Digest(task.table, source_rows=rows, source_sum=int(total or 0))
+            ((rows, total, *changes),) = driver._result.rows
+            result += Digest(
+                task.table, source_rows=rows, source_sum=int(total or 0), changes=tuple(map(int, changes))
+            )
         return result
 
     def drill(self, task: DrillTask) -> tuple[str, list[Difference]]:

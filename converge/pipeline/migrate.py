@@ -18,9 +18,11 @@ from converge.phases.build import Builder
 from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
+from converge.phases.verify import VerifyLevel
 from converge.pipeline.checks import check, drop
-from converge.pipeline.prepare import Options, Prepared, default_jobs, prepare
-from converge.pipeline.prove import VerifyLevel, prove
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import Prepared, prepare
+from converge.pipeline.prove import prove
 from converge.pipeline.timing import phase
 from converge.postgres import ledger as ledgers
 from converge.postgres.identity import set_next_values
@@ -28,8 +30,8 @@ from converge.postgres.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class MigrateOptions(Options):
-    jobs: int = field(default_factory=default_jobs)
+class MigrateOptions:
+    common: Options = field(default_factory=Options)
     verify: VerifyLevel = "full"
     resume: bool = False
     truncate: bool = False
@@ -45,9 +47,11 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     """
     result = Result("migrate", str(source), str(target))
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(options.jobs))
+        crew = stack.enter_context(Crew(options.common.jobs))
         with phase(result, emit, "plan"):
-            prepared = stack.enter_context(prepare(source, target, options))
+            prepared = stack.enter_context(
+                prepare(source, target, options.common, emit, as_recorded=options.resume)
+            )
             assert prepared.target is not None
             check(
                 prepared,
@@ -55,7 +59,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 may_exist=options.resume or options.truncate,
             )
             ledgers.upgrade(target)
-            ledger = Ledger.open(prepared.target, prepared.plan, resume=options.resume)
+            ledger = Ledger.open(prepared.target, prepared.plan, prepared.evidence, resume=options.resume)
         run = Run(prepared, ledger, source, target, options, emit, result)
         try:
             with explained(source, target):
@@ -110,7 +114,7 @@ class Run:
         result.findings = list(plan.findings)
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
         result.source_version, result.target_version = plan.source_version, plan.target_version
-        with Builder(plan, self.ledger, self.target, self.options.jobs, self.emit) as builder:
+        with Builder(plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("create", "view")):
                 builder.in_order("create", "view")
                 ranges = self._ranges()

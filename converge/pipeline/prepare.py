@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 from pymysql.connections import Connection
 
-from converge.mapping.rules import load
+from converge.mapping.read import load
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.mysql import connect as mysql
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import read_rights, require_select
 from converge.phases.explain import explained
-from converge.planner.plan import NEWEST, Inputs, Selection, make_plan
+from converge.pipeline.evidence import gather
+from converge.pipeline.options import Options
+from converge.planner.plan import NEWEST, Inputs, make_plan
 from converge.postgres import connect as postgres
+from converge.postgres.ledger import last_evidence
 from converge.postgres.target import Target, read_target
-
-
-def default_jobs() -> int:
-    """Worker processes: a core each, at least 2 and at most 8."""
-    return max(2, min(8, os.cpu_count() or 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the shared options of the command line say."""
-
-    maps: tuple[str, ...] = ()
-    schema: str = "public"
-    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +36,20 @@ class Prepared:
     target: psycopg.Connection[Any] | None
     catalog: Catalog
     facts: Target | None
+    evidence: Evidence
     plan: Plan
 
 
 @contextmanager
-def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iterator[Prepared]:
-    """Connects, reads and plans; closes the connections in the end.
+def prepare(
+    source: Endpoint, target: Endpoint | None, options: Options, emit: Sink, *, as_recorded: bool = False
+) -> Iterator[Prepared]:
+    """Connects, reads, looks at the data and plans; closes the connections in the end.
 
-    Inside, the drivers' errors become ConvergeErrors.
+    `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made
+    them. Inside, the drivers' errors become ConvergeErrors.
     """
-    rules = load(options.maps)
+    map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
         here = mysql.connect(source)
         stack.callback(here.close)
@@ -70,7 +64,7 @@ def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iter
         own = {table.name for table in catalog.tables} | {view.name for view in catalog.views}
         inputs = Inputs(
             catalog,
-            rules,
+            map_,
             source=str(source),
             target=str(target) if target else "",
             target_version=facts.version if facts else NEWEST,
@@ -79,4 +73,8 @@ def prepare(source: Endpoint, target: Endpoint | None, options: Options) -> Iter
             selection=options.selection,
             taken=facts.foreign_names(own) if facts else frozenset(),
         )
-        yield Prepared(here, there, catalog, facts, make_plan(inputs))
+        recorded = None
+        if there is not None and as_recorded:
+            recorded = last_evidence(there, str(source), options.schema)
+        evidence = recorded or gather(source, there, inputs, options, emit)
+        yield Prepared(here, there, catalog, facts, evidence, make_plan(replace(inputs, evidence=evidence)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 
@@ -12,9 +12,8 @@ from converge.model.result import Result, TableResult
 from converge.model.work import Range
 from converge.phases import verify
 from converge.phases.crew import Crew
+from converge.phases.verify import VerifyLevel
 from converge.pipeline.timing import phase
-
-VerifyLevel = Literal["full", "counts", "none"]
 
 
 def prove(
@@ -28,12 +27,14 @@ def prove(
     emit: Sink,
 ) -> None:
     """Compares, and gives `result` its verdict; only a full comparison can end in `verified`."""
-    if level == "none":
-        result.verdict = "migrated"
-        return
     todo = verify.tasks(plan, target, ranges, level)
     with phase(result, emit, verify.PHASE, len(todo)):
-        totals = verify.sums(crew, todo, tables, emit)
+        totals = verify.sums(crew, plan, todo, emit)
+        result.changes = verify.changed(plan, totals)
+        if level == "none":
+            result.verdict = "migrated"
+            return
+        verify.count(totals, tables)
         if level == "counts":
             result.verdict = "migrated" if all(total.equal for total in totals) else "differs"
             return

@@ -11,11 +11,12 @@ from converge.model.result import Result
 
 
 @contextmanager
-def phase(result: Result, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
-    """Times a phase and tells the sink."""
+def phase(result: Result | None, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
+    """Times a phase in the result, where there is one, and tells the sink."""
     emit(PhaseStarted(name, units))
     started = time.monotonic()
     yield
     seconds = time.monotonic() - started
-    result.phases.append((name, seconds))
+    if result is not None:
+        result.phases.append((name, seconds))
     emit(PhaseEnded(name, seconds))

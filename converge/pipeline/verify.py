@@ -12,20 +12,20 @@ from converge.model.result import Result, TableResult
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases.crew import Crew
-from converge.pipeline.prepare import Options, Prepared, prepare
-from converge.pipeline.prove import VerifyLevel, prove
+from converge.phases.verify import VerifyLevel
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import Prepared, prepare
+from converge.pipeline.prove import prove
 from converge.pipeline.timing import phase
 
 
-def verify(
-    source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, jobs: int, emit: Sink
-) -> Result:
+def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, emit: Sink) -> Result:
     """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(jobs))
+        crew = stack.enter_context(Crew(options.jobs))
         with phase(result, emit, "plan"):
-            prepared = stack.enter_context(prepare(source, target, options))
+            prepared = stack.enter_context(prepare(source, target, options, emit, as_recorded=True))
             plan = prepared.plan
             _require_tables(prepared)
         result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from converge.mapping.rules import Rule
-from converge.model.catalog import Catalog
+from converge.mapping.rules import Map
+from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import (
     ColumnPlan,
@@ -20,6 +20,7 @@ from converge.model.plan import (
     Trial,
 )
 from converge.model.quote import pg_name
+from converge.planner.components import Components
 from converge.planner.names import Namespace
 
 
@@ -28,7 +29,7 @@ class Draft:
     """A plan in the making. Every part adds statements, findings and exactly one outcome an object."""
 
     catalog: Catalog
-    rules: tuple[Rule, ...]
+    map: Map
     schema: str
     names: Namespace
     evidence: Evidence = NOTHING_KNOWN
@@ -38,6 +39,18 @@ class Draft:
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
+    """Columns that could have another type, by type, length and that other type."""
+    collations: set[str] = field(default_factory=set)
+    """Quoted names of the collations that the plan makes."""
+
+    def __post_init__(self) -> None:
+        self.components = Components(self.catalog)
+        self._sources = {table.name: table for table in self.catalog.tables}
+
+    def source(self, table: str) -> Table | None:
+        """The source's table of this name, planned or not."""
+        return self._sources.get(table)
 
     def qualified(self, table: str) -> str:
         """The quoted target name of a source table."""
@@ -50,6 +63,11 @@ class Draft:
                 return column
         raise KeyError(f"{table}.{name}")
 
+    def has(self, table: str, *names: str) -> bool:
+        """Whether all these columns of a planned table arrive."""
+        there = {column.source.lower() for column in self.tables[table].columns}
+        return all(name.lower() in there for name in names)
+
     def do(
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
     ) -> None:
@@ -60,8 +78,10 @@ class Draft:
         self.trials.append(Trial(f"{kind} {name}", sql))
         return self.evidence.refused.get(f"{kind} {name}")
 
-    def find(self, code: str, severity: Severity, object_: str, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(code, severity, object_, message, hint))
+    def find(
+        self, code: str, severity: Severity, object_: str, message: str, hint: str = "", *, evidence: str = ""
+    ) -> None:
+        self.findings.append(Finding(code, severity, object_, message, hint, evidence))
 
     def done(self, kind: str, name: str, becomes: str, why: str, *, note: bool = False) -> None:
         state: State = "translated with a note" if note else "translated"

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from converge.model.catalog import Catalog, ForeignKey, Table
+from converge.mapping.rules import setting
+from converge.model.catalog import ForeignKey, Table
+from converge.model.evidence import Count
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.names import fit
+from converge.planner.questions import bytewise
+from converge.planner.values import rows_words, toml
+from converge.types import base_name
 
+_CLASSES = {
+    "number": ("smallint", "integer", "bigint", "numeric"),
+    "text": ("text", "varchar", "character varying", "citext"),
+    "instant": ("timestamp", "timestamp with time zone", "date"),
+}
 _ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
 
 
@@ -14,69 +24,84 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
     """Adds the statements of a table's foreign keys."""
     for key in table.foreign_keys:
         name = f"{table.name}.{key.name}"
-        if reason := _refusal(draft, key):
+        rules = draft.map.for_foreign_key(table, key)
+        if setting(rules, "skip")[0]:
+            draft.left("P044", "foreign key", name, "a map leaves it out")
+        elif reason := _refusal(draft, table, key):
             draft.left("P040", "foreign key", name, reason)
-            continue
-        constraint = pg_name(fit(key.name))
-        child = draft.qualified(table.name)
-        columns = _columns(draft, table.name, key.columns)
-        parents = _columns(draft, key.parent, key.parent_columns)
-        draft.do(
-            "foreign key",
-            table.name,
-            f"ALTER TABLE {child} ADD CONSTRAINT {constraint} FOREIGN KEY ({columns}) "
-            f"REFERENCES {draft.qualified(key.parent)} ({parents}) "
-            f"ON DELETE {_action(key.on_delete)} ON UPDATE {_action(key.on_update)} NOT VALID",
-            "a foreign key of the source",
-        )
+        else:
+            _plan(draft, table, key, checked=setting(rules, "validate")[0] is not False)
+
+
+def _plan(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
+    name = f"{table.name}.{key.name}"
+    constraint = pg_name(fit(key.name))
+    child = draft.qualified(table.name)
+    columns = _columns(draft, table.name, key.columns)
+    parents = _columns(draft, key.parent, key.parent_columns)
+    draft.do(
+        "foreign key",
+        table.name,
+        f"ALTER TABLE {child} ADD CONSTRAINT {constraint} FOREIGN KEY ({columns}) "
+        f"REFERENCES {draft.qualified(key.parent)} ({parents}) "
+        f"ON DELETE {_action(key.on_delete)} ON UPDATE {_action(key.on_update)} NOT VALID",
+        "a foreign key of the source",
+    )
+    if checked:
         draft.do(
             "validate",
             table.name,
             f"ALTER TABLE {child} VALIDATE CONSTRAINT {constraint}",
             "every row is checked, none is believed",
         )
-        odd = {key.on_delete, key.on_update} - _ACTIONS
-        if odd:
-            draft.find("P041", "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
-        draft.done("foreign key", name, key.name, "with the same actions", note=bool(odd))
+    notes = _notes(draft, table, key, checked=checked)
+    draft.done("foreign key", name, key.name, "with the same actions", note=notes)
 
 
-def identity_columns(catalog: Catalog) -> frozenset[tuple[str, str]]:
-    """AUTO_INCREMENT columns, and all that foreign keys join to one: they must share one type.
-
-    A ``bigint unsigned`` whose next value has left bigint's range takes its component out.
-    """
-    joined: dict[tuple[str, str], set[tuple[str, str]]] = {}
-    for table in catalog.tables:
-        for key in table.foreign_keys:
-            for child, parent in zip(key.columns, key.parent_columns, strict=True):
-                pair = (table.name, child), (key.parent, parent)
-                joined.setdefault(pair[0], set()).add(pair[1])
-                joined.setdefault(pair[1], set()).add(pair[0])
-    found: set[tuple[str, str]] = set()
-    for table in catalog.tables:
-        for column in table.columns:
-            if column.auto_increment and (table.next_value or 0) < 2**63:
-                _spread((table.name, column.name), joined, found)
-    return frozenset(found)
-
-
-def _spread(
-    start: tuple[str, str], joined: dict[tuple[str, str], set[tuple[str, str]]], found: set[tuple[str, str]]
-) -> None:
-    waiting = [start]
-    while waiting:
-        column = waiting.pop()
-        if column not in found:
-            found.add(column)
-            waiting += joined.get(column, ())
+def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> bool:
+    name = f"{table.name}.{key.name}"
+    before = len(draft.findings)
+    odd = {key.on_delete, key.on_update} - _ACTIONS
+    if odd:
+        draft.find("P041", "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
+    if not checked:
+        draft.find("P043", "lossy", name, "arrives NOT VALID: the rows that are there are not checked")
+    orphans = _orphans(draft, table, key)
+    if orphans and orphans.rows:
+        draft.find(
+            "V030", "block" if checked else "lossy", name,
+            f"{orphans.rows:,} rows have no equal parent in {key.parent}",
+            f"[[foreign_key]]\nmatch = {{ table = {toml(table.name)}, foreign_key = {toml(key.name)} }}\n"
+            "validate = false\n# or: skip = true",
+            evidence=rows_words(table, orphans),
+        )  # fmt: skip
+    return len(draft.findings) > before
 
 
-def _refusal(draft: Draft, key: ForeignKey) -> str | None:
+def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
+    """Rows without a parent, compared as the target's types will compare them."""
+    facts = draft.evidence.table(table.name)
+    if facts is None:
+        return None
+    exact = [draft.column(table.name, name) for name in key.columns]
+    by_bytes = any(
+        column.collation is None and _class(column.target_type) == "text" and column.target_type != "citext"
+        for column in exact
+    )
+    return facts.orphans.get(bytewise(key) if by_bytes else key.name)
+
+
+def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
     if key.parent_database != draft.catalog.database:
         return f"its parent is in another database, {key.parent_database}"
     if key.parent not in draft.tables:
         return f"its parent {key.parent} is not migrated"
+    if not (draft.has(table.name, *key.columns) and draft.has(key.parent, *key.parent_columns)):
+        return "a column of it is not migrated"
+    for name, other in zip(key.columns, key.parent_columns, strict=True):
+        types = draft.column(table.name, name).target_type, draft.column(key.parent, other).target_type
+        if not _comparable(*types):
+            return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
     parent = draft.catalog.table(key.parent)
     wanted = {name.lower() for name in key.parent_columns}
     unique = any(
@@ -86,6 +111,16 @@ def _refusal(draft: Draft, key: ForeignKey) -> str | None:
         for index in parent.indexes
     )
     return None if unique else f"its parent {key.parent} has no unique key on {', '.join(key.parent_columns)}"
+
+
+def _comparable(child: str, parent: str) -> bool:
+    return _class(child) == _class(parent)
+
+
+def _class(type_: str) -> str:
+    """Types of one class have an equality between them."""
+    name = base_name(type_)
+    return next((group for group, names in _CLASSES.items() if name in names), type_)
 
 
 def _columns(draft: Draft, table: str, names: tuple[str, ...]) -> str:

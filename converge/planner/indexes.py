@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from converge.mapping.rules import setting
 from converge.model.catalog import Index, IndexPart, Table
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.planner.comments import comment
 from converge.planner.draft import Draft
 from converge.planner.expressions import Untranslatable, translate
+from converge.planner.values import toml
+
+# An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
+_BTREE_BYTES = 2600
+_OTHER_BYTES = 16
 
 
 def plan_indexes(draft: Draft, table: Table) -> None:
@@ -14,38 +20,46 @@ def plan_indexes(draft: Draft, table: Table) -> None:
     # The primary key first: it has the first right to its name.
     for index in sorted(table.indexes, key=lambda index: not index.primary):
         name = f"{table.name}.{index.name}"
-        if index.kind in ("FULLTEXT", "SPATIAL"):
-            why = f"a {index.kind} index has no exact counterpart"
+        rules = draft.map.for_index(table, index)
+        method = setting(rules, "method")[0]
+        if setting(rules, "skip")[0]:
+            draft.left("P035", "index", name, "a map leaves it out")
+        elif not draft.has(table.name, *index.columns):
+            draft.left("P038", "index", name, "a column of it is not migrated")
+        elif index.kind == "FULLTEXT" and method == "gin":
+            _words(draft, table, index)
+        elif index.kind in ("FULLTEXT", "SPATIAL"):
             draft.left(
-                "P030", "index", name, why, "a GIN index on to_tsvector(…), if the application searches"
+                "P030", "index", name, f"a {index.kind} index has no exact counterpart", _advice(table, index)
             )
-            continue
-        try:
-            parts = [_part(draft, table, part) for part in index.parts]
-        except Untranslatable as reason:
-            draft.left("P031", "index", name, f"{reason}: {index.parts}")
-            continue
-        _plan(draft, table, index, parts)
+        else:
+            _plan(draft, table, index, method)
 
 
-def _plan(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
-    target = draft.tables[table.name].target
+def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
+    name = f"{table.name}.{index.name}"
+    try:
+        parts = [_part(draft, table, index, part) for part in index.parts]
+    except Untranslatable as reason:
+        draft.left("P031", "index", name, f"{reason}: {index.parts}")
+        return
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
-    plain = all(part.column and not part.prefix and not part.descending for part in index.parts)
-    name = f"{table.name}.{index.name}"
-    notes = _notes(draft, name, index)
+    notes = _notes(draft, table, index, parts)
+    made = _name(draft, table, index)
     if index.primary:
-        made = draft.names.take(f"{target}_pkey")
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
         draft.do("index", table.name, sql, "the primary key")
     else:
-        made = draft.names.take(index.name, f"{target}_{index.name}")
+        plain = all(
+            part == _reference(draft, table, one) for part, one in zip(parts, index.parts, strict=True)
+        )
         if index.unique and plain:
             sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
         else:
             unique = "UNIQUE " if index.unique else ""
-            sql = f"CREATE {unique}INDEX {pg_name(made)} ON {on} ({columns})"
+            using = f" USING {method}" if method else ""
+            sql = f"CREATE {unique}INDEX {pg_name(made)} ON {on}{using} ({columns})"
         # A plain index holds no data: when the server refuses it (a value too long for a btree page),
         # the run goes on and says so.
         draft.do("index", table.name, sql, "an index of the source", optional=not index.unique)
@@ -54,27 +68,81 @@ def _plan(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     draft.done("index", name, made, "in the same order", note=notes)
 
 
-def _part(draft: Draft, table: Table, part: IndexPart) -> str:
+def _words(draft: Draft, table: Table, index: Index) -> None:
+    """A GIN index over the words of a FULLTEXT index's columns, where a map wants one."""
+    columns = [pg_name(draft.column(table.name, name).target) for name in index.columns]
+    document = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
+    made = _name(draft, table, index)
+    sql = (
+        f"CREATE INDEX {pg_name(made)} ON {draft.qualified(table.name)} "
+        f"USING gin (to_tsvector({pg_text('simple')}, {document}))"
+    )
+    draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
+    name = f"{table.name}.{index.name}"
+    draft.find("P039", "note", name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
+    draft.done("index", name, made, "the words of the same columns", note=True)
+
+
+def _name(draft: Draft, table: Table, index: Index) -> str:
+    target = draft.tables[table.name].target
+    if index.primary:
+        return draft.names.take(f"{target}_pkey")
+    return draft.names.take(index.name, f"{target}_{index.name}")
+
+
+def _reference(draft: Draft, table: Table, part: IndexPart) -> str:
+    return pg_name(draft.column(table.name, part.column).target) if part.column else ""
+
+
+def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     if part.column is None:
         text = f"({translate(part.expression or '')})"
     else:
-        reference = pg_name(draft.column(table.name, part.column).target)
-        source = table.column(part.column)
-        text = reference
-        if part.prefix:
-            binary = source.charset is None
-            text = (
-                f"substr({reference}, 1, {part.prefix})" if binary else f'"left"({reference}, {part.prefix})'
-            )
+        text = _reference(draft, table, part)
+        if part.prefix and not _whole_fits(draft, table, index):
+            binary = draft.column(table.name, part.column).target_type == "bytea"
+            text = f"substr({text}, 1, {part.prefix})" if binary else f'"left"({text}, {part.prefix})'
     return text + (" DESC" if part.descending else "")
 
 
-def _notes(draft: Draft, name: str, index: Index) -> bool:
+def _whole_fits(draft: Draft, table: Table, index: Index) -> bool:
+    """Whether a prefix index may cover whole values: it is not unique, and the longest entry fits a page."""
+    longest = _longest(draft, table, index)
+    return not index.unique and longest is not None and longest <= _BTREE_BYTES
+
+
+def _longest(draft: Draft, table: Table, index: Index) -> int | None:
+    """Bytes of the longest entry that the scan found possible; None when it did not look."""
+    facts = draft.evidence.table(table.name)
+    if facts is None or facts.unseen:
+        return None
+    return sum(facts.longest.get(name, _OTHER_BYTES) for name in index.columns)
+
+
+def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> bool:
+    name = f"{table.name}.{index.name}"
+    before = len(draft.findings)
     if not index.visible:
         draft.find("P032", "note", name, "is invisible to the source's optimizer and visible in the target")
-    prefix = any(part.prefix for part in index.parts)
-    if prefix:
+    cut = any("(" in part for part, one in zip(parts, index.parts, strict=True) if one.prefix)
+    if cut:
         draft.find(
             "P033", "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
         )
-    return prefix or not index.visible
+    longest = _longest(draft, table, index)
+    if longest is not None and longest > _BTREE_BYTES and not cut and any(one.column for one in index.parts):
+        draft.find(
+            "V031", "lossy" if not index.unique else "note", name,
+            "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",
+            _entry(table, index, "skip = true"), evidence=f"the longest entry has {longest:,} bytes",
+        )  # fmt: skip
+    return len(draft.findings) > before
+
+
+def _advice(table: Table, index: Index) -> str:
+    return _entry(table, index, 'method = "gin"') if index.kind == "FULLTEXT" else ""
+
+
+def _entry(table: Table, index: Index, line: str) -> str:
+    """A map's entry for one index, to be pasted."""
+    return f"[[index]]\nmatch = {{ table = {toml(table.name)}, index = {toml(index.name)} }}\n{line}"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from converge.mapping.rules import Rule
+from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
-from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.evidence import NOTHING_KNOWN, Evidence, Questions
 from converge.model.plan import Outcome, Plan, TablePlan, digest
 from converge.model.quote import pg_name
+from converge.planner.collations import note_keys
 from converge.planner.columns import constraints, definition, plan_column
 from converge.planner.comments import plan_comments
 from converge.planner.draft import Draft
-from converge.planner.foreign_keys import identity_columns, plan_foreign_keys
+from converge.planner.forecast import forecast
+from converge.planner.foreign_keys import plan_foreign_keys
 from converge.planner.indexes import plan_indexes
 from converge.planner.names import Namespace
+from converge.planner.questions import questions
 from converge.planner.triggers import plan_triggers
+from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_checks, plan_views
 
 NEWEST = "17.5"
@@ -43,7 +46,7 @@ class Inputs:
     """All that a plan follows from."""
 
     catalog: Catalog
-    rules: Sequence[Rule]
+    map: Map
     source: str = ""
     target: str = ""
     target_version: str = NEWEST
@@ -58,6 +61,8 @@ class Inputs:
 def make_plan(inputs: Inputs) -> Plan:
     """Plans the whole database."""
     draft = draft_plan(inputs)
+    facts = inputs.evidence.tables
+    sources = [table for table in inputs.catalog.tables if table.name in draft.tables]
     plan = Plan(
         source=inputs.source,
         source_version=inputs.catalog.version,
@@ -70,19 +75,19 @@ def make_plan(inputs: Inputs) -> Plan:
         identities=tuple(draft.identities),
         findings=tuple(draft.findings),
         outcomes=tuple(draft.outcomes),
+        scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
+        forecast=forecast(sources),
     )
     return replace(plan, digest=digest(plan))
 
 
 def draft_plan(inputs: Inputs) -> Draft:
     """The plan in the making, with the trials that the target should run."""
-    catalog = inputs.catalog
-    tables = [table for table in catalog.tables if inputs.selection.takes(table.name)]
+    draft, tables = _begin(inputs)
     own = {table.name for table in tables}
-    draft = Draft(catalog, tuple(inputs.rules), inputs.schema, Namespace(inputs.taken - own), inputs.evidence)
-    identities = identity_columns(catalog)
     for table in tables:
-        _table(draft, table, draft.names.take(table.name), identities)
+        wish = setting(draft.map.for_table(table), "rename")[0]
+        _table(draft, table, draft.names.take(wish or table.name))
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
         plan_indexes(draft, table)
@@ -94,15 +99,33 @@ def draft_plan(inputs: Inputs) -> Draft:
             "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
         )
     plan_views(draft)
+    note_unseen(draft, planned)
+    note_keys(draft, planned)
+    note_suggestions(draft)
     _inventory(draft, own)
     return draft
 
 
-def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[str, str]]) -> None:
-    columns = [
-        plan_column(draft, table, target, column, identity=(table.name, column.name) in identities)
-        for column in table.columns
-    ]
+def all_questions(inputs: Inputs) -> list[Questions]:
+    """What the scan should find out, a table each; the largest first."""
+    draft, tables = _begin(inputs)
+    return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
+
+
+def _begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
+    """An empty draft, and the tables that are taken into it."""
+    catalog = inputs.catalog
+    names = Namespace(inputs.taken - {table.name for table in catalog.tables})
+    draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence)
+    return draft, [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+
+
+def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
+    return selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
+
+
+def _table(draft: Draft, table: Table, target: str) -> None:
+    columns = [plan_column(draft, table, target, column) for column in table.columns]
     known = tuple(column for column in columns if column is not None)
     if len(known) > _COLUMNS_LIMIT:
         draft.block(
@@ -112,6 +135,7 @@ def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[
     if not known:
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
         return
+    facts = draft.evidence.table(table.name)
     key = table.primary_key
     names = key.columns if key else ()
     draft.tables[table.name] = TablePlan(
@@ -120,7 +144,7 @@ def _table(draft: Draft, table: Table, target: str, identities: frozenset[tuple[
         columns=known,
         key=names,
         integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
-        rows_estimate=table.rows_estimate,
+        rows_estimate=facts.rows if facts else table.rows_estimate,
         data_bytes=table.data_bytes,
     )
     lines = ",\n  ".join(definition(column) for column in known)
@@ -152,9 +176,14 @@ def _inventory(draft: Draft, own: set[str]) -> None:
     """What is not translated at all: excluded tables with all they have, triggers, routines, events."""
     for table in draft.catalog.tables:
         if table.name not in own:
-            draft.find("P080", "note", table.name, "the table is excluded: nothing of it is migrated")
+            draft.find(
+                "P080",
+                "note",
+                table.name,
+                "the table is excluded or a map skips it: nothing of it is migrated",
+            )
             for kind, name in table.objects():
-                draft.outcomes.append(Outcome(kind, name, "not migrated", "", "its table is excluded"))
+                draft.outcomes.append(Outcome(kind, name, "not migrated", "", "its table is not migrated"))
     for routine in draft.catalog.routines:
         place = f" on {routine.table}" if routine.table else ""
         draft.left(

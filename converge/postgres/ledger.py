@@ -15,6 +15,7 @@ import psycopg
 
 from converge.errors import BlockedError, UsageError
 from converge.model.endpoint import Endpoint
+from converge.model.evidence import Evidence
 from converge.model.plan import Plan, Statement
 from converge.model.work import Range
 from converge.postgres.connect import connect
@@ -67,7 +68,9 @@ class Ledger:
         self.run = run
 
     @classmethod
-    def open(cls, connection: psycopg.Connection[Any], plan: Plan, *, resume: bool) -> Ledger:
+    def open(
+        cls, connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, *, resume: bool
+    ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
         Raises BlockedError when another run holds the lock or the plan has changed since, and
@@ -78,13 +81,13 @@ class Ledger:
             raise BlockedError(
                 "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
             )
-        return cls(connection, _resume(connection, plan) if resume else _begin(connection, plan))
+        return cls(connection, _resume(connection, plan) if resume else _begin(connection, plan, evidence))
 
     def set_state(self, state: str, *, snapshot: str | None = None, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
         self.connection.execute(
             "UPDATE converge.run SET state = %s, snapshot = coalesce(%s, snapshot), "
-            "report = coalesce(%s::jsonb, report), "
+            "report = coalesce(%s::json, report), "
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
             (state, snapshot, None if report is None else json.dumps(report), state, self.run),
         )
@@ -159,9 +162,10 @@ def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
     if there is None or not there[0]:
         return None
     row = connection.execute(
-        "SELECT to_jsonb(r) - 'report' || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', "
-        "count(done_at), 'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
-        "FROM converge.run r ORDER BY id DESC LIMIT 1"
+        "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
+        "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
+        "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at "
+        "FROM converge.run ORDER BY id DESC LIMIT 1) r"
     ).fetchone()
     return None if row is None else dict(row[0])
 
@@ -175,11 +179,27 @@ def last_report(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
     return None if row is None else row[0]
 
 
-def _begin(connection: psycopg.Connection[Any], plan: Plan) -> int:
+def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:
+    """What the last run of this source into this schema was decided by; None where that is not to be seen."""
+    there = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE c.relname = 'run' AND c.relnamespace = to_regnamespace('converge') AND a.attname = 'evidence' "
+        "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))"
+    ).fetchone()
+    if there is None or not there[0]:
+        return None
     row = connection.execute(
-        "INSERT INTO converge.run (source, target_schema, plan_digest, state) "
-        "VALUES (%s, %s, %s, 'running') RETURNING id",
-        (plan.source, plan.schema, plan.digest),
+        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
+        (source, schema),
+    ).fetchone()
+    return Evidence.from_json(row[0]) if row and row[0] else None
+
+
+def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence) -> int:
+    row = connection.execute(
+        "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence) "
+        "VALUES (%s, %s, %s, 'running', %s::json) RETURNING id",
+        (plan.source, plan.schema, plan.digest, json.dumps(evidence.to_json())),
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -17,7 +17,8 @@ def error_text(error: ConvergeError) -> str:
     lines = [f"error[{error.code}]: {error.message}"]
     lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
     if error.hint:
-        lines.append(f"  hint   {error.hint}")
+        first, *others = error.hint.splitlines()
+        lines += [f"  hint   {first}", *(f"         {line}" for line in others)]
     return "\n".join(lines)
 
 

@@ -42,6 +42,8 @@ class Lines:
                 self._bytes += count
                 if time.monotonic() - self._said >= _LINE_SECONDS:
                     self._say(f"copy: {self._rows:,} rows, {size(self._bytes)}")
+            case Advanced(name, what) if time.monotonic() - self._said >= _LINE_SECONDS:
+                self._say(f"{name}: {what}")
             case Said(text):
                 self._say(text)
 

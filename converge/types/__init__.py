@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.base import Family, base_name
-from converge.types.binary import Binary, Spatial
+from converge.types.base import Family, Value, base_name
+from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
 from converge.types.floating import Floating
 from converge.types.integer import Integer
 from converge.types.json_ import Json
 from converge.types.members import Enum, Set
+from converge.types.spatial import Spatial
 from converge.types.temporal import Date, Datetime, Time
 from converge.types.text import Text
+from converge.types.traps import KINDS, Trap
 
-__all__ = ["FAMILIES", "Family", "base_name", "check_target", "family_of"]
+__all__ = ["FAMILIES", "KINDS", "Family", "Trap", "Value", "base_name", "check_target", "family_of"]
 
 FAMILIES: tuple[Family, ...] = (
     Integer(), Decimal(), Floating(), Bit(), Date(), Datetime(), Time(), Text(), Enum(), Set(), Json(),
@@ -32,9 +34,9 @@ def family_of(column: Column) -> Family | None:
 
 def check_target(family: Family, column: Column, to: str, rule: str) -> None:
     """Raises UsageError when a map asks for a type that the family cannot make exactly."""
-    if base_name(to) not in family.targets:
+    if base_name(to) not in family.accepts(column):
         raise UsageError(
             f"{rule}: {column.raw_type} cannot become {to}",
             code="M003",
-            hint=f"to = one of: {', '.join(sorted(family.targets))}",
+            hint=f"to = one of: {', '.join(sorted(family.accepts(column)))}",
         )

@@ -1,18 +1,37 @@
 """The interface that every type family fills in.
 
 A family knows one kind of MySQL value on its whole way: the expression that reads it as the text
-that COPY gets, the canonical text that both servers can make of it for the comparison, and its
-literal default. `to` is always the target type that a map's rule chose, as PostgreSQL prints it.
-The canonical texts are made from the stored values on each side, not from what the copy sent, so
-a wrong `read` is found by the comparison instead of agreeing with itself.
+that COPY gets, the canonical text that both servers can make of it for the comparison, its traps,
+and its literal default. The canonical texts are made from the stored values on each side, not from
+what the copy sent, so a wrong `read` is found by the comparison instead of agreeing with itself.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, pg_text
+from converge.types.traps import Trap
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A column's value on its way."""
+
+    column: Column
+    to: str
+    """The target type that a map's rule chose, as PostgreSQL prints it."""
+    changed: str = ""
+    """MySQL expression that takes the column's place where a map says so; text is UTF-8 then."""
+    handled: frozenset[str] = frozenset()
+    """Traps that have a policy."""
+
+    @property
+    def sql(self) -> str:
+        """MySQL expression of the value; NULL stays NULL."""
+        return self.changed or my_name(self.column.name)
 
 
 class Family:
@@ -22,40 +41,66 @@ class Family:
     targets: ClassVar[frozenset[str]]
     judge: ClassVar[str] = "text"
 
-    def read(self, column: Column, to: str) -> str:
-        """MySQL expression of the value as COPY text, before COPY's own escapes; NULL stays NULL."""
-        return my_name(column.name)
+    def accepts(self, column: Column) -> frozenset[str]:
+        """Base names of the types that this column can become."""
+        return self.targets
 
-    def special(self, column: Column, to: str) -> bool:
+    def suggestions(self, column: Column) -> tuple[str, ...]:
+        """Types that may suit better when every value fits: said in the plan, chosen only by a map."""
+        return ()
+
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        """What `value.to` cannot hold of it."""
+        return ()
+
+    def whole(self, value: Value) -> str:
+        """MySQL expression of the value in the form that `Value.changed` has."""
+        return value.sql
+
+    def adopted(self, expression: str) -> str:
+        """A map's MySQL expression in the form that `Value.changed` has."""
+        return expression
+
+    def read(self, value: Value) -> str:
+        """MySQL expression of the value as COPY text, before COPY's own escapes; NULL stays NULL."""
+        return value.sql
+
+    def special(self, value: Value) -> bool:
         """Whether `read` can hold a tab, a line end or a backslash."""
         return False
 
-    def delimited(self, column: Column) -> bool:
+    def delimited(self, value: Value) -> bool:
         """Whether canonical texts can hold the digest's marks, so that their length must go first."""
         return False
 
-    def source_text(self, column: Column, to: str) -> str:
+    def source_text(self, value: Value) -> str:
         """MySQL expression of the canonical text."""
-        return my_name(column.name)
+        return value.sql
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
+    def target_text(self, reference: str, value: Value) -> str:
         """PostgreSQL expression, of any type, that prints as the canonical text of `reference`."""
         return reference
 
-    def source_value(self, column: Column, to: str) -> str:
+    def source_value(self, value: Value) -> str:
         """MySQL expression of the value as the drill-down compares and shows it."""
-        return self.source_text(column, to)
+        return self.source_text(value)
 
-    def target_value(self, reference: str, column: Column, to: str) -> str:
+    def target_value(self, reference: str, value: Value) -> str:
         """PostgreSQL expression of the same."""
-        return self.target_text(reference, column, to)
+        return self.target_text(reference, value)
 
-    def default(self, value: str, column: Column, to: str) -> str | None:
-        """The literal default `value` as PostgreSQL SQL; None when there is no faithful one."""
-        return pg_text(value)
+    def default(self, literal: str, value: Value) -> str | None:
+        """The literal default as PostgreSQL SQL; None when there is no faithful one."""
+        return pg_text(literal)
 
 
 def base_name(to: str) -> str:
     """``numeric(10,2)`` → ``numeric``, ``timestamp(6) with time zone`` → the same without (6)."""
     head, _, rest = to.partition("(")
     return (head + rest.partition(")")[2]).strip() if rest else to
+
+
+def sizes(to: str) -> tuple[int, ...]:
+    """``numeric(10,2)`` → (10, 2); empty for a type without."""
+    inner = to.partition("(")[2].partition(")")[0]
+    return tuple(int(part) for part in inner.split(",")) if inner else ()

@@ -1,69 +1,76 @@
-"""BINARY, VARBINARY, the BLOB types and spatial values, all as bytea.
-
-A spatial value is stored as a 4-byte SRID and then its WKB with longitude first (MySQL 8.0 manual,
-"Internal Geometry Storage Format"); the WKB is kept.
-"""
+"""BINARY, VARBINARY and the BLOB types: the same bytes, or what they mean where a map says so."""
 
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.model.quote import my_name
-from converge.types.base import Family
+from converge.types.base import Family, Value
+from converge.types.text import as_bytes, nul
+from converge.types.traps import Trap
+from converge.types.uuid import canonical, swapped
+
+# COPY writes two hex digits for a byte, and a field of PostgreSQL is smaller than 1 GB.
+_MOST_BYTES = 500_000_000
 
 
 class Binary(Family):
     types = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-    targets = frozenset({"bytea"})
+    targets = frozenset({"bytea", "text", "uuid"})
 
-    def read(self, column: Column, to: str) -> str:
-        return f"CONCAT('\\\\x',HEX({my_name(column.name)}))"
+    def accepts(self, column: Column) -> frozenset[str]:
+        return self.targets if column.length == 16 else self.targets - {"uuid"}
 
-    def special(self, column: Column, to: str) -> bool:
-        return True
+    def suggestions(self, column: Column) -> tuple[str, ...]:
+        return ("uuid",) if column.type == "binary" and column.length == 16 else ()
 
-    def source_text(self, column: Column, to: str) -> str:
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        if value.to == "uuid":
+            short = (Trap("not_uuid", f"LENGTH({value.sql})<>16"),) if value.column.type != "binary" else ()
+            return (*short, swapped(value.sql))
+        if value.to == "text":
+            text = _decoded(value)
+            return Trap("not_utf8", f"{value.sql} IS NOT NULL AND {text} IS NULL"), nul(text)
+        return (
+            (Trap("too_big", f"LENGTH({value.sql})>{_MOST_BYTES}"),)
+            if value.column.type == "longblob"
+            else ()
+        )
+
+    def read(self, value: Value) -> str:
+        if value.to == "uuid":
+            return canonical(f"HEX({value.sql})")
+        return as_bytes(_decoded(value)) if value.to == "text" else f"CONCAT('\\\\x',HEX({value.sql}))"
+
+    def special(self, value: Value) -> bool:
+        return value.to != "uuid"
+
+    def delimited(self, value: Value) -> bool:
+        return value.to == "text"
+
+    def source_text(self, value: Value) -> str:
+        if value.to == "uuid":
+            return canonical(f"HEX({value.sql})")
         # The digest of a digest keeps long values out of the concatenated row.
-        return f"MD5({my_name(column.name)})"
+        return _decoded(value) if value.to == "text" else f"MD5({value.sql})"
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
-        return f"md5({reference})"
+    def target_text(self, reference: str, value: Value) -> str:
+        return f"md5({reference})" if value.to == "bytea" else reference
 
-    def source_value(self, column: Column, to: str) -> str:
-        return f"LOWER(HEX({my_name(column.name)}))"
+    def source_value(self, value: Value) -> str:
+        return f"LOWER(HEX({value.sql}))" if value.to == "bytea" else self.source_text(value)
 
-    def target_value(self, reference: str, column: Column, to: str) -> str:
-        return f"encode({reference},'hex')"
+    def target_value(self, reference: str, value: Value) -> str:
+        return f"encode({reference},'hex')" if value.to == "bytea" else reference
 
-    def default(self, value: str, column: Column, to: str) -> str | None:
-        if value == "0x" and column.type == "varbinary":
+    def default(self, literal: str, value: Value) -> str | None:
+        if literal == "0x" and value.column.type == "varbinary":
             # information_schema cuts a binary default at its first 0x00; '' itself is printed as ''.
             return None
-        digits = value[2:] if value.startswith("0x") else value.encode().hex()
-        if column.type == "binary":
-            digits = digits.ljust(2 * (column.length or 1), "0")
-        return f"'\\x{digits}'::bytea"
+        digits = literal[2:] if literal.startswith("0x") else literal.encode().hex()
+        if value.column.type == "binary":
+            digits = digits.ljust(2 * (value.column.length or 1), "0")
+        return f"'\\x{digits}'::bytea" if value.to == "bytea" else None
 
 
-class Spatial(Binary):
-    types = frozenset(
-        {
-            "geometry",
-            "point",
-            "linestring",
-            "polygon",
-            "multipoint",
-            "multilinestring",
-            "multipolygon",
-            "geomcollection",
-            "geometrycollection",
-        }
-    )
-
-    def read(self, column: Column, to: str) -> str:
-        return f"CONCAT('\\\\x',SUBSTRING(HEX({my_name(column.name)}),9))"
-
-    def source_text(self, column: Column, to: str) -> str:
-        return f"MD5(UNHEX(SUBSTRING(HEX({my_name(column.name)}),9)))"
-
-    def source_value(self, column: Column, to: str) -> str:
-        return f"LOWER(SUBSTRING(HEX({my_name(column.name)}),9))"
+def _decoded(value: Value) -> str:
+    """The bytes as UTF-8 text; NULL where they are none."""
+    return f"CONVERT({value.sql} USING utf8mb4)"

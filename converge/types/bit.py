@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from converge.model.catalog import Column
-from converge.model.quote import my_name
-from converge.types.base import Family
+from converge.types.base import Family, Value
+from converge.types.integer import not_boolean
+from converge.types.traps import Trap
 
 
 class Bit(Family):
     types = frozenset({"bit"})
     targets = frozenset({"bit", "boolean"})
 
-    def read(self, column: Column, to: str) -> str:
-        name = my_name(column.name)
-        return f"({name}+0)" if to == "boolean" else f"LPAD(BIN({name}+0),{column.precision},'0')"
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        return (not_boolean(value),) if value.to == "boolean" and value.column.precision != 1 else ()
 
-    def source_text(self, column: Column, to: str) -> str:
-        return self.read(column, to)
+    def read(self, value: Value) -> str:
+        if value.to == "boolean":
+            return f"({value.sql}+0)"
+        return f"LPAD(BIN({value.sql}+0),{value.column.precision},'0')"
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
-        return f"{reference}::int" if to == "boolean" else reference
+    def source_text(self, value: Value) -> str:
+        return self.read(value)
 
-    def default(self, value: str, column: Column, to: str) -> str | None:
+    def target_text(self, reference: str, value: Value) -> str:
+        return f"{reference}::int" if value.to == "boolean" else reference
+
+    def default(self, literal: str, value: Value) -> str | None:
         # information_schema prints b'101'.
-        bits = value.removeprefix("b'").removesuffix("'")
-        if to == "boolean":
+        bits = literal.removeprefix("b'").removesuffix("'")
+        if value.to == "boolean":
             return {"0": "false", "1": "true"}.get(bits)
-        return f"B'{bits.rjust(column.precision or 1, '0')}'"
+        return f"B'{bits.rjust(value.column.precision or 1, '0')}'"

@@ -10,21 +10,23 @@ exponent, computed alike on both servers.
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.model.quote import my_name
-from converge.types.base import Family
+from converge.types.base import Family, Value
 
 
 class Floating(Family):
     types = frozenset({"float", "double"})
     targets = frozenset({"real", "double precision"})
 
-    def read(self, column: Column, to: str) -> str:
-        name = my_name(column.name)
-        exact = column.type == "double" and column.scale is None and not column.zerofill
-        return name if exact else f"({name}*1e0)"
+    def accepts(self, column: Column) -> frozenset[str]:
+        return self.targets if column.type == "float" else frozenset({"double precision"})
 
-    def source_text(self, column: Column, to: str) -> str:
-        x = self.read(column, to)
+    def read(self, value: Value) -> str:
+        column = value.column
+        exact = column.type == "double" and column.scale is None and not column.zerofill
+        return value.sql if exact else f"({value.sql}*1e0)"
+
+    def source_text(self, value: Value) -> str:
+        x = self.read(value)
         g = f"LEAST(GREATEST(FLOOR(LOG2(ABS({x}))),-1022),1023)"
         q = f"(ABS({x})/POW(2,{g}))"
         low = f"{q}<1 AND {g}>-1022"
@@ -35,7 +37,7 @@ class Floating(Family):
         )
         return f"IF({x}=0 OR (ABS({x})>=1e-4 AND ABS({x})<1e15),CONCAT({x}),{bits})"
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
+    def target_text(self, reference: str, value: Value) -> str:
         x = f"{reference}::float8"
         g = f"least(greatest(floor(ln(abs({x}))/ln(2::float8)),-1022),1023)"
         q = f"(abs({x})/power(2::float8,{g}))"
@@ -51,5 +53,5 @@ class Floating(Family):
             f"THEN ({x})::text ELSE {bits} END"
         )
 
-    def default(self, value: str, column: Column, to: str) -> str | None:
-        return value
+    def default(self, literal: str, value: Value) -> str | None:
+        return literal

@@ -6,10 +6,15 @@ differ is judged by the values in the drill-down.
 
 from __future__ import annotations
 
-from converge.model.catalog import Column
-from converge.model.quote import my_name
-from converge.types.base import Family
+import json
+
+from converge.model.quote import my_text
+from converge.types.base import Family, Value
 from converge.types.text import as_bytes
+from converge.types.traps import Trap
+
+# JSON text holds no control character, so this one can stand for a pair of backslashes.
+_PAIR = "CHAR(1 USING utf8mb4)"
 
 
 class Json(Family):
@@ -17,21 +22,46 @@ class Json(Family):
     targets = frozenset({"json", "jsonb"})
     judge = "json"
 
-    def read(self, column: Column, to: str) -> str:
-        return as_bytes(f"CAST({my_name(column.name)} AS CHAR)")
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        return (_json_nul(_text(value)),) if value.to == "jsonb" else ()
 
-    def special(self, column: Column, to: str) -> bool:
+    def whole(self, value: Value) -> str:
+        return _text(value)
+
+    def adopted(self, expression: str) -> str:
+        return f"CAST({expression} AS CHAR)"
+
+    def read(self, value: Value) -> str:
+        return as_bytes(_text(value))
+
+    def special(self, value: Value) -> bool:
         return True
 
-    def source_text(self, column: Column, to: str) -> str:
+    def source_text(self, value: Value) -> str:
         # A digest, because a length before the text would make both servers print it twice.
-        return f"MD5(CAST({my_name(column.name)} AS CHAR))"
+        return f"MD5({_text(value)})"
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
+    def target_text(self, reference: str, value: Value) -> str:
         return f"md5({reference}::text)"
 
-    def source_value(self, column: Column, to: str) -> str:
-        return f"CAST({my_name(column.name)} AS CHAR)"
+    def source_value(self, value: Value) -> str:
+        return _text(value)
 
-    def target_value(self, reference: str, column: Column, to: str) -> str:
+    def target_value(self, reference: str, value: Value) -> str:
         return reference
+
+
+def _text(value: Value) -> str:
+    return value.changed or f"CAST({value.sql} AS CHAR)"
+
+
+def _json_nul(text: str) -> Trap:
+    """The escape of U+0000, and not a backslash that is followed by u0000: pairs of backslashes go first."""
+    pair, escape = my_text("\\\\"), my_text("\\u0000")
+
+    def without(substitute: str) -> str:
+        kept = f"REPLACE(REPLACE({text},{pair},{_PAIR}),{escape},{my_text(substitute)})"
+        return f"REPLACE({kept},{_PAIR},{pair})"
+
+    where = f"INSTR({as_bytes(text)},'u0000')>0 AND INSTR(REPLACE({text},{pair},''),{escape})>0"
+    return Trap("json_nul", where, {"strip": without("")}, lambda wanted: without(json.dumps(wanted)[1:-1]))

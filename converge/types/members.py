@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from converge.model.catalog import Column
+from converge.model.plan import Severity
 from converge.model.quote import my_name, my_text, pg_array
-from converge.types.base import Family
+from converge.types.base import Family, Value
 from converge.types.text import as_bytes, utf8
+from converge.types.traps import Trap
 
 _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")
 
 
 class _Labels(Family):
-    def delimited(self, column: Column) -> bool:
-        return any(_MARKS & set(label) for label in column.labels)
+    def whole(self, value: Value) -> str:
+        return utf8(value)
+
+    def adopted(self, expression: str) -> str:
+        return f"CONVERT({expression} USING utf8mb4)"
+
+    def delimited(self, value: Value) -> bool:
+        return bool(value.changed) or any(_MARKS & set(label) for label in value.column.labels)
 
 
 class Enum(_Labels):
@@ -22,14 +29,23 @@ class Enum(_Labels):
     types = frozenset({"enum"})
     targets = frozenset({"enum", "text"})
 
-    def read(self, column: Column, to: str) -> str:
-        return as_bytes(utf8(column))
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        name = my_name(value.column.name)
+        return (Trap("empty_label", f"{name}+0=0", {"keep": utf8(value)}, harm=self._harm(value)),)
 
-    def special(self, column: Column, to: str) -> bool:
-        return any(_SPECIAL & set(label) for label in column.labels)
+    @staticmethod
+    def _harm(value: Value) -> Severity | None:
+        # Where '' is a declared label, too, the error value arrives as that.
+        return "note" if "" in value.column.labels else None
 
-    def source_text(self, column: Column, to: str) -> str:
-        return utf8(column)
+    def read(self, value: Value) -> str:
+        return as_bytes(utf8(value))
+
+    def special(self, value: Value) -> bool:
+        return bool(value.changed) or any(_SPECIAL & set(label) for label in value.column.labels)
+
+    def source_text(self, value: Value) -> str:
+        return utf8(value)
 
 
 class Set(_Labels):
@@ -38,23 +54,24 @@ class Set(_Labels):
     types = frozenset({"set"})
     targets = frozenset({"text[]"})
 
-    def read(self, column: Column, to: str) -> str:
-        text = self.source_text(column, to)
+    def read(self, value: Value) -> str:
+        text = self.source_text(value)
         for char in "\\", '"':
-            if any(char in label for label in column.labels):
+            if any(char in label for label in value.column.labels):
                 text = f"REPLACE({text},{my_text(char)},{my_text(chr(92) + char)})"
         members = f"""CONCAT('{{"',REPLACE({text},',','","'),'"}}')"""
         # By its number: a member of nothing but ignorable characters is equal to '' in its collation.
-        return as_bytes(f"IF({my_name(column.name)}+0=0,'{{}}',{members})")
+        empty = f"LENGTH({value.changed})=0" if value.changed else f"{value.sql}+0=0"
+        return as_bytes(f"IF({empty},'{{}}',{members})")
 
-    def special(self, column: Column, to: str) -> bool:
-        return any((_SPECIAL | {'"'}) & set(label) for label in column.labels)
+    def special(self, value: Value) -> bool:
+        return bool(value.changed) or any((_SPECIAL | {'"'}) & set(label) for label in value.column.labels)
 
-    def source_text(self, column: Column, to: str) -> str:
-        return f"CONVERT(CAST({my_name(column.name)} AS CHAR) USING utf8mb4)"
+    def source_text(self, value: Value) -> str:
+        return f"CONVERT(CAST({value.sql} AS CHAR) USING utf8mb4)"
 
-    def target_text(self, reference: str, column: Column, to: str) -> str:
+    def target_text(self, reference: str, value: Value) -> str:
         return f"array_to_string({reference},',')"
 
-    def default(self, value: str, column: Column, to: str) -> str | None:
-        return pg_array(tuple(value.split(",")) if value else ())
+    def default(self, literal: str, value: Value) -> str | None:
+        return pg_array(tuple(literal.split(",")) if literal else ())

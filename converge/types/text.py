@@ -2,14 +2,16 @@
 
 MySQL turns a character that has no Unicode mapping (GBK 0xA2A0, ASCII 0xFF) into '?', and a text that is no
 Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as a byte that is no
-UTF-8, so that the target refuses it.
+UTF-8, so that the target refuses it where no policy says otherwise.
 """
 
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.model.quote import my_name
-from converge.types.base import Family
+from converge.model.quote import my_name, my_text
+from converge.types.base import Family, Value, base_name, sizes
+from converge.types.traps import Trap
+from converge.types.uuid import canonical, not_uuid
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
 # ASCII is not among them: MySQL 8.0.15 lets bytes above 0x7F into such a column (tried).
@@ -17,36 +19,120 @@ _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
 _NO_UTF8 = "0xC0"
+# A field of PostgreSQL is smaller than 1 GB, and COPY's escapes come on top.
+_MOST_BYTES = 1_000_000_000
 
 
 class Text(Family):
     types = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
-    targets = frozenset({"varchar", "text", "character varying"})
+    targets = frozenset({"varchar", "text", "character varying", "citext", "bytea", "uuid"})
 
-    def read(self, column: Column, to: str) -> str:
-        text = as_bytes(utf8(column))
-        if column.charset in _UTF8 | _MAPPED:
+    def suggestions(self, column: Column) -> tuple[str, ...]:
+        return ("uuid",) if column.type == "char" and column.length in (32, 36) else ()
+
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        text = utf8(value)
+        found = []
+        if value.column.charset not in _UTF8 | _MAPPED:
+            found.append(_unmapped(value))
+        if value.column.charset == "latin1" and not value.changed:
+            found.append(_latin1_utf8(value))
+        if value.to == "uuid":
+            return (*found, not_uuid(text))
+        limit = sizes(value.to)[0] if sizes(value.to) else None
+        if limit is not None and limit < (value.column.length or 0):
+            found.append(Trap("too_long", f"CHAR_LENGTH({text})>{limit}", {"cut": f"LEFT({text},{limit})"}))
+        if value.column.type == "longtext":
+            found.append(Trap("too_big", f"LENGTH({text})>{_MOST_BYTES}"))
+        return tuple(found) if value.to == "bytea" else (*found, nul(text))
+
+    def whole(self, value: Value) -> str:
+        return utf8(value)
+
+    def adopted(self, expression: str) -> str:
+        return f"CONVERT({expression} USING utf8mb4)"
+
+    def read(self, value: Value) -> str:
+        if value.to == "uuid":
+            return canonical(utf8(value))
+        if value.to == "bytea":
+            return f"CONCAT('\\\\x',HEX({utf8(value)}))"
+        text = as_bytes(utf8(value))
+        if value.column.charset in _UTF8 | _MAPPED or "unmapped" in value.handled:
             return text
-        name = my_name(column.name)
-        kept = f"CHAR_LENGTH(REPLACE({utf8(column)},'?',''))=CHAR_LENGTH(REPLACE({name},'?',''))"
-        return f"IF({name} IS NULL OR {kept},{text},{_NO_UTF8})"
+        name = my_name(value.column.name)
+        return f"IF({name} IS NULL OR {_kept(value.column)},{text},{_NO_UTF8})"
 
-    def special(self, column: Column, to: str) -> bool:
-        return True
+    def special(self, value: Value) -> bool:
+        return value.to != "uuid"
 
-    def delimited(self, column: Column) -> bool:
-        return True
+    def delimited(self, value: Value) -> bool:
+        return value.to not in ("uuid", "bytea")
 
-    def source_text(self, column: Column, to: str) -> str:
-        return utf8(column)
+    def source_text(self, value: Value) -> str:
+        if value.to == "uuid":
+            return canonical(utf8(value))
+        return f"MD5({utf8(value)})" if value.to == "bytea" else utf8(value)
+
+    def target_text(self, reference: str, value: Value) -> str:
+        return f"md5({reference})" if value.to == "bytea" else reference
+
+    def source_value(self, value: Value) -> str:
+        return f"LOWER(HEX({utf8(value)}))" if value.to == "bytea" else self.source_text(value)
+
+    def target_value(self, reference: str, value: Value) -> str:
+        return f"encode({reference},'hex')" if value.to == "bytea" else reference
+
+    def default(self, literal: str, value: Value) -> str | None:
+        if value.to == "bytea":
+            return f"'\\x{literal.encode().hex()}'::bytea"
+        if base_name(value.to) == "uuid" and len(literal.replace("-", "")) != 32:
+            return None
+        return super().default(literal, value)
 
 
-def utf8(column: Column) -> str:
-    """The column's text in UTF-8, converted by the server where it is stored in another set."""
-    name = my_name(column.name)
-    return name if column.charset in _UTF8 else f"CONVERT({name} USING utf8mb4)"
+def utf8(value: Value) -> str:
+    """The text in UTF-8, converted by the server where it is stored in another set."""
+    plain = value.changed or value.column.charset in _UTF8
+    return value.sql if plain else f"CONVERT({value.sql} USING utf8mb4)"
 
 
 def as_bytes(text: str) -> str:
     """The bytes of a UTF-8 expression, so that joining it with marks that are no UTF-8 is exact."""
     return f"CAST({text} AS BINARY)"
+
+
+def nul(text: str) -> Trap:
+    """NUL inside a UTF-8 expression. As bytes, because most collations ignore a NUL."""
+
+    def without(substitute: str) -> str:
+        return f"CONVERT(REPLACE({as_bytes(text)},0x00,{as_bytes(substitute)}) USING utf8mb4)"
+
+    return Trap(
+        "nul",
+        f"INSTR({as_bytes(text)},0x00)>0",
+        {"strip": without("''")},
+        lambda wanted: without(my_text(wanted)),
+    )
+
+
+def _kept(column: Column) -> str:
+    """MySQL condition: every character of the column has a Unicode mapping."""
+    name = my_name(column.name)
+    text = f"CONVERT({name} USING utf8mb4)"
+    return f"IFNULL(CHAR_LENGTH(REPLACE({text},'?',''))=CHAR_LENGTH(REPLACE({name},'?','')),0)"
+
+
+def _unmapped(value: Value) -> Trap:
+    name = my_name(value.column.name)
+    # Text that is no Unicode at all becomes NULL on the way.
+    marked = f"IFNULL(CONVERT({name} USING utf8mb4),'?')"
+    where = f"{name} IS NOT NULL AND NOT {_kept(value.column)}"
+    return Trap("unmapped", where, {"question_mark": marked})
+
+
+def _latin1_utf8(value: Value) -> Trap:
+    text = utf8(value)
+    meant = f"CONVERT(CAST({value.sql} AS BINARY) USING utf8mb4)"
+    where = f"LENGTH({text})<>LENGTH({value.sql}) AND {meant} IS NOT NULL"
+    return Trap("latin1_utf8", where, {"repair": f"IF({where},{meant},{text})"})

@@ -1,0 +1,180 @@
+"""What may stand in a map file: sections, what they match, what they set; and the same as a JSON Schema.
+
+python -m converge.mapping.grammar > schema_maps/map.schema.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from converge.errors import UsageError
+from converge.types.traps import KINDS
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_FLAG: dict[str, Any] = {"type": "boolean"}
+_GLOB = {"type": "string", "description": "a name, or a pattern with * and ?"}
+_TYPES = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT}], "description": "MySQL DATA_TYPE, or a list"}
+
+
+def _policies() -> dict[str, Any]:
+    traps = {}
+    for name, kind in KINDS.items():
+        words = {"enum": ["stop", *(policy for policy in kind.policies if policy != "replace")]}
+        other = {"type": "object", "properties": {"replace": _TEXT}, "required": ["replace"]}
+        traps[name] = {
+            "description": f"rows that {kind.words}",
+            **({"oneOf": [words, other]} if "replace" in kind.policies else words),
+        }
+    return {"type": "object", "additionalProperties": False, "properties": traps}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of entry: the keys that it matches by and the settings that it makes, as JSON Schema."""
+
+    match: Mapping[str, dict[str, Any]]
+    settings: Mapping[str, dict[str, Any]]
+
+
+_COLUMN = Section(
+    match={
+        "table": _GLOB,
+        "column": _GLOB,
+        "type": _TYPES,
+        "unsigned": _FLAG,
+        "nullable": _FLAG,
+        "identity": {**_FLAG, "description": "AUTO_INCREMENT, or joined to such a column by foreign keys"},
+        "length": {"type": "integer", "description": "characters, bytes or bits that the column declares"},
+        "width": {"type": "integer", "description": "display width: tinyint(1) has 1"},
+        "charset": _GLOB,
+        "collation": _GLOB,
+        "fits": {"const": True, "description": "only when the scan shows that every value fits `to`"},
+    },
+    settings={
+        "to": {**_TEXT, "description": "PostgreSQL type, {length} {precision} {scale} {fsp} from the column"},
+        "using": {**_TEXT, "description": "MySQL expression of the value, {} being the column"},
+        "default": {"oneOf": [_TEXT, {"const": False}], "description": "PostgreSQL expression; false: none"},
+        "rename": _TEXT,
+        "skip": _FLAG,
+        "collation": {**_TEXT, "description": 'a collation of the target, or "source" for one like MySQL\'s'},
+        "policy": {**_policies(), "description": "what becomes of values that the target type cannot hold"},
+    },
+)  # fmt: skip
+SECTIONS: Mapping[str, Section] = {
+    "column": _COLUMN,
+    "type": _COLUMN,
+    "table": Section({"table": _GLOB}, {"rename": _TEXT, "skip": _FLAG}),
+    "index": Section(
+        {"table": _GLOB, "index": _GLOB, "kind": {"enum": ["BTREE", "HASH", "FULLTEXT", "SPATIAL"]}},
+        {"skip": _FLAG, "method": {"enum": ["btree", "hash", "gin"]}},
+    ),
+    "foreign_key": Section(
+        {"table": _GLOB, "foreign_key": _GLOB},
+        {"skip": _FLAG, "validate": {**_FLAG, "description": "false: rows that are there are not checked"}},
+    ),
+}
+"""In the order in which a file's sections are asked."""
+_WORDS = {"why": _TEXT, "note": _TEXT}
+_HEADER = {
+    "name": _TEXT,
+    "about": _TEXT,
+    "extends": {"type": "array", "items": _TEXT, "description": "maps that are asked after this one"},
+}
+
+
+def check(place: str, document: Mapping[str, Any]) -> None:
+    """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
+    _known(place, document, ["map", *SECTIONS])
+    _values(f"{place} [map]", document.get("map", {}), _HEADER)
+    for name, section in SECTIONS.items():
+        entries = document.get(name, [])
+        if not isinstance(entries, list):
+            raise UsageError(f"{place}: write [[{name}]], not [{name}]", code="M002")
+        for number, entry in enumerate(entries, 1):
+            here = f"{place} [[{name}]] {number}"
+            _values(here, entry, {**section.settings, **_WORDS, "match": {}})
+            _values(f"{here} match", entry.get("match", {}), section.match)
+            if not entry.keys() & section.settings.keys():
+                wanted = ", ".join(section.settings)
+                raise UsageError(f"{here} decides nothing", code="M002", hint=f"it needs one of: {wanted}")
+            if "policy" in entry:
+                _values(f"{here} policy", entry["policy"], section.settings["policy"]["properties"])
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` or nothing."""
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _known(place: str, entry: Mapping[str, Any], keys: Iterable[str]) -> None:
+    known = list(keys)
+    for key in entry:
+        if key not in known:
+            raise UsageError(f"{place}: {key!r} means nothing here{did_you_mean(key, known)}", code="M002")
+
+
+def _values(place: str, entry: Any, schemas: Mapping[str, dict[str, Any]]) -> None:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{place} must be a table", code="M002", hint="{ key = value }")
+    _known(place, entry, schemas)
+    for key, value in entry.items():
+        if not _holds(schemas[key], value):
+            words = [str(word) for word in _words(schemas[key])]
+            hint = f"{key} = one of: {', '.join(words)}" if words else schemas[key].get("description", "")
+            near = did_you_mean(value, words) if isinstance(value, str) else ""
+            raise UsageError(f"{place}: {key} = {value!r} means nothing here{near}", code="M002", hint=hint)
+
+
+def _words(schema: Mapping[str, Any]) -> list[Any]:
+    inner = [word for one in schema.get("oneOf", ()) for word in _words(one)]
+    replace = ["{ replace = … }"] if "replace" in schema.get("properties", ()) else []
+    return [*schema.get("enum", ()), *inner, *replace]
+
+
+def _holds(schema: Mapping[str, Any], value: Any) -> bool:
+    """The part of JSON Schema that the sections use."""
+    if "oneOf" in schema:
+        return any(_holds(one, value) for one in schema["oneOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    if "const" in schema:
+        return value is schema["const"]
+    match schema.get("type"):
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "array":
+            return isinstance(value, list) and all(_holds(schema["items"], one) for one in value)
+        case "object":
+            # Its keys are checked with a place of their own, but for a replacement's one.
+            return isinstance(value, dict) and ("required" not in schema or [*value] == schema["required"])
+    return True
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a map file, for editors."""
+    properties: dict[str, Any] = {"map": _table(_HEADER)}
+    for name, section in SECTIONS.items():
+        entry = {"match": _table(section.match), **section.settings, **_WORDS}
+        properties[name] = {"type": "array", "items": _table(entry)}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A map of converge",
+        **_table(properties),
+    }
+
+
+def _table(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,74 @@
+"""Map files: a name of a shipped one or a path, what it extends, and the default map last."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from converge.errors import UsageError
+from converge.mapping.grammar import SECTIONS, check, did_you_mean
+from converge.mapping.rules import Map, Rule
+from converge.resources import folder
+
+DEFAULT = "mysql8"
+
+
+def load(names: Sequence[str] = ()) -> Map:
+    """The rules of the named maps or map files in order, then those of ``mysql8``.
+
+    Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
+    """
+    rules: list[Rule] = []
+    seen: set[Path] = set()
+    for name in [*names, DEFAULT]:
+        rules += _read(_find(name, Path()), seen)
+    return Map(tuple(rules))
+
+
+def shipped() -> list[str]:
+    """Names of the maps that come with converge."""
+    files = sorted(folder("schema_maps").glob("*.toml"))
+    return [path.stem for path in files if "map" in tomllib.loads(path.read_text("utf-8"))]
+
+
+def _read(path: Path, seen: set[Path]) -> Iterator[Rule]:
+    """A file's rules and then those of the maps that it extends, each file once."""
+    if path in seen:
+        return
+    seen.add(path)
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
+    check(path.name, document)
+    for section in SECTIONS:
+        for number, entry in enumerate(document.get(section, []), 1):
+            yield _rule(path.stem, section, number, entry)
+    for name in document.get("map", {}).get("extends", []):
+        yield from _read(_find(name, path.parent), seen)
+
+
+def _rule(stem: str, section: str, number: int, entry: dict[str, Any]) -> Rule:
+    settings = {key: entry[key] for key in SECTIONS[section].settings if key in entry}
+    return Rule(
+        section,
+        f"{stem} [[{section}]] {number}",
+        entry.get("match", {}),
+        settings,
+        entry.get("why", "the map says so"),
+        entry.get("note", ""),
+    )
+
+
+def _find(name: str, beside: Path) -> Path:
+    for path in (Path(name), beside / name, folder("schema_maps") / f"{name}.toml"):
+        if path.is_file():
+            return path.resolve()
+    known = shipped()
+    raise UsageError(
+        f"there is no map {name!r}" + did_you_mean(name, known),
+        code="M001",
+        hint=f"--map FILE.toml, or one of: {', '.join(known)}",
+    )

@@ -1,0 +1,54 @@
+"""SQL that a map may hold: one expression of known functions that neither acts nor reads elsewhere."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+
+from converge.errors import UsageError
+
+_COLUMN = "converge_column"
+_FORBIDDEN = (
+    exp.Query, exp.Subquery, exp.Command, exp.DDL, exp.DML, exp.Parameter, exp.SessionParameter,
+    exp.PropertyEQ, exp.Placeholder, exp.Semicolon,
+)  # fmt: skip
+# Functions that sqlglot has no class for and that only compute.
+_HARMLESS = frozenset(
+    """bin_to_uuid uuid_to_bin convert_tz substring_index regexp_replace regexp_substr json_unquote json_valid
+    elt field find_in_set format inet_ntoa inet_aton inet6_ntoa inet6_aton is_uuid maketime makedate
+    sec_to_time time_to_sec crc32 conv oct ord soundex strcmp truncate unhex hex
+    gen_random_uuid uuid_generate_v4 nextval now clock_timestamp to_timestamp jsonb_build_object""".split()  # noqa: SIM905
+)
+
+
+def expression(text: str, column: str) -> str:
+    """`using` with the column's expression for every ``{}``. Raises UsageError."""
+    tree = _checked(text.replace("{}", _COLUMN), "mysql", "using")
+    for node in tree.find_all(exp.Column):
+        if node.sql() != _COLUMN:
+            hint = "{} stands for the column itself"
+            raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
+    return "(" + text.replace("{}", column) + ")"
+
+
+def default(text: str) -> str:
+    """A default of the target from a map. Raises UsageError."""
+    _checked(text, "postgres", "default")
+    return f"({text})"
+
+
+def _checked(text: str, dialect: str, key: str) -> exp.Expr:
+    try:
+        trees = sqlglot.parse(text, read=dialect)
+    except sqlglot.errors.SqlglotError as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
+    tree = trees[0] if len(trees) == 1 else None
+    if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
+        raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
+    for node in tree.walk():
+        unknown = isinstance(node, exp.Anonymous) and node.name.lower() not in _HARMLESS
+        if unknown or isinstance(node, _FORBIDDEN):
+            what = node.name if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
+            raise UsageError(f"{key} = {text!r}: {what} may not stand in a map", code="M006")
+    return tree

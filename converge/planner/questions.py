@@ -1,0 +1,91 @@
+"""What the scan should find out: every condition on which a decision or a finding of the plan hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converge.mapping.rules import setting
+from converge.model.catalog import Column, ForeignKey, Table
+from converge.model.evidence import Orphans, Questions
+from converge.model.quote import my_name
+from converge.planner.choice import candidates, rules_for
+from converge.planner.draft import Draft
+from converge.planner.values import begin
+from converge.types import Value, family_of
+
+_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+
+
+def questions(draft: Draft, table: Table) -> Questions:
+    """The questions about one table, whatever the maps may decide after the answers."""
+    conditions = dict.fromkeys(
+        condition for column in table.columns for condition in _conditions(draft, table, column)
+    )
+    return Questions(
+        table=table.name,
+        conditions=tuple(conditions),
+        lengths=tuple(_lengths(table)),
+        orphans=tuple(orphan for key in table.foreign_keys for orphan in _orphans(draft, table, key)),
+        key=_key(table),
+    )
+
+
+def bytewise(key: ForeignKey) -> str:
+    """The name of the question that compares byte for byte, where the source's collation does not."""
+    return f"{key.name}, byte for byte"
+
+
+def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
+    family = family_of(column)
+    if family is None:
+        return
+    rules = rules_for(draft, table, column)
+    if setting(rules, "skip")[0]:
+        return
+    for rule in candidates(rules):
+        value, _ = begin(family, Value(column, rule.target_type(column)), rules)
+        yield from (trap.where for trap in family.traps(value))
+    for to in family.suggestions(column):
+        yield from (trap.where for trap in family.traps(Value(column, to)))
+
+
+def _lengths(table: Table) -> Iterator[tuple[str, str]]:
+    """The columns of indexes whose values can be long."""
+    indexed = {name for index in table.indexes if index.kind == "BTREE" for name in index.columns}
+    for column in table.columns:
+        name = my_name(column.name)
+        if column.name in indexed and column.type in _TEXT:
+            yield column.name, f"LENGTH(CONVERT({name} USING utf8mb4))"
+        elif column.name in indexed and column.type in _BYTES:
+            yield column.name, f"LENGTH({name})"
+
+
+def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Orphans]:
+    parent = draft.source(key.parent)
+    if parent is None or key.parent_database != draft.catalog.database:
+        return
+    pairs = list(zip(key.columns, key.parent_columns, strict=True))
+    on = " AND ".join(f"c.{my_name(child)}=p.{my_name(other)}" for child, other in pairs)
+    join = f"FROM {my_name(table.name)} AS c LEFT JOIN {my_name(parent.name)} AS p ON {on}"
+    set_ = " AND ".join(f"c.{my_name(child)} IS NOT NULL" for child, _ in pairs)
+    missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
+    yield Orphans(key.name, join, f"{set_} AND {missing}")
+    texts = [pair for pair in pairs if table.column(pair[0]).type in _TEXT]
+    if texts:
+        differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
+        yield Orphans(bytewise(key), join, f"{set_} AND ({missing} OR {differ})")
+
+
+def _utf8(side: str, column: str) -> str:
+    return f"CAST(CONVERT({side}.{my_name(column)} USING utf8mb4) AS BINARY)"
+
+
+def _key(table: Table) -> str:
+    if table.primary_key is None or not table.primary_key.columns:
+        return ""
+    parts = []
+    for name in table.primary_key.columns:
+        reference = f"c.{my_name(name)}"
+        parts.append(f"CONCAT('0x',HEX({reference}))" if table.column(name).type in _BYTES else reference)
+    return f"CONVERT(CONCAT_WS('/',{','.join(parts)}) USING utf8mb4)"

@@ -1,0 +1,211 @@
+"""What the data has in store for a column's target type: traps, the maps' policies, suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from converge.errors import UsageError
+from converge.mapping.rules import Rule, setting
+from converge.mapping.using import expression
+from converge.model.catalog import Column, Table
+from converge.model.evidence import Count
+from converge.model.plan import Change, Severity
+from converge.planner.choice import Choice
+from converge.planner.draft import Draft
+from converge.types import Family, Trap, Value
+
+
+def settle(
+    draft: Draft, table: Table, column: Column, family: Family, choice: Choice
+) -> tuple[Value, tuple[Change, ...]]:
+    """The value with what the maps say becomes of its odd cases; adds the findings."""
+    value, using = begin(family, Value(column, choice.to), choice.rules)
+    changes = [using] if using else []
+    for trap in family.traps(value):
+        policy = choice.policies.get(trap.name, "stop")
+        usable = policy != "stop" and (policy != "null" or column.nullable)
+        if usable:
+            value, change = _apply(value, family, trap, policy, choice)
+            changes.append(change)
+        count = draft.evidence.count(table.name, trap.where)
+        if count and count.rows:
+            _find(draft, table, column, choice, trap, count, change if usable else None)
+    _suggest(draft, table, column, family, choice)
+    return value, tuple(changes)
+
+
+def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
+    """The value as a map's `using` makes it, before any policy."""
+    using = setting(rules, "using")[0]
+    if not using:
+        return value, None
+    new = family.adopted(expression(using, value.sql))
+    where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
+    change = Change("using", using, where, "are changed by the map's expression")
+    return replace(value, changed=new), change
+
+
+def evidence(draft: Draft, table: Table, column: Column, family: Family, to: str) -> str:
+    """What the scan saw of the values that could not be held, in words."""
+    words = []
+    facts = draft.evidence.table(table.name)
+    for trap in family.traps(Value(column, to)):
+        count = draft.evidence.count(table.name, trap.where)
+        if facts and count is not None:
+            words.append(f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}")
+    return "; ".join(words)
+
+
+def example(table: Table, column: Column, line: str) -> str:
+    """A map's entry for one column, to be pasted."""
+    return f"[[column]]\nmatch = {{ table = {toml(table.name)}, column = {toml(column.name)} }}\n{line}"
+
+
+def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice) -> tuple[Value, Change]:
+    """The trap as it stands for the value that earlier policies have left."""
+    now = next(one for one in family.traps(value) if one.name == trap.name)
+    change = Change(trap.name, _policy_words(policy), trap.where, trap.kind.words)
+    if policy == "keep":
+        return replace(value, handled=value.handled | {trap.name}), change
+    if isinstance(policy, dict):
+        assert now.replace is not None
+        try:
+            new = now.replace(policy["replace"])
+        except ValueError as error:
+            raise UsageError(
+                f"{choice.rule.place}: {trap.name} cannot be replaced by {policy['replace']!r}: {error}",
+                code="M005",
+            ) from error
+    else:
+        new = "NULL" if policy == "null" else now.remedies[policy]
+    changed = f"IF({now.where},{new},{family.whole(value)})"
+    return replace(value, changed=changed, handled=value.handled | {trap.name}), change
+
+
+def _find(
+    draft: Draft,
+    table: Table,
+    column: Column,
+    choice: Choice,
+    trap: Trap,
+    count: Count,
+    change: Change | None,
+) -> None:
+    place = f"{table.name}.{column.name}"
+    kind = trap.kind
+    what = _said(count.rows, kind.words)
+    if change:
+        draft.find(
+            kind.code,
+            "lossy",
+            place,
+            f"{what}; the map makes it: {change.policy}",
+            evidence=rows_words(table, count),
+        )
+        return
+    severity: Severity = "block" if trap.stops else "note"
+    if choice.policies.get(trap.name) == "null":
+        what += "; the map says NULL, but the column is NOT NULL"
+    elif trap.stops:
+        what += f"; it would become {choice.to}"
+    draft.find(
+        kind.code,
+        severity,
+        place,
+        what,
+        _hint(table, column, choice, trap),
+        evidence=rows_words(table, count),
+    )
+
+
+def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
+    """A map's entry for each way out."""
+    ways = [
+        f"policy = {{ {trap.name} = {_policytoml(policy)} }}"
+        for policy in trap.kind.policies
+        if policy != "null" or column.nullable
+    ]
+    other = trap.kind.other.format(fsp=column.fsp)
+    if other and other != choice.to:
+        ways.append(f"to = {toml(other)}")
+    if not ways:
+        return ""
+    return example(table, column, "\n# or: ".join(ways))
+
+
+def _suggest(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
+    """Notes the types that every value would fit, too; the draft says them all at once."""
+    facts = draft.evidence.table(table.name)
+    for to in family.suggestions(column) if facts and facts.rows else ():
+        traps = family.traps(Value(column, to))
+        counts = [draft.evidence.count(table.name, trap.where) for trap in traps]
+        if to != choice.to and counts and all(count is not None and not count.rows for count in counts):
+            draft.suggestions.setdefault((column.type, column.length or 0, to), []).append(
+                f"{table.name}.{column.name}"
+            )
+
+
+def note_suggestions(draft: Draft) -> None:
+    """One finding for each type that many columns could have."""
+    for (type_, length, to), places in draft.suggestions.items():
+        listed = ", ".join(places)
+        draft.find(
+            "V025", "note", f"{type_}({length})",
+            f"every value of {len(places)} such columns fits {to}, which is smaller and checked: {listed}",
+            f"[[type]]\nmatch = {{ type = {toml(type_)}, length = {length}, fits = true }}\nto = {toml(to)}",
+        )  # fmt: skip
+
+
+def note_unseen(draft: Draft, tables: Sequence[Table]) -> None:
+    """Notes what was decided without a look at the data."""
+    unknown = "their types hold every value, but what PostgreSQL cannot hold at all would stop the copy"
+    missing = [table.name for table in tables if draft.evidence.table(table.name) is None]
+    if missing and len(missing) == len(tables):
+        draft.find(
+            "V026", "note", "scan", f"no table was scanned: {unknown}", "converge plan, without --no-scan"
+        )
+    elif missing:
+        draft.find("V026", "note", "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
+    for table in tables:
+        facts = draft.evidence.table(table.name)
+        if facts and facts.unseen:
+            hint = f"--scan-seconds {facts.seconds * 10:.0f}"
+            draft.find(
+                "V027", "note", table.name, f"{facts.unseen}: what was not seen counts as unknown", hint
+            )
+
+
+def rows_words(table: Table, count: Count) -> str:
+    """``rows id 17, 204, …``: the keys that the scan has kept."""
+    if not count.keys:
+        return ""
+    columns = table.primary_key.columns if table.primary_key else ()
+    more = ", …" if count.rows > len(count.keys) else ""
+    return f"rows {'/'.join(columns)} {', '.join(count.keys)}{more}"
+
+
+def _said(rows: int, words: str) -> str:
+    """``3 rows hold …`` or ``1 row holds …``."""
+    if rows != 1:
+        return f"{rows:,} rows {words}"
+    verb, _, rest = words.partition(" ")
+    return f"1 row {'is' if verb == 'are' else verb + 's'} {rest}"
+
+
+def _policy_words(policy: Any) -> str:
+    return f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
+
+
+def _policytoml(policy: str) -> str:
+    return '{ replace = "…" }' if policy == "replace" else toml(policy)
+
+
+def toml(text: str) -> str:
+    """A basic string of TOML."""
+    escaped = "".join(
+        f"\\u{ord(char):04x}" if ord(char) < 32 or char == "\x7f" else "\\" + char if char in '"\\' else char
+        for char in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,104 @@
+"""What a target type cannot hold, trap by trap, and what a map may say should become of it.
+
+A trap is never sprung in silence: the scan counts its values, and without a policy they stop the run
+before anything is written. A policy's expression takes the value's place on the source side of the
+copy and of the comparison alike, so what it did is mirrored there and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from converge.model.plan import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A trap as maps and documentation know it."""
+
+    code: str
+    """Of its findings."""
+    words: str
+    """What such rows do, after "N rows"."""
+    policies: Mapping[str, str]
+    """What each policy does; ``stop`` is always there."""
+    other: str = ""
+    """A target type that holds such values, too."""
+    harm: Severity = "block"
+    """What it is without a policy: ``note`` where the value arrives as it is."""
+
+
+_NULL = {"null": "NULL"}
+_NUL_POLICIES = {**_NULL, "strip": "the text without it", "replace": "the text that is named, for each"}
+
+KINDS: Mapping[str, Kind] = {
+    "zero_date": Kind(
+        "V010", "hold a date whose year, month or day is zero", {**_NULL, "replace": "the date that is named"}
+    ),
+    "outside_day": Kind(
+        "V011", "hold a time before 00:00:00 or after 23:59:59", _NULL, other="interval({fsp})"
+    ),
+    "not_boolean": Kind(
+        "V012",
+        "hold values other than 0 and 1",
+        {**_NULL, "true": "true, as MySQL treats any number but 0"},
+        other="smallint",
+    ),
+    "out_of_range": Kind("V013", "hold numbers that do not fit the target type", _NULL),
+    "nul": Kind("V014", "hold a NUL character, which PostgreSQL's text cannot", _NUL_POLICIES, other="bytea"),
+    "unmapped": Kind(
+        "V015",
+        "hold characters that have no Unicode",
+        {**_NULL, "question_mark": "a ? for each, as MySQL itself converts them"},
+    ),
+    "latin1_utf8": Kind(
+        "V016",
+        "hold UTF-8 bytes in a latin1 column, which read as two or three odd characters each",
+        {"repair": "the text that the bytes mean"},
+        harm="note",
+    ),
+    "too_long": Kind(
+        "V017", "are longer than the target type", {**_NULL, "cut": "the beginning that fits"}, other="text"
+    ),
+    "too_big": Kind("V018", "hold a value that is too big for one field of PostgreSQL (1 GB)", _NULL),
+    "not_uuid": Kind("V019", "hold something that is no UUID", _NULL),
+    "swapped_uuid": Kind(
+        "V020",
+        "hold UUIDs without a version where it belongs, perhaps made by UUID_TO_BIN(…, 1)",
+        {"swap": "the UUID with its time put back in order"},
+        harm="note",
+    ),
+    "not_utf8": Kind("V021", "hold bytes that are no UTF-8", _NULL, other="bytea"),
+    "empty_label": Kind(
+        "V022",
+        "hold the error value '' (index 0), which is none of the labels",
+        {**_NULL, "keep": "'', as one more label of the target type"},
+    ),
+    "json_nul": Kind("V023", "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
+    "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """A trap of one column: the condition of its values, and the expressions that policies put there."""
+
+    name: str
+    where: str
+    """MySQL condition, true for a value that the target type cannot hold."""
+    remedies: Mapping[str, str] = field(default_factory=dict)
+    """MySQL expression of the value by policy; ``null`` is always there."""
+    replace: Callable[[str], str] | None = None
+    """MySQL expression of the value for a replacement that the map names; raises ValueError."""
+    harm: Severity | None = None
+    """Where it differs from its kind's."""
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.name]
+
+    @property
+    def stops(self) -> bool:
+        """Whether such values stop the run when no policy is declared."""
+        return (self.harm or self.kind.harm) == "block"
