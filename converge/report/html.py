@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from converge import __version__
 from converge.model.plan import Plan
 from converge.model.result import Result
-from converge.report.parts import owner, short, visible
+from converge.report.parts import owner, sentence, short, visible
 from converge.report.plan_parts import plan_parts
 from converge.report.run_parts import run_parts
 
@@ -47,12 +47,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"short": short, "sentence": _sentence}
+    environment.filters |= {"short": short, "sentence": sentence}
     return environment
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _finalize(value: Any) -> Any:

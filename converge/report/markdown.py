@@ -37,12 +37,12 @@ def fence(text: str, language: str = "") -> list[str]:
 def table(grid: Grid) -> list[str]:
     """A table, without its title."""
     kinds = [kind for _, kind in grid.columns]
-    rows = (*grid.rows, grid.foot) if grid.foot else grid.rows
-    return [
+    lines = [
         _row(words(name) for name in grid.head),
         _row("---:" if kind == "number" else "---" for kind in kinds),
-        *(_row(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows),
+        *(_row(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in grid.rows),
     ]
+    return [*lines, _row(words(str(cell)) for cell in grid.foot)] if grid.foot else lines
 
 
 def section(title: str, lines: Sequence[str], *, nothing: str = "") -> list[str]:

@@ -16,7 +16,7 @@ Kind = Literal["name", "code", "number", "words"]
 
 SEVERITIES: tuple[tuple[Severity, str, Tone], ...] = (
     ("block", "Blocks", "bad"),
-    ("lossy", "Declared losses", "warn"),
+    ("lossy", "Losses", "warn"),
     ("note", "Notes", "quiet"),
 )
 _COUNTED: dict[Severity, tuple[str, str]] = {
@@ -183,6 +183,11 @@ def short(text: str, limit: int = _LINE) -> str:
     """The text's beginning, as one line."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[:limit].rstrip() + " …"
+
+
+def sentence(words: str) -> str:
+    """With a capital at its beginning and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def visible(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converge.model.plan import Plan
 from converge.report import markdown
+from converge.report.parts import sentence
 from converge.report.plan_parts import PlanParts, plan_parts
 from converge.report.plan_tables import overview
 
@@ -11,7 +12,7 @@ from converge.report.plan_tables import overview
 def plan_markdown(plan: Plan) -> str:
     """Verdict first, then facts, forecast, findings, tables, types, what is not migrated, and the SQL."""
     parts = plan_parts(plan)
-    lines = [f"# converge plan: {parts.verdict.word}", "", f"{parts.verdict.words}."]
+    lines = [f"# converge plan: {parts.verdict.word}", "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Forecast", markdown.facts(parts.forecast), nothing="None was made.")
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")

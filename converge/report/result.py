@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.model.result import Result
 from converge.report import markdown
-from converge.report.parts import Grid, visible
+from converge.report.parts import Grid, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
 from converge.report.units import table
 
@@ -34,7 +34,7 @@ def result_markdown(result: Result) -> str:
     """The content of the HTML page as Markdown."""
     parts = run_parts(result)
     advice, command = parts.advice
-    lines = [f"# converge {parts.command}: {parts.verdict.word}", "", f"{parts.verdict.words}."]
+    lines = [f"# converge {parts.command}: {parts.verdict.word}", "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")

@@ -128,7 +128,8 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
         (f"{equal:,} of {len(tables):,}", "tables equal"),
         (seconds(sum(took for _, took in result.phases)), "in all"),
     ]
-    return tuple(figures)
+    losses = sum(one.severity == "lossy" for one in result.findings)
+    return tuple(figures + [(f"{losses:,}", "losses")] * bool(losses))
 
 
 def _facts(result: Result) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,115 @@
+"""Hand-made plans and results for the reports: as large and as hostile as a test needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converge.model.plan import (
+    Change,
+    ColumnPlan,
+    Finding,
+    Forecast,
+    Identity,
+    Outcome,
+    Plan,
+    Severity,
+    Statement,
+    TablePlan,
+)
+from converge.model.result import Changed, Difference, Result, TableResult
+
+SCRIPT = "<script>alert(1)</script>"
+STYLE = "a message with </style><b>markup</b>"
+ROUTINE = "code is not translated: BEGIN\n" + "  -- a line of the routine\n" * 20 + "  -- its last line\nEND"
+
+
+def column(name: str, **more: object) -> ColumnPlan:
+    """A column that becomes text."""
+    return ColumnPlan(name, name, "varchar(200)", "text", True, "mysql8 [[type]] 9", "holds all", **more)  # type: ignore[arg-type]
+
+
+def table(name: str, columns: int = 10) -> TablePlan:
+    """A table with a key and more columns."""
+    rest = (column(f"column_{number}") for number in range(1, columns))
+    return TablePlan(name, name, (column("id", identity=True), *rest), ("id",), True, 1000, 64_000)
+
+
+def plan(tables: int = 2, findings: int = 3, *, severity: Severity = "note", first: str = "film") -> Plan:
+    """Tables of ten columns and findings of seven codes, spread over them."""
+    made = tuple(table(first if number == 0 else f"table_{number}") for number in range(tables))
+    change = Change("zero_date", "null", "`made` = 0", "hold a zero date")
+    changed = column("made", changes=(change,), evidence="3 of 1,000 rows hold a zero date")
+    made = (TablePlan(first, first, (*made[0].columns, changed), ("id",), True, 1000, 64_000), *made[1:])
+    return Plan(
+        source="mysql://app@db.example:3306/shop",
+        source_version="8.0.33",
+        target="postgresql://app@pg.example:5432/shop",
+        target_version="17.5",
+        schema="public",
+        schema_exists=True,
+        tables=made,
+        statements=tuple(
+            Statement("create", one.source, f'CREATE TABLE "{one.target}" (…)', "a table of the source")
+            for one in made
+        ),
+        identities=(Identity(first, "id", 1001),),
+        findings=tuple(finding(number, made, severity) for number in range(findings)),
+        outcomes=(
+            *(outcome for one in made for outcome in _outcomes(one)),
+            Outcome("trigger", "film_insert", "not migrated", "", ROUTINE),
+        ),
+        scan="2 tables, 2,000 rows",
+        forecast=Forecast(724, 7_000_000_000, "as measured on two cores"),
+        digest="d1ge57",
+    )
+
+
+def _outcomes(one: TablePlan) -> Iterator[Outcome]:
+    yield Outcome("table", one.source, "translated", one.target, "with all its columns")
+    for each in one.columns:
+        yield Outcome("column", f"{one.source}.{each.source}", "translated", each.target, "")
+    yield Outcome("index", f"{one.source}.PRIMARY", "translated", f"{one.source}_pkey", "in order")
+
+
+def finding(number: int, tables: tuple[TablePlan, ...], severity: Severity = "note") -> Finding:
+    """One of many: every second has a fix, every third evidence, and the message is its own."""
+    name = tables[number % len(tables)].source
+    hint = f'[[column]]\nmatch = {{ table = "{name}", column = "column_1" }}\nto = "text"'
+    return Finding(
+        f"P0{number % 7:02d}",
+        severity,
+        f"{name}.column_{number % 9}",
+        f"finding {number}: MySQL compares these values without regard to case, PostgreSQL with it",
+        hint if number % 2 else "",
+        f"{number} rows, the first of them id={number}" if number % 3 == 0 else "",
+    )
+
+
+def result(tables: int = 2, findings: int = 3, *, first: str = "film") -> Result:
+    """A run that ended with one table that differs, one declared change, and a trigger left behind."""
+    planned = plan(tables, findings, first=first)
+    return Result(
+        command="migrate",
+        source=planned.source,
+        target=planned.target,
+        source_version="8.0.33",
+        target_version="17.5",
+        started="2026-03-01T10:20:30+00:00",
+        verdict="differs",
+        snapshot="locked",
+        tables=[
+            TableResult(
+                one.source, f"public.{one.target}", 1000, 1000, 0, 64_000, 0.25, 1000, 1000, number > 0
+            )
+            for number, one in enumerate(planned.tables)
+        ],
+        findings=list(planned.findings),
+        differences=[
+            Difference(first, "id=7", "column_1", "left", "right"),
+            Difference(first, "id=8", None, "(8, 'x')", None),
+        ],
+        changes=[Changed(first, "made", "zero_date", "null", 3, "hold a zero date")],
+        not_migrated=[one for one in planned.outcomes if one.state == "not migrated"],
+        phases=[("plan", 1.5), ("copy", 12.0), ("verify", 6.5)],
+        next_command="converge verify",
+    )

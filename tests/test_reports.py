@@ -1,0 +1,384 @@
+"""The reports: their words, what hostile names cannot do to them, and how they look in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from browser import Browser, chromium
+from conftest import NewDatabase
+from report_values import SCRIPT, STYLE, plan, result
+from support import converge, mysql, postgres
+
+from converge.model.plan import Finding
+from converge.model.result import Result, TableResult
+from converge.report.html import plan_html, result_html
+from converge.report.junit import result_junit
+from converge.report.parts import levels, owner, visible
+from converge.report.plan import plan_json, plan_text
+from converge.report.plan_markdown import plan_markdown
+from converge.report.result import result_markdown, result_text
+from converge.report.write import FORMS
+from converge.sandbox import Server
+
+TABLES, FINDINGS = 77, 10_000
+
+
+def words(html: str) -> str:
+    """The text of a page as one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html.partition("</style>")[2]).split())
+
+
+def test_the_plan_says_the_same_in_every_form() -> None:
+    made = plan()
+    forms = (words(plan_html(made)), plan_markdown(made), json.dumps(plan_json(made), ensure_ascii=False))
+    for form in forms:
+        for fact in (
+            "film", "table_1", "column_9", "varchar(200)", "mysql8 [[type]] 9", "P001", "finding 2",
+            "first of them id=0",
+            "3 of 1,000 rows hold a zero date", "zero_date", "2 tables, 2,000 rows",
+            "as measured on two cores", "film_insert", "its last line", "film_pkey", "d1ge57",
+        ):  # fmt: skip
+            assert fact in form.replace("\\[", "[").replace("\\]", "]"), fact
+    for form in forms[:2]:
+        assert "12:04 min" in form
+        assert "7.0 GB" in form
+        assert "next 1001" in form
+    text = plan_text(made, verbose=True)
+    assert "forecast  12:04 min" in text
+    assert "seen  0 rows, the first of them id=0" in text
+    assert "scan      2 tables, 2,000 rows" in text
+
+
+@pytest.mark.parametrize(
+    ("severity", "verdict"),
+    [
+        ("note", "Can go Nothing of the data is lost."),
+        ("lossy", "Can go With 3 declared losses."),
+        ("block", "Blocked 3 findings must be settled before anything is written."),
+    ],
+)
+def test_the_verdict_comes_first(severity: str, verdict: str) -> None:
+    made = plan(severity=severity)  # type: ignore[arg-type]
+    page = words(plan_html(made))
+    assert page.index(verdict) < page.index("Facts", page.index(verdict)) < page.index("digest")
+    # What blocks is said in the banner, with a link to it.
+    assert ('<a href="#block-P000">' in plan_html(made)) == (severity == "block")
+
+
+def test_the_run_says_the_same_in_every_form() -> None:
+    made = result()
+    forms = (words(result_html(made)), result_markdown(made), json.dumps(made.to_json(), ensure_ascii=False))
+    for form in forms:
+        for fact in ("film", "8.0.33", "17.5", "locked", "left", "right", "P001", "zero_date", "film_insert",
+                     "its last line", "converge verify", "copy", "differs"):  # fmt: skip
+            assert fact in form, fact
+    for form in forms[:2]:
+        assert "1 of 2 tables are not the same on both servers" in form
+        assert "NO: values differ" in form
+        assert "all readers saw the source at one instant" in form
+    assert "film.made: 3 rows hold a zero date: null" in result_text(made)
+
+
+def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:
+    failed = Result("migrate", "mysql://a@b/c", "postgresql://d@e/f")
+    page = words(result_html(failed))
+    assert "Failed The run has not come to its end." in page
+    assert "No table was reached." in page
+    assert "The values were not compared." in page
+    assert "converge migrate --resume" in page
+    assert "Failed" not in words(plan_html(plan(tables=1, findings=0)))
+
+
+def test_a_result_survives_its_json() -> None:
+    made = result()
+    assert Result.from_json(json.loads(json.dumps(made.to_json()))) == made
+    # What an earlier version wrote had fewer keys.
+    old = made.to_json()
+    for key in ("started", "not_migrated", "changes", "next"):
+        del old[key]
+    old["source"], old["target"] = {"url": "s"}, {"url": "t"}
+    assert Result.from_json(old).source_version == ""
+
+
+def test_names_and_messages_are_never_markup() -> None:
+    hostile = plan(first=SCRIPT)
+    finding = Finding("P001", "lossy", SCRIPT, STYLE, "hint </code>", "seen <i>")
+    hostile = replace(hostile, findings=(finding,))
+    run = result(first=SCRIPT)
+    run.findings = [finding]
+    for page in (plan_html(hostile), result_html(run)):
+        assert "<script" not in page
+        assert page.count("</style>") == 1
+        assert "<b>" not in page
+        assert "<i>" not in page.replace("<i> ", "")
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "default-src &#39;none&#39;" not in page
+        assert "default-src 'none'" in page
+    for document in (plan_markdown(hostile), result_markdown(run)):
+        outside = re.sub(r"^ *```.*?^ *```$", "", document, flags=re.MULTILINE | re.DOTALL)
+        assert "<script" not in outside
+        assert "<b>" not in outside
+
+
+def test_control_characters_become_their_pictures() -> None:
+    assert visible("a\x1b[31m\x00\x7f\ud800\n\tb") == "a␛[31m␀␡\ufffd\n\tb"
+    run = result(first="a\x1bb\x00c\uffff")
+    ElementTree.fromstring(result_junit(run))
+    assert "a␛b␀c\ufffd" in result_html(run)
+    assert "\x1b" not in result_text(run) + plan_text(plan(first="a\x1bb"))
+
+
+def test_markdown_holds_any_text() -> None:
+    made = result(first="a|b `c` [d](e)")
+    made.not_migrated[0] = type(made.not_migrated[0])(
+        "trigger", "t", "not migrated", "", "x\n```\n" + "y " * 99
+    )
+    document = result_markdown(made)
+    rows = [line for line in document.splitlines() if line.startswith("|")]
+    widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows if "public." in row}
+    assert widths == {9}
+    assert "[d](e)" not in document
+    assert "  ````" in document
+
+
+def test_what_findings_share_is_said_once() -> None:
+    same = [Finding("P001", "note", f"t{number}", "the same", "fix it") for number in range(3)]
+    other = Finding("P001", "block", "t", "first"), Finding("P001", "block", "u", "second")
+    block, note = levels([*same, *other])
+    assert (block.severity, block.count, block.groups[0].message) == ("block", 2, "")
+    assert (note.groups[0].message, note.groups[0].hint, note.groups[0].names_only) == (
+        "the same",
+        "fix it",
+        True,
+    )
+    assert owner("a.b.c", {"a", "a.b"}) == "a.b"
+    assert owner("x.y", {"a"}) is None
+
+
+def test_junit_fails_for_what_is_not_equal() -> None:
+    made = result(tables=3)
+    made.tables.append(TableResult("unseen", "public.unseen", 5, 5))
+    made.findings = [Finding("P001", "block", "film", "no"), Finding("P002", "lossy", "film", "less")]
+    root = ElementTree.fromstring(result_junit(made))
+    assert (root.tag, root.get("tests"), root.get("failures"), root.get("skipped")) == (
+        "testsuites",
+        "7",
+        "3",
+        "2",
+    )
+    cases = {f"{case.get('classname')} {case.get('name')}": case for case in root.iter("testcase")}
+    assert all(float(case.get("time", "")) >= 0 for case in cases.values())
+    failure = cases["converge.tables film"].find("failure")
+    assert failure is not None
+    assert "source 'left', target 'right'" in (failure.text or "")
+    assert cases["converge.tables table_1"].find("*") is None
+    assert cases["converge.tables unseen"].find("skipped") is not None
+    assert cases["converge.findings.P001 film"].find("failure") is not None
+    for suite in root:
+        assert int(suite.get("tests", "")) == len(suite.findall("testcase"))
+    # A run that failed before any table is no green tree.
+    failed = ElementTree.fromstring(result_junit(Result("migrate", "s", "t")))
+    assert failed.get("failures") == "1"
+
+
+def test_reports_ship_in_the_wheel() -> None:
+    templates = Path(__file__).parents[1] / "converge" / "report" / "templates"
+    assert {file.suffix for file in templates.iterdir()} == {".html", ".css"}
+    for file in templates.iterdir():
+        text = file.read_text("utf-8")
+        assert "<script" not in text
+        assert "http:" not in text
+        assert "https:" not in text
+
+
+# In a real browser.
+
+
+@pytest.fixture(scope="module", params=["with scripts", "without scripts"])
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    with chromium(scripts=request.param == "with scripts") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both reports of a large database."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {"plan": plan_html(plan(TABLES, FINDINGS)), "run": result_html(result(TABLES, FINDINGS))}
+    for name, html in made.items():
+        assert len(html.encode()) < 6_000_000
+        (folder / f"{name}.html").write_text(html, "utf-8")
+    return {name: folder / f"{name}.html" for name in made}
+
+
+@pytest.mark.parametrize("name", ["plan", "run"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_large_report_is_quiet_and_usable(
+    browser: Browser, pages: dict[str, Path], name: str, width: int
+) -> None:
+    browser.emulate()
+    browser.open(pages[name], width=width)
+    assert browser.requests() == [pages[name].as_uri()]
+    assert browser.console() == []
+    # 10,000 findings are folded: a page of tables, not of findings.
+    assert browser.height() < 20_000
+    assert browser.overflow() <= 0
+    assert not browser.shown("#note-P001 li")
+    browser.find("#findings-note .group:nth-of-type(2) summary").click()
+    assert browser.shown("#note-P001 li")
+    assert browser.overflow() <= 0
+    assert "finding 1:" in browser.find("#note-P001 li").text
+    browser.find('nav a[href="#tables"]').click()
+    top = browser.ask("document.querySelector('#tables').getBoundingClientRect().top")
+    assert 0 <= top < 900
+    assert browser.requests() == []
+    assert browser.console() == []
+
+
+def test_a_link_to_a_folded_table_unfolds_it(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["plan"])
+    assert not browser.shown("#table-1 td")
+    browser.find("#findings-note .group summary").click()
+    browser.find('#note-P000 a[href="#table-1"]').click()
+    assert browser.shown("#table-1 td")
+    assert "column_9" in browser.find("#table-1").text
+
+
+@pytest.mark.parametrize("name", ["plan", "run"])
+def test_the_page_follows_the_readers_scheme(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    browser.open(pages[name])
+    for scheme, low, high in (("light", 230, 255), ("dark", 0, 60)):
+        browser.emulate(scheme=scheme)
+        assert low <= browser.brightness("body") <= high
+        assert low <= browser.brightness(".verdict") <= high
+    # Paper is white whatever the reader likes on a screen.
+    browser.emulate(media="print", scheme="dark")
+    assert browser.brightness("body") >= 230
+    browser.emulate()
+
+
+def test_paper_has_what_the_screen_folds(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "plan.html"
+    file.write_text(plan_html(plan(3, 40)), "utf-8")
+    browser.open(file)
+    text = browser.paper()
+    for folded in (
+        "39: MySQL compares",
+        "mysql8 [[type]] 9",
+        "CREATE TABLE",
+        "its last line",
+        "table_2_pkey",
+    ):
+        assert folded in text, folded
+    file.write_text(result_html(result(3, 40)), "utf-8")
+    browser.open(file)
+    text = browser.paper()
+    for folded in ("39: MySQL compares", "NO: values differ", "left", "its last line"):
+        assert folded in text, folded
+
+
+@pytest.mark.parametrize("browser", ["with scripts"], indirect=True)
+def test_a_large_report_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["run"])
+    # Ten thousand findings of several lines each.
+    assert len(browser.pdf().pages) > 100
+
+
+def test_hostile_names_do_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+    for name, page in (("plan", plan_html(plan(first=SCRIPT))), ("run", result_html(result(first=SCRIPT)))):
+        file = tmp_path / f"{name}.html"
+        file.write_text(page, "utf-8")
+        browser.open(file)
+        assert browser.console() == []
+        assert browser.ask("document.scripts.length") == 0
+        assert SCRIPT in browser.find("#tables").text
+
+
+# From a real run.
+
+
+@pytest.fixture
+def moved(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> Callable[[], tuple[str, str]]:
+    def new() -> tuple[str, str]:
+        source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+        mysql(
+            source,
+            "CREATE TABLE film (id INT AUTO_INCREMENT PRIMARY KEY, title VARCHAR(40)); "
+            "INSERT INTO film (title) VALUES ('one'), ('two <b>'); "
+            "CREATE TRIGGER film_insert BEFORE INSERT ON film FOR EACH ROW SET NEW.title = TRIM(NEW.title)",
+        )
+        return source, target
+
+    return new
+
+
+def test_the_ledger_gives_the_runs_reports_again(
+    moved: Callable[[], tuple[str, str]], tmp_path: Path
+) -> None:
+    source, target = moved()
+    first = [tmp_path / f"first{ending}" for ending in FORMS]
+    again = [tmp_path / f"again{ending}" for ending in FORMS]
+    options = [word for file in first for word in ("--report", str(file))]
+    ran = converge("migrate", "--source", source, "--target", target, *options)
+    assert ran.code == 0, ran.err
+    outputs = [word for file in again for word in ("-o", str(file))]
+    ran = converge("report", "--target", target, *outputs)
+    assert ran.code == 0, ran.err
+    for one, other in zip(first, again, strict=True):
+        text = one.read_text("utf-8")
+        assert _rounded(text) == _rounded(other.read_text("utf-8"))
+        assert stat.S_IMODE(one.stat().st_mode) == stat.S_IMODE(other.stat().st_mode) == 0o600
+        assert "film_insert" in text or one.suffix == ".xml"
+        assert "8.0.33" in text
+        password = source.split(":")[2].partition("@")[0]
+        assert not password or f":{password}@" not in text
+    assert ElementTree.parse(again[-1]).getroot().get("failures") == "0"
+    document = converge("report", "--target", target, "-o", str(again[0]), "--json").json
+    assert (document["command"], document["exit_code"]) == ("report", 0)
+
+
+def _rounded(text: str) -> str:
+    """Without the digits that JSON drops from seconds."""
+    return re.sub(r"\d+\.\d+(%| s\b|\b)", "n", text)
+
+
+def test_a_report_needs_a_run_that_has_ended(moved: Callable[[], tuple[str, str]], tmp_path: Path) -> None:
+    source, target = moved()
+    file = tmp_path / "report.html"
+    none = converge("report", "--target", target, "-o", str(file))
+    assert (none.code, "U008" in none.err, file.exists()) == (2, True, False)
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    postgres(target, "UPDATE converge.run SET state = 'running'")
+    running = converge("report", "--target", target, "-o", str(file))
+    assert (running.code, "U009" in running.err, "converge status" in running.err) == (2, True, True)
+    postgres(target, "UPDATE converge.run SET state = 'finished', report = NULL")
+    assert "has no report" in converge("report", "--target", target, "-o", str(file)).err
+    wrong = converge("report", "--target", target, "-o", str(tmp_path / "report.pdf"))
+    assert (wrong.code, "U005" in wrong.err, ".html" in wrong.err) == (2, True, True)
+
+
+def test_the_plan_is_written_as_a_page_and_as_markdown(
+    moved: Callable[[], tuple[str, str]], tmp_path: Path
+) -> None:
+    source, _ = moved()
+    page, document = tmp_path / "plan.html", tmp_path / "plan.md"
+    ran = converge("plan", "--source", source, "--html", str(page), "--md", str(document))
+    assert ran.code == 0, ran.err
+    for file in (page, document):
+        assert "film_insert" in file.read_text("utf-8")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    # Found before the source is looked at.
+    refused = converge("plan", "--source", source, "--html", str(tmp_path / "none" / "plan.html"))
+    assert (refused.code, "U004" in refused.err) == (2, True)
