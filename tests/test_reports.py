@@ -83,6 +83,10 @@ def test_the_run_says_the_same_in_every_form() -> None:
         assert "1 of 2 tables are not the same on both servers" in form
         assert "NO: values differ" in form
         assert "all readers saw the source at one instant" in form
+    # A space at the end is a difference that must be seen.
+    made.differences[0] = replace(made.differences[0], target="left ")
+    assert "&#39;left &#39;" in result_html(made)
+    assert "'left '" in result_markdown(made)
     assert "film.made: 3 rows hold a zero date: null" in result_text(made)
 
 

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from converge.model.plan import Finding
 from converge.model.result import Result, TableResult
 from converge.report.parts import short, visible
-from converge.report.run_parts import equality, verdict_words
+from converge.report.run_words import equality, verdict_words
 
 
 def result_junit(result: Result) -> str:

@@ -6,30 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converge.model.result import Difference, Result, TableResult
-from converge.model.result import Verdict as RunVerdict
-from converge.report.parts import Cell, Grid, Left, Level, Mark, Tone, Verdict, grid, left_behind, levels
+from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
+from converge.report.run_words import NEXT, SNAPSHOTS, TONES, equality, verdict_words
 from converge.report.units import counted, seconds, size
-
-SNAPSHOTS = {
-    "locked": "all readers saw the source at one instant",
-    "quiet": "no lock was allowed; the source did not move while the readers began",
-    "none": "no lock was allowed and the source may have moved between the readers",
-}
-_TONES: dict[RunVerdict, Tone] = {"verified": "good", "migrated": "warn", "planned": "good"}
-_NEXT: dict[RunVerdict, tuple[str, str]] = {
-    "verified": (
-        "Nothing is left to do for the data. If the source is still written to, compare again before the "
-        "switch.",
-        "converge verify",
-    ),
-    "migrated": ("The values have not been compared. That is the proof that is missing.", "converge verify"),
-    "differs": ("Look at what differs, settle its cause, then load or compare again.", "converge verify"),
-    "blocked": ("Settle what blocks, then look at the plan again.", "converge plan"),
-    "failed": (
-        "The ledger knows what is done: a resumed run goes on there, and copies nothing twice.",
-        "converge migrate --resume",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +43,11 @@ class RunParts:
 
 def run_parts(result: Result) -> RunParts:
     """All of a run that people read."""
-    words, command = _NEXT.get(result.verdict, ("", ""))
+    words, command = NEXT.get(result.verdict, ("", ""))
     compared = result.verdict in ("verified", "differs")
     return RunParts(
         command=result.command,
-        verdict=Verdict(result.verdict, verdict_words(result), _TONES.get(result.verdict, "bad")),
+        verdict=Verdict(result.verdict, verdict_words(result), TONES.get(result.verdict, "bad")),
         figures=_figures(result),
         facts=_facts(result),
         timeline=_timeline(result.phases),
@@ -81,38 +60,6 @@ def run_parts(result: Result) -> RunParts:
         left=left_behind(result.not_migrated),
         advice=(words, result.next_command or command),
     )
-
-
-def verdict_words(result: Result) -> str:
-    """What the verdict means for this run, in one sentence."""
-    tables = counted(len(result.tables), "table")
-    rows = sum(one.rows_source or 0 for one in result.tables)
-    match result.verdict:
-        case "verified":
-            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers"
-        case "migrated":
-            return f"{tables} are there, but their values were not compared"
-        case "differs":
-            count = sum(equality(result, one).tone == "bad" for one in result.tables)
-            return f"{count:,} of {tables} are not the same on both servers"
-        case "failed":
-            return "the run has not come to its end"
-        case _:
-            return "see the findings"
-
-
-def equality(result: Result, one: TableResult) -> Mark:
-    """What the comparison says of a table. Equal counts alone are never called equal."""
-    if one.verified:
-        return Mark("yes", "good")
-    if one.rows_source is None:
-        return Mark("not compared", "warn")
-    if one.rows_source != one.rows_target:
-        return Mark(f"NO: {one.rows_source:,} / {one.rows_target:,}", "bad")
-    # Counts alone leave no table verified, and no difference.
-    if result.differences or any(other.verified for other in result.tables):
-        return Mark("NO: values differ", "bad")
-    return Mark(f"count only: {one.rows_source:,}", "warn")
 
 
 def _figures(result: Result) -> tuple[tuple[str, str], ...]:
@@ -197,10 +144,11 @@ def _tables(result: Result) -> Grid:
 
 def _copied(
     read: int | None, written: int | None, rejected: int, count: int, took: float
-) -> tuple[str, str, str, str, str]:
+) -> tuple[Cell, ...]:
     if read is None:
         return ("", "", "", "", "")
-    return (f"{read:,}", f"{written or 0:,}", f"{rejected:,}", size(count), f"{took:.2f}")
+    lost: Cell = Mark(f"{rejected:,}", "bad") if rejected else "0"
+    return (f"{read:,}", f"{written or 0:,}", lost, size(count), f"{took:.2f}")
 
 
 def _by_table(differences: Sequence[Difference]) -> dict[str, list[Difference]]:
@@ -213,7 +161,8 @@ def _by_table(differences: Sequence[Difference]) -> dict[str, list[Difference]]:
 def _differences(table: str, rows: Sequence[Difference]) -> Grid:
     def value(one: Difference, text: str | None) -> Cell:
         if text is not None:
-            return text
+            # Quoted, so that spaces at the ends and signs without ink are seen.
+            return text if one.column is None else repr(text)
         return Mark("no such row", "bad") if one.column is None else Mark("NULL", "quiet")
 
     return grid(

@@ -1,0 +1,60 @@
+"""What a run's verdict, its snapshot and a table's comparison mean, in words."""
+
+from __future__ import annotations
+
+from converge.model.result import Result, TableResult, Verdict
+from converge.report.parts import Mark, Tone
+from converge.report.units import counted
+
+SNAPSHOTS = {
+    "locked": "all readers saw the source at one instant",
+    "quiet": "no lock was allowed; the source did not move while the readers began",
+    "none": "no lock was allowed and the source may have moved between the readers",
+}
+TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "planned": "good"}
+NEXT: dict[Verdict, tuple[str, str]] = {
+    "verified": (
+        "Nothing is left to do for the data. If the source is still written to, compare again before the "
+        "switch.",
+        "converge verify",
+    ),
+    "migrated": ("The values have not been compared. That is the proof that is missing.", "converge verify"),
+    "differs": ("Look at what differs, settle its cause, then load or compare again.", "converge verify"),
+    "blocked": ("Settle what blocks, then look at the plan again.", "converge plan"),
+    "failed": (
+        "The ledger knows what is done: a resumed run goes on there, and copies nothing twice.",
+        "converge migrate --resume",
+    ),
+}
+
+
+def verdict_words(result: Result) -> str:
+    """What the verdict means for this run, in one sentence."""
+    tables = counted(len(result.tables), "table")
+    rows = sum(one.rows_source or 0 for one in result.tables)
+    match result.verdict:
+        case "verified":
+            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers"
+        case "migrated":
+            return f"{tables} are there, but their values were not compared"
+        case "differs":
+            count = sum(equality(result, one).tone == "bad" for one in result.tables)
+            return f"{count:,} of {tables} are not the same on both servers"
+        case "failed":
+            return "the run has not come to its end"
+        case _:
+            return "see the findings"
+
+
+def equality(result: Result, one: TableResult) -> Mark:
+    """What the comparison says of a table. Equal counts alone are never called equal."""
+    if one.verified:
+        return Mark("yes", "good")
+    if one.rows_source is None:
+        return Mark("not compared", "warn")
+    if one.rows_source != one.rows_target:
+        return Mark(f"NO: {one.rows_source:,} / {one.rows_target:,}", "bad")
+    # Counts alone leave no table verified, and no difference.
+    if result.differences or any(other.verified for other in result.tables):
+        return Mark("NO: values differ", "bad")
+    return Mark(f"count only: {one.rows_source:,}", "warn")
