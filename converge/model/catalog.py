@@ -136,9 +136,12 @@ class Table:
 class View:
     name: str
     definition: str
+    """Its SELECT as SHOW CREATE VIEW prints it; empty when the user may not see it."""
     columns: tuple[str, ...]
     security: str
     check_option: str
+    full_group_by: bool | None = None
+    """Whether MySQL accepts the SELECT under ONLY_FULL_GROUP_BY; None when it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Trial:
     object: str
     """``kind name`` of the source's object."""
     sql: str
+    tables: tuple[str, ...] = ()
+    """Source tables and views that must be there for it."""
 
 
 @dataclass(frozen=True, slots=True)

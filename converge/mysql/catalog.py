@@ -22,11 +22,11 @@ from converge.model.catalog import (
     Routine,
     RoutineKind,
     Table,
-    View,
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.rights import Rights
+from converge.mysql.views import read_views
 
 Row = tuple[Any, ...]
 
@@ -71,10 +71,7 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         )
         for name, engine, count, data, index, next_value, collation, comment in rows("tables")
     )
-    views = tuple(
-        View(name, text or "", tuple(column.name for column in columns[name]), security, check)
-        for name, text, security, check in rows("views")
-    )
+    views = read_views(connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns})
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(database, version, charset, tables, views, routines, rights.unreadable)
 
@@ -165,8 +162,18 @@ def _foreign_keys(columns: list[Row], rules: list[Row]) -> defaultdict[str, tupl
 
 
 def unescape(expression: str) -> str:
-    """information_schema prints quotes and backslashes of an expression with a backslash before them."""
-    return re.sub(r"\\(['\\])", r"\1", expression)
+    """An expression as it was before information_schema printed it.
+
+    Quotes and backslashes got a backslash before them, and the text's UTF-8 bytes were taken for latin1
+    (tried on 8.0.15 and 8.0.33). What does not come back as UTF-8 is not what somebody wrote: U+FFFD says so.
+    """
+    text = re.sub(r"\\(['\\])", r"\1", expression)
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return re.sub(r"[^\x00-\x7f]", "\ufffd", text)
 
 
 def _text(value: Any) -> Any:

@@ -33,6 +33,8 @@ class Draft:
     schema: str
     names: Namespace
     evidence: Evidence = NOTHING_KNOWN
+    target_version: str = ""
+    """PostgreSQL's version, as far as it changes what can be said there."""
     tables: dict[str, TablePlan] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
@@ -73,9 +75,12 @@ class Draft:
     ) -> None:
         self.statements.append(Statement(phase, object_, sql, why, makes, optional))
 
-    def refusal(self, kind: str, name: str, sql: str) -> str | None:
-        """Why the target refused to make this object when it was tried, or None; `sql` is what to try."""
-        self.trials.append(Trial(f"{kind} {name}", sql))
+    def refusal(self, kind: str, name: str, sql: str, tables: tuple[str, ...] = ()) -> str | None:
+        """Why the target refused to make this object when it was tried, or None.
+
+        `sql` is what to try, `tables` the source tables and views that must be there for it.
+        """
+        self.trials.append(Trial(f"{kind} {name}", sql, tables))
         return self.evidence.refused.get(f"{kind} {name}")
 
     def find(

@@ -1,68 +1,117 @@
-"""Views and CHECKs: translated behind an allow-list, then tried on the target."""
+"""Views: translated behind an allow-list, tried on the target, each after those that it reads."""
 
 from __future__ import annotations
 
-from converge.model.catalog import Table, View
+from converge.model.catalog import View
 from converge.model.quote import pg_name
+from converge.planner.checks import plan_checks
 from converge.planner.draft import Draft
-from converge.planner.expressions import Untranslatable, translate_condition, translate_view
+from converge.planner.expressions import Relation, Terms, Untranslatable, column_value, translate_view
 from converge.planner.names import fit
+
+__all__ = ["plan_checks", "plan_views"]
+
+_INVOKER_SINCE = 15
+"""The PostgreSQL that has security_invoker."""
 
 
 def plan_views(draft: Draft) -> None:
-    """Adds the views in an order in which each finds what it reads."""
-    targets = {name: plan.target for name, plan in draft.tables.items()}
+    """Adds all views that can be translated; the others are listed with their text."""
+    relations = _Relations(draft)
     waiting = {view.name: view for view in draft.catalog.views}
     reads = {name: {other for other in waiting if f"`{other}`" in view.definition} - {name}
              for name, view in waiting.items()}  # fmt: skip
     while waiting:
         ready = [name for name in waiting if not reads[name] & waiting.keys()] or list(waiting)[:1]
         for name in ready:
-            _view(draft, waiting.pop(name), targets)
+            _view(draft, waiting.pop(name), relations)
 
 
-def _view(draft: Draft, view: View, targets: dict[str, str]) -> None:
+class _Relations:
+    """What views can read: planned tables, and the views that were translated before."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._known: dict[str, Relation] = {}
+        self.read: list[str] = []
+        """What the view at hand reads, by names of the source."""
+
+    def find(self, database: str, name: str) -> Relation:
+        """The relation of this name. Raises Untranslatable."""
+        if database and database.lower() != self._draft.catalog.database.lower():
+            raise Untranslatable(f"it reads the database {database}")
+        found = self._names(name)
+        if found not in self._known:
+            self._known[found] = self._table(found)
+        if found not in self.read:
+            self.read.append(found)
+        return self._known[found]
+
+    def add(self, view: str, relation: Relation) -> None:
+        """Makes a view known to those that come after it."""
+        self._known[view] = relation
+
+    def _names(self, name: str) -> str:
+        """The name as the catalog has it: a server can take names without regard to case."""
+        names = (*self._draft.tables, *self._known)
+        if name in names:
+            return name
+        return next((one for one in names if one.lower() == name.lower()), name)
+
+    def _table(self, name: str) -> Relation:
+        table = self._draft.tables.get(name)
+        source = self._draft.source(name)
+        if table is None or source is None:
+            raise Untranslatable(f"it reads {name}, which is not migrated")
+        columns = {
+            plan.source.lower(): column_value(source.column(plan.source), plan, pg_name(plan.target))
+            for plan in table.columns
+        }
+        return Relation(self._draft.qualified(name), columns)
+
+
+def _view(draft: Draft, view: View, relations: _Relations) -> None:
     if not view.definition:
-        reason = "the source user may not see its text"
+        reason = "the source user may not see its text, or what it reads is gone"
         draft.left("P050", "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
-
-    def target(name: str) -> str:
-        if name not in targets:
-            raise Untranslatable(f"it reads {name}, which is not migrated")
-        return targets[name]
-
+    relations.read = []
+    terms = Terms()
     try:
-        query = translate_view(view.definition, draft.catalog.database, target, draft.schema)
+        query = translate_view(view.definition, relations.find, covered=view.full_group_by, terms=terms)
     except Untranslatable as reason:
         draft.left("P051", "view", view.name, f"{reason}; its text is {view.definition}")
         return
-    made = targets[view.name] = draft.names.take(view.name)
-    columns = ", ".join(pg_name(name) for name in view.columns)
+    made = draft.names.take(view.name)
     name = pg_name(draft.schema, made)
-    sql = f"CREATE VIEW {name} ({columns}) AS {query}"
-    draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
-    draft.done("view", view.name, made, "translated, then tried on the target", note=True)
-
-
-def plan_checks(draft: Draft, table: Table) -> None:
-    """Adds a table's CHECK constraints; the target tries them against the loaded rows."""
-    for check in table.checks:
-        name = f"{table.name}.{check.name}"
-        if not check.enforced:
-            draft.left("P060", "check", name, f"it is NOT ENFORCED in the source: {check.expression}")
-            continue
-        try:
-            condition = translate_condition(check.expression)
-        except Untranslatable as reason:
-            draft.left("P061", "check", name, f"{reason}; its text is {check.expression}")
-            continue
-        constraint = pg_name(fit(check.name))
-        draft.do(
-            "index",
-            table.name,
-            f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {constraint} CHECK ({condition})",
-            "a CHECK of the source",
-            optional=True,
+    columns = ", ".join(pg_name(fit(column)) for column in view.columns)
+    sql = f"CREATE VIEW {name} ({columns}){_options(draft, view, terms)} AS {query.sql}"
+    refused = draft.refusal("view", view.name, sql, tuple(relations.read))
+    if refused:
+        draft.left(
+            "P052", "view", view.name, f"the target refuses it: {refused}; its text is {view.definition}"
         )
-        draft.done("check", name, check.name, "translated, then tried on the target", note=True)
+        return
+    relations.add(view.name, query.relation(name, view.columns))
+    if made != view.name:
+        terms.note(f"is called {made} in the target")
+    for note in terms.notes:
+        draft.find("P053", "note", view.name, note)
+    draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
+    tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
+    draft.done("view", view.name, made, f"translated {tried}", note=bool(terms.notes))
+
+
+def _options(draft: Draft, view: View, terms: Terms) -> str:
+    """Whose rights count, and what the view lets in."""
+    if view.check_option != "NONE":
+        terms.note(
+            f"WITH {view.check_option} CHECK OPTION is left out: writes through the view are not checked"
+        )
+    if view.security != "INVOKER":
+        return ""
+    major = draft.target_version.partition(".")[0]
+    if major.isdigit() and int(major) >= _INVOKER_SINCE:
+        return " WITH (security_invoker = true)"
+    terms.note("SQL SECURITY INVOKER: before PostgreSQL 15 a view reads with the rights of its owner")
+    return ""

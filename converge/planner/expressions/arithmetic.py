@@ -1,0 +1,148 @@
+"""+ - * / DIV % and the bit operators, with MySQL's rules for their results.
+
+Integers are calculated in 64 bits, as MySQL does. A quotient of exact numbers is shown with four digits
+more than the dividend has (div_precision_increment), but calculated with whole groups of nine digits
+(`do_div_mod` in MySQL's decimal.c), which shows in what is then done with it: both are kept here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from converge.planner.expressions import convert
+from converge.planner.expressions.errors import Untranslatable
+from converge.planner.expressions.values import NULL, Value
+
+if TYPE_CHECKING:
+    from converge.planner.expressions.translator import Translator
+
+_INCREMENT = 4
+_GROUP = 9
+_MOST_DIGITS = 30
+_SIGNS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_BITS: dict[type[exp.Expr], str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "#"}
+
+
+def basic(t: Translator, node: exp.Expr) -> Value:
+    """a + b, a - b, a * b."""
+    left, right = t.value(node.this), t.value(node.expression)
+    sign = _SIGNS[type(node)]
+    volatile = left.volatile or right.volatile
+    unsigned = left.unsigned or right.unsigned
+    if sign == "-" and unsigned:
+        t.terms.note("a difference below zero of UNSIGNED numbers is an error in MySQL and a number here")
+    if "double" in (left.kind, right.kind):
+        sql = f"({_double(left)} {sign} {_double(right)})"
+        return Value(sql, "double", volatile=volatile)
+    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+        sql = f"({convert.integer(left)} {sign} {convert.integer(right)})"
+        # Two literals alone would be calculated in 32 bits.
+        if left.literal is not None and right.literal is not None:
+            sql = f"({left.sql}::bigint {sign} {right.sql})"
+        return Value(sql, "int", unsigned=unsigned, volatile=volatile)
+    scale, digits = (
+        (left.scale + right.scale, left.digits + right.digits)
+        if sign == "*"
+        else (max(left.scale, right.scale), max(left.digits, right.digits))
+    )
+    if max(scale, digits) > _MOST_DIGITS:
+        raise Untranslatable(f"a product has more than {_MOST_DIGITS} digits behind the point")
+    sql = f"({convert.exact(left)} {sign} {convert.exact(right)})"
+    return Value(sql, "decimal", scale=scale, digits=digits, unsigned=unsigned, volatile=volatile)
+
+
+def divide(t: Translator, node: exp.Expr) -> Value:
+    """a / b: NULL for b = 0, and never an integer division."""
+    left, right = t.value(node.this), t.value(node.expression)
+    return quotient(left, right)
+
+
+def quotient(left: Value, right: Value) -> Value:
+    """A quotient with MySQL's digits."""
+    volatile = left.volatile or right.volatile
+    if "double" in (left.kind, right.kind):
+        return Value(f"({_double(left)} / NULLIF({_double(right)}, 0))", "double", volatile=volatile)
+    scale = min(left.scale + _INCREMENT, _MOST_DIGITS)
+    groups = _groups(left.digits) + _groups(right.digits)
+    spare = groups * _GROUP - left.digits - right.digits
+    digits = _groups(groups * _GROUP + max(0, _INCREMENT - spare)) * _GROUP
+    # numeric(95,30): PostgreSQL divides to as many digits as an operand has, so that nothing is rounded.
+    dividend = f"{convert.exact(left)}::numeric(95,30)"
+    sql = f"trunc({dividend} / NULLIF({convert.exact(right)}, 0), {digits})"
+    if digits > _MOST_DIGITS:
+        raise Untranslatable(f"a quotient has more than {_MOST_DIGITS} digits behind the point")
+    return Value(sql, "decimal", scale=scale, digits=max(digits, scale), volatile=volatile)
+
+
+def whole(t: Translator, node: exp.Expr) -> Value:
+    """a DIV b: towards zero."""
+    left, right = t.value(node.this), t.value(node.expression)
+    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+        sql = f"({convert.integer(left)} / NULLIF({convert.integer(right)}, 0))"
+    else:
+        sql = f"div({convert.exact(left)}::numeric, NULLIF({convert.exact(right)}, 0))::bigint"
+    return Value(sql, "int", volatile=left.volatile or right.volatile)
+
+
+def remainder(t: Translator, node: exp.Expr) -> Value:
+    """a % b, with the sign of a."""
+    return modulo(t.value(node.this), t.value(node.expression))
+
+
+def modulo(left: Value, right: Value) -> Value:
+    """The remainder of two exact numbers."""
+    volatile = left.volatile or right.volatile
+    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+        sql = f"({convert.integer(left)} % NULLIF({convert.integer(right)}, 0))"
+        return Value(sql, "int", unsigned=left.unsigned, volatile=volatile)
+    scale, digits = max(left.scale, right.scale), max(left.digits, right.digits)
+    sql = f"({convert.exact(left)}::numeric % NULLIF({convert.exact(right)}, 0))"
+    return Value(sql, "decimal", scale=scale, digits=digits, volatile=volatile)
+
+
+def negative(t: Translator, node: exp.Expr) -> Value:
+    """-a."""
+    value = t.value(node.this)
+    if value.kind == "null":
+        return NULL
+    if value.literal is not None and value.kind in ("int", "decimal", "double"):
+        sql = f"-{value.literal}"
+        return Value(f"({sql})", value.kind, scale=value.scale, digits=value.digits, literal=sql)
+    sql = f"(- {convert.integer(value) if value.kind in ('bool', 'int') else convert.number(value)})"
+    kind = "int" if value.kind == "bool" else value.kind
+    return Value(sql, kind, scale=value.scale, digits=value.digits, volatile=value.volatile)
+
+
+def bits(t: Translator, node: exp.Expr) -> Value:
+    """a & b, a | b, a ^ b: MySQL calculates without a sign, PostgreSQL with one."""
+    left, right = t.value(node.this), t.value(node.expression)
+    plain = [_never_negative(value) for value in (left, right)]
+    if not (all(plain) or (isinstance(node, exp.BitwiseAnd) and any(plain))):
+        raise Untranslatable("bits of a number that can be negative are not the same on both servers")
+    sql = f"({convert.integer(left)} {_BITS[type(node)]} {convert.integer(right)})"
+    return Value(sql, "int", unsigned=True, volatile=left.volatile or right.volatile)
+
+
+def shift_right(t: Translator, node: exp.Expr) -> Value:
+    """a >> b."""
+    left, right = t.value(node.this), t.value(node.expression)
+    if not _never_negative(left) or not (right.literal or "").isdigit() or int(right.literal or 0) > 63:
+        raise Untranslatable("bits of a number that can be negative are not the same on both servers")
+    return Value(f"({convert.integer(left)} >> {right.sql})", "int", unsigned=True, volatile=left.volatile)
+
+
+def _never_negative(value: Value) -> bool:
+    # BIGINT UNSIGNED is numeric in PostgreSQL and can be larger than its bigint.
+    if value.kind == "bool" or (value.literal or "").isdigit():
+        return True
+    return value.kind == "int" and value.unsigned and value.source not in ("", "bigint")
+
+
+def _double(value: Value) -> str:
+    return f"{convert.number(value)}::float8" if value.source != "float" else convert.number(value)
+
+
+def _groups(digits: int) -> int:
+    return -(-digits // _GROUP)

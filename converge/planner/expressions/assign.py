@@ -1,0 +1,92 @@
+"""A value as a column of the target stores it: the conversion that MySQL makes when it assigns."""
+
+from __future__ import annotations
+
+from converge.model.catalog import Column
+from converge.model.quote import pg_array
+from converge.planner.expressions import convert
+from converge.planner.expressions.errors import Untranslatable
+from converge.planner.expressions.terms import Terms
+from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
+from converge.types import base_name
+
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_TEXTS = frozenset({"text", "varchar", "character varying", "citext"})
+
+
+def stored(value: Value, to: str, terms: Terms, column: Column | None = None) -> str:
+    """The value as SQL of the PostgreSQL type `to`. Raises Untranslatable when the servers may differ."""
+    base = base_name(to)
+    if value.kind == "null":
+        return "NULL"
+    if base in _INTEGERS | {"numeric", "real", "double precision", "boolean"}:
+        return _number(value, to, base, column)
+    if base in _TEXTS:
+        return _text(value, to, terms, column)
+    if base == "date" and (value.kind in TEMPORAL or value.literal):
+        return convert.day(value, terms)
+    if base.startswith("timestamp") and (value.kind in TEMPORAL or value.literal):
+        return _time(value, to, terms)
+    if base == "interval" and value.kind in ("time", "text"):
+        return f"{convert.time(value)}::{to}"
+    if base == "bytea" and value.kind in ("bytes", "text"):
+        return _bytes(value, column)
+    if base in ("json", "jsonb") and value.kind == "json":
+        return value.sql if base == "jsonb" else f"{value.sql}::json"
+    if base == "uuid":
+        return _uuid(value)
+    if base == "text[]" and value.literal is not None:
+        return pg_array(tuple(value.literal.split(",")) if value.literal else ())
+    if column is not None and column.type == "enum" and value.literal in column.labels:
+        return value.sql
+    raise Untranslatable(f"a {value.kind} is stored as {to}")
+
+
+def _number(value: Value, to: str, base: str, column: Column | None) -> str:
+    if value.kind not in NUMBERS:
+        raise Untranslatable(f"a {value.kind} is stored as {to}")
+    if base == "boolean":
+        if value.kind == "bool" or value.literal in ("0", "1"):
+            return convert.truth(value)
+        raise Untranslatable("a number that may be neither 0 nor 1 is stored as boolean")
+    if value.kind == "double" and base == "numeric":
+        raise Untranslatable("an approximate number is stored as an exact one")
+    if base in ("real", "double precision") and column is not None and column.scale is not None:
+        raise Untranslatable(f"{column.raw_type} rounds what it stores")
+    return f"{convert.number(value)}::{to}"
+
+
+def _text(value: Value, to: str, terms: Terms, column: Column | None) -> str:
+    sql = convert.text(value, terms)
+    if column is not None and column.type == "char":
+        sql = f"rtrim({sql}, ' ')"
+    return sql if to == "text" and value.literal is None else f"{sql}::{to}"
+
+
+def _time(value: Value, to: str, terms: Terms) -> str:
+    if "with time zone" in to:
+        if value.kind == "instant":
+            return f"{value.sql}::{to}"
+        terms.depends("a wall-clock time becomes an instant")
+    return f"{convert.moment(value, terms)}::{to}"
+
+
+def _bytes(value: Value, column: Column | None) -> str:
+    if value.kind == "text":
+        if value.literal is None:
+            raise Untranslatable("a text is stored as bytes")
+        return f"'\\x{value.literal.encode().hex()}'::bytea"
+    if column is not None and column.type == "binary" and not value.sql.startswith("uuid_send("):
+        # BINARY(n) is filled up with zero bytes.
+        return f"decode(rpad(encode({value.sql}, 'hex'), {2 * (column.length or 1)}, '0'), 'hex')"
+    return value.sql
+
+
+def _uuid(value: Value) -> str:
+    if value.kind == "uuid":
+        return value.sql
+    if value.kind == "bytes":
+        return f"encode({value.sql}, 'hex')::uuid"
+    if value.kind == "text":
+        return f"{value.sql}::uuid"
+    raise Untranslatable(f"a {value.kind} is stored as uuid")

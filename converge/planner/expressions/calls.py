@@ -1,0 +1,212 @@
+"""Calls of functions, by the forms that functions.toml has of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from sqlglot import exp
+
+from converge.mapping.functions import Function, by_name
+from converge.planner.expressions import arithmetic, collate, convert
+from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.terms import Terms
+from converge.planner.expressions.values import NUMBERS, Kind, Value
+
+if TYPE_CHECKING:
+    from converge.planner.expressions.translator import Translator
+
+_UNICODE = frozenset({"", "utf8mb4", "utf8mb3", "utf8", "ascii"})
+
+
+def call(t: Translator, name: str, args: Sequence[exp.Expr]) -> Value:
+    """The first form of the function that fits the arguments."""
+    forms = by_name().get(name)
+    if forms is None:
+        raise unlisted(name)
+    forms = tuple(form for form in forms if form.fits(len(args)))
+    values = [t.value(arg) for arg in args]
+    reason = f"{name} with {len(args)} arguments is not on the list of what is surely the same"
+    for form in forms:
+        try:
+            return apply(form, values, t.terms)
+        except Untranslatable as error:
+            reason = f"{name}: {error}"
+    raise Untranslatable(reason)
+
+
+def apply(form: Function, values: Sequence[Value], terms: Terms) -> Value:
+    """A form with these arguments. Raises Untranslatable when they are of other kinds."""
+    texts = [_ARGUMENTS[form.kind(place)](value, terms) for place, value in enumerate(values)]
+    if form.gives == "rounded":
+        texts[1] = str(min(int(texts[1]), values[0].scale))
+    if "folded" in form.args:
+        texts = list(collate.searched(values[0], values[1], terms)) + texts[2:]
+    for place, value in enumerate(values):
+        if value.volatile and len(re.findall(rf"\{{{place}\}}", form.to)) > 1:
+            raise Untranslatable("a value that changes would be evaluated more than once")
+    if form.stable or form.volatile:
+        terms.depends(f"{form.names[0]} depends on the session")
+    if form.note:
+        terms.note(form.note)
+    sql = form.to.format(*texts, rest=", ".join(texts[len(form.args) - 1 :]))
+    return _result(form, sql, values)
+
+
+def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
+    volatile = form.volatile or any(value.volatile for value in values)
+    if form.gives == "same":
+        first = values[0]
+        kind: Kind = "int" if first.kind == "bool" else first.kind
+        return replace(
+            first, sql=sql, kind=kind, literal=None, source="", collation="", labels=(), volatile=volatile
+        )
+    if form.gives == "rounded":
+        scale = min(int(values[1].literal or 0), values[0].scale)
+        return Value(sql, "decimal", scale=scale, digits=scale, volatile=volatile)
+    result = cast(Kind, form.gives)
+    if result == "text" and not form.collation:
+        collation, explicit, alike = convert.collation_of(values)
+        return Value(sql, result, collation=collation, explicit=explicit, alike=alike, volatile=volatile)
+    return Value(
+        sql, result, scale=form.scale, digits=form.scale, collation=form.collation, volatile=volatile
+    )
+
+
+def _of(*kinds: Kind) -> Callable[[Value, Terms], str]:
+    def take(value: Value, terms: Terms) -> str:
+        if value.kind not in kinds:
+            raise Untranslatable(f"a {value.kind} where only {' or '.join(kinds)} is surely the same")
+        return value.sql
+
+    return take
+
+
+def _text(value: Value, terms: Terms) -> str:
+    return convert.text(value, terms)
+
+
+def _unicode(value: Value, terms: Terms) -> str:
+    """A text whose bytes are UTF-8 in the source, too."""
+    if value.charset not in _UNICODE:
+        raise Untranslatable(f"the bytes of a text in {value.charset} are others in the target")
+    return convert.text(value, terms)
+
+
+def _integer(value: Value, terms: Terms) -> str:
+    if value.kind not in ("int", "bool"):
+        raise Untranslatable(f"a {value.kind} is taken for an integer")
+    return value.sql if value.literal is not None else f"{convert.number(value)}::int"
+
+
+def _long(value: Value, terms: Terms) -> str:
+    return convert.integer(value)
+
+
+def _exact(value: Value, terms: Terms) -> str:
+    return f"{convert.exact(value)}::numeric" if value.kind != "decimal" else value.sql
+
+
+def _double(value: Value, terms: Terms) -> str:
+    if value.kind != "double":
+        raise Untranslatable(f"a {value.kind} where only an approximate number is surely the same")
+    return convert.number(value)
+
+
+def _number(value: Value, terms: Terms) -> str:
+    if value.kind not in NUMBERS:
+        raise Untranslatable(f"a {value.kind} is taken for a number")
+    return convert.integer(value) if value.kind in ("int", "bool") else convert.number(value)
+
+
+def _natural(value: Value, terms: Terms) -> str:
+    if not (value.kind == "int" and (value.literal or "").isdigit()):
+        raise Untranslatable("a length or place that is not a literal")
+    return value.sql
+
+
+def _positive(value: Value, terms: Terms) -> str:
+    if value.literal == "0":
+        raise Untranslatable("a place of 0")
+    return _natural(value, terms)
+
+
+def _one(wanted: str) -> Callable[[Value, Terms], str]:
+    def take(value: Value, terms: Terms) -> str:
+        if value.literal != wanted:
+            raise Untranslatable(f"only {wanted} is on the list here")
+        return value.sql
+
+    return take
+
+
+def _char(value: Value, terms: Terms) -> str:
+    if value.kind != "text" or value.literal is None or len(value.literal) != 1:
+        raise Untranslatable("more or less than one literal character")
+    return value.sql
+
+
+def _word(value: Value, terms: Terms) -> str:
+    if value.kind != "text" or not value.literal:
+        raise Untranslatable("an empty text, or one that is not a literal")
+    return value.sql
+
+
+def _day(value: Value, terms: Terms) -> str:
+    return convert.day(value, terms)
+
+
+def _moment(value: Value, terms: Terms) -> str:
+    return convert.moment(value, terms)
+
+
+def _folded(value: Value, terms: Terms) -> str:
+    return "" if value.kind == "text" else convert.text(value, terms)
+
+
+def _any(value: Value, terms: Terms) -> str:
+    return value.sql
+
+
+_ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
+    "text": _text,
+    "unicode": _unicode,
+    "folded": _folded,
+    "char": _char,
+    "word": _word,
+    "int": _integer,
+    "long": _long,
+    "exact": _exact,
+    "double": _double,
+    "number": _number,
+    "natural": _natural,
+    "positive": _positive,
+    "1": _one("1"),
+    "-1": _one("-1"),
+    "3": _one("3"),
+    "0": _one("0"),
+    "256": _one("256"),
+    "224": _one("224"),
+    "384": _one("384"),
+    "512": _one("512"),
+    "day": _day,
+    "moment": _moment,
+    "instant": _of("instant"),
+    "time": _of("time"),
+    "json": _of("json"),
+    "bytes": _of("bytes"),
+    "uuid": _of("uuid"),
+    "set": _of("set"),
+    "any": _any,
+}
+"""How an argument is brought to the kind that a form wants; each refuses what it cannot be sure of."""
+
+
+def modulo(t: Translator, args: Sequence[exp.Expr]) -> Value:
+    """MOD(a, b)."""
+    return arithmetic.modulo(t.value(args[0]), t.value(args[1]))
+
+
+CALLS = {"mod": (modulo, range(2, 3))}

@@ -1,0 +1,111 @@
+"""CAST and CONVERT, COLLATE, TRIM, and values as a column of the target stores them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from converge.model.quote import pg_text
+from converge.planner.expressions import compare, convert
+from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.values import NUMBERS, Value
+
+if TYPE_CHECKING:
+    from converge.planner.expressions.translator import Translator
+
+_UNICODE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
+_Type = exp.DataType.Type
+
+
+def cast(t: Translator, node: exp.Expr) -> Value:
+    """CAST(x AS type), DATE'…', CONVERT(x USING charset)."""
+    value, to = t.value(node.this), node.args["to"]
+    sizes = [int(size.name) for size in to.expressions]
+    if to.this in (_Type.CHARACTER_SET, _Type.CHAR, _Type.NCHAR, _Type.VARCHAR):
+        return _char(t, value, to, sizes)
+    match to.this:
+        case _Type.BIGINT:
+            return _integer(value, unsigned=False)
+        case _Type.UBIGINT:
+            return _integer(value, unsigned=True)
+        case _Type.DECIMAL:
+            precision, scale = (sizes + [10, 0][len(sizes) :])[:2]
+            return Value(
+                f"{convert.exact(value)}::numeric({precision},{scale})", "decimal", scale=scale, digits=scale
+            )
+        case _Type.DOUBLE:
+            return Value(f"{convert.number(value)}::float8", "double")
+        case _Type.DATE:
+            return Value(convert.day(value, t.terms), "date")
+        case _Type.DATETIME | _Type.TIMESTAMP | _Type.TIMESTAMPTZ:
+            return _datetime(t, value, sizes)
+        case _Type.TIME if not sizes:
+            return Value(convert.time(value), "time")
+        case _Type.JSON if value.kind == "json":
+            return value
+    raise unlisted(f"cast of a {value.kind} as {to.this.value}")
+
+
+def _char(t: Translator, value: Value, to: exp.DataType, sizes: list[int]) -> Value:
+    charset = to.args["kind"].name.lower() if to.args.get("kind") else "utf8mb4"
+    text = convert.text(value, t.terms)
+    if charset == "binary":
+        # BINARY x: only for a comparison by bytes; as a value of its own it would be bytes.
+        if value.kind != "text" or sizes:
+            raise unlisted(f"cast of a {value.kind} as binary")
+        return replace(compare.recased(value, "binary"), sql=text, unpadded=True)
+    if charset not in _UNICODE:
+        raise unlisted(f"cast as char of {charset}")
+    if sizes:
+        text = f'"left"({text}, {sizes[0]})'
+    collation = f"{charset}_0900_ai_ci" if charset == "utf8mb4" else f"{charset}_general_ci"
+    return Value(text, "text", collation=collation if value.collation else "", volatile=value.volatile)
+
+
+def _integer(value: Value, *, unsigned: bool) -> Value:
+    plain = value.kind == "bool" or value.unsigned or (value.literal or "").isdigit()
+    if unsigned and not plain:
+        raise Untranslatable("a number that can be negative is cast as unsigned")
+    if value.kind == "decimal":
+        return Value(f"{value.sql}::bigint", "int", unsigned=unsigned)
+    if value.literal is not None and value.kind == "int":
+        return replace(value, unsigned=unsigned)
+    sql = convert.number(value) if value.unsigned else convert.integer(value)
+    return Value(sql, "int", unsigned=unsigned or value.unsigned, volatile=value.volatile)
+
+
+def _datetime(t: Translator, value: Value, sizes: list[int]) -> Value:
+    digits = sizes[0] if sizes else 0
+    moment = convert.moment(value, t.terms)
+    literal = value.kind == "text"
+    if not literal and value.scale > digits:
+        moment = f"{moment}::timestamp({digits})"
+    return Value(moment, "datetime", scale=convert.temporal(value).scale if literal else digits)
+
+
+def collate(t: Translator, node: exp.Expr) -> Value:
+    """x COLLATE name."""
+    value = t.value(node.this)
+    if value.kind != "text":
+        raise unlisted(f"collate of a {value.kind}")
+    return compare.recased(value, node.expression.name)
+
+
+def trim(t: Translator, node: exp.Expr) -> Value:
+    """TRIM(… [char FROM] x) of one character: MySQL takes off whole texts, PostgreSQL any of several."""
+    value = t.value(node.this)
+    chars = " "
+    if node.expression is not None:
+        what = t.value(node.expression).literal
+        if what is None or len(what) != 1:
+            raise Untranslatable("trim of more than one literal character")
+        chars = what
+    name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "btrim")
+    sql = f"{name}({convert.text(value, t.terms)}, {pg_text(chars)})"
+    return replace(value, sql=sql, kind="text", literal=None, source="", unpadded=False)
+
+
+def is_number(value: Value) -> bool:
+    return value.kind in NUMBERS

@@ -1,0 +1,206 @@
+"""Values as the kind that stands around them asks for: MySQL converts by itself, PostgreSQL when told.
+
+A conversion that could mean something else (a text as a number, a double as text) raises Untranslatable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from converge.model.quote import pg_text
+from converge.planner.expressions.errors import Untranslatable
+from converge.planner.expressions.terms import Terms
+from converge.planner.expressions.values import NUMBERS, TEMPORAL, Kind, Value
+
+_DAY = r"(?!0000)\d{4}-(?!00)\d\d-(?!00)\d\d"
+_DATE = re.compile(_DAY)
+_DATETIME = re.compile(rf"{_DAY}[ T]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?")
+_TIME = re.compile(r"-?\d{1,3}:\d\d:\d\d(?:\.\d{1,6})?")
+_PATTERNS = {0: "YYYY-MM-DD HH24:MI:SS", 3: "YYYY-MM-DD HH24:MI:SS.MS", 6: "YYYY-MM-DD HH24:MI:SS.US"}
+
+
+def truth(value: Value) -> str:
+    """A condition: MySQL takes any number for one."""
+    if value.kind in ("bool", "null"):
+        return value.sql
+    if value.kind in NUMBERS:
+        return {"0": "false", "1": "true"}.get(value.literal or "", f"({value.sql} <> 0)")
+    raise Untranslatable(f"{_a(value.kind)} is taken for a condition")
+
+
+def number(value: Value) -> str:
+    """A number: a condition is 0 or 1. A `real` is widened, as MySQL calculates with doubles."""
+    if value.kind == "bool":
+        return f"({value.sql})::int"
+    if value.kind == "double":
+        return f"{value.sql}::float8" if value.source == "float" else value.sql
+    if value.kind in NUMBERS or value.kind == "null":
+        return value.sql
+    raise Untranslatable(f"{_a(value.kind)} is taken for a number")
+
+
+def integer(value: Value) -> str:
+    """An integer of 64 bits, in which MySQL calculates."""
+    if value.kind not in ("bool", "int", "null"):
+        raise Untranslatable(f"{_a(value.kind)} is taken for an integer")
+    if value.literal is not None or value.sql.endswith("::bigint"):
+        return value.sql
+    return f"{number(value)}::bigint"
+
+
+def exact(value: Value) -> str:
+    """A number without an exponent."""
+    if value.kind == "double":
+        raise Untranslatable("an approximate number is taken for an exact one")
+    return number(value)
+
+
+def text(value: Value, terms: Terms) -> str:
+    """The text that MySQL prints a value as."""
+    if value.kind in ("text", "null"):
+        return value.sql
+    if value.source == "zerofill":
+        raise Untranslatable("ZEROFILL pads the text of a number")
+    if value.source == "year":
+        return f"lpad({value.sql}::text, 4, '0')"
+    if value.kind in ("bool", "int"):
+        return f"{number(value)}::text"
+    if value.kind == "decimal":
+        return f"{shown(value)}::text"
+    if value.kind == "uuid":
+        return f"{value.sql}::text"
+    if value.kind in TEMPORAL | {"enum", "set"}:
+        terms.depends(f"{_a(value.kind)} is made a text")
+    if value.kind == "date":
+        return f"to_char({value.sql}, 'YYYY-MM-DD')"
+    if value.kind in TEMPORAL and value.scale in _PATTERNS:
+        return f"to_char({moment(value, terms)}, '{_PATTERNS[value.scale]}')"
+    if value.kind == "enum":
+        return f"{value.sql}::text"
+    if value.kind == "set":
+        return f"array_to_string({value.sql}, ',')"
+    raise Untranslatable(f"{_a(value.kind)} is taken for a text, which the servers print differently")
+
+
+def shown(value: Value) -> str:
+    """A number with the digits that MySQL shows: a quotient is cut only at the very end."""
+    if value.kind == "decimal" and value.digits > value.scale:
+        return f"round({value.sql}, {value.scale})"
+    return value.sql
+
+
+def day(value: Value, terms: Terms) -> str:
+    """A date."""
+    value = temporal(value)
+    if value.kind in ("date", "null"):
+        return value.sql
+    return f"{moment(value, terms)}::date"
+
+
+def moment(value: Value, terms: Terms) -> str:
+    """A wall-clock time; an instant is shown in the session's zone on both servers."""
+    value = temporal(value)
+    if value.kind in ("datetime", "null"):
+        return value.sql
+    if value.kind == "instant":
+        terms.depends("an instant is shown in the session's time zone")
+    return f"{value.sql}::timestamp"
+
+
+def temporal(value: Value) -> Value:
+    """A date or time, from a literal that is plainly one, too."""
+    if value.kind in TEMPORAL or value.kind == "null":
+        return value
+    literal = value.literal
+    if value.kind == "text" and literal is not None:
+        if _DATE.fullmatch(literal):
+            return Value(f"DATE {pg_text(literal)}", "date")
+        if _DATETIME.fullmatch(literal):
+            digits = len(literal.partition(".")[2])
+            return Value(f"TIMESTAMP {pg_text(literal)}", "datetime", scale=digits)
+        raise Untranslatable(f"{literal!r} is taken for a date")
+    raise Untranslatable(f"{_a(value.kind)} is taken for a date")
+
+
+def time(value: Value) -> str:
+    """A time of day or a span of time."""
+    if value.kind in ("time", "null"):
+        return value.sql
+    if value.kind == "text" and value.literal is not None and _TIME.fullmatch(value.literal):
+        return f"INTERVAL {pg_text(value.literal)}"
+    raise Untranslatable(f"{_a(value.kind)} is taken for a time")
+
+
+def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
+    """What CASE and its kin give: a model of the result, and all values in that kind."""
+    given = [value for value in values if value.kind != "null"]
+    kinds = {value.kind for value in given}
+    if not given:
+        return values[0], [value.sql for value in values]
+    if len(kinds) == 1 and kinds.isdisjoint(NUMBERS | {"set", "enum"}):
+        model = _merged(given)
+        return model, [value.sql for value in values]
+    if kinds <= NUMBERS:
+        return _numbers(values, kinds)
+    if kinds <= TEMPORAL:
+        model = Value("", "datetime", scale=max(value.scale for value in given))
+        return model, [moment(value, terms) for value in values]
+    if kinds <= NUMBERS | {"text", "enum", "set"}:
+        return _merged([value for value in given if value.kind not in NUMBERS]), [
+            text(value, terms) for value in values
+        ]
+    raise Untranslatable(f"it mixes {', '.join(sorted(kinds))}")
+
+
+def collation_of(values: Sequence[Value]) -> tuple[str, bool, bool]:
+    """The collation that a text made of these has, whether it is explicit, and whether it is alike."""
+    texts = [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
+    explicit = [value for value in texts if value.explicit]
+    names = {value.collation for value in explicit or texts}
+    if len(names) > 1:
+        binary = [name for name in names if name.endswith("_bin")]
+        if len(binary) != 1:
+            raise Untranslatable(f"it mixes the collations {', '.join(sorted(names))}")
+        names = set(binary)
+    alike = bool(texts) and all(value.alike for value in texts)
+    return (names.pop() if names else ""), bool(explicit), alike
+
+
+def _merged(values: Sequence[Value]) -> Value:
+    collation, explicit, alike = collation_of(values)
+    kind: Kind = "text" if values[0].kind in ("enum", "set") else values[0].kind
+    scale = max(value.scale for value in values)
+    return Value("", kind, scale=scale, digits=scale, collation=collation, explicit=explicit, alike=alike)
+
+
+def _numbers(values: Sequence[Value], kinds: set[Kind]) -> tuple[Value, list[str]]:
+    if kinds == {"bool"}:
+        return Value("", "bool"), [value.sql for value in values]
+    if "double" in kinds:
+        return Value("", "double"), [f"{number(value)}::float8" for value in values]
+    if "decimal" not in kinds:
+        unsigned = all(value.unsigned for value in values if value.kind != "null")
+        return Value("", "int", unsigned=unsigned), [number(value) for value in values]
+    scale = max(value.scale for value in values)
+    model = Value("", "decimal", scale=scale, digits=max(value.digits for value in values))
+    if model.digits > scale:
+        return model, [number(value) for value in values]
+    return model, [
+        value.sql
+        if value.kind == "null" or value.scale == scale
+        else f"round({number(value)}::numeric, {scale})"
+        for value in values
+    ]
+
+
+def like(model: Value, sql: str, values: Sequence[Value]) -> Value:
+    """The model with its SQL; volatile when a part is."""
+    return replace(model, sql=sql, literal=None, source="", volatile=any(value.volatile for value in values))
+
+
+def _a(kind: Kind) -> str:
+    return {"null": "NULL", "json": "a JSON value", "opaque": "a value of this type"}.get(
+        kind, ("an " if kind[0] in "aeiou" else "a ") + kind
+    )

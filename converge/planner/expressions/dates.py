@@ -1,0 +1,117 @@
+"""INTERVAL arithmetic, EXTRACT, TIMESTAMPDIFF and DATE_FORMAT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from converge.mapping.functions import date_formats
+from converge.model.quote import pg_text
+from converge.planner.expressions import convert
+from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.values import TEMPORAL, Value
+
+if TYPE_CHECKING:
+    from converge.planner.expressions.translator import Translator
+
+_DAYS = {"DAY": "days", "WEEK": "weeks", "MONTH": "months", "YEAR": "years"}
+_TIMES = {"HOUR": "hours", "MINUTE": "mins", "SECOND": "secs"}
+_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800}
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
+_PART = re.compile(r"%(.)|([^%]+)", re.DOTALL)
+
+
+def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) -> Value:
+    """date + INTERVAL n unit, or minus."""
+    unit = interval.unit.name.upper() if interval.unit is not None else ""
+    start = convert.temporal(t.value(date))
+    amount = _amount(t, interval.this)
+    if unit == "QUARTER":
+        unit, amount = "MONTH", f"3 * {amount}"
+    if unit not in _DAYS | _TIMES:
+        raise unlisted(f"INTERVAL {unit}")
+    step = f"make_interval({(_DAYS | _TIMES)[unit]} => {amount})"
+    if start.kind == "date" and unit in _DAYS:
+        return Value(f"({start.sql} {sign} {step})::date", "date")
+    moment = convert.moment(start, t.terms)
+    return Value(f"({moment} {sign} {step})", "datetime", scale=start.scale)
+
+
+def _amount(t: Translator, node: exp.Expr) -> str:
+    # sqlglot makes the number of an INTERVAL a string.
+    if isinstance(node, exp.Literal):
+        if not node.name.isdigit():
+            raise Untranslatable(f"INTERVAL {node.name!r} has parts")
+        return node.name
+    value = t.value(node)
+    if value.kind not in ("int", "bool"):
+        raise Untranslatable(f"the number of an INTERVAL is a {value.kind}")
+    return f"{convert.number(value)}::int"
+
+
+def extract(t: Translator, node: exp.Expr) -> Value:
+    """EXTRACT(unit FROM date) as the function of the unit's name."""
+    return t.call(node.name.lower(), [node.expression])
+
+
+def difference(t: Translator, args: Sequence[exp.Expr]) -> Value:
+    """TIMESTAMPDIFF(unit, a, b): whole units from a to b, towards zero."""
+    unit = args[0].name.upper()
+    first, second = (t.value(arg) for arg in args[1:])
+    if first.volatile or second.volatile:
+        raise Untranslatable("a value that changes would be evaluated more than once")
+    a, b = convert.moment(first, t.terms), convert.moment(second, t.terms)
+    if unit in _SECONDS:
+        return Value(f"trunc(extract(epoch FROM ({b} - {a})) / {_SECONDS[unit]})::bigint", "int")
+    if unit not in _MONTHS:
+        raise unlisted(f"timestampdiff({unit.lower()})")
+    months = _months(a, b, "<"), _months(a, b, ">")
+    sql = f"CASE WHEN {b} >= {a} THEN {months[0]} ELSE {months[1]} END"
+    return Value(f"(({sql}) / {_MONTHS[unit]})", "int")
+
+
+def _months(a: str, b: str, sign: str) -> str:
+    """Months from a to b by the calendar, less the last when its day and time are not reached."""
+    count = (
+        f"(extract(year FROM {b})::bigint - extract(year FROM {a})::bigint) * 12 "
+        f"+ (extract(month FROM {b})::bigint - extract(month FROM {a})::bigint)"
+    )
+    part = f"({b} - date_trunc('month', {b})) {sign} ({a} - date_trunc('month', {a}))"
+    return f"{count} {'-' if sign == '<' else '+'} CASE WHEN {part} THEN 1 ELSE 0 END"
+
+
+def date_format(t: Translator, args: Sequence[exp.Expr]) -> Value:
+    """DATE_FORMAT with a literal format of parts that are the same."""
+    value, form = t.value(args[0]), t.value(args[1])
+    if form.literal is None or value.volatile:
+        raise Untranslatable("the format of date_format is not a literal")
+    value = convert.temporal(value)
+    if value.kind not in TEMPORAL:
+        raise Untranslatable("date_format of something else than a date")
+    moment = convert.moment(value, t.terms)
+    parts = [_format_part(found[1], found[2]) for found in _PART.finditer(form.literal)]
+    if not parts:
+        raise Untranslatable("the format of date_format is empty")
+    if t.terms.immutable or not all(part[0] for part in parts):
+        sql = " || ".join(part[1].format(moment) for part in parts)
+        return Value(f"({sql})", "text")
+    # A literal part stands in double quotes in a pattern of to_char.
+    return Value(f"to_char({moment}, {pg_text(''.join(part[0] for part in parts))})", "text")
+
+
+def _format_part(code: str | None, plain: str | None) -> tuple[str, str]:
+    if plain is not None:
+        escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"', pg_text(plain).replace("{", "{{").replace("}", "}}")
+    if code not in date_formats():
+        raise unlisted(f"%{code} in date_format")
+    return date_formats()[code]
+
+
+CALLS = {
+    "timestampdiff": (difference, range(3, 4)),
+    "date_format": (date_format, range(2, 3)),
+}

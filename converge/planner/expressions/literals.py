@@ -1,0 +1,67 @@
+"""Literals: text with or without an introducer, numbers, bytes and bits, TRUE, NULL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.values import NULL, Value, text_literal
+
+if TYPE_CHECKING:
+    from converge.planner.expressions.translator import Translator
+
+_UNICODE = frozenset({"_utf8mb4", "_utf8mb3", "_utf8"})
+
+
+def literal(t: Translator, node: exp.Expr) -> Value:
+    """'text' or a number."""
+    if node.args.get("is_string"):
+        return _text(node.name)
+    text = node.name.lower()
+    if text.isdigit():
+        return Value(text, "int", literal=text)
+    if "e" in text:
+        return Value(f"'{text}'::float8", "double", literal=text)
+    scale = len(text.partition(".")[2])
+    return Value(text, "decimal", scale=scale, digits=scale, literal=text)
+
+
+def national(t: Translator, node: exp.Expr) -> Value:
+    """N'text'."""
+    return _text(node.name)
+
+
+def introduced(t: Translator, node: exp.Expr) -> Value:
+    """_utf8mb4'text': other character sets only for ASCII, where all are the same."""
+    charset, inner = node.name.lower(), node.expression
+    if not (isinstance(inner, exp.Literal) and inner.args.get("is_string")):
+        raise unlisted(f"{charset} before something else than a text")
+    if charset == "_binary":
+        return Value(f"'\\x{inner.name.encode().hex()}'::bytea", "bytes")
+    if charset not in _UNICODE and not inner.name.isascii():
+        raise Untranslatable(f"a literal in the character set {charset.lstrip('_')}")
+    return _text(inner.name)
+
+
+def _text(text: str) -> Value:
+    if "\0" in text:
+        raise Untranslatable("PostgreSQL has no NUL in texts")
+    return text_literal(text)
+
+
+def hexadecimal(t: Translator, node: exp.Expr) -> Value:
+    """0x41: bytes."""
+    digits = node.name if len(node.name) % 2 == 0 else f"0{node.name}"
+    return Value(f"'\\x{digits.lower()}'::bytea", "bytes")
+
+
+def boolean(t: Translator, node: exp.Expr) -> Value:
+    """TRUE and FALSE are 1 and 0."""
+    return Value("1", "int", literal="1") if node.this else Value("0", "int", literal="0")
+
+
+def null(t: Translator, node: exp.Expr) -> Value:
+    """NULL."""
+    return NULL

@@ -1,0 +1,67 @@
+"""MySQL text to a tree. sqlglot only parses: it knows no function, so that it can change none.
+
+Its own function table would turn LENGTH (bytes) into LENGTH (characters), reorder arguments and
+translate formats. Without it each call stays a name with arguments; `functions.toml` has the meaning.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.parsers.mysql import MySQLParser
+
+from converge.planner.expressions.errors import Untranslatable
+
+# Calls with a grammar of their own, as in CAST(x AS type).
+_GRAMMAR = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM")
+
+
+class _Parser(MySQLParser):
+    FUNCTIONS = {}
+    FUNCTION_PARSERS = {name: MySQLParser.FUNCTION_PARSERS[name] for name in _GRAMMAR}
+    NO_PAREN_FUNCTION_PARSERS = {"CASE": MySQLParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+
+
+class ConvergeMySQL(MySQL):
+    """MySQL's grammar without any knowledge of functions."""
+
+    Parser = _Parser
+
+
+def parse_expression(text: str) -> exp.Expr:
+    """The tree of a scalar expression. Raises Untranslatable."""
+    # As a part of a SELECT: alone, REPLACE(…) would be taken for the statement of that name.
+    select = parse_query(f"SELECT {text}")
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or len(_filled(select)) != 1:
+        raise Untranslatable("it cannot be parsed as one expression")
+    tree: exp.Expr = select.expressions[0]
+    return tree
+
+
+def parse_query(text: str) -> exp.Expr:
+    """The tree of a SELECT. Raises Untranslatable."""
+    if "\ufffd" in text:
+        raise Untranslatable("the server does not show its text as it is")
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
+    try:
+        return sqlglot.parse_one(text, read=ConvergeMySQL)
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        lines = str(error).splitlines()
+        raise Untranslatable(f"it cannot be parsed: {lines[0] if lines else 'too deep'}") from error
+
+
+def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:
+    """Raises Untranslatable when a node has a part that its translation would leave out."""
+    unknown = _filled(node) - allowed
+    if unknown:
+        part = sorted(unknown)[0].strip("_")
+        raise Untranslatable(
+            f"{part} of {type(node).__name__.lower()} is not on the list of what is surely the same"
+        )
+
+
+def _filled(node: exp.Expr) -> set[str]:
+    return {name for name, value in node.args.items() if value not in (None, False, [], "")}

@@ -1,0 +1,231 @@
+"""SELECT: a view's query over the target's tables, clause by clause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from converge.model.quote import pg_name
+from converge.planner.expressions import aggregates, collate, compare, convert, grouping, sources
+from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.parse import check_parts
+from converge.planner.expressions.relations import Find, Relation, Scope
+from converge.planner.expressions.terms import Terms
+from converge.planner.expressions.translator import Translator
+from converge.planner.expressions.values import Value
+from converge.planner.names import fit
+
+_SELECT = frozenset(
+    {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
+     "with_", "operation_modifiers"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A translated query with the names and values of its columns."""
+
+    sql: str
+    outputs: tuple[tuple[str, Value], ...]
+
+    def relation(self, sql: str, names: Sequence[str] = ()) -> Relation:
+        """The query as something to read from, under other column names if they are given."""
+        shown = names or [name for name, _ in self.outputs]
+        columns = {
+            name.lower(): replace(value, sql=pg_name(fit(name)), literal=None, volatile=False)
+            for name, (_, value) in zip(shown, self.outputs, strict=True)
+        }
+        return Relation(sql, columns)
+
+
+class QueryTranslator(Translator):
+    """Translates one SELECT; each subquery gets a translator of its own that sees this one's names."""
+
+    def __init__(
+        self,
+        find: Find,
+        terms: Terms,
+        *,
+        covered: bool | None,
+        outer: Scope | None = None,
+        queries: Mapping[str, Relation] | None = None,
+    ) -> None:
+        self.scope = Scope(outer)
+        super().__init__(self.scope, terms)
+        self.find = find
+        self.covered = covered
+        """Whether MySQL accepts the view under ONLY_FULL_GROUP_BY; None when it was not asked."""
+        self.queries = dict(queries or {})
+
+    def inside(self, outer: Scope | None) -> QueryTranslator:
+        """A translator for a query within this one."""
+        return QueryTranslator(self.find, self.terms, covered=self.covered, outer=outer, queries=self.queries)
+
+    # --- expressions that only queries have -------------------------------------------------------------
+
+    def value(self, node: exp.Expr) -> Value:
+        if isinstance(node, exp.Column) and not node.table and node.name.lower() in self.scope.aliases:
+            return self.value(self.scope.aliases[node.name.lower()])
+        if isinstance(node, exp.GroupConcat):
+            return aggregates.group_concat(self, node)
+        if isinstance(node, exp.Window):
+            return aggregates.window(self, node)
+        if isinstance(node, exp.Exists):
+            return Value(f"EXISTS ({self.inside(self.scope).query(node.this).sql})", "bool")
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select | exp.Union):
+            check_parts(node, frozenset({"this"}))
+            ((_, value), *rest) = (query := self.inside(self.scope).query(node.this)).outputs
+            if rest:
+                raise Untranslatable("a subquery with several columns is taken for a value")
+            return replace(value, sql=f"({query.sql})", source="", literal=None)
+        return super().value(node)
+
+    def call(self, name: str, args: Sequence[exp.Expr]) -> Value:
+        if name in aggregates.NAMES:
+            return aggregates.aggregate(self, name, args)
+        return super().call(name, args)
+
+    def in_query(self, left: exp.Expr, query: exp.Expr) -> Value:
+        """x IN (SELECT …), or (x, y) IN (SELECT …), compared as MySQL compares."""
+        inner = self.inside(self.scope).query(query)
+        lefts = left.expressions if isinstance(left, exp.Tuple) else [left]
+        if len(lefts) != len(inner.outputs):
+            raise Untranslatable("IN compares with another number of columns")
+        names = [f"c{number}" for number in range(1, len(lefts) + 1)]
+        pairs = [
+            compare.operands(self.value(one), replace(value, sql=f"q.{name}"), "=", self.terms)
+            for one, name, (_, value) in zip(lefts, names, inner.outputs, strict=True)
+        ]
+        found = ", ".join(right for _, right in pairs)
+        wanted = ", ".join(left for left, _ in pairs)
+        rows = f"SELECT {found} FROM ({inner.sql}) AS q ({', '.join(names)})"
+        return Value(f"({'(' + wanted + ')' if len(pairs) > 1 else wanted} IN ({rows}))", "bool")
+
+    def order(self, node: exp.Expr) -> list[str]:
+        """The keys of an ORDER BY; constants sort nothing."""
+        keys = []
+        for item in node.expressions:
+            check_parts(item, frozenset({"this", "desc", "nulls_first"}))
+            if not isinstance(item.this, exp.Literal | exp.Null):
+                keys.append(self.sorted(self.value(item.this), bool(item.args.get("desc"))))
+        return keys
+
+    def sorted(self, value: Value, descending: bool) -> str:
+        """One key; MySQL takes NULL for the least value."""
+        if value.kind in ("set", "json", "opaque", "uuid"):
+            raise Untranslatable(f"rows are sorted by a {value.kind}")
+        sql = collate.order_key(value, self.terms) if value.kind == "text" else value.sql
+        return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
+
+    # --- queries ----------------------------------------------------------------------------------------
+
+    def query(self, node: exp.Expr, *, top: bool = False) -> Query:
+        """A SELECT or a UNION. Raises Untranslatable."""
+        from converge.planner.expressions import unions
+
+        if isinstance(node, exp.Subquery):
+            check_parts(node, frozenset({"this"}))
+            return self.query(node.this, top=top)
+        begin = unions.with_clause(self, node)
+        if isinstance(node, exp.Union):
+            query = unions.union(self, node)
+        elif isinstance(node, exp.Select):
+            query = self._select(node, top)
+        else:
+            raise unlisted(type(node).__name__)
+        return replace(query, sql=begin + query.sql)
+
+    def _select(self, node: exp.Select, top: bool) -> Query:
+        check_parts(node, _SELECT)
+        from_ = sources.from_clause(self, node)
+        where = node.args.get("where")
+        condition = f" WHERE {self.truth(where.this)}" if where is not None else ""
+        items = _items(node)
+        outputs = [(name, _shown(self.value(tree), top)) for name, tree in items]
+        self.scope.aliases = {name.lower(): tree for name, tree in items}
+        group = grouping.group_by(self, node)
+        having = node.args.get("having")
+        if having is not None:
+            group += f" HAVING {self.truth(having.this)}"
+        distinct = ""
+        if node.args.get("distinct") is not None:
+            check_parts(node.args["distinct"], frozenset())
+            distinct = "DISTINCT "
+            for _, value in outputs:
+                collate.grouped(value, self.terms)
+        order = self._order(node, dict(outputs) if distinct else {})
+        columns = ", ".join(f"{value.sql} AS {pg_name(fit(name))}" for name, value in outputs)
+        sql = f"SELECT {distinct}{columns}{from_}{condition}{group}{order}{self.limit(node)}"
+        return Query(sql, tuple(outputs))
+
+    def _order(self, node: exp.Select, distinct: dict[str, Value]) -> str:
+        order = node.args.get("order")
+        if order is None:
+            return ""
+        if distinct:
+            # PostgreSQL sorts DISTINCT rows only by what is selected: by its name.
+            keys = [_by_name(self, item, distinct, self.scope.aliases) for item in order.expressions]
+        else:
+            keys = self.order(order)
+        return f" ORDER BY {', '.join(keys)}" if keys else ""
+
+    def limit(self, node: exp.Expr) -> str:
+        """LIMIT and OFFSET; which rows they leave must not depend on a collation."""
+        sql = ""
+        for word, part in (("LIMIT", node.args.get("limit")), ("OFFSET", node.args.get("offset"))):
+            if part is not None:
+                if not isinstance(part.expression, exp.Literal) or not part.expression.name.isdigit():
+                    raise unlisted(f"{word} without a number")
+                sql += f" {word} {part.expression.name}"
+        order = node.args.get("order")
+        if sql and order is None:
+            self.terms.note("LIMIT without ORDER BY: which rows it leaves is open on both servers")
+        elif sql and order is not None and isinstance(node, exp.Select):
+            for item in order.expressions:
+                value = self.value(item.this)
+                if value.kind == "text" and not value.alike and not value.collation.endswith("_bin"):
+                    raise Untranslatable("LIMIT after texts are sorted by a collation that the target lacks")
+        return sql
+
+
+def _items(node: exp.Select) -> list[tuple[str, exp.Expr]]:
+    """What is selected, with its names; within expressions MySQL prints none."""
+    return [
+        (item.alias_or_name or f"c{number}", item.this if isinstance(item, exp.Alias) else item)
+        for number, item in enumerate(node.expressions, 1)
+    ]
+
+
+def _shown(value: Value, top: bool) -> Value:
+    """A value as a column of the result: a condition is 0 or 1, a quotient has its digits."""
+    if value.kind == "bool" and not value.source:
+        return replace(value, sql=f"({value.sql})::int", kind="int")
+    if value.kind == "decimal" and value.digits > value.scale:
+        if not top:
+            raise Untranslatable("a quotient in a subquery: how many digits MySQL keeps depends on its plan")
+        return replace(value, sql=convert.shown(value), digits=value.scale)
+    if value.kind == "uuid" and not value.source:
+        return replace(value, sql=f"{value.sql}::text", kind="text")
+    if value.kind == "text" and value.collation == "binary":
+        raise Untranslatable("a text becomes bytes")
+    if value.kind == "text" and value.literal is not None:
+        return replace(value, sql=f"{value.sql}::text")
+    return value
+
+
+def _by_name(
+    t: QueryTranslator, item: exp.Expr, outputs: dict[str, Value], trees: Mapping[str, exp.Expr]
+) -> str:
+    """A key of ORDER BY beside DISTINCT, as the name of what is selected."""
+    tree = item.this
+    if isinstance(tree, exp.Column) and not tree.table:
+        tree = trees.get(tree.name.lower())
+    for name, value in outputs.items():
+        if trees[name.lower()] == tree:
+            if value.kind == "text" and not value.alike:
+                t.terms.note("texts are sorted by the target's collation")
+            key = t.sorted(replace(value, kind="int"), bool(item.args.get("desc")))
+            return key.replace(value.sql, pg_name(fit(name)), 1)
+    raise Untranslatable("DISTINCT rows are sorted by something that is not selected")

@@ -1,0 +1,110 @@
+"""A translated expression with what must be known of it to translate what stands around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from converge.model.catalog import Column
+from converge.model.plan import ColumnPlan
+from converge.model.quote import pg_text
+from converge.types import base_name
+
+Kind = Literal[
+    "null", "bool", "int", "decimal", "double", "text", "date", "datetime", "instant", "time", "json",
+    "bytes", "enum", "set", "uuid", "opaque",
+]  # fmt: skip
+"""What PostgreSQL has at hand. `instant` is a timestamp with time zone, `time` an interval, and
+`opaque` a value that can be shown and tested for NULL, but not calculated with."""
+
+NUMBERS = frozenset({"bool", "int", "decimal", "double"})
+TEMPORAL = frozenset({"date", "datetime", "instant"})
+
+_KINDS: dict[str, Kind] = {
+    "boolean": "bool",
+    "smallint": "int",
+    "integer": "int",
+    "bigint": "int",
+    "numeric": "decimal",
+    "real": "double",
+    "double precision": "double",
+    "varchar": "text",
+    "character varying": "text",
+    "text": "text",
+    "citext": "text",
+    "date": "date",
+    "timestamp": "datetime",
+    "timestamp without time zone": "datetime",
+    "timestamp with time zone": "instant",
+    "interval": "time",
+    "json": "json",
+    "jsonb": "json",
+    "bytea": "bytes",
+    "text[]": "set",
+    "uuid": "uuid",
+}
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year"})
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One translated expression; `sql` can stand anywhere without parentheses of its own."""
+
+    sql: str
+    kind: Kind
+    scale: int = 0
+    """Digits behind the point that MySQL shows, of a number or of seconds."""
+    digits: int = 0
+    """Digits that it calculates with: a quotient has more than it shows."""
+    collation: str = ""
+    """MySQL collation of a text that comes from a column; empty for literals."""
+    explicit: bool = False
+    """Whether the collation was asked for with COLLATE."""
+    alike: bool = False
+    """Whether the target compares this text as the source does: citext, or a collation by the map."""
+    unpadded: bool = False
+    """Whether this text never ends in a space (CHAR)."""
+    literal: str | None = None
+    labels: tuple[str, ...] = ()
+    """Members of an ENUM or SET."""
+    unsigned: bool = False
+    source: str = ""
+    """MySQL's type of a plain column; empty for anything that is computed."""
+    volatile: bool = False
+    """Whether each evaluation gives another value."""
+
+    @property
+    def charset(self) -> str:
+        return self.collation.partition("_")[0]
+
+
+NULL = Value("NULL", "null")
+
+
+def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
+    """The value of a column that `reference` names in PostgreSQL."""
+    kind = _KINDS.get(base_name(plan.target_type), "opaque")
+    if column.type == "enum":
+        kind = "enum" if plan.target_type not in ("text", "citext") else "text"
+    elif kind == "bytes" and column.type not in _BYTES:
+        kind = "opaque"
+    elif kind == "decimal" and column.type in _INTEGERS:
+        kind = "int"
+    scale = column.scale or 0 if kind == "decimal" else column.fsp
+    return Value(
+        reference,
+        kind,
+        scale=scale,
+        digits=scale,
+        collation=column.collation or "",
+        alike=plan.collation is not None or plan.target_type == "citext",
+        unpadded=column.type == "char",
+        labels=column.labels,
+        unsigned=column.unsigned,
+        source="zerofill" if column.zerofill else column.type,
+    )
+
+
+def text_literal(text: str) -> Value:
+    return Value(pg_text(text), "text", literal=text)

@@ -1,0 +1,94 @@
+"""Generated columns: computed by the target, too, where their expression surely means the same there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sqlglot import exp
+
+from converge.model.catalog import Column, Table
+from converge.model.plan import ColumnPlan
+from converge.model.quote import pg_name
+from converge.planner.draft import Draft
+from converge.planner.expressions import (
+    TableColumns,
+    Terms,
+    Untranslatable,
+    Value,
+    column_value,
+    translate_stored,
+)
+from converge.planner.names import fit
+
+
+def generated_expression(
+    draft: Draft,
+    table: Table,
+    column: Column,
+    plans: Mapping[str, ColumnPlan],
+    notes: list[str] | None = None,
+) -> str:
+    """The PostgreSQL expression for GENERATED ALWAYS AS (…) STORED. Raises Untranslatable.
+
+    `plans` has the plans of the table's columns by their source names, this one's among them. What
+    should be said of the translation is added to `notes`.
+    """
+    terms = Terms(immutable=True, notes=[] if notes is None else notes)
+    return _Columns(table, plans, terms).stored(column)
+
+
+class _Columns(TableColumns):
+    """A table's columns, of which generated ones stand for their expression.
+
+    PostgreSQL lets no generated column read another one.
+    """
+
+    def __init__(self, table: Table, plans: Mapping[str, ColumnPlan], terms: Terms) -> None:
+        super().__init__(table, plans)
+        self._terms = terms
+        self._within: list[str] = []
+
+    def stored(self, column: Column) -> str:
+        """The expression of a generated column, in the column's own type."""
+        if column.generated is None:
+            raise Untranslatable(f"{column.name} is not generated")
+        if column.name in self._within:
+            raise Untranslatable(f"{column.name} reads itself")
+        self._within.append(column.name)
+        to = self.plan(column.name).target_type
+        sql = translate_stored(column.generated, self, to, column, self._terms)
+        self._within.pop()
+        return sql
+
+    def find(self, node: exp.Column) -> Value:
+        value = super().find(node)
+        column = self.table.column(self.plan(node.name).source)
+        if column.generated is None:
+            return value
+        plan = self.plan(column.name)
+        return replace(column_value(column, plan, f"({self.stored(column)})"), source="")
+
+
+def generated_trial(
+    draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan], expression: str
+) -> str:
+    """A statement that shows whether the target takes the expression: a table of its own with the columns."""
+    plan = plans[column.name]
+    lines = [
+        f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
+        for one in plans.values()
+        if table.column(one.source).generated is None
+    ]
+    lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
+    return f"CREATE TABLE {_trial_name(draft, table, plan)} ({', '.join(lines)})"
+
+
+def default_trial(draft: Draft, table: Table, plan: ColumnPlan, default: str) -> str:
+    """The same for an expression default."""
+    line = f"{pg_name(plan.target)} {plan.target_type} DEFAULT {default}"
+    return f"CREATE TABLE {_trial_name(draft, table, plan)} ({line})"
+
+
+def _trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
+    return pg_name(draft.schema, fit(f"{table.name}_{plan.source}_trial"))
