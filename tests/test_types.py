@@ -835,7 +835,7 @@ def test_a_flag_that_is_no_flag_stops_the_run(
     run = converge("migrate", "--source", source, "--target", target, "--map", str(rules))
     assert run.code == 3
     assert run.err.splitlines()[1] == (
-        "error[V012]: t.yes: 1 row holds values other than 0 and 1; it would become boolean"
+        "error[V012]: t.yes: 1 row holds values other than 0 and 1, and the column would become boolean"
     )
     assert "rows id 2" in run.err
     run = converge("migrate", "--no-scan", "--source", source, "--target", target, "--map", str(rules))

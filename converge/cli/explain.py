@@ -29,7 +29,7 @@ def command(
 ) -> int:
     addresses = resolve(source, target, need_target=False)
     with prepare(addresses.source, addresses.target, options, emit) as prepared:
-        text = explain_text(prepared.catalog, prepared.plan, name)
+        text = explain_text(prepared.inputs, prepared.plan, name)
     if as_json:
         text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})
     click.echo(text)

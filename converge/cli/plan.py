@@ -11,7 +11,9 @@ from converge.config import resolve
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.planner.decisions import decisions, wishes
 from converge.report.html import plan_html
+from converge.report.map import map_toml
 from converge.report.plan import plan_json, plan_sql, plan_text
 from converge.report.plan_markdown import plan_markdown
 
@@ -21,6 +23,7 @@ from converge.report.plan_markdown import plan_markdown
 @click.option("-o", "--output", metavar="FILE", help="the plan with its digest, for migrate --plan")
 @click.option("--html", metavar="FILE", help="the plan as one page that works offline")
 @click.option("--md", metavar="FILE", help="the same as Markdown")
+@click.option("--write-map", metavar="FILE", help="every decision as a map, to be edited")
 @click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
 @output_options
 def command(
@@ -31,11 +34,12 @@ def command(
     html: str | None,
     md: str | None,
     sql: str | None,
+    write_map: str | None,
     as_json: bool,
     verbose: bool,
     emit: Sink,
 ) -> int:
-    for path in (output, html, md, sql):
+    for path in (output, html, md, sql, write_map):
         if path and path != "-":
             require_writable(path)
     addresses = resolve(source, target, need_target=False)
@@ -49,6 +53,10 @@ def command(
         write_private(md, plan_markdown(plan))
     if sql:
         write_private(sql, plan_sql(plan))
+    if write_map:
+        inputs = prepared.inputs
+        made = map_toml(plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
+        write_private(write_map, made)
     if as_json:
         click.echo(json.dumps(plan_json(plan), ensure_ascii=False))
     elif sql != "-":

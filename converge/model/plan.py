@@ -121,6 +121,11 @@ class TablePlan:
     rows_estimate: int
     data_bytes: int
 
+    @property
+    def copied(self) -> tuple[ColumnPlan, ...]:
+        """The columns that COPY fills; the target computes the others."""
+        return tuple(column for column in self.columns if column.generated is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -185,12 +190,12 @@ def digest(plan: Plan) -> str:
             (table.source, table.target, table.key, [_decided(column) for column in table.columns])
             for table in plan.tables
         ],
-        "statements": [asdict(statement) for statement in plan.statements],
+        "statements": [_decided(statement) for statement in plan.statements],
         "outcomes": [(one.kind, one.name, one.state, one.becomes) for one in plan.outcomes],
     }
     text = json.dumps(content, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _decided(column: ColumnPlan) -> dict[str, Any]:
-    return {key: value for key, value in asdict(column).items() if key not in ("why", "evidence")}
+def _decided(part: ColumnPlan | Statement) -> dict[str, Any]:
+    return {key: value for key, value in asdict(part).items() if key not in ("rule", "why", "evidence")}

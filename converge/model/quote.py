@@ -36,6 +36,18 @@ def pg_array(values: tuple[str, ...]) -> str:
     return "ARRAY[" + ", ".join(pg_text(value) for value in values) + "]::text[]"
 
 
+def toml_text(value: str) -> str:
+    """A basic string of TOML, for hints and written maps."""
+    escaped = (_toml_char(char) for char in value)
+    return f'"{"".join(escaped)}"'
+
+
+def _toml_char(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    return f"\\u{ord(char):04x}" if ord(char) < 32 or char == "\x7f" else char
+
+
 _PRINTED = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\0": "\0", "''": "'"}
 
 

@@ -20,7 +20,7 @@ MARKED = ("0xFF", "0xFE", "0xFD", "0xFC")
 
 def select_text(table: TablePlan) -> str:
     """The SELECT without its range: one column that holds the whole row."""
-    columns = table.columns
+    columns = table.copied
     value, null, last_value, last_null = MARKED if marked(table) else PLAIN
     fields = [_field(column, value, null) for column in columns[:-1]]
     fields.append(_field(columns[-1], last_value, last_null))
@@ -29,7 +29,7 @@ def select_text(table: TablePlan) -> str:
 
 def marked(table: TablePlan) -> bool:
     """Whether the client must escape this table's rows."""
-    return any(column.special for column in table.columns)
+    return any(column.special for column in table.copied)
 
 
 def where(table: TablePlan, part: Range) -> str:

@@ -60,13 +60,14 @@ def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list
 
 
 def changed(plan: Plan, totals: Iterable[Digest]) -> list[Changed]:
-    """What the declared policies did, column by column, as the sums have counted it."""
+    """What the declared policies did, column by column; those that did nothing are left out."""
     found = []
     for total in totals:
         table = plan.table(total.table)
         places = [(column.source, change) for column in table.columns for change in column.changes]
         for (column, change), rows in zip(places, total.changes, strict=False):
-            found.append(Changed(table.source, column, change.trap, change.policy, rows, change.words))
+            if rows:
+                found.append(Changed(table.source, column, change.trap, change.policy, rows, change.words))
     return found
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
-
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence
@@ -17,9 +13,7 @@ from converge.planner.plan import Inputs, all_questions
 PHASE = "scan"
 
 
-def gather(
-    source: Endpoint, target: psycopg.Connection[Any] | None, inputs: Inputs, options: Options, emit: Sink
-) -> Evidence:
+def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink) -> Evidence:
     """Scans the source unless the options say no."""
     if not options.scan:
         return NOTHING_KNOWN

@@ -59,7 +59,8 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 may_exist=options.resume or options.truncate,
             )
             ledgers.upgrade(target)
-            ledger = Ledger.open(prepared.target, prepared.plan, prepared.evidence, resume=options.resume)
+            evidence = prepared.inputs.evidence
+            ledger = Ledger.open(prepared.target, prepared.plan, evidence, resume=options.resume)
         run = Run(prepared, ledger, source, target, options, emit, result)
         try:
             with explained(source, target):

@@ -11,10 +11,8 @@ import psycopg
 from pymysql.connections import Connection
 
 from converge.mapping.read import load
-from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.mysql import connect as mysql
 from converge.mysql.catalog import read_catalog
@@ -22,6 +20,7 @@ from converge.mysql.rights import read_rights, require_select
 from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
+from converge.pipeline.trials import tried
 from converge.planner.plan import NEWEST, Inputs, make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.ledger import last_evidence
@@ -34,9 +33,8 @@ class Prepared:
 
     source: Connection[Any]
     target: psycopg.Connection[Any] | None
-    catalog: Catalog
     facts: Target | None
-    evidence: Evidence
+    inputs: Inputs
     plan: Plan
 
 
@@ -76,5 +74,7 @@ def prepare(
         recorded = None
         if there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
-        evidence = recorded or gather(source, there, inputs, options, emit)
-        yield Prepared(here, there, catalog, facts, evidence, make_plan(replace(inputs, evidence=evidence)))
+        inputs = replace(inputs, evidence=recorded or gather(source, inputs, options, emit))
+        if recorded is None and there is not None:
+            inputs = replace(inputs, evidence=tried(inputs, there))
+        yield Prepared(here, there, facts, inputs, make_plan(inputs))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
 from converge.model.evidence import Count
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.names import fit
 from converge.planner.questions import bytewise
-from converge.planner.values import rows_words, toml
+from converge.planner.values import rows_words, said
 from converge.types import base_name
 
 _CLASSES = {
@@ -70,9 +71,11 @@ def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> boo
     if orphans and orphans.rows:
         draft.find(
             "V030", "block" if checked else "lossy", name,
-            f"{orphans.rows:,} rows have no equal parent in {key.parent}",
-            f"[[foreign_key]]\nmatch = {{ table = {toml(table.name)}, foreign_key = {toml(key.name)} }}\n"
-            "validate = false\n# or: skip = true",
+            said(orphans.rows, f"lack an equal parent in {key.parent}"),
+            entry(
+                "foreign_key", literally(table=table.name, foreign_key=key.name),
+                "validate = false", "# or: skip = true",
+            ),
             evidence=rows_words(table, orphans),
         )  # fmt: skip
     return len(draft.findings) > before

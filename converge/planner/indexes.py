@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.quote import pg_name, pg_text
 from converge.planner.comments import comment
 from converge.planner.draft import Draft
-from converge.planner.expressions import Untranslatable, translate
-from converge.planner.values import toml
+from converge.planner.expressions import TableColumns, Untranslatable, translate
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 _BTREE_BYTES = 2600
@@ -40,8 +40,12 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     name = f"{table.name}.{index.name}"
     try:
         parts = [_part(draft, table, index, part) for part in index.parts]
+        refused = _refused(draft, table, index, parts)
     except Untranslatable as reason:
-        draft.left("P031", "index", name, f"{reason}: {index.parts}")
+        refused = str(reason)
+    if refused:
+        terms = ", ".join(part.column or part.expression or "" for part in index.parts)
+        draft.left("P031", "index", name, f"{refused}; it was on {terms}")
         return
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
@@ -66,6 +70,18 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     if index.comment:
         comment(draft, table.name, "INDEX", pg_name(draft.schema, made), index.comment)
     draft.done("index", name, made, "in the same order", note=notes)
+
+
+def _columns(draft: Draft, table: Table) -> TableColumns:
+    return TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
+
+
+def _refused(draft: Draft, table: Table, index: Index, parts: list[str]) -> str | None:
+    """Why the target would not make an index over expressions, where it was tried."""
+    if all(part.expression is None for part in index.parts):
+        return None
+    sql = f"CREATE INDEX ON {draft.qualified(table.name)} ({', '.join(parts)})"
+    return draft.refusal("index", f"{table.name}.{index.name}", sql, (table.name,))
 
 
 def _words(draft: Draft, table: Table, index: Index) -> None:
@@ -96,7 +112,7 @@ def _reference(draft: Draft, table: Table, part: IndexPart) -> str:
 
 def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     if part.column is None:
-        text = f"({translate(part.expression or '')})"
+        text = f"({translate(part.expression or '', _columns(draft, table), immutable=True)})"
     else:
         text = _reference(draft, table, part)
         if part.prefix and not _whole_fits(draft, table, index):
@@ -145,4 +161,4 @@ def _advice(table: Table, index: Index) -> str:
 
 def _entry(table: Table, index: Index, line: str) -> str:
     """A map's entry for one index, to be pasted."""
-    return f"[[index]]\nmatch = {{ table = {toml(table.name)}, index = {toml(index.name)} }}\n{line}"
+    return entry("index", literally(table=table.name, index=index.name), line)

@@ -10,8 +10,9 @@ from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence, Questions
 from converge.model.plan import Outcome, Plan, TablePlan, digest
 from converge.model.quote import pg_name
+from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
-from converge.planner.columns import constraints, definition, plan_column
+from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.comments import plan_comments
 from converge.planner.draft import Draft
 from converge.planner.forecast import forecast
@@ -21,7 +22,7 @@ from converge.planner.names import Namespace
 from converge.planner.questions import questions
 from converge.planner.triggers import plan_triggers
 from converge.planner.values import note_suggestions, note_unseen
-from converge.planner.views import plan_checks, plan_views
+from converge.planner.views import plan_views
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""
@@ -83,7 +84,7 @@ def make_plan(inputs: Inputs) -> Plan:
 
 def draft_plan(inputs: Inputs) -> Draft:
     """The plan in the making, with the trials that the target should run."""
-    draft, tables = _begin(inputs)
+    draft, tables = begin(inputs)
     own = {table.name for table in tables}
     for table in tables:
         wish = setting(draft.map.for_table(table), "rename")[0]
@@ -100,6 +101,13 @@ def draft_plan(inputs: Inputs) -> Draft:
         )
     plan_views(draft)
     note_unseen(draft, planned)
+    if draft.trials and not inputs.evidence.tried:
+        draft.find(
+            "P053", "note", "target",
+            f"{len(draft.trials)} translated expressions were not tried: no target is named, or its role may "
+            "not make temporary tables",
+            "GRANT TEMPORARY ON DATABASE … TO …;" if inputs.target else "--target URL",
+        )  # fmt: skip
     note_keys(draft, planned)
     note_suggestions(draft)
     _inventory(draft, own)
@@ -108,15 +116,15 @@ def draft_plan(inputs: Inputs) -> Draft:
 
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
-    draft, tables = _begin(inputs)
+    draft, tables = begin(inputs)
     return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
 
 
-def _begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
+def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     """An empty draft, and the tables that are taken into it."""
     catalog = inputs.catalog
     names = Namespace(inputs.taken - {table.name for table in catalog.tables})
-    draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence)
+    draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
     return draft, [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
 
 
@@ -126,6 +134,11 @@ def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
 
 def _table(draft: Draft, table: Table, target: str) -> None:
     columns = [plan_column(draft, table, target, column) for column in table.columns]
+    plans = {plan.source: plan for plan in columns if plan is not None}
+    columns = [
+        plan and complete(draft, table, column, plans)
+        for column, plan in zip(table.columns, columns, strict=True)
+    ]
     known = tuple(column for column in columns if column is not None)
     if len(known) > _COLUMNS_LIMIT:
         draft.block(

@@ -9,10 +9,12 @@ from typing import Any
 from converge.errors import UsageError
 from converge.mapping.rules import Rule, setting
 from converge.mapping.using import expression
+from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
 from converge.model.plan import Change, Severity
-from converge.planner.choice import Choice
+from converge.model.quote import toml_text
+from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
 from converge.types import Family, Trap, Value
 
@@ -41,26 +43,32 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Value, C
     using = setting(rules, "using")[0]
     if not using:
         return value, None
-    new = family.adopted(expression(using, value.sql))
+    new = family.adopted(expression(using, value.sql), value.column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     return replace(value, changed=new), change
 
 
-def evidence(draft: Draft, table: Table, column: Column, family: Family, to: str) -> str:
-    """What the scan saw of the values that could not be held, in words."""
-    words = []
+def evidence(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> str:
+    """What the scan saw of the values, where it decided the type or found something."""
     facts = draft.evidence.table(table.name)
-    for trap in family.traps(Value(column, to)):
-        count = draft.evidence.count(table.name, trap.where)
-        if facts and count is not None:
-            words.append(f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}")
-    return "; ".join(words)
+    if facts is None:
+        return ""
+    words = {}
+    for rule in candidates(choice.rules):
+        value, _ = begin(family, Value(column, rule.target_type(column)), choice.rules)
+        for trap in family.traps(value):
+            count = draft.evidence.count(table.name, trap.where)
+            if count is not None and (count.rows or rule.fits):
+                words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
+        if rule is choice.rule:
+            break
+    return "; ".join(words.values())
 
 
 def example(table: Table, column: Column, line: str) -> str:
     """A map's entry for one column, to be pasted."""
-    return f"[[column]]\nmatch = {{ table = {toml(table.name)}, column = {toml(column.name)} }}\n{line}"
+    return entry("column", literally(table=table.name, column=column.name), line)
 
 
 def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice) -> tuple[Value, Change]:
@@ -95,7 +103,7 @@ def _find(
 ) -> None:
     place = f"{table.name}.{column.name}"
     kind = trap.kind
-    what = _said(count.rows, kind.words)
+    what = said(count.rows, kind.words)
     if change:
         draft.find(
             kind.code,
@@ -109,7 +117,7 @@ def _find(
     if choice.policies.get(trap.name) == "null":
         what += "; the map says NULL, but the column is NOT NULL"
     elif trap.stops:
-        what += f"; it would become {choice.to}"
+        what += f", and the column would become {choice.to}"
     draft.find(
         kind.code,
         severity,
@@ -123,13 +131,13 @@ def _find(
 def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
     """A map's entry for each way out."""
     ways = [
-        f"policy = {{ {trap.name} = {_policytoml(policy)} }}"
+        f"policy = {{ {trap.name} = {_policytoml_text(policy)} }}"
         for policy in trap.kind.policies
         if policy != "null" or column.nullable
     ]
     other = trap.kind.other.format(fsp=column.fsp)
     if other and other != choice.to:
-        ways.append(f"to = {toml(other)}")
+        ways.append(f"to = {toml_text(other)}")
     if not ways:
         return ""
     return example(table, column, "\n# or: ".join(ways))
@@ -154,7 +162,7 @@ def note_suggestions(draft: Draft) -> None:
         draft.find(
             "V025", "note", f"{type_}({length})",
             f"every value of {len(places)} such columns fits {to}, which is smaller and checked: {listed}",
-            f"[[type]]\nmatch = {{ type = {toml(type_)}, length = {length}, fits = true }}\nto = {toml(to)}",
+            entry("type", {"type": type_, "length": length, "fits": True}, f"to = {toml_text(to)}"),
         )  # fmt: skip
 
 
@@ -186,7 +194,7 @@ def rows_words(table: Table, count: Count) -> str:
     return f"rows {'/'.join(columns)} {', '.join(count.keys)}{more}"
 
 
-def _said(rows: int, words: str) -> str:
+def said(rows: int, words: str) -> str:
     """``3 rows hold …`` or ``1 row holds …``."""
     if rows != 1:
         return f"{rows:,} rows {words}"
@@ -198,14 +206,5 @@ def _policy_words(policy: Any) -> str:
     return f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
 
 
-def _policytoml(policy: str) -> str:
-    return '{ replace = "…" }' if policy == "replace" else toml(policy)
-
-
-def toml(text: str) -> str:
-    """A basic string of TOML."""
-    escaped = "".join(
-        f"\\u{ord(char):04x}" if ord(char) < 32 or char == "\x7f" else "\\" + char if char in '"\\' else char
-        for char in text
-    )
-    return f'"{escaped}"'
+def _policytoml_text(policy: str) -> str:
+    return '{ replace = "…" }' if policy == "replace" else toml_text(policy)

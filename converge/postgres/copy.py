@@ -14,7 +14,7 @@ from converge.model.work import CopyTask
 
 def copy_statement(schema: str, table: TablePlan) -> str:
     """COPY with an explicit column list."""
-    columns = ",".join(pg_name(column.target) for column in table.columns)
+    columns = ",".join(pg_name(column.target) for column in table.copied)
     return f"COPY {pg_name(schema, table.target)} ({columns}) FROM STDIN"
 
 

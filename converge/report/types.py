@@ -24,8 +24,8 @@ _TRAPS = """
 ## What a type cannot hold, and what may become of it
 
 The scan counts such values before anything is written. They stop the run with their keys, unless a map
-declares a policy; what a policy did is counted in the run's own snapshot, shown in the report, and mirrored
-in the comparison. `policy = { zero_date = "null" }` in a rule, or `{ zero_date = { replace = "1970-01-01" } }`.
+declares a policy (`policy = { zero_date = "null" }` in a rule).
+What a policy did is counted in the run's own snapshot, shown in the report, and mirrored in the comparison.
 
 | code | rows that | policy | without one |
 |---|---|---|---|

@@ -57,7 +57,7 @@ class Family:
         """MySQL expression of the value in the form that `Value.changed` has."""
         return value.sql
 
-    def adopted(self, expression: str) -> str:
+    def adopted(self, expression: str, column: Column) -> str:
         """A map's MySQL expression in the form that `Value.changed` has."""
         return expression
 

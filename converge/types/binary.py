@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.types.base import Family, Value
-from converge.types.text import as_bytes, nul
+from converge.types.text import as_bytes, is_utf8, nul
 from converge.types.traps import Trap
 from converge.types.uuid import canonical, swapped
 
@@ -27,17 +27,20 @@ class Binary(Family):
             short = (Trap("not_uuid", f"LENGTH({value.sql})<>16"),) if value.column.type != "binary" else ()
             return (*short, swapped(value.sql))
         if value.to == "text":
-            text = _decoded(value)
-            return Trap("not_utf8", f"{value.sql} IS NOT NULL AND {text} IS NULL"), nul(text)
+            broken = Trap("not_utf8", f"{value.sql} IS NOT NULL AND NOT {is_utf8(value.sql)}")
+            return broken, nul(_decoded(value))
         return (
             (Trap("too_big", f"LENGTH({value.sql})>{_MOST_BYTES}"),)
             if value.column.type == "longblob"
             else ()
         )
 
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS BINARY)"
+
     def read(self, value: Value) -> str:
         if value.to == "uuid":
-            return canonical(f"HEX({value.sql})")
+            return as_bytes(f"HEX({value.sql})")
         return as_bytes(_decoded(value)) if value.to == "text" else f"CONCAT('\\\\x',HEX({value.sql}))"
 
     def special(self, value: Value) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.model.catalog import Column
 from converge.types.base import Family, Value
 from converge.types.integer import not_boolean
 from converge.types.traps import Trap
@@ -13,6 +14,9 @@ class Bit(Family):
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         return (not_boolean(value),) if value.to == "boolean" and value.column.precision != 1 else ()
+
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS UNSIGNED)"
 
     def read(self, value: Value) -> str:
         if value.to == "boolean":

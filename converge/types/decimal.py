@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.model.catalog import Column
 from converge.types.base import Family, Value, sizes
 from converge.types.traps import Trap
 
@@ -22,6 +23,9 @@ class Decimal(Family):
         if precision - scale < whole:
             lost.append(f"ABS({value.sql})>=1{'0' * (precision - scale)}")
         return (Trap("out_of_range", " OR ".join(lost)),) if lost else ()
+
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS DECIMAL({column.precision},{column.scale}))"
 
     def read(self, value: Value) -> str:
         return f"({value.sql}+0)" if value.column.zerofill else value.sql

@@ -20,6 +20,9 @@ class Floating(Family):
     def accepts(self, column: Column) -> frozenset[str]:
         return self.targets if column.type == "float" else frozenset({"double precision"})
 
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"({expression}+0e0)"
+
     def read(self, value: Value) -> str:
         column = value.column
         exact = column.type == "double" and column.scale is None and not column.zerofill

@@ -29,6 +29,9 @@ class Integer(Family):
             found.append(Trap("zero_year", f"{value.sql}=0"))
         return tuple(found)
 
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS {'UNSIGNED' if column.unsigned else 'SIGNED'})"
+
     def read(self, value: Value) -> str:
         # ZEROFILL pads the text, and a YEAR of zero prints as 0000: arithmetic gives the number.
         odd = value.column.zerofill or value.column.type == "year"

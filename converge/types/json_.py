@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+from converge.model.catalog import Column
 from converge.model.quote import my_text
 from converge.types.base import Family, Value
 from converge.types.text import as_bytes
@@ -28,7 +29,7 @@ class Json(Family):
     def whole(self, value: Value) -> str:
         return _text(value)
 
-    def adopted(self, expression: str) -> str:
+    def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS CHAR)"
 
     def read(self, value: Value) -> str:

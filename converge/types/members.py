@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.model.catalog import Column
 from converge.model.plan import Severity
 from converge.model.quote import my_name, my_text, pg_array
 from converge.types.base import Family, Value
@@ -16,7 +17,7 @@ class _Labels(Family):
     def whole(self, value: Value) -> str:
         return utf8(value)
 
-    def adopted(self, expression: str) -> str:
+    def adopted(self, expression: str, column: Column) -> str:
         return f"CONVERT({expression} USING utf8mb4)"
 
     def delimited(self, value: Value) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from converge.model.catalog import Column
 from converge.model.quote import my_text, pg_text
 from converge.types.base import Family, Value, base_name
 from converge.types.traps import Trap
@@ -21,7 +22,10 @@ class Date(Family):
     targets = frozenset({"date"})
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        return (_zero_date(value),)
+        return (_zero_date(value, "DATE"),)
+
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS DATE)"
 
     def default(self, literal: str, value: Value) -> str | None:
         return None if _is_zero(literal) else pg_text(literal)
@@ -34,7 +38,10 @@ class Datetime(Family):
     )
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        return (_zero_date(value),)
+        return (_zero_date(value, f"DATETIME({value.column.fsp})"),)
+
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS DATETIME({column.fsp}))"
 
     def read(self, value: Value) -> str:
         # The offset makes the value the same instant whatever the target session's zone is.
@@ -61,17 +68,20 @@ class Time(Family):
             return ()
         return (Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'"),)
 
+    def adopted(self, expression: str, column: Column) -> str:
+        return f"CAST({expression} AS TIME({column.fsp}))"
+
     def source_text(self, value: Value) -> str:
         return _trimmed(value)
 
 
-def _zero_date(value: Value) -> Trap:
+def _zero_date(value: Value, type_: str) -> Trap:
     # MONTH and DAYOFMONTH are 0 for all zero dates but one kind: '0000-05-05' has only its year.
     where = f"MONTH({value.sql})=0 OR DAYOFMONTH({value.sql})=0 OR YEAR({value.sql})=0"
 
     def replace(text: str) -> str:
         datetime.fromisoformat(text)
-        return my_text(text)
+        return f"CAST({my_text(text)} AS {type_})"
 
     return Trap("zero_date", where, replace=replace)
 

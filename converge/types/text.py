@@ -49,16 +49,15 @@ class Text(Family):
     def whole(self, value: Value) -> str:
         return utf8(value)
 
-    def adopted(self, expression: str) -> str:
+    def adopted(self, expression: str, column: Column) -> str:
         return f"CONVERT({expression} USING utf8mb4)"
 
     def read(self, value: Value) -> str:
-        if value.to == "uuid":
-            return canonical(utf8(value))
         if value.to == "bytea":
             return f"CONCAT('\\\\x',HEX({utf8(value)}))"
         text = as_bytes(utf8(value))
-        if value.column.charset in _UTF8 | _MAPPED or "unmapped" in value.handled:
+        mapped = value.column.charset in _UTF8 | _MAPPED or "unmapped" in value.handled
+        if mapped or value.to == "uuid":
             return text
         name = my_name(value.column.name)
         return f"IF({name} IS NULL OR {_kept(value.column)},{text},{_NO_UTF8})"
@@ -102,6 +101,11 @@ def as_bytes(text: str) -> str:
     return f"CAST({text} AS BINARY)"
 
 
+def is_utf8(value: str) -> str:
+    """MySQL condition: the bytes are UTF-8. What is none is cut or becomes NULL, depending on sql_mode."""
+    return f"IFNULL({as_bytes(f'CONVERT({as_bytes(value)} USING utf8mb4)')}={as_bytes(value)},0)"
+
+
 def nul(text: str) -> Trap:
     """NUL inside a UTF-8 expression. As bytes, because most collations ignore a NUL."""
 
@@ -134,5 +138,5 @@ def _unmapped(value: Value) -> Trap:
 def _latin1_utf8(value: Value) -> Trap:
     text = utf8(value)
     meant = f"CONVERT(CAST({value.sql} AS BINARY) USING utf8mb4)"
-    where = f"LENGTH({text})<>LENGTH({value.sql}) AND {meant} IS NOT NULL"
+    where = f"LENGTH({text})<>LENGTH({value.sql}) AND {is_utf8(value.sql)}"
     return Trap("latin1_utf8", where, {"repair": f"IF({where},{meant},{text})"})

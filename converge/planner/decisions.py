@@ -1,0 +1,95 @@
+"""Every decision about a column as a map's entry would say it: for `--write-map` and `explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from converge.mapping.grammar import SECTIONS
+from converge.mapping.rules import policies, setting
+from converge.model.catalog import Column, Table
+from converge.planner.choice import choose, rules_for
+from converge.planner.draft import Draft
+from converge.planner.plan import Inputs, begin
+from converge.planner.values import evidence
+from converge.types import Trap, Value, family_of
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One column's settings, why its type was chosen, and what else there is."""
+
+    table: Table
+    column: Column
+    settings: Mapping[str, Any]
+    why: str
+    evidence: str
+    open: tuple[tuple[Trap, int | None], ...]
+    """Traps without a policy, with the rows that the scan has counted; None when it did not look."""
+    others: tuple[str, ...]
+    """Other types that a map may choose."""
+
+
+def decisions(inputs: Inputs) -> Iterator[Decision]:
+    """A decision for each column of a known type, in the source's order."""
+    draft, tables = begin(inputs)
+    for table in tables:
+        for column in table.columns:
+            if family_of(column) is not None:
+                yield _decide(draft, table, column)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the maps say of a table, an index or a foreign key."""
+
+    section: str
+    match: Mapping[str, str]
+    settings: Mapping[str, Any]
+
+
+def wishes(inputs: Inputs) -> Iterator[Wish]:
+    """Everything that the maps say of objects that are no columns, in the source's order."""
+    map_ = inputs.map
+    for table in inputs.catalog.tables:
+        name = {"table": table.name}
+        found = [("table", name, map_.for_table(table))]
+        found += [
+            ("index", {**name, "index": index.name}, map_.for_index(table, index)) for index in table.indexes
+        ]
+        found += [
+            ("foreign_key", {**name, "foreign_key": key.name}, map_.for_foreign_key(table, key))
+            for key in table.foreign_keys
+        ]
+        for section, match, rules in found:
+            settings = {key: setting(rules, key)[0] for key in SECTIONS[section].settings}
+            if settings := {key: value for key, value in settings.items() if value is not None}:
+                yield Wish(section, match, settings)
+
+
+def _decide(draft: Draft, table: Table, column: Column) -> Decision:
+    family = family_of(column)
+    assert family is not None
+    choice = choose(draft, table, column, family)
+    rules = rules_for(draft, table, column)
+    settings = {key: setting(rules, key)[0] for key in SECTIONS["column"].settings}
+    declared = policies(rules)
+    settings["to"] = choice.to
+    traps = family.traps(Value(column, choice.to))
+    names = {trap.name for trap in traps}
+    settings["policy"] = {name: policy for name, policy in declared.items() if name in names}
+    return Decision(
+        table,
+        column,
+        {key: value for key, value in settings.items() if value not in (None, {})},
+        choice.rule.why,
+        evidence(draft, table, column, family, choice),
+        tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in declared),
+        tuple(sorted(family.accepts(column) - {choice.to.partition("(")[0]})),
+    )
+
+
+def _rows(draft: Draft, table: Table, trap: Trap) -> int | None:
+    count = draft.evidence.count(table.name, trap.where)
+    return None if count is None else count.rows
