@@ -103,5 +103,5 @@ def _finding(finding: Finding, *, verbose: bool) -> list[str]:
     if finding.evidence:
         lines.append(f"        seen  {_cut(finding.evidence, verbose)}")
     if finding.hint and (verbose or finding.severity == "block"):
-        lines.append(f"        hint  {finding.hint}")
+        lines.append("        hint  " + finding.hint.replace("\n", "\n" + " " * 14))
     return lines

@@ -39,7 +39,7 @@ def verdict_words(result: Result) -> str:
             return f"{tables} are there, but their values were not compared"
         case "differs":
             count = sum(equality(result, one).tone == "bad" for one in result.tables)
-            return f"{count:,} of {tables} are not the same on both servers"
+            return f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
         case "failed":
             return "the run has not come to its end"
         case _:
