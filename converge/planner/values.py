@@ -74,7 +74,8 @@ def example(table: Table, column: Column, line: str) -> str:
 def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice) -> tuple[Value, Change]:
     """The trap as it stands for the value that earlier policies have left."""
     now = next(one for one in family.traps(value) if one.name == trap.name)
-    change = Change(trap.name, _policy_words(policy), trap.where, trap.kind.words)
+    where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
+    change = Change(trap.name, _policy_words(policy), where, trap.kind.words)
     if policy == "keep":
         return replace(value, handled=value.handled | {trap.name}), change
     if isinstance(policy, dict):
@@ -88,7 +89,7 @@ def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice
             ) from error
     else:
         new = "NULL" if policy == "null" else now.remedies[policy]
-    changed = f"IF({now.where},{new},{family.whole(value)})"
+    changed = new if trap.whole else f"IF({now.where},{new},{family.whole(value)})"
     return replace(value, changed=changed, handled=value.handled | {trap.name}), change
 
 

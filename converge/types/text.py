@@ -129,8 +129,8 @@ def _kept(column: Column) -> str:
 
 def _unmapped(value: Value) -> Trap:
     name = my_name(value.column.name)
-    # Text that is no Unicode at all becomes NULL on the way.
-    marked = f"IFNULL(CONVERT({name} USING utf8mb4),'?')"
+    # Text that is no Unicode at all is cut there, or becomes NULL, on the way.
+    marked = f"RPAD(IFNULL(CONVERT({name} USING utf8mb4),''),CHAR_LENGTH({name}),'?')"
     where = f"{name} IS NOT NULL AND NOT {_kept(value.column)}"
     return Trap("unmapped", where, {"question_mark": marked})
 

@@ -93,6 +93,8 @@ class Trap:
     """MySQL expression of the value for a replacement that the map names; raises ValueError."""
     harm: Severity | None = None
     """Where it differs from its kind's."""
+    whole: bool = False
+    """`where` only gives the column away: a policy changes all its values."""
 
     @property
     def kind(self) -> Kind:

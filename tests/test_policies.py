@@ -1,0 +1,219 @@
+"""The scan finds what PostgreSQL cannot hold before anything is written; policies say what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from support import converge, mysql, postgres, relations
+
+from converge.sandbox import Server
+from converge.types import KINDS
+
+LATIN1_UTF8 = "CONVERT(0xC3A9 USING latin1)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A column type, a value that the target cannot hold, and what each policy makes of it."""
+
+    trap: str
+    type: str
+    bad: str
+    good: str
+    becomes: dict[str, str]
+    """Policy in TOML → the value as PostgreSQL prints it; ``None`` for NULL."""
+    to: str = ""
+    kept: tuple[str, str] | None = None
+    """Another target type, and the value in it."""
+    stops: bool = True
+    changed: int = 2
+
+
+NULL = "NULL"
+CASES = (
+    Case("zero_date", "DATE", "'0000-00-00'", "'2024-02-29'",
+         {'"null"': NULL, '{ replace = "1970-01-01" }': "1970-01-01"}),
+    Case("zero_date", "DATETIME(3)", "'2024-05-00 10:11:12.123'", "'2024-02-29'",
+         {'"null"': NULL, '{ replace = "1970-01-01 00:00:01.5" }': "1970-01-01 00:00:01.5"}),
+    Case("zero_date", "TIMESTAMP NULL", "'0000-00-00'", "'2024-02-29'",
+         {'"null"': NULL, '{ replace = "1970-01-02" }': "1970-01-02 00:00:00+00"}),
+    Case("zero_date", "DATE", "'0000-05-05'", "'2024-02-29'", {'"null"': NULL}),
+    Case("outside_day", "TIME(2)", "'-00:00:00.01'", "'23:59:59.99'", {'"null"': NULL}, "time(2)",
+         ("interval(2)", "-00:00:00.01")),
+    Case("not_boolean", "TINYINT(1)", "-1", "1", {'"null"': NULL, '"true"': "true"}, "boolean",
+         ("smallint", "-1")),
+    Case("not_boolean", "BIT(3)", "b'101'", "b'1'", {'"null"': NULL, '"true"': "true"}, "boolean",
+         ("bit(3)", "101")),
+    Case("out_of_range", "INT", "32768", "32767", {'"null"': NULL}, "smallint", ("integer", "32768")),
+    Case("out_of_range", "BIGINT UNSIGNED", "9223372036854775808", "9223372036854775807",
+         {'"null"': NULL}, "bigint", ("numeric(20,0)", "9223372036854775808")),
+    Case("out_of_range", "DECIMAL(9,3)", "1.005", "1.010", {'"null"': NULL}, "numeric(9,2)",
+         ("numeric(9,3)", "1.005")),
+    Case("out_of_range", "DECIMAL(9,3)", "-1000", "999.999", {'"null"': NULL}, "numeric(6,3)"),
+    Case("nul", "VARCHAR(9)", "'a\\0b'", "'ab'",
+         {'"null"': NULL, '"strip"': "ab", '{ replace = "\\u2400" }': "a\u2400b"}, "",
+         ("bytea", "\\x610062")),
+    Case("nul", "TEXT CHARACTER SET utf16", "'\\0'", "'ab'", {'"strip"': "", '{ replace = "%" }': "%"}),
+    Case("unmapped", "VARCHAR(9) CHARACTER SET gbk", "0x41A2A0", "'A'",
+         {'"null"': NULL, '"question_mark"': "A?"}),
+    Case("unmapped", "VARCHAR(9) CHARACTER SET ucs2", "0xD800", "'A'",
+         {'"null"': NULL, '"question_mark"': "?"}),
+    Case("latin1_utf8", "VARCHAR(9) CHARACTER SET latin1", LATIN1_UTF8, "'\u00e9'", {'"repair"': "\u00e9"},
+         stops=False),
+    Case("too_long", "VARCHAR(9)", "'\u00e9\u00e9\u00e9\u00e9'", "'\u00e9\u00e9\u00e9'",
+         {'"null"': NULL, '"cut"': "\u00e9\u00e9\u00e9"}, "varchar(3)", ("text", "\u00e9" * 4)),
+    Case("not_uuid", "CHAR(36)", "''", "'01234567-89AB-CDEF-0123-456789abcdef'", {'"null"': NULL}, "uuid",
+         ("varchar(36)", "")),
+    Case("not_uuid", "VARBINARY(16)", "0x01", "0x0123456789ABCDEF0123456789ABCDEF", {'"null"': NULL}, "uuid",
+         ("bytea", "\\x01")),
+    Case("swapped_uuid", "BINARY(16)", "UUID_TO_BIN('6ccd980c-baba-1026-9564-5b8c656024db', 1)",
+         # By chance its version looks right when swapped, too: the policy is for the whole column.
+         "UUID_TO_BIN('6ccd780c-baba-1026-9564-5b8c656024db', 1)",
+         {'"swap"': "6ccd980c-baba-1026-9564-5b8c656024db"}, "uuid", stops=False, changed=3),
+    Case("not_utf8", "VARBINARY(9)", "0x80", "0xC3A9", {'"null"': NULL}, "text", ("bytea", "\\x80")),
+    Case("empty_label", "ENUM('x','y')", "'no'", "'y'", {'"null"': NULL, '"keep"': ""}),
+    Case("empty_label", "ENUM('x','y')", "'no'", "'y'", {'"null"': NULL, '"keep"': ""}, "text"),
+    Case("json_nul", "JSON", """'{"a": "\\\\u0000\\\\\\\\u0000"}'""", """'{"a": "\\\\\\\\u0000"}'""",
+         {'"null"': NULL, '"strip"': '{"a": "\\\\u0000"}', '{ replace = "\\"" }': '{"a": "\\"\\\\u0000"}'},
+         "", ("json", '{"a": "\\u0000\\\\u0000"}')),
+)  # fmt: skip
+# 1 GB values are not made in a test; the year 0000 arrives as it is.
+_ELSEWHERE = {"too_big", "zero_year"}
+
+
+def test_every_trap_and_policy_has_a_case() -> None:
+    assert {case.trap for case in CASES} == KINDS.keys() - _ELSEWHERE
+    for name, kind in KINDS.items():
+        if name not in _ELSEWHERE:
+            tried = {policy.strip('"').split()[0] for case in CASES if case.trap == name
+                     for policy in case.becomes}  # fmt: skip
+            assert {"{" if policy == "replace" else policy for policy in kind.policies} <= tried, name
+
+
+ROUNDS = max(len(case.becomes) for case in CASES)
+
+
+def test_every_trap_is_found_before_anything_is_written(
+    mysql: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    _fill(source)
+    rules = _map(tmp_path, [f"to = {case.to!r}" if case.to else "" for case in CASES])
+    ran = converge("plan", "--source", source, "--target", target, "--map", rules, "--json")
+    assert (ran.code, ran.json["verdict"]) == (3, "blocked"), ran.err
+    found = {(one["object"], one["code"]): one for one in ran.json["findings"]}
+    for number, case in enumerate(CASES):
+        finding = found[f"odd.c{number}", KINDS[case.trap].code]
+        assert finding["severity"] == ("block" if case.stops else "note")
+        assert finding["message"].startswith("2 rows ")
+        assert finding["evidence"] == "rows id 1, 3"
+    blocked = converge("migrate", "--source", source, "--target", target, "--map", rules)
+    assert blocked.code == 3
+    assert relations(target) == []
+
+
+@pytest.mark.parametrize("number", range(ROUNDS + 1))
+def test_a_policy_holds_and_is_mirrored_and_counted(
+    number: int,
+    mysql: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    """Each round takes another policy of every trap; the last one keeps the values in other types."""
+    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    _fill(source)
+    ways = [_way(case, number) for case in CASES]
+    rules = _map(tmp_path, [lines for lines, _, _ in ways])
+    ran = converge("migrate", "--source", source, "--target", target, "--map", rules, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err + ran.out
+    for place, (case, (lines, expected, changed)) in enumerate(zip(CASES, ways, strict=True)):
+        values = postgres(target, f"SELECT c{place}::text FROM public.odd ORDER BY id")
+        assert values[0] == values[2] == (expected,), (case, lines)
+        assert values[3] == (None,)
+        counted = [one["rows"] for one in ran.json["changes"] if one["column"] == f"c{place}"]
+        assert counted == ([case.changed] if changed else []), case
+    again = converge("verify", "--source", source, "--target", target, "--map", rules, "--json")
+    assert (again.json["verdict"], again.json["changes"]) == ("verified", ran.json["changes"])
+    # What a policy made is compared like any other value.
+    postgres(target, "UPDATE public.odd SET c0 = '2000-01-01' WHERE id = 3")
+    assert "odd id=3 c0" in converge("verify", "--source", source, "--target", target, "--map", rules).out
+
+
+def _fill(source: str) -> None:
+    columns = ", ".join(f"c{number} {case.type}" for number, case in enumerate(CASES))
+    bad, good = (", ".join(getattr(case, which) for case in CASES) for which in ("bad", "good"))
+    nothing = ", ".join("NULL" for _ in CASES)
+    mysql(
+        source,
+        f"SET SESSION sql_mode = ''; CREATE TABLE odd (id INT PRIMARY KEY, {columns}); "
+        f"INSERT INTO odd VALUES (1, {bad}), (2, {good}), (3, {bad}), (4, {nothing})",
+    )
+
+
+def _way(case: Case, number: int) -> tuple[str, str | None, bool]:
+    """The map's lines for this round, the value that follows, and whether it counts as a change."""
+    if number == ROUNDS and case.kept:
+        to, value = case.kept
+        return f"to = {to!r}", value, False
+    policy, value = list(case.becomes.items())[number % len(case.becomes)]
+    to = f"to = {case.to!r}\n" if case.to else ""
+    return f"{to}policy = {{ {case.trap} = {policy} }}", None if value == NULL else value, True
+
+
+def _map(folder: Path, lines: list[str]) -> str:
+    path = folder / "odd.toml"
+    entries = (
+        f"[[column]]\nmatch = {{ table = 'odd', column = 'c{number}' }}\n{line}\n"
+        for number, line in enumerate(lines)
+        if line
+    )
+    path.write_text("".join(entries), "utf-8")
+    return str(path)
+
+
+def test_null_is_no_way_out_of_a_column_that_is_not_null(
+    mysql_8033: Server, postgres_175: Server, new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:  # fmt: skip
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(source, "SET SESSION sql_mode = ''; CREATE TABLE t (id INT PRIMARY KEY, d DATE NOT NULL); "
+                  "INSERT INTO t VALUES (7, '0000-00-00')")  # fmt: skip
+    ran = converge("migrate", "--source", source, "--target", target, "--map", "friendly")
+    assert ran.code == 3
+    assert "the map says NULL, but the column is NOT NULL" in ran.err
+    assert "replace" in ran.err
+    assert 'zero_date = "null"' not in ran.err
+
+
+def test_the_friendly_map_takes_what_mysql_let_in(
+    mysql_8015: Server, postgres_14: Server, new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:  # fmt: skip
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
+    mysql(
+        source,
+        "SET SESSION sql_mode = ''; CREATE TABLE t (id CHAR(36) COLLATE utf8mb4_general_ci PRIMARY KEY, "
+        "d DATETIME, x TEXT, "
+        "e ENUM('a'), j JSON, b BINARY(16)); CREATE TABLE u (t CHAR(36) COLLATE utf8mb4_general_ci, "
+        "FOREIGN KEY (t) REFERENCES t (id));"
+        "INSERT INTO t VALUES ('6CCD980C-baba-1026-9564-5b8c656024db', '0000-00-00', 'a\\0b', 'z', "
+        """'["\\\\u0000"]', UUID_TO_BIN('6ccd980c-baba-1026-9564-5b8c656024db'));"""
+        "INSERT INTO u VALUES ('6ccd980c-baba-1026-9564-5b8c656024db')",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--map", "friendly", "--json")
+    assert ran.json["verdict"] == "verified", ran.err + ran.out
+    assert [one["trap"] for one in ran.json["changes"]] == ["zero_date", "nul", "empty_label", "json_nul"]
+    uuid = "6ccd980c-baba-1026-9564-5b8c656024db"
+    rows = postgres(target, "SELECT id::text, d, x, e::text, j::text, b::text FROM public.t")
+    assert rows == [(uuid, None, "ab", None, '[""]', uuid)]
+    kinds = postgres(target, "SELECT pg_typeof(t)::text FROM public.u")
+    assert kinds == [("uuid",)]
