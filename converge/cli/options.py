@@ -36,7 +36,7 @@ def database_options(function: F) -> F:
     )
     @click.option(
         "--scan-seconds",
-        type=click.FloatRange(0.1),
+        type=click.FloatRange(0.001),
         default=60,
         show_default=True,
         help="the most that the scan of one table may take",

@@ -87,6 +87,8 @@ class ColumnPlan:
     """What the scan saw that decided, in words."""
     default: str | None = None
     identity: bool = False
+    sequence: str = ""
+    """Quoted name of an identity's sequence: PostgreSQL's own choice could be a later table's name."""
     generated: str | None = None
     """PostgreSQL expression of a stored generated column: the target computes it, COPY leaves it out."""
     collation: str | None = None

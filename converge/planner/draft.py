@@ -48,6 +48,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.components = Components(self.catalog)
+        self._noted: set[str] = set()
         self._sources = {table.name: table for table in self.catalog.tables}
 
     def source(self, table: str) -> Table | None:
@@ -86,10 +87,12 @@ class Draft:
     def find(
         self, code: str, severity: Severity, object_: str, message: str, hint: str = "", *, evidence: str = ""
     ) -> None:
+        self._noted.add(object_)
         self.findings.append(Finding(code, severity, object_, message, hint, evidence))
 
-    def done(self, kind: str, name: str, becomes: str, why: str, *, note: bool = False) -> None:
-        state: State = "translated with a note" if note else "translated"
+    def done(self, kind: str, name: str, becomes: str, why: str) -> None:
+        """An object that arrives; it has a note when there is a finding about it."""
+        state: State = "translated with a note" if name in self._noted else "translated"
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
     def left(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:

@@ -49,7 +49,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         return
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
-    notes = _notes(draft, table, index, parts)
+    _notes(draft, table, index, parts)
     made = _name(draft, table, index)
     if index.primary:
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
@@ -69,7 +69,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         draft.do("index", table.name, sql, "an index of the source", optional=not index.unique)
     if index.comment:
         comment(draft, table.name, "INDEX", pg_name(draft.schema, made), index.comment)
-    draft.done("index", name, made, "in the same order", note=notes)
+    draft.done("index", name, made, "in the same order")
 
 
 def _columns(draft: Draft, table: Table) -> TableColumns:
@@ -96,7 +96,7 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
     draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
     name = f"{table.name}.{index.name}"
     draft.find("P039", "note", name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
-    draft.done("index", name, made, "the words of the same columns", note=True)
+    draft.done("index", name, made, "the words of the same columns")
 
 
 def _name(draft: Draft, table: Table, index: Index) -> str:
@@ -135,9 +135,8 @@ def _longest(draft: Draft, table: Table, index: Index) -> int | None:
     return sum(facts.longest.get(name, _OTHER_BYTES) for name in index.columns)
 
 
-def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> bool:
+def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     name = f"{table.name}.{index.name}"
-    before = len(draft.findings)
     if not index.visible:
         draft.find("P032", "note", name, "is invisible to the source's optimizer and visible in the target")
     cut = any("(" in part for part, one in zip(parts, index.parts, strict=True) if one.prefix)
@@ -152,7 +151,6 @@ def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> bool:
             "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",
             _entry(table, index, "skip = true"), evidence=f"the longest entry has {longest:,} bytes",
         )  # fmt: skip
-    return len(draft.findings) > before
 
 
 def _advice(table: Table, index: Index) -> str:

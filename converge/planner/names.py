@@ -20,20 +20,25 @@ def fit(name: str) -> str:
 
 
 class Namespace:
-    """Names of one schema: its tables, indexes, sequences, views and types share one namespace."""
+    """Names of one schema: its tables, indexes, sequences, views and types share one namespace.
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
+    Names that applications use, those of tables and views, are held for them.
+    """
+
+    def __init__(self, taken: Iterable[str] = (), held: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._held = {fit(name) for name in held}
 
-    def take(self, *wishes: str) -> str:
-        """The first wish that is free, else the last with a number."""
+    def take(self, *wishes: str, held: bool = False) -> str:
+        """The first wish that is free, else the last with a number; `held`: it may be a held one."""
+        used = self._taken if held else self._taken | self._held
         for wish in wishes:
             name = fit(wish)
-            if name not in self._taken:
+            if name not in used:
                 break
         else:
             number = 2
-            while (name := fit(f"{wishes[-1]}_{number}")) in self._taken:
+            while (name := fit(f"{wishes[-1]}_{number}")) in used:
                 number += 1
         self._taken.add(name)
         return name

@@ -88,7 +88,7 @@ def draft_plan(inputs: Inputs) -> Draft:
     own = {table.name for table in tables}
     for table in tables:
         wish = setting(draft.map.for_table(table), "rename")[0]
-        _table(draft, table, draft.names.take(wish or table.name))
+        _table(draft, table, draft.names.take(wish or table.name, held=True))
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
         plan_indexes(draft, table)
@@ -103,7 +103,7 @@ def draft_plan(inputs: Inputs) -> Draft:
     note_unseen(draft, planned)
     if draft.trials and not inputs.evidence.tried:
         draft.find(
-            "P053", "note", "target",
+            "P054", "note", "target",
             f"{len(draft.trials)} translated expressions were not tried: no target is named, or its role may "
             "not make temporary tables",
             "GRANT TEMPORARY ON DATABASE … TO …;" if inputs.target else "--target URL",
@@ -123,7 +123,8 @@ def all_questions(inputs: Inputs) -> list[Questions]:
 def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     """An empty draft, and the tables that are taken into it."""
     catalog = inputs.catalog
-    names = Namespace(inputs.taken - {table.name for table in catalog.tables})
+    held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
+    names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
     return draft, [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
 
@@ -167,11 +168,11 @@ def _table(draft: Draft, table: Table, target: str) -> None:
     for column, plan in zip(table.columns, columns, strict=True):
         if plan is not None:
             constraints(draft, table, column, plan)
-    draft.done("table", table.name, target, "with all its columns", note=_table_notes(draft, table, target))
+    _table_notes(draft, table, target)
+    draft.done("table", table.name, target, "with all its columns")
 
 
-def _table_notes(draft: Draft, table: Table, target: str) -> bool:
-    before = len(draft.findings)
+def _table_notes(draft: Draft, table: Table, target: str) -> None:
     if target != table.name:
         draft.find("P070", "note", table.name, f"is called {target} in the target")
     if table.partitions:
@@ -182,7 +183,6 @@ def _table_notes(draft: Draft, table: Table, target: str) -> bool:
         draft.find(
             "P072", "note", table.name, f"{table.engine} has no snapshot: stop its writers during the run"
         )
-    return len(draft.findings) > before
 
 
 def _inventory(draft: Draft, own: set[str]) -> None:

@@ -34,7 +34,16 @@ def plan_triggers(draft: Draft, table: Table) -> None:
             "finish",
             table.name,
             f"CREATE TRIGGER {pg_name(name)} BEFORE UPDATE ON {draft.qualified(table.name)} FOR EACH ROW "
-            f"WHEN (OLD *<> NEW AND OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}) "
+            f"WHEN ({_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')} AND OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}) "
             f"EXECUTE FUNCTION {function}()",
             f"{column.name} has ON UPDATE CURRENT_TIMESTAMP",
         )
+
+
+def _row(draft: Draft, table: Table, which: str) -> str:
+    """The whole row; a condition may not read what the target has still to compute."""
+    plan = draft.tables[table.name]
+    if plan.copied == plan.columns:
+        return which
+    # As a record: two ROWs would be compared column by column, and *<> is for records only.
+    return f"ROW({', '.join(f'{which}.{pg_name(column.target)}' for column in plan.copied)})::record"

@@ -82,7 +82,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     except Untranslatable as reason:
         draft.left("P051", "view", view.name, f"{reason}; its text is {view.definition}")
         return
-    made = draft.names.take(view.name)
+    made = draft.names.take(view.name, held=True)
     name = pg_name(draft.schema, made)
     columns = ", ".join(pg_name(fit(column)) for column in view.columns)
     sql = f"CREATE VIEW {name} ({columns}){_options(draft, view, terms)} AS {query.sql}"
@@ -99,7 +99,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         draft.find("P053", "note", view.name, note)
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
-    draft.done("view", view.name, made, f"translated {tried}", note=bool(terms.notes))
+    draft.done("view", view.name, made, f"translated {tried}")
 
 
 def _options(draft: Draft, view: View, terms: Terms) -> str:
