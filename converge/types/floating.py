@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.types.base import Family, Value
+from converge.types.text import as_bytes
 
 
 class Floating(Family):
@@ -30,7 +31,7 @@ class Floating(Family):
         if _is_exact(value):
             return value.sql
         number = f"({value.sql}*1e0)"
-        return number if value.to == "real" else f"CAST(CAST({number} AS JSON) AS CHAR)"
+        return number if value.to == "real" else as_bytes(f"CAST(CAST({number} AS JSON) AS CHAR)")
 
     def source_text(self, value: Value) -> str:
         exact = _is_exact(value)

@@ -11,6 +11,16 @@ from converge.types.traps import Trap
 
 _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")
+_LABEL_BYTES = 63
+# Begins the canonical text of an array that its joined members do not tell, like {""}, {a,NULL} or {"a,b"}.
+# No SET has two members '', so none begins like this.
+_ODD = ",,"
+_ONLY_EMPTY = '{""}'
+
+
+def fits_enum(column: Column) -> bool:
+    """Whether a native enum can hold all labels: PostgreSQL's limit is 63 bytes each."""
+    return all(len(label.encode()) <= _LABEL_BYTES for label in column.labels)
 
 
 class _Labels(Family):
@@ -34,6 +44,10 @@ class Enum(_Labels):
         name = my_name(value.column.name)
         return (Trap("empty_label", f"{name}+0=0", {"keep": utf8(value)}, harm=self._harm(value)),)
 
+    def delimited(self, value: Value) -> bool:
+        # A text can hold more than the labels, once its CHECK is gone: ~ must not look like NULL.
+        return super().delimited(value) or value.to == "text" or not fits_enum(value.column)
+
     @staticmethod
     def _harm(value: Value) -> Severity | None:
         # Where '' is a declared label, too, the error value arrives as that.
@@ -56,7 +70,7 @@ class Set(_Labels):
     targets = frozenset({"text[]"})
 
     def read(self, value: Value) -> str:
-        text = self.source_text(value)
+        text = self._joined(value)
         for char in "\\", '"':
             if any(char in label for label in value.column.labels):
                 text = f"REPLACE({text},{my_text(char)},{my_text(chr(92) + char)})"
@@ -68,11 +82,24 @@ class Set(_Labels):
     def special(self, value: Value) -> bool:
         return bool(value.changed) or any((_SPECIAL | {'"'}) & set(label) for label in value.column.labels)
 
-    def source_text(self, value: Value) -> str:
+    def delimited(self, value: Value) -> bool:
+        return True
+
+    @staticmethod
+    def _joined(value: Value) -> str:
         return f"CONVERT(CAST({value.sql} AS CHAR) USING utf8mb4)"
 
+    def source_text(self, value: Value) -> str:
+        text = self._joined(value)
+        if "" not in value.column.labels or value.changed:
+            return text
+        # The member '' alone and no member at all are the same text.
+        return f"IF({value.sql}+0<>0 AND LENGTH({text})=0,{my_text(_ODD + _ONLY_EMPTY)},{text})"
+
     def target_text(self, reference: str, value: Value) -> str:
-        return f"array_to_string({reference},',')"
+        text = f"array_to_string({reference},',')"
+        plain = f"coalesce(string_to_array({text},','),'{{}}')"
+        return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{_ODD}'||{reference}::text END"
 
     def default(self, literal: str, value: Value) -> str | None:
         return pg_array(tuple(literal.split(",")) if literal else ())
