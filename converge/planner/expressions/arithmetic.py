@@ -27,7 +27,7 @@ _BITS: dict[type[exp.Expr], str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp
 
 def basic(t: Translator, node: exp.Expr) -> Value:
     """a + b, a - b, a * b."""
-    left, right = t.value(node.this), t.value(node.expression)
+    left, right = _operands(t, node)
     sign = _SIGNS[type(node)]
     volatile = left.volatile or right.volatile
     unsigned = left.unsigned or right.unsigned
@@ -36,7 +36,7 @@ def basic(t: Translator, node: exp.Expr) -> Value:
     if "double" in (left.kind, right.kind):
         sql = f"({_double(left)} {sign} {_double(right)})"
         return Value(sql, "double", volatile=volatile)
-    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+    if {left.kind, right.kind} <= {"bool", "int"}:
         sql = f"({convert.integer(left)} {sign} {convert.integer(right)})"
         # Two literals alone would be calculated in 32 bits.
         if left.literal is not None and right.literal is not None:
@@ -55,7 +55,7 @@ def basic(t: Translator, node: exp.Expr) -> Value:
 
 def divide(t: Translator, node: exp.Expr) -> Value:
     """a / b: NULL for b = 0, and never an integer division."""
-    left, right = t.value(node.this), t.value(node.expression)
+    left, right = _operands(t, node)
     return quotient(left, right)
 
 
@@ -78,8 +78,8 @@ def quotient(left: Value, right: Value) -> Value:
 
 def whole(t: Translator, node: exp.Expr) -> Value:
     """a DIV b: towards zero."""
-    left, right = t.value(node.this), t.value(node.expression)
-    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+    left, right = _operands(t, node)
+    if {left.kind, right.kind} <= {"bool", "int"}:
         sql = f"({convert.integer(left)} / NULLIF({convert.integer(right)}, 0))"
     else:
         sql = f"div({convert.exact(left)}::numeric, NULLIF({convert.exact(right)}, 0))::bigint"
@@ -88,13 +88,13 @@ def whole(t: Translator, node: exp.Expr) -> Value:
 
 def remainder(t: Translator, node: exp.Expr) -> Value:
     """a % b, with the sign of a."""
-    return modulo(t.value(node.this), t.value(node.expression))
+    return modulo(*_operands(t, node))
 
 
 def modulo(left: Value, right: Value) -> Value:
     """The remainder of two exact numbers."""
     volatile = left.volatile or right.volatile
-    if {left.kind, right.kind} <= {"bool", "int", "null"}:
+    if {left.kind, right.kind} <= {"bool", "int"}:
         sql = f"({convert.integer(left)} % NULLIF({convert.integer(right)}, 0))"
         return Value(sql, "int", unsigned=left.unsigned, volatile=volatile)
     scale, digits = max(left.scale, right.scale), max(left.digits, right.digits)
@@ -107,7 +107,7 @@ def negative(t: Translator, node: exp.Expr) -> Value:
     value = t.value(node.this)
     if value.kind == "null":
         return NULL
-    if value.literal is not None and value.kind in ("int", "decimal", "double"):
+    if value.kind in ("int", "decimal") and value.literal is not None and not value.literal.startswith("-"):
         sql = f"-{value.literal}"
         return Value(f"({sql})", value.kind, scale=value.scale, digits=value.digits, literal=sql)
     sql = f"(- {convert.integer(value) if value.kind in ('bool', 'int') else convert.number(value)})"
@@ -117,7 +117,7 @@ def negative(t: Translator, node: exp.Expr) -> Value:
 
 def bits(t: Translator, node: exp.Expr) -> Value:
     """a & b, a | b, a ^ b: MySQL calculates without a sign, PostgreSQL with one."""
-    left, right = t.value(node.this), t.value(node.expression)
+    left, right = _operands(t, node)
     plain = [_never_negative(value) for value in (left, right)]
     if not (all(plain) or (isinstance(node, exp.BitwiseAnd) and any(plain))):
         raise Untranslatable("bits of a number that can be negative are not the same on both servers")
@@ -127,10 +127,17 @@ def bits(t: Translator, node: exp.Expr) -> Value:
 
 def shift_right(t: Translator, node: exp.Expr) -> Value:
     """a >> b."""
-    left, right = t.value(node.this), t.value(node.expression)
+    left, right = _operands(t, node)
     if not _never_negative(left) or not (right.literal or "").isdigit() or int(right.literal or 0) > 63:
         raise Untranslatable("bits of a number that can be negative are not the same on both servers")
     return Value(f"({convert.integer(left)} >> {right.sql})", "int", unsigned=True, volatile=left.volatile)
+
+
+def _operands(t: Translator, node: exp.Expr) -> tuple[Value, Value]:
+    left, right = t.value(node.this), t.value(node.expression)
+    if "null" in (left.kind, right.kind):
+        raise Untranslatable("NULL is calculated with, which makes MySQL's result approximate")
+    return left, right
 
 
 def _never_negative(value: Value) -> bool:

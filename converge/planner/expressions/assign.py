@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from converge.model.catalog import Column
 from converge.model.quote import pg_array
 from converge.planner.expressions import convert
@@ -68,7 +70,8 @@ def _time(value: Value, to: str, terms: Terms) -> str:
         if value.kind == "instant":
             return f"{value.sql}::{to}"
         terms.depends("a wall-clock time becomes an instant")
-    return f"{convert.moment(value, terms)}::{to}"
+    digits = re.search(r"\((\d)\)", to)
+    return f"{convert.rounded(value, int(digits[1]) if digits else 6, terms)}::{to}"
 
 
 def _bytes(value: Value, column: Column | None) -> str:

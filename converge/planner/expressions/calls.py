@@ -39,7 +39,7 @@ def call(t: Translator, name: str, args: Sequence[exp.Expr]) -> Value:
 
 def apply(form: Function, values: Sequence[Value], terms: Terms) -> Value:
     """A form with these arguments. Raises Untranslatable when they are of other kinds."""
-    texts = [_ARGUMENTS[form.kind(place)](value, terms) for place, value in enumerate(values)]
+    texts = [_argument(form.kind(place))(value, terms) for place, value in enumerate(values)]
     if form.gives == "rounded":
         texts[1] = str(min(int(texts[1]), values[0].scale))
     if "folded" in form.args:
@@ -183,14 +183,6 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "number": _number,
     "natural": _natural,
     "positive": _positive,
-    "1": _one("1"),
-    "-1": _one("-1"),
-    "3": _one("3"),
-    "0": _one("0"),
-    "256": _one("256"),
-    "224": _one("224"),
-    "384": _one("384"),
-    "512": _one("512"),
     "day": _day,
     "moment": _moment,
     "instant": _of("instant"),
@@ -202,6 +194,11 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "any": _any,
 }
 """How an argument is brought to the kind that a form wants; each refuses what it cannot be sure of."""
+
+
+def _argument(kind: str) -> Callable[[Value, Terms], str]:
+    # A number stands for itself: only this literal is taken.
+    return _one(kind) if kind.lstrip("-").isdigit() else _ARGUMENTS[kind]
 
 
 def modulo(t: Translator, args: Sequence[exp.Expr]) -> Value:

@@ -31,10 +31,7 @@ def cast(t: Translator, node: exp.Expr) -> Value:
         case _Type.UBIGINT:
             return _integer(value, unsigned=True)
         case _Type.DECIMAL:
-            precision, scale = (sizes + [10, 0][len(sizes) :])[:2]
-            return Value(
-                f"{convert.exact(value)}::numeric({precision},{scale})", "decimal", scale=scale, digits=scale
-            )
+            return _decimal(t, value, sizes)
         case _Type.DOUBLE:
             return Value(f"{convert.number(value)}::float8", "double")
         case _Type.DATE:
@@ -76,13 +73,22 @@ def _integer(value: Value, *, unsigned: bool) -> Value:
     return Value(sql, "int", unsigned=unsigned or value.unsigned, volatile=value.volatile)
 
 
+def _decimal(t: Translator, value: Value, sizes: list[int]) -> Value:
+    precision, scale = (sizes + [10, 0][len(sizes) :])[:2]
+    t.terms.note(
+        "a number too large for its CAST AS DECIMAL is an error here; MySQL takes the largest there is"
+    )
+    sql = f"{convert.exact(value)}::numeric({precision},{scale})"
+    return Value(sql, "decimal", scale=scale, digits=scale, volatile=value.volatile)
+
+
 def _datetime(t: Translator, value: Value, sizes: list[int]) -> Value:
     digits = sizes[0] if sizes else 0
-    moment = convert.moment(value, t.terms)
-    literal = value.kind == "text"
-    if not literal and value.scale > digits:
-        moment = f"{moment}::timestamp({digits})"
-    return Value(moment, "datetime", scale=convert.temporal(value).scale if literal else digits)
+    if value.kind == "text":
+        # TIMESTAMP'…' keeps the digits of its text.
+        value = convert.temporal(value)
+        digits = max(digits, value.scale)
+    return Value(convert.rounded(value, digits, t.terms), "datetime", scale=digits)
 
 
 def collate(t: Translator, node: exp.Expr) -> Value:

@@ -54,7 +54,8 @@ def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms
     folds = ignores_case(collation) and _has_letters(value) and _has_letters(other)
     if folds:
         terms.note(
-            f"{collation or 'the collation'} ignores case and accents: here the case of ASCII letters is"
+            f"{collation or 'the collation'} ignores case and accents: here the case of ASCII letters "
+            "is ignored, and accents count"
         )
     if value.literal is not None:
         literal = value.literal.rstrip(" ") if cuts else value.literal

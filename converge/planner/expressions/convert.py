@@ -12,12 +12,13 @@ from dataclasses import replace
 from converge.model.quote import pg_text
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, Kind, Value
+from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, Kind, Value
 
 _DAY = r"(?!0000)\d{4}-(?!00)\d\d-(?!00)\d\d"
 _DATE = re.compile(_DAY)
 _DATETIME = re.compile(rf"{_DAY}[ T]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?")
 _TIME = re.compile(r"-?\d{1,3}:\d\d:\d\d(?:\.\d{1,6})?")
+_HALVES = {0: ("second", "0.5"), 3: ("milliseconds", "0.0005")}
 _PATTERNS = {0: "YYYY-MM-DD HH24:MI:SS", 3: "YYYY-MM-DD HH24:MI:SS.MS", 6: "YYYY-MM-DD HH24:MI:SS.US"}
 
 
@@ -109,6 +110,20 @@ def moment(value: Value, terms: Terms) -> str:
     return f"{value.sql}::timestamp"
 
 
+def rounded(value: Value, digits: int, terms: Terms) -> str:
+    """A wall-clock time with fewer digits of seconds: MySQL rounds up from the half.
+
+    PostgreSQL's timestamp(n) does so after the year 2000 only: before it counts backwards.
+    """
+    value = temporal(value)
+    if value.scale <= digits:
+        return moment(value, terms)
+    if digits not in _HALVES:
+        raise Untranslatable(f"a time is rounded to {digits} digits")
+    unit, half = _HALVES[digits]
+    return f"date_trunc('{unit}', {moment(value, terms)} + INTERVAL '{half} seconds')"
+
+
 def temporal(value: Value) -> Value:
     """A date or time, from a literal that is plainly one, too."""
     if value.kind in TEMPORAL or value.kind == "null":
@@ -197,6 +212,8 @@ def _numbers(values: Sequence[Value], kinds: set[Kind]) -> tuple[Value, list[str
 
 def like(model: Value, sql: str, values: Sequence[Value]) -> Value:
     """The model with its SQL; volatile when a part is."""
+    if model.kind == "null":
+        return NULL
     return replace(model, sql=sql, literal=None, source="", volatile=any(value.volatile for value in values))
 
 

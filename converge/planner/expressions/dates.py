@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -21,6 +22,7 @@ _DAYS = {"DAY": "days", "WEEK": "weeks", "MONTH": "months", "YEAR": "years"}
 _TIMES = {"HOUR": "hours", "MINUTE": "mins", "SECOND": "secs"}
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800}
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
+_NOW = frozenset({"now", "curdate", "utc_timestamp", "utc_date", "current_timestamp"})
 _PART = re.compile(r"%(.)|([^%]+)", re.DOTALL)
 
 
@@ -35,9 +37,14 @@ def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) ->
         raise unlisted(f"INTERVAL {unit}")
     step = f"make_interval({(_DAYS | _TIMES)[unit]} => {amount})"
     if start.kind == "date" and unit in _DAYS:
-        return Value(f"({start.sql} {sign} {step})::date", "date")
-    moment = convert.moment(start, t.terms)
-    return Value(f"({moment} {sign} {step})", "datetime", scale=start.scale)
+        result = Value(f"({start.sql} {sign} {step})::date", "date")
+    else:
+        result = Value(f"({convert.moment(start, t.terms)} {sign} {step})", "datetime", scale=start.scale)
+    forward = not (sign == "-" and amount.isdigit())
+    if forward and not (isinstance(date, exp.Anonymous) and str(date.this).lower() in _NOW):
+        # 9999-12-31 often means "for ever"; past it MySQL gives NULL.
+        return replace(result, sql=f"CASE WHEN {result.sql} < DATE '10000-01-01' THEN {result.sql} END")
+    return result
 
 
 def _amount(t: Translator, node: exp.Expr) -> str:
@@ -107,7 +114,7 @@ def _format_part(code: str | None, plain: str | None) -> tuple[str, str]:
         escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"', pg_text(plain).replace("{", "{{").replace("}", "}}")
     if code not in date_formats():
-        raise unlisted(f"%{code} in date_format")
+        raise Untranslatable(f"%{code} in date_format is not on the list of what is surely the same")
     return date_formats()[code]
 
 

@@ -73,6 +73,8 @@ def coalesce(t: Translator, args: Sequence[exp.Expr]) -> Value:
 def nullif(t: Translator, args: Sequence[exp.Expr]) -> Value:
     """NULLIF(a, b): the equality is MySQL's."""
     left, right = (t.value(arg) for arg in args)
+    if left.kind == "null":
+        return NULL
     if left.volatile:
         raise Untranslatable("a value that changes would be evaluated twice")
     equal = compare.compared(left, right, "=", t.terms)

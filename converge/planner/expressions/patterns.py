@@ -52,7 +52,7 @@ def _like(t: Translator, node: exp.Expr, escape: str) -> Value:
         raise Untranslatable(f"{collation} compares {literal!r} without regard to accents")
     folds = folds and (literal is None or any(char.isalpha() for char in literal))
     if folds:
-        t.terms.note(f"{collation or 'the collation'} ignores case and accents: ILIKE ignores case only")
+        t.terms.note(f"{collation or 'the collation'} ignores case and accents: here accents count")
     # PostgreSQL has no LIKE for collations that are not deterministic.
     subject = convert.text(value, t.terms) + (' COLLATE "C"' if alike or folds else "")
     words = ("NOT " if node.args.get("negate") else "") + ("ILIKE" if folds else "LIKE")
