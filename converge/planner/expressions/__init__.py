@@ -34,7 +34,7 @@ def translate(
     terms = _terms(notes, immutable=immutable)
     value = Translator(columns or NoColumns(), terms).value(parse_expression(text))
     if value.kind == "bool" and not value.source:
-        return f"({value.sql})::int"
+        return f"{value.sql}::int"
     return shown(value)
 
 

@@ -34,7 +34,7 @@ def truth(value: Value) -> str:
 def number(value: Value) -> str:
     """A number: a condition is 0 or 1. A `real` is widened, as MySQL calculates with doubles."""
     if value.kind == "bool":
-        return f"({value.sql})::int"
+        return f"{value.sql}::int"
     if value.kind == "double":
         return f"{value.sql}::float8" if value.source == "float" else value.sql
     if value.kind in NUMBERS or value.kind == "null":

@@ -201,7 +201,7 @@ def _items(node: exp.Select) -> list[tuple[str, exp.Expr]]:
 def _shown(value: Value, top: bool) -> Value:
     """A value as a column of the result: a condition is 0 or 1, a quotient has its digits."""
     if value.kind == "bool" and not value.source:
-        return replace(value, sql=f"({value.sql})::int", kind="int")
+        return replace(value, sql=f"{value.sql}::int", kind="int")
     if value.kind == "decimal" and value.digits > value.scale:
         if not top:
             raise Untranslatable("a quotient in a subquery: how many digits MySQL keeps depends on its plan")
