@@ -48,7 +48,7 @@ def _any_number(rng: Random) -> str:
     if rng.getrandbits(1):
         return _plain_number(rng)
     return (
-        f"{rng.uniform(-10, 10)!r}e{rng.randint(-300, 300)}"
+        f"{rng.randint(-9, 9)}.{rng.getrandbits(50)}e{rng.randint(-300, 300)}"
         if rng.getrandbits(2)
         else rng.choice(_EXPONENTS[:8])
     )
