@@ -107,3 +107,17 @@ def test_arrays_that_look_like_a_set(
     result = verify(parse(source), parse(target), Options(), "full", lambda _: None)
     found = {(one.table, one.key, one.column) for one in result.differences}
     assert found == {("w", "id=1", "c"), *(("s", f"id={key}", "c") for key in range(len(values)))}
+
+
+def test_the_stored_geometry_has_its_longitude_first(mysql: Server) -> None:
+    """What the copy keeps of a geographic value is ST_AsBinary with axis-order=long-lat."""
+    rows = ask(
+        mysql.url,
+        "SELECT SUBSTRING(HEX(g), 9) = HEX(ST_AsBinary(g, 'axis-order=long-lat')), "
+        "SUBSTRING(HEX(g), 9) = HEX(ST_AsBinary(g)) FROM ("
+        "SELECT ST_GeomFromText('POINT(48 11)', 4326) AS g "
+        "UNION ALL SELECT ST_GeomFromText('POLYGON((48 11,50 12,51 10,48 11))', 4326) "
+        "UNION ALL SELECT ST_GeomFromText('GEOMETRYCOLLECTION(POINT(48 11),MULTIPOINT(1 2,3 4))', 4258) "
+        "UNION ALL SELECT ST_GeomFromText('POINT(48 11)', 3857)) AS shapes",
+    )
+    assert rows == [(1, 0), (1, 0), (1, 0), (1, 1)]
