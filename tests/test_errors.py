@@ -29,7 +29,7 @@ def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
 
 def refused(ran: Ran, code: int, error: str) -> None:
     assert ran.code == code, ran.err
-    assert ran.err.startswith(f"error[{error}]: "), ran.err
+    assert f"\nerror[{error}]: " in f"\n{ran.err}", ran.err
     assert ran.err.count("error[") == 1
     assert "Traceback" not in ran.err
     assert PASSWORD not in ran.err + ran.out

@@ -71,7 +71,9 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         )
         for name, engine, count, data, index, next_value, collation, comment in rows("tables")
     )
-    views = read_views(connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns})
+    views = read_views(
+        connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}
+    )
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(database, version, charset, tables, views, routines, rights.unreadable)
 

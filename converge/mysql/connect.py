@@ -28,7 +28,8 @@ def connect(endpoint: Endpoint) -> Connection[Any]:
         "host": endpoint.host or None,
         "port": endpoint.port or 0,
         "user": endpoint.user or None,
-        "password": endpoint.password,
+        # The driver would encode text as Latin-1, the server expects UTF-8.
+        "password": endpoint.password.encode(),
         "database": endpoint.database or None,
         "unix_socket": options.pop("unix_socket", None),
         **_tls(endpoint, options),

@@ -9,16 +9,15 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.pipeline.prepare import Prepared
-from converge.postgres.target import require_empty, require_rights
+from converge.planner.plan import Inputs, target_tables
+from converge.postgres.ledger import last_run
+from converge.postgres.target import Target, require_empty, require_rights
 
 _SHOWN = 50
 
 
-def check(prepared: Prepared, *, expected_digest: str, may_exist: bool) -> None:
-    """Raises BlockedError or TargetError for all that can be known now."""
-    plan, facts, target = prepared.plan, prepared.facts, prepared.target
-    assert facts is not None and target is not None
+def check_plan(plan: Plan, *, expected_digest: str) -> None:
+    """What the plan says must be settled first. Raises BlockedError."""
     if plan.blocks:
         raise _blocked(plan.blocks)
     if expected_digest and expected_digest != plan.digest:
@@ -27,9 +26,20 @@ def check(prepared: Prepared, *, expected_digest: str, may_exist: bool) -> None:
             code="P005",
             hint="converge plan -o plan.json, and review it again",
         )
+
+
+def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
+    """What the target alone can say, before the data is looked at. Raises BlockedError or TargetError."""
     require_rights(facts)
-    if not may_exist:
-        require_empty(target, facts, [table.target for table in plan.tables])
+    if may_exist:
+        return
+    try:
+        require_empty(target, facts, target_tables(inputs))
+    except BlockedError as error:
+        run = last_run(target)
+        if run and run["source"] == inputs.source and run["state"] not in ("finished", "running"):
+            error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
+        raise
 
 
 def _blocked(findings: Sequence[Finding]) -> BlockedError:

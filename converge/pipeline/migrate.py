@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from converge.errors import BlockedError, ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
@@ -19,7 +20,7 @@ from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import check, drop
+from converge.pipeline.checks import check_plan, check_target, drop
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.prove import prove
@@ -49,15 +50,19 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(options.common.jobs))
         with phase(result, emit, "plan"):
+            may_exist = options.resume or options.truncate
             prepared = stack.enter_context(
-                prepare(source, target, options.common, emit, as_recorded=options.resume)
+                prepare(
+                    source,
+                    target,
+                    options.common,
+                    emit,
+                    as_recorded=options.resume,
+                    first=partial(check_target, may_exist=may_exist),
+                )
             )
             assert prepared.target is not None
-            check(
-                prepared,
-                expected_digest=options.expected_digest,
-                may_exist=options.resume or options.truncate,
-            )
+            check_plan(prepared.plan, expected_digest=options.expected_digest)
             ledgers.upgrade(target)
             evidence = prepared.inputs.evidence
             ledger = Ledger.open(prepared.target, prepared.plan, evidence, resume=options.resume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +24,7 @@ from converge.pipeline.trials import tried
 from converge.planner.plan import NEWEST, Inputs, make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.ledger import last_evidence
-from converge.postgres.target import Target, read_target
+from converge.postgres.target import Target, missing_rights, read_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,19 @@ class Prepared:
 
 @contextmanager
 def prepare(
-    source: Endpoint, target: Endpoint | None, options: Options, emit: Sink, *, as_recorded: bool = False
+    source: Endpoint,
+    target: Endpoint | None,
+    options: Options,
+    emit: Sink,
+    *,
+    as_recorded: bool = False,
+    first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made
-    them. Inside, the drivers' errors become ConvergeErrors.
+    them. `first` may refuse the target before the data is looked at. Inside, the drivers' errors become
+    ConvergeErrors.
     """
     map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
@@ -70,7 +77,10 @@ def prepare(
             schema_exists=facts.schema_exists if facts else True,
             selection=options.selection,
             taken=facts.foreign_names(own) if facts else frozenset(),
+            grants=tuple(missing_rights(facts)) if facts else (),
         )
+        if first is not None and there is not None and facts is not None:
+            first(there, facts, inputs)
         recorded = None
         if there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)

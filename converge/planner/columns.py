@@ -203,9 +203,11 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
     if not column.default_is_expression:
         literal = family.default(column.default, value)
         if literal is None:
-            draft.find(
-                "P011", "note", name, f"the default {column.default!r} has no counterpart and is dropped"
-            )
+            replacement = choice.policies.get("zero_date")
+            if isinstance(replacement, dict):
+                return pg_text(str(replacement["replace"]))
+            message = f"the default {column.default!r} has no counterpart and is dropped"
+            draft.find("P011", "note", name, message, example(table, column, 'default = "…"'))
         return literal
     return None
 

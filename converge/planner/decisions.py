@@ -24,6 +24,7 @@ class Decision:
     column: Column
     settings: Mapping[str, Any]
     why: str
+    note: str
     evidence: str
     open: tuple[tuple[Trap, int | None], ...]
     """Traps without a policy, with the rows that the scan has counted; None when it did not look."""
@@ -84,6 +85,7 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
         column,
         {key: value for key, value in settings.items() if value not in (None, {})},
         choice.rule.why,
+        choice.rule.note,
         evidence(draft, table, column, family, choice),
         tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in declared),
         tuple(sorted(family.accepts(column) - {choice.to.partition("(")[0]})),

@@ -35,6 +35,8 @@ class Draft:
     evidence: Evidence = NOTHING_KNOWN
     target_version: str = ""
     """PostgreSQL's version, as far as it changes what can be said there."""
+    targets: dict[str, str] = field(default_factory=dict)
+    """The target's name of every source table that is taken."""
     tables: dict[str, TablePlan] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
@@ -43,12 +45,13 @@ class Draft:
     trials: list[Trial] = field(default_factory=list)
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""
+    noted: set[str] = field(default_factory=set)
+    """Names of objects about which there is something to know."""
     collations: set[str] = field(default_factory=set)
     """Quoted names of the collations that the plan makes."""
 
     def __post_init__(self) -> None:
         self.components = Components(self.catalog)
-        self._noted: set[str] = set()
         self._sources = {table.name: table for table in self.catalog.tables}
 
     def source(self, table: str) -> Table | None:
@@ -87,12 +90,12 @@ class Draft:
     def find(
         self, code: str, severity: Severity, object_: str, message: str, hint: str = "", *, evidence: str = ""
     ) -> None:
-        self._noted.add(object_)
+        self.noted.add(object_)
         self.findings.append(Finding(code, severity, object_, message, hint, evidence))
 
     def done(self, kind: str, name: str, becomes: str, why: str) -> None:
         """An object that arrives; it has a note when there is a finding about it."""
-        state: State = "translated with a note" if name in self._noted else "translated"
+        state: State = "translated with a note" if name in self.noted else "translated"
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
     def left(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:

@@ -29,7 +29,8 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
         if setting(rules, "skip")[0]:
             draft.left("P044", "foreign key", name, "a map leaves it out")
         elif reason := _refusal(draft, table, key):
-            draft.left("P040", "foreign key", name, reason)
+            hint = f"CREATE UNIQUE INDEX … ON {pg_name(key.parent)} (…), where its rows allow it"
+            draft.left("P040", "foreign key", name, reason, hint if "unique" in reason else "")
         else:
             _plan(draft, table, key, checked=setting(rules, "validate")[0] is not False)
 
@@ -64,13 +65,15 @@ def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> Non
     odd = {key.on_delete, key.on_update} - _ACTIONS
     if odd:
         draft.find("P041", "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
-    if not checked:
-        draft.find("P043", "lossy", name, "arrives NOT VALID: the rows that are there are not checked")
+    unchecked = "arrives NOT VALID: the rows that are there are not checked"
     orphans = _orphans(draft, table, key)
-    if orphans and orphans.rows:
+    if not checked and not (orphans and orphans.rows):
+        draft.find("P043", "lossy", name, unchecked)
+    elif orphans and orphans.rows:
         draft.find(
             "V030", "block" if checked else "lossy", name,
-            said(orphans.rows, f"lack an equal parent in {key.parent}"),
+            said(orphans.rows, f"lack an equal parent in {key.parent}")
+            + ("" if checked else f"; the key {unchecked}"),
             entry(
                 "foreign_key", literally(table=table.name, foreign_key=key.name),
                 "validate = false", "# or: skip = true",

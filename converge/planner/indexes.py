@@ -51,10 +51,14 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     columns = ", ".join(parts)
     _notes(draft, table, index, parts)
     made = _name(draft, table, index)
-    if index.primary:
+    cut = index.primary and any("(" in part for part in parts)
+    if index.primary and not cut:
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
         draft.do("index", table.name, sql, "the primary key")
     else:
+        if cut:
+            why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
+            draft.find("P047", "note", name, why)
         plain = all(
             part == _reference(draft, table, one) for part, one in zip(parts, index.parts, strict=True)
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from converge.errors import UsageError
+from converge.mapping.grammar import did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence, Questions
@@ -26,6 +29,7 @@ from converge.planner.views import plan_views
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""
+_SNAPSHOTS = frozenset({"InnoDB", ""})
 _COLUMNS_LIMIT = 1600
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
@@ -56,6 +60,8 @@ class Inputs:
     selection: Selection = Selection()
     taken: frozenset[str] = frozenset()
     """Names that the target schema has already."""
+    grants: tuple[str, ...] = ()
+    """GRANTs that the target's role still needs for a run."""
     evidence: Evidence = NOTHING_KNOWN
 
 
@@ -87,8 +93,7 @@ def draft_plan(inputs: Inputs) -> Draft:
     draft, tables = begin(inputs)
     own = {table.name for table in tables}
     for table in tables:
-        wish = setting(draft.map.for_table(table), "rename")[0]
-        _table(draft, table, draft.names.take(wish or table.name, held=True))
+        _table(draft, table, draft.targets[table.name])
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
         plan_indexes(draft, table)
@@ -100,6 +105,12 @@ def draft_plan(inputs: Inputs) -> Draft:
             "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
         )
     plan_views(draft)
+    if inputs.grants:
+        what = "the target's role may not create what the migration needs"
+        draft.find("T004", "block", "target", what, " ".join(inputs.grants))
+    if not inputs.catalog.tables:
+        draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
+    _note_engines(draft, planned)
     note_unseen(draft, planned)
     if draft.trials and not inputs.evidence.tried:
         draft.find(
@@ -120,13 +131,36 @@ def all_questions(inputs: Inputs) -> list[Questions]:
     return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
 
 
+def _require_matches(selection: Selection, tables: Sequence[Table]) -> None:
+    """A pattern that no table matches is a slip that would look like success. Raises UsageError."""
+    names = [table.name for table in tables]
+    for option, globs in (("include", selection.include), ("exclude", selection.exclude)):
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in names):
+                raise UsageError(
+                    f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
+                    code="U010",
+                    hint="`converge plan` lists the tables; names keep their case",
+                )
+
+
 def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
-    """An empty draft, and the tables that are taken into it."""
+    """A draft that only has names, and the tables that are taken into it."""
     catalog = inputs.catalog
+    _require_matches(inputs.selection, catalog.tables)
     held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
-    return draft, [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+    tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+    for table in tables:
+        wish = setting(draft.map.for_table(table), "rename")[0]
+        draft.targets[table.name] = draft.names.take(wish or table.name, held=True)
+    return draft, tables
+
+
+def target_tables(inputs: Inputs) -> list[str]:
+    """The tables that the plan will make, by the target's names."""
+    return list(begin(inputs)[0].targets.values())
 
 
 def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
@@ -179,10 +213,19 @@ def _table_notes(draft: Draft, table: Table, target: str) -> None:
         draft.find(
             "P071", "note", table.name, f"its {len(table.partitions)} partitions become one plain table"
         )
-    if table.engine not in ("InnoDB", ""):
+    if table.engine not in _SNAPSHOTS:
+        draft.noted.add(table.name)
+
+
+def _note_engines(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding for each storage engine without a snapshot."""
+    for engine in sorted({table.engine for table in tables} - _SNAPSHOTS):
+        names = [table.name for table in tables if table.engine == engine]
         draft.find(
-            "P072", "note", table.name, f"{table.engine} has no snapshot: stop its writers during the run"
-        )
+            "P072", "note", engine,
+            f"{len(names)} tables of an engine without snapshots: stop their writers during the run: "
+            + ", ".join(names),
+        )  # fmt: skip
 
 
 def _inventory(draft: Draft, own: set[str]) -> None:

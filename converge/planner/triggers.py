@@ -34,8 +34,8 @@ def plan_triggers(draft: Draft, table: Table) -> None:
             "finish",
             table.name,
             f"CREATE TRIGGER {pg_name(name)} BEFORE UPDATE ON {draft.qualified(table.name)} FOR EACH ROW "
-            f"WHEN ({_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')} AND OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}) "
-            f"EXECUTE FUNCTION {function}()",
+            f"WHEN ({_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')} "
+            f"AND OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}) EXECUTE FUNCTION {function}()",
             f"{column.name} has ON UPDATE CURRENT_TIMESTAMP",
         )
 

@@ -192,7 +192,11 @@ def rows_words(table: Table, count: Count) -> str:
         return ""
     columns = table.primary_key.columns if table.primary_key else ()
     more = ", …" if count.rows > len(count.keys) else ""
-    return f"rows {'/'.join(columns)} {', '.join(count.keys)}{more}"
+    return f"rows {'/'.join(columns)} {', '.join(map(_printable, count.keys))}{more}"
+
+
+def _printable(key: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in key)
 
 
 def said(rows: int, words: str) -> str:

@@ -71,15 +71,20 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     )
 
 
-def require_rights(target: Target) -> None:
-    """Raises TargetError with every missing right and the GRANT that gives it; all at once."""
+def missing_rights(target: Target) -> list[str]:
+    """The GRANT for every right that a run needs and the role does not have."""
     missing = []
     role = pg_name(target.role)
     if not (target.owns_ledger or target.may_create_schema):
         missing.append(f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};")
     if not target.may_create_in_schema:
         missing.append(f"GRANT CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
-    if missing:
+    return missing
+
+
+def require_rights(target: Target) -> None:
+    """Raises TargetError with every missing right, all at once, or for an encoding that cannot hold all."""
+    if missing := missing_rights(target):
         raise TargetError(
             f"the role {target.role} may not create what the migration needs in {target.database}",
             code="T004",

@@ -42,6 +42,7 @@ def _entry(decision: Decision) -> list[str]:
         f"match = {match}  # {_one_line(column.raw_type)}",
         f"{to}  # {_one_line(decision.why)}{seen}",
         *others,
+        *([f"note = {value(decision.note)}"] if decision.note else []),
     ]
     if decision.others:
         lines.append(f"# to may also be {', '.join(decision.others)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.model.plan import Severity
-from converge.model.quote import my_name, my_text, pg_array
+from converge.model.quote import my_name, my_text, pg_array, pg_text
 from converge.types.base import Family, Value
 from converge.types.text import as_bytes, utf8
 from converge.types.traps import Trap
@@ -34,6 +34,15 @@ class _Labels(Family):
         return bool(value.changed) or any(_MARKS & set(label) for label in value.column.labels)
 
 
+def _printed(literal: str, column: Column) -> str:
+    """A default as text: information_schema prints that of a binary column in hex digits."""
+    return (
+        bytes.fromhex(literal[2:]).decode()
+        if column.charset in (None, "binary") and literal[:2] == "0x"
+        else literal
+    )
+
+
 class Enum(_Labels):
     """A native type whose order is the declaration's, so that ORDER BY stays as it was."""
 
@@ -61,6 +70,9 @@ class Enum(_Labels):
 
     def source_text(self, value: Value) -> str:
         return utf8(value)
+
+    def default(self, literal: str, value: Value) -> str | None:
+        return pg_text(_printed(literal, value.column))
 
 
 class Set(_Labels):
@@ -102,4 +114,5 @@ class Set(_Labels):
         return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{_ODD}'||{reference}::text END"
 
     def default(self, literal: str, value: Value) -> str | None:
-        return pg_array(tuple(literal.split(",")) if literal else ())
+        printed = _printed(literal, value.column)
+        return pg_array(tuple(printed.split(",")) if printed else ())

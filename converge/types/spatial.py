@@ -1,7 +1,8 @@
-"""Spatial values as well-known binary.
+"""Spatial values as well-known binary, with their SRID where they have one.
 
 A value is stored as a 4-byte SRID and then its WKB with longitude first (MySQL 8.0 manual, "Internal
-Geometry Storage Format"); the WKB is kept.
+Geometry Storage Format"). A value of SRID 0 arrives as WKB, any other as PostGIS's EWKB: a bit in the
+type says that the SRID follows it. Nothing is lost, and PostGIS reads both.
 """
 
 from __future__ import annotations
@@ -38,5 +39,9 @@ class Spatial(Family):
 
 
 def _wkb(value: Value) -> str:
-    """Hex digits of the value without its SRID."""
-    return f"SUBSTRING(HEX({value.sql}),9)"
+    """Hex digits of the value's WKB or EWKB."""
+    digits = f"HEX({value.sql})"
+    srid = f"SUBSTRING({digits},1,8)"
+    order_and_type = f"SUBSTRING({digits},9,8),'20'"
+    extended = f"CONCAT({order_and_type},{srid},SUBSTRING({digits},19))"
+    return f"IF({srid}='00000000',SUBSTRING({digits},9),{extended})"

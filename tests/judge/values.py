@@ -6,6 +6,7 @@ A value that has no Python form (a zero date, 'infinity', a broken uuid) stays t
 from __future__ import annotations
 
 import re
+import struct
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -111,8 +112,15 @@ def uuid_bytes(raw: bytes) -> UUID | bytes:
 
 
 def wkb(raw: bytes) -> bytes:
-    """MySQL's geometry without the 4 bytes of the SRID that it puts before the WKB."""
-    return raw[4:]
+    """MySQL's geometry (SRID, then WKB) as WKB, or as EWKB where it has an SRID.
+
+    EWKB is WKB whose type has the bit 0x20000000 and is followed by the SRID.
+    """
+    srid, order = struct.unpack_from("<IB", raw)
+    if srid == 0:
+        return raw[4:]
+    (kind,) = struct.unpack_from("<I", raw, 5)
+    return struct.pack("<BII", order, kind | 0x20000000, srid) + raw[9:]
 
 
 def _microseconds(fraction: str | None) -> int:

@@ -59,7 +59,7 @@ def translate_stored(text: str, columns: Columns, to: str, column: Column, terms
 
 def translate_view(text: str, find: Find, *, covered: bool | None, terms: Terms) -> Query:
     """A view's query; `covered`: MySQL accepts it under ONLY_FULL_GROUP_BY. Raises Untranslatable."""
-    return QueryTranslator(find, terms, covered=covered).query(parse_query(text), top=True)
+    return QueryTranslator(find, terms, covered=covered).query(parse_query(text), digits="shown")
 
 
 def _terms(notes: list[str] | None, *, immutable: bool = False) -> Terms:

@@ -96,7 +96,7 @@ def _member(t: Translator, node: exp.Expr) -> str:
     value = t.value(node)
     if value.kind in ("json", "int", "null"):
         return value.sql
-    if value.kind == "text":
+    if value.kind in ("text", "enum"):
         return f"{value.sql}::text"
     if value.kind == "decimal":
         return convert.shown(value)

@@ -47,10 +47,18 @@ def parse_query(text: str) -> exp.Expr:
         raise Untranslatable("the server does not show its text as it is")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
-        return sqlglot.parse_one(text, read=ConvergeMySQL)
+        return _with_units(sqlglot.parse_one(text, read=ConvergeMySQL))
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
         lines = str(error).splitlines()
         raise Untranslatable(f"it cannot be parsed: {lines[0] if lines else 'too deep'}") from error
+
+
+def _with_units(tree: exp.Expr) -> exp.Expr:
+    """The unit of TIMESTAMPDIFF is a word of the language, not a column."""
+    for call in tree.find_all(exp.Anonymous):
+        if str(call.this).lower() == "timestampdiff" and isinstance(call.expressions[0], exp.Column):
+            call.expressions[0].replace(exp.var(call.expressions[0].name))
+    return tree
 
 
 def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:

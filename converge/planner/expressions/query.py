@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sqlglot import exp
 
@@ -21,6 +22,11 @@ _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
      "with_", "operation_modifiers"}
 )  # fmt: skip
+
+
+Digits = Literal["shown", "kept", "refused"]
+"""A quotient has more digits than it shows. A view shows its own, a scalar subquery keeps them all for what
+is calculated with it (tried on 8.0.15 and 8.0.33), and a derived table may do either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,8 @@ class QueryTranslator(Translator):
             return Value(f"EXISTS ({self.inside(self.scope).query(node.this).sql})", "bool")
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select | exp.Union):
             check_parts(node, frozenset({"this"}))
-            ((_, value), *rest) = (query := self.inside(self.scope).query(node.this)).outputs
+            query = self.inside(self.scope).query(node.this, digits="kept")
+            (_, value), *rest = query.outputs
             if rest:
                 raise Untranslatable("a subquery with several columns is taken for a value")
             return replace(value, sql=f"({query.sql})", source="", literal=None)
@@ -121,29 +128,31 @@ class QueryTranslator(Translator):
 
     # --- queries ----------------------------------------------------------------------------------------
 
-    def query(self, node: exp.Expr, *, top: bool = False) -> Query:
-        """A SELECT or a UNION. Raises Untranslatable."""
+    def query(self, node: exp.Expr, *, digits: Digits = "refused") -> Query:
+        """A SELECT or a UNION; `digits` says what becomes of a quotient. Raises Untranslatable."""
         from converge.planner.expressions import unions
 
         if isinstance(node, exp.Subquery):
             check_parts(node, frozenset({"this"}))
-            return self.query(node.this, top=top)
+            return self.query(node.this, digits=digits)
         begin = unions.with_clause(self, node)
         if isinstance(node, exp.Union):
             query = unions.union(self, node)
         elif isinstance(node, exp.Select):
-            query = self._select(node, top)
+            query = self._select(node, digits)
         else:
             raise unlisted(type(node).__name__)
         return replace(query, sql=begin + query.sql)
 
-    def _select(self, node: exp.Select, top: bool) -> Query:
+    def _select(self, node: exp.Select, digits: Digits) -> Query:
         check_parts(node, _SELECT)
         from_ = sources.from_clause(self, node)
         where = node.args.get("where")
         condition = f" WHERE {self.truth(where.this)}" if where is not None else ""
         items = _items(node)
-        outputs = [(name, _shown(self.value(tree), top)) for name, tree in items]
+        if digits == "kept" and node.args.get("group") is not None:
+            digits = "refused"
+        outputs = [(name, _shown(self.value(tree), digits)) for name, tree in items]
         self.scope.aliases = {name.lower(): tree for name, tree in items}
         group = grouping.group_by(self, node)
         having = node.args.get("having")
@@ -198,12 +207,12 @@ def _items(node: exp.Select) -> list[tuple[str, exp.Expr]]:
     ]
 
 
-def _shown(value: Value, top: bool) -> Value:
+def _shown(value: Value, digits: Digits) -> Value:
     """A value as a column of the result: a condition is 0 or 1, a quotient has its digits."""
     if value.kind == "bool" and not value.source:
         return replace(value, sql=f"{value.sql}::int", kind="int")
-    if value.kind == "decimal" and value.digits > value.scale:
-        if not top:
+    if value.kind == "decimal" and value.digits > value.scale and digits != "kept":
+        if digits == "refused":
             raise Untranslatable("a quotient in a subquery: how many digits MySQL keeps depends on its plan")
         return replace(value, sql=convert.shown(value), digits=value.scale)
     if value.kind == "uuid" and not value.source:

@@ -43,6 +43,11 @@ def union(t: QueryTranslator, node: exp.Union) -> Query:
 
 def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> tuple[Value, str, str]:
     """The kind of a column of a UNION, and what makes each side's column `reference` that kind."""
+    if left.kind == right.kind == "int" and left.unsigned != right.unsigned:
+        large = any(value.unsigned and value.source in ("", "bigint") for value in (left, right))
+        if large or (left.literal is None and right.literal is None):
+            # 8.0.15 takes the type of one side and cuts what does not fit.
+            raise Untranslatable("a UNION of a signed and an UNSIGNED column")
     if left.kind == right.kind and left.labels == right.labels and left.kind not in ("decimal", "text"):
         source = left.source if left.source == right.source else ""
         return replace(left, literal=None, source=source), reference, reference
