@@ -253,11 +253,11 @@ def test_a_map_renames_skips_and_replaces(
         source,
         "CREATE TABLE old_name (id INT PRIMARY KEY, gone INT, was VARCHAR(9) DEFAULT 'x', d INT DEFAULT 1, "
         "t TEXT, ci VARCHAR(9) COLLATE utf8mb4_general_ci, KEY on_gone (gone), KEY hashed (d), "
-        "KEY no (t(3)), "
+        "KEY no (t(3)), cit VARCHAR(9) UNIQUE, "
         "UNIQUE KEY ci (ci), FULLTEXT KEY ft (t));"
         "CREATE TABLE ref (id INT PRIMARY KEY, o INT, FOREIGN KEY fk (o) REFERENCES old_name (id));"
         "CREATE TABLE left_out (id INT PRIMARY KEY);"
-        "INSERT INTO old_name VALUES (1, 2, ' a ', 4, 'some words', 'Ab'), (2, 3, '', NULL, NULL, NULL);"
+        "INSERT INTO old_name VALUES (1, 2, ' a ', 4, 'some words', 'Ab', 'Cd'), (2, 3, '', NULL, NULL, NULL, NULL);"
         "INSERT INTO ref VALUES (1, 1)",
     )
     rules = tmp_path / "mine.toml"
@@ -274,8 +274,9 @@ def test_a_map_renames_skips_and_replaces(
     assert postgres(target, "SELECT id, becomes, d FROM new_name ORDER BY id") == [(1, "a", 4), (2, "", None)]
     assert postgres(target, "INSERT INTO new_name (id) VALUES (3) RETURNING becomes, d") == [("y", None)]
     assert postgres(target, "SELECT id FROM new_name WHERE ci = 'aB'") == [(1,)]
-    with pytest.raises(Exception, match="unique constraint"):
-        postgres(target, "INSERT INTO new_name (id, ci) VALUES (4, 'AB')")
+    for column, value in (("ci", "AB"), ("cit", "cD")):
+        with pytest.raises(Exception, match="unique constraint"):
+            postgres(target, f"INSERT INTO new_name (id, {column}) VALUES (4, '{value}')")
     indexes = dict(postgres(target, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
     assert "USING hash" in indexes["hashed"]
     assert "USING gin (to_tsvector(" in indexes["ft"]
@@ -301,6 +302,9 @@ match = { column = "was" }
 rename = "becomes"
 using = "TRIM({})"
 default = "'y'"
+[[column]]
+match = { column = "cit" }
+to = "citext"
 [[column]]
 match = { column = "d" }
 default = false

@@ -168,6 +168,9 @@ def _sequence(draft: Draft, table: str, column: str) -> str:
 def _type(draft: Draft, table: Table, target_table: str, value: Value, choice: Choice) -> tuple[str, str]:
     """The SQL type and why; a native enum is created here."""
     why = choice.rule.why
+    if choice.to == "citext" and "citext" not in draft.extensions:
+        draft.extensions.add("citext")
+        draft.do("create", "citext", "CREATE EXTENSION IF NOT EXISTS citext", "a map chooses citext")
     if choice.to != "enum":
         return choice.to, why
     labels = _labels(value)

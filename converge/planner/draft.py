@@ -47,6 +47,8 @@ class Draft:
     """Columns that could have another type, by type, length and that other type."""
     noted: set[str] = field(default_factory=set)
     """Names of objects about which there is something to know."""
+    extensions: set[str] = field(default_factory=set)
+    """Extensions that the plan makes where they are missing."""
     collations: set[str] = field(default_factory=set)
     """Quoted names of the collations that the plan makes."""
 

@@ -113,7 +113,7 @@ def _making(statements: Iterable[Statement]) -> Mapping[str, list[str]]:
     """What makes each table with its types and its primary key, and under '' what all share."""
     making: defaultdict[str, list[str]] = defaultdict(list)
     for statement in statements:
-        if statement.makes.startswith("COLLATION "):
+        if statement.makes.startswith("COLLATION ") or statement.sql.startswith("CREATE EXTENSION "):
             making[""].append(statement.sql)
         elif statement.phase == "create" or " PRIMARY KEY (" in statement.sql:
             making[statement.object].append(statement.sql)
