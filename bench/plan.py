@@ -13,7 +13,8 @@ from converge.model.endpoint import parse
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
-from converge.planner.plan import Inputs, make_plan
+from converge.planner.inputs import Inputs
+from converge.planner.plan import make_plan
 
 TABLES = 2_000
 

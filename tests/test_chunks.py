@@ -19,7 +19,8 @@ from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import read_rights
 from converge.mysql.select import where
-from converge.planner.plan import Inputs, make_plan
+from converge.planner.inputs import Inputs
+from converge.planner.plan import make_plan
 from converge.sandbox import Server
 
 _WORDS = (

@@ -23,7 +23,7 @@ from converge.mysql import connect
 from converge.mysql.packets import stream
 from converge.pipeline.options import Options
 from converge.pipeline.verify import verify
-from converge.planner.plan import Selection
+from converge.planner.inputs import Selection
 from converge.sandbox import Server
 from converge.types import Value, family_of
 

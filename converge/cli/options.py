@@ -15,7 +15,7 @@ from converge.errors import UsageError
 from converge.model.event import silent
 from converge.model.result import Result
 from converge.pipeline.options import Options, default_jobs
-from converge.planner.plan import Selection
+from converge.planner.inputs import Selection
 from converge.report.progress import Bars, Lines
 from converge.report.write import FORMS, result_as
 

@@ -9,7 +9,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.planner.plan import Inputs, target_tables
+from converge.planner.inputs import Inputs, target_tables
 from converge.postgres.ledger import last_run
 from converge.postgres.target import Target, require_empty, require_rights
 

@@ -8,7 +8,8 @@ from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.mysql.scan import scan
 from converge.pipeline.options import Options
 from converge.pipeline.timing import phase
-from converge.planner.plan import Inputs, all_questions
+from converge.planner.inputs import Inputs
+from converge.planner.plan import all_questions
 
 PHASE = "scan"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from converge.planner.plan import Selection
+from converge.planner.inputs import Selection
 
 
 def default_jobs() -> int:

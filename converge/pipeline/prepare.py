@@ -21,7 +21,8 @@ from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
 from converge.pipeline.trials import tried
-from converge.planner.plan import NEWEST, Inputs, make_plan
+from converge.planner.inputs import NEWEST, Inputs
+from converge.planner.plan import make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.ledger import last_evidence
 from converge.postgres.target import Target, missing_rights, read_target

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 
 from converge.model.evidence import Evidence
-from converge.planner.plan import Inputs, draft_plan
+from converge.planner.inputs import Inputs
+from converge.planner.plan import draft_plan
 from converge.postgres.trial import SCHEMA, try_out
 
 _SHAPING = ("default ", "generated column ")

@@ -11,7 +11,7 @@ from converge.mapping.rules import policies, setting
 from converge.model.catalog import Column, Table
 from converge.planner.choice import choose, rules_for
 from converge.planner.draft import Draft
-from converge.planner.plan import Inputs, begin
+from converge.planner.inputs import Inputs, begin
 from converge.planner.values import evidence
 from converge.types import Trap, Value, family_of
 

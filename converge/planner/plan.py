@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import replace
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
-from converge.mapping.rules import Map, setting
-from converge.model.catalog import Catalog, Table
-from converge.model.evidence import NOTHING_KNOWN, Evidence, Questions
+from converge.model.catalog import Table
+from converge.model.evidence import Questions
 from converge.model.plan import Outcome, Plan, TablePlan, digest
 from converge.model.quote import pg_name
 from converge.planner.checks import plan_checks
@@ -21,48 +17,15 @@ from converge.planner.draft import Draft
 from converge.planner.forecast import forecast
 from converge.planner.foreign_keys import plan_foreign_keys
 from converge.planner.indexes import plan_indexes
-from converge.planner.names import Namespace
+from converge.planner.inputs import Inputs, begin
 from converge.planner.questions import questions
 from converge.planner.triggers import plan_triggers
 from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
 
-NEWEST = "17.5"
-"""The version that is planned for when no target is named."""
 _SNAPSHOTS = frozenset({"InnoDB", ""})
 _COLUMNS_LIMIT = 1600
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """--include and --exclude: globs over table names; no include means all."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def takes(self, name: str) -> bool:
-        included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
-        return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """All that a plan follows from."""
-
-    catalog: Catalog
-    map: Map
-    source: str = ""
-    target: str = ""
-    target_version: str = NEWEST
-    schema: str = "public"
-    schema_exists: bool = True
-    selection: Selection = Selection()
-    taken: frozenset[str] = frozenset()
-    """Names that the target schema has already."""
-    grants: tuple[str, ...] = ()
-    """GRANTs that the target's role still needs for a run."""
-    evidence: Evidence = NOTHING_KNOWN
 
 
 def make_plan(inputs: Inputs) -> Plan:
@@ -129,42 +92,6 @@ def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
     draft, tables = begin(inputs)
     return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
-
-
-def _require_matches(selection: Selection, tables: Sequence[Table]) -> None:
-    """A pattern that no table matches is a slip that would look like success. Raises UsageError."""
-    names = [table.name for table in tables]
-    for option, globs in (("include", selection.include), ("exclude", selection.exclude)):
-        for glob in globs:
-            if not any(fnmatchcase(name, glob) for name in names):
-                raise UsageError(
-                    f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
-                    code="U010",
-                    hint="`converge plan` lists the tables; names keep their case",
-                )
-
-
-def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
-    """A draft that only has names, and the tables that are taken into it."""
-    catalog = inputs.catalog
-    _require_matches(inputs.selection, catalog.tables)
-    held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
-    names = Namespace(inputs.taken - set(held), held)
-    draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
-    tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
-    for table in tables:
-        wish = setting(draft.map.for_table(table), "rename")[0]
-        draft.targets[table.name] = draft.names.take(wish or table.name, held=True)
-    return draft, tables
-
-
-def target_tables(inputs: Inputs) -> list[str]:
-    """The tables that the plan will make, by the target's names."""
-    return list(begin(inputs)[0].targets.values())
-
-
-def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
-    return selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
 
 
 def _table(draft: Draft, table: Table, target: str) -> None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from converge.errors import UsageError
 from converge.model.plan import ColumnPlan, Finding, Plan
 from converge.planner.decisions import Decision, decisions
-from converge.planner.plan import Inputs
+from converge.planner.inputs import Inputs
 
 
 def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:

@@ -1,0 +1,85 @@
+"""All that a plan follows from, and the names with which it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from converge.errors import UsageError
+from converge.mapping.grammar import did_you_mean
+from converge.mapping.rules import Map, setting
+from converge.model.catalog import Catalog, Table
+from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.planner.draft import Draft
+from converge.planner.names import Namespace
+
+NEWEST = "17.5"
+"""The version that is planned for when no target is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """--include and --exclude: globs over table names; no include means all."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, name: str) -> bool:
+        included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
+        return included and not any(fnmatchcase(name, glob) for glob in self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that a plan follows from."""
+
+    catalog: Catalog
+    map: Map
+    source: str = ""
+    target: str = ""
+    target_version: str = NEWEST
+    schema: str = "public"
+    schema_exists: bool = True
+    selection: Selection = Selection()
+    taken: frozenset[str] = frozenset()
+    """Names that the target schema has already."""
+    grants: tuple[str, ...] = ()
+    """GRANTs that the target's role still needs for a run."""
+    evidence: Evidence = NOTHING_KNOWN
+
+
+def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
+    """A draft that only has names, and the tables that are taken into it."""
+    catalog = inputs.catalog
+    _require_matches(inputs.selection, catalog.tables)
+    held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
+    names = Namespace(inputs.taken - set(held), held)
+    draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
+    tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+    for table in tables:
+        wish = setting(draft.map.for_table(table), "rename")[0]
+        draft.targets[table.name] = draft.names.take(wish or table.name, held=True)
+    return draft, tables
+
+
+def target_tables(inputs: Inputs) -> list[str]:
+    """The tables that the plan will make, by the target's names."""
+    return list(begin(inputs)[0].targets.values())
+
+
+def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
+    return selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
+
+
+def _require_matches(selection: Selection, tables: Sequence[Table]) -> None:
+    """A pattern that no table matches is a slip that would look like success. Raises UsageError."""
+    names = [table.name for table in tables]
+    for option, globs in (("include", selection.include), ("exclude", selection.exclude)):
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in names):
+                raise UsageError(
+                    f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
+                    code="U010",
+                    hint="`converge plan` lists the tables; names keep their case",
+                )
