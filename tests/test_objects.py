@@ -257,7 +257,8 @@ def test_a_map_renames_skips_and_replaces(
         "UNIQUE KEY ci (ci), FULLTEXT KEY ft (t));"
         "CREATE TABLE ref (id INT PRIMARY KEY, o INT, FOREIGN KEY fk (o) REFERENCES old_name (id));"
         "CREATE TABLE left_out (id INT PRIMARY KEY);"
-        "INSERT INTO old_name VALUES (1, 2, ' a ', 4, 'some words', 'Ab', 'Cd'), (2, 3, '', NULL, NULL, NULL, NULL);"
+        "INSERT INTO old_name VALUES (1, 2, ' a ', 4, 'some words', 'Ab', 'Cd'), (2, 3, '', NULL, NULL, "
+        "NULL, NULL);"
         "INSERT INTO ref VALUES (1, 1)",
     )
     rules = tmp_path / "mine.toml"

@@ -61,8 +61,7 @@ def note_keys(draft: Draft, tables: list[Table]) -> None:
         if places:
             draft.find(
                 "P036", "note", name,
-                f"{len(places)} unique keys ignore case in the source, and tell 'a' from 'A' in the target: "
-                + ", ".join(places),
+                f"unique in the source whatever the case; the target tells 'a' from 'A': {', '.join(places)}",
                 f'[[type]]\nmatch = {{ collation = "{name}" }}\ncollation = "source"',
             )  # fmt: skip
 

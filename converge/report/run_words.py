@@ -34,7 +34,9 @@ def verdict_words(result: Result) -> str:
     rows = sum(one.rows_source or 0 for one in result.tables)
     match result.verdict:
         case "verified":
-            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers"
+            changes = sum(one.rows for one in result.changes)
+            declared = f", but for {counted(changes, 'value')} that the map changes" if changes else ""
+            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers{declared}"
         case "migrated":
             return f"{tables} are there, but their values were not compared"
         case "differs":
