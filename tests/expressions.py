@@ -22,7 +22,8 @@ from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
 from converge.pipeline.trials import tried
 from converge.planner.draft import Draft
-from converge.planner.plan import Inputs, draft_plan, make_plan
+from converge.planner.inputs import Inputs
+from converge.planner.plan import draft_plan, make_plan
 from converge.postgres.connect import connect as connect_postgres
 
 _ID = "6ccd780c-baba-1026-9564-5b8c656024db"

@@ -10,6 +10,7 @@ from sqlglot import exp
 from converge.model.quote import pg_name
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.values import Value
+from converge.planner.names import fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Scope:
         if alias.lower() in self.relations:
             raise Untranslatable(f"two tables are called {alias}")
         self.relations[alias.lower()] = {
-            name: replace(value, sql=f"{pg_name(alias)}.{value.sql}")
+            name: replace(value, sql=f"{pg_name(fit(alias))}.{value.sql}")
             for name, value in relation.columns.items()
         }
 
