@@ -27,7 +27,9 @@ from converge.postgres import digest as target_sql
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 _BATCH_ROWS = 50_000
-_FETCH_ROWS = 500
+_FETCH_BYTES = 16_000_000
+"""Values of about this size are fetched at once: each time both servers read the whole table."""
+_MOST_FETCHED = 10_000
 _BUCKET_DIGITS = 3
 _NUMERALS = "0123456789.eE+-"
 
@@ -43,6 +45,8 @@ class Drill:
         self._source = source
         self._target = target
         self._table = table
+        row_bytes = table.data_bytes // max(1, table.rows_estimate) + 1
+        self._fetched = max(50, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
         keys = [column for name in table.key for column in table.columns if column.source == name]
         self._keys = keys
         self._from_source = my_name(table.source)
@@ -65,8 +69,8 @@ class Drill:
             source, target = self._rows(buckets)
             ids = sorted({*(source - target), *(target - source)})
             wanted = sorted({identity for identity, _ in ids})
-            for start in range(0, len(wanted), _FETCH_ROWS):
-                found += self._judge(wanted[start : start + _FETCH_ROWS])
+            for start in range(0, len(wanted), self._fetched):
+                found += self._judge(wanted[start : start + self._fetched])
                 if len(found) >= MOST_DIFFERENCES:
                     return found[:MOST_DIFFERENCES]
         return found

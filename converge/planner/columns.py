@@ -18,9 +18,9 @@ from converge.planner.generated import default_trial, generated_expression, gene
 from converge.planner.names import SYSTEM_COLUMNS, fit
 from converge.planner.values import evidence, example, settle
 from converge.types import Family, Value, base_name, family_of
+from converge.types.members import fits_enum
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
-_LABEL_BYTES = 63
 
 
 def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -> ColumnPlan | None:
@@ -179,7 +179,7 @@ def _type(draft: Draft, table: Table, target_table: str, value: Value, choice: C
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"
         draft.find("P028", "block", place, message, example(table, value.column, 'to = "text"'))
-    if any(len(label.encode()) > _LABEL_BYTES for label in labels):
+    if not fits_enum(value.column):
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
     type_name = pg_name(draft.schema, draft.names.take(f"{target_table}_{value.column.name}"))
     members = ", ".join(pg_text(label) for label in labels)

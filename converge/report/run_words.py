@@ -36,7 +36,8 @@ def verdict_words(result: Result) -> str:
         case "verified":
             changes = sum(one.rows for one in result.changes)
             declared = f", but for {counted(changes, 'value')} that the map changes" if changes else ""
-            return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers{declared}"
+            what = f"every row and every column of {tables}, {rows:,} rows"
+            return f"{what}, is equal on both servers{declared}"
         case "migrated":
             return f"{tables} are there, but their values were not compared"
         case "differs":

@@ -1,7 +1,7 @@
 """JSON. Both servers sort keys alike (length, then bytes) and print the same separators and escapes.
 
-Only numbers written with an exponent differ (1e300 against 301 digits), so a table whose digests
-differ is judged by the values in the drill-down.
+Only numbers written with an exponent (1e300 against 301 digits) and -0.0 differ, so a table whose
+digests differ is judged by the values in the drill-down.
 """
 
 from __future__ import annotations
