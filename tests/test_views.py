@@ -68,6 +68,7 @@ SELECT BIT_OR(u) AS b, BIT_AND(flag) AS a FROM t
 SELECT AVG(i) * 2 AS a, SUM(n) / COUNT(*) AS b, SUM(i) / SUM(u) * 100 AS c, ROUND(AVG(i), 1) AS d FROM t
 SELECT SUM(CASE WHEN e = 'small' THEN n ELSE 0 END) AS a, COUNT(IF(i > 0, 1, NULL)) AS b FROM t
 SELECT id, SUM(n) OVER (PARTITION BY flag ORDER BY id) AS r, ROW_NUMBER() OVER (ORDER BY id DESC) AS k FROM t
+SELECT id, RANK() OVER w AS r, SUM(i) OVER w AS z FROM t WINDOW w AS (PARTITION BY flag ORDER BY id)
 SELECT s AS `we``ird "name"` FROM t
 SELECT 1 AS one, 'x' AS a, NULL AS b, 1.5 AS c
 SELECT id, i = 1 AS same, flag, NOT flag AS off, e, st, y, r, d, tm, ts FROM t

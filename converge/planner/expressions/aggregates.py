@@ -11,7 +11,7 @@ from sqlglot import exp
 from converge.model.quote import pg_text
 from converge.planner.expressions import arithmetic, collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import check_parts
+from converge.planner.expressions.parse import check_parts, filled
 from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
 
 if TYPE_CHECKING:
@@ -171,18 +171,28 @@ def _distinct_list(t: QueryTranslator, text: str, between: str, order: exp.Expr 
 
 def window(t: QueryTranslator, node: exp.Window) -> Value:
     """f(…) OVER (PARTITION BY … ORDER BY … frame)."""
-    check_parts(node, frozenset({"this", "partition_by", "order", "spec", "over"}))
+    check_parts(node, frozenset({"this", "partition_by", "order", "spec", "over", "alias"}))
     call = node.this
     if not isinstance(call, exp.Anonymous):
         raise unlisted(f"a window over {type(call).__name__}")
     name = str(call.this).lower()
     value = _ranked(t, name, call.expressions)
-    over = _over(t, node)
+    over = _over(t, _named(t, node))
     if name == "avg":
         raise unlisted("avg as a window function")
     if value.kind == "int" and name in ("bit_or", "bit_and"):
         raise unlisted(f"{name} as a window function")
     return replace(value, sql=f"({value.sql} OVER ({over}))")
+
+
+def _named(t: QueryTranslator, node: exp.Window) -> exp.Window:
+    """The window itself, or the one of the WINDOW clause that it names."""
+    if not node.alias:
+        return node
+    named = t.windows.get(node.alias.lower())
+    if named is None or named.alias or filled(node) & {"partition_by", "order", "spec"}:
+        raise unlisted("a window that extends another one")
+    return named
 
 
 def _ranked(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:

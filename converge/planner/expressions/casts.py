@@ -10,7 +10,7 @@ from sqlglot import exp
 from converge.model.quote import pg_text
 from converge.planner.expressions import compare, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.values import NUMBERS, Value
+from converge.planner.expressions.values import Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
@@ -111,7 +111,3 @@ def trim(t: Translator, node: exp.Expr) -> Value:
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "btrim")
     sql = f"{name}({convert.text(value, t.terms)}, {pg_text(chars)})"
     return replace(value, sql=sql, kind="text", literal=None, source="", unpadded=False)
-
-
-def is_number(value: Value) -> bool:
-    return value.kind in NUMBERS

@@ -35,7 +35,7 @@ def parse_expression(text: str) -> exp.Expr:
     """The tree of a scalar expression. Raises Untranslatable."""
     # As a part of a SELECT: alone, REPLACE(…) would be taken for the statement of that name.
     select = parse_query(f"SELECT {text}")
-    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or len(_filled(select)) != 1:
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1 or len(filled(select)) != 1:
         raise Untranslatable("it cannot be parsed as one expression")
     tree: exp.Expr = select.expressions[0]
     return tree
@@ -63,7 +63,7 @@ def _with_units(tree: exp.Expr) -> exp.Expr:
 
 def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:
     """Raises Untranslatable when a node has a part that its translation would leave out."""
-    unknown = _filled(node) - allowed
+    unknown = filled(node) - allowed
     if unknown:
         part = sorted(unknown)[0].strip("_")
         raise Untranslatable(
@@ -71,5 +71,6 @@ def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:
         )
 
 
-def _filled(node: exp.Expr) -> set[str]:
+def filled(node: exp.Expr) -> set[str]:
+    """The names of the parts that a node has."""
     return {name for name, value in node.args.items() if value not in (None, False, [], "")}

@@ -20,7 +20,7 @@ from converge.planner.names import fit
 
 _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
-     "with_", "operation_modifiers"}
+     "with_", "windows", "operation_modifiers"}
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ class QueryTranslator(Translator):
         self.covered = covered
         """Whether MySQL accepts the view under ONLY_FULL_GROUP_BY; None when it was not asked."""
         self.queries = dict(queries or {})
+        self.windows: dict[str, exp.Window] = {}
 
     def inside(self, outer: Scope | None) -> QueryTranslator:
         """A translator for a query within this one."""
@@ -149,6 +150,7 @@ class QueryTranslator(Translator):
         from_ = sources.from_clause(self, node)
         where = node.args.get("where")
         condition = f" WHERE {self.truth(where.this)}" if where is not None else ""
+        self.windows = {window.name.lower(): window for window in node.args.get("windows") or []}
         items = _items(node)
         if digits == "kept" and node.args.get("group") is not None:
             digits = "refused"
