@@ -32,8 +32,8 @@ def read_views(
     with connection.cursor() as cursor:
         cursor.execute("SELECT @@sql_mode")
         (mode,) = cast(tuple[str], cursor.fetchone())
-    for name, listed, security, check in rows:
-        definition = _definition(connection, name) if listed else ""
+    for name, security, check in rows:
+        definition = _definition(connection, name)
         views.append(
             View(
                 name,
@@ -53,7 +53,7 @@ def _definition(connection: Connection[Any], name: str) -> str:
             cursor.execute(f"SHOW CREATE VIEW {my_name(name)}")
             text = str(cast(tuple[Any, ...], cursor.fetchone())[1])
     except (pymysql.err.Error, UnicodeDecodeError):
-        # A view of tables that are gone, or a text that is not UTF-8: nothing that could be translated.
+        # No right to see it, tables that are gone, a text that is not UTF-8: nothing to translate.
         return ""
     head = _HEAD.match(text)
     return _CHECK.sub("", text[head.end() :]) if head else ""

@@ -84,8 +84,9 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         return
     made = draft.names.take(view.name, held=True)
     name = pg_name(draft.schema, made)
-    columns = ", ".join(pg_name(fit(column)) for column in view.columns)
-    sql = f"CREATE VIEW {name} ({columns}){_options(draft, view, terms)} AS {query.sql}"
+    # A source that lost the view's definer does not say its columns; the query names them, too.
+    columns = f" ({', '.join(pg_name(fit(column)) for column in view.columns)})" if view.columns else ""
+    sql = f"CREATE VIEW {name}{columns}{_options(draft, view, terms)} AS {query.sql}"
     refused = draft.refusal("view", view.name, sql, tuple(relations.read))
     if refused:
         draft.left(
