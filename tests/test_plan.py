@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
+from jsonschema import ValidationError, validate
 from support import converge, mysql, postgres
 
 from converge import sandbox
 from converge.cli import COMMANDS
+from converge.errors import UsageError
+from converge.mapping.grammar import check, json_schema
 from converge.mapping.read import load
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.endpoint import parse
@@ -178,6 +183,21 @@ def test_the_table_of_types_is_what_the_rules_say() -> None:
     assert document.read_text("utf-8") == types_markdown(load())
     ruled = {name for rule in load().rules for name in types_of(rule)}
     assert ruled == {name for family in FAMILIES for name in family.types}
+
+
+def test_the_schema_of_maps_is_what_the_grammar_says() -> None:
+    maps = Path(__file__).parents[1] / "schema_maps"
+    assert json.loads((maps / "map.schema.json").read_text("utf-8")) == json_schema()
+    for path in maps.glob("*.toml"):
+        document = tomllib.loads(path.read_text("utf-8"))
+        if "map" in document:
+            validate(document, json_schema())
+            check(path.name, document)
+    wrong = {"column": [{"match": {"colum": "x"}, "to": "text"}]}
+    with pytest.raises(ValidationError):
+        validate(wrong, json_schema())
+    with pytest.raises(UsageError):
+        check("wrong", wrong)
 
 
 def test_every_command_is_in_the_readme() -> None:

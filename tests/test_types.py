@@ -747,6 +747,10 @@ def test_a_flag_that_is_no_flag_stops_the_run(
     run = converge("migrate", "--no-scan", "--source", source, "--target", target, "--map", str(rules))
     assert run.code == 5
     assert "COPY t, line 2, column yes" in run.err
+    # The ledger's report says why the run has failed.
+    report = tmp_path / "report.json"
+    assert converge("report", "--target", target, "-o", str(report)).code == 0
+    assert [one["code"] for one in json.loads(report.read_text())["findings"]][-1:] == ["D001"]
 
 
 def test_members_as_the_catalog_prints_them() -> None:

@@ -75,6 +75,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             ledger.set_state("interrupted", report=result.to_json())
             raise Interrupted("stopped; what is copied is kept", code="R130", hint=_resume()) from None
         except ConvergeError as error:
+            result.findings.append(Finding(error.code, "block", "", error.message, error.hint or ""))
             _try_to_note(ledger, result)
             if not isinstance(error, BlockedError) and "--resume" not in (error.hint or ""):
                 error.hint = f"{error.hint}; then {_resume()}" if error.hint else _resume()
