@@ -40,8 +40,10 @@ class Case:
         return [(row, row) if isinstance(row, str) else row for row in rows]
 
 
-def wkb_point(x: float, y: float) -> str:
-    return struct.pack("<BIdd", 1, 1, x, y).hex()
+def wkb_point(x: float, y: float, srid: int = 0) -> str:
+    """Little-endian WKB, or PostGIS's EWKB where there is an SRID, in hex."""
+    head = struct.pack("<BII", 1, 1 | 0x20000000, srid) if srid else struct.pack("<BI", 1, 1)
+    return (head + struct.pack("<dd", x, y)).hex()
 
 
 POINT = wkb_point(1.5, -2.25)
@@ -204,11 +206,11 @@ CASES = [
         "GEOMETRY",
         "bytea",
         [
-            ("ST_GeomFromText('POINT(1.5 -2.25)', 3857)", rf"'\x{POINT}'"),
+            ("ST_GeomFromText('POINT(1.5 -2.25)', 3857)", rf"'\x{wkb_point(1.5, -2.25, 3857)}'"),
             ("ST_GeomFromText('POINT(1.5 -2.25)')", rf"'\x{POINT}'"),
-            ("ST_GeomFromText('POINT(-2.25 1.5)', 4326)", rf"'\x{POINT}'"),
+            ("ST_GeomFromText('POINT(-2.25 1.5)', 4326)", rf"'\x{wkb_point(1.5, -2.25, 4326)}'"),
         ],
-        [rf"'\x110f0000{POINT}'", rf"'\x{POINT[:-1]}1'", rf"'\x{wkb_point(-2.25, 1.5)}'"],
+        [rf"'\x{POINT}'", rf"'\x{POINT[:-1]}1'", rf"'\x{wkb_point(-2.25, 1.5)}'"],
     ),
     Case("virtual", "INT AS (id * 2) VIRTUAL", "integer", [("DEFAULT", "2")], ["3", "NULL"], null=False),
     Case("stored", "INT AS (id * 3) STORED", "integer", [("DEFAULT", "3")], ["2"], null=False),

@@ -1,0 +1,66 @@
+"""Found in the field: names that break a query, and names that the target has under another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conftest import NewDatabase
+from support import converge, mysql, postgres
+
+from converge.sandbox import Server
+
+
+def test_a_percent_sign_in_the_name_of_a_table_with_an_identity(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    """The next value is set in a query with parameters, where a % of the name is a placeholder."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(
+        source,
+        "CREATE TABLE `vat %` (`id %s` INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO `vat %` VALUES (7)",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, 'INSERT INTO "vat %" DEFAULT VALUES RETURNING 1') == [(1,)]
+
+
+def test_a_shortened_table_is_met_again(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    """Its own name in the target is not somebody else's: verify finds it, migrate refuses and replaces it."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(source, f"CREATE TABLE {'a' * 64} (id INT PRIMARY KEY); INSERT INTO {'a' * 64} VALUES (1)")
+    addresses = ("--source", source, "--target", target, "--json")
+    assert converge("migrate", *addresses).code == 0
+    verified = converge("verify", *addresses)
+    again = converge("migrate", *addresses)
+    replaced = converge("migrate", *addresses, "--truncate")
+    tables = postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    assert (verified.code, again.code, replaced.code, tables) == (0, 3, 0, [(1,)]), verified.err
+
+
+def test_a_renamed_table_is_met_again(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    """A map's `rename` gives the same name in every run."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[table]]\nmatch = { table = "t" }\nrename = "renamed"\nwhy = "a test"\n')
+    addresses = ("--source", source, "--target", target, "--map", str(map_), "--json")
+    assert converge("migrate", *addresses).code == 0
+    verified = converge("verify", *addresses)
+    again = converge("migrate", *addresses)
+    replaced = converge("migrate", *addresses, "--truncate")
+    tables = postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    assert (verified.code, again.code, replaced.code, tables) == (0, 3, 0, [(1,)]), verified.err
