@@ -14,7 +14,6 @@ from converge.model.endpoint import parse
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.phases.meaning import window
-from converge.planner.expressions import Untranslatable, translate, translate_condition, translate_default
 from converge.planner.names import Namespace, fit
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
@@ -93,41 +92,6 @@ def _undo(field: bytes) -> str | None:
 
 def test_enum_members() -> None:
     assert mysql_members("enum('a','it''s','x,y','(',')','')") == ("a", "it's", "x,y", "(", ")", "")
-
-
-@pytest.mark.parametrize(
-    ("mysql", "postgres"),
-    [
-        ("(`a` + `b`)", '("a" + "b")'),
-        ("ifnull(`a`,0)", 'COALESCE("a", 0)'),
-        ("concat(`a`,_utf8mb4'-',`b`)", '(CAST("a" AS TEXT) || CAST(\'-\' AS TEXT) || CAST("b" AS TEXT))'),
-    ],
-)
-def test_expressions(mysql: str, postgres: str) -> None:
-    assert translate(mysql) == postgres
-
-
-def test_conditions_are_boolean() -> None:
-    assert translate_condition("`flag`") == '("flag" <> 0)'
-    assert translate_condition("((`a` > 0) and `flag`)") == '(("a" > 0) AND ("flag" <> 0))'
-    assert translate_default("uuid()") == "gen_random_uuid()"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "json_valid(`a`)",
-        "find_in_set('a',`b`)",
-        "length(`a`)",
-        "unix_timestamp()",
-        "`a` / 2",
-        "a(",
-        "`a` & 1",
-    ],
-)
-def test_what_is_not_surely_the_same_is_refused(text: str) -> None:
-    with pytest.raises(Untranslatable):
-        translate(text)
 
 
 @pytest.mark.parametrize("kind", [ConvergeError, UsageError, BlockedError, TargetError])

@@ -163,6 +163,8 @@ class Catalog:
     tables: tuple[Table, ...]
     views: tuple[View, ...] = ()
     routines: tuple[Routine, ...] = ()
+    user: str = ""
+    """The account that has read this, quoted as in GRANT."""
     unreadable: tuple[str, ...] = ()
     """Kinds of object that the user may not see, e.g. ``triggers``: a finding each."""
 

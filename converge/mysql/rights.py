@@ -17,6 +17,10 @@ from converge.mysql.connect import grant
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<object>.+?) TO ", re.DOTALL)
 # Without the right, information_schema hides these objects instead of refusing them.
 _HIDDEN = {"SHOW VIEW": "views", "TRIGGER": "triggers", "EVENT": "events"}
+# Of procedures and functions it shows those that the user may run or change, or all with these rights
+# (MySQL 8.0 manual, "The INFORMATION_SCHEMA ROUTINES Table").
+_ROUTINES = ("SELECT", "SHOW_ROUTINE")
+_OF_ROUTINES = ("CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,9 @@ class Rights:
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Kinds of object whose inventory would be incomplete."""
-        return tuple(kind for right, kind in _HIDDEN.items() if not self.may(right))
+        hidden = tuple(kind for right, kind in _HIDDEN.items() if not self.may(right))
+        seen = any(map(self.may_on_server, _ROUTINES)) or any(map(self.may, _OF_ROUTINES))
+        return hidden if seen else (*hidden, "routines")
 
 
 def read_rights(connection: Connection[Any], database: str) -> Rights:

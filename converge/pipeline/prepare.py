@@ -21,11 +21,11 @@ from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
 from converge.pipeline.trials import tried
-from converge.planner.inputs import NEWEST, Inputs
+from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres import connect as postgres
 from converge.postgres.ledger import last_evidence
-from converge.postgres.target import Target, missing_rights, read_target
+from converge.postgres.target import Target, missing_rights, read_target, temporary_grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,6 @@ def prepare(
         rights = read_rights(here, source.database)
         catalog = read_catalog(here, rights)
         require_select(rights, source)
-        own = {table.name for table in catalog.tables} | {view.name for view in catalog.views}
         inputs = Inputs(
             catalog,
             map_,
@@ -77,9 +76,11 @@ def prepare(
             schema=options.schema,
             schema_exists=facts.schema_exists if facts else True,
             selection=options.selection,
-            taken=facts.foreign_names(own) if facts else frozenset(),
             grants=tuple(missing_rights(facts)) if facts else (),
+            temporary=temporary_grant(facts) if facts else "--target URL",
         )
+        if facts is not None:
+            inputs = replace(inputs, taken=facts.foreign_names(own_names(inputs)))
         if first is not None and there is not None and facts is not None:
             first(there, facts, inputs)
         recorded = None

@@ -12,7 +12,7 @@ from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.planner.draft import Draft
-from converge.planner.names import Namespace
+from converge.planner.names import Namespace, fit
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""
@@ -46,6 +46,8 @@ class Inputs:
     """Names that the target schema has already."""
     grants: tuple[str, ...] = ()
     """GRANTs that the target's role still needs for a run."""
+    temporary: str = "--target URL"
+    """What lets translations be tried."""
     evidence: Evidence = NOTHING_KNOWN
 
 
@@ -61,6 +63,11 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
         wish = setting(draft.map.for_table(table), "rename")[0]
         draft.targets[table.name] = draft.names.take(wish or table.name, held=True)
     return draft, tables
+
+
+def own_names(inputs: Inputs) -> set[str]:
+    """What the plan calls its tables and views: what has these names in the target is an earlier run's."""
+    return {*target_tables(inputs), *(fit(view.name) for view in inputs.catalog.views)}
 
 
 def target_tables(inputs: Inputs) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from converge.model.catalog import Table
+from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
 from converge.model.plan import Outcome, Plan, TablePlan, digest
-from converge.model.quote import pg_name
+from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
 from converge.planner.columns import complete, constraints, definition, plan_column
@@ -78,9 +78,9 @@ def draft_plan(inputs: Inputs) -> Draft:
     if draft.trials and not inputs.evidence.tried:
         draft.find(
             "P054", "note", "target",
-            f"{len(draft.trials)} translated expressions were not tried: no target is named, or its role may "
-            "not make temporary tables",
-            "GRANT TEMPORARY ON DATABASE … TO …;" if inputs.target else "--target URL",
+            f"{len(draft.trials)} translated expressions were not tried: "
+            + ("the role may not make temporary tables" if inputs.target else "no target is named"),
+            inputs.temporary,
         )  # fmt: skip
     note_keys(draft, planned)
     note_suggestions(draft)
@@ -176,5 +176,12 @@ def _inventory(draft: Draft, own: set[str]) -> None:
     for kind in draft.catalog.unreadable:
         draft.find(
             "P082", "note", kind, f"the source user may not see {kind}, so this plan cannot list them",
-            f"GRANT SHOW VIEW, TRIGGER, EVENT ON `{draft.catalog.database}`.* TO …;",
+            _seen_by(kind, draft.catalog),
         )  # fmt: skip
+
+
+def _seen_by(kind: str, catalog: Catalog) -> str:
+    """The GRANT that makes these objects visible."""
+    if kind == "routines":
+        return f"GRANT SELECT ON *.* TO {catalog.user}; (or SHOW_ROUTINE, from MySQL 8.0.20)"
+    return f"GRANT SHOW VIEW, TRIGGER, EVENT ON {my_name(catalog.database)}.* TO {catalog.user};"

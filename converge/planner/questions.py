@@ -47,6 +47,7 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
         value, _ = begin(family, Value(column, rule.target_type(column)), rules)
         yield from (trap.where for trap in family.traps(value))
     for to in family.suggestions(column):
+        yield f"{my_name(column.name)} IS NOT NULL"
         yield from (trap.where for trap in family.traps(Value(column, to)))
 
 

@@ -13,7 +13,7 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
 from converge.model.plan import Change, Severity
-from converge.model.quote import toml_text
+from converge.model.quote import my_name, toml_text
 from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
 from converge.types import Family, Trap, Value
@@ -146,8 +146,8 @@ def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
 
 def _suggest(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
     """Notes the types that every value would fit, too; the draft says them all at once."""
-    facts = draft.evidence.table(table.name)
-    for to in family.suggestions(column) if facts and facts.rows else ():
+    filled = draft.evidence.count(table.name, f"{my_name(column.name)} IS NOT NULL")
+    for to in family.suggestions(column) if filled and filled.rows else ():
         traps = family.traps(Value(column, to))
         counts = [draft.evidence.count(table.name, trap.where) for trap in traps]
         if to != choice.to and counts and all(count is not None and not count.rows for count in counts):

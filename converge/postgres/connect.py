@@ -92,6 +92,13 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             code="T003",
             hint=f"CREATE DATABASE {pg_name(name)} TEMPLATE template0 ENCODING 'UTF8';",
         )
+    if state is None and "permission denied for database" in text:
+        name, user = (endpoint.database, endpoint.user) if endpoint else ("", "")
+        return TargetError(
+            f"{where} lets the role not into the database",
+            code="T004",
+            hint=f"GRANT CONNECT ON DATABASE {pg_name(name)} TO {pg_name(user)};",
+        )
     if state == "42501":
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
     if state == _DISK_FULL:

@@ -19,11 +19,13 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
         table = plan.table(identity.table)
         column = next(column.target for column in table.columns if column.source == identity.column)
         name = pg_name(plan.schema, table.target)
+        # A query with parameters reads % as their beginning.
+        of_column, of_table = (text.replace("%", "%%") for text in (pg_name(column), name))
         connection.execute(
             f"""
             SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest(%(next)s::numeric, max({pg_name(column)})::numeric + 1)
-                      FROM {name}) n(next),
+              FROM (SELECT greatest(%(next)s::numeric, max({of_column})::numeric + 1)
+                      FROM {of_table}) n(next),
                    (SELECT pg_get_serial_sequence(%(table)s, %(column)s)::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name
             """.encode(),

@@ -42,6 +42,7 @@ def upgrade(endpoint: Endpoint) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     config = Config()
@@ -49,9 +50,13 @@ def upgrade(endpoint: Endpoint) -> None:
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: _transactional(endpoint), poolclass=NullPool
     )
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        # The server's own word, for those who explain it.
+        raise error.orig or error from error
 
 
 def _transactional(endpoint: Endpoint) -> psycopg.Connection[Any]:

@@ -47,7 +47,8 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         """
         SELECT current_setting('server_version'), current_database()::text, current_user::text,
                current_setting('server_encoding'), to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
-               coalesce(has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE'), false),
+               coalesce(has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE')
+                    AND has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'USAGE'), false),
                has_database_privilege(current_database(), 'CREATE'),
                coalesce(has_schema_privilege(to_regnamespace('converge')::oid, 'CREATE'), false)
         """,
@@ -78,8 +79,13 @@ def missing_rights(target: Target) -> list[str]:
     if not (target.owns_ledger or target.may_create_schema):
         missing.append(f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};")
     if not target.may_create_in_schema:
-        missing.append(f"GRANT CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
+        missing.append(f"GRANT USAGE, CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
     return missing
+
+
+def temporary_grant(target: Target) -> str:
+    """The GRANT that lets the role try translations in tables of its own session."""
+    return f"GRANT TEMPORARY ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};"
 
 
 def require_rights(target: Target) -> None:

@@ -22,6 +22,8 @@ _Type = exp.DataType.Type
 def cast(t: Translator, node: exp.Expr) -> Value:
     """CAST(x AS type), DATE'…', CONVERT(x USING charset)."""
     value, to = t.value(node.this), node.args["to"]
+    if to.this == _Type.ARRAY or any(not size.name.isdigit() for size in to.expressions):
+        raise Untranslatable("an index over the elements of a JSON array has no counterpart")
     sizes = [int(size.name) for size in to.expressions]
     if to.this in (_Type.CHARACTER_SET, _Type.CHAR, _Type.NCHAR, _Type.VARCHAR):
         return _char(t, value, to, sizes)
