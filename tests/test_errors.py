@@ -80,7 +80,7 @@ def test_a_source_user_with_select_only_migrates(source: str, target: str) -> No
     assert ran.json["verdict"] == "verified"
     assert ran.json["snapshot"] in ("quiet", "none")
     # What the user may not see is said, not left out.
-    assert {finding["object"] for finding in ran.json["findings"]} == {"views", "triggers", "events"}
+    assert {finding["object"] for finding in ran.json["findings"]} == {"views", "triggers", "events", "routines"}
     assert PASSWORD not in ran.out + ran.err
 
 
@@ -115,7 +115,7 @@ def test_a_target_role_without_rights(source: str, target: str) -> None:
     ran = converge("migrate", "--source", source, "--target", target.replace("postgres@", "guest@"))
     refused(ran, 5, "T004")
     assert f'GRANT CREATE ON DATABASE "{parse(target).database}" TO "guest";' in ran.err
-    assert 'GRANT CREATE ON SCHEMA "public" TO "guest";' in ran.err
+    assert 'GRANT USAGE, CREATE ON SCHEMA "public" TO "guest";' in ran.err
     assert relations(target) == []
     postgres(target, f'GRANT CREATE ON DATABASE "{parse(target).database}" TO guest')
     postgres(target, "GRANT CREATE ON SCHEMA public TO guest")
