@@ -8,8 +8,9 @@
     └── Interrupted    130   the user stopped it; its state is kept
 
 The number is the exit code. An error says what, where and why in `message`, names rows or
-rights in `details`, and gives a fix that can be pasted in `hint`. Only the command line catches
-them; the library never logs and goes on.
+rights in `details`, and gives a fix that can be pasted in `hint`. Those with `lost` say that a server
+or a worker has gone and may come back; a run meets them with a bounded number of new attempts. Else
+only the command line catches errors; the library never logs and goes on.
 """
 
 from __future__ import annotations
@@ -24,17 +25,24 @@ class ConvergeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(
-        self, message: str, *, code: str = "E000", hint: str | None = None, details: Sequence[str] = ()
+        self,
+        message: str,
+        *,
+        code: str = "E000",
+        hint: str | None = None,
+        details: Sequence[str] = (),
+        lost: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.hint = hint
         self.details = tuple(details)
+        self.lost = lost
 
     def __reduce__(self) -> tuple[object, ...]:
         # Workers send their errors to the coordinator, so keyword arguments must survive pickling.
-        return _rebuild, (type(self), self.message, self.code, self.hint, self.details)
+        return _rebuild, (type(self), self.message, self.code, self.hint, self.details, self.lost)
 
 
 class UsageError(ConvergeError):
@@ -58,6 +66,11 @@ class Interrupted(ConvergeError):
 
 
 def _rebuild(
-    kind: type[ConvergeError], message: str, code: str, hint: str | None, details: tuple[str, ...]
+    kind: type[ConvergeError],
+    message: str,
+    code: str,
+    hint: str | None,
+    details: tuple[str, ...],
+    lost: bool,
 ) -> ConvergeError:
-    return kind(message, code=code, hint=hint, details=details)
+    return kind(message, code=code, hint=hint, details=details, lost=lost)

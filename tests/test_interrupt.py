@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NewDatabase
@@ -80,7 +82,7 @@ def source(mysql_8015: Server) -> Iterator[str]:
 def run(source: str, postgres_175: Server, new_postgres_database: NewDatabase) -> Iterator[Killed]:
     target = new_postgres_database(postgres_175)
     process = subprocess.Popen(
-        [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target],
+        [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target, "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -98,12 +100,24 @@ def finished_exactly(source: str, run: Killed) -> None:
     """--resume ends well, and both comparers agree that all is there once."""
     again = converge("migrate", "--source", source, "--target", run.target, "--resume", "--json")
     assert again.code == 0, again.err
-    assert again.json["verdict"] == "verified"
-    assert {table["rows_written"] for table in again.json["tables"]} == {ROWS}
-    judged = compare(source, run.target)
+    is_exact(source, run.target, again.json)
+
+
+def goes_on_by_itself(source: str, run: Killed) -> None:
+    """The run that lost something ends well without help."""
+    out, err = run.process.communicate(timeout=120)
+    assert run.process.returncode == 0, err
+    assert "Traceback" not in err
+    is_exact(source, run.target, json.loads(out))
+
+
+def is_exact(source: str, target: str, document: dict[str, Any]) -> None:
+    assert document["verdict"] == "verified"
+    assert {table["rows_written"] for table in document["tables"]} == {ROWS}
+    judged = compare(source, target)
     assert judged.equal, str(judged)
     next_value = "SELECT `AUTO_INCREMENT` FROM information_schema.TABLES WHERE TABLE_NAME = 'keyed'"
-    assert postgres(run.target, "SELECT nextval('keyed_id_seq')") == mysql(source, next_value)
+    assert postgres(target, "SELECT nextval('keyed_id_seq')") == mysql(source, next_value)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -134,26 +148,20 @@ def test_a_killed_coordinator_takes_its_workers_along(source: str, run: Killed) 
     finished_exactly(source, run)
 
 
-def test_a_killed_worker_is_named_and_the_run_resumes(source: str, run: Killed) -> None:
+def test_a_run_survives_a_killed_worker(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
     os.kill(random.choice(run.workers()), signal.SIGKILL)
-    _, err = run.process.communicate(timeout=60)
-    assert run.process.returncode == 4, err
-    assert "error[R001]" in err
-    finished_exactly(source, run)
+    goes_on_by_itself(source, run)
 
 
-def test_a_terminated_backend_is_named_and_the_run_resumes(source: str, run: Killed) -> None:
+def test_a_run_survives_a_terminated_backend(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
     postgres(
         run.target,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
         "AND query LIKE 'COPY%%' LIMIT 1",
     )
-    _, err = run.process.communicate(timeout=60)
-    assert run.process.returncode == 5, err
-    assert "Traceback" not in err
-    finished_exactly(source, run)
+    goes_on_by_itself(source, run)
 
 
 def test_random_kills_lose_and_double_nothing(
@@ -174,6 +182,9 @@ def test_random_kills_lose_and_double_nothing(
             process.wait()
     if _may_resume(target):
         finished_exactly(source, run)
+    else:
+        # The last one finished, or none has come as far as a plan.
+        assert converge(*arguments[3:], "--truncate", "--yes").code == 0
     judged = compare(source, target)
     assert judged.equal, str(judged)
 
@@ -194,7 +205,7 @@ def test_two_runs_at_once(source: str, run: Killed) -> None:
     assert "error[T009]: another converge run is at work" in second.err
     out, err = run.process.communicate(timeout=120)
     assert run.process.returncode == 0, err
-    assert "verdict   verified" in out
+    assert json.loads(out)["verdict"] == "verified"
 
 
 def test_a_plan_that_changed_is_not_resumed(

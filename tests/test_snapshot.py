@@ -68,6 +68,7 @@ def test_all_workers_see_one_instant(
             ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
             assert ran.code == 0, ran.err
             assert (ran.json["verdict"], ran.json["snapshot"]) == ("verified", "locked")
+            assert "V004" in [finding["code"] for finding in ran.json["findings"]], "the source has moved"
             rows = " UNION ALL ".join(f"SELECT coins FROM {table}" for table in TABLES)
             assert postgres(target, f"SELECT sum(coins) FROM ({rows}) purses") == [(8000,)]
     assert commits[0] > 100

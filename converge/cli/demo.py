@@ -14,9 +14,11 @@ from converge.cli.options import output_options, report_option, require_reports,
 from converge.demo.source import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
-from converge.pipeline.migrate import MigrateOptions, migrate
+from converge.model.result import Result
+from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.pipeline.run import MigrateOptions
 from converge.report.plan import plan_text
 from converge.report.result import result_text
 from converge.report.units import seconds
@@ -51,9 +53,11 @@ def command(
         filling = time.monotonic()
         count = fill(source, rows=rows)
         say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")
-        with prepare(parse(source), parse(target), Options(), emit) as prepared:
+        addresses = parse(source), parse(target)
+        with prepare(*addresses, Options(), emit) as prepared:
             plan = plan_text(prepared.plan, verbose=verbose)
-        result = migrate(parse(source), parse(target), MigrateOptions(), emit)
+        result = Result("migrate", str(addresses[0]), str(addresses[1]))
+        migrate(*addresses, MigrateOptions(), emit, result)
         write_reports(result, reports)
         if as_json:
             click.echo(json.dumps(result.to_json()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,14 +15,18 @@ from converge.cli.options import (
     output_options,
     report_option,
     require_reports,
+    require_writable,
+    write_private,
     write_reports,
 )
 from converge.config import resolve
 from converge.errors import UsageError
 from converge.model.event import Sink
+from converge.model.result import Reject, Result
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.migrate import MigrateOptions, migrate
+from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
+from converge.pipeline.run import MigrateOptions
 from converge.report.result import result_text
 
 
@@ -29,6 +35,21 @@ from converge.report.result import result_text
 @click.option("--plan", "plan_file", metavar="FILE", help="refuse when anything changed since this plan")
 @click.option("--resume", is_flag=True, help="go on with the run that was interrupted")
 @click.option("--truncate", is_flag=True, help="remove what the plan makes first; never CASCADE")
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(["stop", "reject"]),
+    default="stop",
+    show_default=True,
+    help="when the target refuses a row: stop, or leave it out and note it",
+)
+@click.option(
+    "--max-rejects",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="of all tables together",
+)
+@click.option("--rejects", "rejects_file", metavar="FILE", help="the rows left out, as JSON lines")
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), default="full", show_default=True)
 @report_option
 @click.option("--yes", is_flag=True, help="do not ask")
@@ -40,6 +61,9 @@ def command(
     plan_file: str | None,
     resume: bool,
     truncate: bool,
+    on_bad_row: str,
+    max_rejects: int,
+    rejects_file: str | None,
     verify: VerifyLevel,
     reports: tuple[str, ...],
     yes: bool,
@@ -50,23 +74,38 @@ def command(
     addresses = resolve(source, target)
     assert addresses.target is not None
     require_reports("--report", reports)
+    if rejects_file:
+        require_writable(rejects_file)
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
-    result = migrate(
-        addresses.source,
-        addresses.target,
-        MigrateOptions(
-            common=options,
-            verify=verify,
-            resume=resume,
-            truncate=truncate,
-            expected_digest=_digest(plan_file) if plan_file else "",
-        ),
-        emit,
-    )
-    write_reports(result, reports)
+    result = Result("migrate", str(addresses.source), str(addresses.target))
+    try:
+        migrate(
+            addresses.source,
+            addresses.target,
+            MigrateOptions(
+                common=options,
+                verify=verify,
+                resume=resume,
+                truncate=truncate,
+                most_rejects=max_rejects if on_bad_row == "reject" else 0,
+                expected_digest=_digest(plan_file) if plan_file else "",
+            ),
+            emit,
+            result,
+        )
+    finally:
+        # A run that fails has a report too, from the moment that it has a plan.
+        if result.source_version:
+            write_reports(result, reports)
+            if rejects_file and result.rejects:
+                write_private(rejects_file, _lines(result.rejects))
     click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
     return result.exit_code
+
+
+def _lines(rejects: Iterable[Reject]) -> str:
+    return "\n".join(json.dumps(asdict(reject)) for reject in rejects)
 
 
 def _digest(path: str) -> str:

@@ -6,8 +6,8 @@ Names keep the source's case. Sizes are bytes, counts are rows; both are the ser
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 RoutineKind = Literal["trigger", "procedure", "function", "event"]
@@ -183,3 +183,18 @@ class Catalog:
             yield "view", view.name
         for routine in self.routines:
             yield routine.kind, routine.name
+
+
+def changed(before: Catalog, after: Catalog, names: Container[str]) -> list[str]:
+    """The tables of these names that are not what they were: other columns, keys or options, or gone."""
+    shapes = {table.name: _shape(table) for table in after.tables}
+    return [
+        table.name
+        for table in before.tables
+        if table.name in names and shapes.get(table.name) != _shape(table)
+    ]
+
+
+def _shape(table: Table) -> Table:
+    """The table without what rows change."""
+    return replace(table, rows_estimate=0, data_bytes=0, index_bytes=0, next_value=None)

@@ -14,6 +14,9 @@ EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
 }  # fmt: skip
 
+MOST_DIFFERENCES = 20
+"""A table with more differing rows than this is not looked through to its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -49,6 +52,26 @@ class Changed:
         return f"{self.table}.{self.column}: {self.rows:,} rows {self.words}: {self.policy}"
 
 
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that the target refused and a run left out, because it was told to."""
+
+    table: str
+    key: str
+    """``id=17, lang=en``; empty when the table has no key."""
+    column: str | None
+    """The source's name; None when the refusal is about the whole row."""
+    value: str
+    """Hex of the column's text as COPY got it, of the whole row without a column; at most 64 kB of it."""
+    value_bytes: int
+    sqlstate: str
+    message: str
+
+    def __str__(self) -> str:
+        place = ".".join(filter(None, (self.table, self.column)))
+        return " ".join(filter(None, (place, self.key))) + f": {self.message} ({self.sqlstate})"
+
+
 @dataclass
 class TableResult:
     source: str
@@ -57,6 +80,7 @@ class TableResult:
     """None when this command did not copy."""
     rows_written: int | None = None
     rows_rejected: int = 0
+    """Left out because the target refused them: read = written + rejected."""
     bytes: int = 0
     seconds: float = 0.0
     """Worker seconds, summed over the table's chunks."""
@@ -86,6 +110,7 @@ class Result:
     findings: list[Finding] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
     not_migrated: list[Outcome] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
@@ -93,6 +118,12 @@ class Result:
     @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
+
+    def begin_again(self, why: Finding) -> None:
+        """For a new attempt of the same run: what it did stays on the time line, why it ended is a note."""
+        earlier = [finding for finding in self.findings if finding.code == why.code]
+        self.findings = [*earlier, why]
+        self.tables, self.changes, self.differences, self.rejects = [], [], [], []
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
@@ -109,6 +140,7 @@ class Result:
             "findings": [asdict(finding) for finding in self.findings],
             "differences": [asdict(difference) for difference in self.differences],
             "changes": [asdict(change) for change in self.changes],
+            "rejects": [asdict(reject) for reject in self.rejects],
             "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
@@ -131,6 +163,7 @@ class Result:
             findings=_all(Finding, document, "findings"),
             differences=_all(Difference, document, "differences"),
             changes=_all(Changed, document, "changes"),
+            rejects=_all(Reject, document, "rejects"),
             not_migrated=_all(Outcome, document, "not_migrated"),
             phases=[(phase["name"], phase["seconds"]) for phase in document["phases"]],
             next_command=document.get("next", ""),

@@ -30,15 +30,25 @@ class CopyTask:
     copy: str
     marked: bool
     """The rows carry marks and must be escaped by the client."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Source and target names of the columns, in COPY's order."""
+    key: tuple[str, ...] = ()
+    """Source names of the key's columns."""
+    most_rejects: int = 0
+    """Rows that the target may refuse; with 0 the first one stops the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
+    """What a chunk came to; the ledger holds the same."""
+
     table: str
     number: int
     rows: int
+    """Rows written."""
     bytes: int
     seconds: float
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,24 @@ class DigestTask:
     table: str
     source: str
     target: str
+    chunk: int = 0
+    """The source's chunk, for those who ask chunk by chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTask:
+    """Rows and digests of a target table by the transaction that wrote them."""
+
+    table: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """By transaction id: rows, and the sum of their digests."""
+
+    table: str
+    sums: dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +89,7 @@ class Digest:
     target_sum: int = 0
     changes: tuple[int, ...] = ()
     """Rows that each declared policy changes, in the order of the plan's columns."""
+    chunk: int = 0
 
     def __add__(self, other: Digest) -> Digest:
         return Digest(
@@ -70,6 +99,7 @@ class Digest:
             self.target_rows + other.target_rows,
             self.target_sum + other.target_sum,
             tuple(map(sum, zip_longest(self.changes, other.changes, fillvalue=0))),
+            self.chunk,
         )
 
     @property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from typing import Any
 
 import pymysql
-from pymysql.connections import Connection
 
 from converge.errors import ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import my_text
+from converge.mysql.watched import WatchedConnection, at_work
+from converge.watch import watch
 
 # The text of values must not depend on the server's settings; a slow target must not end a read.
 _SESSION = (
@@ -21,8 +24,24 @@ _SESSION = (
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 
 
-def connect(endpoint: Endpoint) -> Connection[Any]:
-    """A connection in UTC and utf8mb4 with autocommit. Raises SourceError or UsageError."""
+# The server shuts down, has no place for one more client, or has killed or timed out the connection; the
+# client lost it (MySQL 8.0 Error Reference).
+_LOST = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+
+
+def connect(endpoint: Endpoint) -> WatchedConnection:
+    """A connection in UTC and utf8mb4 with autocommit.
+
+    It is watched: a server that no longer answers ends it within 30 seconds. Raises SourceError or
+    UsageError.
+    """
+    connection = _open(endpoint)
+    thread: int = connection.thread_id()  # type: ignore[no-untyped-call]
+    watch(connection, lambda: at_work(_open(endpoint), thread))
+    return connection
+
+
+def _open(endpoint: Endpoint) -> WatchedConnection:
     options = dict(endpoint.options)
     arguments: dict[str, Any] = {
         "host": endpoint.host or None,
@@ -37,14 +56,26 @@ def connect(endpoint: Endpoint) -> Connection[Any]:
     if options:
         raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code="U002")
     try:
-        connection = pymysql.connect(
+        connection = WatchedConnection(
             charset="utf8mb4", autocommit=True, connect_timeout=10, local_infile=False, **arguments
         )
+        _keep_alive(connection)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
     except (pymysql.err.Error, OSError, RuntimeError) as error:
         raise explain(error, endpoint) from error
     return connection
+
+
+def _keep_alive(connection: WatchedConnection) -> None:
+    """A firewall must not forget a connection that says nothing while the target builds indexes."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+        if twin.family != socket.AF_UNIX:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+                # Not every system has all of them.
+                if hasattr(socket, name):
+                    twin.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
@@ -77,11 +108,18 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 code="S004",
                 hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
             )
-        case 2003 | 2002 | 2013 | 2006:
+        case _ if number in _LOST or isinstance(error, pymysql.err.InterfaceError):
             return SourceError(
-                f"MySQL at {endpoint} cannot be reached: {text}",
+                f"MySQL at {endpoint} cannot be reached: {text or 'the connection is closed'}",
                 code="S001",
                 hint="check host, port and firewall; is mysqld running there?",
+                lost=True,
+            )
+        case 1146 | 1412:
+            return SourceError(
+                f"MySQL at {endpoint}: a table was changed while it was read: {text}",
+                code="S011",
+                hint="keep changes of the schema away from the run, then converge migrate --truncate",
             )
         case 3159:
             return SourceError(

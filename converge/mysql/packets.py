@@ -14,9 +14,10 @@ from io import BufferedReader
 from struct import Struct
 from typing import Any
 
-from pymysql.connections import Connection
 from pymysql.constants import COMMAND
 from pymysql.err import OperationalError, raise_mysql_exception
+
+from converge.mysql.watched import WatchedConnection
 
 READ_BYTES = 256 * 1024
 _HEADER = Struct("<I")
@@ -27,7 +28,7 @@ class NullRow(Exception):
     """The joined row was longer than max_allowed_packet, so the server made it NULL."""
 
 
-def stream(connection: Connection[Any], query: str) -> Iterator[list[bytes]]:
+def stream(connection: WatchedConnection, query: str) -> Iterator[list[bytes]]:
     """Runs a query that has one text column and yields its values in lists of about 256 KB.
 
     The generator must be read to its end, or the connection closed. Memory: one read, or the
@@ -40,15 +41,17 @@ def stream(connection: Connection[Any], query: str) -> Iterator[list[bytes]]:
     for _ in range(fields.read_length_encoded_integer() + 1):
         driver._read_packet()
     try:
-        yield from _rows(driver._rfile)
+        yield from _rows(driver)
     finally:
         driver._next_seq_id = 0
 
 
-def _rows(reader: BufferedReader) -> Iterator[list[bytes]]:
+def _rows(connection: WatchedConnection) -> Iterator[list[bytes]]:
+    driver: Any = connection
+    reader: BufferedReader = driver._rfile
     rest = b""
     while True:
-        data = reader.read1(READ_BYTES)
+        data = connection.waited(reader.read1, READ_BYTES)
         if not data:
             raise OperationalError(2013, "Lost connection to MySQL server during query")
         buffer = rest + data if rest else data

@@ -1,13 +1,16 @@
 """One instant for all readers of the source.
 
 Every worker begins its own transaction while nobody can write. The lock is held for as long as
-that takes, some milliseconds, and is never waited for longer than five seconds (facts: MySQL 8.0
-manual, "FLUSH TABLES WITH READ LOCK", "Consistent Nonlocking Reads").
+that takes, some milliseconds. While it is waited for, writers wait behind it, so it is only tried when no
+statement runs for long, for a second at a time and five seconds in all (facts: MySQL 8.0 manual,
+"FLUSH TABLES WITH READ LOCK", "Consistent Nonlocking Reads").
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import pymysql
@@ -17,59 +20,130 @@ from converge.model.quote import my_name
 from converge.mysql.capabilities import capabilities
 
 Level = Literal["locked", "quiet", "none"]
-_WAIT_SECONDS = 5
+_TRIES = 5
+_WAIT_SECONDS = 1
 _DENIED = frozenset({1044, 1045, 1142, 1227})
 _TIMED_OUT = 1205
 
+Taken = Literal["taken", "denied", "busy"]
 
-def take(connection: Connection[Any], tables: list[str], begin: Callable[[], None]) -> Level:
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    level: Level
+    position: str | None
+    """Where the server's history stood: GTIDs or binary log. None when that is not known."""
+    keeps_schema: bool
+    """Nobody can change the schema before the connection ends (LOCK INSTANCE FOR BACKUP)."""
+
+
+def take(connection: Connection[Any], tables: list[str], begin: Callable[[], None]) -> Snapshot:
     """Calls `begin` until the strongest guarantee that the user may have is reached, and says which.
 
-    locked: writers were held off while all readers began. quiet: they were not, but the server's
-    own position (GTID, else binary log) did not move meanwhile. none: neither could be had; the
-    readers may have begun at different instants.
+    locked: writers were held off while all readers began. quiet: they were not, but nothing was committed
+    meanwhile, as the server's own history shows. none: neither could be had; the readers may have begun
+    at different instants.
 
     LOCK TABLES comes last, because it can end an application's transaction as a deadlock's victim.
     """
-    if _locked(connection, "FLUSH TABLES WITH READ LOCK", begin):
-        return "locked"
-    before = position(connection)
-    begin()
-    if before is not None and before == position(connection):
-        return "quiet"
-    read = ", ".join(f"{my_name(table)} READ" for table in tables)
-    return "locked" if tables and _locked(connection, f"LOCK TABLES {read}", begin) else "none"
-
-
-def _locked(connection: Connection[Any], lock: str, begin: Callable[[], None]) -> bool:
-    """Calls `begin` under the lock; False when the user may not take it, or it took too long."""
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout=%s", (_WAIT_SECONDS,))
-        try:
-            cursor.execute(lock)
-        except pymysql.err.MySQLError as error:
-            if error.args[0] in _DENIED or error.args[0] == _TIMED_OUT:
-                return False
-            raise
-        try:
-            begin()
-        finally:
-            cursor.execute("UNLOCK TABLES")
-    return True
+    keeps_schema = _lock(connection, "LOCK INSTANCE FOR BACKUP") == "taken"
+    known: list[str | None] = []
+
+    def begin_here() -> None:
+        begin()
+        known[:] = [position(connection)]
+
+    if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here):
+        return Snapshot("locked", known[0], keeps_schema)
+    for _ in range(_TRIES):
+        before = _history(connection)
+        begin_here()
+        if before is not None and before == _history(connection):
+            return Snapshot("quiet", known[0], keeps_schema)
+        time.sleep(0.1)
+    read = ", ".join(f"{my_name(table)} READ" for table in tables)
+    if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here):
+        return Snapshot("locked", known[0], keeps_schema)
+    return Snapshot("none", None, keeps_schema)
 
 
-def position(connection: Connection[Any]) -> tuple[Any, ...] | None:
-    """Where the server's history stands; None when the user may not know."""
+def position(connection: Connection[Any]) -> str | None:
+    """Where the server's history stands, by GTIDs or binary log; None when the user may not know."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT VERSION(), @@gtid_mode, @@gtid_executed")
         version, mode, executed = cast(tuple[str, str, str], cursor.fetchone())
         if mode == "ON":
-            return (executed,)
+            return executed
         try:
             cursor.execute(capabilities(version).binary_log_status)
         except pymysql.err.MySQLError as error:
             if error.args[0] in _DENIED:
                 return None
             raise
-        row = cursor.fetchone()
-        return tuple(row) if row else None
+        row = cast(tuple[Any, ...] | None, cursor.fetchone())
+        return ":".join(map(str, row[:2])) if row else None
+
+
+def _under_lock(connection: Connection[Any], lock: str, begin: Callable[[], None]) -> bool:
+    """Calls `begin` under the lock; False when the user may not take it, or it could not be had in time."""
+    for _ in range(_TRIES):
+        if _runs_long(connection):
+            time.sleep(_WAIT_SECONDS)
+            continue
+        taken = _lock(connection, lock)
+        if taken == "denied":
+            return False
+        if taken == "busy":
+            # Those who waited behind us go first.
+            time.sleep(_WAIT_SECONDS / 4)
+            continue
+        try:
+            begin()
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("UNLOCK TABLES")
+        return True
+    return False
+
+
+def _lock(connection: Connection[Any], statement: str) -> Taken:
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(statement)
+        except pymysql.err.MySQLError as error:
+            if error.args[0] in _DENIED:
+                return "denied"
+            if error.args[0] == _TIMED_OUT:
+                return "busy"
+            raise
+    return "taken"
+
+
+def _runs_long(connection: Connection[Any]) -> bool:
+    """Whether a statement runs for a second or more that a lock would have to wait for, as far as the user
+    may see (PROCESS)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+            "WHERE COMMAND IN ('Query', 'Execute') AND TIME >= 1 AND ID <> CONNECTION_ID() "
+            "AND USER <> 'system user'"
+        )
+        (count,) = cast(tuple[int], cursor.fetchone())
+    return count > 0
+
+
+def _history(connection: Connection[Any]) -> str | None:
+    """Something that every commit moves. Who may not see the position sees the redo log's count of writes, to
+    which each commit adds (MySQL 8.0 manual, "Server Status Variables")."""
+    with connection.cursor() as cursor:
+        if (at := position(connection)) is not None:
+            return at
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
+        enabled = cast(tuple[str, str] | None, cursor.fetchone())
+        if enabled is not None and enabled[1] == "OFF":
+            return None
+        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_log_write_requests'")
+        writes = cast(tuple[str, str] | None, cursor.fetchone())
+        return writes and writes[1]

@@ -19,10 +19,13 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Phase, Plan, Statement
 from converge.postgres.connect import connect, explain
-from converge.postgres.ledger import Ledger, run_steps
+from converge.postgres.ledger import BUILDER, Ledger, run_steps
 
-_SETTINGS = {"maintenance_work_mem": "256MB", "synchronous_commit": "off"}
-
+_SETTINGS = {
+    "maintenance_work_mem": "256MB",
+    "synchronous_commit": "off",
+    "application_name": BUILDER,
+}
 
 Step = tuple[int, Statement]
 
@@ -66,6 +69,11 @@ class Builder:
     def pending(self) -> int:
         """How many background jobs have begun and not ended."""
         return len(self._futures)
+
+    def again(self, *phases: Phase) -> None:
+        """These phases are to do again: the ledger has taken their statements back."""
+        for phase in phases:
+            self._begun -= {number for group in self._steps[phase].values() for number, _ in group}
 
     def in_order(self, *phases: Phase) -> None:
         """Runs the statements of these phases here and now, one object after the other."""

@@ -12,6 +12,7 @@ from converge.model.result import TableResult
 from converge.model.work import Copied, CopyTask
 from converge.mysql.select import marked, select_text, where
 from converge.phases.crew import Crew
+from converge.phases.rejects import too_many
 from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
 
@@ -22,53 +23,76 @@ class Copy:
 
     plan: Plan
     ledger: Ledger
+    emit: Sink
+    most_rejects: int = 0
     results: dict[str, TableResult] = field(default_factory=dict)
+    loaded: int = 0
+    """Chunks that were loaded here and now."""
 
-    def run(self, crew: Crew, emit: Sink, on_table: Callable[[str], None], look: Callable[[], None]) -> None:
-        """Copies what is left. `on_table` hears of each table that is complete; `look` is called often."""
-        chunks = self._chunks()
-        left: dict[str, int] = defaultdict(int)
-        for table in self.plan.tables:
-            todo = [chunk for chunk in chunks[table.source] if chunk.rows is None]
-            left[table.source] = len(todo)
+    def start(self) -> None:
+        """Says what there is to copy, and what of it is done."""
+        self.recount()
         order = self._order()
-        emit(CopyStarted(tuple((t.source, t.rows_estimate, t.data_bytes) for t in order)))
-        for table in order:
-            done = self.results[table.source]
-            emit(Progress(table.source, done.rows_written or 0, done.bytes))
-            if not left[table.source]:
-                emit(TableCopied(table.source))
+        self.emit(CopyStarted(tuple((t.source, t.rows_estimate, t.data_bytes) for t in order)))
+        for done in self.results.values():
+            self.emit(Progress(done.source, done.rows_written or 0, done.bytes))
+
+    def run(self, crew: Crew, on_table: Callable[[str], None], look: Callable[[], None]) -> None:
+        """Copies what is left. `on_table` hears of each table that is complete; `look` is called often.
+
+        The ledger decides what is left, again after the last chunk: a target that crashed may have
+        lost what it had confirmed.
+        """
+        left = self._left()
+        for table in self.plan.tables:
+            if table.source not in left:
                 on_table(table.source)
-        for event in crew.work(self._tasks(order, chunks)):
-            look()
-            if isinstance(event, Progress):
-                emit(event)
-            elif isinstance(event, Copied):
-                self.count(event)
-                left[event.table] -= 1
-                if left[event.table] == 0:
-                    emit(TableCopied(event.table))
-                    on_table(event.table)
+        while left:
+            counts = {table: len(chunks) for table, chunks in left.items()}
+            for event in crew.work(self._tasks(left)):
+                look()
+                if isinstance(event, Progress):
+                    self.emit(event)
+                elif isinstance(event, Copied):
+                    self.count(event)
+                    counts[event.table] -= 1
+                    if not counts[event.table]:
+                        self.emit(TableCopied(event.table))
+                        on_table(event.table)
+            left = self._left()
+        self.recount()
 
     def count(self, copied: Copied) -> None:
-        """Adds a chunk's rows to its table's result."""
-        result = self.results[copied.table]
-        result.rows_read = (result.rows_read or 0) + copied.rows
-        result.rows_written = (result.rows_written or 0) + copied.rows
-        result.bytes += copied.bytes
-        result.seconds += copied.seconds
+        """Adds a chunk that was loaded now. Raises ConvergeError when too many rows were rejected."""
+        self.loaded += 1
+        self._add(copied)
+        if sum(result.rows_rejected for result in self.results.values()) > self.most_rejects:
+            raise too_many(self.ledger.rejects()[-1], self.most_rejects)
 
-    def _chunks(self) -> dict[str, list[LedgerChunk]]:
-        chunks: dict[str, list[LedgerChunk]] = defaultdict(list)
+    def recount(self) -> None:
+        """Takes the results from the ledger."""
         for table in self.plan.tables:
             self.results[table.source] = TableResult(
                 table.source, f"{self.plan.schema}.{table.target}", rows_read=0, rows_written=0
             )
         for chunk in self.ledger.chunks():
-            chunks[chunk.table].append(chunk)
-            if chunk.rows is not None:
-                self.count(Copied(chunk.table, chunk.number, chunk.rows, chunk.bytes, chunk.seconds))
-        return chunks
+            if chunk.done is not None:
+                self._add(chunk.done)
+
+    def _add(self, copied: Copied) -> None:
+        result = self.results[copied.table]
+        result.rows_read = (result.rows_read or 0) + copied.rows + copied.rejected
+        result.rows_written = (result.rows_written or 0) + copied.rows
+        result.rows_rejected += copied.rejected
+        result.bytes += copied.bytes
+        result.seconds += copied.seconds
+
+    def _left(self) -> dict[str, list[LedgerChunk]]:
+        left: dict[str, list[LedgerChunk]] = defaultdict(list)
+        for chunk in self.ledger.chunks():
+            if chunk.done is None:
+                left[chunk.table].append(chunk)
+        return left
 
     def _order(self) -> list[TablePlan]:
         """What cannot be split first, then by the work of the indexes, which runs beside later copies."""
@@ -79,16 +103,18 @@ class Copy:
 
         return sorted(self.plan.tables, key=rank)
 
-    def _tasks(self, order: list[TablePlan], chunks: dict[str, list[LedgerChunk]]) -> Iterator[CopyTask]:
-        for table in order:
+    def _tasks(self, left: dict[str, list[LedgerChunk]]) -> Iterator[CopyTask]:
+        for table in self._order():
             select = select_text(table)
-            for chunk in chunks[table.source]:
-                if chunk.rows is None:
-                    yield CopyTask(
-                        run=self.ledger.run,
-                        table=table.source,
-                        number=chunk.number,
-                        query=select + where(table, chunk.part),
-                        copy=copy_statement(self.plan.schema, table),
-                        marked=marked(table),
-                    )
+            for chunk in left.get(table.source, ()):
+                yield CopyTask(
+                    run=self.ledger.run,
+                    table=table.source,
+                    number=chunk.number,
+                    query=select + where(table, chunk.part),
+                    copy=copy_statement(self.plan.schema, table),
+                    marked=marked(table),
+                    columns=tuple((column.source, column.target) for column in table.copied),
+                    key=table.key,
+                    most_rejects=self.most_rejects,
+                )

@@ -135,5 +135,5 @@ class Crew:
         return SourceError(
             f"the worker {process.name} is gone (exit code {process.exitcode}); its chunk was rolled back",
             code="R001",
-            hint="migrate --resume goes on where it was",
+            lost=True,
         )

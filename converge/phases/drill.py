@@ -19,13 +19,12 @@ from pymysql.connections import Connection
 from converge.errors import SourceError
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name, pg_name
+from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.mysql import digest as source_sql
 from converge.phases.meaning import meaning, window
 from converge.postgres import digest as target_sql
 
-MOST_DIFFERENCES = 20
-"""A table with more differing rows than this is not looked through to its end."""
 _BATCH_ROWS = 50_000
 _FETCH_BYTES = 16_000_000
 """Values of about this size are fetched at once: each time both servers read the whole table."""

@@ -8,30 +8,35 @@ whole process groups: the coordinator gets them too and lets the chunk settle.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import psycopg
-from pymysql.connections import Connection
+import pymysql
 from pymysql.constants import COMMAND
 
 from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.endpoint import Endpoint
-from converge.model.result import Difference
-from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask
+from converge.model.result import Difference, Reject
+from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask, Written, WrittenTask
 from converge.mysql import connect as mysql
 from converge.mysql.packets import NullRow, stream
 from converge.phases.drill import Drill
 from converge.phases.explain import DRIVER_ERRORS, explain
+from converge.phases.rejects import Encode, find, is_bad_row
+from converge.phases.retry import CHUNK_TRIES, passes, pauses
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
 from converge.postgres.text import encode
 
+Task = CopyTask | DigestTask | WrittenTask
 _TELL_BYTES = 1_000_000
 BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
@@ -43,35 +48,85 @@ class Worker:
         self._source_at = source
         self._target_at = target
         self._pipe = pipe
-        self.source: Connection[Any] = mysql.connect(source)
-        # A chunk and its ledger row are lost or kept together, so a late flush loses nothing that
-        # the ledger claims; the coordinator's last commit is synchronous.
-        self.target: psycopg.Connection[Any] = postgres.connect(target, synchronous_commit="off")
+        self._reading: Iterator[list[bytes]] = iter(())
+        self._told = (0, 0)
+        self.source = mysql.connect(source)
+        self._connect_target()
 
     def begin(self) -> None:
         with self.source.cursor() as cursor:
             cursor.execute(BEGIN)
 
     def copy(self, task: CopyTask) -> Copied:
-        """One chunk, exactly once. A chunk that the ledger has already is left alone."""
+        """One chunk, exactly once. A chunk that the ledger has already is left alone.
+
+        When only the target fails, or somebody kills the query, the snapshot of the source lives on: the
+        chunk is tried again under it.
+        """
+        for pause in pauses(CHUNK_TRIES):
+            try:
+                return self._chunk_or_part(task)
+            except (psycopg.Error, pymysql.err.Error, TargetError) as error:
+                if not passes(error):
+                    raise
+            self._take_back(task)
+            time.sleep(pause)
+        return self._chunk_or_part(task)
+
+    def _chunk_or_part(self, task: CopyTask) -> Copied:
+        """The chunk; without the rows that the target refuses, where the task allows it."""
+        if self.target.broken:
+            self._replace_target()
+        try:
+            return self._chunk(task, [])
+        except psycopg.Error as error:
+            if not (task.most_rejects and is_bad_row(error)):
+                raise
+        self._take_back(task)
+        self._reading = stream(self.source, task.query)
+        return self._chunk(task, find(self.target, task, self._reading, _encoder(task)))
+
+    def _chunk(self, task: CopyTask, bad: Sequence[tuple[bytes, Reject]]) -> Copied:
         started = time.monotonic()
         self._rows = self._bytes = 0
         with self.target.transaction():
-            if not claim(self.target, task):
-                return Copied(task.table, task.number, 0, 0, 0.0)
-            written = write(self.target, task.copy, self._blocks(task))
-            if written != self._rows:
+            if (done := claim(self.target, task)) is not None:
+                return done
+            without = Counter(row for row, _ in bad)
+            written = write(self.target, task.copy, self._blocks(task, without))
+            if written + len(bad) != self._rows or +without:
                 raise TargetError(
-                    f"{task.table}: {self._rows} rows were read, {written} written; the chunk is rolled back",
+                    f"{task.table}: {self._rows} rows were read, {written} written, {len(bad)} rejected; "
+                    "the chunk is rolled back",
                     code="R002",
                 )
             seconds = time.monotonic() - started
-            enter(self.target, task, self._rows, self._bytes, seconds)
-        return Copied(task.table, task.number, self._rows, self._bytes, seconds)
+            copied = Copied(task.table, task.number, written, self._bytes, seconds, len(bad))
+            enter(self.target, task.run, copied, [reject for _, reject in bad])
+        return copied
+
+    def _connect_target(self) -> None:
+        # A chunk and its ledger row are lost or kept together, so a late flush loses nothing that
+        # the ledger claims; the coordinator's last commit is synchronous.
+        self.target = postgres.connect(self._target_at, synchronous_commit="off")
+        self._backend = postgres.backend(self.target)
+
+    def _replace_target(self) -> None:
+        """A new connection; the lost one's backend, if it lives, must not keep the chunk."""
+        lost = self._backend
+        self._connect_target()
+        postgres.end(self.target, lost)
+
+    def _take_back(self, task: CopyTask) -> None:
+        """Makes ready for a new try: reads what is still sent, because its connection holds the snapshot."""
+        rows, size = self._told
+        self._pipe.send(("progress", task.table, -rows, -size))
+        for _ in self._reading:
+            pass
 
     def digest(self, task: DigestTask) -> Digest:
         """Runs both sides at the same time: MySQL computes while PostgreSQL is asked."""
-        result = Digest(task.table)
+        result = Digest(task.table, chunk=task.chunk)
         driver: Any = self.source
         if task.source:
             driver._execute_command(COMMAND.COM_QUERY, task.source)
@@ -91,20 +146,34 @@ class Worker:
         """The differences of one table."""
         return task.table.source, Drill(self.source, self.target, task.schema, task.table).differences()
 
-    def _blocks(self, task: CopyTask) -> Iterator[bytes]:
-        """COPY text in blocks of one read; tells the coordinator about each megabyte."""
-        told_rows = told_bytes = 0
-        for rows in stream(self.source, task.query):
-            block = encode(rows) if task.marked else b"".join(rows)
-            self._rows += len(rows)
-            self._bytes += len(block)
-            if self._bytes - told_bytes > _TELL_BYTES:
-                self._pipe.send(("progress", task.table, self._rows - told_rows, self._bytes - told_bytes))
-                told_rows, told_bytes = self._rows, self._bytes
-            yield block
-        self._pipe.send(("progress", task.table, self._rows - told_rows, self._bytes - told_bytes))
+    def written(self, task: WrittenTask) -> Written:
+        """What each transaction has written to a table, as it is now."""
+        rows = self.target.execute(task.target.encode())
+        return Written(task.table, {xid: (count, int(total or 0)) for xid, count, total in rows})
 
-    def explain(self, error: Exception, task: CopyTask | DigestTask | None) -> ConvergeError:
+    def _blocks(self, task: CopyTask, without: Counter[bytes]) -> Iterator[bytes]:
+        """COPY text in blocks of one read; tells the coordinator about each megabyte.
+
+        Takes the rows out of `without` that it leaves out.
+        """
+        encoded = _encoder(task)
+        self._told = (0, 0)
+        self._reading = stream(self.source, task.query)
+        for rows in self._reading:
+            self._rows += len(rows)
+            block = encoded(_others(rows, without) if without else rows)
+            self._bytes += len(block)
+            if self._bytes - self._told[1] > _TELL_BYTES:
+                self._tell(task)
+            yield block
+        self._tell(task)
+
+    def _tell(self, task: CopyTask) -> None:
+        rows, size = self._told
+        self._pipe.send(("progress", task.table, self._rows - rows, self._bytes - size))
+        self._told = (self._rows, self._bytes)
+
+    def explain(self, error: Exception, task: Task | None) -> ConvergeError:
         """The error in words, with the table that it happened in."""
         if isinstance(error, ConvergeError):
             return error
@@ -120,10 +189,26 @@ class Worker:
         return explained
 
 
+def _encoder(task: CopyTask) -> Encode:
+    return encode if task.marked else b"".join
+
+
+def _others(rows: list[bytes], without: Counter[bytes]) -> list[bytes]:
+    kept = []
+    for row in rows:
+        if without[row] > 0:
+            without[row] -= 1
+        else:
+            kept.append(row)
+    return kept
+
+
 def main(pipe: Pipe) -> None:
     """The process: waits for its addresses, then serves until the coordinator says stop or is gone."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
+    # The driver's warnings say in other words what is raised.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         addresses = pipe.recv()
         if addresses is None:
@@ -156,10 +241,12 @@ def _serve(worker: Worker, pipe: Pipe) -> None:
                     pipe.send(("done", worker.copy(task)))
                 case DigestTask():
                     pipe.send(("done", worker.digest(task)))
+                case WrittenTask():
+                    pipe.send(("done", worker.written(task)))
                 case DrillTask():
                     pipe.send(("done", worker.drill(task)))
         except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            known = task if isinstance(task, CopyTask | DigestTask) else None
+            known = task if isinstance(task, Task) else None
             raise worker.explain(error, known) from error

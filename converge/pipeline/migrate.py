@@ -1,196 +1,155 @@
-"""The main job: plan, make, copy, finish, prove."""
+"""The main job: plan, make, copy, finish, prove; and again, where a server went away and came back."""
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 
 from converge.errors import BlockedError, ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink
-from converge.model.plan import Finding, Plan
-from converge.model.quote import pg_name
+from converge.model.event import Said, Sink
+from converge.model.plan import Finding
 from converge.model.result import Result
-from converge.model.work import Copied, Range
-from converge.mysql import snapshot
-from converge.mysql.chunks import cut
-from converge.phases.build import Builder
-from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
-from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import check_plan, check_target, drop
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import Prepared, prepare
-from converge.pipeline.prove import prove
+from converge.phases.retry import RUN_TRIES, pauses
+from converge.pipeline.checks import check_plan, check_target
+from converge.pipeline.prepare import prepare
+from converge.pipeline.run import RESUME, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.postgres import ledger as ledgers
-from converge.postgres.identity import set_next_values
+from converge.postgres.connect import Backend, end
 from converge.postgres.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class MigrateOptions:
-    common: Options = field(default_factory=Options)
-    verify: VerifyLevel = "full"
-    resume: bool = False
-    truncate: bool = False
-    expected_digest: str = ""
-    """Of a plan that was reviewed before; empty when there is none."""
+def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink, result: Result) -> None:
+    """Runs the whole migration; `result` says what came of it, also when it fails.
 
-
-def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink) -> Result:
-    """Runs the whole migration.
-
-    Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted when
-    the user stopped it; the ledger then knows how to go on.
+    A server or a worker that goes away ends the attempt, not the run: the next attempt goes on as --resume
+    does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
+    when the user stopped it; the ledger then knows how to go on.
     """
-    result = Result("migrate", str(source), str(target))
-    with ExitStack() as stack:
-        crew = stack.enter_context(Crew(options.common.jobs))
-        with phase(result, emit, "plan"):
-            may_exist = options.resume or options.truncate
-            prepared = stack.enter_context(
-                prepare(
-                    source,
-                    target,
-                    options.common,
-                    emit,
-                    as_recorded=options.resume,
-                    first=partial(check_target, may_exist=may_exist),
-                )
-            )
-            assert prepared.target is not None
-            check_plan(prepared.plan, expected_digest=options.expected_digest)
-            ledgers.upgrade(target)
-            evidence = prepared.inputs.evidence
-            ledger = Ledger.open(prepared.target, prepared.plan, evidence, resume=options.resume)
-        run = Run(prepared, ledger, source, target, options, emit, result)
+    waits = pauses(RUN_TRIES)
+    attempt = _Attempt(source, target, options, emit, result)
+    while True:
         try:
-            with explained(source, target):
-                run.make_room()
-                run.all(crew)
-        except KeyboardInterrupt:
-            ledger.set_state("interrupted", report=result.to_json())
-            raise Interrupted("stopped; what is copied is kept", code="R130", hint=_resume()) from None
+            attempt.go()
+            return
         except ConvergeError as error:
-            result.findings.append(Finding(error.code, "block", "", error.message, error.hint or ""))
-            _try_to_note(ledger, result)
-            if not isinstance(error, BlockedError) and "--resume" not in (error.hint or ""):
-                error.hint = f"{error.hint}; then {_resume()}" if error.hint else _resume()
-            raise
-        ledger.set_state("finished", report=result.to_json())
-    return result
+            _note(result, error)
+            if attempt.run is not None and attempt.run.copy.loaded:
+                waits = pauses(RUN_TRIES)
+            pause = next(waits, None) if error.lost and attempt.begun else None
+            if pause is None:
+                if attempt.begun and not isinstance(error, BlockedError):
+                    _tell_how_to_go_on(error)
+                raise
+            emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
+            result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
+        except KeyboardInterrupt:
+            raise _interrupted() if attempt.begun else KeyboardInterrupt from None
+        attempt = attempt.next()
+        try:
+            time.sleep(pause)
+        except KeyboardInterrupt:
+            raise _interrupted() from None
 
 
-class Run:
-    """One run's parts, and its phases in their order."""
+class _Attempt:
+    """From the plan to the proof, once."""
 
     def __init__(
         self,
-        prepared: Prepared,
-        ledger: Ledger,
         source: Endpoint,
         target: Endpoint,
         options: MigrateOptions,
         emit: Sink,
         result: Result,
+        lost: Backend | None = None,
     ) -> None:
-        self.prepared = prepared
-        self.plan: Plan = prepared.plan
-        self.ledger = ledger
-        self.source = source
-        self.target = target
-        self.options = options
-        self.emit = emit
-        self.result = result
-        self.copy = Copy(self.plan, ledger)
+        self._source = source
+        self._target = target
+        self._options = options
+        self._emit = emit
+        self._result = result
+        self._lost = lost
+        self.run: Run | None = None
 
-    def make_room(self) -> None:
-        """The target schema, without what --truncate removes."""
-        assert self.prepared.target is not None
-        if self.options.truncate and not self.options.resume:
-            drop(self.prepared.target, self.plan)
-        if not self.plan.schema_exists:
-            self.prepared.target.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
+    @property
+    def begun(self) -> bool:
+        """Whether the ledger knows the run, so that it can be resumed."""
+        return self._options.resume or self.run is not None
 
-    def all(self, crew: Crew) -> None:
-        """All phases after the plan."""
-        plan, result = self.plan, self.result
-        result.findings = list(plan.findings)
+    def next(self) -> _Attempt:
+        """The one that goes on where this one ended."""
+        lost = self.run.ledger.backend if self.run else self._lost
+        options = replace(self._options, resume=True)
+        return _Attempt(self._source, self._target, options, self._emit, self._result, lost)
+
+    def go(self) -> None:
+        """Raises ConvergeError; the ledger knows it where its connection still lives."""
+        with ExitStack() as stack:
+            crew = stack.enter_context(Crew(self._options.common.jobs))
+            with phase(self._result, self._emit, "plan"):
+                self.run = run = self._prepare(stack)
+            try:
+                with explained(self._source, self._target):
+                    run.make_room()
+                    run.all(crew)
+                    run.ledger.set_state("finished", report=self._result.to_json())
+            except KeyboardInterrupt:
+                run.ledger.set_state("interrupted", report=self._result.to_json())
+                raise
+            except ConvergeError as error:
+                connection = run.ledger.connection
+                if not (connection.closed or connection.broken):
+                    noted = replace(self._result, findings=[*self._result.findings, _finding(error)])
+                    run.ledger.set_state("failed", report=noted.to_json())
+                raise
+
+    def _prepare(self, stack: ExitStack) -> Run:
+        options, result = self._options, self._result
+        prepared = stack.enter_context(
+            prepare(
+                self._source,
+                self._target,
+                options.common,
+                self._emit,
+                as_recorded=options.resume,
+                first=partial(check_target, may_exist=options.resume or options.truncate),
+            )
+        )
+        assert prepared.target is not None
+        plan = prepared.plan
+        result.findings += plan.findings
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
         result.source_version, result.target_version = plan.source_version, plan.target_version
-        with Builder(plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
-            with phase(result, self.emit, "create", builder.count("create", "view")):
-                builder.in_order("create", "view")
-                ranges = self._ranges()
-            crew.connect(self.source, self.target)
-            with phase(result, self.emit, "snapshot"):
-                tables = [table.source for table in plan.tables]
-                result.snapshot = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
-                self.ledger.set_state("running", snapshot=result.snapshot)
-            with phase(result, self.emit, "copy"):
-                self._copy(crew, builder)
-            with phase(result, self.emit, "index", builder.pending()):
-                builder.finish()
-            with phase(
-                result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")
-            ):
-                builder.in_order("foreign key")
-                builder.side_by_side("validate", "finish", "analyze")
-                assert self.prepared.target is not None
-                set_next_values(self.prepared.target, plan)
-            result.findings += builder.findings
-            result.tables = list(self.copy.results.values())
-            assert self.prepared.target is not None
-            level = self.options.verify
-            prove(plan, crew, self.prepared.target, ranges, level, self.copy.results, result, self.emit)
-            result.next_command = "" if result.verdict == "verified" else "converge verify"
-
-    def _ranges(self) -> dict[str, list[Range]]:
-        """The chunks of every table: from the ledger, or cut now and entered there."""
-        known = self.ledger.chunks()
-        if not known:
-            cuts = {table.source: list(cut(self.prepared.source, table)) for table in self.plan.tables}
-            self.ledger.add_chunks(
-                (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
-            )
-            return cuts
-        earlier = sum(chunk.rows is not None for chunk in known)
-        if earlier:
-            self.result.findings.append(_earlier_snapshot(earlier))
-        ranges: dict[str, list[Range]] = {table.source: [] for table in self.plan.tables}
-        for chunk in known:
-            ranges[chunk.table].append(chunk.part)
-        return ranges
-
-    def _copy(self, crew: Crew, builder: Builder) -> None:
-        try:
-            self.copy.run(crew, self.emit, lambda table: builder.begin("index", table), builder.look)
-        except KeyboardInterrupt:
-            for done in crew.settle():
-                if isinstance(done, Copied):
-                    self.copy.count(done)
-            self.result.tables = list(self.copy.results.values())
-            raise
+        check_plan(plan, expected_digest=options.expected_digest)
+        ledgers.upgrade(self._target)
+        if self._lost is not None:
+            end(prepared.target, self._lost)
+        ledger = Ledger.open(prepared.target, plan, prepared.inputs.evidence, resume=options.resume)
+        return Run(prepared, ledger, self._source, self._target, options, self._emit, result)
 
 
-def _earlier_snapshot(chunks: int) -> Finding:
-    return Finding(
-        "V002",
-        "note",
-        "source",
-        f"{chunks} chunks were copied under an earlier snapshot; only the full comparison shows whether the "
-        "source has moved since",
-    )
+def _note(result: Result, error: ConvergeError) -> None:
+    """The run's report says why it ended."""
+    result.verdict = "blocked" if isinstance(error, BlockedError) else "failed"
+    # What blocks is a finding of the plan already.
+    if not isinstance(error, BlockedError):
+        result.findings.append(_finding(error))
 
 
-def _try_to_note(ledger: Ledger, result: Result) -> None:
-    """The state of a failed run, where the ledger's connection still lives; a dead one says it all."""
-    if not ledger.connection.closed and not ledger.connection.broken:
-        ledger.set_state("failed", report=result.to_json())
+def _finding(error: ConvergeError) -> Finding:
+    return Finding(error.code, "block", "", error.message, error.hint or "")
 
 
-def _resume() -> str:
-    return "converge migrate --resume"
+def _tell_how_to_go_on(error: ConvergeError) -> None:
+    if RESUME not in (error.hint or ""):
+        error.hint = f"{error.hint}; then {RESUME}" if error.hint else RESUME
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("stopped; what is copied is kept", code="R130", hint=RESUME)

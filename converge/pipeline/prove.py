@@ -31,12 +31,13 @@ def prove(
     with phase(result, emit, verify.PHASE, len(todo)):
         totals = verify.sums(crew, plan, todo, emit)
         result.changes = verify.changed(plan, totals)
+        result.verdict = "differs" if result.rejects else "migrated"
         if level == "none":
-            result.verdict = "migrated"
             return
         verify.count(totals, tables)
         if level == "counts":
-            result.verdict = "migrated" if all(total.equal for total in totals) else "differs"
+            if not all(total.equal for total in totals):
+                result.verdict = "differs"
             return
         result.differences = verify.judge(plan, crew, totals, tables)
         result.verdict = "verified" if all(table.verified for table in tables.values()) else "differs"

@@ -32,7 +32,8 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
         crew.connect(source, target)
         names = [table.source for table in plan.tables]
-        result.snapshot = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
+        taken = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
+        result.snapshot = taken.level
         ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
         assert prepared.target is not None
         prove(plan, crew, prepared.target, ranges, level, tables, result, emit)

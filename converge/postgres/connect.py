@@ -9,6 +9,8 @@ import psycopg
 from converge.errors import ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
+from converge.postgres.watched import WatchedConnection, at_work
+from converge.watch import watch
 
 # How values print must not depend on the role, the database or the server's configuration.
 _SESSION = {
@@ -23,17 +25,32 @@ _SESSION = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    # A backend whose client is gone must let go of its chunk soon: nobody else can claim it.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
 }
 _DISK_FULL = "53100"
+# Connections that end, servers that shut down, crash or start, and no place for one more client
+# (PostgreSQL manual, "PostgreSQL Error Codes").
+_LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
 
 
 def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
     """A connection with autocommit; `settings` are session settings beside converge's own.
 
-    Raises TargetError.
+    It is watched: a server that no longer answers ends it within 30 seconds. Raises TargetError.
     """
+    connection = _open(endpoint, **settings)
+    backend = connection.info.backend_pid
+    watch(connection, lambda: at_work(_open(endpoint), backend))
+    return connection
+
+
+def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
     arguments: dict[str, Any] = {
         "host": endpoint.host,
         "port": endpoint.port,
@@ -45,6 +62,7 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
         "keepalives_idle": "10",
         "keepalives_interval": "5",
         "keepalives_count": "3",
+        "tcp_user_timeout": "25000",
     }
     if endpoint.local:
         # Nobody listens there: encrypt only when the server insists.
@@ -56,7 +74,7 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
         # libpq refuses the system's authorities for a weaker mode.
         arguments = {k: v for k, v in arguments.items() if (k, v) != ("sslrootcert", "system")}
     try:
-        connection = psycopg.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
+        connection = WatchedConnection.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
         session = _SESSION | settings
         if connection.info.server_version < 140000:
             raise TargetError(
@@ -71,6 +89,35 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
     except psycopg.Error as error:
         raise explain(error, endpoint) from error
     return connection
+
+
+Backend = tuple[int, Any]
+"""A backend's process id and its start: another one may have the same id later."""
+
+
+def backend(connection: psycopg.Connection[Any]) -> Backend:
+    """The server process of a connection."""
+    row = connection.execute(
+        "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def end(connection: psycopg.Connection[Any], lost: Backend) -> None:
+    """Ends the backend of a connection that the client has lost and the server perhaps not."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
+        lost,
+    )
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether the connection is gone, or could not be had now: another one may be had later."""
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError)
+    return state in _LOST or state.startswith("08")
 
 
 def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeError:
@@ -115,6 +162,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             f"{where} cannot be reached: {text}",
             code="T001",
             hint="check host, port and firewall; is PostgreSQL running there?",
+            lost=True,
         )
     details = [line for line in (error.diag.message_detail, error.diag.context) if line]
     if state is not None and state.startswith("22"):
@@ -124,4 +172,4 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             details=details,
             hint="repair the value in the source, or --exclude its table",
         )
-    return TargetError(f"{where}: {text}", code="T000", details=details)
+    return TargetError(f"{where}: {text}", code="T000", details=details, lost=is_lost(error))

@@ -47,6 +47,14 @@ def digest_query(schema: str, table: TablePlan, condition: str) -> str:
     return f"SELECT count(*),sum({number(row_digest(table))}) FROM {pg_name(schema, table.target)}{condition}"
 
 
+def written_query(schema: str, table: TablePlan) -> str:
+    """SELECT transaction, rows, sum: by the transaction that wrote the rows."""
+    return (
+        f"SELECT xmin::text,count(*),sum({number(row_digest(table))}) "
+        f"FROM {pg_name(schema, table.target)} GROUP BY 1"
+    )
+
+
 def page_ranges(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> Iterator[str]:
     """WHERE clauses that split the table by its pages; the last has no upper bound."""
     row = connection.execute(

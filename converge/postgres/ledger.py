@@ -7,7 +7,7 @@ step. So the ledger is the to-do list of a resumed run, and never wrong.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,16 @@ from converge.errors import BlockedError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan, Statement
-from converge.model.work import Range
-from converge.postgres.connect import connect
+from converge.model.quote import pg_name
+from converge.model.result import Reject
+from converge.model.work import Copied, Range
+from converge.postgres.connect import backend, connect
 from converge.resources import folder
 
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
+BUILDER = "converge build"
+"""application_name of the connections that carry out a run's statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,16 @@ class LedgerChunk:
     rows: int | None
     bytes: int
     seconds: float
+    rejected: int = 0
+    xid: str | None = None
+    """xmin of the rows that it has written."""
+
+    @property
+    def done(self) -> Copied | None:
+        """What it came to; None while it is to do."""
+        if self.rows is None:
+            return None
+        return Copied(self.table, self.number, self.rows, self.bytes, self.seconds, self.rejected)
 
 
 def upgrade(endpoint: Endpoint) -> None:
@@ -71,6 +85,7 @@ class Ledger:
     def __init__(self, connection: psycopg.Connection[Any], run: int) -> None:
         self.connection = connection
         self.run = run
+        self.backend = backend(connection)
 
     @classmethod
     def open(
@@ -86,15 +101,29 @@ class Ledger:
             raise BlockedError(
                 "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
             )
+        _end_leftovers(connection)
         return cls(connection, _resume(connection, plan) if resume else _begin(connection, plan, evidence))
 
-    def set_state(self, state: str, *, snapshot: str | None = None, report: object = None) -> None:
+    def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
         self.connection.execute(
-            "UPDATE converge.run SET state = %s, snapshot = coalesce(%s, snapshot), "
-            "report = coalesce(%s::json, report), "
+            "UPDATE converge.run SET state = %s, report = coalesce(%s::json, report), "
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
-            (state, snapshot, None if report is None else json.dumps(report), state, self.run),
+            (state, None if report is None else json.dumps(report), state, self.run),
+        )
+
+    def position(self) -> str | None:
+        """Where the source stood when all finished chunks were equal to it; None when that is not known."""
+        row = self.connection.execute(
+            "SELECT position FROM converge.run WHERE id = %s", (self.run,)
+        ).fetchone()
+        assert row is not None
+        return None if row[0] is None else str(row[0])
+
+    def set_snapshot(self, level: str, position: str | None) -> None:
+        """Notes the snapshot, with the source's position where all finished chunks are equal to it."""
+        self.connection.execute(
+            "UPDATE converge.run SET snapshot = %s, position = %s WHERE id = %s", (level, position, self.run)
         )
 
     def add_chunks(self, chunks: Iterable[tuple[str, int, Range]]) -> None:
@@ -110,14 +139,75 @@ class Ledger:
         """All chunks of the run, done and to do, in the order they were entered."""
         rows = self.connection.execute(
             "SELECT source_table, number, low, high, CASE WHEN done_at IS NOT NULL THEN rows END, "
-            "coalesce(bytes, 0), coalesce(seconds, 0) FROM converge.chunk WHERE run_id = %s "
-            "ORDER BY source_table, number",
+            "coalesce(bytes, 0), coalesce(seconds, 0), rejected, xid::text FROM converge.chunk "
+            "WHERE run_id = %s ORDER BY source_table, number",
             (self.run,),
         )
         return [
-            LedgerChunk(table, number, Range(_bound(low), _bound(high)), done, size, seconds)
-            for table, number, low, high, done, size, seconds in rows
+            LedgerChunk(table, number, Range(_bound(low), _bound(high)), *rest)
+            for table, number, low, high, *rest in rows
         ]
+
+    def rejects(self) -> list[Reject]:
+        """The rows that were left out, by table and chunk."""
+        rows = self.connection.execute(
+            "SELECT source_table, key, column_name, encode(value, 'hex'), value_bytes, sqlstate, message "
+            "FROM converge.reject WHERE run_id = %s ORDER BY source_table, chunk, key",
+            (self.run,),
+        )
+        return [Reject(*row) for row in rows]
+
+    def take_back(self, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]) -> None:
+        """Removes what these chunks, by table, have written, so that they are to do again: all at once.
+
+        The foreign keys of the run go first and are to do again too, because a row that is away for a
+        moment must neither be refused nor take others along (ON DELETE CASCADE).
+        """
+        with self.connection.transaction():
+            self._drop_foreign_keys(plan)
+            for table, found in chunks.items():
+                whole = not self._remove(pg_name(plan.schema, plan.table(table).target), found)
+                self.connection.execute(
+                    "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
+                    "AND source_table = %(table)s AND (%(whole)s OR chunk = ANY (%(numbers)s))) "
+                    "UPDATE converge.chunk SET done_at = NULL, rows = NULL, xid = NULL, rejected = 0 "
+                    "WHERE run_id = %(run)s AND source_table = %(table)s "
+                    "AND (%(whole)s OR number = ANY (%(numbers)s))",
+                    {
+                        "run": self.run,
+                        "table": table,
+                        "whole": whole,
+                        "numbers": [chunk.number for chunk in found],
+                    },
+                )
+
+    def _remove(self, name: str, chunks: Sequence[LedgerChunk]) -> bool:
+        """Deletes the rows of these chunks; False when all rows of the table had to go.
+
+        An ALTER TABLE that rewrites the table, or an UPDATE, has made others the writers of its rows.
+        """
+        cursor = self.connection.execute(
+            f"DELETE FROM {name.replace('%', '%%')} WHERE xmin = ANY (%s::xid[])".encode(),
+            ([chunk.xid for chunk in chunks],),
+        )
+        if cursor.rowcount == sum(chunk.rows or 0 for chunk in chunks):
+            return True
+        self.connection.execute(f"DELETE FROM {name}".encode())
+        return False
+
+    def _drop_foreign_keys(self, plan: Plan) -> None:
+        tables = [pg_name(plan.schema, table.target) for table in plan.tables]
+        keys = self.connection.execute(
+            "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) "
+            "FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (%s::regclass[])",
+            (tables,),
+        ).fetchall()
+        for (statement,) in keys:
+            self.connection.execute(statement.encode())
+        self.connection.execute(
+            "DELETE FROM converge.step WHERE run_id = %s AND phase IN ('foreign key', 'validate')",
+            (self.run,),
+        )
 
     def steps(self) -> dict[int, str | None]:
         """The plan's statements that are done, by number, with the reason of those that were refused."""
@@ -200,6 +290,18 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
     return Evidence.from_json(row[0]) if row and row[0] else None
 
 
+def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
+    """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM (SELECT pid FROM pg_locks "
+        "WHERE relation IN ('converge.chunk'::regclass, 'converge.step'::regclass) "
+        "AND mode = 'RowExclusiveLock' UNION SELECT pid FROM pg_stat_activity "
+        "WHERE datname = current_database() AND usename = current_user AND application_name = %s) other "
+        "WHERE pid <> pg_backend_pid()",
+        (BUILDER,),
+    )
+
+
 def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence) -> int:
     row = connection.execute(
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence) "
@@ -212,9 +314,10 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence) 
 
 def _resume(connection: psycopg.Connection[Any], plan: Plan) -> int:
     row = connection.execute(
-        "SELECT id, plan_digest, state FROM converge.run ORDER BY id DESC LIMIT 1"
+        "SELECT id, plan_digest, state, EXISTS (SELECT FROM converge.reject WHERE run_id = id) "
+        "FROM converge.run ORDER BY id DESC LIMIT 1"
     ).fetchone()
-    if row is None or row[2] == "finished":
+    if row is None or (row[2] == "finished" and not row[3]):
         raise UsageError("there is no interrupted run to resume in this target", code="T010")
     if row[1] != plan.digest:
         raise BlockedError(

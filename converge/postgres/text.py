@@ -11,6 +11,7 @@ compared after each chunk.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 _STEPS = (
@@ -31,3 +32,17 @@ def encode(rows: Iterable[bytes]) -> bytes:
     for byte, text in _STEPS:
         block = block.replace(byte, text)
     return block
+
+
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_MEANT = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def fields(row: bytes) -> list[bytes | None]:
+    """The values of one line of COPY text; None is NULL."""
+    texts = row.removesuffix(b"\n").split(b"\t")
+    return [None if text == b"\\N" else _ESCAPE.sub(_unescaped, text) for text in texts]
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return _MEANT.get(match[1], match[1])

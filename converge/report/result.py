@@ -8,6 +8,8 @@ from converge.report.parts import Grid, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
 from converge.report.units import table
 
+_MOST_REJECTS = 20
+
 
 def result_text(result: Result) -> str:
     """Tables, phases, findings, differences and, last, the verdict and the next command."""
@@ -18,6 +20,7 @@ def result_text(result: Result) -> str:
     lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "snapshot"]
     lines += [f"changed   {change}" for change in result.changes]
+    lines += [f"rejected  {reject}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
     notes = sum(finding.severity == "note" for finding in result.findings)
     lines += [f"lossy     {finding.object}: {finding.message}" for finding in lossy]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from converge.model.result import Difference, Result, TableResult
+from converge.model.result import Difference, Reject, Result
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
 from converge.report.run_words import NEXT, SNAPSHOTS, TONES, equality, verdict_words
 from converge.report.units import counted, seconds, size
+
+_MOST_REJECTS = 1000
+_MOST_HEX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def run_parts(result: Result) -> RunParts:
         no_difference="None." if compared else "The values were not compared.",
         levels=levels(result.findings),
         changes=_changes(result),
-        rejects=_rejects(result.tables),
+        rejects=_rejects(result.rejects),
         left=left_behind(result.not_migrated),
         advice=(words, result.next_command or command),
     )
@@ -186,18 +189,20 @@ def _changes(result: Result) -> Grid:
     )  # fmt: skip
 
 
-def _rejects(tables: Sequence[TableResult]) -> Grid:
+def _rejects(rejects: Sequence[Reject]) -> Grid:
     return grid(
         "Rejected rows",
-        (("table", "name"), ("read", "number"), ("written", "number"), ("rejected", "number")),
+        (
+            ("table", "name"), ("key", "code"), ("column", "name"), ("SQLSTATE", "code"),
+            ("the target says", "words"), ("value, hex", "code"),
+        ),
         [
-            (
-                one.source,
-                f"{one.rows_read or 0:,}",
-                f"{one.rows_written or 0:,}",
-                Mark(f"{one.rows_rejected:,}", "bad"),
-            )
-            for one in tables
-            if one.rows_rejected
+            (one.table, one.key, one.column or "", one.sqlstate, one.message, _hex(one))
+            for one in rejects[:_MOST_REJECTS]
         ],
-    )
+    )  # fmt: skip
+
+
+def _hex(one: Reject) -> str:
+    shown = one.value[:_MOST_HEX]
+    return shown if len(shown) == 2 * one.value_bytes else f"{shown}… ({one.value_bytes:,} bytes)"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from converge.model.result import Result, TableResult, Verdict
+from collections import Counter
+
+from converge.model.result import MOST_DIFFERENCES, Result, TableResult, Verdict
 from converge.report.parts import Mark, Tone
 from converge.report.units import counted
 
@@ -40,6 +42,8 @@ def verdict_words(result: Result) -> str:
             return f"{what}, is equal on both servers{declared}"
         case "migrated":
             return f"{tables} are there, but their values were not compared"
+        case "differs" if result.rejects:
+            return _rejected_words(result)
         case "differs":
             count = sum(equality(result, one).tone == "bad" for one in result.tables)
             return f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
@@ -47,6 +51,24 @@ def verdict_words(result: Result) -> str:
             return "the run has not come to its end"
         case _:
             return "see the findings"
+
+
+def _rejected_words(result: Result) -> str:
+    count = len(result.rejects)
+    words = f"the target refused {counted(count, 'row')}, which were left out"
+    return f"{words}; all else is equal on both servers" if _only_rejects(result) else words
+
+
+def _only_rejects(result: Result) -> bool:
+    """Whether the comparison went through to its end and found no difference but rows that are missing."""
+    if any(one.rows_target is None or one.rows_source is None for one in result.tables):
+        return False
+    missing = sum((one.rows_source or 0) - (one.rows_target or 0) for one in result.tables)
+    found = Counter(one.table for one in result.differences)
+    complete = all(one.verified or 0 < found[one.source] < MOST_DIFFERENCES for one in result.tables)
+    return (
+        complete and missing == len(result.rejects) and all(one.target is None for one in result.differences)
+    )
 
 
 def equality(result: Result, one: TableResult) -> Mark:

@@ -1,0 +1,233 @@
+"""One attempt of a run: its parts, and its phases in their order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from converge.errors import SourceError, TargetError
+from converge.model.catalog import changed
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.plan import Finding, Plan
+from converge.model.quote import pg_name
+from converge.model.result import Result
+from converge.model.work import Copied, Range
+from converge.mysql import snapshot
+from converge.mysql.catalog import read_catalog
+from converge.mysql.chunks import cut
+from converge.mysql.rights import read_rights
+from converge.mysql.snapshot import Snapshot
+from converge.phases import recheck
+from converge.phases.build import Builder
+from converge.phases.copy import Copy
+from converge.phases.crew import Crew
+from converge.phases.recheck import Chunks
+from converge.phases.verify import VerifyLevel
+from converge.pipeline.checks import drop
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import Prepared
+from converge.pipeline.prove import prove
+from converge.pipeline.timing import phase
+from converge.postgres.identity import set_next_values
+from converge.postgres.ledger import Ledger, LedgerChunk
+
+RESUME = "converge migrate --resume"
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateOptions:
+    common: Options = field(default_factory=Options)
+    verify: VerifyLevel = "full"
+    resume: bool = False
+    truncate: bool = False
+    most_rejects: int = 0
+    """Rows that the target may refuse in all; with 0 the first one stops the run."""
+    expected_digest: str = ""
+    """Of a plan that was reviewed before; empty when there is none."""
+
+
+class Run:
+    """One attempt. What it has done is in the ledger; what it has to say, in `result`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        ledger: Ledger,
+        source: Endpoint,
+        target: Endpoint,
+        options: MigrateOptions,
+        emit: Sink,
+        result: Result,
+    ) -> None:
+        assert prepared.target is not None
+        self.prepared = prepared
+        self.postgres = prepared.target
+        self.plan: Plan = prepared.plan
+        self.ledger = ledger
+        self.source = source
+        self.target = target
+        self.options = options
+        self.emit = emit
+        self.result = result
+        self.copy = Copy(self.plan, ledger, emit, options.most_rejects)
+
+    def make_room(self) -> None:
+        """The target schema, without what --truncate removes."""
+        if self.options.truncate and not self.options.resume:
+            drop(self.postgres, self.plan)
+        if not self.plan.schema_exists:
+            self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
+
+    def all(self, crew: Crew) -> None:
+        """All phases after the plan."""
+        result = self.result
+        with Builder(self.plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
+            with phase(result, self.emit, "create", builder.count("create", "view")):
+                builder.in_order("create", "view")
+                ranges = self._ranges()
+            crew.connect(self.source, self.target)
+            with phase(result, self.emit, "snapshot"):
+                now, earlier = self._snapshot(crew, builder)
+            self._load(crew, builder, now, earlier)
+            with phase(result, self.emit, "index", builder.pending()):
+                builder.finish()
+            with phase(
+                result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")
+            ):
+                builder.in_order("foreign key")
+                builder.side_by_side("validate", "finish", "analyze")
+                set_next_values(self.postgres, self.plan)
+            result.findings += builder.findings
+            self._require_all_done()
+        result.rejects = self.ledger.rejects()
+        tables, level = self.copy.results, self.options.verify
+        prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
+        if result.verdict != "verified":
+            result.next_command = RESUME if result.rejects else "converge verify"
+        self._look_back(now)
+
+    def _ranges(self) -> dict[str, list[Range]]:
+        """The chunks of every table: from the ledger, or cut now and entered there."""
+        known = self.ledger.chunks()
+        if not known:
+            cuts = {table.source: list(cut(self.prepared.source, table)) for table in self.plan.tables}
+            self.ledger.add_chunks(
+                (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
+            )
+            return cuts
+        ranges: dict[str, list[Range]] = {table.source: [] for table in self.plan.tables}
+        for chunk in known:
+            ranges[chunk.table].append(chunk.part)
+        return ranges
+
+    def _snapshot(self, crew: Crew, builder: Builder) -> tuple[Snapshot, Chunks]:
+        """Takes the snapshot; returns it with the chunks that were finished under another one.
+
+        Chunks with rejects are to do again: what made the target refuse them may be repaired now.
+        """
+        finished = [chunk for chunk in self.ledger.chunks() if chunk.done is not None]
+        self._take_back(builder, _by_table(chunk for chunk in finished if chunk.rejected))
+        earlier = _by_table(chunk for chunk in finished if not chunk.rejected)
+        before = self.ledger.position()
+        tables = [table.source for table in self.plan.tables]
+        now = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
+        if before is not None and before == now.position:
+            earlier = {}
+        # Until the earlier chunks are compared, the finished ones are of no single instant.
+        self.ledger.set_snapshot(now.level, None if earlier else now.position)
+        self.result.snapshot = now.level
+        return now, earlier
+
+    def _load(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
+        """Copies what is left; then compares the earlier chunks, and loads again what has moved since."""
+
+        def complete(table: str) -> None:
+            if table not in earlier:
+                builder.begin("index", table)
+
+        with phase(self.result, self.emit, "copy"):
+            self.copy.start()
+            self._copy(crew, builder, complete)
+        if not earlier:
+            return
+        count = sum(map(len, earlier.values()))
+        with phase(self.result, self.emit, recheck.PHASE, count):
+            found = recheck.moved(crew, self.plan, earlier, self.emit)
+            self._take_back(builder, found)
+            self.ledger.set_snapshot(now.level, now.position)
+            self.result.findings.append(_compared_again(count, sum(map(len, found.values()))))
+        with phase(self.result, self.emit, "copy"):
+            self._copy(crew, builder, lambda table: builder.begin("index", table))
+
+    def _take_back(self, builder: Builder, chunks: Chunks) -> None:
+        if chunks:
+            self.ledger.take_back(self.plan, chunks)
+            builder.again("foreign key", "validate")
+
+    def _copy(self, crew: Crew, builder: Builder, complete: Callable[[str], None]) -> None:
+        try:
+            self.copy.run(crew, complete, builder.look)
+        except KeyboardInterrupt:
+            for done in crew.settle():
+                if isinstance(done, Copied):
+                    self.copy.count(done)
+            raise
+        finally:
+            self.result.tables = list(self.copy.results.values())
+
+    def _require_all_done(self) -> None:
+        """Raises TargetError when the ledger has lost something that it had confirmed.
+
+        Commits are flushed a moment late, so a target that crashed may have lost some. What is there now
+        is kept by the run's last commit, which is flushed at once.
+        """
+        done = self.ledger.steps()
+        missing = len(self.plan.statements) - len(done)
+        missing += sum(chunk.done is None for chunk in self.ledger.chunks())
+        if missing:
+            raise TargetError(
+                f"the target has lost {missing} steps or chunks that it had confirmed: has it crashed?",
+                code="T014",
+                hint="look into its log",
+                lost=True,
+            )
+
+    def _look_back(self, then: Snapshot) -> None:
+        """Whether the source is still what was planned, and still where the snapshot was taken."""
+        here = self.prepared.source
+        catalog = self.prepared.inputs.catalog
+        if not then.keeps_schema:
+            after = read_catalog(here, read_rights(here, catalog.database))
+            if others := changed(catalog, after, {table.source for table in self.plan.tables}):
+                raise SourceError(
+                    f"{', '.join(others[:20])}: changed in the source while the run went on",
+                    code="S011",
+                    hint="keep changes of the schema away from the run, then converge migrate --truncate",
+                )
+        if then.position is not None and snapshot.position(here) != then.position:
+            self.result.findings.append(_MOVED)
+
+
+def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
+    grouped: dict[str, list[LedgerChunk]] = defaultdict(list)
+    for chunk in chunks:
+        grouped[chunk.table].append(chunk)
+    return dict(grouped)
+
+
+def _compared_again(count: int, moved: int) -> Finding:
+    words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
+    message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
+    return Finding("V002", "note", "source", message)
+
+
+_MOVED = Finding(
+    "V004",
+    "note",
+    "source",
+    "the server has committed changes since the snapshot was taken; the target does not have those of this "
+    "database",
+    "stop the application's writes before the last run",
+)

@@ -1,0 +1,111 @@
+"""Rows that the target refuses: named one by one, left out only when told to, and loaded later."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from support import converge, mysql, postgres
+
+from converge.sandbox import Server
+
+ROWS = 20_000
+BAD = (7, 500, 19_999)
+SOURCE = f"""
+SET cte_max_recursion_depth = {ROWS};
+CREATE TABLE kept (id INT PRIMARY KEY, lang CHAR(2), number INT, body VARCHAR(50));
+CREATE TABLE keyless (number INT, body VARCHAR(50));
+INSERT INTO kept
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+    SELECT i, 'en', IF(i IN {BAD}, 70000 + i, i % 100), CONCAT('tab\\there ', i) FROM n;
+INSERT INTO keyless SELECT number, body FROM kept WHERE id < 600;
+INSERT INTO keyless SELECT number, body FROM kept WHERE id = 7;
+"""
+
+
+@pytest.fixture
+def arguments(
+    mysql_8033: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> list[str]:
+    """A pair whose map makes a column too narrow, and no scan that would find it before."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_14)
+    mysql(source, SOURCE)
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text('[[column]]\nmatch = {column = "number"}\nto = "smallint"\n')
+    return ["--source", source, "--target", target, "--map", str(narrow), "--no-scan"]
+
+
+def test_the_first_bad_row_stops_the_run(arguments: list[str]) -> None:
+    ran = converge("migrate", *arguments)
+    assert ran.code == 5
+    assert "error[D001]" in ran.err and 'column number: "70' in ran.err
+    assert "converge migrate --resume" in ran.err
+
+
+def test_rejects_are_named_and_the_rest_arrives(arguments: list[str], tmp_path: Path) -> None:
+    source, target, file = arguments[1], arguments[3], tmp_path / "rejects.jsonl"
+    report = tmp_path / "run.html"
+    files = ["--rejects", str(file), "--report", str(report)]
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", *files, "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    counts = {
+        t["source"]: (t["rows_read"], t["rows_written"], t["rows_rejected"]) for t in ran.json["tables"]
+    }
+    assert counts == {"kept": (ROWS, ROWS - 3, 3), "keyless": (600, 597, 3)}
+    rejects = [json.loads(line) for line in file.read_text().splitlines()]
+    assert rejects == ran.json["rejects"]
+    assert sorted(one["key"] for one in rejects if one["table"] == "kept") == ["id=19999", "id=500", "id=7"]
+    assert {(one["column"], one["sqlstate"]) for one in rejects} == {("number", "22003")}
+    assert {bytes.fromhex(one["value"]) for one in rejects} == {b"70007", b"70500", b"89999"}
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "The target refused 6 rows, which were left out; all else is equal" in report.read_text()
+    assert b"70007".hex() in report.read_text()
+    # Repaired in the source, they are loaded by the command that the run has named.
+    assert ran.json["next"] == "converge migrate --resume"
+    mysql(source, "UPDATE kept SET number = 1 WHERE number > 32767")
+    mysql(source, "UPDATE keyless SET number = 1 WHERE number > 32767")
+    again = converge("migrate", *arguments, "--resume", "--json")
+    assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
+    assert again.json["rejects"] == []
+    assert postgres(target, "SELECT count(*) FROM converge.reject") == [(0,)]
+    assert converge("migrate", *arguments, "--resume").code == 2
+
+
+def test_a_value_that_the_target_was_widened_for_is_loaded(arguments: list[str]) -> None:
+    assert converge("migrate", *arguments, "--on-bad-row", "reject").code == 1
+    postgres(arguments[3], "ALTER TABLE kept ALTER number TYPE integer")
+    postgres(arguments[3], "ALTER TABLE keyless ALTER number TYPE integer")
+    ran = converge("migrate", *arguments, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+
+
+@pytest.mark.parametrize("level", ["counts", "none"])
+def test_no_level_of_comparison_hides_them(arguments: list[str], level: str) -> None:
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--verify", level)
+    assert ran.code == 1
+    assert "rejected  kept.number id=7: value " in ran.out
+    assert "verdict   differs: the target refused 6 rows" in ran.out
+
+
+def test_more_than_allowed_stops_the_run(arguments: list[str], tmp_path: Path) -> None:
+    report = tmp_path / "run.json"
+    ran = converge(
+        "migrate", *arguments, "--on-bad-row", "reject", "--max-rejects", "5", "--report", str(report)
+    )
+    assert ran.code == 1
+    assert "error[D003]: the target refuses more than 5 rows" in ran.err
+    # A run that failed has a report as well.
+    document = json.loads(report.read_text())
+    assert (document["verdict"], document["findings"][-1]["code"]) == ("failed", "D003")
+
+
+def test_a_file_that_cannot_be_written_stops_before_the_run(arguments: list[str]) -> None:
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--rejects", "/nowhere/rejects.jsonl")
+    assert (ran.code, "error[U004]" in ran.err) == (2, True)
+    assert postgres(arguments[3], "SELECT to_regclass('converge.run')") == [(None,)]

@@ -1,0 +1,107 @@
+"""A run that goes on under a new snapshot: what was copied before is compared again, never just kept."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import NewDatabase
+from judge import compare
+from support import converge, mysql, postgres
+
+from converge.sandbox import Server
+
+ROWS = 60_000
+SOURCE = f"""
+SET cte_max_recursion_depth = {ROWS};
+CREATE TABLE parent (
+    id INT AUTO_INCREMENT PRIMARY KEY, name CHAR(36) NOT NULL UNIQUE, body TEXT,
+    size INT AS (CHAR_LENGTH(body)) STORED);
+CREATE TABLE child (
+    id INT AUTO_INCREMENT PRIMARY KEY, parent_id INT NOT NULL,
+    FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE CASCADE);
+CREATE TABLE keyless (number INT, body VARCHAR(200));
+CREATE TABLE hollow (id INT PRIMARY KEY);
+INSERT INTO parent (name, body)
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+    SELECT UUID(), REPEAT(CONCAT(i, ' tab\\there, line\\nthere '), 40) FROM n;
+INSERT INTO child (parent_id) SELECT id FROM parent WHERE id % 3 = 0;
+INSERT INTO keyless SELECT id % 1000, LEFT(body, 100) FROM parent;
+ANALYZE TABLE parent, child, keyless;
+"""
+CHANGES = """
+UPDATE parent SET body = 'changed' WHERE id = 50;
+DELETE FROM child WHERE parent_id = 90;
+DELETE FROM parent WHERE id = 93;
+UPDATE child SET parent_id = 59001 WHERE parent_id = 99;
+SET FOREIGN_KEY_CHECKS = 0;
+UPDATE parent SET id = 100001 WHERE id = 102;
+UPDATE child SET parent_id = 100001 WHERE parent_id = 102;
+SET FOREIGN_KEY_CHECKS = 1;
+INSERT INTO parent (id, name) VALUES (200000, 'new');
+DELETE FROM keyless WHERE number = 5 LIMIT 3;
+INSERT INTO keyless SELECT * FROM keyless WHERE number = 7 LIMIT 2;
+INSERT INTO hollow VALUES (1);
+"""
+
+
+@pytest.fixture
+def pair(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> tuple[str, str]:
+    """A run that ended, and that its ledger calls interrupted: everything is built, foreign keys too."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(source, SOURCE)
+    ran = converge("migrate", "--source", source, "--target", target)
+    assert ran.code == 0, ran.err
+    postgres(target, "UPDATE converge.run SET state = 'interrupted'")
+    return source, target
+
+
+def _found(document: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [one["message"] for one in document["findings"] if one["code"] == "V002"]
+
+
+def test_a_source_that_stood_still_is_not_compared_again(pair: tuple[str, str]) -> None:
+    ran = converge("migrate", "--source", pair[0], "--target", pair[1], "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert _found(ran.json) == []
+    assert "recheck" not in [phase["name"] for phase in ran.json["phases"]]
+
+
+def test_only_what_moved_is_loaded_again(pair: tuple[str, str]) -> None:
+    source, target = pair
+    written = postgres(target, "SELECT source_table, number, xid::text FROM converge.chunk ORDER BY 1, 2")
+    mysql(source, CHANGES)
+    ran = converge("migrate", "--source", source, "--target", target, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    now = postgres(target, "SELECT source_table, number, xid::text FROM converge.chunk ORDER BY 1, 2")
+    assert len(now) == len(written)
+    again = {before[:2] for before, after in zip(written, now, strict=True) if before != after}
+    assert 0 < len(again) < len(written)
+    assert ("parent", 1) not in again
+    assert _found(ran.json) == [
+        f"{len(written)} chunks of an earlier snapshot were compared again under this one: {len(again)} had "
+        "moved in the source and were loaded again"
+    ]
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    keys = (
+        "SELECT conname, convalidated, confdeltype::text FROM pg_constraint "
+        "WHERE conrelid = 'child'::regclass AND contype = 'f'"
+    )
+    assert postgres(target, keys) == [("child_ibfk_1", True, "c")]
+
+
+def test_without_a_known_position_everything_is_compared_again(pair: tuple[str, str]) -> None:
+    source, target = pair
+    name = source.rpartition("/")[2]
+    mysql(source, f"CREATE USER IF NOT EXISTS reader@'%%'; GRANT SELECT ON {name}.* TO reader@'%%'")
+    plain = source.replace("root@", "reader@")
+    postgres(target, "UPDATE converge.run SET source = replace(source, 'root', 'reader')")
+    ran = converge("migrate", "--source", plain, "--target", target, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert ran.json["snapshot"] == "quiet"
+    (message,) = _found(ran.json)
+    assert message.endswith("none had moved")
