@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check browser bench fidelity clean
+.PHONY: demo test check browser bench fidelity faults clean
 
 demo: $(VENV)/.demo
 	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
@@ -32,6 +32,10 @@ bench: $(VENV)/.dev
 # Millions of values copied without a false alarm, thousands of mutations found: docs/fidelity.md.
 fidelity: $(VENV)/.dev
 	$(BIN)/python -m bench.fidelity
+
+# Every fault with twenty seeds and a thousand random kills, for hours: docs/faults.md.
+faults: $(VENV)/.dev
+	$(BIN)/python -m bench.faults
 
 $(VENV)/.demo: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "converge needs Python 3.11 or newer; name it: make PYTHON=python3.12 demo"; exit 1; }

@@ -1,0 +1,85 @@
+"""An application that goes on writing to the source while it is migrated."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pymysql
+from support import mysql
+
+from converge.model.endpoint import parse
+
+PURSES = [f"purse_{number}" for number in range(8)]
+COINS = 1000
+"""In each purse at first; the sum of all never changes."""
+TOTAL = (
+    "SELECT sum(coins) FROM (" + " UNION ALL ".join(f"SELECT coins FROM {purse}" for purse in PURSES) + ") p"
+)
+# ER_LOCK_DEADLOCK: LOCK TABLES can make a writer its victim; an application tries again.
+_DEADLOCK = 1213
+
+
+@dataclass
+class Activity:
+    """What the writers have done so far."""
+
+    commits: int = 0
+    longest_pause: float = 0.0
+    """Seconds between two commits of one writer."""
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def rate(self) -> float:
+        """Commits a second."""
+        return self.commits / (time.monotonic() - self.begun)
+
+
+def fill(url: str) -> None:
+    """Makes the purses."""
+    for purse in PURSES:
+        mysql(url, f"CREATE TABLE {purse} (id INT AUTO_INCREMENT PRIMARY KEY, coins INT NOT NULL)")
+        mysql(url, f"INSERT INTO {purse} (coins) VALUES ({COINS})")
+
+
+@contextmanager
+def writers(url: str, count: int = 1, *, growing: bool = True) -> Iterator[Activity]:
+    """Moves coins from purse to purse, a transaction each, until the end; `growing` adds a row each time."""
+    at = parse(url)
+    stop = threading.Event()
+    activity = Activity()
+
+    def write(first: int) -> None:
+        connection = pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database)
+        with connection, connection.cursor() as cursor:
+            turn, before = first, time.monotonic()
+            while not stop.is_set():
+                giver, taker = PURSES[turn % 8], PURSES[(turn * 3 + 1) % 8]
+                try:
+                    cursor.execute(f"UPDATE {giver} SET coins = coins - 1 WHERE id = 1")
+                    cursor.execute(f"UPDATE {taker} SET coins = coins + 1 WHERE id = 1")
+                    if growing:
+                        cursor.execute(f"INSERT INTO {giver} (coins) VALUES (0)")
+                    connection.commit()
+                except pymysql.err.OperationalError as error:
+                    if error.args[0] != _DEADLOCK:
+                        raise
+                    connection.rollback()
+                    continue
+                now = time.monotonic()
+                activity.longest_pause = max(activity.longest_pause, now - before)
+                activity.commits += 1
+                turn, before = turn + 1, now
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield activity
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,169 @@
+"""One round each: a migration, what happens to it, how it ended, and whether all is there once."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from support import Ran, converge, postgres
+
+from converge.sandbox import Server
+from faults import injectors
+from faults.application import COINS, PURSES, TOTAL, fill, writers
+from faults.data import move
+from faults.disk import small_disk
+from faults.injectors import Fault
+from faults.scene import Scene, document, scene
+from faults.verdict import Verdict
+
+Pair = tuple[Server, Server]
+"""The servers of the source and of the target."""
+ATTEMPTS = 4
+"""Of `--resume` after one fault."""
+_EXACT = Verdict(0, 0, 0, "")
+_KILLS = (
+    injectors.kill_tool,
+    injectors.kill_tool,
+    injectors.kill_worker,
+    injectors.kill_worker,
+    injectors.terminate_any_backend,
+    injectors.terminate_all_backends,
+    injectors.lose_commits,
+    injectors.cut_source,
+    injectors.cut_target,
+    injectors.kill_mysqld,
+    injectors.crash_postgres,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one round."""
+
+    injected: int
+    """Faults that hit the run."""
+    alone: bool
+    """Whether it ended well without a `--resume` by hand."""
+    verdict: Verdict
+    wrong: str
+    """What is not as it must be; empty when all is well."""
+
+
+@contextmanager
+def staged(servers: Pair, source: str, seed: int) -> Iterator[Scene]:
+    """A scene with a new target."""
+    target = servers[1].create_database(f"round_{seed}")
+    try:
+        with scene(*servers, source, target, seed) as stage:
+            yield stage
+    finally:
+        servers[1].drop_database(f"round_{seed}")
+
+
+def settle(stage: Scene, ran: Ran, injected: int = 1) -> Outcome:
+    """Resumes a run that did not end well, and looks at what is there in the end."""
+    alone = ran.code == 0
+    wrong = []
+    if not alone:
+        wrong += _badly_said(ran)
+        ran = stage.resume(ATTEMPTS)
+    if ran.code != 0 or document(ran)["verdict"] != "verified":
+        wrong.append(f"exit {ran.code}: {ran.err[-1000:]}")
+    verdict = stage.judge()
+    if ran.code == 0 and not verdict.exact:
+        wrong.append(f"verified, but {verdict}")
+    if stage.unlogged():
+        wrong.append("tables are unlogged")
+    return Outcome(injected, alone, verdict, "; ".join(wrong))
+
+
+def one_fault(servers: Pair, source: str, seed: int, fault: Fault) -> Outcome:
+    """This fault somewhere in the middle of the copy."""
+    with staged(servers, source, seed) as stage:
+        fault.prepare(stage)
+        stage.begin()
+        stage.wait_for_chunks(stage.chance.randrange(1, 12))
+        fault.inject(stage)
+        return settle(stage, stage.end())
+
+
+def source_moved(servers: Pair, source: str, seed: int, phase: str) -> Outcome:
+    """Killed in the copy, or after a step of a later phase, and resumed over a source that has moved."""
+    with staged(servers, source, seed) as stage:
+        stage.begin()
+        if phase == "copy":
+            stage.wait_for_chunks(stage.chance.randrange(6, 20))
+        else:
+            stage.wait_for_step(phase)
+        stage.kill()
+        move(source, seed)
+        return settle(stage, Ran(-9, "", ""))
+
+
+def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
+    """The disk is full, is made a little larger, is full again, and then there is room."""
+    database = f"disk_{seed}"
+    wrong = []
+    with (
+        small_disk(servers[1], database, 18) as (target, resize),
+        scene(*servers, source, target, seed) as stage,
+    ):
+        for megabytes in (stage.chance.randrange(12, 15), stage.chance.randrange(16, 19)):
+            resize(megabytes)
+            stage.begin(*(["--resume"] if stage.may_resume() else ["--truncate"]), slowly=False)
+            ran = stage.end()
+            if ran.code != 5 or "error[T007]" not in ran.err or "rejected" in ran.err:
+                wrong.append(f"{megabytes} MB: exit {ran.code}: {ran.err[-500:]}")
+        resize(200)
+        ended = settle(stage, ran, injected=2)
+    return Outcome(2, ended.alone, ended.verdict, "; ".join([*wrong, ended.wrong]).strip("; "))
+
+
+def one_snapshot(servers: Pair, source: str, seed: int) -> Outcome:
+    """All readers at one instant, while an application commits 300 times a second or more."""
+    fill(source)
+    include = [word for purse in PURSES for word in ("--include", purse)]
+    with staged(servers, source, seed) as stage:
+        with writers(source, 4) as activity:
+            time.sleep(0.5)
+            ran = converge("migrate", "--source", source, "--target", stage.target, "--json", *include)
+        wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
+        if ran.code != 0:
+            return Outcome(0, False, _EXACT, ran.err[-1000:])
+        found = (ran.json["verdict"], ran.json["snapshot"], postgres(stage.target, TOTAL))
+        if found != ("verified", "locked", [(len(PURSES) * COINS,)]):
+            wrong = str(found)
+        return Outcome(0, True, _EXACT, wrong)
+
+
+def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
+    """Killed in one way or another at random moments, from the first connection on, and resumed each time."""
+    killed = 0
+    with staged(servers, source, seed) as stage:
+        options: list[str] = []
+        for _ in range(4 * most):
+            stage.begin(*options, slowly=stage.chance.random() < 0.7)
+            while killed < most and not _over(stage, stage.chance.uniform(0.3, 4.0)):
+                stage.chance.choice(_KILLS)(stage)
+                killed += 1
+            ran = stage.end()
+            if ran.code in (0, 1) or (killed >= most and options == ["--resume"]):
+                break
+            options = ["--resume"] if stage.may_resume() else ["--truncate", "--yes"]
+        return settle(stage, ran, killed)
+
+
+def _over(stage: Scene, seconds: float) -> bool:
+    try:
+        stage.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _badly_said(ran: Ran) -> list[str]:
+    """A run that failed by a fault ends with a code that says on which side; -9 when it was killed."""
+    return [] if ran.code in (4, 5, 130, -9) else [f"exit {ran.code}: {ran.err[-1000:]}"]
