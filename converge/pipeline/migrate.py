@@ -122,8 +122,8 @@ class Run:
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
         result.source_version, result.target_version = plan.source_version, plan.target_version
         with Builder(plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
-            with phase(result, self.emit, "create", builder.count("create", "view")):
-                builder.in_order("create", "view")
+            with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
+                builder.in_order("shared", "create", "view")
                 ranges = self._ranges()
             crew.connect(self.source, self.target)
             with phase(result, self.emit, "snapshot"):

@@ -12,8 +12,6 @@ import psycopg
 from converge.errors import BlockedError, TargetError
 from converge.model.quote import pg_name
 
-LEDGER = "converge"
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
