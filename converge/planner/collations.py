@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from converge.errors import UsageError
 from converge.mapping.collations import Collation, counterpart, ignores_case
+from converge.mapping.rules import Rule, setting
 from converge.mapping.write import entry
 from converge.model.catalog import Column, Table
 from converge.model.plan import ColumnPlan
@@ -25,6 +26,14 @@ def collation(draft: Draft, table: Table, column: Column, choice: Choice) -> str
         return pg_name(*wanted.split("."))
     like = _like(table, column)
     return _made(draft, column.collation or "", like) if like.locale else pg_name("C")
+
+
+def locale(draft: Draft, table: Table, column: Column, rules: Sequence[Rule]) -> str | None:
+    """The ICU locale of the nondeterministic collation that a map wants for a column; None without one."""
+    wanted = setting(rules, "collation")[0]
+    if wanted == "source":
+        return _like(table, column).locale or None
+    return draft.loose.get(pg_name(*wanted.split("."))) if wanted else None
 
 
 def by_bytes(draft: Draft, column: ColumnPlan) -> bool:

@@ -8,6 +8,7 @@ from converge.mapping.rules import setting
 from converge.model.catalog import Column, ForeignKey, Table
 from converge.model.evidence import Questions, Search
 from converge.model.quote import my_name
+from converge.planner import duplicates
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.values import begin
@@ -26,7 +27,7 @@ def questions(draft: Draft, table: Table) -> Questions:
         table=table.name,
         conditions=tuple(conditions),
         lengths=tuple(_lengths(table)),
-        searches=tuple(search for key in table.foreign_keys for search in _orphans(draft, table, key)),
+        searches=tuple(dict.fromkeys((*_orphans(draft, table), *duplicates.searches(draft, table)))),
         key=_key(table),
     )
 
@@ -62,7 +63,12 @@ def _lengths(table: Table) -> Iterator[tuple[str, str]]:
             yield column.name, f"LENGTH({name})"
 
 
-def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Search]:
+def _orphans(draft: Draft, table: Table) -> Iterator[Search]:
+    for key in table.foreign_keys:
+        yield from _without_parent(draft, table, key)
+
+
+def _without_parent(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Search]:
     parent = draft.source(key.parent)
     if parent is None or key.parent_database != draft.catalog.database:
         return
