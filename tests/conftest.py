@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from expressions import Pair, make_pair
 
 from converge import sandbox
 from converge.sandbox import Server
@@ -70,6 +71,27 @@ def new_mysql_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
 def new_postgres_database(request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
     """`new_postgres_database(postgres_175)` gives the URL of an empty database, dropped after the test."""
     yield from _new_databases()
+
+
+@pytest.fixture
+def databases(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> tuple[str, str]:
+    """URLs of an empty source and an empty target."""
+    return new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+
+
+@pytest.fixture(scope="module", params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The table of odd values on two servers, for one module of tests."""
+    source, target = (request.getfixturevalue(name) for name in request.param)
+    name = request.module.__name__
+    yield make_pair(source.create_database(name), target.create_database(name), tmp_path_factory.mktemp(name))
+    for server in (source, target):
+        server.drop_database(name)
 
 
 @pytest.fixture(scope="session")

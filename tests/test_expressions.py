@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from expressions import Answer, Pair, as_json, make_pair
+from expressions import Answer, Pair, as_json
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import mysql, postgres
@@ -372,17 +370,6 @@ found_rows()
 row_count()
 connection_id()
 """
-
-
-@pytest.fixture(scope="module", params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    source, target = (request.getfixturevalue(name) for name in request.param)
-    name = "test_expressions"
-    yield make_pair(
-        source.create_database(name), target.create_database(name), tmp_path_factory.mktemp("expressions")
-    )
-    for server in (source, target):
-        server.drop_database(name)
 
 
 @pytest.fixture(scope="module")

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from conftest import NewDatabase
 from support import converge, mysql, postgres
-
-from converge.sandbox import Server
 
 LABELS = "ENUM('unknown', 'audio') DEFAULT 'unknown'"
 
 
-def test_a_default_of_an_enum_in_the_binary_character_set(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+def test_a_default_of_an_enum_in_the_binary_character_set(databases: tuple[str, str]) -> None:
+    source, target = databases
     mysql(source, f"CREATE TABLE t (id INT PRIMARY KEY, e {LABELS}) CHARACTER SET binary")
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert ran.code == 0, ran.err
     assert postgres(target, "INSERT INTO t (id) VALUES (1) RETURNING e::text") == [("unknown",)]
 
 
-def test_a_default_of_a_set_in_the_binary_character_set(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+def test_a_default_of_a_set_in_the_binary_character_set(databases: tuple[str, str]) -> None:
+    source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, s SET('x', 'y') CHARACTER SET binary DEFAULT 'x,y')")
     assert converge("migrate", "--source", source, "--target", target).code == 0
     assert postgres(target, "INSERT INTO t (id) VALUES (1) RETURNING s") == [(["x", "y"],)]

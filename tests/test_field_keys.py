@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from conftest import NewDatabase
 from support import converge, mysql, postgres
 
-from converge.sandbox import Server
 
-
-def test_a_primary_key_of_a_prefix(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
+def test_a_primary_key_of_a_prefix(databases: tuple[str, str]) -> None:
     """The plan has no syntax error in store, and the uniqueness arrives."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(
         source,
         "CREATE TABLE poller (host INT, arg VARCHAR(255), PRIMARY KEY (host, arg(5))); "

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import NewDatabase
 from support import converge, mysql, postgres
 
-from converge.sandbox import Server
 
-
-def test_a_percent_sign_in_the_name_of_a_table_with_an_identity(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
+def test_a_percent_sign_in_the_name_of_a_table_with_an_identity(databases: tuple[str, str]) -> None:
     """The next value is set in a query with parameters, where a % of the name is a placeholder."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(
         source,
         "CREATE TABLE `vat %` (`id %s` INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO `vat %` VALUES (7)",
@@ -27,14 +19,9 @@ def test_a_percent_sign_in_the_name_of_a_table_with_an_identity(
     assert postgres(target, 'INSERT INTO "vat %" DEFAULT VALUES RETURNING 1') == [(1,)]
 
 
-def test_a_shortened_table_is_met_again(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
+def test_a_shortened_table_is_met_again(databases: tuple[str, str]) -> None:
     """Its own name in the target is not somebody else's: verify finds it, migrate refuses and replaces it."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(source, f"CREATE TABLE {'a' * 64} (id INT PRIMARY KEY); INSERT INTO {'a' * 64} VALUES (1)")
     addresses = ("--source", source, "--target", target, "--json")
     assert converge("migrate", *addresses).code == 0
@@ -45,15 +32,9 @@ def test_a_shortened_table_is_met_again(
     assert (verified.code, again.code, replaced.code, tables) == (0, 3, 0, [(1,)]), verified.err
 
 
-def test_a_renamed_table_is_met_again(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    tmp_path: Path,
-) -> None:
+def test_a_renamed_table_is_met_again(databases: tuple[str, str], tmp_path: Path) -> None:
     """A map's `rename` gives the same name in every run."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
     map_ = tmp_path / "map.toml"
     map_.write_text('[[table]]\nmatch = { table = "t" }\nrename = "renamed"\nwhy = "a test"\n')

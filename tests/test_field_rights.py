@@ -24,14 +24,9 @@ def test_routines_that_the_source_user_may_not_see(
     assert "bill" in named or "routines" in named, named
 
 
-def test_a_schema_that_the_role_may_not_use(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
+def test_a_schema_that_the_role_may_not_use(databases: tuple[str, str]) -> None:
     """CREATE on a schema without USAGE is not enough: the plan is blocked, before anything is written."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY)")
     postgres(
         target,

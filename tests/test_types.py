@@ -728,14 +728,8 @@ def test_other_types_by_a_map(
     ]
 
 
-def test_a_flag_that_is_no_flag_stops_the_run(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    tmp_path: Path,
-) -> None:
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+def test_a_flag_that_is_no_flag_stops_the_run(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, yes TINYINT(1)); INSERT INTO t VALUES (1, 1), (2, 2)")
     rules = tmp_path / "mine.toml"
     rules.write_text(MAP)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import NewDatabase
-from expressions import Answer, Pair, make_pair, plain
+from expressions import Answer, Pair, plain
 from support import converge, postgres
 from support import mysql as run_mysql
 from test_plan import read
@@ -85,17 +84,6 @@ REFUSED = (
     ("SELECT flag, JSON_ARRAYAGG(id) AS x FROM t GROUP BY flag", "json_arrayagg is not on the list"),
     ("SELECT id FROM t WHERE i > ALL (SELECT u FROM t)", "all is not on the list"),
 )
-
-
-@pytest.fixture(scope="module", params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    source, target = (request.getfixturevalue(name) for name in request.param)
-    name = "test_views"
-    yield make_pair(
-        source.create_database(name), target.create_database(name), tmp_path_factory.mktemp("views")
-    )
-    for server in (source, target):
-        server.drop_database(name)
 
 
 @pytest.fixture(scope="module")

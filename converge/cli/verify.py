@@ -11,7 +11,6 @@ from converge.cli.options import database_options, output_options
 from converge.config import resolve
 from converge.model.event import Sink
 from converge.pipeline.options import Options
-from converge.pipeline.verify import verify
 from converge.report.result import result_text
 
 
@@ -28,6 +27,9 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    # --help need not wait for the drivers and the parser.
+    from converge.pipeline.verify import verify
+
     addresses = resolve(source, target)
     assert addresses.target is not None
     result = verify(addresses.source, addresses.target, options, level, emit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Any
 
 from converge.resources import folder
 
@@ -19,14 +21,27 @@ class Collation:
 
 
 @cache
-def _all() -> tuple[Collation, ...]:
-    text = (folder("schema_maps") / "collations.toml").read_text("utf-8")
-    return tuple(Collation(**entry) for entry in tomllib.loads(text)["collation"])
+def _document() -> dict[str, Any]:
+    return tomllib.loads((folder("schema_maps") / "collations.toml").read_text("utf-8"))
 
 
 def counterpart(name: str) -> Collation | None:
     """What is known of a MySQL collation; None when nothing is."""
-    return next((one for one in _all() if fnmatchcase(name, one.match)), None)
+    known = (Collation(**entry) for entry in _document()["collation"])
+    return next((one for one in known if fnmatchcase(name, one.match)), None)
+
+
+def compared_like(locale: str) -> str:
+    """MySQL expression that makes a utf8mb4 text ``{}`` compare as ICU does in this locale."""
+    language = locale.partition("-")[0]
+    name = f"utf8mb4_{language}_0900" if language in _document()["languages"] else "utf8mb4_0900"
+    if re.search("ks-level1|colStrength=primary", locale):
+        return f"{{}} COLLATE {name}_ai_ci"
+    if re.search("ks-level2|colStrength=secondary", locale):
+        # No language has an as_ci of its own.
+        plain = name == "utf8mb4_0900"
+        return f"{{}} COLLATE {name}_as_ci" if plain else f"LOWER({{}}) COLLATE {name}_as_cs"
+    return f"{{}} COLLATE {name}_as_cs"
 
 
 def ignores_case(name: str | None) -> bool:

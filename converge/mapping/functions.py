@@ -48,8 +48,7 @@ class Function:
 @cache
 def functions() -> tuple[Function, ...]:
     """All forms, in the order of the file: the first that fits is taken."""
-    text = (folder("schema_maps") / "functions.toml").read_text("utf-8")
-    return tuple(_function(entry) for entry in tomllib.loads(text)["function"])
+    return tuple(_function(**entry) for entry in _document()["function"])
 
 
 @cache
@@ -65,16 +64,13 @@ def by_name() -> dict[str, tuple[Function, ...]]:
 @cache
 def date_formats() -> dict[str, tuple[str, str]]:
     """DATE_FORMAT's specifiers: to_char's pattern, and an immutable expression with {0} for the time."""
-    text = (folder("schema_maps") / "functions.toml").read_text("utf-8")
-    return {
-        code: (form["to_char"], form["immutable"]) for code, form in tomllib.loads(text)["format"].items()
-    }
+    return {code: (form["to_char"], form["immutable"]) for code, form in _document()["format"].items()}
 
 
-def _function(entry: dict[str, Any]) -> Function:
-    return Function(
-        names=tuple(entry.pop("name")),
-        args=tuple(entry.pop("args")),
-        examples=tuple(entry.pop("examples")),
-        **entry,
-    )
+@cache
+def _document() -> dict[str, Any]:
+    return tomllib.loads((folder("schema_maps") / "functions.toml").read_text("utf-8"))
+
+
+def _function(name: list[str], args: list[str], examples: list[str], **others: Any) -> Function:
+    return Function(tuple(name), tuple(args), examples=tuple(examples), **others)

@@ -19,14 +19,14 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Orphans:
-    """A question for rows without a parent."""
+class Search:
+    """A question for rows that only a join finds: those without a parent, those that are equal to others."""
 
     name: str
     join: str
     """MySQL: ``FROM child AS c LEFT JOIN parent AS p ON …``."""
     where: str
-    """MySQL condition, true for an orphan."""
+    """MySQL condition, true for a row of ``c`` that is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Questions:
     conditions: tuple[str, ...]
     lengths: tuple[tuple[str, str], ...]
     """Columns, and expressions of their lengths in bytes."""
-    orphans: tuple[Orphans, ...]
+    searches: tuple[Search, ...]
     key: str
     """Expression that prints the primary key of a row of ``c``; empty when there is none."""
 
@@ -52,8 +52,8 @@ class TableFacts:
     """By SQL condition."""
     longest: Mapping[str, int] = field(default_factory=dict)
     """The longest value of an indexed text or binary column, in bytes of UTF-8, by column."""
-    orphans: Mapping[str, Count] = field(default_factory=dict)
-    """Rows whose foreign key finds no parent, by the question's name."""
+    found: Mapping[str, Count] = field(default_factory=dict)
+    """By the search's name."""
     unseen: str = ""
     """Why the scan was not finished; then only what is here is known."""
 
@@ -93,15 +93,15 @@ NOTHING_KNOWN = Evidence()
 
 
 def _facts(document: Mapping[str, Any]) -> TableFacts:
-    counts, orphans = (
+    counts, found = (
         {name: Count(count["rows"], tuple(count["keys"])) for name, count in document[key].items()}
-        for key in ("counts", "orphans")
+        for key in ("counts", "found")
     )
     return TableFacts(
         rows=document["rows"],
         seconds=document["seconds"],
         counts=counts,
         longest=document["longest"],
-        orphans=orphans,
+        found=found,
         unseen=document["unseen"],
     )

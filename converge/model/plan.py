@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
-Phase = Literal["create", "view", "index", "foreign key", "validate", "finish", "analyze"]
+Phase = Literal["shared", "create", "view", "index", "foreign key", "validate", "finish", "analyze"]
+"""In their order. What is ``shared`` is made for several objects: collations, extensions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from converge.model.endpoint import Endpoint
-from converge.model.evidence import Count, Orphans, Questions, TableFacts
+from converge.model.evidence import Count, Questions, Search, TableFacts
 from converge.model.quote import my_name
 from converge.mysql.connect import connect
 
@@ -75,20 +75,20 @@ class _Table:
         """All answers that come in time."""
         counts: dict[str, Count] = {}
         longest: dict[str, int] = {}
-        orphans: dict[str, Count] = {}
+        found: dict[str, Count] = {}
         rows = 0
         unseen = ""
         try:
             rows = self._rows()
             counts.update(self._counts())
             longest.update(self._longest())
-            orphans.update((one.name, self._orphans(one)) for one in self._questions.orphans)
+            found.update((one.name, self._search(one)) for one in self._questions.searches)
         except pymysql.err.OperationalError as error:
             if error.args[0] not in _OUT_OF_TIME:
                 raise
             unseen = f"the scan stopped after {self._seconds:g} s"
         seconds = time.monotonic() - self._began
-        return TableFacts(rows, seconds, counts, longest, orphans, unseen)
+        return TableFacts(rows, seconds, counts, longest, found, unseen)
 
     def _rows(self) -> int:
         return int(self._ask(f"COUNT(*) {self._from}")[0][0])
@@ -108,7 +108,7 @@ class _Table:
             for (column, _), found in zip(lengths, self._ask(f"{most} {self._from}")[0], strict=True):
                 yield column, int(found or 0)
 
-    def _orphans(self, one: Orphans) -> Count:
+    def _search(self, one: Search) -> Count:
         rows = int(self._ask(f"COUNT(*) {one.join} WHERE {one.where}")[0][0])
         return Count(rows, self._keys(one.join, one.where) if rows else ())
 

@@ -80,7 +80,8 @@ def prepare(
             temporary=temporary_grant(facts) if facts else "--target URL",
         )
         if facts is not None:
-            inputs = replace(inputs, taken=facts.foreign_names(own_names(inputs)))
+            taken = facts.foreign_names(own_names(inputs))
+            inputs = replace(inputs, taken=taken, collations=facts.collations)
         if first is not None and there is not None and facts is not None:
             first(there, facts, inputs)
         recorded = None

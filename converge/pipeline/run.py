@@ -84,8 +84,8 @@ class Run:
         """All phases after the plan."""
         result = self.result
         with Builder(self.plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
-            with phase(result, self.emit, "create", builder.count("create", "view")):
-                builder.in_order("create", "view")
+            with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
+                builder.in_order("shared", "create", "view")
                 ranges = self._ranges()
             crew.connect(self.source, self.target)
             with phase(result, self.emit, "snapshot"):

@@ -2,72 +2,81 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from converge.errors import UsageError
-from converge.mapping.collations import counterpart, ignores_case
+from converge.mapping.collations import Collation, counterpart, ignores_case
+from converge.mapping.rules import Rule, setting
+from converge.mapping.write import entry
 from converge.model.catalog import Column, Table
+from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name, pg_text
 from converge.planner.choice import Choice
 from converge.planner.draft import Draft
-
-_COLLATABLE = ("text", "varchar", "character varying", "citext")
+from converge.types import TEXTS, base_name
 
 
 def collation(draft: Draft, table: Table, column: Column, choice: Choice) -> str | None:
     """The quoted collation that a map wants for a column; ``source`` makes one like MySQL's."""
     wanted = choice.setting("collation")
-    if not wanted or not choice.to.startswith(_COLLATABLE):
+    if not wanted or base_name(choice.to.removesuffix("[]")) not in TEXTS:
         return None
     if wanted != "source":
         return pg_name(*wanted.split("."))
-    name = column.collation or ""
-    like = counterpart(name)
-    if like is None:
+    like = _like(table, column)
+    return _made(draft, column.collation or "", like) if like.locale else pg_name("C")
+
+
+def locale(draft: Draft, table: Table, column: Column, rules: Sequence[Rule]) -> str | None:
+    """The ICU locale of the nondeterministic collation that a map wants for a column; None without one."""
+    wanted = setting(rules, "collation")[0]
+    if wanted == "source":
+        return _like(table, column).locale or None
+    return draft.loose.get(pg_name(*wanted.split("."))) if wanted else None
+
+
+def by_bytes(draft: Draft, column: ColumnPlan) -> bool:
+    """Whether the target tells all texts of the column apart whose bytes differ."""
+    text = base_name(column.target_type) in TEXTS - {"citext"}
+    return text and column.collation not in draft.loose
+
+
+def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding a collation: the unique keys that tell 'a' from 'A' from now on."""
+    keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for table in tables:
+        for index in table.indexes:
+            there = index.unique and draft.has(table.name, *index.columns)
+            for name in index.columns if there else ():
+                source = table.column(name).collation or ""
+                if ignores_case(source) and by_bytes(draft, draft.column(table.name, name)):
+                    keys[source][f"{table.name}.{index.name}"] = None
+    for name, places in keys.items():
+        draft.find(
+            "P036", "note", name,
+            f"unique in the source whatever the case; the target tells 'a' from 'A': {', '.join(places)}",
+            entry("type", {"collation": name}, 'collation = "source"'),
+        )  # fmt: skip
+
+
+def _like(table: Table, column: Column) -> Collation:
+    found = counterpart(column.collation or "")
+    if found is None:
         raise UsageError(
-            f"{table.name}.{column.name}: collations.toml knows nothing of {name}",
+            f"{table.name}.{column.name}: collations.toml knows nothing of {column.collation}",
             code="M007",
             hint='collation = "a collation of the target"',
         )
-    if not like.locale:
-        return pg_name("C")
+    return found
+
+
+def _made(draft: Draft, name: str, like: Collation) -> str:
     made = pg_name(draft.schema, name)
-    if made not in draft.collations:
-        draft.collations.add(made)
-        draft.do(
-            "create",
-            name,
-            f"CREATE COLLATION {made} "
-            f"(provider = icu, locale = {pg_text(like.locale)}, deterministic = false)",
-            "a map wants texts compared as in the source",
-            makes=f"COLLATION {made}",
-        )
+    sql = f"CREATE COLLATION {made} (provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
+    why = "a map wants texts compared as in the source"
+    if draft.share(name, sql, why, makes=f"COLLATION {made}"):
+        draft.loose[made] = like.locale
         if like.note:
             draft.find("P037", "note", name, like.note)
     return made
-
-
-def note_keys(draft: Draft, tables: list[Table]) -> None:
-    """One finding a collation: the unique keys that tell 'a' from 'A' from now on."""
-    keys: dict[str, list[str]] = {}
-    for table in tables:
-        for index in table.indexes:
-            for name in index.columns if index.unique else ():
-                column = table.column(name)
-                place = f"{table.name}.{index.name}"
-                if _differs(draft, table, column) and place not in keys.setdefault(
-                    column.collation or "", []
-                ):
-                    keys[column.collation or ""].append(place)
-    for name, places in keys.items():
-        if places:
-            draft.find(
-                "P036", "note", name,
-                f"unique in the source whatever the case; the target tells 'a' from 'A': {', '.join(places)}",
-                f'[[type]]\nmatch = {{ collation = "{name}" }}\ncollation = "source"',
-            )  # fmt: skip
-
-
-def _differs(draft: Draft, table: Table, column: Column) -> bool:
-    if not ignores_case(column.collation) or not draft.has(table.name, column.name):
-        return False
-    plan = draft.column(table.name, column.name)
-    return plan.collation is None and plan.target_type.startswith(("text", "varchar", "character varying"))

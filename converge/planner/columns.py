@@ -8,7 +8,7 @@ from dataclasses import replace
 from converge.mapping.rules import Rule
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
-from converge.model.plan import ColumnPlan, Identity
+from converge.model.plan import Change, ColumnPlan, Identity
 from converge.model.quote import pg_array, pg_name, pg_text
 from converge.planner.choice import Choice, choose
 from converge.planner.collations import collation
@@ -37,7 +37,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     value, changes = settle(draft, table, column, family, choice)
     wish = choice.setting("rename") or column.name
     target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
-    sql_type, why = _type(draft, table, target_table, value, choice)
+    sql_type, why = _type(draft, table, target_table, column, choice, changes)
     is_identity = column.auto_increment and base_name(choice.to) in _IDENTITY_TYPES
     if is_identity:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
@@ -148,8 +148,7 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
     elif column.type == "decimal" and column.unsigned:
         condition, why = f"{reference} >= 0", "UNSIGNED"
     elif column.type == "enum" and plan.target_type == "text":
-        kept = [change.policy for change in plan.changes if change.trap == "empty_label"] == ["keep"]
-        labels = ", ".join(pg_text(label) for label in (*column.labels, *([""] * kept)))
+        labels = ", ".join(pg_text(label) for label in _labels(column, plan.changes))
         condition, why = f"{reference} IN ({labels})", "only the declared labels of the ENUM"
     if condition:
         constraint = pg_name(fit(f"{plan.target}_check"))
@@ -165,32 +164,34 @@ def _sequence(draft: Draft, table: str, column: str) -> str:
     return pg_name(draft.schema, draft.names.take(f"{table}_{column}_seq"))
 
 
-def _type(draft: Draft, table: Table, target_table: str, value: Value, choice: Choice) -> tuple[str, str]:
+def _type(
+    draft: Draft, table: Table, target_table: str, column: Column, choice: Choice, changes: tuple[Change, ...]
+) -> tuple[str, str]:
     """The SQL type and why; a native enum is created here."""
     why = choice.rule.why
-    if choice.to == "citext" and "citext" not in draft.extensions:
-        draft.extensions.add("citext")
-        draft.do("create", "citext", "CREATE EXTENSION IF NOT EXISTS citext", "a map chooses citext")
+    if choice.to == "citext":
+        draft.share("citext", "CREATE EXTENSION IF NOT EXISTS citext", "a map chooses citext")
     if choice.to != "enum":
         return choice.to, why
-    labels = _labels(value)
-    place = f"{table.name}.{value.column.name}"
+    labels = _labels(column, changes)
+    place = f"{table.name}.{column.name}"
     if len(set(labels)) < len(labels):
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"
-        draft.find("P028", "block", place, message, example(table, value.column, 'to = "text"'))
-    if not fits_enum(value.column):
+        draft.find("P028", "block", place, message, example(table, column, 'to = "text"'))
+    if not fits_enum(column):
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
-    type_name = pg_name(draft.schema, draft.names.take(f"{target_table}_{value.column.name}"))
+    type_name = pg_name(draft.schema, draft.names.take(f"{target_table}_{column.name}"))
     members = ", ".join(pg_text(label) for label in labels)
     sql = f"CREATE TYPE {type_name} AS ENUM ({members})"
     draft.do("create", table.name, sql, why, makes=f"TYPE {type_name}")
     return type_name, why
 
 
-def _labels(value: Value) -> tuple[str, ...]:
-    kept = ("",) if "empty_label" in value.handled and not value.changed else ()
-    return value.column.labels + kept
+def _labels(column: Column, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """The declared labels of an ENUM, and the error value '' where a map keeps it."""
+    kept = any((change.trap, change.policy) == ("empty_label", "keep") for change in changes)
+    return column.labels + ("",) * (kept and "" not in column.labels)
 
 
 def _default(draft: Draft, table: Table, value: Value, family: Family, choice: Choice) -> str | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from converge.mapping.grammar import SECTIONS
-from converge.mapping.rules import policies, setting
+from converge.mapping.rules import setting
 from converge.model.catalog import Column, Table
-from converge.planner.choice import choose, rules_for
+from converge.planner.choice import choose
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs, begin
 from converge.planner.values import evidence
@@ -32,11 +32,11 @@ class Decision:
     """Other types that a map may choose."""
 
 
-def decisions(inputs: Inputs) -> Iterator[Decision]:
-    """A decision for each column of a known type, in the source's order."""
+def decisions(inputs: Inputs, only: str | None = None) -> Iterator[Decision]:
+    """A decision for each column of a known type, in the source's order; `only` of one table."""
     draft, tables = begin(inputs)
     for table in tables:
-        for column in table.columns:
+        for column in table.columns if only in (None, table.name) else ():
             if family_of(column) is not None:
                 yield _decide(draft, table, column)
 
@@ -73,13 +73,11 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
     family = family_of(column)
     assert family is not None
     choice = choose(draft, table, column, family)
-    rules = rules_for(draft, table, column)
-    settings = {key: setting(rules, key)[0] for key in SECTIONS["column"].settings}
-    declared = policies(rules)
+    settings = {key: choice.setting(key) for key in SECTIONS["column"].settings}
     settings["to"] = choice.to
     traps = family.traps(Value(column, choice.to))
     names = {trap.name for trap in traps}
-    settings["policy"] = {name: policy for name, policy in declared.items() if name in names}
+    settings["policy"] = {name: policy for name, policy in choice.policies.items() if name in names}
     return Decision(
         table,
         column,
@@ -87,7 +85,7 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
         choice.rule.why,
         choice.rule.note,
         evidence(draft, table, column, family, choice),
-        tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in declared),
+        tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in choice.policies),
         tuple(sorted(family.accepts(column) - {choice.to.partition("(")[0]})),
     )
 

@@ -45,16 +45,15 @@ class Draft:
     trials: list[Trial] = field(default_factory=list)
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""
+    loose: dict[str, str] = field(default_factory=dict)
+    """Quoted names of nondeterministic collations that the target has or gets, with their ICU locales."""
     noted: set[str] = field(default_factory=set)
     """Names of objects about which there is something to know."""
-    extensions: set[str] = field(default_factory=set)
-    """Extensions that the plan makes where they are missing."""
-    collations: set[str] = field(default_factory=set)
-    """Quoted names of the collations that the plan makes."""
 
     def __post_init__(self) -> None:
         self.components = Components(self.catalog)
         self._sources = {table.name: table for table in self.catalog.tables}
+        self._shared: set[str] = set()
 
     def source(self, table: str) -> Table | None:
         """The source's table of this name, planned or not."""
@@ -80,6 +79,13 @@ class Draft:
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
     ) -> None:
         self.statements.append(Statement(phase, object_, sql, why, makes, optional))
+
+    def share(self, object_: str, sql: str, why: str, *, makes: str = "") -> bool:
+        """A statement for what several objects use: made once, before them. Whether it is a new one."""
+        if new := sql not in self._shared:
+            self._shared.add(sql)
+            self.do("shared", object_, sql, why, makes=makes)
+        return new
 
     def refusal(self, kind: str, name: str, sql: str, tables: tuple[str, ...] = ()) -> str | None:
         """Why the target refused to make this object when it was tried, or None.

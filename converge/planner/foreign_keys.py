@@ -7,15 +7,16 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
 from converge.model.evidence import Count
 from converge.model.quote import pg_name
+from converge.planner.collations import by_bytes
 from converge.planner.draft import Draft
 from converge.planner.names import fit
 from converge.planner.questions import bytewise
 from converge.planner.values import rows_words, said
-from converge.types import base_name
+from converge.types import TEXTS, base_name
 
 _CLASSES = {
     "number": ("smallint", "integer", "bigint", "numeric"),
-    "text": ("text", "varchar", "character varying", "citext"),
+    "text": TEXTS,
     "instant": ("timestamp", "timestamp with time zone", "date"),
 }
 _ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
@@ -87,12 +88,8 @@ def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
     facts = draft.evidence.table(table.name)
     if facts is None:
         return None
-    exact = [draft.column(table.name, name) for name in key.columns]
-    by_bytes = any(
-        column.collation is None and _class(column.target_type) == "text" and column.target_type != "citext"
-        for column in exact
-    )
-    return facts.orphans.get(bytewise(key) if by_bytes else key.name)
+    exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
+    return facts.found.get(bytewise(key) if exact else key.name)
 
 
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:

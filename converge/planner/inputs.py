@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from converge.errors import UsageError
@@ -44,6 +44,8 @@ class Inputs:
     selection: Selection = Selection()
     taken: frozenset[str] = frozenset()
     """Names that the target schema has already."""
+    collations: Mapping[str, str] = field(default_factory=dict)
+    """ICU locales of the target's nondeterministic collations, by their quoted names."""
     grants: tuple[str, ...] = ()
     """GRANTs that the target's role still needs for a run."""
     temporary: str = "--target URL"
@@ -58,6 +60,7 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
+    draft.loose.update(inputs.collations)
     tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
     for table in tables:
         wish = setting(draft.map.for_table(table), "rename")[0]

@@ -14,6 +14,7 @@ from converge.planner.collations import note_keys
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.comments import plan_comments
 from converge.planner.draft import Draft
+from converge.planner.duplicates import note_duplicates
 from converge.planner.forecast import forecast
 from converge.planner.foreign_keys import plan_foreign_keys
 from converge.planner.indexes import plan_indexes
@@ -83,6 +84,7 @@ def draft_plan(inputs: Inputs) -> Draft:
             inputs.temporary,
         )  # fmt: skip
     note_keys(draft, planned)
+    note_duplicates(draft, planned)
     note_suggestions(draft)
     _inventory(draft, own)
     return draft

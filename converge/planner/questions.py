@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, ForeignKey, Table
-from converge.model.evidence import Orphans, Questions
+from converge.model.evidence import Questions, Search
 from converge.model.quote import my_name
+from converge.planner import duplicates
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.values import begin
@@ -26,7 +27,7 @@ def questions(draft: Draft, table: Table) -> Questions:
         table=table.name,
         conditions=tuple(conditions),
         lengths=tuple(_lengths(table)),
-        orphans=tuple(orphan for key in table.foreign_keys for orphan in _orphans(draft, table, key)),
+        searches=tuple(dict.fromkeys((*_orphans(draft, table), *duplicates.searches(draft, table)))),
         key=_key(table),
     )
 
@@ -62,7 +63,12 @@ def _lengths(table: Table) -> Iterator[tuple[str, str]]:
             yield column.name, f"LENGTH({name})"
 
 
-def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Orphans]:
+def _orphans(draft: Draft, table: Table) -> Iterator[Search]:
+    for key in table.foreign_keys:
+        yield from _without_parent(draft, table, key)
+
+
+def _without_parent(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Search]:
     parent = draft.source(key.parent)
     if parent is None or key.parent_database != draft.catalog.database:
         return
@@ -71,11 +77,11 @@ def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Orphans]:
     join = f"FROM {my_name(table.name)} AS c LEFT JOIN {my_name(parent.name)} AS p ON {on}"
     set_ = " AND ".join(f"c.{my_name(child)} IS NOT NULL" for child, _ in pairs)
     missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
-    yield Orphans(key.name, join, f"{set_} AND {missing}")
+    yield Search(key.name, join, f"{set_} AND {missing}")
     texts = [pair for pair in pairs if table.column(pair[0]).type in _TEXT]
     if texts:
         differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
-        yield Orphans(bytewise(key), join, f"{set_} AND ({missing} OR {differ})")
+        yield Search(bytewise(key), join, f"{set_} AND ({missing} OR {differ})")
 
 
 def _utf8(side: str, column: str) -> str:

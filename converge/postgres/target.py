@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -11,8 +11,6 @@ import psycopg
 
 from converge.errors import BlockedError, TargetError
 from converge.model.quote import pg_name
-
-LEDGER = "converge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,9 @@ class Target:
     owns_ledger: bool
     relations: tuple[tuple[str, str], ...]
     """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
+
+    collations: Mapping[str, str]
+    """ICU locales of the collations that are not deterministic, by their quoted names."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -69,7 +70,19 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         may_create_schema=schemas,
         owns_ledger=ledger,
         relations=tuple((name, owner) for name, owner in relations),
+        collations=_collations(connection),
     )
+
+
+def _collations(connection: psycopg.Connection[Any]) -> Mapping[str, str]:
+    """Each under its whole name, and by itself where the search path finds it."""
+    query = files("converge.postgres").joinpath("queries", "collations.sql").read_bytes()
+    found = {}
+    for schema, name, visible, locale in connection.execute(query):
+        found[pg_name(schema, name)] = locale
+        if visible:
+            found[pg_name(name)] = locale
+    return found
 
 
 def missing_rights(target: Target) -> list[str]:

@@ -81,7 +81,7 @@ class _Trials:
             return
         if name in self._making:
             for sql in (*self._making[""], *self._making[name]):
-                # Collations and types that several tables share may be there already.
+                # What several tables share may be there already.
                 reason = self._run(sql)
                 if reason is not None and sql.startswith("CREATE TABLE"):
                     self._failed[name] = reason
@@ -113,7 +113,7 @@ def _making(statements: Iterable[Statement]) -> Mapping[str, list[str]]:
     """What makes each table with its types and its primary key, and under '' what all share."""
     making: defaultdict[str, list[str]] = defaultdict(list)
     for statement in statements:
-        if statement.makes.startswith("COLLATION ") or statement.sql.startswith("CREATE EXTENSION "):
+        if statement.phase == "shared":
             making[""].append(statement.sql)
         elif statement.phase == "create" or " PRIMARY KEY (" in statement.sql:
             making[statement.object].append(statement.sql)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 from converge.errors import UsageError
+from converge.mapping.grammar import did_you_mean
 from converge.model.plan import ColumnPlan, Finding, Plan
 from converge.planner.decisions import Decision, decisions
 from converge.planner.inputs import Inputs
@@ -15,11 +16,13 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
     table, dot, column = _split(plan, name)
     found = next((one for one in plan.tables if one.source == table), None)
     if found is None:
-        raise _unknown(f"the plan has no table {table!r}", table, [one.source for one in plan.tables])
+        known = [one.source for one in plan.tables]
+        raise _unknown(f"the plan has no table {table!r}", table, known, "`converge plan` lists the tables")
     columns = {one.source: one for one in found.columns}
     if dot and column not in columns:
-        raise _unknown(f"{table} has no column {column!r}", column, list(columns))
-    decided = {one.column.name: one for one in decisions(inputs) if one.table.name == table}
+        lists = f"`converge explain {table}` lists the columns"
+        raise _unknown(f"{table} has no column {column!r}", column, columns, lists)
+    decided = {one.column.name: one for one in decisions(inputs, table)}
     if dot:
         lines = _column(decided[column], columns[column])
     else:
@@ -72,7 +75,5 @@ def _finding(finding: Finding) -> list[str]:
     return [f"  {finding.severity:8} {finding.code} {finding.message}{seen}", *hint]
 
 
-def _unknown(message: str, word: str, known: list[str]) -> UsageError:
-    close = get_close_matches(word, known, 1)
-    hint = f"did you mean {close[0]!r}?" if close else "`converge plan` lists the tables"
-    return UsageError(message, code="U007", hint=hint)
+def _unknown(message: str, word: str, known: Iterable[str], lists: str) -> UsageError:
+    return UsageError(message + did_you_mean(word, known), code="U007", hint=lists)

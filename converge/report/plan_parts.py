@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from converge.model.plan import Outcome, Phase, Plan
 from converge.model.quote import pg_name
@@ -13,7 +14,7 @@ from converge.report.parts import Grid, Left, Level, Verdict, grid, left_behind,
 from converge.report.plan_tables import OF_TABLES, TablePart, outcomes_grid, table_parts
 from converge.report.units import counted, seconds, size
 
-_PHASES: tuple[Phase, ...] = ("create", "view", "index", "foreign key", "validate", "finish", "analyze")
+_PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 @dataclass(frozen=True, slots=True)

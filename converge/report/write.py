@@ -7,9 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from converge.model.result import Result
-from converge.report.html import result_html
 from converge.report.junit import result_junit
 from converge.report.result import result_markdown
+
+
+def _html(result: Result) -> str:
+    # Most commands write no page and need not wait for the templates' engine.
+    from converge.report.html import result_html
+
+    return result_html(result)
 
 
 def _json(result: Result) -> str:
@@ -17,7 +23,7 @@ def _json(result: Result) -> str:
 
 
 FORMS: Mapping[str, Callable[[Result], str]] = {
-    ".html": result_html,
+    ".html": _html,
     ".json": _json,
     ".md": result_markdown,
     ".xml": result_junit,

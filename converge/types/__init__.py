@@ -14,10 +14,12 @@ from converge.types.json_ import Json
 from converge.types.members import Enum, Set
 from converge.types.spatial import Spatial
 from converge.types.temporal import Date, Datetime, Time
-from converge.types.text import Text
+from converge.types.text import TEXTS, Text
 from converge.types.traps import KINDS, Trap
 
-__all__ = ["FAMILIES", "KINDS", "Family", "Trap", "Value", "base_name", "check_target", "family_of"]
+__all__ = [
+    "FAMILIES", "KINDS", "TEXTS", "Family", "Trap", "Value", "base_name", "check_target", "family_of",
+]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
     Integer(), Decimal(), Floating(), Bit(), Date(), Datetime(), Time(), Text(), Enum(), Set(), Json(),

@@ -79,7 +79,8 @@ class Family:
 
     def target_text(self, reference: str, value: Value) -> str:
         """PostgreSQL expression, of any type, that prints as the canonical text of `reference`."""
-        return reference
+        # The digest of a digest keeps long values out of the concatenated row.
+        return f"md5({reference})" if value.to == "bytea" else reference
 
     def source_value(self, value: Value) -> str:
         """MySQL expression of the value as the drill-down compares and shows it."""
@@ -87,7 +88,7 @@ class Family:
 
     def target_value(self, reference: str, value: Value) -> str:
         """PostgreSQL expression of the same."""
-        return self.target_text(reference, value)
+        return f"encode({reference},'hex')" if value.to == "bytea" else self.target_text(reference, value)
 
     def default(self, literal: str, value: Value) -> str | None:
         """The literal default as PostgreSQL SQL; None when there is no faithful one."""

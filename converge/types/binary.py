@@ -52,17 +52,10 @@ class Binary(Family):
     def source_text(self, value: Value) -> str:
         if value.to == "uuid":
             return canonical(f"HEX({value.sql})")
-        # The digest of a digest keeps long values out of the concatenated row.
         return _decoded(value) if value.to == "text" else f"MD5({value.sql})"
-
-    def target_text(self, reference: str, value: Value) -> str:
-        return f"md5({reference})" if value.to == "bytea" else reference
 
     def source_value(self, value: Value) -> str:
         return f"LOWER(HEX({value.sql}))" if value.to == "bytea" else self.source_text(value)
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return f"encode({reference},'hex')" if value.to == "bytea" else reference
 
     def default(self, literal: str, value: Value) -> str | None:
         if literal == "0x" and value.column.type == "varbinary":

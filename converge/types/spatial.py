@@ -28,14 +28,8 @@ class Spatial(Family):
     def source_text(self, value: Value) -> str:
         return f"MD5(UNHEX({_wkb(value)}))"
 
-    def target_text(self, reference: str, value: Value) -> str:
-        return f"md5({reference})"
-
     def source_value(self, value: Value) -> str:
         return f"LOWER({_wkb(value)})"
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return f"encode({reference},'hex')"
 
 
 def _wkb(value: Value) -> str:

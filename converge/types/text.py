@@ -23,9 +23,13 @@ _NO_UTF8 = "0xC0"
 _MOST_BYTES = 1_000_000_000
 
 
+TEXTS = frozenset({"text", "varchar", "character varying", "citext"})
+"""Base names of the types that compare by a collation."""
+
+
 class Text(Family):
     types = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
-    targets = frozenset({"varchar", "text", "character varying", "citext", "bytea", "uuid"})
+    targets = TEXTS | {"bytea", "uuid"}
 
     def suggestions(self, column: Column) -> tuple[str, ...]:
         return ("uuid",) if column.type == "char" and column.length in (32, 36) else ()
@@ -73,14 +77,8 @@ class Text(Family):
             return canonical(utf8(value))
         return f"MD5({utf8(value)})" if value.to == "bytea" else utf8(value)
 
-    def target_text(self, reference: str, value: Value) -> str:
-        return f"md5({reference})" if value.to == "bytea" else reference
-
     def source_value(self, value: Value) -> str:
         return f"LOWER(HEX({utf8(value)}))" if value.to == "bytea" else self.source_text(value)
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return f"encode({reference},'hex')" if value.to == "bytea" else reference
 
     def default(self, literal: str, value: Value) -> str | None:
         if value.to == "bytea":

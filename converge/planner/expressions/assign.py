@@ -10,10 +10,9 @@ from converge.planner.expressions import convert
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
 from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
-from converge.types import base_name
+from converge.types import TEXTS, base_name
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
-_TEXTS = frozenset({"text", "varchar", "character varying", "citext"})
 
 
 def stored(value: Value, to: str, terms: Terms, column: Column | None = None) -> str:
@@ -23,7 +22,7 @@ def stored(value: Value, to: str, terms: Terms, column: Column | None = None) ->
         return "NULL"
     if base in _INTEGERS | {"numeric", "real", "double precision", "boolean"}:
         return _number(value, to, base, column)
-    if base in _TEXTS:
+    if base in TEXTS:
         return _text(value, to, terms, column)
     if base == "date" and (value.kind in TEMPORAL or value.literal):
         return convert.day(value, terms)

@@ -1,0 +1,113 @@
+"""Unique keys over values that a map makes equal: rows that the target would refuse are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from converge.mapping.collations import compared_like, ignores_case
+from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
+from converge.model.catalog import Index, IndexPart, Table
+from converge.model.evidence import Search
+from converge.model.quote import my_name
+from converge.planner.choice import candidates, rules_for
+from converge.planner.collations import locale
+from converge.planner.draft import Draft
+from converge.planner.values import begin, example, rows_words, said
+from converge.types import TEXTS, Value, base_name, family_of
+from converge.types.text import as_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A column of a unique key."""
+
+    sql: str
+    """MySQL expression that is equal for values that the target holds to be equal."""
+    way_out: str = ""
+    """The map's line that keeps the source's values apart; empty where nothing makes them equal."""
+
+
+def searches(draft: Draft, table: Table) -> Iterator[Search]:
+    """A question for each unique key, and for each type that its columns may get."""
+    for index in _unique(draft, table):
+        kinds = [_types(draft, table, part) for part in index.parts]
+        for types in product(*kinds):
+            parts = _parts(draft, table, index, types)
+            if any(part.way_out for part in parts):
+                yield _search(table, parts)
+
+
+def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
+    """A finding for each unique key that the target would refuse."""
+    for table in tables:
+        facts = draft.evidence.table(table.name)
+        for index in _unique(draft, table) if facts else ():
+            if not draft.has(table.name, *index.columns):
+                continue
+            types = [draft.column(table.name, name).target_type for name in index.columns]
+            parts = _parts(draft, table, index, types)
+            count = facts.found.get(_search(table, parts).name) if facts else None
+            if count and count.rows:
+                draft.find(
+                    "V032", "block", f"{table.name}.{index.name}",
+                    said(count.rows, "are equal to others by the map's type, collation or expression")
+                    + ", and the key is unique",
+                    _hint(table, index, parts), evidence=rows_words(table, count),
+                )  # fmt: skip
+
+
+def _unique(draft: Draft, table: Table) -> Iterator[Index]:
+    """The unique keys of nothing but known columns that are to arrive."""
+    for index in table.indexes:
+        wanted = index.unique and not setting(draft.map.for_index(table, index), "skip")[0]
+        if wanted and all(part.column and family_of(table.column(part.column)) for part in index.parts):
+            yield index
+
+
+def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
+    column = table.column(part.column or "")
+    rules = candidates(rules_for(draft, table, column))
+    return list(dict.fromkeys(rule.target_type(column) for rule in rules))
+
+
+def _parts(draft: Draft, table: Table, index: Index, types: Sequence[str]) -> list[_Part]:
+    return [_part(draft, table, part, to) for part, to in zip(index.parts, types, strict=True)]
+
+
+def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> _Part:
+    column = table.column(part.column or "")
+    family = family_of(column)
+    assert family is not None
+    rules = rules_for(draft, table, column)
+    value, using = begin(family, Value(column, to), rules)
+    text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
+    if base_name(to) == "citext":
+        return _Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')
+    if base_name(to) in TEXTS and (wanted := locale(draft, table, column, rules)):
+        like = compared_like(wanted)
+        same = like == f"{{}} COLLATE {column.collation}"
+        return _Part(like.format(text), "" if same else 'collation = "default"')
+    if to == "uuid" and column.collation:
+        return _Part(as_bytes(text), 'to = "text"')
+    return _Part(as_bytes(text), "skip = true" if using else "")
+
+
+def _search(table: Table, parts: Sequence[_Part]) -> Search:
+    """Rows whose key at least two rows have, by the target's comparison; NULLs are never equal."""
+    name = my_name(table.name)
+    made = ",".join(f"{part.sql} AS `part {number}`" for number, part in enumerate(parts))
+    places = ",".join(str(number + 1) for number in range(len(parts)))
+    equal = " AND ".join(f"{part.sql}=d.`part {number}`" for number, part in enumerate(parts))
+    twice = f"SELECT {made} FROM {name} GROUP BY {places} HAVING COUNT(*)>1"
+    return Search(f"equal by {equal}", f"FROM {name} AS c JOIN ({twice}) AS d", equal)
+
+
+def _hint(table: Table, index: Index, parts: Sequence[_Part]) -> str:
+    """A map's entry for each column that is compared more loosely, or one that leaves the key out."""
+    lines = {name: part.way_out for name, part in zip(index.columns, parts, strict=True) if part.way_out}
+    if "skip = true" in lines.values():
+        return entry("index", literally(table=table.name, index=index.name), "skip = true")
+    return "\n\n".join(example(table, table.column(name), line) for name, line in lines.items())
