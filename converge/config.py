@@ -138,6 +138,15 @@ def _mysql_defaults() -> Endpoint | None:
 
 
 def _postgres_defaults() -> Endpoint | None:
-    if any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
-        return Endpoint(kind="postgres", origin="PG* variables")
-    return None
+    environment = os.environ
+    if not any(name in environment for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+        return None
+    port = environment.get("PGPORT") or ""
+    return Endpoint(
+        kind="postgres",
+        host=environment.get("PGHOST", ""),
+        port=int(port) if port.isdigit() else None,
+        user=environment.get("PGUSER", ""),
+        database=environment.get("PGDATABASE", ""),
+        origin="PG* variables",
+    )

@@ -22,19 +22,19 @@ class Endpoint:
     user: str = ""
     password: str = field(default="", repr=False)
     database: str = ""
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     origin: str = "the command line"
     """Where the address came from, for messages."""
 
     @property
     def local(self) -> bool:
         """Whether nobody can listen on the way: loopback or a unix socket."""
-        if self.host in ("", "localhost") or self.host.startswith("/") or "unix_socket" in dict(self.options):
+        options = dict(self.options)
+        if "unix_socket" in options:
             return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        # libpq: an address wins over the name, a list is tried in order, and a service may be anywhere.
+        hosts = (options.get("hostaddr") or self.host).split(",")
+        return "service" not in options and all(map(_is_local, hosts))
 
     def __str__(self) -> str:
         scheme = "mysql" if self.kind == "mysql" else "postgresql"
@@ -53,8 +53,11 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise UsageError(f"the URL from {origin} is malformed: {error}", code="U002") from None
+    except ValueError:
+        # urlsplit's own words quote what it took for the port, which may be a part of the password.
+        raise _malformed(origin) from None
+    if "@" not in parts.netloc and "@" in url:
+        raise _malformed(origin)
     kind = _KINDS.get(parts.scheme)
     if kind is None:
         raise UsageError(
@@ -72,4 +75,22 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
         database=unquote(parts.path.removeprefix("/")),
         options=tuple(options.items()),
         origin=origin,
+    )
+
+
+def _is_local(host: str) -> bool:
+    if host in ("", "localhost") or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _malformed(origin: str) -> UsageError:
+    return UsageError(
+        f"the URL from {origin} is malformed: its port is no number, or its user or password holds a "
+        "character that must be percent-encoded",
+        code="U002",
+        hint="python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
-import ssl
 from typing import Any
 
 import pymysql
 
 from converge.errors import ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
-from converge.model.quote import my_text
+from converge.model.quote import my_name, my_text
+from converge.mysql import tls
 from converge.mysql.watched import WatchedConnection, at_work
 from converge.watch import watch
 
@@ -21,7 +22,6 @@ _SESSION = (
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
     "transaction_isolation='REPEATABLE-READ'"
 )
-_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 
 
 # The server shuts down, has no place for one more client, or has killed or timed out the connection; the
@@ -51,7 +51,7 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
         "password": endpoint.password.encode(),
         "database": endpoint.database or None,
         "unix_socket": options.pop("unix_socket", None),
-        **_tls(endpoint, options),
+        **tls.arguments(endpoint, options),
     }
     if options:
         raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code="U002")
@@ -81,20 +81,16 @@ def _keep_alive(connection: WatchedConnection) -> None:
 def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     """The driver's error in the words of the person who has to act."""
     number, text = _number_and_text(error)
-    user = f"{endpoint.user or 'the user'}@{endpoint.host or 'localhost'}"
-    if number in (2003, 2026) and ("SSL" in text or "certificate" in text):
-        return SourceError(
-            f"MySQL at {endpoint} cannot be trusted: {text}",
-            code="S007",
-            hint="?ssl-ca=FILE names the authority; ?ssl-mode=REQUIRED encrypts without a check of the name, "
-            "and ?ssl-mode=DISABLED not at all",
-        )
+    user = _account(endpoint, text)
+    if (untrusted := tls.distrusted(error, endpoint, text)) is not None:
+        return untrusted
     match number:
         case 1045 | 1698:
             return SourceError(
                 f"MySQL at {endpoint} refused {user}: wrong user name or password",
                 code="S002",
-                hint="the password of a URL must be percent-encoded; it came from " + endpoint.origin,
+                hint=f"the password of a URL must be percent-encoded; it came from {endpoint.origin}\n"
+                + tls.wanted(endpoint),
             )
         case 1049:
             return SourceError(
@@ -131,15 +127,22 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
             return SourceError(
                 f"MySQL at {endpoint} asks for a login that is not available: {text}",
                 code="S005",
-                hint=f"ALTER USER {my_text(endpoint.user)}@'%' IDENTIFIED WITH caching_sha2_password BY '…';",
+                hint=f"ALTER USER {user} IDENTIFIED WITH caching_sha2_password BY '…';\n"
+                f"SELECT user, host, plugin FROM mysql.user WHERE user = {my_text(endpoint.user)}; shows the "
+                "account's own host",
             )
     return SourceError(f"MySQL at {endpoint}: {text} ({number})" if number else text, code="S000")
 
 
 def grant(endpoint: Endpoint, rights: str) -> str:
     """The statement that gives these rights on the source database."""
-    database = endpoint.database.replace("`", "``")
-    return f"GRANT {rights} ON `{database}`.* TO {my_text(endpoint.user)}@'%';"
+    return f"GRANT {rights} ON {my_name(endpoint.database)}.* TO {my_text(endpoint.user)}@'%';"
+
+
+def _account(endpoint: Endpoint, text: str) -> str:
+    """``'user'@'host'`` with the host that the server sees us at, where it says so; else with any."""
+    seen = re.search(r"'@'([^']*)'", text)
+    return f"{my_text(endpoint.user)}@{my_text(seen[1] if seen else '%')}"
 
 
 def _number_and_text(error: Exception) -> tuple[int, str]:
@@ -148,26 +151,3 @@ def _number_and_text(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         return 2003, str(error)
     return 0, str(error)
-
-
-def _tls(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
-    """MySQL's ssl-mode as the driver's arguments.
-
-    Off loopback the server's name is verified, and on it nothing is encrypted, unless the URL says
-    otherwise: nobody listens there, and TLS would cost as much as all else that the reader does.
-    """
-    mode = options.pop("ssl-mode", "DISABLED" if endpoint.local else "VERIFY_IDENTITY").upper()
-    authority, certificate, key = (options.pop(f"ssl-{name}", None) for name in ("ca", "cert", "key"))
-    if mode not in _MODES:
-        raise UsageError(f"ssl-mode={mode} is unknown", code="U002", hint=f"one of {', '.join(_MODES)}")
-    if mode == "DISABLED":
-        return {"ssl_disabled": True}
-    if mode == "PREFERRED" and authority is None:
-        return {}
-    context = ssl.create_default_context(cafile=authority)
-    context.check_hostname = mode == "VERIFY_IDENTITY"
-    if mode in ("PREFERRED", "REQUIRED"):
-        context.verify_mode = ssl.CERT_NONE
-    if certificate:
-        context.load_cert_chain(certificate, key)
-    return {"ssl": context}

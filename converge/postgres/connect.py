@@ -9,6 +9,7 @@ import psycopg
 from converge.errors import ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
+from converge.postgres import tls
 from converge.postgres.watched import WatchedConnection, at_work
 from converge.watch import watch
 
@@ -64,15 +65,7 @@ def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
         "keepalives_count": "3",
         "tcp_user_timeout": "25000",
     }
-    if endpoint.local:
-        # Nobody listens there: encrypt only when the server insists.
-        arguments["sslmode"] = "allow"
-    else:
-        arguments |= {"sslmode": "verify-full", "sslrootcert": "system"}
-    arguments |= dict(endpoint.options)
-    if "sslrootcert" in arguments and arguments.get("sslmode") != "verify-full":
-        # libpq refuses the system's authorities for a weaker mode.
-        arguments = {k: v for k, v in arguments.items() if (k, v) != ("sslrootcert", "system")}
+    arguments |= dict(endpoint.options) | tls.arguments(endpoint)
     try:
         connection = WatchedConnection.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
         session = _SESSION | settings
@@ -130,7 +123,8 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             f"{where} refused the user: wrong user name or password",
             code="T002",
             hint="the password of a URL must be percent-encoded; it came from "
-            + (endpoint.origin if endpoint else "the target URL"),
+            + (endpoint.origin if endpoint else "the target URL")
+            + tls.wanted(endpoint),
         )
     if state == "3D000" or ('database "' in text and "does not exist" in text):
         name = endpoint.database if endpoint else ""
@@ -150,13 +144,8 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
     if state == _DISK_FULL:
         return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room, then --resume")
-    if state is None and ("SSL" in text or "certificate" in text):
-        return TargetError(
-            f"{where} cannot be trusted: {text}",
-            code="T013",
-            hint="?sslmode=verify-full&sslrootcert=FILE names the authority; ?sslmode=require encrypts "
-            "without a check of the name, and ?sslmode=disable not at all",
-        )
+    if state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
+        return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:
         return TargetError(
             f"{where} cannot be reached: {text}",

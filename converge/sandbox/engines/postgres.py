@@ -42,7 +42,7 @@ def make(programs: Programs, folder: Path, settings: Mapping[str, str]) -> list[
 def run(programs: Programs, folder: Path, port: int, settings: Mapping[str, str]) -> list[str]:
     """Serves on 127.0.0.1, and on a socket in `folder`."""
     places = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
-    options = [f"--{name}={value}" for name, value in {**settings, **places}.items()]
+    options = [f"--{name}={value}" for name, value in {**places, **settings}.items()]
     return [str(programs.bin / PROGRAM), "-D", str(folder / "data"), *options]
 
 
