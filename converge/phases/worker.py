@@ -94,9 +94,9 @@ class Worker:
     def _blocks(self, task: CopyTask) -> Iterator[bytes]:
         """COPY text in blocks of one read; tells the coordinator about each megabyte."""
         told_rows = told_bytes = 0
-        for rows in stream(self.source, task.query):
-            block = encode(rows) if task.marked else b"".join(rows)
-            self._rows += len(rows)
+        for rows, parts in stream(self.source, task.query):
+            block = encode(parts) if task.marked else b"".join(parts)
+            self._rows += rows
             self._bytes += len(block)
             if self._bytes - told_bytes > _TELL_BYTES:
                 self._pipe.send(("progress", task.table, self._rows - told_rows, self._bytes - told_bytes))
