@@ -25,6 +25,8 @@ class Usage:
     """User and system seconds of the process and all its descendants."""
     peaks: tuple[int, ...]
     """Peak resident bytes of each process of the tree, largest first; empty where /proc is missing."""
+    together: int
+    """Peak of all processes' bytes at one moment, shared pages counted once (PSS); 0 where /proc is missing."""
     status: int
     """Exit status."""
     output: str
@@ -34,12 +36,13 @@ class Usage:
 def run(command: Sequence[str]) -> Usage:
     """Run `command` to its end. No other child of this process may end meanwhile."""
     peaks: dict[int, int] = {}
+    together: list[int] = [0]
     over = threading.Event()
     with tempfile.TemporaryFile() as output:
         before = _children_cpu()
         started = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, over))
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, together, over))
         watcher.start()
         try:
             process.wait()
@@ -53,7 +56,8 @@ def run(command: Sequence[str]) -> Usage:
         cpu = _children_cpu() - before
         output.seek(0)
         text = output.read().decode(errors="replace")
-    return Usage(wall, cpu, tuple(sorted(peaks.values(), reverse=True)), process.returncode, text)
+    sizes = tuple(sorted(peaks.values(), reverse=True))
+    return Usage(wall, cpu, sizes, max(together), process.returncode, text)
 
 
 def _children_cpu() -> float:
@@ -61,12 +65,14 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _watch(root: int, peaks: dict[int, int], over: threading.Event) -> None:
+def _watch(root: int, peaks: dict[int, int], together: list[int], over: threading.Event) -> None:
     # VmHWM is the kernel's own record of the peak, so a look in between misses only growth after it.
     while not over.wait(INTERVAL):
-        for pid in _tree(root):
-            if peak := _peak(pid):
+        processes = _tree(root)
+        for pid in processes:
+            if peak := _field(pid, "status", "VmHWM:"):
                 peaks[pid] = peak
+        together.append(sum(_field(pid, "smaps_rollup", "Pss:") for pid in processes))
 
 
 def _tree(root: int) -> list[int]:
@@ -80,13 +86,14 @@ def _tree(root: int) -> list[int]:
     return found
 
 
-def _peak(pid: int) -> int:
+def _field(pid: int, file: str, name: str) -> int:
+    """Bytes that the kernel reports of a process; 0 when it has ended."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        text = Path(f"/proc/{pid}/{file}").read_text(encoding="utf-8")
     except OSError:
         return 0
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
+    for line in text.splitlines():
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
     return 0  # a zombie
 

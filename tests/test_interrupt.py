@@ -56,17 +56,20 @@ class Killed:
         pytest.fail(f"the run was over before {count} chunks were done: {self.process.communicate()}")
 
     def workers(self) -> list[int]:
-        """Process ids of the worker processes."""
-        found = []
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = status.read_text().rpartition(")")[2].split()
-                command = (status.parent / "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[1]) == self.process.pid and b"spawn_main" in command:
-                found.append(int(status.parent.name))
-        return found
+        """Process ids of the worker processes: children of the server that the run forks them from."""
+        return [worker for server in _children(self.process.pid) for worker in _children(server)]
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return found
 
 
 @pytest.fixture(scope="module")

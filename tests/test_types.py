@@ -21,7 +21,7 @@ from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.quote import my_name, my_text, mysql_members
 from converge.mysql import connect
-from converge.mysql.packets import stream
+from converge.mysql.packets import READ_BYTES, Read, stream
 from converge.pipeline.options import Options
 from converge.pipeline.verify import verify
 from converge.planner.inputs import Selection
@@ -635,7 +635,7 @@ def test_a_value_that_cannot_be_kept_stops_the_run(
     assert again.json["verdict"] == "differs"
 
 
-SIZES = (0, 1, 250, 251, 252, 65535, 65536, 1 << 20)
+SIZES = (0, 1, 250, 251, 252, 65535, 65536, READ_BYTES - 5, READ_BYTES, 1 << 20)
 LONG_SIZES = tuple(range(16_777_208, 16_777_220))
 
 
@@ -644,12 +644,29 @@ def test_rows_of_every_packet_length(mysql: Server) -> None:
     with connection, connection.cursor() as cursor:
         for sizes in (SIZES, LONG_SIZES[:6], LONG_SIZES[6:], (*SIZES, 33_554_430, *SIZES)):
             query = " UNION ALL ".join(f"SELECT REPEAT('{chr(97 + n % 26)}', {n})" for n in sizes)
-            rows = [row for rows in stream(connection, query) for row in rows]
+            read = list(stream(connection, query))
+            assert sum(rows for rows, _ in read) == len(sizes)
+            assert max(sum(map(len, parts)) for _, parts in read) <= 2 * READ_BYTES
             cursor.execute(query)
-            assert rows == [row[0].encode() for row in cursor.fetchall()]
+            assert _rows(read) == [row[0].encode() for row in cursor.fetchall()]
         assert list(stream(connection, "SELECT 'x' FROM DUAL WHERE 1 = 0")) == []
         cursor.execute("SELECT 'the connection goes on'")
         assert cursor.fetchall() == (("the connection goes on",),)
+
+
+def _rows(read: list[Read]) -> list[bytes]:
+    """Whole rows: what the pieces before the end of a long one have left."""
+    rows: list[bytes] = []
+    begun: list[bytes] = []
+    for ended, parts in read:
+        if ended == 0:
+            begun += parts
+        elif begun:
+            rows.append(b"".join(begun))
+            begun = []
+        else:
+            rows += parts
+    return rows
 
 
 MAP = """

@@ -4,13 +4,13 @@ A naive driver decodes every field of every row; here the SELECT has already joi
 into one field, so a row costs one slice. The framing is the text protocol's (MySQL Source Code
 Documentation, "Client/Server Protocol"): a header of three bytes length and one byte sequence
 number, then the row's only field as a length-encoded string; 16 MB - 1 bytes mean that the next
-packet goes on; 0xFB is NULL, 0xFF an error, a short 0xFE packet the end.
+packet goes on; 0xFB is NULL, 0xFF an error, a short 0xFE packet the end. A row that is longer than one
+read is passed on in pieces: nobody ever holds the whole of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from io import BufferedReader
+from collections.abc import Generator, Iterable, Iterator
 from struct import Struct
 from typing import Any
 
@@ -22,17 +22,23 @@ from converge.mysql.watched import WatchedConnection
 READ_BYTES = 256 * 1024
 _HEADER = Struct("<I")
 _LONGEST = 0xFFFFFF
+_PREFIXES = {0xFD: 4, 0xFE: 9}
+"""Bytes of the field's own length, where a row is longer than a read."""
+_LONGEST_PREFIX = 4 + 9
+
+Read = tuple[int, list[bytes]]
+"""How many rows end in it, and their text: one item a row, or a piece of a row that is longer than a read."""
 
 
 class NullRow(Exception):
     """The joined row was longer than max_allowed_packet, so the server made it NULL."""
 
 
-def stream(connection: WatchedConnection, query: str) -> Iterator[list[bytes]]:
-    """Runs a query that has one text column and yields its values in lists of about 256 KB.
+def stream(connection: WatchedConnection, query: str) -> Iterator[Read]:
+    """Runs a query that has one text column and yields its values as they come, about 256 KB at a time.
 
-    The generator must be read to its end, or the connection closed. Memory: one read, or the
-    largest row. Raises pymysql errors and NullRow.
+    The generator must be read to its end, or the connection closed. Memory: one read, however long a row
+    is. Raises pymysql errors and NullRow.
     """
     # pymysql has no public door to its packets; these names have not changed since 0.7 (2015).
     driver: Any = connection
@@ -41,34 +47,36 @@ def stream(connection: WatchedConnection, query: str) -> Iterator[list[bytes]]:
     for _ in range(fields.read_length_encoded_integer() + 1):
         driver._read_packet()
     try:
-        yield from _rows(driver)
+        yield from _reads(connection)
     finally:
         driver._next_seq_id = 0
 
 
-def _rows(connection: WatchedConnection) -> Iterator[list[bytes]]:
-    driver: Any = connection
-    reader: BufferedReader = driver._rfile
+def _reads(connection: WatchedConnection) -> Iterator[Read]:
     rest = b""
     while True:
-        data = connection.waited(reader.read1, READ_BYTES)
-        if not data:
-            raise OperationalError(2013, "Lost connection to MySQL server during query")
-        buffer = rest + data if rest else data
+        buffer = rest + _some(connection, READ_BYTES) if rest else _some(connection, READ_BYTES)
         rows, position, ended = _whole(buffer)
         if rows:
-            yield rows
+            yield len(rows), rows
         if ended:
             return
         rest = buffer[position:]
-        if len(rest) > 4:
-            # A row that is longer than one read: take all of it at once instead of growing by steps.
-            length = _HEADER.unpack_from(rest)[0] & _LONGEST
-            if length == _LONGEST:
-                long_row, rest = _long_row(reader, rest)
-                yield [long_row]
-            elif 4 + length > len(rest) + READ_BYTES:
-                rest += _exactly(reader, 4 + length - len(rest))
+        if len(rest) >= 4 and _length(rest) > READ_BYTES:
+            rest = yield from _pieces(connection, rest)
+
+
+def whole_rows(reads: Iterable[Read]) -> Iterator[list[bytes]]:
+    """The same rows, none of them in pieces."""
+    pieces: list[bytes] = []
+    for count, parts in reads:
+        if count == len(parts):
+            yield parts
+            continue
+        pieces += parts
+        if count:
+            yield [b"".join(pieces)]
+            pieces = []
 
 
 def _whole(buffer: bytes) -> tuple[list[bytes], int, bool]:
@@ -98,27 +106,40 @@ def _whole(buffer: bytes) -> tuple[list[bytes], int, bool]:
     return rows, position, False
 
 
-def _long_row(reader: BufferedReader, rest: bytes) -> tuple[bytes, bytes]:
-    """Joins the packets of a row of 16 MB or more; returns the row and what was read behind it."""
-    parts: list[bytes] = []
+def _pieces(connection: WatchedConnection, rest: bytes) -> Generator[Read, None, bytes]:
+    """One row that is longer than a read, piece by piece; returns what was read behind it."""
+    rest = _at_least(connection, rest, _LONGEST_PREFIX)
+    length = _length(rest)
+    skipped = _PREFIXES[rest[4]]
+    left, rest = length - skipped, rest[4 + skipped :]
     while True:
-        if len(rest) < 4:
-            rest += _exactly(reader, 4 - len(rest))
-        length = _HEADER.unpack_from(rest)[0] & _LONGEST
-        if len(rest) < 4 + length:
-            rest += _exactly(reader, 4 + length - len(rest))
-        parts.append(rest[4 : 4 + length])
-        rest = rest[4 + length :]
+        while left:
+            piece = rest[:left] or _some(connection, min(left, READ_BYTES))
+            rest = rest[left:]
+            left -= len(piece)
+            yield 0, [piece]
         if length < _LONGEST:
-            break
-    prefix = {0xFC: 3, 0xFD: 4, 0xFE: 9}[parts[0][0]]
-    parts[0] = parts[0][prefix:]
-    return b"".join(parts), rest
+            yield 1, []
+            return rest
+        rest = _at_least(connection, rest, 4)
+        left = length = _length(rest)
+        rest = rest[4:]
 
 
-def _exactly(reader: BufferedReader, count: int) -> bytes:
-    data = reader.read(count)
-    if len(data) < count:
+def _length(packet: bytes) -> int:
+    return int(_HEADER.unpack_from(packet)[0] & _LONGEST)
+
+
+def _at_least(connection: WatchedConnection, rest: bytes, count: int) -> bytes:
+    while len(rest) < count:
+        rest += _some(connection, count - len(rest))
+    return rest
+
+
+def _some(connection: WatchedConnection, most: int) -> bytes:
+    driver: Any = connection
+    data = connection.waited(driver._rfile.read1, most)
+    if not data:
         raise OperationalError(2013, "Lost connection to MySQL server during query")
     return data
 

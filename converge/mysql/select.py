@@ -21,6 +21,9 @@ MARKED = ("0xFF", "0xFE", "0xFD", "0xFC")
 def select_text(table: TablePlan) -> str:
     """The SELECT without its range: one column that holds the whole row."""
     columns = table.copied
+    if not columns:
+        # The target computes every column of it, so a row is an empty line.
+        return f"SELECT '\\n' FROM {my_name(table.source)}"
     value, null, last_value, last_null = MARKED if marked(table) else PLAIN
     fields = [_field(column, value, null) for column in columns[:-1]]
     fields.append(_field(columns[-1], last_value, last_null))

@@ -34,7 +34,8 @@ class Crew:
     """
 
     def __init__(self, size: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["converge.phases.worker"])
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         for number in range(size):

@@ -14,7 +14,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
@@ -27,7 +27,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.result import Difference, Reject
 from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask, Written, WrittenTask
 from converge.mysql import connect as mysql
-from converge.mysql.packets import NullRow, stream
+from converge.mysql.packets import NullRow, Read, stream, whole_rows
 from converge.phases.drill import Drill
 from converge.phases.explain import DRIVER_ERRORS, explain
 from converge.phases.rejects import Encode, find, is_bad_row
@@ -48,7 +48,7 @@ class Worker:
         self._source_at = source
         self._target_at = target
         self._pipe = pipe
-        self._reading: Iterator[list[bytes]] = iter(())
+        self._reading: Iterator[Read] = iter(())
         self._told = (0, 0)
         self.source = mysql.connect(source)
         self._connect_target()
@@ -84,7 +84,7 @@ class Worker:
                 raise
         self._take_back(task)
         self._reading = stream(self.source, task.query)
-        return self._chunk(task, find(self.target, task, self._reading, _encoder(task)))
+        return self._chunk(task, find(self.target, task, whole_rows(self._reading), _encoder(task)))
 
     def _chunk(self, task: CopyTask, bad: Sequence[tuple[bytes, Reject]]) -> Copied:
         started = time.monotonic()
@@ -159,9 +159,9 @@ class Worker:
         encoded = _encoder(task)
         self._told = (0, 0)
         self._reading = stream(self.source, task.query)
-        for rows in self._reading:
-            self._rows += len(rows)
-            block = encoded(_others(rows, without) if without else rows)
+        for rows, parts in _others(self._reading, without) if without else self._reading:
+            block = encoded(parts)
+            self._rows += rows
             self._bytes += len(block)
             if self._bytes - self._told[1] > _TELL_BYTES:
                 self._tell(task)
@@ -193,14 +193,16 @@ def _encoder(task: CopyTask) -> Encode:
     return encode if task.marked else b"".join
 
 
-def _others(rows: list[bytes], without: Counter[bytes]) -> list[bytes]:
-    kept = []
-    for row in rows:
-        if without[row] > 0:
-            without[row] -= 1
-        else:
-            kept.append(row)
-    return kept
+def _others(reads: Iterable[Read], without: Counter[bytes]) -> Iterator[Read]:
+    """The reads without these rows, which count as read."""
+    for rows in whole_rows(reads):
+        kept = []
+        for row in rows:
+            if without[row] > 0:
+                without[row] -= 1
+            else:
+                kept.append(row)
+        yield len(rows), kept
 
 
 def main(pipe: Pipe) -> None:

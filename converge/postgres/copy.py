@@ -16,9 +16,10 @@ _THIS_CHUNK = "WHERE run_id = %s AND source_table = %s AND number = %s"
 
 
 def copy_statement(schema: str, table: TablePlan) -> str:
-    """COPY with an explicit column list."""
+    """COPY with an explicit column list, where there is a column to fill: an empty list is no SQL."""
     columns = ",".join(pg_name(column.target) for column in table.copied)
-    return f"COPY {pg_name(schema, table.target)} ({columns}) FROM STDIN"
+    listed = f" ({columns})" if columns else ""
+    return f"COPY {pg_name(schema, table.target)}{listed} FROM STDIN"
 
 
 def claim(connection: psycopg.Connection[Any], task: CopyTask) -> Copied | None:

@@ -2,7 +2,8 @@
 
 A marked row ends each field with one byte that no UTF-8 text can hold: 0xFF after a value and 0xFE
 for a NULL, 0xFD and 0xFC at the row's end. So the backslash, tab and line-end escapes can run over
-the whole block at C speed before the marks become tabs and line ends.
+the whole block at C speed before the marks become tabs and line ends. All of them are single bytes, so a
+block may end anywhere, also inside a row.
 
 A stray mark in the data, which would be invalid UTF-8, cannot go by in silence: every mark adds a
 field or a row, and COPY refuses a row with the wrong number of fields; the number of rows is
@@ -26,9 +27,9 @@ _STEPS = (
 )
 
 
-def encode(rows: Iterable[bytes]) -> bytes:
-    """COPY text of marked rows. A step whose byte is not in the block costs no copy."""
-    block = b"".join(rows)
+def encode(parts: Iterable[bytes]) -> bytes:
+    """COPY text of marked rows or pieces of rows. A step whose byte is not in the block costs no copy."""
+    block = b"".join(parts)
     for byte, text in _STEPS:
         block = block.replace(byte, text)
     return block
