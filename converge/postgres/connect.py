@@ -148,7 +148,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:
         return TargetError(
-            f"{where} cannot be reached: {text}",
+            f"{where} cannot be reached: {text.splitlines()[0]}",
             code="T001",
             hint="check host, port and firewall; is PostgreSQL running there?",
             lost=True,
