@@ -17,12 +17,16 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from converge.errors import ConvergeError
+
 SILENT_SECONDS = 10.0
 """A connection that has been waited for as long as this is asked for, again and again."""
 PROBE_SECONDS = 8.0
 """A server that has not answered by then is gone."""
 _SETTLE_SECONDS = 1.0
 """An answer may be on its way when the server says that it has nothing more to do."""
+_FULL = frozenset({"S008", "T016"})
+"""No place for one more client."""
 
 
 class Watched(Protocol):
@@ -68,7 +72,15 @@ class _Watch:
 def _ask(connection: Watched, since: float, at_work: Callable[[], bool]) -> None:
     """Shuts the connection down when its server is not at work for this very wait."""
     answers: list[bool] = []
-    probe = threading.Thread(target=lambda: answers.append(at_work()), daemon=True)
+
+    def ask() -> None:
+        try:
+            answers.append(at_work())
+        except ConvergeError as error:
+            # A server that says why it will not answer lives.
+            answers.append(not error.lost or error.code in _FULL)
+
+    probe = threading.Thread(target=ask, daemon=True)
     probe.start()
     probe.join(PROBE_SECONDS)
     if answers == [True]:

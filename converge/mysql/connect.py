@@ -24,9 +24,9 @@ _SESSION = (
 )
 
 
-# The server shuts down, has no place for one more client, or has killed or timed out the connection; the
-# client lost it (MySQL 8.0 Error Reference).
-_LOST = frozenset({1040, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+# The server shuts down, or has killed or timed out the connection; the client lost it (MySQL 8.0 Error
+# Reference).
+_LOST = frozenset({1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 
 
 def connect(endpoint: Endpoint) -> WatchedConnection:
@@ -103,6 +103,13 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 f"MySQL at {endpoint} gives {user} no right for this: {text}",
                 code="S004",
                 hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
+            )
+        case 1040 | 1203 | 1226:
+            return SourceError(
+                f"MySQL at {endpoint} has no place for one more client: {text}",
+                code="S008",
+                hint="fewer --jobs, or a larger max_connections or max_user_connections",
+                lost=True,
             )
         case _ if number in _LOST or isinstance(error, pymysql.err.InterfaceError):
             return SourceError(

@@ -22,6 +22,7 @@ from converge.mysql.capabilities import capabilities
 Level = Literal["locked", "quiet", "none"]
 _TRIES = 5
 _WAIT_SECONDS = 1
+_WAIT_SECONDS_IN_ALL = 4
 _DENIED = frozenset({1044, 1045, 1142, 1227})
 _TIMED_OUT = 1205
 
@@ -83,16 +84,18 @@ def position(connection: Connection[Any]) -> str | None:
                 return None
             raise
         row = cast(tuple[Any, ...] | None, cursor.fetchone())
-        return ":".join(map(str, row[:2])) if row else None
+    if row is None:
+        return None
+    file, place, only, ignored = row[:4]
+    # A log that leaves out databases says nothing of them.
+    return None if only or ignored else f"{file}:{place}"
 
 
 def _under_lock(connection: Connection[Any], lock: str, begin: Callable[[], None]) -> bool:
     """Calls `begin` under the lock; False when the user may not take it, or it could not be had in time."""
-    for _ in range(_TRIES):
-        if _runs_long(connection):
-            time.sleep(_WAIT_SECONDS)
-            continue
-        taken = _lock(connection, lock)
+    deadline = time.monotonic() + _WAIT_SECONDS_IN_ALL
+    while time.monotonic() < deadline:
+        taken = "busy" if _runs_long(connection) else _lock(connection, lock)
         if taken == "denied":
             return False
         if taken == "busy":

@@ -35,9 +35,10 @@ _SESSION = {
     "default_transaction_read_only": "off",
 }
 _DISK_FULL = "53100"
+_NO_PLACE = "53300"
 # Connections that end, servers that shut down, crash or start, and no place for one more client
 # (PostgreSQL manual, "PostgreSQL Error Codes").
-_LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
+_LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", _NO_PLACE})
 
 
 def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
@@ -142,6 +143,13 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         )
     if state == "42501":
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
+    if state == _NO_PLACE:
+        return TargetError(
+            f"{where} has no place for one more client: {text}",
+            code="T016",
+            hint="fewer --jobs, or a larger max_connections (of the server, the database or the role)",
+            lost=True,
+        )
     if state == _DISK_FULL:
         return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room, then --resume")
     if state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:

@@ -293,11 +293,10 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM (SELECT pid FROM pg_locks "
-        "WHERE relation IN ('converge.chunk'::regclass, 'converge.step'::regclass) "
-        "AND mode = 'RowExclusiveLock' UNION SELECT pid FROM pg_stat_activity "
-        "WHERE datname = current_database() AND usename = current_user AND application_name = %s) other "
-        "WHERE pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND usename = session_user AND pid <> pg_backend_pid() AND (application_name = %s OR pid IN "
+        "(SELECT pid FROM pg_locks WHERE mode = 'RowExclusiveLock' "
+        "AND relation IN ('converge.chunk'::regclass, 'converge.step'::regclass)))",
         (BUILDER,),
     )
 
