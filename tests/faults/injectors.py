@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 from support import mysql, postgres
 
-from faults.scene import Scene
+from faults.scene import END_SECONDS, Scene
 
 _COPYING = "datname = current_database() AND query LIKE 'COPY%%'"
 _OURS = "datname = current_database() AND application_name = 'converge'"
@@ -201,6 +201,19 @@ def kill_mysqld(scene: Scene) -> None:
     scene.source_server.restart()
 
 
+def lose_source(scene: Scene) -> None:
+    """It stays away until the run has given up."""
+    scene.source_server.crash()
+    scene.process.wait(END_SECONDS)
+    scene.source_server.restart()
+
+
+def lose_target(scene: Scene) -> None:
+    scene.target_server.crash()
+    scene.process.wait(END_SECONDS)
+    scene.target_server.restart()
+
+
 def kill_mysql_sessions(scene: Scene) -> None:
     """As an administrator ends what runs for too long."""
     query = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
@@ -273,7 +286,6 @@ def _later(scene: Scene, seconds: float, what: Callable[[], object]) -> None:
 
 FAULTS = (
     Fault("kill -9 of the tool", kill_tool, by_itself=False),
-    Fault("SIGTERM to the tool", terminate_tool, by_itself=False),
     Fault("kill -9 of a worker", kill_worker),
     Fault("PostgreSQL backend terminated (57P01)", terminate_backend),
     Fault("all backends of the run terminated", terminate_all_backends),
@@ -281,20 +293,26 @@ FAULTS = (
     Fault("answers to COMMIT lost", lose_commits),
     Fault("deadlock (40P01)", deadlock),
     Fault("lock timeout (55P03)", raising("55P03", 3)),
-    Fault("serialization failure (40001)", raising("40001", 3)),
     Fault("too many connections (53300)", too_many_connections, bound_role),
     Fault("timeouts set for the role", nothing, impatient_role),
     Fault("PostgreSQL crash (immediate stop)", crash_postgres),
     Fault("PostgreSQL crash (kill -9 of a backend)", kill_backend),
-    Fault("PostgreSQL restarted in order", restart_postgres),
     Fault("kill -9 of mysqld", kill_mysqld),
-    Fault("MySQL sessions killed", kill_mysql_sessions),
-    Fault("source connections cut", cut_source),
+    Fault("source gone until the run gives up", lose_source, by_itself=False),
     Fault("target connections cut", cut_target),
-    Fault("one target connection cut", cut_one),
     Fault("source away for seconds", refuse_source),
     Fault("target away for seconds", refuse_target),
     Fault("source connections half-open", swallow_source),
     Fault("target connections half-open", swallow_target),
     Fault("slow target, net_write_timeout 1 s", stall_target, impatient_source),
 )
+MORE = (
+    Fault("SIGTERM to the tool", terminate_tool, by_itself=False),
+    Fault("serialization failure (40001)", raising("40001", 3)),
+    Fault("PostgreSQL restarted in order", restart_postgres),
+    Fault("MySQL sessions killed", kill_mysql_sessions),
+    Fault("target gone until the run gives up", lose_target, by_itself=False),
+    Fault("source connections cut", cut_source),
+    Fault("one target connection cut", cut_one),
+)
+"""What the long form has besides: other ways into the same places."""

@@ -6,13 +6,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from support import Ran, converge, postgres
 
 from converge.sandbox import Server
 from faults import injectors
-from faults.application import COINS, PURSES, TOTAL, fill, writers
+from faults.application import COINS, TOTAL, fill, writers
 from faults.data import move
 from faults.disk import small_disk
 from faults.injectors import Fault
@@ -55,6 +55,7 @@ class Outcome:
 @contextmanager
 def staged(servers: Pair, source: str, seed: int) -> Iterator[Scene]:
     """A scene with a new target."""
+    servers[1].drop_database(f"round_{seed}")  # of a round that could not
     target = servers[1].create_database(f"round_{seed}")
     try:
         with scene(*servers, source, target, seed) as stage:
@@ -122,21 +123,26 @@ def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
     return Outcome(2, ended.alone, ended.verdict, "; ".join([*wrong, ended.wrong]).strip("; "))
 
 
-def one_snapshot(servers: Pair, source: str, seed: int) -> Outcome:
+def one_snapshot(servers: Pair, seed: int) -> Outcome:
     """All readers at one instant, while an application commits 300 times a second or more."""
+    name = f"purses_{seed}"
+    for server in servers:
+        server.drop_database(name)
+    source, target = (server.create_database(name) for server in servers)
     fill(source)
-    include = [word for purse in PURSES for word in ("--include", purse)]
-    with staged(servers, source, seed) as stage:
-        with writers(source, 4) as activity:
-            time.sleep(0.5)
-            ran = converge("migrate", "--source", source, "--target", stage.target, "--json", *include)
-        wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
-        if ran.code != 0:
-            return Outcome(0, False, _EXACT, ran.err[-1000:])
-        found = (ran.json["verdict"], ran.json["snapshot"], postgres(stage.target, TOTAL))
-        if found != ("verified", "locked", [(len(PURSES) * COINS,)]):
+    with writers(source, 4) as activity:
+        time.sleep(0.5)
+        ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
+    wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
+    if ran.code != 0:
+        wrong = ran.err[-1000:]
+    else:
+        found = (ran.json["verdict"], ran.json["snapshot"], postgres(target, TOTAL))
+        if found != ("verified", "locked", [(COINS,)]):
             wrong = str(found)
-        return Outcome(0, True, _EXACT, wrong)
+    for server in servers:
+        server.drop_database(name)
+    return Outcome(0, ran.code == 0, _EXACT, wrong)
 
 
 def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
@@ -153,7 +159,7 @@ def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
             if ran.code in (0, 1) or (killed >= most and options == ["--resume"]):
                 break
             options = ["--resume"] if stage.may_resume() else ["--truncate", "--yes"]
-        return settle(stage, ran, killed)
+        return replace(settle(stage, ran, killed), alone=not options)
 
 
 def _over(stage: Scene, seconds: float) -> bool:
