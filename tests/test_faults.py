@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pymysql
 import pytest
-from faults import injectors, rounds
+from faults import backends, injectors, rounds
 from faults.application import COINS, TOTAL, fill, writers
 from faults.data import SOURCE, move
 from faults.disk import why_not
-from faults.injectors import FAULTS, Fault
+from faults.every import FAULTS, Fault
 from faults.rounds import Outcome, settle
 from faults.scene import Scene, document
 from support import Ran, mysql, postgres
@@ -92,7 +92,7 @@ def test_a_kill_after_the_copy(stage: Scene) -> None:
 def test_backends_lost_while_indexes_are_built(stage: Scene) -> None:
     stage.begin()
     stage.wait_for_step("index")
-    injectors.terminate_all_backends(stage)
+    backends.terminate_all_backends(stage)
     well(settle(stage, stage.end()))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from faults import rounds
 from faults.data import SOURCE
 from faults.disk import why_not
-from faults.injectors import FAULTS, MORE
+from faults.every import FAULTS, MORE
 from faults.rounds import Outcome, Pair
 from support import mysql
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from support import Ran, converge, postgres
 
 from converge.sandbox import Server
-from faults import injectors
+from faults import backends, injectors
 from faults.application import COINS, TOTAL, fill, writers
 from faults.data import move
 from faults.disk import small_disk
-from faults.injectors import Fault
+from faults.every import Fault
 from faults.scene import Scene, document, scene
 from faults.verdict import Verdict
 
@@ -29,8 +29,8 @@ _KILLS = (
     injectors.kill_tool,
     injectors.kill_worker,
     injectors.kill_worker,
-    injectors.terminate_any_backend,
-    injectors.terminate_all_backends,
+    backends.terminate_any_backend,
+    backends.terminate_all_backends,
     injectors.lose_commits,
     injectors.cut_source,
     injectors.cut_target,

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -207,6 +208,13 @@ def scene(
             yield made
         finally:
             made.kill()
+
+
+def later(scene: Scene, seconds: float, what: Callable[[], object]) -> None:
+    """Does something after a while, at the latest when the scene ends."""
+    timer = threading.Timer(seconds, what)
+    timer.start()
+    scene.cleanup.callback(timer.join)
 
 
 def document(ran: Ran) -> dict[str, Any]:
