@@ -25,7 +25,7 @@ from converge.sandbox import Server
 from faults.data import CHUNK_BYTES
 from faults.verdict import Verdict, judge
 
-# Only the size of a chunk is not as users have it: a source of 15 MB would be one chunk a table.
+# Only the size of a chunk is not as users have it: a source of 22 MB would be one chunk a table.
 _COMMAND = (
     "from converge.mysql import chunks; from converge.cli import main; "
     f"chunks.CHUNK_BYTES = {CHUNK_BYTES}; main()"
