@@ -88,7 +88,11 @@ def one_fault(servers: Pair, source: str, seed: int, fault: Fault) -> Outcome:
         stage.begin()
         stage.wait_for_chunks(stage.chance.randrange(1, 12))
         fault.inject(stage)
-        return settle(stage, stage.end())
+        ran = stage.end()
+        outcome = settle(stage, ran)
+    if fault.by_itself and not outcome.alone:
+        outcome = replace(outcome, wrong=f"it gave up: {ran.err[-1000:]}; {outcome.wrong}")
+    return outcome
 
 
 def source_moved(servers: Pair, source: str, seed: int, phase: str) -> Outcome:
@@ -171,5 +175,12 @@ def _over(stage: Scene, seconds: float) -> bool:
 
 
 def _badly_said(ran: Ran) -> list[str]:
-    """A run that failed by a fault ends with a code that says on which side; -9 when it was killed."""
-    return [] if ran.code in (4, 5, 130, -9) else [f"exit {ran.code}: {ran.err[-1000:]}"]
+    """A run that failed by a fault says so in words, and how to go on; one that was killed says nothing."""
+    if ran.code == -9:
+        return []
+    wrong = [] if ran.code in (4, 5, 130) else [f"exit {ran.code}"]
+    if "Traceback" in ran.err:
+        wrong.append("a traceback")
+    if "converge migrate --resume" not in ran.err:
+        wrong.append("no word of --resume")
+    return [f"{', '.join(wrong)}: {ran.err[-1000:]}"] if wrong else []
