@@ -5,15 +5,17 @@ The long form, with many seeds and random kills, is ``make faults``.
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Iterator
 
 import pymysql
 import pytest
-from faults import injectors, rounds
-from faults.application import COINS, PURSES, TOTAL, fill, writers
+from faults import backends, injectors, rounds
+from faults.application import COINS, TOTAL, fill, writers
 from faults.data import SOURCE, move
 from faults.disk import why_not
-from faults.injectors import FAULTS, Fault
+from faults.every import FAULTS, Fault
 from faults.rounds import Outcome, settle
 from faults.scene import Scene, document
 from support import Ran, mysql, postgres
@@ -66,7 +68,7 @@ def well(outcome: Outcome) -> None:
     assert not outcome.wrong, outcome.wrong
 
 
-@pytest.mark.parametrize("fault", [one for one in FAULTS if "half-open" not in one.name], ids=str)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_nothing_is_lost(servers: rounds.Pair, source: str, fault: Fault) -> None:
     well(rounds.one_fault(servers, source, 1, fault))
 
@@ -82,10 +84,9 @@ def test_what_is_done_is_not_done_again(stage: Scene) -> None:
     assert done <= stage.chunks()
 
 
-@pytest.mark.parametrize("phase", ["index", "foreign key", "validate"])
-def test_a_kill_after_the_copy(stage: Scene, phase: str) -> None:
+def test_a_kill_after_the_copy(stage: Scene) -> None:
     stage.begin()
-    stage.wait_for_step(phase)
+    stage.wait_for_step("foreign key")
     stage.kill()
     well(settle(stage, Ran(-9, "", "")))
 
@@ -93,12 +94,13 @@ def test_a_kill_after_the_copy(stage: Scene, phase: str) -> None:
 def test_backends_lost_while_indexes_are_built(stage: Scene) -> None:
     stage.begin()
     stage.wait_for_step("index")
-    injectors.terminate_all_backends(stage)
+    backends.terminate_all_backends(stage)
     well(settle(stage, stage.end()))
 
 
-@pytest.mark.parametrize("phase", ["copy", "validate"])
-def test_a_source_that_moved_is_never_verified_falsely(moving_stage: Scene, phase: str) -> None:
+@pytest.mark.parametrize("phase", ["copy", "index", "validate"])
+def test_a_source_that_moved_is_met_as_it_is(moving_stage: Scene, phase: str) -> None:
+    """Chunks that moved are loaded again, also behind foreign keys that cascade; the report counts them."""
     stage = moving_stage
     stage.begin()
     if phase == "copy":
@@ -108,7 +110,31 @@ def test_a_source_that_moved_is_never_verified_falsely(moving_stage: Scene, phas
     stage.kill()
     move(stage.source, 3)
     ran = stage.resume()
-    assert (ran.code == 0) == stage.judge().exact, ran.err
+    assert ran.code == 0, ran.err
+    assert document(ran)["verdict"] == "verified"
+    verdict = stage.judge()
+    assert verdict.exact, str(verdict)
+    said = " ".join(finding["message"] for finding in document(ran)["findings"])
+    assert re.search(r"\d+ chunks.* compared", said), said
+
+
+def test_a_source_that_rests_loads_nothing_again(stage: Scene) -> None:
+    stage.begin()
+    stage.wait_for_step("validate")
+    stage.kill()
+    files = (
+        "SELECT relname, pg_relation_filenode(oid) FROM pg_class WHERE relkind = 'r' AND relname = 'keyless'"
+    )
+    before = (
+        postgres(stage.target, files),
+        postgres(stage.target, "SELECT min(xmin::text::bigint) FROM keyless"),
+    )
+    well(settle(stage, Ran(-9, "", "")))
+    after = (
+        postgres(stage.target, files),
+        postgres(stage.target, "SELECT min(xmin::text::bigint) FROM keyless"),
+    )
+    assert before == after
 
 
 def test_a_full_disk(servers: rounds.Pair, source: str) -> None:
@@ -119,10 +145,10 @@ def test_a_full_disk(servers: rounds.Pair, source: str) -> None:
 
 DDL = {
     "truncate": "TRUNCATE TABLE texted",
-    "drop": "DROP TABLE texted",
     "add a column": "ALTER TABLE texted ADD COLUMN late INT",
-    "change a column": "ALTER TABLE texted MODIFY body LONGTEXT NOT NULL",
     "rename": "RENAME TABLE texted TO gone",
+    "drop": "DROP TABLE texted",
+    "change a column": "ALTER TABLE texted MODIFY body LONGTEXT NOT NULL",
 }
 
 
@@ -148,7 +174,7 @@ def test_a_schema_that_changes_is_never_verified(moving_stage: Scene, change: st
 
 
 def test_a_new_snapshot_while_the_application_writes(moving_stage: Scene) -> None:
-    """A worker dies, and its successor may not read another instant than the others."""
+    """A worker dies; no two of those that go on read different instants, and the result is one of them."""
     stage = moving_stage
     fill(stage.source)
     with writers(stage.source, 2):
@@ -156,31 +182,42 @@ def test_a_new_snapshot_while_the_application_writes(moving_stage: Scene) -> Non
         stage.wait_for_chunks(3)
         injectors.kill_worker(stage)
         ran = stage.end()
-        if ran.code != 0:
-            ran = stage.resume()
-    # Exit 1 is right for a source that has moved: nothing is claimed.
-    assert ran.code in (0, 1), ran.err
-    assert ran.code == 1 or postgres(stage.target, TOTAL) == [(len(PURSES) * COINS,)]
+    assert ran.code == 0, ran.err
+    assert document(ran)["verdict"] == "verified"
+    assert postgres(stage.target, TOTAL) == [(COINS,)]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_parallel_snapshots_agree(servers: rounds.Pair, moving_source: str, seed: int) -> None:
-    """100 of 100 in the long form, with at least 300 commits a second."""
-    outcome = rounds.one_snapshot(servers, moving_source, seed)
-    assert not outcome.wrong or outcome.wrong.startswith("only"), outcome.wrong
-
-
-def test_a_row_that_the_source_cannot_send(moving_stage: Scene) -> None:
-    """A row larger than the source's packets: said with its table, never left out."""
+def test_a_long_query_stalls_the_application_for_moments_only(moving_stage: Scene) -> None:
+    """FLUSH TABLES WITH READ LOCK waits for it, and all writers wait behind the lock that waits."""
     stage = moving_stage
-    mysql(stage.source, "CREATE TABLE wide (id INT PRIMARY KEY, body LONGTEXT)")
-    mysql(stage.source, "INSERT INTO wide VALUES (1, REPEAT('x', 3000000)), (2, 'y')")
-    ((packet,),) = mysql(stage.source, "SELECT @@global.max_allowed_packet")
-    mysql(stage.source, "SET GLOBAL max_allowed_packet = 1048576")
-    stage.begin(slowly=False)
+    fill(stage.source)
+    query = threading.Thread(target=mysql, args=(stage.source, "SELECT SLEEP(25) FROM twins LIMIT 1"))
+    query.start()
+    with writers(stage.source, 2) as activity:
+        stage.begin(slowly=False)
+        ran = stage.end()
+    mysql(stage.source, "SELECT 1")
+    assert ran.code == 0, ran.err
+    assert document(ran)["snapshot"] in ("locked", "quiet", "none")
+    # About a second at a time is the promise; this machine may be busy.
+    assert activity.longest_pause < 2.5
+    query.join()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_that_accepts_and_says_nothing(stage: Scene, side: str) -> None:
+    """The connection is there, and no greeting ever comes: the run ends in words instead of waiting."""
+    proxy = stage.source_proxy if side == "source" else stage.target_proxy
+    proxy.hold()
+    stage.begin()
     ran = stage.end()
-    mysql(stage.source, f"SET GLOBAL max_allowed_packet = {packet}")
-    assert ran.code == 4, ran.err
-    assert "error[D002]" in ran.err
-    assert "wide" in ran.err
-    well(settle(stage, ran))
+    proxy.flow()
+    assert ran.code == (4 if side == "source" else 5), ran.err
+    assert "error[" in ran.err
+
+
+def test_parallel_snapshots_agree(servers: rounds.Pair) -> None:
+    """100 of 100 in the long form, with at least 300 commits a second."""
+    for seed in range(5):
+        outcome = rounds.one_snapshot(servers, seed)
+        assert not outcome.wrong or outcome.wrong.startswith("only"), outcome.wrong

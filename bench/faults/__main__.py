@@ -13,7 +13,7 @@ from pathlib import Path
 from faults import rounds
 from faults.data import SOURCE
 from faults.disk import why_not
-from faults.injectors import FAULTS
+from faults.every import FAULTS, MORE
 from faults.rounds import Outcome, Pair
 from support import mysql
 
@@ -42,7 +42,7 @@ def main() -> int:
 
 def _kinds(target: sandbox.Server) -> Iterator[tuple[str, str, Round]]:
     """All kinds of rounds: their names, the option that bounds them, and one round."""
-    for fault in FAULTS:
+    for fault in (*FAULTS, *MORE):
         yield fault.name, "seeds", partial(rounds.one_fault, fault=fault)
     for phase in ("copy", "validate"):
         yield (
@@ -54,7 +54,11 @@ def _kinds(target: sandbox.Server) -> Iterator[tuple[str, str, Round]]:
         say(f"no disk is filled: {reason}")
     else:
         yield "full disk (53100)", "seeds", rounds.full_disk
-    yield "snapshot while four writers commit", "snapshots", rounds.one_snapshot
+    yield (
+        "snapshot while four writers commit",
+        "snapshots",
+        lambda servers, _, seed: rounds.one_snapshot(servers, seed),
+    )
     yield "random kills of all sorts", "kills", partial(rounds.random_kills, most=_KILLS_A_ROUND)
 
 
@@ -77,15 +81,15 @@ def _round(tally: Tally, servers: Pair, one: Round, seed: int) -> None:
     """A round that fails is said with its seed, and the next one follows."""
     started = time.monotonic()
     before = len(tally.wrong)
-    source = servers[0].create_database("source")
     try:
+        servers[0].drop_database("source")
+        source = servers[0].create_database("source")
         mysql(source, SOURCE)
         tally.add(one(servers, source, seed), seed)
     except Exception as error:  # noqa: BLE001 - whatever it was, the other rounds go on
         tally.fail(seed, f"{type(error).__name__}: {error}")
-    for server in servers:
-        server.restart()  # as the next round expects them, whatever the last one left
-    servers[0].drop_database("source")
+        for server in servers:
+            server.restart()  # the next round expects them, whatever this one left
     ended = " ".join(tally.wrong[-1].split())[:1500] if len(tally.wrong) > before else "good"
     say(f"{tally.fault}, seed {seed}, {time.monotonic() - started:.0f} s: {ended}")
 

@@ -24,6 +24,7 @@ _SESSION = (
 )
 
 
+_GREETING_SECONDS = 10
 # The server shuts down, or has killed or timed out the connection; the client lost it (MySQL 8.0 Error
 # Reference).
 _LOST = frozenset({1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
@@ -57,11 +58,18 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
         raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code="U002")
     try:
         connection = WatchedConnection(
-            charset="utf8mb4", autocommit=True, connect_timeout=10, local_infile=False, **arguments
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=_GREETING_SECONDS,
+            read_timeout=_GREETING_SECONDS,
+            local_infile=False,
+            **arguments,
         )
         _keep_alive(connection)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
+        # From here on `watch` tells a long query from a dead server.
+        connection.let_wait()
     except (pymysql.err.Error, OSError, RuntimeError) as error:
         raise explain(error, endpoint) from error
     return connection

@@ -27,6 +27,13 @@ class WatchedConnection(_Base):
             raise OSError("the connection is closed")
         return int(driver._sock.fileno())
 
+    def let_wait(self) -> None:
+        """Ends the time limit of reads that the login had."""
+        driver: Any = self
+        driver._read_timeout = None
+        driver._sock.settimeout(None)
+        driver._current_timeout = None
+
     def waited(self, read: Callable[[int], bytes], count: int) -> bytes:
         """`read(count)`, noted as a wait."""
         self.waiting_since = time.monotonic()

@@ -151,7 +151,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             lost=True,
         )
     if state == _DISK_FULL:
-        return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room, then --resume")
+        return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room")
     if state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
         return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:

@@ -14,8 +14,8 @@ from support import mysql
 from converge.model.endpoint import parse
 
 PURSES = [f"purse_{number}" for number in range(8)]
-COINS = 1000
-"""In each purse at first; the sum of all never changes."""
+COINS = 8 * 8 * 1000
+"""In all purses together, always: each has eight rows of 1000."""
 TOTAL = (
     "SELECT sum(coins) FROM (" + " UNION ALL ".join(f"SELECT coins FROM {purse}" for purse in PURSES) + ") p"
 )
@@ -42,27 +42,26 @@ def fill(url: str) -> None:
     """Makes the purses."""
     for purse in PURSES:
         mysql(url, f"CREATE TABLE {purse} (id INT AUTO_INCREMENT PRIMARY KEY, coins INT NOT NULL)")
-        mysql(url, f"INSERT INTO {purse} (coins) VALUES ({COINS})")
+        mysql(url, f"INSERT INTO {purse} (coins) VALUES " + ", ".join(["(1000)"] * 8))
 
 
 @contextmanager
-def writers(url: str, count: int = 1, *, growing: bool = True) -> Iterator[Activity]:
-    """Moves coins from purse to purse, a transaction each, until the end; `growing` adds a row each time."""
+def writers(url: str, count: int = 1) -> Iterator[Activity]:
+    """Moves coins from purse to purse, a transaction each, until the end; each writer has its own rows."""
     at = parse(url)
     stop = threading.Event()
     activity = Activity()
 
-    def write(first: int) -> None:
+    def write(number: int) -> None:
         connection = pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database)
         with connection, connection.cursor() as cursor:
-            turn, before = first, time.monotonic()
+            turn, before = number, time.monotonic()
             while not stop.is_set():
                 giver, taker = PURSES[turn % 8], PURSES[(turn * 3 + 1) % 8]
                 try:
-                    cursor.execute(f"UPDATE {giver} SET coins = coins - 1 WHERE id = 1")
-                    cursor.execute(f"UPDATE {taker} SET coins = coins + 1 WHERE id = 1")
-                    if growing:
-                        cursor.execute(f"INSERT INTO {giver} (coins) VALUES (0)")
+                    cursor.execute(f"UPDATE {giver} SET coins = coins - 1 WHERE id = {number}")
+                    cursor.execute(f"UPDATE {taker} SET coins = coins + 1 WHERE id = {number}")
+                    cursor.execute(f"INSERT INTO {giver} (coins) VALUES (0)")
                     connection.commit()
                 except pymysql.err.OperationalError as error:
                     if error.args[0] != _DEADLOCK:
@@ -74,7 +73,7 @@ def writers(url: str, count: int = 1, *, growing: bool = True) -> Iterator[Activ
                 activity.commits += 1
                 turn, before = turn + 1, now
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(1, count + 1)]
     for thread in threads:
         thread.start()
     try:

@@ -7,7 +7,7 @@ import random
 from support import mysql
 
 CHUNK_BYTES = 512 * 1024
-"""Small, so that 15 MB are some 25 chunks."""
+"""Small, so that 22 MB are some 40 chunks."""
 TABLES = ("keyed", "texted", "pair", "keyless", "twins", "parent", "child", "leaf")
 
 _ROWS = 6_000

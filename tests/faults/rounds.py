@@ -6,16 +6,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from support import Ran, converge, postgres
 
 from converge.sandbox import Server
-from faults import injectors
-from faults.application import COINS, PURSES, TOTAL, fill, writers
+from faults import backends, injectors
+from faults.application import COINS, TOTAL, fill, writers
 from faults.data import move
 from faults.disk import small_disk
-from faults.injectors import Fault
+from faults.every import Fault
 from faults.scene import Scene, document, scene
 from faults.verdict import Verdict
 
@@ -29,8 +29,8 @@ _KILLS = (
     injectors.kill_tool,
     injectors.kill_worker,
     injectors.kill_worker,
-    injectors.terminate_any_backend,
-    injectors.terminate_all_backends,
+    backends.terminate_any_backend,
+    backends.terminate_all_backends,
     injectors.lose_commits,
     injectors.cut_source,
     injectors.cut_target,
@@ -55,6 +55,7 @@ class Outcome:
 @contextmanager
 def staged(servers: Pair, source: str, seed: int) -> Iterator[Scene]:
     """A scene with a new target."""
+    servers[1].drop_database(f"round_{seed}")  # of a round that could not
     target = servers[1].create_database(f"round_{seed}")
     try:
         with scene(*servers, source, target, seed) as stage:
@@ -87,7 +88,11 @@ def one_fault(servers: Pair, source: str, seed: int, fault: Fault) -> Outcome:
         stage.begin()
         stage.wait_for_chunks(stage.chance.randrange(1, 12))
         fault.inject(stage)
-        return settle(stage, stage.end())
+        ran = stage.end()
+        outcome = settle(stage, ran)
+    if fault.by_itself and not outcome.alone:
+        outcome = replace(outcome, wrong=f"it gave up: {ran.err[-1000:]}; {outcome.wrong}")
+    return outcome
 
 
 def source_moved(servers: Pair, source: str, seed: int, phase: str) -> Outcome:
@@ -122,21 +127,26 @@ def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
     return Outcome(2, ended.alone, ended.verdict, "; ".join([*wrong, ended.wrong]).strip("; "))
 
 
-def one_snapshot(servers: Pair, source: str, seed: int) -> Outcome:
+def one_snapshot(servers: Pair, seed: int) -> Outcome:
     """All readers at one instant, while an application commits 300 times a second or more."""
+    name = f"purses_{seed}"
+    for server in servers:
+        server.drop_database(name)
+    source, target = (server.create_database(name) for server in servers)
     fill(source)
-    include = [word for purse in PURSES for word in ("--include", purse)]
-    with staged(servers, source, seed) as stage:
-        with writers(source, 4) as activity:
-            time.sleep(0.5)
-            ran = converge("migrate", "--source", source, "--target", stage.target, "--json", *include)
-        wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
-        if ran.code != 0:
-            return Outcome(0, False, _EXACT, ran.err[-1000:])
-        found = (ran.json["verdict"], ran.json["snapshot"], postgres(stage.target, TOTAL))
-        if found != ("verified", "locked", [(len(PURSES) * COINS,)]):
+    with writers(source, 4) as activity:
+        time.sleep(0.5)
+        ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
+    wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
+    if ran.code != 0:
+        wrong = ran.err[-1000:]
+    else:
+        found = (ran.json["verdict"], ran.json["snapshot"], postgres(target, TOTAL))
+        if found != ("verified", "locked", [(COINS,)]):
             wrong = str(found)
-        return Outcome(0, True, _EXACT, wrong)
+    for server in servers:
+        server.drop_database(name)
+    return Outcome(0, ran.code == 0, _EXACT, wrong)
 
 
 def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
@@ -153,7 +163,7 @@ def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
             if ran.code in (0, 1) or (killed >= most and options == ["--resume"]):
                 break
             options = ["--resume"] if stage.may_resume() else ["--truncate", "--yes"]
-        return settle(stage, ran, killed)
+        return replace(settle(stage, ran, killed), alone=not options)
 
 
 def _over(stage: Scene, seconds: float) -> bool:
@@ -165,5 +175,12 @@ def _over(stage: Scene, seconds: float) -> bool:
 
 
 def _badly_said(ran: Ran) -> list[str]:
-    """A run that failed by a fault ends with a code that says on which side; -9 when it was killed."""
-    return [] if ran.code in (4, 5, 130, -9) else [f"exit {ran.code}: {ran.err[-1000:]}"]
+    """A run that failed by a fault says so in words, and how to go on; one that was killed says nothing."""
+    if ran.code == -9:
+        return []
+    wrong = [] if ran.code in (4, 5, 130) else [f"exit {ran.code}"]
+    if "Traceback" in ran.err:
+        wrong.append("a traceback")
+    if "converge migrate --resume" not in ran.err:
+        wrong.append("no word of --resume")
+    return [f"{', '.join(wrong)}: {ran.err[-1000:]}"] if wrong else []

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -24,7 +25,7 @@ from converge.sandbox import Server
 from faults.data import CHUNK_BYTES
 from faults.verdict import Verdict, judge
 
-# Only the size of a chunk is not as users have it: a source of 15 MB would be one chunk a table.
+# Only the size of a chunk is not as users have it: a source of 22 MB would be one chunk a table.
 _COMMAND = (
     "from converge.mysql import chunks; from converge.cli import main; "
     f"chunks.CHUNK_BYTES = {CHUNK_BYTES}; main()"
@@ -207,6 +208,13 @@ def scene(
             yield made
         finally:
             made.kill()
+
+
+def later(scene: Scene, seconds: float, what: Callable[[], object]) -> None:
+    """Does something after a while, at the latest when the scene ends."""
+    timer = threading.Timer(seconds, what)
+    timer.start()
+    scene.cleanup.callback(timer.join)
 
 
 def document(ran: Ran) -> dict[str, Any]:
