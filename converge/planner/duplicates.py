@@ -12,7 +12,7 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.quote import my_name
-from converge.planner.choice import candidates, rules_for
+from converge.planner.choice import candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
 from converge.planner.values import begin, example, rows_words, said
@@ -47,7 +47,7 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
         for index in _unique(draft, table) if facts else ():
             if not draft.has(table.name, *index.columns):
                 continue
-            types = [draft.column(table.name, name).target_type for name in index.columns]
+            types = [_type(draft, table, name) for name in index.columns]
             parts = _parts(draft, table, index, types)
             count = facts.found.get(_search(table, parts).name) if facts else None
             if count and count.rows:
@@ -71,6 +71,14 @@ def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
     column = table.column(part.column or "")
     rules = candidates(rules_for(draft, table, column))
     return list(dict.fromkeys(rule.target_type(column) for rule in rules))
+
+
+def _type(draft: Draft, table: Table, name: str) -> str:
+    """The type that was chosen, without its extension's schema."""
+    column = table.column(name)
+    family = family_of(column)
+    assert family is not None
+    return choose(draft, table, column, family).to
 
 
 def _parts(draft: Draft, table: Table, index: Index, types: Sequence[str]) -> list[_Part]:
