@@ -170,10 +170,10 @@ def _type(
 ) -> tuple[str, str]:
     """The SQL type and why; a native enum is created here."""
     why = choice.rule.why
-    place = f"{table.name}.{column.name}"
     if choice.to != "enum":
-        return qualified(draft, place, choice.to, example(table, column, 'to = "bytea"')), why
+        return qualified(draft, table, column, choice.to), why
     labels = _labels(column, changes)
+    place = f"{table.name}.{column.name}"
     if len(set(labels)) < len(labels):
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"

@@ -44,12 +44,14 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
     for table in tables:
         facts = draft.evidence.table(table.name)
-        for index in _unique(draft, table) if facts else ():
+        if facts is None:
+            continue
+        for index in _unique(draft, table):
             if not draft.has(table.name, *index.columns):
                 continue
             types = [_type(draft, table, name) for name in index.columns]
             parts = _parts(draft, table, index, types)
-            count = facts.found.get(_search(table, parts).name) if facts else None
+            count = facts.found.get(_search(table, parts).name)
             if count and count.rows:
                 draft.find(
                     "V032", "block", f"{table.name}.{index.name}",

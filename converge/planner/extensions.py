@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converge.model.quote import pg_name
+from converge.model.catalog import Column, Table
+from converge.model.quote import pg_name, toml_text
 from converge.planner.draft import Draft
+from converge.planner.values import example
 from converge.types import base_name
 
 # Names are looked up in this schema only: what is elsewhere needs its schema before it.
@@ -17,21 +19,27 @@ class _Extension:
     name: str
     schema: str
     """Where it is made when it is missing."""
+    otherwise: str
+    """The type that holds the same values without it."""
 
 
 # Translated expressions can only use citext's operators where names are looked up.
-_BY_TYPE = {"citext": _Extension("citext", _IN_REACH), "geometry": _Extension("postgis", "public")}
+_BY_TYPE = {
+    "citext": _Extension("citext", _IN_REACH, "text"),
+    "geometry": _Extension("postgis", "public", "bytea"),
+}
 
 
-def qualified(draft: Draft, place: str, to: str, hint: str) -> str:
-    """The type `to` of the column `place` as SQL; blocks the run when its extension is not in reach."""
+def qualified(draft: Draft, table: Table, column: Column, to: str) -> str:
+    """A column's type `to` as SQL; blocks the run when its extension is not in reach."""
     extension = _BY_TYPE.get(base_name(to))
     if extension is None:
         return to
     there = draft.extensions
     if there is not None and extension.name not in there:
         what = f"the target server has no extension {extension.name}, which {to} belongs to"
-        draft.find("P006", "block", place, what, hint)
+        hint = example(table, column, f"to = {toml_text(extension.otherwise)}")
+        draft.find("P006", "block", f"{table.name}.{column.name}", what, hint)
     schema = (there or {}).get(extension.name) or extension.schema
     draft.share(
         extension.name,
