@@ -354,8 +354,8 @@ def test_the_ledger_gives_the_runs_reports_again(
 
 
 def _rounded(text: str) -> str:
-    """Without the digits that JSON drops from seconds."""
-    return re.sub(r"\d+\.\d+(%| s\b|\b)", "n", text)
+    """Without the digits that JSON drops from seconds, and the rates that follow from them."""
+    return re.sub(r"\d+\.\d+(%| s\b|\b)", "n", re.sub(r"[\d.]+ k?B a second", "n a second", text))
 
 
 def test_a_report_needs_a_run_that_has_ended(moved: Callable[[], tuple[str, str]], tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def prepare(
         )
         if facts is not None:
             taken = facts.foreign_names(own_names(inputs))
-            inputs = replace(inputs, taken=taken, collations=facts.collations)
+            inputs = replace(inputs, taken=taken, collations=facts.collations, extensions=facts.extensions)
         if first is not None and there is not None and facts is not None:
             first(there, facts, inputs)
         recorded = None

@@ -14,6 +14,7 @@ from converge.planner.choice import Choice, choose
 from converge.planner.collations import collation
 from converge.planner.draft import Draft
 from converge.planner.expressions import Untranslatable, translate_default
+from converge.planner.extensions import qualified
 from converge.planner.generated import default_trial, generated_expression, generated_trial
 from converge.planner.names import SYSTEM_COLUMNS, fit
 from converge.planner.values import evidence, example, settle
@@ -169,10 +170,8 @@ def _type(
 ) -> tuple[str, str]:
     """The SQL type and why; a native enum is created here."""
     why = choice.rule.why
-    if choice.to == "citext":
-        draft.share("citext", "CREATE EXTENSION IF NOT EXISTS citext", "a map chooses citext")
     if choice.to != "enum":
-        return choice.to, why
+        return qualified(draft, table, column, choice.to), why
     labels = _labels(column, changes)
     place = f"{table.name}.{column.name}"
     if len(set(labels)) < len(labels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from converge.mapping.rules import Map
@@ -45,6 +46,8 @@ class Draft:
     trials: list[Trial] = field(default_factory=list)
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""
+    extensions: Mapping[str, str] | None = None
+    """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     loose: dict[str, str] = field(default_factory=dict)
     """Quoted names of nondeterministic collations that the target has or gets, with their ICU locales."""
     noted: set[str] = field(default_factory=set)

@@ -12,7 +12,7 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.quote import my_name
-from converge.planner.choice import candidates, rules_for
+from converge.planner.choice import candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
 from converge.planner.values import begin, example, rows_words, said
@@ -44,12 +44,14 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
     for table in tables:
         facts = draft.evidence.table(table.name)
-        for index in _unique(draft, table) if facts else ():
+        if facts is None:
+            continue
+        for index in _unique(draft, table):
             if not draft.has(table.name, *index.columns):
                 continue
-            types = [draft.column(table.name, name).target_type for name in index.columns]
+            types = [_type(draft, table, name) for name in index.columns]
             parts = _parts(draft, table, index, types)
-            count = facts.found.get(_search(table, parts).name) if facts else None
+            count = facts.found.get(_search(table, parts).name)
             if count and count.rows:
                 draft.find(
                     "V032", "block", f"{table.name}.{index.name}",
@@ -71,6 +73,14 @@ def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
     column = table.column(part.column or "")
     rules = candidates(rules_for(draft, table, column))
     return list(dict.fromkeys(rule.target_type(column) for rule in rules))
+
+
+def _type(draft: Draft, table: Table, name: str) -> str:
+    """The type that was chosen, without its extension's schema."""
+    column = table.column(name)
+    family = family_of(column)
+    assert family is not None
+    return choose(draft, table, column, family).to
 
 
 def _parts(draft: Draft, table: Table, index: Index, types: Sequence[str]) -> list[_Part]:

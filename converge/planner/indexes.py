@@ -9,6 +9,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.planner.comments import comment
 from converge.planner.draft import Draft
 from converge.planner.expressions import TableColumns, Untranslatable, translate
+from converge.types import base_name
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 _BTREE_BYTES = 2600
@@ -28,6 +29,8 @@ def plan_indexes(draft: Draft, table: Table) -> None:
             draft.left("P038", "index", name, "a column of it is not migrated")
         elif index.kind == "FULLTEXT" and method == "gin":
             _words(draft, table, index)
+        elif index.kind == "SPATIAL" and _is_geometry(draft, table, index):
+            _plan(draft, table, index, "gist")
         elif index.kind in ("FULLTEXT", "SPATIAL"):
             draft.left(
                 "P030", "index", name, f"a {index.kind} index has no exact counterpart", _advice(table, index)
@@ -76,6 +79,11 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     draft.done("index", name, made, "in the same order")
 
 
+def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:
+    types = (draft.column(table.name, name).target_type for name in index.columns)
+    return all(base_name(type_).endswith("geometry") for type_ in types)
+
+
 def _columns(draft: Draft, table: Table) -> TableColumns:
     return TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
 
@@ -119,7 +127,7 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
         text = f"({translate(part.expression or '', _columns(draft, table), immutable=True)})"
     else:
         text = _reference(draft, table, part)
-        if part.prefix and not _whole_fits(draft, table, index):
+        if part.prefix and index.kind != "SPATIAL" and not _whole_fits(draft, table, index):
             binary = draft.column(table.name, part.column).target_type == "bytea"
             text = f"substr({text}, 1, {part.prefix})" if binary else f'"left"({text}, {part.prefix})'
     return text + (" DESC" if part.descending else "")

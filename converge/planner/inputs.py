@@ -46,6 +46,8 @@ class Inputs:
     """Names that the target schema has already."""
     collations: Mapping[str, str] = field(default_factory=dict)
     """ICU locales of the target's nondeterministic collations, by their quoted names."""
+    extensions: Mapping[str, str] | None = None
+    """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     grants: tuple[str, ...] = ()
     """GRANTs that the target's role still needs for a run."""
     temporary: str = "--target URL"
@@ -61,6 +63,7 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
     draft.loose.update(inputs.collations)
+    draft.extensions = inputs.extensions
     tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
     for table in tables:
         wish = setting(draft.map.for_table(table), "rename")[0]

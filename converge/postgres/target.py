@@ -12,6 +12,12 @@ import psycopg
 from converge.errors import BlockedError, TargetError
 from converge.model.quote import pg_name
 
+_EXTENSIONS = """
+    SELECT coalesce(e.extname, a.name)::text, coalesce(n.nspname::text, '')
+    FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name
+    LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -31,6 +37,9 @@ class Target:
 
     collations: Mapping[str, str]
     """ICU locales of the collations that are not deterministic, by their quoted names."""
+
+    extensions: Mapping[str, str]
+    """Extensions with their schemas; empty for one that is not made but could be."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -71,6 +80,7 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         owns_ledger=ledger,
         relations=tuple((name, owner) for name, owner in relations),
         collations=_collations(connection),
+        extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
     )
 
 

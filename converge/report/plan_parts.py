@@ -139,7 +139,7 @@ def _general(type_: str) -> str:
     """``varchar(45)`` → ``varchar(n)``; the name of a native enum → ``enum``."""
     if type_.startswith(("enum(", "set(")):
         return type_.partition("(")[0]
-    if type_.startswith('"'):
+    if type_.startswith('"') and type_.endswith('"'):
         return "enum"
     return re.sub(r"\(\d+(,\d+)?\)", lambda match: "(p,s)" if match[1] else "(n)", type_)
 

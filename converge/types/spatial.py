@@ -1,13 +1,21 @@
-"""Spatial values as well-known binary, with their SRID where they have one.
+"""Spatial values as well-known binary, with their SRID where they have one, or as PostGIS's geometry.
 
 A value is stored as a 4-byte SRID and then its WKB with longitude first (MySQL 8.0 manual, "Internal
 Geometry Storage Format"). A value of SRID 0 arrives as WKB, any other as PostGIS's EWKB: a bit in the
-type says that the SRID follows it. Nothing is lost, and PostGIS reads both.
+type says that the SRID follows it. Nothing is lost, and PostGIS reads both: a geometry's input takes
+their hex digits, and its cast to bytea gives the same bytes back.
 """
 
 from __future__ import annotations
 
-from converge.types.base import Family, Value
+from converge.model.quote import my_text
+from converge.types.base import Family, Value, base_name
+from converge.types.traps import Trap
+
+# PostGIS silently replaces a higher SRID (its manual, "Spatial Reference Systems").
+_HIGHEST_SRID = 998_999
+# The names that differ; MySQL 8.0.15 says GEOMETRYCOLLECTION, later versions GEOMCOLLECTION.
+_SHAPES = {"geometrycollection": ("GEOMETRYCOLLECTION", "GEOMCOLLECTION")}
 
 
 class Spatial(Family):
@@ -17,19 +25,41 @@ class Spatial(Family):
             "geomcollection", "geometrycollection",
         }
     )  # fmt: skip
-    targets = frozenset({"bytea"})
+    targets = frozenset({"bytea", "geometry"})
+
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        if value.to == "bytea":
+            return ()
+        shape, srid = _wanted(value.to)
+        other = [f"ST_SRID({value.sql})" + (f"<>{srid}" if srid.strip("0") else f">{_HIGHEST_SRID}")]
+        if shape != "geometry":
+            names = ",".join(map(my_text, _SHAPES.get(shape, (shape.upper(),))))
+            other.append(f"ST_GeometryType({value.sql}) NOT IN ({names})")
+        return (Trap("other_shape", " OR ".join(other)),)
 
     def read(self, value: Value) -> str:
-        return f"CONCAT('\\\\x',{_wkb(value)})"
+        return f"CONCAT('\\\\x',{_wkb(value)})" if value.to == "bytea" else _wkb(value)
 
     def special(self, value: Value) -> bool:
-        return True
+        return value.to == "bytea"
 
     def source_text(self, value: Value) -> str:
         return f"MD5(UNHEX({_wkb(value)}))"
 
+    def target_text(self, reference: str, value: Value) -> str:
+        return f"md5({reference}::bytea)"
+
     def source_value(self, value: Value) -> str:
         return f"LOWER({_wkb(value)})"
+
+    def target_value(self, reference: str, value: Value) -> str:
+        return f"encode({reference}::bytea,'hex')"
+
+
+def _wanted(to: str) -> tuple[str, str]:
+    """``geometry(Point,4326)`` → shape and SRID in lower case; geometry and 0 or nothing stand for any."""
+    shape, _, srid = to.lower().partition("(")[2].removesuffix(")").partition(",")
+    return shape.strip() or base_name(to), srid.strip()
 
 
 def _wkb(value: Value) -> str:

@@ -76,6 +76,9 @@ KINDS: Mapping[str, Kind] = {
         {**_NULL, "keep": "'', as one more label of the target type"},
     ),
     "json_nul": Kind("V023", "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
+    "other_shape": Kind(
+        "V028", "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
+    ),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }
 
