@@ -10,10 +10,10 @@ import click
 
 from converge.cli.options import (
     database_options,
+    finish,
     output_options,
     report_option,
     require_reports,
-    write_reports,
 )
 from converge.config import resolve
 from converge.errors import UsageError
@@ -21,7 +21,6 @@ from converge.model.event import Sink
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.migrate import MigrateOptions, migrate
 from converge.pipeline.options import Options
-from converge.report.result import result_text
 
 
 @click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
@@ -64,9 +63,7 @@ def command(
         ),
         emit,
     )
-    write_reports(result, reports)
-    click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
-    return result.exit_code
+    return finish(result, reports, as_json=as_json)
 
 
 def _digest(path: str) -> str:
