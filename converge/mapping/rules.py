@@ -14,7 +14,7 @@ from converge.model.catalog import Column, ForeignKey, Index, Table
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, and only numbers in brackets: the type is written into SQL as it is.
-_TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\(\d+(, ?\d+)?\)[a-z ]*)?")
+_TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\(\d+(, ?\d+)?\)[a-z ]*)?(\[\])?")
 
 
 @dataclass(frozen=True, slots=True)
