@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -30,8 +30,15 @@ class Addresses:
     target: Endpoint | None
 
 
+# Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
+_SECRET = ("CONVERGE_SOURCE_URL", "CONVERGE_TARGET_URL", "MYSQL_PWD", "PGPASSWORD")
+
+
 def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
-    """Both addresses. Raises UsageError when the source, or a needed target, is named nowhere."""
+    """Both addresses; takes the passwords out of the environment.
+
+    Raises UsageError when the source, or a needed target, is named nowhere.
+    """
     found_source = _checked(_find("source", source) or _mysql_defaults(), "mysql")
     if found_source is None:
         raise UsageError(
@@ -40,15 +47,29 @@ def resolve(source: str | None, target: str | None, *, need_target: bool = True)
     found_target = _checked(_find("target", target) or _postgres_defaults(), "postgres")
     if found_target is None and need_target:
         raise _no_target()
+    found_target = found_target and _with_password(found_target)
+    _forget()
     return Addresses(found_source, found_target)
 
 
 def resolve_target(target: str | None) -> Endpoint:
-    """The target's address alone. Raises UsageError when it is named nowhere."""
+    """The target's address alone, as `resolve` finds it. Raises UsageError when it is named nowhere."""
     found = _checked(_find("target", target) or _postgres_defaults(), "postgres")
     if found is None:
         raise _no_target()
+    found = _with_password(found)
+    _forget()
     return found
+
+
+def _with_password(target: Endpoint) -> Endpoint:
+    """libpq's own variable counts where the address has no password."""
+    return target if target.password else replace(target, password=os.environ.get("PGPASSWORD", ""))
+
+
+def _forget() -> None:
+    for name in _SECRET:
+        os.environ.pop(name, None)
 
 
 def _no_target() -> UsageError:
@@ -117,7 +138,8 @@ def _mysql_defaults() -> Endpoint | None:
         try:
             parser.read(path)
         except Error as error:
-            raise UsageError(f"~/.my.cnf cannot be read: {error}", code="U003") from error
+            # The parser's own words quote the line, which may be the password's.
+            raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code="U003") from None
         if parser.has_section("client"):
             client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
     environment = os.environ

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
-import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from converge import __version__
+from converge.cli.signals import Stopping
 from converge.errors import ConvergeError, UsageError
-from converge.report.errors import error_json, error_text
+from converge.report.errors import error_json, error_text, without_passwords
+from converge.report.parts import visible
 
 _BUG = 70
 _INTERRUPTED = 130
+# What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "plan": "What becomes of every object of the source, and why; writes nothing.",
     "explain": "Which rule decided for a table or column, and what else it could be.",
@@ -59,30 +65,52 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code; all errors end here."""
-    as_json = "--json" in arguments
-    # A polite kill settles like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    Stopping().install()
     try:
         code: Any = _group.main(args=arguments, prog_name="converge", standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        _tell(without_passwords(said.getvalue().rstrip()))
         return UsageError.exit_code
     except ConvergeError as error:
-        command = next((word for word in arguments if word in COMMANDS), "")
-        if as_json:
+        if "--json" in arguments:
+            command = next((word for word in arguments if word in COMMANDS), "")
             click.echo(error_json(error, command))
-        click.echo(error_text(error), err=True)
+        _tell(error_text(error))
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left; there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon(sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            return _bug()
+        _abandon(sys.stdout.fileno())
+        hint = "of a finished run, `converge report -o FILE` writes the report again"
+        _tell(f"error[U012]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
         return 1
     except Exception:  # noqa: BLE001 - a bug of ours: said as one, with its own exit code
-        click.echo(traceback.format_exc(), err=True)
-        click.echo("error[B001]: this is a bug in converge; the target holds what its ledger says", err=True)
-        return _BUG
+        return _bug()
+
+
+def _bug() -> int:
+    _tell(without_passwords(traceback.format_exc()))
+    _tell("error[B001]: this is a bug in converge; the target holds what its ledger says")
+    return _BUG
+
+
+def _tell(text: str) -> None:
+    """Writes to stderr, if anybody is left to read it."""
+    with suppress(BrokenPipeError):
+        click.echo(visible(text), err=True)
+
+
+def _abandon(stream: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

@@ -12,6 +12,7 @@ from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
 from converge.report.explain import explain_text
+from converge.report.parts import visible
 
 
 @click.command("explain", help="Which rule decided for TABLE or TABLE.COLUMN, and what else it could be.")
@@ -32,5 +33,5 @@ def command(
         text = explain_text(prepared.inputs, prepared.plan, name)
     if as_json:
         text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})
-    click.echo(text)
+    click.echo(text if as_json else visible(text))
     return 0

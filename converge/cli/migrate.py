@@ -12,22 +12,22 @@ import click
 
 from converge.cli.options import (
     database_options,
+    finish,
     output_options,
     report_option,
     require_reports,
     require_writable,
+    try_reports,
     write_private,
-    write_reports,
 )
 from converge.config import resolve
-from converge.errors import UsageError
+from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.result import Reject, Result
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
 from converge.pipeline.run import MigrateOptions
-from converge.report.result import result_text
 
 
 @click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
@@ -94,14 +94,15 @@ def command(
             emit,
             result,
         )
-    finally:
+    except ConvergeError:
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
-            write_reports(result, reports)
-            if rejects_file and result.rejects:
-                write_private(rejects_file, _lines(result.rejects))
-    click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
-    return result.exit_code
+            try_reports(result, reports)
+        raise
+    code = finish(result, reports, as_json=as_json)
+    if rejects_file and result.rejects:
+        write_private(rejects_file, _lines(result.rejects))
+    return code
 
 
 def _lines(rejects: Iterable[Reject]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 
 import click
 
-from converge.errors import UsageError
+from converge.cli import files
+from converge.errors import ConvergeError, UsageError
 from converge.model.event import silent
 from converge.model.result import Result
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
+from converge.report.errors import error_text
 from converge.report.progress import Bars, Lines
+from converge.report.result import result_text
 from converge.report.write import FORMS, result_as
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,18 +94,48 @@ def write_private(path: str, text: str) -> None:
         click.echo(text)
         return
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        files.write_private(path, text)
     except OSError as error:
         raise _unwritable(path, str(error.strerror)) from error
 
 
 def write_reports(result: Result, paths: Iterable[str]) -> None:
-    """Writes the result to each path, in the form of its ending. Raises UsageError."""
+    """Writes the result to each path, in the form of its ending, as far as it can be.
+
+    Raises ConvergeError when a file could not be written; the ledger keeps the report.
+    """
+    failed: list[tuple[str, str]] = []
     for path in paths:
-        write_private(path, result_as(result, path))
+        try:
+            files.write_private(path, result_as(result, path))
+        except OSError as error:
+            failed.append((path, str(error.strerror)))
+    if failed:
+        raise ConvergeError(
+            f"the report {failed[0][0]} cannot be written: {failed[0][1]}",
+            code="U012",
+            details=[f"{path}: {why}" for path, why in failed[1:]],
+            hint=" ".join(["converge report", *(f"-o {path}" for path, _ in failed)])
+            + " writes it again, from the ledger in the target",
+        )
+
+
+def try_reports(result: Result, reports: Iterable[str]) -> int:
+    """Writes the reports, and says on stderr which could not be; the exit code of that, or 0."""
+    try:
+        write_reports(result, reports)
+    except ConvergeError as error:
+        click.echo(error_text(error), err=True)
+        return error.exit_code
+    return 0
+
+
+def finish(result: Result, reports: Iterable[str], *, as_json: bool) -> int:
+    """Writes the reports and prints the result, whatever becomes of the reports; the exit code."""
+    unwritten = try_reports(result, reports)
+    code = result.exit_code or unwritten
+    click.echo(json.dumps(result.to_json() | {"exit_code": code}) if as_json else result_text(result))
+    return code
 
 
 def require_reports(option: str, paths: Iterable[str]) -> None:
@@ -117,9 +150,8 @@ def require_reports(option: str, paths: Iterable[str]) -> None:
 
 def require_writable(path: str) -> None:
     """Raises UsageError when `write_private` could not write: found now, not after hours of work."""
-    file = Path(path)
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise _unwritable(path, "permission denied" if file.parent.is_dir() else "no such folder")
+    if (why := files.why_not(path)) is not None:
+        raise _unwritable(path, why)
 
 
 def _unwritable(path: str, why: str) -> UsageError:

@@ -58,7 +58,7 @@ def command(
         made = map_toml(plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
         write_private(write_map, made)
     if as_json:
-        click.echo(json.dumps(plan_json(plan), ensure_ascii=False))
+        click.echo(json.dumps(plan_json(plan)))
     elif sql != "-":
         click.echo(plan_text(plan, verbose=verbose))
     return 3 if plan.blocks else 0

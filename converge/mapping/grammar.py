@@ -6,7 +6,7 @@ python -m converge.mapping.grammar > schema_maps/map.schema.json
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -88,6 +88,8 @@ _HEADER = {
 
 def check(place: str, document: Mapping[str, Any]) -> None:
     """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
+    if any("\0" in text for text in _texts(document)):
+        raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code="M002")
     _known(place, document, ["map", *SECTIONS])
     _values(f"{place} [map]", document.get("map", {}), _HEADER)
     for name, section in SECTIONS.items():
@@ -103,6 +105,18 @@ def check(place: str, document: Mapping[str, Any]) -> None:
                 raise UsageError(f"{here} decides nothing", code="M002", hint=f"it needs one of: {wanted}")
             if "policy" in entry:
                 _values(f"{here} policy", entry["policy"], section.settings["policy"]["properties"])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -12,6 +12,10 @@ from typing import Any
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
 
+_OWN = ("length", "precision", "scale", "fsp")
+# Whole words, and only numbers in brackets: the type is written into SQL as it is.
+_TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\(\d+(, ?\d+)?\)[a-z ]*)?(\[\])?")
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -35,13 +39,13 @@ class Rule:
 
     def target_type(self, column: Column) -> str:
         """`to` with the column's own length, precision, scale and fractional-second digits."""
-        try:
-            return str(self.settings["to"]).format(
-                length=column.length, precision=column.precision, scale=column.scale, fsp=column.fsp
-            )
-        except (KeyError, IndexError, ValueError) as error:
+        to = str(self.settings["to"])
+        known = {name: str(getattr(column, name)) for name in _OWN}
+        made = re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), to)
+        if not _TYPE.fullmatch(made):
             hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
-            raise UsageError(f"{self.place}: to = {self.settings['to']!r}", code="M002", hint=hint) from error
+            raise UsageError(f"{self.place}: to = {to!r}", code="M002", hint=hint)
+        return made
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 
 from converge.errors import UsageError
 
 _COLUMN = "converge_column"
 _FORBIDDEN = (
     exp.Query, exp.Subquery, exp.Command, exp.DDL, exp.DML, exp.Parameter, exp.SessionParameter,
-    exp.PropertyEQ, exp.Placeholder, exp.Semicolon,
+    exp.PropertyEQ, exp.Placeholder, exp.Semicolon, exp.AggFunc, exp.Window,
 )  # fmt: skip
 # Functions that sqlglot has no class for and that only compute.
 _HARMLESS = frozenset(
@@ -21,14 +23,28 @@ _HARMLESS = frozenset(
 )
 
 
+_TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_STRING})
+# What opens a quotation for one of parser and PostgreSQL but not for the other, outside of texts.
+_DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
 def expression(text: str, column: str) -> str:
-    """`using` with the column's expression for every ``{}``. Raises UsageError."""
-    tree = _checked(text.replace("{}", _COLUMN), "mysql", "using")
+    """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
+    marked = text.replace("{}", _COLUMN)
+    tree = _checked(marked, "mysql", "using")
     for node in tree.find_all(exp.Column):
         if node.sql() != _COLUMN:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
-    return "(" + text.replace("{}", column) + ")"
+    # Inside a text it is two braces: a column's name there could end the text.
+    made, at = [], 0
+    for token in sqlglot.tokenize(marked, read="mysql"):
+        if token.token_type == TokenType.VAR and token.text == _COLUMN:
+            made += [marked[at : token.start], "\0"]
+            at = token.end + 1
+    restored = "".join([*made, marked[at:]]).replace(_COLUMN, "{}")
+    return "(" + restored.replace("\0", column) + ")"
 
 
 def default(text: str) -> str:
@@ -40,12 +56,17 @@ def default(text: str) -> str:
 def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, read=dialect)
+        tokens = sqlglot.tokenize(text, read=dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
     tree = trees[0] if len(trees) == 1 else None
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
+    bare = "".join(text[one.start : one.end + 1] for one in tokens if one.token_type not in _TEXTS)
+    doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
+    if doubtful:
+        raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code="M006")
     for node in tree.walk():
         unknown = isinstance(node, exp.Anonymous) and node.name.lower() not in _HARMLESS
         if unknown or isinstance(node, _FORBIDDEN):

@@ -93,7 +93,7 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     if (untrusted := tls.distrusted(error, endpoint, text)) is not None:
         return untrusted
     match number:
-        case 1045 | 1698:
+        case 1045:
             return SourceError(
                 f"MySQL at {endpoint} refused {user}: wrong user name or password",
                 code="S002",
@@ -138,7 +138,8 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 code="S006",
                 hint="add ?ssl-mode=REQUIRED to the source URL, or VERIFY_CA with &ssl-ca=FILE",
             )
-        case 2059 | 1251 | 1524:
+        # 1698: an account without a password, such as auth_socket's, which only a socket lets in.
+        case 1698 | 2059 | 1251 | 1524:
             return SourceError(
                 f"MySQL at {endpoint} asks for a login that is not available: {text}",
                 code="S005",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, cast
 
 import pymysql
 from pymysql.connections import Connection
 
+from converge.errors import SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Count, Questions, Search, TableFacts
 from converge.model.quote import my_name
@@ -54,11 +56,24 @@ def scan(
         for table, found in pool.map(answer, todo):
             facts[table] = found
             on_table(table)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        _cancel(endpoint, opened)
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for connection in opened:
             connection.close()
     return facts
+
+
+def _cancel(endpoint: Endpoint, opened: Sequence[Connection[Any]]) -> None:
+    """Ends the queries that still run: a stopped scan must not wait for them, nor the server go on."""
+    # A server that is gone has none.
+    with suppress(SourceError, pymysql.err.Error), connect(endpoint) as killer, killer.cursor() as cursor:
+        for connection in opened:
+            driver: Any = connection
+            cursor.execute("KILL QUERY %s", (driver.thread_id(),))
 
 
 class _Table:

@@ -2,7 +2,7 @@
 
 The coordinator sends a task and gets ``("progress", table, rows, bytes)`` while it runs and then
 ``("done", result)`` or ``("failed", error)``. The worker holds its source snapshot from `begin` to
-its end, so that the comparison reads what the copy read. It ignores SIGINT and SIGTERM, which reach
+its end, so that the comparison reads what the copy read. It ignores SIGINT, SIGTERM and SIGHUP, which reach
 whole process groups: the coordinator gets them too and lets the chunk settle.
 """
 
@@ -207,7 +207,7 @@ def _others(reads: Iterable[Read], without: Counter[bytes]) -> Iterator[Read]:
 
 def main(pipe: Pipe) -> None:
     """The process: waits for its addresses, then serves until the coordinator says stop or is gone."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
     # The driver's warnings say in other words what is raised.
     logging.getLogger("psycopg").setLevel(logging.ERROR)

@@ -16,7 +16,8 @@ def phase(result: Result | None, emit: Sink, name: str, units: int = 0) -> Itera
     emit(PhaseStarted(name, units))
     started = time.monotonic()
     yield
-    seconds = time.monotonic() - started
+    # As the ledger keeps it, so that a report from there says the same.
+    seconds = round(time.monotonic() - started, 3)
     if result is not None:
         result.phases.append((name, seconds))
     emit(PhaseEnded(name, seconds))

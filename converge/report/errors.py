@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 from converge.errors import BlockedError, ConvergeError
+from converge.report.parts import visible
+
+# Up to the last @ before a space, because a password that was not encoded may hold any other character.
+_PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
 
 
 def error_text(error: ConvergeError) -> str:
@@ -19,7 +24,12 @@ def error_text(error: ConvergeError) -> str:
     if error.hint:
         first, *others = error.hint.splitlines()
         lines += [f"  hint   {first}", *(f"         {line}" for line in others)]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
+
+
+def without_passwords(text: str) -> str:
+    """The text without the passwords of URLs in it: of mistyped arguments, and in a bug's traceback."""
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def error_json(error: ConvergeError, command: str) -> str:

@@ -22,9 +22,9 @@ about = "written by converge plan"
 
 def map_toml(source: str, database: str, decisions: Iterable[Decision], wishes: Iterable[Wish]) -> str:
     """The map file."""
-    lines = [_HEAD.format(source=" ".join(source.split()), name=toml_text(database))]
+    lines = [_HEAD.format(source=_one_line(source), name=toml_text(database))]
     for table, group in groupby(decisions, key=lambda decision: decision.table.name):
-        lines.append(f"# --- {' '.join(table.split())} " + "-" * max(3, 100 - len(table)))
+        lines.append(f"# --- {_one_line(table)} " + "-" * max(3, 100 - len(table)))
         for decision in group:
             lines += [*_entry(decision), ""]
     for wish in wishes:
@@ -40,7 +40,7 @@ def _entry(decision: Decision) -> list[str]:
     lines = [
         "[[column]]",
         f"match = {match}  # {_one_line(column.raw_type)}",
-        f"{to}  # {_one_line(decision.why)}{seen}",
+        f"{to}  # {_one_line(decision.why + seen)}",
         *others,
         *([f"note = {value(decision.note)}"] if decision.note else []),
     ]

@@ -195,6 +195,11 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(_picture, text)
 
 
+def one_line(text: str) -> str:
+    """The same for tabs and line ends: a name cannot look like a line of ours."""
+    return visible(text.replace("\n", "␊").replace("\r", "␍").replace("\t", "␉"))
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "\ufffd"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from converge.model.plan import Finding, Plan
-from converge.report.parts import Level, short, visible
+from converge.report.parts import Level, one_line, short, visible
 from converge.report.plan_parts import PlanParts, plan_parts, plan_statements
 from converge.report.plan_tables import TablePart, overview
 from converge.report.units import table
@@ -69,7 +69,10 @@ def _cut(words: str, verbose: bool) -> str:
 
 
 def _types(parts: PlanParts) -> list[str]:
-    rows = [(count, source, f"→ {becomes}", why) for count, source, becomes, why, *_ in parts.types.lines]
+    rows = [
+        (count, one_line(source), f"→ {becomes}", why)
+        for count, source, becomes, why, *_ in parts.types.lines
+    ]
     return table(("columns", "type", "becomes", "why"), rows, left=4) if rows else []
 
 
@@ -78,7 +81,9 @@ def _tables(tables: tuple[TablePart, ...]) -> list[str]:
         return ["The source has no tables that are selected."]
     grid = overview(tables)
     kept = [place for place, name in enumerate(grid.head) if name not in ("target", "findings")]
-    return table([grid.head[place] for place in kept], [[row[place] for place in kept] for row in grid.lines])
+    return table(
+        [grid.head[place] for place in kept], [[one_line(row[place]) for place in kept] for row in grid.lines]
+    )
 
 
 def _columns(one: TablePart) -> list[str]:
@@ -89,9 +94,10 @@ def _columns(one: TablePart) -> list[str]:
         target, seen = cells["target column"], cells.get("seen in the data", "")
         name = "" if target == cells["source column"] else f"{target} "
         why = cells["rule and why"] + (f" ({short(seen, _MESSAGE)})" if seen else "")
-        rows.append((f"  {cells['source column']}", cells["type"], f"→ {name}{cells['becomes']}", why))
+        row = (f"  {cells['source column']}", cells["type"], f"→ {name}{cells['becomes']}", why)
+        rows.append(tuple(map(one_line, row)))
     head = ("  column", "type", "becomes", "rule")
-    return ["", f"{one.source} → {one.target}", *table(head, rows, left=4)]
+    return ["", one_line(f"{one.source} → {one.target}"), *table(head, rows, left=4)]
 
 
 def _findings(level: Level) -> list[Finding]:
@@ -99,7 +105,7 @@ def _findings(level: Level) -> list[Finding]:
 
 
 def _finding(finding: Finding, *, verbose: bool) -> list[str]:
-    lines = [f"  {finding.code}  {finding.object}: {_cut(finding.message, verbose)}"]
+    lines = [f"  {finding.code}  {one_line(finding.object)}: {_cut(finding.message, verbose)}"]
     if finding.evidence:
         lines.append(f"        seen  {_cut(finding.evidence, verbose)}")
     if finding.hint and (verbose or finding.severity == "block"):

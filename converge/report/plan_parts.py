@@ -10,7 +10,7 @@ from typing import get_args
 
 from converge.model.plan import Outcome, Phase, Plan
 from converge.model.quote import pg_name
-from converge.report.parts import Grid, Left, Level, Verdict, grid, left_behind, levels
+from converge.report.parts import Grid, Left, Level, Verdict, grid, left_behind, levels, visible
 from converge.report.plan_tables import OF_TABLES, TablePart, outcomes_grid, table_parts
 from converge.report.units import counted, seconds, size
 
@@ -61,7 +61,7 @@ def plan_statements(plan: Plan) -> tuple[tuple[str, int, str], ...]:
         lines = []
         for statement in plan.statements:
             if statement.phase == phase:
-                why = " ".join(f"{statement.object}: {statement.why}".split())
+                why = visible(" ".join(f"{statement.object}: {statement.why}".split()))
                 lines.append(f"-- {why}\n{statement.sql};")
         if lines:
             made.append((phase, len(lines), "\n".join(lines)))

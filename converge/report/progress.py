@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from converge.model.event import (
     Said,
     TableCopied,
 )
+from converge.report.parts import one_line, visible
 from converge.report.units import seconds, size
 
 _COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
@@ -43,13 +45,17 @@ class Lines:
                 if time.monotonic() - self._said >= _LINE_SECONDS:
                     self._say(f"copy: {self._rows:,} rows, {size(self._bytes)}")
             case Advanced(name, what) if time.monotonic() - self._said >= _LINE_SECONDS:
-                self._say(f"{name}: {what}")
+                self._say(f"{name}: {one_line(what)}")
             case Said(text):
-                self._say(text)
+                self._say(visible(text))
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
-        print(text, file=sys.stderr, flush=True)
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            # Nobody reads the progress any more; that is no reason to end the run.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Bars:
@@ -91,12 +97,12 @@ class Bars:
             case PhaseStarted(name, units) if units:
                 self._phase = tqdm(desc=name, total=units, unit="")
             case Advanced(_, what) if self._phase is not None:
-                self._phase.set_postfix_str(what, refresh=False)
+                self._phase.set_postfix_str(one_line(what), refresh=False)
                 self._phase.update()
             case PhaseEnded(name, took):
                 self._close(name, took)
             case Said(text):
-                tqdm.write(text, file=sys.stderr)
+                tqdm.write(visible(text), file=sys.stderr)
 
     def _advance(self, table: str, rows: int, count: int) -> None:
         if self._total is None or not count:
@@ -104,7 +110,12 @@ class Bars:
         if table not in self._tables:
             total = self._expected[table][1]
             self._tables[table] = tqdm(
-                desc=f"  {table}", total=total, unit="B", unit_scale=True, bar_format=_COPY_BAR, leave=False
+                desc=f"  {one_line(table)}",
+                total=total,
+                unit="B",
+                unit_scale=True,
+                bar_format=_COPY_BAR,
+                leave=False,
             )
         self._rows += rows
         self._tables[table].update(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.model.result import Result
 from converge.report import markdown
-from converge.report.parts import Grid, sentence, visible
+from converge.report.parts import Grid, one_line, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
 from converge.report.units import table
 
@@ -19,14 +19,14 @@ def result_text(result: Result) -> str:
         lines += [*_text(parts.tables), ""]
     lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "snapshot"]
-    lines += [f"changed   {change}" for change in result.changes]
-    lines += [f"rejected  {reject}" for reject in result.rejects[:_MOST_REJECTS]]
+    lines += [f"changed   {one_line(str(change))}" for change in result.changes]
+    lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
     notes = sum(finding.severity == "note" for finding in result.findings)
-    lines += [f"lossy     {finding.object}: {finding.message}" for finding in lossy]
+    lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
     if notes:
         lines.append(f"notes     {notes}; `converge plan` lists them with their reasons")
-    lines += [f"differs   {difference}" for difference in result.differences]
+    lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
     lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
     if result.next_command:
         lines.append(f"next      {result.next_command}")
@@ -55,7 +55,9 @@ def result_markdown(result: Result) -> str:
 def _text(grid: Grid) -> list[str]:
     """Without the target's names, which a terminal has no room for."""
     kept = [place for place, name in enumerate(grid.head) if name != "target"]
-    return table([grid.head[place] for place in kept], [[row[place] for place in kept] for row in grid.lines])
+    return table(
+        [grid.head[place] for place in kept], [[one_line(row[place]) for place in kept] for row in grid.lines]
+    )
 
 
 def _differences(parts: RunParts) -> list[str]:

@@ -1,0 +1,43 @@
+"""Files that hold plans, reports, maps and SQL: their owner's alone, and whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_private(path: str, text: str) -> None:
+    """Puts a file of mode 0600 in the place of what has this name. Raises OSError.
+
+    The file gets its name when it is complete: a full disk leaves an earlier one as it was, a link is
+    replaced and never written through, and the mode of what was there before does not count. A
+    device or a pipe is written to.
+    """
+    file = Path(path)
+    if file.exists() and not file.is_file():
+        file.write_text(text, "utf-8", "backslashreplace")
+        return
+    handle, name = tempfile.mkstemp(prefix=".converge-", dir=file.parent)
+    made = Path(name)
+    try:
+        # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        made.replace(file)
+    except BaseException:
+        made.unlink()
+        raise
+
+
+def why_not(path: str) -> str | None:
+    """Why `write_private` could not write this file, as far as that is to be seen before."""
+    file = Path(path)
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return "no such folder"
+    special = file.exists() and not file.is_file()
+    return None if os.access(file if special else file.parent, os.W_OK) else "permission denied"

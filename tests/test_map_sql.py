@@ -1,0 +1,94 @@
+"""SQL in a map: what reaches a server is one expression of known functions, read as the parser read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from converge.errors import UsageError
+from converge.mapping.grammar import check
+from converge.mapping.rules import Rule
+from converge.mapping.using import default, expression
+from converge.model.catalog import Column
+
+EVERY = [
+    "1; DROP TABLE x", "1 -- x", "1 /* x */", "1 # x", "(SELECT 1)", "EXISTS(SELECT 1)", "1, 2", "1) , (2",
+    "1 UNION SELECT 1", "CASE WHEN 1 THEN (SELECT 1) END", "'open", "1 WHERE 2", "max(1)",
+    "row_number() over ()", "'\0'", "'\x1b'",
+]  # fmt: skip
+OF_MYSQL = [
+    "sleep(5)", "load_file('/etc/passwd')", "benchmark(1, 1)", "get_lock('a', 1)", "@a := 1", "@@version",
+    "{} INTO OUTFILE '/tmp/x'", "{} + `other`", "evil.f({})", "sys_exec('x')", "{{ 7*7 }}", "{% x %}",
+    "'\\' + sleep(1) + '\\'", "n'\\' + sleep(1) + '\\'", "$$ + sleep(1) + $$", "updatexml({}, '/a', 'b')",
+]  # fmt: skip
+OF_POSTGRES = [
+    "pg_sleep(1)", "pg_read_file('/etc/passwd')", "lo_import('/etc/passwd')", "set_config('a', 'b', false)",
+    "query_to_xml('select 1', true, true, '')", "dblink('x', 'y')", "evil.upper('x')", "$$x$$", "$a$x$a$",
+    "` || pg_sleep(1) || `", "1 + ` 1), evil int DEFAULT (pg_sleep(1) + ` + 1",
+    "U&'\\' UESCAPE '!' || pg_sleep(1)",
+    "'\\' || pg_sleep(1) || '\\'", "E'\\'' || pg_sleep(1) || ''",
+    "{{ 7*7 }}", "1) CHECK (pg_sleep(1) IS NULL",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", EVERY + OF_MYSQL)
+def test_using_that_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        expression(text, "`c`")
+    assert raised.value.code == "M006"
+
+
+@pytest.mark.parametrize("text", EVERY + OF_POSTGRES)
+def test_a_default_that_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        default(text)
+    assert raised.value.code == "M006"
+
+
+def test_what_is_allowed() -> None:
+    assert expression("NULLIF({}, '1000-01-01')", "`c`") == "(NULLIF(`c`, '1000-01-01'))"
+    assert expression("IF({} = 'a', {}, \"b\")", "`c`") == "(IF(`c` = 'a', `c`, \"b\"))"
+    assert default("nextval('s'::regclass)") == "(nextval('s'::regclass))"
+    assert default("'{}'::jsonb") == "('{}'::jsonb)"
+    assert default("gen_random_uuid()") == "(gen_random_uuid())"
+    assert default("'a''b\\c'") == "('a''b\\c')"
+
+
+def test_a_columns_name_cannot_end_a_text() -> None:
+    """Braces inside a text are no column: its name would be pasted between the quotes."""
+    made = expression("COALESCE({}, '{}', 'a {} b')", "`x' or sleep(5) or '`")
+    assert made == "(COALESCE(`x' or sleep(5) or '`, '{}', 'a {} b'))"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "integer; drop table x", "varchar(10); drop table x; --", "numeric(10; drop table x; --)",
+        "numeric(1",
+        'text collate "x"', "text default pg_sleep(1)/*", "{length.__class__}", "{0}", "{length:>99999999}",
+        "varchar({length}", "numeric(10, 2, 3)", "text -- ", "public.evil", '"Evil"', "text\n", "",
+    ],
+)  # fmt: skip
+def test_a_type_is_words_and_numbers(to: str) -> None:
+    column = Column(name="c", raw_type="varchar(9)", type="varchar", nullable=True, length=9)
+    with pytest.raises(UsageError) as raised:
+        Rule("column", "map [[column]] 1", {}, {"to": to}, "").target_type(column)
+    assert raised.value.code == "M002"
+
+
+def test_types_that_are_allowed() -> None:
+    column = Column(
+        name="c", raw_type="decimal(9,2)", type="decimal", nullable=True, precision=9, scale=2, fsp=3
+    )
+    for to, made in (
+        ("numeric({precision},{scale})", "numeric(9,2)"),
+        ("timestamp({fsp}) with time zone", "timestamp(3) with time zone"),
+        ("double precision", "double precision"),
+        ("text[]", "text[]"),
+    ):
+        assert Rule("column", "map", {}, {"to": to}, "").target_type(column) == made
+
+
+def test_no_nul_anywhere() -> None:
+    with pytest.raises(UsageError) as raised:
+        check("map", {"column": [{"match": {"column": "c"}, "rename": "a\0b"}]})
+    assert raised.value.code == "M002"

@@ -1,0 +1,268 @@
+"""Odd moments: stopped twice, a lost terminal, a full disk, a clock that jumps, a reader that leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pymysql
+import pytest
+from conftest import NewDatabase
+from support import converge, mysql, postgres
+from test_interrupt import SOURCE, Killed, finished_exactly
+
+from converge.model.endpoint import parse
+from converge.sandbox import Server
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+@pytest.fixture(scope="module")
+def source(mysql_8015: Server) -> Iterator[str]:
+    url = mysql_8015.create_database("moments")
+    mysql(url, SOURCE)
+    mysql(url, "ANALYZE TABLE keyed, texted, keyless")
+    yield url
+    mysql_8015.drop_database("moments")
+
+
+@pytest.fixture(scope="module")
+def small(mysql_8015: Server) -> Iterator[str]:
+    url = mysql_8015.create_database("moments_small")
+    mysql(url, "CREATE TABLE note (id INT PRIMARY KEY, text VARCHAR(20)); INSERT INTO note VALUES (1, 'a')")
+    yield url
+    mysql_8015.drop_database("moments_small")
+
+
+@pytest.fixture
+def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
+    return new_postgres_database(postgres_175)
+
+
+def begun(source: str, target: str, *arguments: str, **how: object) -> subprocess.Popen[str]:
+    """A `migrate` that hears signals, whatever the shell of the tests has done with them."""
+
+    def hear() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target, *arguments],
+        text=True, start_new_session=True, env=ENVIRONMENT, preexec_fn=hear, **options,
+    )  # fmt: skip
+
+
+def test_a_second_signal_ends_at_once(source: str, target: str) -> None:
+    """Also while the first one waits for a chunk that does not settle."""
+    run = Killed(begun(source, target), target)
+    run.wait_for_chunks(1)
+    workers = run.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    os.kill(run.process.pid, signal.SIGINT)
+    time.sleep(1)
+    assert run.process.poll() is None, "the first signal lets the chunks settle"
+    sent = time.monotonic()
+    os.kill(run.process.pid, signal.SIGINT)
+    _, err = run.process.communicate(timeout=10)
+    assert time.monotonic() - sent < 2
+    assert run.process.returncode == 130
+    assert "stopped at once" in err
+    deadline = time.monotonic() + 10
+    while any(_runs(worker) for worker in workers):
+        assert time.monotonic() < deadline, "workers outlived their coordinator"
+        time.sleep(0.05)
+    finished_exactly(source, run)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there and no zombie, which a container without an init may keep."""
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_same_wish_twice_is_one(source: str, target: str) -> None:
+    """`timeout` and shells send a signal to the process and to its group."""
+    run = Killed(begun(source, target), target)
+    run.wait_for_chunks(1)
+    os.kill(run.process.pid, signal.SIGTERM)
+    os.killpg(run.process.pid, signal.SIGTERM)
+    _, err = run.process.communicate(timeout=30)
+    assert (run.process.returncode, "error[R130]" in err) == (130, True), err
+    assert postgres(target, "SELECT state FROM converge.run") == [("interrupted",)]
+
+
+def test_a_lost_terminal_settles(source: str, target: str) -> None:
+    ours, theirs = pty.openpty()
+    run = Killed(begun(source, target, stdin=theirs, stdout=theirs, stderr=theirs), target)
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    run.wait_for_chunks(1)
+    os.close(ours)
+    os.killpg(run.process.pid, signal.SIGHUP)
+    assert run.process.wait(30) == 130
+    assert postgres(target, "SELECT state FROM converge.run") == [("interrupted",)]
+    finished_exactly(source, run)
+
+
+def test_nohup_goes_on(small: str, target: str) -> None:
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "converge", "migrate", "--source", small, "--target", target],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True,
+    )  # fmt: skip
+    while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(sys.executable.encode()):
+        time.sleep(0.01)
+    while process.poll() is None:
+        os.killpg(process.pid, signal.SIGHUP)
+        time.sleep(0.1)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "verdict   verified" in out
+
+
+def test_a_scan_that_is_stopped_does_not_wait(mysql_8015: Server, source: str, target: str) -> None:
+    """The scan's queries are ended on the server, too."""
+    with_lock = "LOCK TABLES keyed WRITE, texted WRITE, keyless WRITE"
+    at = parse(source)
+    with pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database) as holder:
+        cursor = holder.cursor()
+        cursor.execute(with_lock)
+        process = begun(source, target)
+        waiting = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT /*+ MAX%'"
+        deadline = time.monotonic() + 30
+        while mysql(source, waiting) == [(0,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert time.monotonic() - sent < 5
+        assert process.returncode == 130
+        assert mysql(source, waiting) == [(0,)]
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_report_on_a_full_disk(small: str, target: str, tmp_path: Path, form: tuple[str, ...]) -> None:
+    """The result is printed all the same, and the ledger has the report."""
+    report = tmp_path / "r.html"
+    report.write_text("the report of last week")
+
+    def tiny_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "converge", "migrate", "--source", small, "--target", target,
+         "--report", str(report), *form],
+        capture_output=True, text=True, env=ENVIRONMENT, preexec_fn=tiny_files, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert f"error[U012]: the report {report} cannot be written: File too large" in done.stderr
+    assert f"converge report -o {report}" in done.stderr
+    assert report.read_text() == "the report of last week"
+    assert [file.name for file in tmp_path.iterdir()] == ["r.html"]
+    if form:
+        document = json.loads(done.stdout)
+        assert (document["verdict"], document["exit_code"]) == ("verified", 1)
+    else:
+        assert "verdict   verified" in done.stdout
+    assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
+    assert converge("report", "--target", target, "-o", str(report)).code == 0
+    assert "verified" in report.read_text()
+
+
+def test_a_full_stdout(small: str, target: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = begun(small, target, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error[U012]: the result cannot be printed: No space left on device" in err
+    assert "Traceback" not in err
+    assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
+
+
+def test_readers_that_leave(small: str, target: str) -> None:
+    """`converge migrate 2>&1 | head -0` does all of its work."""
+    ours, theirs = os.pipe()
+    process = begun(small, target, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.close(ours)
+    assert process.wait(60) == 1
+    assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
+
+
+def test_a_folder_that_cannot_be_written(small: str, target: str) -> None:
+    """/proc takes no files, not even root's: nothing is needed there, and a report is refused at once."""
+    arguments = ("--source", small, "--target", target)
+    run = subprocess.run(
+        [sys.executable, "-m", "converge", "migrate", *arguments],
+        cwd="/proc", capture_output=True, text=True,
+        env=ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[1])}, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    for path in ("/nowhere/r.html", "/proc"):
+        refused = converge("plan", *arguments, "--html", path)
+        assert (refused.code, "error[U004]" in refused.err) == (2, True), refused.err
+
+
+@pytest.mark.parametrize("jump", [86_400, -86_400])
+def test_a_clock_that_jumps(small: str, target: str, tmp_path: Path, jump: int) -> None:
+    """Durations are no differences of wall clocks."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import datetime, time\n"
+        "real, begun = time.time, time.monotonic()\n"
+        f"time.time = lambda: real() + (time.monotonic() - begun) * {jump}\n"
+    )
+    ran = converge(
+        "migrate", "--source", small, "--target", target, "--json",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    spans = [phase["seconds"] for phase in ran.json["phases"]] + [t["seconds"] for t in ran.json["tables"]]
+    assert all(0 <= seconds < 300 for seconds in spans), spans
+
+
+def test_two_runs_into_one_database(source: str, small: str, target: str) -> None:
+    """One ledger, one run at a time, whatever the schema; comparing beside a run is free."""
+    assert converge("migrate", "--source", small, "--target", target, "--schema", "other").code == 0
+    run = Killed(begun(source, target), target)
+    deadline = time.monotonic() + 60
+    while postgres(target, "SELECT max(id) FROM converge.run") == [(1,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    run.process.send_signal(signal.SIGSTOP)
+    second = converge("migrate", "--source", small, "--target", target, "--schema", "third")
+    beside = converge("verify", "--source", small, "--target", target, "--schema", "other")
+    run.process.send_signal(signal.SIGCONT)
+    assert (second.code, "error[T009]" in second.err) == (3, True), second.err
+    assert postgres(target, "SELECT to_regnamespace('third') IS NULL") == [(True,)]
+    assert beside.code == 0, beside.err
+    _, err = run.process.communicate(timeout=120)
+    assert run.process.returncode == 0, err
+    assert converge("migrate", "--source", small, "--target", target, "--schema", "third").code == 0
+
+
+def test_files_are_their_owners_alone(small: str, tmp_path: Path) -> None:
+    """Whatever was there before, and without writing through a link."""
+    wide, victim, link = tmp_path / "plan.json", tmp_path / "victim", tmp_path / "plan.html"
+    for file in (wide, victim):
+        file.write_text("before")
+        file.chmod(0o666)
+    link.symlink_to(victim)
+    ran = converge("plan", "--source", small, "-o", str(wide), "--html", str(link), "--sql", "/dev/null")
+    assert ran.code == 0, ran.err
+    assert victim.read_text() == "before"
+    assert not link.is_symlink()
+    for file in (wide, link):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.read_text() != "before"
+    assert Path("/dev/null").is_char_device()
