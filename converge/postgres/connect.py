@@ -23,9 +23,11 @@ _SESSION = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
 }
+_SINCE_17 = {"transaction_timeout": "0"}
 _DISK_FULL = "53100"
 
 
@@ -57,7 +59,8 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
         arguments = {k: v for k, v in arguments.items() if (k, v) != ("sslrootcert", "system")}
     try:
         connection = psycopg.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
-        session = _SESSION | settings
+        since_17 = _SINCE_17 if connection.info.server_version >= 170000 else {}
+        session = _SESSION | since_17 | settings
         if connection.info.server_version < 140000:
             raise TargetError(
                 f"the target runs PostgreSQL {connection.info.parameter_status('server_version')}",

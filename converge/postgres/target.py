@@ -9,10 +9,25 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError, TargetError
+from converge.errors import BlockedError
 from converge.model.quote import pg_name
+from converge.resources import folder
 
 LEDGER = "converge"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSchema:
+    """The schema `converge` as the role meets it."""
+
+    usable: bool
+    """CREATE and USAGE on it."""
+    foreign: tuple[str, ...]
+    """Tables that belong to a role that ours is no member of."""
+    closed: tuple[str, ...]
+    """Tables that the role may not read and write."""
+    outdated: bool
+    """Only the tables' owner can bring them to this version's shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +41,20 @@ class Target:
     schema_exists: bool
     encoding: str
     may_create_in_schema: bool
-    may_create_schema: bool
-    owns_ledger: bool
+    """CREATE and USAGE on the schema, where it exists."""
+    may_create_schemas: bool
+    may_make_temporary: bool
+    standby: bool
+    """A server in recovery, which only reads."""
+    tablespace: str
+    """`default_tablespace` where the role may not create in it; empty when all is well."""
+    stripped: tuple[str, ...]
+    """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack rights of its
+    own when it makes one."""
+    not_owned: frozenset[str]
+    """Tables and views of the schema that the role can neither change nor drop."""
+    ledger: LedgerSchema | None
+    """None while there is no schema `converge`."""
     relations: tuple[tuple[str, str], ...]
     """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
 
@@ -43,21 +70,8 @@ class Target:
 
 def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     """Reads the target's facts; writes nothing."""
-    row = connection.execute(
-        """
-        SELECT current_setting('server_version'), current_database()::text, current_user::text,
-               current_setting('server_encoding'), to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
-               coalesce(has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE')
-                    AND has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'USAGE'), false),
-               has_database_privilege(current_database(), 'CREATE'),
-               coalesce(has_schema_privilege(to_regnamespace('converge')::oid, 'CREATE'), false)
-        """,
-        {"schema": schema},
-    ).fetchone()
-    assert row is not None
-    version, database, role, encoding, exists, in_schema, schemas, ledger = row
-    query = files("converge.postgres").joinpath("queries", "relations.sql").read_bytes()
-    relations = connection.execute(query, {"schema": schema}).fetchall()
+    (version, database, role, encoding, exists, in_schema, schemas, temporary, standby, tablespace, ledger,
+     usable) = _rows(connection, "target", schema)[0]  # fmt: skip
     return Target(
         version=version.split()[0],
         database=database,
@@ -65,43 +79,43 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         schema=schema,
         schema_exists=exists,
         encoding=encoding,
-        may_create_in_schema=in_schema or (not exists and schemas),
-        may_create_schema=schemas,
-        owns_ledger=ledger,
-        relations=tuple((name, owner) for name, owner in relations),
+        may_create_in_schema=in_schema,
+        may_create_schemas=schemas,
+        may_make_temporary=temporary,
+        standby=standby,
+        tablespace=tablespace,
+        stripped=tuple(kind for (kind,) in _rows(connection, "stripped", schema)),
+        not_owned=frozenset(name for (name,) in _rows(connection, "not_owned", schema)),
+        ledger=_ledger(connection, schema, usable=usable) if ledger else None,
+        relations=tuple((name, owner) for name, owner in _rows(connection, "relations", schema)),
     )
 
 
-def missing_rights(target: Target) -> list[str]:
-    """The GRANT for every right that a run needs and the role does not have."""
-    missing = []
-    role = pg_name(target.role)
-    if not (target.owns_ledger or target.may_create_schema):
-        missing.append(f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};")
-    if not target.may_create_in_schema:
-        missing.append(f"GRANT USAGE, CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
-    return missing
+def _ledger(connection: psycopg.Connection[Any], schema: str, *, usable: bool) -> LedgerSchema:
+    tables = _rows(connection, "ledger_tables", schema)
+    foreign = tuple(name for name, owned, _ in tables if not owned)
+    closed = tuple(name for name, _, writable in tables if not writable)
+    readable = usable and "alembic_version" not in closed
+    # Where we cannot look, the ledger is as new as any; the rights to look come first.
+    outdated = bool(foreign) and readable and _revision(connection) != newest_revision()
+    return LedgerSchema(usable, foreign, closed, outdated)
 
 
-def temporary_grant(target: Target) -> str:
-    """The GRANT that lets the role try translations in tables of its own session."""
-    return f"GRANT TEMPORARY ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};"
+def _revision(connection: psycopg.Connection[Any]) -> str | None:
+    row = connection.execute("SELECT version_num FROM converge.alembic_version").fetchone()
+    return row[0] if row else None
 
 
-def require_rights(target: Target) -> None:
-    """Raises TargetError with every missing right, all at once, or for an encoding that cannot hold all."""
-    if missing := missing_rights(target):
-        raise TargetError(
-            f"the role {target.role} may not create what the migration needs in {target.database}",
-            code="T004",
-            hint=" ".join(missing),
-        )
-    if target.encoding != "UTF8":
-        raise TargetError(
-            f"the target database is encoded in {target.encoding}",
-            code="T008",
-            hint=f"CREATE DATABASE {pg_name(target.database)} TEMPLATE template0 ENCODING 'UTF8';",
-        )
+def newest_revision() -> str | None:
+    """The revision of the ledger that this version of converge works with."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(folder("migrations"))).get_current_head()
+
+
+def _rows(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
+    query = files("converge.postgres").joinpath("queries", f"{name}.sql").read_bytes()
+    return connection.execute(query, {"schema": schema}).fetchall()
 
 
 def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:
