@@ -64,8 +64,8 @@ def test_an_unreachable_source(target: str) -> None:
 
 def test_a_source_user_with_rights_on_some_tables_only(source: str, target: str) -> None:
     database = parse(source).database
-    mysql(source, f"CREATE USER some_tables@'%%' IDENTIFIED BY '{PASSWORD}'")
-    mysql(source, f"GRANT SELECT ON {database}.note TO some_tables@'%%'")
+    mysql(source, f"CREATE USER some_tables@'%' IDENTIFIED BY '{PASSWORD}'")
+    mysql(source, f"GRANT SELECT ON {database}.note TO some_tables@'%'")
     ran = converge("migrate", "--source", at(source, "some_tables"), "--target", target)
     refused(ran, 3, "S004")
     assert f"GRANT SELECT ON `{database}`.* TO 'some_tables'@'%';" in ran.err

@@ -18,6 +18,7 @@ from converge.report.errors import error_json, error_text
 _BUG = 70
 _INTERRUPTED = 130
 COMMANDS = {
+    "doctor": "Looks at both sides: versions, rights, settings, room; each problem has its fix.",
     "plan": "What becomes of every object of the source, and why; writes nothing.",
     "explain": "Which rule decided for a table or column, and what else it could be.",
     "migrate": "Moves the database: make, copy, index, check and compare.",

@@ -9,7 +9,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.planner.inputs import Inputs, target_tables
+from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.ledger import last_run
 from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
@@ -34,7 +34,7 @@ def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs,
     if inputs.lacking:
         raise _lacking(inputs.lacking)
     if may_exist:
-        require_owned(facts, target_tables(inputs))
+        require_owned(facts, own_names(inputs))
         return
     try:
         require_empty(target, facts, target_tables(inputs))

@@ -25,10 +25,7 @@ def reach(
 
     Raises the source's error, else the target's; when both sides fail, the source's tells of the other.
     """
-    here, wrong = attempt(lambda: mysql.connect(source))
-    if wrong is not None and wrong.code == "S004":
-        # A user without any right may not name the database; what is missing is said with all the rest.
-        here, wrong = attempt(lambda: mysql.connect(replace(source, database="")))
+    here, wrong = attempt(lambda: connect_source(source))
     if here is not None:
         stack.callback(here.close)
     there, also_wrong = None, None
@@ -44,6 +41,20 @@ def reach(
             raise error
     assert here is not None
     return here, there
+
+
+def connect_source(source: Endpoint) -> Connection[Any]:
+    """A connection to the source, without its database for a user who has no right there at all.
+
+    What is missing can then be said with all the rest.
+    """
+    connection, wrong = attempt(lambda: mysql.connect(source))
+    if wrong is not None and wrong.code == "S004":
+        return mysql.connect(replace(source, database=""))
+    if wrong is not None:
+        raise wrong
+    assert connection is not None
+    return connection
 
 
 def attempt(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 
 from converge.errors import BlockedError
+from converge.model.facts import Right
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.postgres.target import LEDGER, Target
@@ -17,22 +18,61 @@ def lacking(target: Target) -> list[Finding]:
     return [*_server(target), *_rights(target)]
 
 
+def known_rights(target: Target) -> Iterator[Right]:
+    """What the role may and may not, and what for."""
+    role, database = pg_name(target.role), pg_name(target.database)
+    schemas = target.ledger is None or not target.schema_exists
+    yield Right(
+        "CREATE on the database",
+        target.may_create_schemas,
+        f"makes the schema {LEDGER}, the target schema, and extensions that a map asks for",
+        "both schemas must be there, and so must the extensions",
+        f"GRANT CREATE ON DATABASE {database} TO {role};",
+        needed=schemas,
+    )
+    if target.schema_exists:
+        yield Right(
+            f"USAGE, CREATE on {target.schema}",
+            target.may_create_in_schema,
+            "makes tables, types, functions and views",
+            "no run",
+            f"GRANT USAGE, CREATE ON SCHEMA {pg_name(target.schema)} TO {role};",
+            needed=True,
+        )
+    if target.ledger is not None:
+        yield Right(
+            f"USAGE, CREATE on {LEDGER}",
+            target.ledger.usable,
+            "keeps the ledger of runs",
+            "no run",
+            f"GRANT USAGE, CREATE ON SCHEMA {pg_name(LEDGER)} TO {role};",
+            needed=True,
+        )
+    yield Right(
+        "TEMPORARY on the database",
+        target.may_make_temporary,
+        "tries translated expressions, and rolls them back",
+        "translations are only tried in the run itself",
+        temporary_grant(target),
+    )
+
+
 def temporary_grant(target: Target) -> str:
     """The GRANT that lets the role try translations in tables of its own session."""
     return f"GRANT TEMPORARY ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};"
 
 
-def require_owned(target: Target, tables: Iterable[str]) -> None:
-    """Raises BlockedError when tables of an earlier run belong to a role that ours is no member of."""
-    foreign = [table for table in tables if table in target.not_owned]
+def require_owned(target: Target, own: Container[str]) -> None:
+    """Raises BlockedError when an earlier run's tables and views, named in `own`, are another role's."""
+    foreign = dict.fromkeys((kind, name) for kind, name, table in target.not_owned if table in own)
     if foreign:
         role = pg_name(target.role)
-        owners = (f"ALTER TABLE {pg_name(target.schema, name)} OWNER TO {role};" for name in foreign)
         raise BlockedError(
-            f"{len(foreign)} tables in the target belong to another role than {target.role}",
+            f"{len(foreign)} objects in the target belong to another role than {target.role}, so it can neither "
+            "change nor drop them",
             code="T015",
-            details=foreign[:_SHOWN],
-            hint="\n".join(owners),
+            details=[f"{kind.lower()} {name}" for kind, name in foreign][:_SHOWN],
+            hint="\n".join(f"ALTER {kind} {name} OWNER TO {role};" for kind, name in foreign),
         )
 
 

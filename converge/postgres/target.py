@@ -51,8 +51,9 @@ class Target:
     stripped: tuple[str, ...]
     """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack rights of its
     own when it makes one."""
-    not_owned: frozenset[str]
-    """Tables and views of the schema that the role can neither change nor drop."""
+    not_owned: tuple[tuple[str, str, str], ...]
+    """What the role can neither change nor drop in the schema: kind, quoted name, and the table or view that
+    it is or serves."""
     ledger: LedgerSchema | None
     """None while there is no schema `converge`."""
     relations: tuple[tuple[str, str], ...]
@@ -71,7 +72,7 @@ class Target:
 def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     """Reads the target's facts; writes nothing."""
     (version, database, role, encoding, exists, in_schema, schemas, temporary, standby, tablespace, ledger,
-     usable) = _rows(connection, "target", schema)[0]  # fmt: skip
+     usable) = query(connection, "target", schema)[0]  # fmt: skip
     return Target(
         version=version.split()[0],
         database=database,
@@ -84,15 +85,15 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         may_make_temporary=temporary,
         standby=standby,
         tablespace=tablespace,
-        stripped=tuple(kind for (kind,) in _rows(connection, "stripped", schema)),
-        not_owned=frozenset(name for (name,) in _rows(connection, "not_owned", schema)),
+        stripped=tuple(kind for (kind,) in query(connection, "stripped", schema)),
+        not_owned=tuple((kind, name, table) for kind, name, table in query(connection, "not_owned", schema)),
         ledger=_ledger(connection, schema, usable=usable) if ledger else None,
-        relations=tuple((name, owner) for name, owner in _rows(connection, "relations", schema)),
+        relations=tuple((name, owner) for name, owner in query(connection, "relations", schema)),
     )
 
 
 def _ledger(connection: psycopg.Connection[Any], schema: str, *, usable: bool) -> LedgerSchema:
-    tables = _rows(connection, "ledger_tables", schema)
+    tables = query(connection, "ledger_tables", schema)
     foreign = tuple(name for name, owned, _ in tables if not owned)
     closed = tuple(name for name, _, writable in tables if not writable)
     readable = usable and "alembic_version" not in closed
@@ -113,9 +114,10 @@ def newest_revision() -> str | None:
     return ScriptDirectory(str(folder("migrations"))).get_current_head()
 
 
-def _rows(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
-    query = files("converge.postgres").joinpath("queries", f"{name}.sql").read_bytes()
-    return connection.execute(query, {"schema": schema}).fetchall()
+def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
+    """The rows of one of our queries; those about a schema mean this one."""
+    text = files("converge.postgres").joinpath("queries", f"{name}.sql").read_bytes()
+    return connection.execute(text, {"schema": schema}).fetchall()
 
 
 def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:
