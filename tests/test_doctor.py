@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,19 @@ from conftest import NewDatabase
 from support import converge, mysql, postgres, relations
 
 from converge.model.endpoint import parse
+from converge.model.facts import Disk, Setting
+from converge.mysql.connect import connect as connect_source
+from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import unsupported
 from converge.mysql.grants import covers, read_grant, read_roles
+from converge.mysql.health import check_source
+from converge.mysql.rights import read_rights
+from converge.postgres.connect import connect
 from converge.postgres.disk import free_space
+from converge.postgres.facts import read_facts
+from converge.postgres.health import check_space, check_target
+from converge.postgres.rights import lacking
+from converge.postgres.target import read_target
 from converge.sandbox import Server
 
 PASSWORD = "s3cret-canary"
@@ -181,6 +193,36 @@ def test_where_each_value_came_from(source: str, target: str, tmp_path: Path) ->
     mixed = converge("doctor", **environment, CONVERGE_SOURCE_URL=source)
     assert "from       CONVERGE_SOURCE_URL" in mixed.out
     assert "host PGHOST, port PGPORT" in mixed.out
+
+
+def test_checks_of_the_target_are_pure(target: str) -> None:
+    """What no throw-away server shows: a standby, another encoding, a tablespace, a full disk."""
+    at = parse(target)
+    with connect(at) as connection:
+        known = read_target(connection, "public")
+        facts = read_facts(connection, known, at)
+    worse = replace(known, standby=True, encoding="LATIN1", tablespace="slow")
+    assert [one.code for one in lacking(worse)] == ["T014", "T008", "T004"]
+    assert 'GRANT CREATE ON TABLESPACE "slow" TO "postgres";' in [one.hint for one in lacking(worse)]
+    worse_facts = replace(facts, locks=600, settings=(Setting("wal_level", "logical"),), superuser=False)
+    found = check_target(worse_facts, replace(at, host="db.example"), 60, tables=101)
+    assert [one.code for one in found] == ["T021", "T023", "T022", "T027"]
+    tight = replace(facts, disk=Disk("/data", 1_000))
+    severities = [[one.severity for one in check_space(tight, needed)] for needed in (500, 501, 1_001)]
+    assert severities == [[], ["note"], ["block"]]
+
+
+def test_checks_of_the_source_are_pure(source: str) -> None:
+    """What no throw-away server shows: an old login, loose modes, a statement that goes on and on."""
+    at = parse(source)
+    with closing(connect_source(at)) as connection:
+        facts = read_source_facts(connection, read_rights(connection, at.database))
+    worse = replace(
+        facts, connections=150, max_connections=151, idle_roles=("`r`@`%`",), sql_mode="", longest_statement=60,
+        plugin="mysql_native_password",
+    )  # fmt: skip
+    found = check_source(worse, replace(at, host="db.example"), 4)
+    assert [one.code for one in found] == ["S021", "S022", "S023", "S024", "S026", "S027", "S028"]
 
 
 def test_free_space_only_of_the_same_server(tmp_path: Path) -> None:

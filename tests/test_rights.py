@@ -278,10 +278,13 @@ def test_both_sides_that_cannot_be_reached_are_named_at_once() -> None:
     assert "and PostgreSQL at" in ran.err
 
 
-def test_a_ledger_of_another_role(source: str, target: str, role: Login) -> None:
+def test_a_ledger_of_another_role(source: str, target: str, role: Login, tmp_path: Path) -> None:
     assert migrate(source, target, "--include", "secret").code == 0
     limited = role("CREATE ON DATABASE DB")
     postgres(target, "CREATE SCHEMA app")
+    for command in (["status"], ["report", "-o", str(tmp_path / "report.md")]):
+        ran = converge(*command, "--target", limited)
+        assert (ran.code, "error[T004]" in ran.err) == (5, True), ran.err
     planned = agree(source, limited, ["T004"] * 3, "--schema", "app")
     paste(target, hints(planned), postgres)
     assert migrate(source, limited, "--schema", "app").json["verdict"] == "verified"

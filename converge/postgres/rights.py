@@ -68,8 +68,8 @@ def require_owned(target: Target, own: Container[str]) -> None:
     if foreign:
         role = pg_name(target.role)
         raise BlockedError(
-            f"{len(foreign)} objects in the target belong to another role than {target.role}, so it can neither "
-            "change nor drop them",
+            f"{len(foreign)} objects in the target belong to another role than {target.role}, which can "
+            "neither change nor drop them",
             code="T015",
             details=[f"{kind.lower()} {name}" for kind, name in foreign][:_SHOWN],
             hint="\n".join(f"ALTER {kind} {name} OWNER TO {role};" for kind, name in foreign),
