@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from pymysql.connections import Connection
 
-from converge.errors import SourceError
 from converge.model.catalog import (
     Catalog,
     Check,
@@ -32,12 +31,8 @@ Row = tuple[Any, ...]
 
 
 def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
-    """What the user may read of the database. Raises SourceError when the source names none."""
+    """What the user may read of the database that the rights are about."""
     database = rights.name
-    if not database:
-        raise SourceError(
-            "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
-        )
     with connection.cursor() as cursor:
         cursor.execute("SELECT VERSION(), @@character_set_database")
         version, charset = cast(Row, cursor.fetchone())

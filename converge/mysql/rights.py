@@ -11,6 +11,7 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 
+from converge.errors import SourceError
 from converge.model.plan import Finding
 from converge.model.quote import my_name, my_text
 from converge.mysql.grants import Grant, covers, read_grant, read_roles, specificity
@@ -80,7 +81,11 @@ class Rights:
 
 
 def read_rights(connection: Connection[Any], database: str) -> Rights:
-    """The rights of the current user on the database, with its active roles."""
+    """The rights of the current user on the database, with its active roles. Raises SourceError for none."""
+    if not database:
+        raise SourceError(
+            "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
+        )
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT CURRENT_USER(), CURRENT_ROLE(), IF(@@lower_case_table_names, LOWER(%s), %s)",
