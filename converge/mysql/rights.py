@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -14,7 +12,15 @@ from pymysql.connections import Connection
 from converge.errors import SourceError
 from converge.model.plan import Finding
 from converge.model.quote import my_name, my_text
-from converge.mysql.grants import Grant, covers, read_grant, read_roles, specificity
+from converge.mysql.grants import (
+    granted_as,
+    on_database,
+    on_server,
+    on_tables,
+    partly,
+    read_grants,
+    read_roles,
+)
 
 # Without the right, information_schema hides these objects instead of refusing them.
 _HIDDEN = {"SHOW VIEW": "views", "TRIGGER": "triggers", "EVENT": "events"}
@@ -101,25 +107,26 @@ def read_rights(connection: Connection[Any], database: str) -> Rights:
         roles = read_roles(lines)
         # Both statements print a role the same way.
         idle = tuple(role for role in roles if role not in using)
+        grants = read_grants(lines)
         return Rights(
-            server=_on_server(lines),
-            database=_on_database(lines, name, literal=literal),
-            tables=_on_tables(lines, name),
-            partly=_partly(lines, name),
+            server=on_server(grants),
+            database=on_database(grants, name, literal=literal),
+            tables=on_tables(grants, name),
+            partly=partly(grants, name),
             account=_account(user),
             name=database,
-            granted_as=_granted_as(lines, name),
+            granted_as=granted_as(grants, name),
             roles=tuple(role for role in roles if role not in idle),
             idle_roles=idle,
             lines=lines,
         )
 
     own = rights("" if active == "NONE" else active)
-    select = frozenset({"SELECT"})
     # Of patterns, roles and revokes together the server alone knows the sum.
-    own = replace(
-        own, database=own.database | select if _may_read_all(connection, name) else own.database - select
-    )
+    if _may_read_all(connection, name):
+        own = replace(own, database=own.database | {"SELECT"})
+    else:
+        own = replace(own, database=own.database - {"SELECT", "ALL PRIVILEGES"})
     return replace(own, awake=rights(",".join(own.roles + own.idle_roles))) if own.idle_roles else own
 
 
@@ -172,56 +179,6 @@ def _show_grants(connection: Connection[Any], using: str) -> tuple[str, ...]:
     with connection.cursor() as cursor:
         cursor.execute("SHOW GRANTS FOR CURRENT_USER()" + (f" USING {using}" if using else ""))
         return tuple(cast(str, row[0]) for row in cursor.fetchall())
-
-
-def _grants(lines: Iterable[str]) -> list[Grant]:
-    return [grant for grant in map(read_grant, lines) if grant is not None]
-
-
-def _union(grants: Iterable[Grant]) -> frozenset[str]:
-    return frozenset().union(*(one.rights for one in grants))
-
-
-def _on_server(lines: Iterable[str]) -> frozenset[str]:
-    return _union(one for one in _grants(lines) if not one.database and not one.revoked)
-
-
-def _on_tables(lines: Iterable[str], database: str) -> dict[str, frozenset[str]]:
-    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    for one in _grants(lines):
-        if one.database == database and one.table:
-            found[one.table] |= one.rights
-    return dict(found)
-
-
-def _partly(lines: Iterable[str], database: str) -> frozenset[str]:
-    """Tables with rights to read some of their columns."""
-    return frozenset(
-        one.table for one in _grants(lines) if one.database == database and "SELECT" in one.on_columns
-    )
-
-
-def _on_database(lines: Iterable[str], database: str, *, literal: bool) -> frozenset[str]:
-    """Rights on all tables of the database; `literal` when names in grants are no patterns.
-
-    Of several patterns that match, the most specific alone counts (tried on 8.0.15 and 8.0.33).
-    """
-    grants = [one for one in _grants(lines) if one.database and not one.table]
-    revoked = _union(one for one in grants if one.revoked and one.database == database)
-    given = [one for one in grants if not one.revoked]
-    if literal:
-        matching = [one for one in given if one.database == database]
-    else:
-        matching = [one for one in given if covers(one.database, database)]
-        best = max((specificity(one.database) for one in matching), default=0)
-        matching = [one for one in matching if specificity(one.database) == best]
-    return _on_server(lines) - revoked | _union(matching)
-
-
-def _granted_as(lines: Iterable[str], database: str) -> str:
-    """``shop\\_a`` where a grant names the database so: the server takes it before ``shop_a``."""
-    there = [one.database for one in _grants(lines) if one.database and not one.table]
-    return next((name for name in there if re.sub(r"\\([\\%_])", r"\1", name) == database), database)
 
 
 def _may_read_all(connection: Connection[Any], database: str) -> bool:

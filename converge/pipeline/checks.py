@@ -60,9 +60,7 @@ def _lacking(findings: Sequence[Finding]) -> BlockedError:
     return BlockedError(
         f"{len(findings)} things are missing for a run; nothing was written",
         code=codes.pop() if len(codes) == 1 else "P000",
-        details=[
-            f"{one.code} {_said(one)}" + (f" ({one.evidence})" if one.evidence else "") for one in findings
-        ],
+        details=[f"{one.code} {_said(one)}" for one in findings],
         hint="\n".join(hints),
     )
 
