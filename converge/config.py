@@ -22,6 +22,14 @@ from converge.model.endpoint import Endpoint, parse
 
 _ENV_FILE = ".env"
 _TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
+_MYSQL = (
+    ("host", "MYSQL_HOST", "host"),
+    ("port", "MYSQL_TCP_PORT", "port"),
+    ("user", "MYSQL_USER", "user"),
+    ("password", "MYSQL_PWD", "password"),
+    ("database", "MYSQL_DATABASE", "database"),
+)
+"""An endpoint's value, its environment variable, and its key in ~/.my.cnf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,21 @@ def resolve(source: str | None, target: str | None, *, need_target: bool = True)
     found_target = found_target and _with_password(found_target)
     _forget()
     return Addresses(found_source, found_target)
+
+
+def resolve_known(source: str | None, target: str | None) -> tuple[Endpoint | None, Endpoint | None]:
+    """The addresses that are named. Raises UsageError when neither is."""
+    found = (
+        _checked(_find("source", source) or _mysql_defaults(), "mysql"),
+        _checked(_find("target", target) or _postgres_defaults(), "postgres"),
+    )
+    if found == (None, None):
+        raise UsageError(
+            "neither a source nor a target is named",
+            code="U001",
+            hint="--source mysql://user:password@host:3306/database",
+        )
+    return found
 
 
 def resolve_target(target: str | None) -> Endpoint:
@@ -142,21 +165,27 @@ def _mysql_defaults() -> Endpoint | None:
             raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code="U003") from None
         if parser.has_section("client"):
             client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
-    environment = os.environ
-    host = environment.get("MYSQL_HOST") or client.get("host")
-    user = environment.get("MYSQL_USER") or client.get("user")
-    if not host and not user:
+    found = {name: _first(variable, client, key) for name, variable, key in _MYSQL}
+    if not found["host"][0] and not found["user"][0]:
         return None
-    port = environment.get("MYSQL_TCP_PORT") or client.get("port") or ""
+    port = found["port"][0]
     return Endpoint(
         kind="mysql",
-        host=host or "localhost",
+        host=found["host"][0] or "localhost",
         port=int(port) if port.isdigit() else None,
-        user=user or "",
-        password=environment.get("MYSQL_PWD") or client.get("password", ""),
-        database=environment.get("MYSQL_DATABASE") or client.get("database", ""),
+        user=found["user"][0],
+        password=found["password"][0],
+        database=found["database"][0],
         origin="MYSQL_* or ~/.my.cnf",
+        origins=tuple((name, origin) for name, (value, origin) in found.items() if value),
     )
+
+
+def _first(variable: str, client: Mapping[str, str], key: str) -> tuple[str, str]:
+    """A value and where it came from: the environment goes before the file."""
+    if value := os.environ.get(variable):
+        return value, variable
+    return client.get(key, ""), "~/.my.cnf"
 
 
 def _postgres_defaults() -> Endpoint | None:

@@ -12,7 +12,9 @@ from sqlalchemy import text
 SCHEMA = "converge"
 
 connection = context.config.attributes["connection"]
-connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+if not connection.scalar(text(f"SELECT to_regnamespace('{SCHEMA}') IS NOT NULL")):
+    # Only then: IF NOT EXISTS asks for the right to create schemas even where there is nothing to do.
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
 context.configure(connection=connection, version_table_schema=SCHEMA, transactional_ddl=True)
 with context.begin_transaction():
     context.run_migrations()

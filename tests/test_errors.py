@@ -64,11 +64,11 @@ def test_an_unreachable_source(target: str) -> None:
 
 def test_a_source_user_with_rights_on_some_tables_only(source: str, target: str) -> None:
     database = parse(source).database
-    mysql(source, f"CREATE USER some_tables@'%%' IDENTIFIED BY '{PASSWORD}'")
-    mysql(source, f"GRANT SELECT ON {database}.note TO some_tables@'%%'")
+    mysql(source, f"CREATE USER some_tables@'%' IDENTIFIED BY '{PASSWORD}'")
+    mysql(source, f"GRANT SELECT ON {database}.note TO some_tables@'%'")
     ran = converge("migrate", "--source", at(source, "some_tables"), "--target", target)
-    refused(ran, 4, "S004")
-    assert f"GRANT SELECT, SHOW VIEW, TRIGGER ON `{database}`.* TO 'some_tables'@'%';" in ran.err
+    refused(ran, 3, "S004")
+    assert f"GRANT SELECT ON `{database}`.* TO 'some_tables'@'%';" in ran.err
     assert relations(target) == []
 
 
@@ -114,7 +114,7 @@ def test_a_target_role_without_rights(source: str, target: str) -> None:
     postgres(target, "CREATE ROLE guest LOGIN")
     postgres(target, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     ran = converge("migrate", "--source", source, "--target", target.replace("postgres@", "guest@"))
-    refused(ran, 5, "T004")
+    refused(ran, 3, "T004")
     assert f'GRANT CREATE ON DATABASE "{parse(target).database}" TO "guest";' in ran.err
     assert 'GRANT USAGE, CREATE ON SCHEMA "public" TO "guest";' in ran.err
     assert relations(target) == []
@@ -156,7 +156,7 @@ def test_a_database_that_is_not_utf8(source: str, postgres_175: Server) -> None:
     )
     try:
         ran = converge("migrate", "--source", source, "--target", postgres_175.database_url("latin"))
-        refused(ran, 5, "T008")
+        refused(ran, 3, "T008")
     finally:
         postgres_175.drop_database("latin")
 

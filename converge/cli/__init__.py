@@ -24,6 +24,7 @@ _INTERRUPTED = 130
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
+    "doctor": "Looks at both sides: versions, rights, settings, room; each problem has its fix.",
     "plan": "What becomes of every object of the source, and why; writes nothing.",
     "explain": "Which rule decided for a table or column, and what else it could be.",
     "migrate": "Moves the database: make, copy, index, check and compare.",

@@ -11,6 +11,7 @@ from converge.config import resolve_target
 from converge.errors import UsageError
 from converge.model.event import Sink
 from converge.model.result import Result
+from converge.phases.explain import explained
 from converge.postgres.connect import connect
 from converge.postgres.ledger import last_report, last_run
 
@@ -25,7 +26,7 @@ from converge.postgres.ledger import last_report, last_run
 def command(target: str | None, paths: tuple[str, ...], as_json: bool, verbose: bool, emit: Sink) -> int:
     require_reports("-o", paths)
     address = resolve_target(target)
-    with connect(address) as connection:
+    with explained(address, address), connect(address) as connection:
         run = last_run(connection)
         report = last_report(connection) if run else None
     if run is None:

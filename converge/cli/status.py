@@ -9,6 +9,7 @@ import click
 from converge.cli.options import output_options
 from converge.config import resolve_target
 from converge.model.event import Sink
+from converge.phases.explain import explained
 from converge.postgres.connect import connect
 from converge.postgres.ledger import last_run
 
@@ -17,7 +18,8 @@ from converge.postgres.ledger import last_run
 @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
 @output_options
 def command(target: str | None, as_json: bool, verbose: bool, emit: Sink) -> int:
-    with connect(resolve_target(target)) as connection:
+    address = resolve_target(target)
+    with explained(address, address), connect(address) as connection:
         status = last_run(connection)
     if as_json:
         click.echo(json.dumps({"converge": 1, "command": "status", "exit_code": 0, "run": status}))

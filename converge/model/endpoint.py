@@ -25,6 +25,14 @@ class Endpoint:
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     origin: str = "the command line"
     """Where the address came from, for messages."""
+    origins: tuple[tuple[str, str], ...] = ()
+    """Where single values came from, when not all of them came from one place."""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each value that is set came from; the others are the driver's."""
+        names = [name for name in ("host", "port", "user", "password", "database") if getattr(self, name)]
+        return {name: dict(self.origins).get(name, self.origin) for name in names}
 
     @property
     def local(self) -> bool:

@@ -10,6 +10,8 @@ class Capabilities:
     version: str
     check_constraints: bool
     """information_schema.CHECK_CONSTRAINTS exists (8.0.16)."""
+    show_routine: bool
+    """The right SHOW_ROUTINE exists (8.0.20)."""
     binary_log_status: str
     """The statement that says where the binary log stands (renamed in 8.2)."""
 
@@ -20,5 +22,6 @@ def capabilities(version: str) -> Capabilities:
     return Capabilities(
         version=version,
         check_constraints=numbers >= (8, 0, 16),
+        show_routine=numbers >= (8, 0, 20),
         binary_log_status="SHOW BINARY LOG STATUS" if numbers >= (8, 2, 0) else "SHOW MASTER STATUS",
     )

@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from pymysql.connections import Connection
 
-from converge.errors import SourceError
 from converge.model.catalog import (
     Catalog,
     Check,
@@ -23,7 +22,7 @@ from converge.model.catalog import (
     RoutineKind,
     Table,
 )
-from converge.model.quote import my_text, mysql_members
+from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.rights import Rights
 from converge.mysql.views import read_views
@@ -32,14 +31,11 @@ Row = tuple[Any, ...]
 
 
 def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
-    """The catalog of the connection's database. Raises SourceError when there is none."""
+    """What the user may read of the database that the rights are about."""
+    database = rights.name
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DATABASE(), VERSION(), @@character_set_database, CURRENT_USER()")
-        database, version, charset, user = cast(Row, cursor.fetchone())
-    if database is None:
-        raise SourceError(
-            "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
-        )
+        cursor.execute("SELECT VERSION(), @@character_set_database")
+        version, charset = cast(Row, cursor.fetchone())
 
     def rows(name: str) -> list[Row]:
         query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
@@ -70,12 +66,14 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
             comment=comment,
         )
         for name, engine, count, data, index, next_value, collation, comment in rows("tables")
+        # Of other tables some columns may be invisible.
+        if rights.may_read(name)
     )
     views = read_views(
         connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}
     )
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
-    return Catalog(database, version, charset, tables, views, routines, _account(user), rights.unreadable)
+    return Catalog(database, version, charset, tables, views, routines, rights.account, rights.unreadable)
 
 
 def _group(rows: Iterable[Row], one: Callable[[Row], Any]) -> defaultdict[str, tuple[Any, ...]]:
@@ -176,12 +174,6 @@ def unescape(expression: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return re.sub(r"[^\x00-\x7f]", "\ufffd", text)
-
-
-def _account(user: str) -> str:
-    """``name@host`` of CURRENT_USER() as GRANT wants it."""
-    name, _, host = user.rpartition("@")
-    return f"{my_text(name)}@{my_text(host)}"
 
 
 def _text(value: Any) -> Any:

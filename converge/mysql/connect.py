@@ -20,7 +20,7 @@ from converge.watch import watch
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
-    "transaction_isolation='REPEATABLE-READ'"
+    "transaction_isolation='REPEATABLE-READ', sql_quote_show_create=1"
 )
 
 

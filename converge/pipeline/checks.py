@@ -9,9 +9,10 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.planner.inputs import Inputs, target_tables
+from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.ledger import last_run
-from converge.postgres.target import Target, require_empty, require_rights
+from converge.postgres.rights import require_owned
+from converge.postgres.target import Target, require_empty
 
 _SHOWN = 50
 
@@ -29,9 +30,11 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
 
 
 def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
-    """What the target alone can say, before the data is looked at. Raises BlockedError or TargetError."""
-    require_rights(facts)
+    """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
+    if inputs.lacking:
+        raise _lacking(inputs.lacking)
     if may_exist:
+        require_owned(facts, own_names(inputs))
         return
     try:
         require_empty(target, facts, target_tables(inputs))
@@ -40,6 +43,31 @@ def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs,
         if run and run["source"] == inputs.source and run["state"] not in ("finished", "running"):
             error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
         raise
+
+
+def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
+    """What a comparison needs of the source. Raises BlockedError."""
+    if unread := [finding for finding in inputs.lacking if finding.code == "S004"]:
+        raise _lacking(unread)
+
+
+def _lacking(findings: Sequence[Finding]) -> BlockedError:
+    """All that either side lacks, with every statement that gives it."""
+    codes = {one.code for one in findings}
+    hints = dict.fromkeys(one.hint for one in findings)
+    if len(findings) == 1:
+        return BlockedError(_said(findings[0]), code=findings[0].code, hint=findings[0].hint)
+    return BlockedError(
+        f"{len(findings)} things are missing for a run; nothing was written",
+        code=codes.pop() if len(codes) == 1 else "P000",
+        details=[f"{one.code} {_said(one)}" for one in findings],
+        hint="\n".join(hints),
+    )
+
+
+def _said(finding: Finding) -> str:
+    where = "" if finding.object in ("source", "target") else f"{finding.object}: "
+    return f"{where}{finding.message}" + (f" ({finding.evidence})" if finding.evidence else "")
 
 
 def _blocked(findings: Sequence[Finding]) -> BlockedError:

@@ -14,18 +14,18 @@ from converge.mapping.read import load
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Plan
-from converge.mysql import connect as mysql
 from converge.mysql.catalog import read_catalog
-from converge.mysql.rights import read_rights, require_select
+from converge.mysql.rights import missing_select, read_rights
 from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
+from converge.pipeline.reach import reach
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
-from converge.postgres import connect as postgres
 from converge.postgres.ledger import last_evidence
-from converge.postgres.target import Target, missing_rights, read_target, temporary_grant
+from converge.postgres.rights import lacking, temporary_grant
+from converge.postgres.target import Target, read_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,11 @@ def prepare(
     """
     map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
-        here = mysql.connect(source)
-        stack.callback(here.close)
-        there = None
-        facts = None
-        if target is not None:
-            there = stack.enter_context(postgres.connect(target, synchronous_commit="on"))
-            facts = read_target(there, options.schema)
+        here, there = reach(source, target, stack)
+        facts = read_target(there, options.schema) if there else None
         rights = read_rights(here, source.database)
         catalog = read_catalog(here, rights)
-        require_select(rights, source)
+        readable = [table.name for table in catalog.tables]
         inputs = Inputs(
             catalog,
             map_,
@@ -76,7 +71,10 @@ def prepare(
             schema=options.schema,
             schema_exists=facts.schema_exists if facts else True,
             selection=options.selection,
-            grants=tuple(missing_rights(facts)) if facts else (),
+            lacking=(
+                *missing_select(rights, readable, options.selection.names),
+                *(lacking(facts) if facts else ()),
+            ),
             temporary=temporary_grant(facts) if facts else "--target URL",
         )
         if facts is not None:

@@ -13,6 +13,7 @@ from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
+from converge.pipeline.checks import check_source
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.prove import prove
@@ -25,7 +26,9 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(options.jobs))
         with phase(result, emit, "plan"):
-            prepared = stack.enter_context(prepare(source, target, options, emit, as_recorded=True))
+            prepared = stack.enter_context(
+                prepare(source, target, options, emit, as_recorded=True, first=check_source)
+            )
             plan = prepared.plan
             _require_tables(prepared)
         result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]

@@ -24,7 +24,12 @@ def forecast(tables: Iterable[Table]) -> Forecast:
     indexes = sum(table.index_bytes for table in chosen)
     return Forecast(
         seconds=_START_SECONDS + len(chosen) * _TABLE_SECONDS + (data + indexes) / _BYTES_A_SECOND,
-        target_bytes=int(data * _GROWTH) + indexes,
+        target_bytes=space(data, indexes),
         basis=f"{_BYTES_A_SECOND // 1_000_000} MB/s for copy, keys and full comparison, measured with both "
         "servers on two cores; space from the source's own sizes, and as much again for the target's WAL",
     )
+
+
+def space(data: int, indexes: int) -> int:
+    """Bytes in the target, from the source's; the write-ahead log may need as much again."""
+    return int(data * _GROWTH) + indexes

@@ -11,6 +11,7 @@ from converge.mapping.grammar import did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.plan import Finding
 from converge.planner.draft import Draft
 from converge.planner.names import Namespace, fit
 
@@ -24,6 +25,13 @@ class Selection:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The tables, where --include names each of them and matches nothing that could be unseen."""
+        if not self.include or any(set(glob) & set("*?[") for glob in self.include):
+            return None
+        return tuple(filter(self.takes, self.include))
 
     def takes(self, name: str) -> bool:
         included = not self.include or any(fnmatchcase(name, glob) for glob in self.include)
@@ -48,8 +56,8 @@ class Inputs:
     """ICU locales of the target's nondeterministic collations, by their quoted names."""
     extensions: Mapping[str, str] | None = None
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
-    grants: tuple[str, ...] = ()
-    """GRANTs that the target's role still needs for a run."""
+    lacking: tuple[Finding, ...] = ()
+    """What either side lacks for a run: rights, mostly."""
     temporary: str = "--target URL"
     """What lets translations be tried."""
     evidence: Evidence = NOTHING_KNOWN
@@ -58,7 +66,8 @@ class Inputs:
 def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     """A draft that only has names, and the tables that are taken into it."""
     catalog = inputs.catalog
-    _require_matches(inputs.selection, catalog.tables)
+    if "tables" not in catalog.unreadable:
+        _require_matches(inputs.selection, catalog.tables)
     held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)

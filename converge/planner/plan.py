@@ -69,9 +69,7 @@ def draft_plan(inputs: Inputs) -> Draft:
             "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
         )
     plan_views(draft)
-    if inputs.grants:
-        what = "the target's role may not create what the migration needs"
-        draft.find("T004", "block", "target", what, " ".join(inputs.grants))
+    draft.findings += inputs.lacking
     if not inputs.catalog.tables:
         draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
     _note_engines(draft, planned)
@@ -177,13 +175,15 @@ def _inventory(draft: Draft, own: set[str]) -> None:
         )  # fmt: skip
     for kind in draft.catalog.unreadable:
         draft.find(
-            "P082", "note", kind, f"the source user may not see {kind}, so this plan cannot list them",
+            "P082", "note", kind, f"the source user may not see all {kind}, so this plan cannot list them",
             _seen_by(kind, draft.catalog),
         )  # fmt: skip
 
 
 def _seen_by(kind: str, catalog: Catalog) -> str:
     """The GRANT that makes these objects visible."""
+    if kind == "tables":
+        return f"GRANT SELECT ON {my_name(catalog.database)}.* TO {catalog.user};"
     if kind == "routines":
         return f"GRANT SELECT ON *.* TO {catalog.user}; (or SHOW_ROUTINE, from MySQL 8.0.20)"
     return f"GRANT SHOW VIEW, TRIGGER, EVENT ON {my_name(catalog.database)}.* TO {catalog.user};"

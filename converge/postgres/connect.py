@@ -26,6 +26,7 @@ _SESSION = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     # A backend whose client is gone must let go of its chunk soon: nobody else can claim it.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
@@ -34,6 +35,7 @@ _SESSION = {
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
 }
+_SINCE_17 = {"transaction_timeout": "0"}
 _DISK_FULL = "53100"
 _NO_PLACE = "53300"
 # Connections that end, servers that shut down, crash or start, and no place for one more client
@@ -69,7 +71,8 @@ def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
     arguments |= dict(endpoint.options) | tls.arguments(endpoint)
     try:
         connection = WatchedConnection.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
-        session = _SESSION | settings
+        since_17 = _SINCE_17 if connection.info.server_version >= 170000 else {}
+        session = _SESSION | since_17 | settings
         if connection.info.server_version < 140000:
             raise TargetError(
                 f"the target runs PostgreSQL {connection.info.parameter_status('server_version')}",

@@ -9,14 +9,29 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError, TargetError
+from converge.errors import BlockedError
 from converge.model.quote import pg_name
+from converge.resources import folder
 
 _EXTENSIONS = """
     SELECT coalesce(e.extname, a.name)::text, coalesce(n.nspname::text, '')
     FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name
     LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
 """
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSchema:
+    """The schema `converge` as the role meets it."""
+
+    usable: bool
+    """CREATE and USAGE on it."""
+    foreign: tuple[str, ...]
+    """Tables that belong to a role that ours is no member of."""
+    closed: tuple[str, ...]
+    """Tables that the role may not read and write."""
+    outdated: bool
+    """Only the tables' owner can bring them to this version's shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +45,21 @@ class Target:
     schema_exists: bool
     encoding: str
     may_create_in_schema: bool
-    may_create_schema: bool
-    owns_ledger: bool
+    """CREATE and USAGE on the schema, where it exists."""
+    may_create_schemas: bool
+    may_make_temporary: bool
+    standby: bool
+    """A server in recovery, which only reads."""
+    tablespace: str
+    """`default_tablespace` where the role may not create in it; empty when all is well."""
+    stripped: tuple[str, ...]
+    """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack rights of its
+    own when it makes one."""
+    not_owned: tuple[tuple[str, str, str], ...]
+    """What the role can neither change nor drop in the schema: kind, quoted name, and the table or view that
+    it is or serves."""
+    ledger: LedgerSchema | None
+    """None while there is no schema `converge`."""
     relations: tuple[tuple[str, str], ...]
     """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
 
@@ -53,21 +81,8 @@ class Target:
 
 def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     """Reads the target's facts; writes nothing."""
-    row = connection.execute(
-        """
-        SELECT current_setting('server_version'), current_database()::text, current_user::text,
-               current_setting('server_encoding'), to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
-               coalesce(has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE')
-                    AND has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'USAGE'), false),
-               has_database_privilege(current_database(), 'CREATE'),
-               coalesce(has_schema_privilege(to_regnamespace('converge')::oid, 'CREATE'), false)
-        """,
-        {"schema": schema},
-    ).fetchone()
-    assert row is not None
-    version, database, role, encoding, exists, in_schema, schemas, ledger = row
-    query = files("converge.postgres").joinpath("queries", "relations.sql").read_bytes()
-    relations = connection.execute(query, {"schema": schema}).fetchall()
+    (version, database, role, encoding, exists, in_schema, schemas, temporary, standby, tablespace, ledger,
+     usable) = query(connection, "target", schema)[0]  # fmt: skip
     return Target(
         version=version.split()[0],
         database=database,
@@ -75,56 +90,56 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         schema=schema,
         schema_exists=exists,
         encoding=encoding,
-        may_create_in_schema=in_schema or (not exists and schemas),
-        may_create_schema=schemas,
-        owns_ledger=ledger,
-        relations=tuple((name, owner) for name, owner in relations),
-        collations=_collations(connection),
+        may_create_in_schema=in_schema,
+        may_create_schemas=schemas,
+        may_make_temporary=temporary,
+        standby=standby,
+        tablespace=tablespace,
+        stripped=tuple(kind for (kind,) in query(connection, "stripped", schema)),
+        not_owned=tuple((kind, name, table) for kind, name, table in query(connection, "not_owned", schema)),
+        ledger=_ledger(connection, schema, usable=usable) if ledger else None,
+        relations=tuple((name, owner) for name, owner in query(connection, "relations", schema)),
+        collations=_collations(connection, schema),
         extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
     )
 
 
-def _collations(connection: psycopg.Connection[Any]) -> Mapping[str, str]:
+def _collations(connection: psycopg.Connection[Any], schema: str) -> Mapping[str, str]:
     """Each under its whole name, and by itself where the search path finds it."""
-    query = files("converge.postgres").joinpath("queries", "collations.sql").read_bytes()
     found = {}
-    for schema, name, visible, locale in connection.execute(query):
-        found[pg_name(schema, name)] = locale
+    for owner, name, visible, locale in query(connection, "collations", schema):
+        found[pg_name(owner, name)] = locale
         if visible:
             found[pg_name(name)] = locale
     return found
 
 
-def missing_rights(target: Target) -> list[str]:
-    """The GRANT for every right that a run needs and the role does not have."""
-    missing = []
-    role = pg_name(target.role)
-    if not (target.owns_ledger or target.may_create_schema):
-        missing.append(f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};")
-    if not target.may_create_in_schema:
-        missing.append(f"GRANT USAGE, CREATE ON SCHEMA {pg_name(target.schema)} TO {role};")
-    return missing
+def _ledger(connection: psycopg.Connection[Any], schema: str, *, usable: bool) -> LedgerSchema:
+    tables = query(connection, "ledger_tables", schema)
+    foreign = tuple(name for name, owned, _ in tables if not owned)
+    closed = tuple(name for name, _, writable in tables if not writable)
+    readable = usable and "alembic_version" not in closed
+    # Where we cannot look, the ledger is as new as any; the rights to look come first.
+    outdated = bool(foreign) and readable and _revision(connection) != newest_revision()
+    return LedgerSchema(usable, foreign, closed, outdated)
 
 
-def temporary_grant(target: Target) -> str:
-    """The GRANT that lets the role try translations in tables of its own session."""
-    return f"GRANT TEMPORARY ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};"
+def _revision(connection: psycopg.Connection[Any]) -> str | None:
+    row = connection.execute("SELECT version_num FROM converge.alembic_version").fetchone()
+    return row[0] if row else None
 
 
-def require_rights(target: Target) -> None:
-    """Raises TargetError with every missing right, all at once, or for an encoding that cannot hold all."""
-    if missing := missing_rights(target):
-        raise TargetError(
-            f"the role {target.role} may not create what the migration needs in {target.database}",
-            code="T004",
-            hint=" ".join(missing),
-        )
-    if target.encoding != "UTF8":
-        raise TargetError(
-            f"the target database is encoded in {target.encoding}",
-            code="T008",
-            hint=f"CREATE DATABASE {pg_name(target.database)} TEMPLATE template0 ENCODING 'UTF8';",
-        )
+def newest_revision() -> str | None:
+    """The revision of the ledger that this version of converge works with."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(folder("migrations"))).get_current_head()
+
+
+def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
+    """The rows of one of our queries; those about a schema mean this one."""
+    text = files("converge.postgres").joinpath("queries", f"{name}.sql").read_bytes()
+    return connection.execute(text, {"schema": schema}).fetchall()
 
 
 def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:

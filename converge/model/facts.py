@@ -1,0 +1,145 @@
+"""What `doctor` reads of the two servers, before anybody judges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verified = Literal["certificate and name", "certificate", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How the connection is encrypted; `version` is empty when it is not."""
+
+    version: str
+    cipher: str
+    verified: Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right, and what it is good for."""
+
+    name: str
+    held: bool
+    purpose: str
+    without: str
+    """What is lost without it."""
+    grant: str
+    """The statement that gives it; empty where this version has no such right."""
+    needed: bool = False
+    """No run goes without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The strongest guarantee of one instant for all readers that these rights allow."""
+
+    level: Literal["locked", "quiet", "none"]
+    how: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    value: str
+    """With its unit, as it is when a session of the role begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    version: str
+    distribution: str
+    account: str
+    """``'user'@'host'`` whose rights count."""
+    login: str
+    """``user@host`` that has logged in."""
+    plugin: str
+    """How the account proves who it is; empty when the server does not tell."""
+    roles: tuple[str, ...]
+    idle_roles: tuple[str, ...]
+    grants: tuple[str, ...]
+    rights: tuple[Right, ...]
+    tls: Tls
+    sql_mode: str
+    time_zone: str
+    server_charset: str
+    database_charset: str
+    max_allowed_packet: int
+    """Bytes."""
+    binary_log: str
+    """Its format; OFF when there is none."""
+    gtid_mode: str
+    snapshot: Snapshot
+    tables: int
+    """Those that the user sees."""
+    views: int
+    rows: int
+    """The server's estimate."""
+    data_bytes: int
+    index_bytes: int
+    largest: tuple[tuple[str, int], ...]
+    """The largest tables with their bytes, indexes included."""
+    unsafe_engines: tuple[tuple[str, int], ...]
+    """Storage engines without snapshots, with their number of tables."""
+    connections: int
+    """In use by all."""
+    max_connections: int
+    user_connections: int
+    """The most that the account may have; 0 is no limit."""
+    longest_statement: int | None
+    """Seconds that the longest statement of others runs already; None when they are not to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Where the target keeps its data, seen on this machine."""
+
+    path: str
+    free: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    version: str
+    database: str
+    role: str
+    login: str
+    """The role that has logged in, which ALTER ROLE … SET role may have changed."""
+    superuser: bool
+    authentication: str
+    """How the role has proved who it is; empty before PostgreSQL 16."""
+    origins: tuple[tuple[str, str], ...]
+    """Where the driver took each value that the address leaves open."""
+    tls: Tls
+    encoding: str
+    collation: str
+    schema: str
+    relations: int
+    """Tables, views and the like in the schema."""
+    ledger: str
+    """What the last run of converge here has come to."""
+    rights: tuple[Right, ...]
+    settings: tuple[Setting, ...]
+    extensions: tuple[str, ...]
+    installable: tuple[str, ...]
+    """Extensions for which a map or a type may ask, and that this role could make."""
+    event_triggers: tuple[str, ...]
+    connections: int
+    """In use by all, of the server's connections."""
+    max_connections: int
+    """But those that are reserved."""
+    role_connections: int | None
+    """How many the role, or all in the database, may have; None is no limit."""
+    locks: int
+    """Room in the server's lock table."""
+    database_bytes: int
+    disk: Disk | None
+    """None when the data folder cannot be seen from here."""
+
+    def setting(self, name: str) -> str:
+        """A setting's value; empty for one that this version does not have."""
+        return next((one.value for one in self.settings if one.name == name), "")

@@ -1,0 +1,129 @@
+"""Reads what `doctor` shows of the source: a handful of queries that write nothing."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections import Counter
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, cast
+
+import pymysql
+from pymysql.connections import Connection
+
+from converge.errors import SourceError
+from converge.model.facts import Right, SourceFacts, Tls, Verified
+from converge.mysql.capabilities import capabilities
+from converge.mysql.optional import known_rights, possible_snapshot
+from converge.mysql.rights import Rights
+
+_SHOWN = 3
+_SNAPSHOTS = ("InnoDB", "")
+
+
+def read_facts(connection: Connection[Any], rights: Rights) -> SourceFacts:
+    """The source as it is. The connection may be one without a database."""
+    (version, distribution, login, mode, zone, server_charset, database_charset, packet, log, gtid, most,
+     own) = _query(connection, "server")[0]  # fmt: skip
+    sizes = _query(connection, "sizes", rights.name)
+    tables = [row for row in sizes if row[1] == "BASE TABLE"]
+    known = known_rights(rights, show_routine=capabilities(version).show_routine)
+    engines = Counter(row[2] for row in tables if row[2] not in _SNAPSHOTS)
+    status = _status(connection)
+    return SourceFacts(
+        version=version,
+        distribution=distribution,
+        account=rights.account,
+        login=login,
+        plugin=_plugin(connection),
+        roles=rights.roles,
+        idle_roles=rights.idle_roles,
+        grants=rights.lines,
+        rights=known,
+        tls=Tls(status.get("Ssl_version", ""), status.get("Ssl_cipher", ""), _verified(connection)),
+        sql_mode=mode,
+        time_zone=zone,
+        server_charset=server_charset,
+        database_charset=database_charset,
+        max_allowed_packet=packet,
+        binary_log=log,
+        gtid_mode=gtid,
+        snapshot=possible_snapshot(rights, gtid=gtid == "ON", binary_log=log != "OFF"),
+        tables=len(tables),
+        views=len(sizes) - len(tables),
+        rows=sum(int(row[3]) for row in tables),
+        data_bytes=sum(int(row[4]) for row in tables),
+        index_bytes=sum(int(row[5]) for row in tables),
+        largest=tuple((row[0], int(row[4] + row[5])) for row in tables[:_SHOWN]),
+        unsafe_engines=tuple(sorted(engines.items())),
+        connections=int(status["Threads_connected"]),
+        max_connections=most,
+        user_connections=own,
+        longest_statement=_longest_statement(connection, known),
+    )
+
+
+def table_names(connection: Connection[Any], database: str) -> list[str]:
+    """The tables that the user sees."""
+    return sorted(row[0] for row in _query(connection, "sizes", database) if row[1] == "BASE TABLE")
+
+
+def require_version(connection: Connection[Any]) -> None:
+    """Raises SourceError for a server that is no MySQL 8 or newer."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT VERSION()")
+        (version,) = cast(tuple[str], cursor.fetchone())
+    if reason := unsupported(version):
+        raise SourceError(
+            reason, code="S008", hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
+        )
+
+
+def unsupported(version: str) -> str:
+    """Why a server that calls itself so cannot be read; empty when it can."""
+    if "mariadb" in version.lower():
+        return f"the source runs MariaDB ({version}), whose catalog is another one"
+    return f"the source runs MySQL {version}" if int(version.split(".")[0]) < 8 else ""
+
+
+def _query(connection: Connection[Any], name: str, *parameters: str) -> Sequence[tuple[Any, ...]]:
+    query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters or None)
+        return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
+
+
+def _status(connection: Connection[Any]) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SHOW STATUS WHERE Variable_name IN ('Ssl_version', 'Ssl_cipher', 'Threads_connected')"
+        )
+        return dict(cast(Sequence[tuple[str, str]], cursor.fetchall()))
+
+
+def _verified(connection: Connection[Any]) -> Verified:
+    """What the driver has checked of the server's certificate."""
+    context = getattr(connection, "ctx", None)
+    if context is None or context.verify_mode != ssl.CERT_REQUIRED:
+        return "nothing"
+    return "certificate and name" if context.check_hostname else "certificate"
+
+
+def _plugin(connection: Connection[Any]) -> str:
+    """The account's authentication plugin; the statement's hash stays secret and is not kept."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SHOW CREATE USER CURRENT_USER()")
+        except pymysql.err.MySQLError:
+            # Anonymous accounts and some managed servers do not tell.
+            return ""
+        (statement,) = cast(tuple[str], cursor.fetchone())
+    match = re.search(r" IDENTIFIED WITH '([^']+)'", statement)
+    return match[1] if match else ""
+
+
+def _longest_statement(connection: Connection[Any], rights: Sequence[Right]) -> int | None:
+    if not any(right.name == "PROCESS" and right.held for right in rights):
+        return None
+    return int(_query(connection, "statements")[0][0])

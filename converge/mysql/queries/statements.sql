@@ -1,0 +1,3 @@
+SELECT IFNULL(MAX(TIME), 0)
+  FROM information_schema.PROCESSLIST
+ WHERE ID <> CONNECTION_ID() AND COMMAND IN ('Query', 'Execute')

@@ -1,0 +1,78 @@
+"""`converge doctor`: both sides looked at, one failing or not, and everything wrong with them at once."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from converge.errors import ConvergeError
+from converge.model.diagnosis import Diagnosis
+from converge.model.endpoint import Endpoint
+from converge.model.facts import SourceFacts, TargetFacts
+from converge.model.plan import Finding
+from converge.mysql.facts import read_facts as read_source_facts
+from converge.mysql.facts import require_version, table_names
+from converge.mysql.health import check_source
+from converge.mysql.rights import missing_select, read_rights
+from converge.phases.explain import explained
+from converge.pipeline.options import Options
+from converge.pipeline.reach import attempt, connect_source
+from converge.planner.forecast import space
+from converge.postgres.connect import connect as connect_target
+from converge.postgres.facts import read_facts as read_target_facts
+from converge.postgres.health import check_space, check_target
+from converge.postgres.rights import lacking
+from converge.postgres.target import read_target
+
+
+def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options) -> Diagnosis:
+    """Reads what is to be known of the sides that are named. Writes nothing."""
+    findings: list[Finding] = []
+    wrong: list[ConvergeError] = []
+    here: SourceFacts | None = None
+    there: TargetFacts | None = None
+    if source is not None:
+        found, error = attempt(lambda: _source(source, options))
+        here, more = found or (None, [_unreached("source", error, wrong)])
+        findings += more
+    if target is not None:
+        also_found, error = attempt(lambda: _target(target, options, here.tables if here else 0))
+        there, more = also_found or (None, [_unreached("target", error, wrong)])
+        findings += more
+    needed = space(here.data_bytes, here.index_bytes) if here else None
+    if there is not None and needed is not None:
+        findings += check_space(there, needed)
+    order = ("block", "lossy", "note")
+    return Diagnosis(
+        source=source,
+        target=target,
+        source_facts=here,
+        target_facts=there,
+        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))),
+        unreached=wrong[0].exit_code if wrong else 0,
+        needed_bytes=needed,
+    )
+
+
+def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Finding]]:
+    with explained(endpoint, None), closing(connect_source(endpoint)) as connection:
+        require_version(connection)
+        rights = read_rights(connection, endpoint.database)
+        facts = read_source_facts(connection, rights)
+        readable = list(filter(rights.may_read, table_names(connection, endpoint.database)))
+    missing = missing_select(rights, readable, options.selection.names)
+    return facts, [*missing, *check_source(facts, endpoint, options.jobs)]
+
+
+def _target(endpoint: Endpoint, options: Options, tables: int) -> tuple[TargetFacts, list[Finding]]:
+    with explained(endpoint, endpoint), connect_target(endpoint) as connection:
+        target = read_target(connection, options.schema)
+        facts = read_target_facts(connection, target, endpoint)
+    return facts, [*lacking(target), *check_target(facts, endpoint, options.jobs, tables=tables)]
+
+
+def _unreached(side: str, error: ConvergeError | None, wrong: list[ConvergeError]) -> Finding:
+    """The error of a side as a finding; `wrong` collects the errors."""
+    assert error is not None
+    wrong.append(error)
+    message = "; ".join([error.message, *error.details])
+    return Finding(error.code, "block", side, message, error.hint or "")

@@ -1,0 +1,104 @@
+"""What `doctor` finds wrong with the target: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converge.model.endpoint import Endpoint
+from converge.model.facts import TargetFacts
+from converge.model.plan import Finding
+from converge.model.quote import pg_name
+
+_LOCKS_A_TABLE = 6
+"""A table, its TOAST table with its index, and some indexes: --truncate drops all tables at once."""
+
+
+def check_target(facts: TargetFacts, endpoint: Endpoint, jobs: int, *, tables: int) -> list[Finding]:
+    """All findings but those of what a run cannot go without; `tables` are the source's."""
+    return [
+        *_connections(facts, jobs),
+        *_login(facts, endpoint),
+        *_settings(facts, tables),
+        *_optional(facts),
+    ]
+
+
+def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
+    """Whether the target's disk has room for what the source will be there, and for its log."""
+    if facts.disk is None or facts.disk.free >= 2 * needed:
+        return []
+    short = facts.disk.free < needed
+    return [
+        Finding(
+            "T024",
+            "block" if short else "note",
+            "target",
+            f"{facts.disk.path} has {facts.disk.free:,} bytes free; the tables and indexes need about "
+            f"{needed:,}, and the write-ahead log up to as much again",
+            "make room there, or move the database to a larger disk",
+        )
+    ]
+
+
+def _connections(facts: TargetFacts, jobs: int) -> Iterator[Finding]:
+    # The workers' and the builders' connections, and the coordinator's.
+    needed = 2 * jobs + 1
+    if facts.role_connections is not None and facts.role_connections < needed:
+        yield Finding(
+            "T021", "block", "target",
+            f"the role or the database may have {facts.role_connections} connections, --jobs {jobs} needs "
+            f"{needed}",
+            f"ALTER ROLE {pg_name(facts.role)} CONNECTION LIMIT {needed};\n"
+            f"ALTER DATABASE {pg_name(facts.database)} CONNECTION LIMIT {needed};",
+        )  # fmt: skip
+    free = facts.max_connections - facts.connections + 1
+    if free < needed:
+        yield Finding(
+            "T021", "note", "target",
+            f"{free} of {facts.max_connections} connections are free now, --jobs {jobs} needs {needed}",
+            f"ALTER SYSTEM SET max_connections = {facts.max_connections + needed}; -- and restart the server",
+        )  # fmt: skip
+
+
+def _login(facts: TargetFacts, endpoint: Endpoint) -> Iterator[Finding]:
+    if not endpoint.local and facts.tls.verified != "certificate and name":
+        yield Finding(
+            "T023", "note", "target",
+            "the connection is encrypted, but the server's name is not verified" if facts.tls.version
+            else "the connection is not encrypted: everybody on the way can read the data",
+            "?sslmode=verify-full&sslrootcert=FILE at the end of the target URL",
+        )  # fmt: skip
+    if facts.superuser:
+        yield Finding(
+            "T026", "note", "target",
+            f"the role {facts.role} is a superuser; no run needs that",
+            f"CREATE ROLE converge LOGIN PASSWORD '…'; "
+            f"GRANT CREATE, TEMPORARY ON DATABASE {pg_name(facts.database)} TO converge;",
+        )  # fmt: skip
+
+
+def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
+    locks = tables * _LOCKS_A_TABLE
+    if locks > facts.locks:
+        yield Finding(
+            "T022", "note", "target",
+            f"--truncate locks about {locks:,} objects at once, the server has room for {facts.locks:,}",
+            f"ALTER SYSTEM SET max_locks_per_transaction = {-(-locks // facts.max_connections)}; "
+            "-- and restart the server",
+        )  # fmt: skip
+    if facts.event_triggers:
+        yield Finding(
+            "T025", "note", "target",
+            f"event triggers see every statement that makes something: {', '.join(facts.event_triggers)}",
+            "\n".join(f"ALTER EVENT TRIGGER {pg_name(name)} DISABLE;" for name in facts.event_triggers),
+        )  # fmt: skip
+    if facts.setting("wal_level") == "logical":
+        message = "wal_level is logical: subscribers get every row of the run too"
+        hint = "pg_replication_slots shows who reads; without a reader, wal_level = replica writes less"
+        yield Finding("T027", "note", "target", message, hint)
+
+
+def _optional(facts: TargetFacts) -> Iterator[Finding]:
+    for right in facts.rights:
+        if not right.held and not right.needed:
+            yield Finding("T020", "note", "target", f"without {right.name}: {right.without}", right.grant)
