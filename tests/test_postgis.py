@@ -88,7 +88,7 @@ def test_spatial_values_become_geometries(schema: str, ends: tuple[str, str], tm
 
 
 def test_another_shape_or_srid_stops_the_run(ends: tuple[str, str], tmp_path: Path) -> None:
-    """With the keys, before anything is written."""
+    """With the keys, before anything is written; a policy makes NULL of such values, and counts them."""
     source, target = ends
     mysql(source, PLACES)
     for type_, keys in (("Point", "2, 3, 4, 5, 6, …"), ("Geometry,4326", "1, 2, 4, 6")):
@@ -97,6 +97,14 @@ def test_another_shape_or_srid_stops_the_run(ends: tuple[str, str], tmp_path: Pa
         assert (ran.code, "V028" in ran.err, "place.shape" in ran.err) == (3, True, True), ran.err
         assert f"rows id {keys}" in ran.err
     assert relations(target) == []
+    policy = 'to = "geometry(Geometry,4326)"\npolicy = { other_shape = "null" }'
+    map_ = _map(tmp_path, MAP.replace('to = "geometry"', policy))
+    ran = converge("migrate", "--source", source, "--target", target, "--map", map_, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert [(one["trap"], one["rows"]) for one in ran.json["changes"]] == [("other_shape", 4)]
+    assert postgres(target, "SELECT id FROM place WHERE shape IS NULL ORDER BY id") == [
+        (1,), (2,), (4,), (6,), (8,)
+    ]  # fmt: skip
 
 
 def test_without_postgis_in_reach(databases: tuple[str, str], tmp_path: Path) -> None:
