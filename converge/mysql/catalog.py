@@ -34,8 +34,10 @@ Row = tuple[Any, ...]
 def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     """The catalog of the connection's database. Raises SourceError when there is none."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT DATABASE(), VERSION(), @@character_set_database, CURRENT_USER()")
-        database, version, charset, user = cast(Row, cursor.fetchone())
+        cursor.execute(
+            "SELECT DATABASE(), VERSION(), @@character_set_database, CURRENT_USER(), @@max_allowed_packet"
+        )
+        database, version, charset, user, max_packet = cast(Row, cursor.fetchone())
     if database is None:
         raise SourceError(
             "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
@@ -75,7 +77,10 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}
     )
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
-    return Catalog(database, version, charset, tables, views, routines, _account(user), rights.unreadable)
+    account = _account(user)
+    return Catalog(
+        database, version, charset, tables, views, routines, account, rights.unreadable, max_packet
+    )
 
 
 def _group(rows: Iterable[Row], one: Callable[[Row], Any]) -> defaultdict[str, tuple[Any, ...]]:

@@ -27,6 +27,8 @@ _SESSION = {
     "default_transaction_read_only": "off",
 }
 _DISK_FULL = "53100"
+# Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.
+_VALUE = ("22", "54")
 
 
 def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
@@ -117,7 +119,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             hint="check host, port and firewall; is PostgreSQL running there?",
         )
     details = [line for line in (error.diag.message_detail, error.diag.context) if line]
-    if state is not None and state.startswith("22"):
+    if state is not None and state.startswith(_VALUE):
         return TargetError(
             f"PostgreSQL cannot hold a value of the source: {text}",
             code="D001",

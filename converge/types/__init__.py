@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.base import Family, Value, base_name
+from converge.types.base import Family, Length, Value, base_name
 from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
@@ -17,7 +17,7 @@ from converge.types.temporal import Date, Datetime, Time
 from converge.types.text import Text
 from converge.types.traps import KINDS, Trap
 
-__all__ = ["FAMILIES", "KINDS", "Family", "Trap", "Value", "base_name", "check_target", "family_of"]
+__all__ = ["FAMILIES", "KINDS", "Family", "Length", "Trap", "Value", "base_name", "check_target", "family_of"]
 
 FAMILIES: tuple[Family, ...] = (
     Integer(), Decimal(), Floating(), Bit(), Date(), Datetime(), Time(), Text(), Enum(), Set(), Json(),

@@ -7,7 +7,10 @@ type says that the SRID follows it. Nothing is lost, and PostGIS reads both.
 
 from __future__ import annotations
 
-from converge.types.base import Family, Value
+from converge.model.catalog import Column
+from converge.types.base import Family, Length, Value
+
+_MOST_BYTES = 2**32
 
 
 class Spatial(Family):
@@ -21,6 +24,12 @@ class Spatial(Family):
 
     def read(self, value: Value) -> str:
         return f"CONCAT('\\\\x',{_wkb(value)})"
+
+    def most(self, column: Column) -> int:
+        return _MOST_BYTES
+
+    def length(self, value: Value) -> Length:
+        return Length(f"(2*LENGTH({value.sql})+3)")
 
     def special(self, value: Value) -> bool:
         return True

@@ -76,6 +76,7 @@ KINDS: Mapping[str, Kind] = {
         {**_NULL, "keep": "'', as one more label of the target type"},
     ),
     "json_nul": Kind("V023", "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
+    "json_size": Kind("V028", "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }
 
