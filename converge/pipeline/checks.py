@@ -15,8 +15,6 @@ from converge.postgres.target import Target, require_empty, require_rights
 
 _SHOWN = 50
 _DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
-_BATCH = 200
-"""Tables that are dropped at once: each takes several locks, of which a server has some thousands."""
 
 
 def check_plan(plan: Plan, *, expected_digest: str) -> None:
@@ -79,13 +77,24 @@ def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
     except psycopg.errors.OutOfMemory:
         _drop_foreign_keys(target, dict(drops)["TABLE"])
         for kind, names in drops:
-            for start in range(0, len(names), _BATCH):
-                _drop(target, kind, names[start : start + _BATCH])
+            _drop_in_parts(target, kind, names)
 
 
 def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
     if names:
         target.execute(f"DROP {kind} IF EXISTS {', '.join(names)}".encode())
+
+
+def _drop_in_parts(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
+    """As many at once as the server has locks for: a table takes several, of which it has some thousands."""
+    try:
+        _drop(target, kind, names)
+    except psycopg.errors.OutOfMemory:
+        if len(names) == 1:
+            raise
+        half = len(names) // 2
+        _drop_in_parts(target, kind, names[:half])
+        _drop_in_parts(target, kind, names[half:])
 
 
 def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:
