@@ -92,7 +92,7 @@ CASES = {
 
 
 def measure(case: Case, name: str, jobs: list[int]) -> bool:
-    """Migrates the case's data with each number of workers; prints a line each. Whether all kept the limit."""
+    """Migrates the case's data with each number of workers; whether all kept the limit."""
     kept = True
     with sandbox.start(SOURCE, TARGET, settings=SETTINGS) as (my, pg):
         source = my.create_database("bench")
@@ -103,8 +103,8 @@ def measure(case: Case, name: str, jobs: list[int]) -> bool:
             kept = kept and usage.status == 0 and usage.together <= limit
             alone = ", ".join(f"{peak / MB:.0f}" for peak in usage.peaks)
             print(
-                f"{name:<8} {workers} workers: {usage.together / MB:>4.0f} MB together, limit {limit / MB:.0f}; "
-                f"each {alone}; {usage.wall:.0f} s, exit {usage.status}",
+                f"{name:<8} {workers} workers: {usage.together / MB:>4.0f} MB together, "
+                f"limit {limit / MB:.0f}; each {alone}; {usage.wall:.0f} s, exit {usage.status}",
                 flush=True,
             )
             if usage.status:

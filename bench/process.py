@@ -26,7 +26,7 @@ class Usage:
     peaks: tuple[int, ...]
     """Peak resident bytes of each process of the tree, largest first; empty where /proc is missing."""
     together: int
-    """Peak of all processes' bytes at one moment, shared pages counted once (PSS); 0 where /proc is missing."""
+    """Peak bytes of all processes at one moment, shared pages counted once (PSS); 0 without /proc."""
     status: int
     """Exit status."""
     output: str

@@ -25,7 +25,7 @@ PROBE_SECONDS = 8.0
 """A server that has not answered by then is gone."""
 _SETTLE_SECONDS = 1.0
 """An answer may be on its way when the server says that it has nothing more to do."""
-_FULL = frozenset({"S008", "T016"})
+_FULL = frozenset({"S012", "T016"})
 """No place for one more client."""
 
 

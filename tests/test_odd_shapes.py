@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from conftest import NewDatabase
-from support import Ran, converge, mysql, postgres
+from support import Ran, converge, postgres
+from support import mysql as run
 
 from converge.sandbox import Server
 
@@ -32,7 +33,7 @@ def test_a_database_of_views_only(
     new_postgres_database: NewDatabase,
 ) -> None:
     source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_14)
-    mysql(
+    run(
         source, "CREATE VIEW one AS SELECT 1 AS n, 'x' AS word; CREATE VIEW two AS SELECT n + 1 AS m FROM one"
     )
     migrated(source, target)
@@ -50,7 +51,7 @@ CREATE TABLE computed (v INT AS (7) STORED);
 INSERT INTO computed () VALUES (), (), ();
 CREATE TABLE computed_key (v INT AS (40 + 2) STORED PRIMARY KEY);
 INSERT INTO computed_key () VALUES ();
-CREATE TABLE keyed (id INT PRIMARY KEY, double_id INT AS (id * 2), word VARCHAR(9) AS (CONCAT('no ', id)) STORED);
+CREATE TABLE keyed (id INT PRIMARY KEY, twice INT AS (id * 2), word VARCHAR(9) AS (CONCAT('no ', id)) STORED);
 INSERT INTO keyed (id) VALUES (1), (2);
 CREATE TABLE none (v INT AS (1) VIRTUAL);
 """
@@ -60,13 +61,11 @@ def test_tables_of_one_column_or_of_none_to_copy(
     mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
 ) -> None:
     source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
-    run_mysql(source, ONE_COLUMN)
+    run(source, ONE_COLUMN)
     assert migrated(source, target).json["verdict"] == "verified"
     for table in ("plain", "numbers", "counted", "computed", "computed_key", "keyed", "none"):
         there = postgres(target, f"SELECT * FROM {table}")
-        assert sorted(map(repr, there)) == sorted(map(repr, run_mysql(source, f"SELECT * FROM {table}"))), (
-            table
-        )
+        assert sorted(map(repr, there)) == sorted(map(repr, run(source, f"SELECT * FROM {table}"))), table
     assert postgres(target, "INSERT INTO counted DEFAULT VALUES RETURNING id") == [(8,)]
     postgres(target, "DELETE FROM counted WHERE id = 8")
     postgres(target, "INSERT INTO computed DEFAULT VALUES")
@@ -77,10 +76,11 @@ def test_tables_of_one_column_or_of_none_to_copy(
 
 EVERY_TYPE = """
 CREATE TABLE every (
-  a TINYINT, b TINYINT(1), c SMALLINT UNSIGNED, d MEDIUMINT, e INT UNSIGNED, f BIGINT UNSIGNED ZEROFILL, g FLOAT,
-  h DOUBLE, i DECIMAL(65,30), j BIT(1), k BIT(64), l YEAR, m DATE, n TIME(6), o DATETIME(3), p TIMESTAMP NULL,
-  q CHAR(3), r VARCHAR(20) CHARACTER SET latin1, s TINYTEXT, t MEDIUMTEXT, u LONGTEXT, v BINARY(4), w VARBINARY(9),
-  x TINYBLOB, y LONGBLOB, z JSON, aa ENUM('a','b'), ab SET('x','y'), ac GEOMETRY, ad POINT
+  a TINYINT, b TINYINT(1), c SMALLINT UNSIGNED, d MEDIUMINT, e INT UNSIGNED, f BIGINT UNSIGNED ZEROFILL,
+  g FLOAT, h DOUBLE, i DECIMAL(65,30), j BIT(1), k BIT(64), l YEAR, m DATE, n TIME(6), o DATETIME(3),
+  p TIMESTAMP NULL, q CHAR(3), r VARCHAR(20) CHARACTER SET latin1, s TINYTEXT, t MEDIUMTEXT, u LONGTEXT,
+  v BINARY(4), w VARBINARY(9), x TINYBLOB, y LONGBLOB, z JSON, aa ENUM('a','b'), ab SET('x','y'),
+  ac GEOMETRY, ad POINT
 )
 """
 
@@ -89,18 +89,13 @@ def test_no_rows_of_every_type(
     mysql: Server, postgres_14: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
 ) -> None:
     source, target = new_mysql_database(mysql), new_postgres_database(postgres_14)
-    run_mysql(source, EVERY_TYPE)
+    run(source, EVERY_TYPE)
     ran = migrated(source, target)
     assert ran.json["verdict"] == "verified"
     assert postgres(
         target, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'every'::regclass AND attnum > 0"
     ) == [(30,)]
-    run_mysql(source, "INSERT INTO every () VALUES ()")
+    run(source, "INSERT INTO every () VALUES ()")
     assert converge("verify", "--source", source, "--target", target).code == 1
     migrated(source, target, "--truncate")
     assert postgres(target, "SELECT every IS NULL FROM every") == [(True,)]
-
-
-def run_mysql(url: str, sql: str) -> list[tuple[object, ...]]:
-    # The fixture of the servers has the helper's name.
-    return mysql(url, sql)

@@ -240,7 +240,7 @@ def test_client_certificates(place: Place) -> None:
     pair = place.client
     refused(read(place.source(my, user="certified")), 4, "S002", "ssl-cert=FILE")
     assert read(place.source(f"{my}&ssl-cert={pair.cert}&ssl-key={pair.key}", user="certified")).code == 0
-    refused(looked(place.target(pg, user="certified")), 5, "T014", "sslcert=FILE&sslkey=FILE")
+    refused(looked(place.target(pg, user="certified")), 5, "T017", "sslcert=FILE&sslkey=FILE")
     assert looked(place.target(f"{pg}&sslcert={pair.cert}&sslkey={pair.key}", user="certified")).code == 0
     # The certificate is another role's: clientcert=verify-full asks for its CN.
     stranger = place.authority.issue("stranger")
@@ -248,7 +248,7 @@ def test_client_certificates(place: Place) -> None:
     refused(looked(target), 5, "T002", "CN is the role's name")
     # A key that others may read is refused before anything is sent.
     stranger.key.chmod(0o644)
-    refused(looked(target), 5, "T014", "group or world access")
+    refused(looked(target), 5, "T017", "group or world access")
 
 
 def test_files_that_are_not_there(place: Place) -> None:
@@ -279,4 +279,4 @@ def test_a_mysql_that_made_its_own_certificates(mysql_8015: Server) -> None:
 
 def test_a_role_that_is_not_let_in(place: Place) -> None:
     """pg_hba.conf's refusal names TLS, but is none of its errors."""
-    refused(looked(place.target("?sslmode=disable", user="certified")), 5, "T015", "pg_hba.conf")
+    refused(looked(place.target("?sslmode=disable", user="certified")), 5, "T018", "pg_hba.conf")

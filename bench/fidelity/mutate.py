@@ -17,12 +17,12 @@ from random import Random
 from typing import Any
 
 import psycopg
-from pymysql.connections import Connection
 
 from bench.fidelity.nasty import array, kind_of, other
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.mysql.digest import digest_query as source_digest
+from converge.mysql.watched import WatchedConnection
 from converge.phases import drill
 from converge.postgres.digest import digest_query as target_digest
 
@@ -78,7 +78,7 @@ class Mutator:
 
     def __init__(
         self,
-        source: Connection[Any],
+        source: WatchedConnection,
         target: psycopg.Connection[Any],
         schema: str,
         table: TablePlan,

@@ -167,6 +167,8 @@ class Catalog:
     """The account that has read this, quoted as in GRANT."""
     unreadable: tuple[str, ...] = ()
     """Kinds of object that the user may not see, e.g. ``triggers``: a finding each."""
+    max_packet: int = 0
+    """max_allowed_packet in bytes: a longer text that the server makes is NULL. 0 when it is not known."""
 
     def table(self, name: str) -> Table:
         """The table of this name. Raises KeyError."""

@@ -51,7 +51,7 @@ class TableFacts:
     counts: Mapping[str, Count] = field(default_factory=dict)
     """By SQL condition."""
     longest: Mapping[str, int] = field(default_factory=dict)
-    """The longest value of an indexed text or binary column, in bytes of UTF-8, by column."""
+    """Bytes of the longest value, by column: indexed ones, and those that can make a row too long."""
     found: Mapping[str, Count] = field(default_factory=dict)
     """By the search's name."""
     unseen: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 Severity = Literal["block", "lossy", "note"]
@@ -196,9 +196,11 @@ def digest(plan: Plan) -> str:
         "statements": [_decided(statement) for statement in plan.statements],
         "outcomes": [(one.kind, one.name, one.state, one.becomes) for one in plan.outcomes],
     }
-    text = json.dumps(content, ensure_ascii=False)
+    text = json.dumps(content, ensure_ascii=False, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _decided(part: ColumnPlan | Statement) -> dict[str, Any]:
-    return {key: value for key, value in asdict(part).items() if key not in ("rule", "why", "evidence")}
+    # Not asdict, which would copy every text of a large plan; what is nested becomes JSON by itself.
+    names = (one.name for one in fields(part))
+    return {name: getattr(part, name) for name in names if name not in ("rule", "why", "evidence")}

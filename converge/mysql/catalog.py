@@ -34,8 +34,8 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     """What the user may read of the database that the rights are about."""
     database = rights.name
     with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION(), @@character_set_database")
-        version, charset = cast(Row, cursor.fetchone())
+        cursor.execute("SELECT VERSION(), @@character_set_database, @@max_allowed_packet")
+        version, charset, max_packet = cast(Row, cursor.fetchone())
 
     def rows(name: str) -> list[Row]:
         query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
@@ -73,7 +73,9 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}
     )
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
-    return Catalog(database, version, charset, tables, views, routines, rights.account, rights.unreadable)
+    return Catalog(
+        database, version, charset, tables, views, routines, rights.account, rights.unreadable, max_packet
+    )
 
 
 def _group(rows: Iterable[Row], one: Callable[[Row], Any]) -> defaultdict[str, tuple[Any, ...]]:

@@ -115,7 +115,7 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
         case 1040 | 1203 | 1226:
             return SourceError(
                 f"MySQL at {endpoint} has no place for one more client: {text}",
-                code="S008",
+                code="S012",
                 hint="fewer --jobs, or a larger max_connections or max_user_connections",
                 lost=True,
             )

@@ -3,7 +3,7 @@
 Rows fall into 4,096 buckets by a hash of their key (of the whole row where there is no key), so
 that collations and page order do not matter. Both servers sum every bucket; the rows of differing
 buckets are fetched as digests, and only those that differ as values, which are judged here by
-what they mean. Memory: one batch of buckets.
+what they mean; of a long value only its digest comes. Memory: one batch of buckets.
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ from dataclasses import replace
 from typing import Any, cast
 
 import psycopg
-from pymysql.connections import Connection
 
 from converge.errors import SourceError
-from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.plan import TablePlan
 from converge.model.quote import my_name, pg_name
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.mysql import digest as source_sql
-from converge.phases.meaning import meaning, window
+from converge.mysql.watched import WatchedConnection
+from converge.phases.long_values import LongValues, is_long, shown, source_text, target_text
+from converge.phases.meaning import meaning, window, without_numerals
 from converge.postgres import digest as target_sql
 
 _BATCH_ROWS = 50_000
 _FETCH_BYTES = 16_000_000
 """Values of about this size are fetched at once: each time both servers read the whole table."""
 _MOST_FETCHED = 10_000
+_LONG_BYTES = 65_536
+"""A value of more bytes than this stays on the servers."""
+_LEAST_LONG_BYTES = 1024
+"""The same for the values of very wide rows."""
 _BUCKET_DIGITS = 3
-_NUMERALS = "0123456789.eE+-"
 
 Values = tuple[str | None, ...]
 
@@ -39,13 +43,15 @@ class Drill:
     """The drill-down of one table on one pair of connections."""
 
     def __init__(
-        self, source: Connection[Any], target: psycopg.Connection[Any], schema: str, table: TablePlan
+        self, source: WatchedConnection, target: psycopg.Connection[Any], schema: str, table: TablePlan
     ) -> None:
         self._source = source
         self._target = target
         self._table = table
         row_bytes = table.data_bytes // max(1, table.rows_estimate) + 1
-        self._fetched = max(50, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
+        self._fetched = max(MOST_DIFFERENCES, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
+        most = _FETCH_BYTES // MOST_DIFFERENCES // len(table.columns)
+        self._long = max(_LEAST_LONG_BYTES, min(_LONG_BYTES, most))
         keys = [column for name in table.key for column in table.columns if column.source == name]
         self._keys = keys
         self._from_source = my_name(table.source)
@@ -58,8 +64,11 @@ class Drill:
             self._source_id = f"MD5(CONCAT_WS('|',{source_key}))"
             self._target_id = f"md5(concat_ws('|',{target_key}))"
         else:
-            plain = replace(table, columns=tuple(map(_without_numerals, table.columns)))
+            plain = replace(table, columns=tuple(map(without_numerals, table.columns)))
             self._source_id, self._target_id = source_sql.row_digest(plain), target_sql.row_digest(plain)
+        self._values_of = LongValues(
+            source, target, (self._from_source, self._source_id), (self._from_target, self._target_id)
+        )
 
     def differences(self) -> list[Difference]:
         """The differences, complete unless there are more than `MOST_DIFFERENCES` rows of them."""
@@ -124,8 +133,9 @@ class Drill:
         """Compares the values of these rows by meaning."""
         source, target = self._values(identities)
         if self._keys:
+            alike = self._same_json(source, target)
             for identity in identities:
-                yield from self._pair(source.get(identity), target.get(identity))
+                yield from self._pair(identity, source.get(identity), target.get(identity), alike)
             return
         rows = {self._meaning(row): row for group in (*source.values(), *target.values()) for row in group}
         left = Counter(self._meaning(row) for group in source.values() for row in group)
@@ -135,25 +145,50 @@ class Drill:
         for same, count in (right - left).items():
             yield Difference(self._table.source, f"({count} rows)", None, None, _row(rows[same]))
 
-    def _pair(self, source: list[Values] | None, target: list[Values] | None) -> Iterator[Difference]:
+    def _same_json(
+        self, source: dict[str, list[Values]], target: dict[str, list[Values]]
+    ) -> set[tuple[str, str]]:
+        """Columns and rows whose long JSON is the same though it is written differently."""
+        same: set[tuple[str, str]] = set()
+        for place, column in enumerate(self._table.columns):
+            if column.judge == "json":
+                pairs = (
+                    (one, source[one][0][place], target[one][0][place]) for one in source.keys() & target
+                )
+                wanted = [one for one, a, b in pairs if a != b and a and b and (is_long(a) or is_long(b))]
+                same.update((column.source, one) for one in self._values_of.same_json(column, wanted))
+        return same
+
+    def _pair(
+        self,
+        identity: str,
+        source: list[Values] | None,
+        target: list[Values] | None,
+        alike: set[tuple[str, str]],
+    ) -> Iterator[Difference]:
         table = self._table.source
         if source is None or target is None:
             row = (source or target or [()])[0]
-            shown = _row(row)
+            whole = _row(row)
             yield Difference(
-                table, self._key(row), None, shown if source else None, None if source else shown
+                table, self._key(row), None, whole if source else None, None if source else whole
             )
             return
         if len(source) != len(target):
             yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
-            if meaning(column, left) != meaning(column, right):
+            if is_long(left) or is_long(right):
+                if left == right or (column.source, identity) in alike:
+                    continue
+                differ = self._values_of.window(column, identity, left, right)
+                yield Difference(table, self._key(source[0]), column.source, *differ)
+            elif meaning(column, left) != meaning(column, right):
                 yield Difference(table, self._key(source[0]), column.source, *window(left, right))
 
     def _values(self, identities: Sequence[str]) -> tuple[dict[str, list[Values]], dict[str, list[Values]]]:
         chosen = ",".join(f"'{identity}'" for identity in identities)
-        source = ",".join(f"CONCAT({column.source_value})" for column in self._table.columns)
-        target = ",".join(f"({column.target_value})::text" for column in self._table.columns)
+        source = ",".join(source_text(column, self._long) for column in self._table.columns)
+        target = ",".join(target_text(column, self._long) for column in self._table.columns)
         return (
             _by_identity(
                 self._ask_source(
@@ -174,7 +209,10 @@ class Drill:
         return ", ".join(f"{self._table.columns[place].source}={row[place]}" for place in places)
 
     def _meaning(self, row: Values) -> tuple[Hashable, ...]:
-        return tuple(meaning(column, value) for column, value in zip(self._table.columns, row, strict=True))
+        return tuple(
+            value if is_long(value) else meaning(column, value)
+            for column, value in zip(self._table.columns, row, strict=True)
+        )
 
     def _ask_source(self, query: str) -> Sequence[tuple[Any, ...]]:
         with self._source.cursor() as cursor:
@@ -198,19 +236,5 @@ def _text(value: Any) -> str | None:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _without_numerals(column: ColumnPlan) -> ColumnPlan:
-    """The column with texts that are the same for the same JSON, however its numbers are written.
-
-    A row without a key is found by the digest of these, or 1e300 would have other neighbours on each side.
-    """
-    if column.judge != "json":
-        return column
-    source = column.source_value
-    for char in _NUMERALS:
-        source = f"REPLACE({source},'{char}','')"
-    target = f"translate(({column.target_value})::text,'{_NUMERALS}','')"
-    return replace(column, source_text=f"MD5({source})", target_text=f"md5({target})")
-
-
 def _row(row: Values) -> str:
-    return "(" + ", ".join("NULL" if value is None else value[:40] for value in row) + ")"
+    return "(" + ", ".join("NULL" if value is None else shown(value)[:40] for value in row) + ")"

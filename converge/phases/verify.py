@@ -62,8 +62,9 @@ def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list
 def changed(plan: Plan, totals: Iterable[Digest]) -> list[Changed]:
     """What the declared policies did, column by column; those that did nothing are left out."""
     found = []
+    tables = {table.source: table for table in plan.tables}
     for total in totals:
-        table = plan.table(total.table)
+        table = tables[total.table]
         places = [(column.source, change) for column in table.columns for change in column.changes]
         for (column, change), rows in zip(places, total.changes, strict=False):
             if rows:
@@ -82,11 +83,10 @@ def judge(
     plan: Plan, crew: Crew, totals: Iterable[Digest], results: dict[str, TableResult]
 ) -> list[Difference]:
     """Notes in `results` which tables are equal; returns the differences, a bounded number a table."""
-    suspects = []
-    for total in totals:
-        results[total.table].verified = total.equal
-        if not total.equal:
-            suspects.append(plan.table(total.table))
+    equal = {total.table: total.equal for total in totals}
+    for table, same in equal.items():
+        results[table].verified = same
+    suspects = [table for table in plan.tables if not equal[table.source]]
     differences: list[Difference] = []
     for found in crew.work(DrillTask(plan.schema, table) for table in suspects):
         if isinstance(found, tuple):

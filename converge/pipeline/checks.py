@@ -15,6 +15,7 @@ from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
 
 _SHOWN = 50
+_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
 
 
 def check_plan(plan: Plan, *, expected_digest: str) -> None:
@@ -90,10 +91,47 @@ def _blocked(findings: Sequence[Finding]) -> BlockedError:
 
 
 def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate: removes what the plan makes, all or nothing, and nothing that depends on it."""
-    made = [statement.makes.partition(" ") for statement in plan.statements if statement.makes]
-    with target.transaction():
-        for kind in ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION"):
-            names = ", ".join(name for word, _, name in reversed(made) if word == kind)
-            if names:
-                target.execute(f"DROP {kind} IF EXISTS {names}".encode())
+    """--truncate: removes what the plan makes, and nothing that depends on it.
+
+    All or nothing, unless the server has not as many locks as that takes: then in parts, and after an error
+    the same command goes on with what is left.
+    """
+    made = [statement.makes.partition(" ") for statement in reversed(plan.statements) if statement.makes]
+    drops = [(kind, [name for word, _, name in made if word == kind]) for kind in _DROPPED]
+    try:
+        with target.transaction():
+            for kind, names in drops:
+                _drop(target, kind, names)
+    except psycopg.errors.OutOfMemory:
+        _drop_foreign_keys(target, dict(drops)["TABLE"])
+        for kind, names in drops:
+            _drop_in_parts(target, kind, names)
+
+
+def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
+    if names:
+        target.execute(f"DROP {kind} IF EXISTS {', '.join(names)}".encode())
+
+
+def _drop_in_parts(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
+    """As many at once as the server has locks for: a table takes several, of which it has some thousands."""
+    try:
+        _drop(target, kind, names)
+    except psycopg.errors.OutOfMemory:
+        if len(names) == 1:
+            raise
+        half = len(names) // 2
+        _drop_in_parts(target, kind, names[:half])
+        _drop_in_parts(target, kind, names[half:])
+
+
+def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:
+    """Or a table could not go before those that refer to it."""
+    keys = target.execute(
+        "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.conrelid::regclass, c.conname) "
+        "FROM unnest(%s::text[]) name JOIN pg_constraint c ON c.conrelid = to_regclass(name) "
+        "WHERE c.contype = 'f'",
+        (list(tables),),
+    ).fetchall()
+    for (statement,) in keys:
+        target.execute(statement.encode())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
-from pymysql.connections import Connection
 
 from converge.mapping.read import load
 from converge.model.endpoint import Endpoint
@@ -16,6 +15,7 @@ from converge.model.event import Sink
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.rights import missing_select, read_rights
+from converge.mysql.watched import WatchedConnection
 from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
@@ -32,7 +32,7 @@ from converge.postgres.target import Target, read_target
 class Prepared:
     """Open connections, what was read from them, and the plan that follows."""
 
-    source: Connection[Any]
+    source: WatchedConnection
     target: psycopg.Connection[Any] | None
     facts: Target | None
     inputs: Inputs

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import psycopg
-from pymysql.connections import Connection
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
+from converge.mysql.watched import WatchedConnection
 from converge.postgres import connect as postgres
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def reach(
     source: Endpoint, target: Endpoint | None, stack: ExitStack
-) -> tuple[Connection[Any], psycopg.Connection[Any] | None]:
+) -> tuple[WatchedConnection, psycopg.Connection[Any] | None]:
     """Connects to both; `stack` closes the connections.
 
     Raises the source's error, else the target's; when both sides fail, the source's tells of the other.
@@ -43,7 +43,7 @@ def reach(
     return here, there
 
 
-def connect_source(source: Endpoint) -> Connection[Any]:
+def connect_source(source: Endpoint) -> WatchedConnection:
     """A connection to the source, without its database for a user who has no right there at all.
 
     What is missing can then be said with all the rest.

@@ -189,7 +189,7 @@ class Run:
         if missing:
             raise TargetError(
                 f"the target has lost {missing} steps or chunks that it had confirmed: has it crashed?",
-                code="T014",
+                code="R004",
                 hint="look into its log",
                 lost=True,
             )

@@ -95,7 +95,8 @@ def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
     if key.parent_database != draft.catalog.database:
         return f"its parent is in another database, {key.parent_database}"
-    if key.parent not in draft.tables:
+    parent = draft.source(key.parent)
+    if parent is None or key.parent not in draft.tables:
         return f"its parent {key.parent} is not migrated"
     if not (draft.has(table.name, *key.columns) and draft.has(key.parent, *key.parent_columns)):
         return "a column of it is not migrated"
@@ -103,7 +104,6 @@ def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
         types = draft.column(table.name, name).target_type, draft.column(key.parent, other).target_type
         if not _comparable(*types):
             return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
-    parent = draft.catalog.table(key.parent)
     wanted = {name.lower() for name in key.parent_columns}
     unique = any(
         index.unique

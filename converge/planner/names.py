@@ -31,14 +31,14 @@ class Namespace:
 
     def take(self, *wishes: str, held: bool = False) -> str:
         """The first wish that is free, else the last with a number; `held`: it may be a held one."""
-        used = self._taken if held else self._taken | self._held
-        for wish in wishes:
-            name = fit(wish)
-            if name not in used:
-                break
-        else:
-            number = 2
-            while (name := fit(f"{wishes[-1]}_{number}")) in used:
-                number += 1
+        name = next((name for name in map(fit, wishes) if not self._used(name, held)), None)
+        number = 2
+        while name is None:
+            numbered = fit(f"{wishes[-1]}_{number}")
+            name = None if self._used(numbered, held) else numbered
+            number += 1
         self._taken.add(name)
         return name
+
+    def _used(self, name: str, held: bool) -> bool:
+        return name in self._taken or (name in self._held and not held)

@@ -17,8 +17,10 @@ from converge.planner.draft import Draft
 from converge.planner.duplicates import note_duplicates
 from converge.planner.forecast import forecast
 from converge.planner.foreign_keys import plan_foreign_keys
+from converge.planner.full_pages import note_full_pages
 from converge.planner.indexes import plan_indexes
 from converge.planner.inputs import Inputs, begin
+from converge.planner.long_rows import note_long_rows
 from converge.planner.questions import questions
 from converge.planner.triggers import plan_triggers
 from converge.planner.values import note_suggestions, note_unseen
@@ -60,6 +62,8 @@ def draft_plan(inputs: Inputs) -> Draft:
         _table(draft, table, draft.targets[table.name])
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
+        note_long_rows(draft, table)
+        note_full_pages(draft, table)
         plan_indexes(draft, table)
         plan_checks(draft, table)
         plan_foreign_keys(draft, table)

@@ -8,7 +8,7 @@ from converge.mapping.rules import setting
 from converge.model.catalog import Column, ForeignKey, Table
 from converge.model.evidence import Questions, Search
 from converge.model.quote import my_name
-from converge.planner import duplicates
+from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.values import begin
@@ -20,13 +20,14 @@ _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "lo
 
 def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
+    of_columns = (one for column in table.columns for one in _conditions(draft, table, column))
     conditions = dict.fromkeys(
-        condition for column in table.columns for condition in _conditions(draft, table, column)
+        (*of_columns, *long_rows.conditions(draft, table), *full_pages.conditions(draft, table))
     )
     return Questions(
         table=table.name,
         conditions=tuple(conditions),
-        lengths=tuple(_lengths(table)),
+        lengths=(*long_rows.lengths(draft, table), *_lengths(table)),
         searches=tuple(dict.fromkeys((*_orphans(draft, table), *duplicates.searches(draft, table)))),
         key=_key(table),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from converge.errors import UsageError
@@ -19,23 +19,41 @@ from converge.planner.draft import Draft
 from converge.types import Family, Trap, Value
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A column's value with what the maps make of its odd cases."""
+
+    value: Value
+    changes: tuple[Change, ...]
+    traps: tuple[tuple[Trap, Change | None], ...]
+    """Each trap as it stood before its policy, and what that does; None without a policy that can be used."""
+
+
 def settle(
     draft: Draft, table: Table, column: Column, family: Family, choice: Choice
 ) -> tuple[Value, tuple[Change, ...]]:
     """The value with what the maps say becomes of its odd cases; adds the findings."""
-    value, using = begin(family, Value(column, choice.to), choice.rules)
-    changes = [using] if using else []
-    for trap in family.traps(value):
-        policy = choice.policies.get(trap.name, "stop")
-        usable = policy != "stop" and (policy != "null" or column.nullable)
-        if usable:
-            value, change = _apply(value, family, trap, policy, choice)
-            changes.append(change)
+    decided = decide(column, family, choice)
+    for trap, change in decided.traps:
         count = draft.evidence.count(table.name, trap.where)
         if count and count.rows:
-            _find(draft, table, column, choice, trap, count, change if usable else None)
+            _find(draft, table, column, choice, trap, count, change)
     _suggest(draft, table, column, family, choice)
-    return value, tuple(changes)
+    return decided.value, decided.changes
+
+
+def decide(column: Column, family: Family, choice: Choice) -> Decided:
+    """The value as the maps leave it, whatever the data holds."""
+    value, using = begin(family, Value(column, choice.to), choice.rules)
+    traps: list[tuple[Trap, Change | None]] = []
+    for trap in family.traps(value):
+        policy = choice.policies.get(trap.name, "stop")
+        change = None
+        if policy != "stop" and (policy != "null" or column.nullable):
+            value, change = _apply(value, family, trap, policy, choice)
+        traps.append((trap, change))
+    made = [using, *(change for _, change in traps)]
+    return Decided(value, tuple(change for change in made if change), tuple(traps))
 
 
 def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:

@@ -41,6 +41,8 @@ _NO_PLACE = "53300"
 # Connections that end, servers that shut down, crash or start, and no place for one more client
 # (PostgreSQL manual, "PostgreSQL Error Codes").
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", _NO_PLACE})
+# Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.
+_VALUE = ("22", "54")
 
 
 def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
@@ -165,7 +167,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
             lost=True,
         )
     details = [line for line in (error.diag.message_detail, error.diag.context) if line]
-    if state is not None and state.startswith("22"):
+    if state is not None and state.startswith(_VALUE):
         return TargetError(
             f"PostgreSQL cannot hold a value of the source: {text}",
             code="D001",

@@ -71,10 +71,10 @@ def distrusted(text: str, endpoint: Endpoint | None) -> TargetError | None:
     where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
     if any(words in text for words in _CLIENT):
         hint = "add ?sslcert=FILE&sslkey=FILE: a certificate for the role, and its key with the mode 0600"
-        return TargetError(f"{where} wants a client certificate: {text}", code="T014", hint=hint)
+        return TargetError(f"{where} wants a client certificate: {text}", code="T017", hint=hint)
     if "no pg_hba.conf entry" in text or "pg_hba.conf rejects" in text:
         hint = "a line of pg_hba.conf lets a role in, such as: hostssl DATABASE ROLE ADDRESS/32 scram-sha-256"
-        return TargetError(f"{where} does not let the role in from here: {text}", code="T015", hint=hint)
+        return TargetError(f"{where} does not let the role in from here: {text}", code="T018", hint=hint)
     if "SSL" not in text and "certificate" not in text:
         return None
     reason = _reason(endpoint) if endpoint else None

@@ -12,6 +12,7 @@ from converge.report.units import size
 
 OF_TABLES = ("table", "column", "index", "foreign key", "check")
 """Kinds of object that are shown with their table."""
+_MOST_COLUMNS = 20_000
 _STATES: dict[str, Tone] = {"not migrated": "warn"}
 
 
@@ -26,6 +27,8 @@ class TablePart:
     indexes: int
     keys: int
     findings: tuple[Mark, ...]
+    open: bool
+    """Whether a page has room for its columns; of very many tables it shows those with findings first."""
     columns: Grid
     objects: Grid
     """Indexes, foreign keys and checks, and the table itself."""
@@ -61,6 +64,7 @@ def table_parts(plan: Plan) -> tuple[TablePart, ...]:
     for finding in plan.findings:
         findings[owner(finding.object, names)].append(finding)
     kinds = Counter((statement.object, statement.phase) for statement in plan.statements)
+    opened = _opened(plan.tables, findings)
     following = {(one.table, one.column): one.next_value for one in plan.identities}
     return tuple(
         TablePart(
@@ -71,11 +75,24 @@ def table_parts(plan: Plan) -> tuple[TablePart, ...]:
             indexes=kinds[one.source, "index"],
             keys=kinds[one.source, "foreign key"],
             findings=severities(findings[one.source]),
+            open=one.source in opened,
             columns=_columns(one, outcomes[one.source], following),
             objects=_objects(one, outcomes[one.source]),
         )
         for one in plan.tables
     )
+
+
+def _opened(tables: Sequence[TablePlan], findings: Mapping[str | None, Sequence[Finding]]) -> set[str]:
+    """The tables whose columns a page has room for."""
+    opened = set()
+    columns = 0
+    for table in sorted(tables, key=lambda one: not findings.get(one.source)):
+        columns += len(table.columns)
+        if columns > _MOST_COLUMNS:
+            break
+        opened.add(table.source)
+    return opened
 
 
 def _columns(one: TablePlan, outcomes: Sequence[Outcome], following: Mapping[tuple[str, str], int]) -> Grid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.base import Family, Value, base_name
+from converge.types.base import Family, Length, Value, base_name
 from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
@@ -18,7 +18,8 @@ from converge.types.text import TEXTS, Text
 from converge.types.traps import KINDS, Trap
 
 __all__ = [
-    "FAMILIES", "KINDS", "TEXTS", "Family", "Trap", "Value", "base_name", "check_target", "family_of",
+    "FAMILIES", "KINDS", "TEXTS", "Family", "Length", "Trap", "Value", "base_name", "check_target",
+    "family_of",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (

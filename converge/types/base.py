@@ -34,6 +34,16 @@ class Value:
         return self.changed or my_name(self.column.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a value's COPY text is, as MySQL expressions that do not make the text."""
+
+    bytes: str
+    """Before COPY's escapes."""
+    escapes: str = ""
+    """How many bytes get a backslash before them; empty where none can."""
+
+
 class Family:
     """One kind of MySQL value. `targets` are the base names of types that it can become."""
 
@@ -64,6 +74,14 @@ class Family:
     def read(self, value: Value) -> str:
         """MySQL expression of the value as COPY text, before COPY's own escapes; NULL stays NULL."""
         return value.sql
+
+    def most(self, column: Column) -> int:
+        """Bytes that the COPY text of a value can have at most, before escapes; 0 where that is little."""
+        return 0
+
+    def length(self, value: Value) -> Length:
+        """The bytes that one value's COPY text has, for columns that `most` says can be long."""
+        return Length(f"LENGTH({self.read(value)})")
 
     def special(self, value: Value) -> bool:
         """Whether `read` can hold a tab, a line end or a backslash."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.types.base import Family, Value
-from converge.types.text import as_bytes, is_utf8, nul
+from converge.types.base import Family, Length, Value
+from converge.types.text import as_bytes, escapes, is_utf8, nul
 from converge.types.traps import Trap
 from converge.types.uuid import canonical, swapped
 
-# COPY writes two hex digits for a byte, and a field of PostgreSQL is smaller than 1 GB.
-_MOST_BYTES = 500_000_000
+# COPY writes two hex digits for a byte, and takes a line of less than 1 GB (tried on 14 and 17.5).
+_MOST_BYTES = 536_870_000
 
 
 class Binary(Family):
@@ -42,6 +42,14 @@ class Binary(Family):
         if value.to == "uuid":
             return as_bytes(f"HEX({value.sql})")
         return as_bytes(_decoded(value)) if value.to == "text" else f"CONCAT('\\\\x',HEX({value.sql}))"
+
+    def most(self, column: Column) -> int:
+        return 2 * (column.length or 0) + 3
+
+    def length(self, value: Value) -> Length:
+        if value.to == "text":
+            return Length(f"LENGTH({value.sql})", escapes(value.sql))
+        return Length(f"(2*LENGTH({value.sql})+3)")
 
     def special(self, value: Value) -> bool:
         return value.to != "uuid"

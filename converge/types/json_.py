@@ -10,12 +10,19 @@ import json
 
 from converge.model.catalog import Column
 from converge.model.quote import my_text
-from converge.types.base import Family, Value
-from converge.types.text import as_bytes
+from converge.types.base import Family, Length, Value
+from converge.types.text import as_bytes, escapes
 from converge.types.traps import Trap
 
 # JSON text holds no control character, so this one can stand for a pair of backslashes.
 _PAIR = "CHAR(1 USING utf8mb4)"
+
+_MOST_BYTES = 2**32
+_LARGE_BYTES = 65_536
+# The members of one jsonb object or array: JENTRY_OFFLENMASK of PostgreSQL's jsonb.h.
+_MOST_JSONB_BYTES = 2**28 - 1
+# A control character is one byte stored and six of text, so a smaller document has no longer text.
+_LEAST_STORED = _MOST_JSONB_BYTES // 6
 
 
 class Json(Family):
@@ -24,7 +31,7 @@ class Json(Family):
     judge = "json"
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        return (_json_nul(_text(value)),) if value.to == "jsonb" else ()
+        return (_json_nul(_text(value)), _json_size(value)) if value.to == "jsonb" else ()
 
     def whole(self, value: Value) -> str:
         return _text(value)
@@ -34,6 +41,17 @@ class Json(Family):
 
     def read(self, value: Value) -> str:
         return as_bytes(_text(value))
+
+    def most(self, column: Column) -> int:
+        return _MOST_BYTES
+
+    def length(self, value: Value) -> Length:
+        text = _text(value)
+        if value.changed:
+            return Length(f"LENGTH({text})", escapes(text))
+        # The stored size is near enough for what is small, and costs no text.
+        stored = f"JSON_STORAGE_SIZE({value.sql})"
+        return Length(f"IF({stored}>{_LARGE_BYTES},LENGTH({text}),{stored})", escapes(text))
 
     def special(self, value: Value) -> bool:
         return True
@@ -54,6 +72,12 @@ class Json(Family):
 
 def _text(value: Value) -> str:
     return value.changed or f"CAST({value.sql} AS CHAR)"
+
+
+def _json_size(value: Value) -> Trap:
+    large = f"LENGTH({_text(value)})>{_MOST_JSONB_BYTES}"
+    stored = "" if value.changed else f"JSON_STORAGE_SIZE({value.sql})>{_LEAST_STORED} AND "
+    return Trap("json_size", f"({stored}{large})")
 
 
 def _json_nul(text: str) -> Trap:

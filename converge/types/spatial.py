@@ -8,10 +8,12 @@ their hex digits, and its cast to bytea gives the same bytes back.
 
 from __future__ import annotations
 
+from converge.model.catalog import Column
 from converge.model.quote import my_text
-from converge.types.base import Family, Value, base_name
+from converge.types.base import Family, Length, Value, base_name
 from converge.types.traps import Trap
 
+_MOST_BYTES = 2**32
 # PostGIS silently replaces a higher SRID (its manual, "Spatial Reference Systems").
 _HIGHEST_SRID = 998_999
 # The names that differ; MySQL 8.0.15 says GEOMETRYCOLLECTION, later versions GEOMCOLLECTION.
@@ -39,6 +41,12 @@ class Spatial(Family):
 
     def read(self, value: Value) -> str:
         return f"CONCAT('\\\\x',{_wkb(value)})" if value.to == "bytea" else _wkb(value)
+
+    def most(self, column: Column) -> int:
+        return _MOST_BYTES
+
+    def length(self, value: Value) -> Length:
+        return Length(f"(2*LENGTH({value.sql})+3)")
 
     def special(self, value: Value) -> bool:
         return value.to == "bytea"

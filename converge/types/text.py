@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, my_text
-from converge.types.base import Family, Value, base_name, sizes
+from converge.types.base import Family, Length, Value, base_name, sizes
 from converge.types.traps import Trap
 from converge.types.uuid import canonical, not_uuid
 
@@ -19,8 +19,11 @@ _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
 _NO_UTF8 = "0xC0"
-# A field of PostgreSQL is smaller than 1 GB, and COPY's escapes come on top.
-_MOST_BYTES = 1_000_000_000
+# A field of PostgreSQL is smaller than 1 GB; COPY's escapes come on top, and are counted with the whole row.
+_MOST_BYTES = 1_073_740_000
+# A character of one byte can have three in UTF-8, and one of four bytes has four.
+_UTF8_GROWTH = 3
+_CHARACTER_BYTES = 4
 
 
 TEXTS = frozenset({"text", "varchar", "character varying", "citext"})
@@ -47,7 +50,8 @@ class Text(Family):
         if limit is not None and limit < (value.column.length or 0):
             found.append(Trap("too_long", f"CHAR_LENGTH({text})>{limit}", {"cut": f"LEFT({text},{limit})"}))
         if value.column.type == "longtext":
-            found.append(Trap("too_big", f"LENGTH({text})>{_MOST_BYTES}"))
+            most = _MOST_BYTES // 2 if value.to == "bytea" else _MOST_BYTES
+            found.append(Trap("too_big", f"LENGTH({text})>{most}"))
         return tuple(found) if value.to == "bytea" else (*found, nul(text))
 
     def whole(self, value: Value) -> str:
@@ -65,6 +69,18 @@ class Text(Family):
             return text
         name = my_name(value.column.name)
         return f"IF({name} IS NULL OR {_kept(value.column)},{text},{_NO_UTF8})"
+
+    def most(self, column: Column) -> int:
+        growth = _CHARACTER_BYTES if column.type in ("char", "varchar") else _UTF8_GROWTH
+        return growth * (column.length or 0)
+
+    def length(self, value: Value) -> Length:
+        text = utf8(value)
+        size = f"LENGTH({text})"
+        if text.startswith("CONVERT("):
+            # A text that becomes longer than max_allowed_packet becomes NULL.
+            size = f"IFNULL({size},{_UTF8_GROWTH}*LENGTH({value.sql}))"
+        return Length(f"(2*{size}+3)") if value.to == "bytea" else Length(size, escapes(text))
 
     def special(self, value: Value) -> bool:
         return value.to != "uuid"
@@ -97,6 +113,14 @@ def utf8(value: Value) -> str:
 def as_bytes(text: str) -> str:
     """The bytes of a UTF-8 expression, so that joining it with marks that are no UTF-8 is exact."""
     return f"CAST({text} AS BINARY)"
+
+
+def escapes(text: str) -> str:
+    """MySQL expression: how many bytes of a text COPY wants escaped."""
+    bare = as_bytes(text)
+    for char in "\\", "\n", "\r", "\t":
+        bare = f"REPLACE({bare},{my_text(char)},'')"
+    return f"(LENGTH({text})-LENGTH({bare}))"
 
 
 def is_utf8(value: str) -> str:

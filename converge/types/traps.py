@@ -79,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
     "other_shape": Kind(
         "V028", "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
     ),
+    "json_size": Kind("V029", "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }
 

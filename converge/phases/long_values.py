@@ -1,0 +1,150 @@
+"""Long values in the drill-down: none is ever fetched, only digests and the place of a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import psycopg
+
+from converge.model.plan import ColumnPlan
+from converge.model.quote import my_text, pg_name, pg_text
+from converge.mysql.packets import Read, stream
+from converge.mysql.watched import WatchedConnection
+from converge.postgres.copy import write
+from converge.postgres.text import encode
+
+# Begins what stands for a long value. A value that begins like this is only shown in another way.
+_MARK = "\U0010fffe long value "
+_PARTS = 32
+"""Pieces of a value whose digests are compared at once; each time both servers read the table."""
+_WINDOW_BYTES = 1000
+_BEFORE_BYTES = 40
+
+
+def source_text(column: ColumnPlan, most: int) -> str:
+    """MySQL expression of a value, or of what stands for one of more than `most` bytes."""
+    value = column.source_value
+    stand_in = f"CONCAT({my_text(_MARK)},MD5({value}),' ',LENGTH({value}),' ',LEFT({value},40))"
+    return f"IF(LENGTH({value})>{most},{stand_in},CONCAT({value}))"
+
+
+def target_text(column: ColumnPlan, most: int) -> str:
+    """PostgreSQL expression of the same."""
+    value = f"({column.target_value})::text"
+    size = f"octet_length({value})"
+    stand_in = f"{pg_text(_MARK)}||md5({value})||' '||{size}||' '||\"left\"({value},40)"
+    return f"CASE WHEN {size}>{most} THEN {stand_in} ELSE {value} END"
+
+
+def is_long(value: str | None) -> bool:
+    """Whether this stands for a long value; two such are equal where their values are."""
+    return value is not None and value.startswith(_MARK)
+
+
+def shown(value: str) -> str:
+    """A value, or of a long one its size and its beginning."""
+    if not is_long(value):
+        return value
+    size, _, beginning = value.removeprefix(_MARK).partition(" ")[2].partition(" ")
+    return f"{beginning}… ({int(size):,} bytes)"
+
+
+def _size(value: str | None) -> int:
+    if value is None:
+        return 0
+    return int(value.removeprefix(_MARK).split(" ", 2)[1]) if is_long(value) else len(value.encode())
+
+
+class LongValues:
+    """The values of one table's rows, which are found by their identities."""
+
+    def __init__(
+        self,
+        source: WatchedConnection,
+        target: psycopg.Connection[Any],
+        of_source: tuple[str, str],
+        of_target: tuple[str, str],
+    ) -> None:
+        """`of_source` and `of_target` are each the table and the expression of a row's identity."""
+        self._source = source
+        self._target = target
+        self._from_source, self._source_id = of_source
+        self._from_target, self._target_id = of_target
+
+    def same_json(self, column: ColumnPlan, identities: Sequence[str]) -> set[str]:
+        """Of these rows those whose JSON means the same on both sides, as PostgreSQL's jsonb compares it.
+
+        None of them where the role may make no temporary tables, or where jsonb cannot hold the values.
+        """
+        if not identities:
+            return set()
+        chosen = ",".join(f"'{identity}'" for identity in identities)
+        query = (
+            f"SELECT CONCAT({self._source_id},0xFF,IFNULL(CONCAT({column.read},0xFD),0xFC)) "
+            f"FROM {self._from_source} WHERE {self._source_id} IN ({chosen})"
+        )
+        reading: Iterator[Read] = iter(())
+        try:
+            with self._target.transaction(force_rollback=True):
+                self._target.execute("CREATE TEMPORARY TABLE converge_json (identity text, value jsonb)")
+                reading = stream(self._source, query)
+                blocks = (encode(parts) for _, parts in reading)
+                write(self._target, "COPY pg_temp.converge_json FROM STDIN", blocks)
+                there = f"SELECT {self._target_id}, {pg_name(column.target)}::jsonb FROM {self._from_target}"
+                rows = self._target.execute(
+                    f"SELECT identity FROM pg_temp.converge_json JOIN ({there}) AS t (there, its_value) "
+                    "ON identity = there WHERE value = its_value".encode()
+                ).fetchall()
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ProgramLimitExceeded):
+            # The connection holds the snapshot: what is still sent must be read.
+            for _ in reading:
+                pass
+            return set()
+        return {identity for (identity,) in rows}
+
+    def window(
+        self, column: ColumnPlan, identity: str, left: str | None, right: str | None
+    ) -> tuple[str | None, str | None]:
+        """The place where two values begin to differ, of each about a thousand bytes."""
+        if left is None or right is None:
+            return left and shown(left), right and shown(right)
+        low, width = 0, max(_size(left), _size(right))
+        while width > _WINDOW_BYTES:
+            step = -(-width // _PARTS)
+            parts = [(low + number * step, step) for number in range(_PARTS)]
+            digests = zip(*(self._digests(side, column, identity, parts) for side in (0, 1)), strict=True)
+            low = next((part for part, (a, b) in zip(parts, digests, strict=True) if a != b), parts[-1])[0]
+            width = step
+        start = max(0, low - _BEFORE_BYTES)
+        a, b = (self._bytes(side, column, identity, start, width + _WINDOW_BYTES) for side in (0, 1))
+        place = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        mark = f"[byte {start + place + 1:,}] "
+        cut = slice(max(0, place - _BEFORE_BYTES), place + _WINDOW_BYTES)
+        return mark + a[cut].decode("utf-8", "replace"), mark + b[cut].decode("utf-8", "replace")
+
+    def _digests(
+        self, side: int, column: ColumnPlan, identity: str, parts: Iterable[tuple[int, int]]
+    ) -> list[str]:
+        pieces = ",".join(f"MD5(SUBSTR(v,{start + 1},{size}))" for start, size in parts)
+        return cast(list[str], list(self._ask(side, column, identity, pieces)))
+
+    def _bytes(self, side: int, column: ColumnPlan, identity: str, start: int, size: int) -> bytes:
+        (piece,) = self._ask(side, column, identity, f"SUBSTR(v,{start + 1},{size})")
+        return cast(bytes, piece)
+
+    def _ask(self, side: int, column: ColumnPlan, identity: str, select: str) -> Sequence[Any]:
+        """Expressions of `v`, the bytes of one row's value."""
+        if side:
+            value = f"convert_to(({column.target_value})::text,'UTF8')"
+            where = f"FROM {self._from_target} WHERE {self._target_id}='{identity}' LIMIT 1"
+            # Without the OFFSET the value would be made anew for every expression.
+            query = f"SELECT {select} FROM (SELECT {value} AS v {where} OFFSET 0) AS one"
+            row = self._target.execute(query.encode()).fetchone()
+        else:
+            value = f"CAST({column.source_value} AS BINARY)"
+            where = f"FROM {self._from_source} WHERE {self._source_id}='{identity}' LIMIT 1"
+            with self._source.cursor() as cursor:
+                cursor.execute(f"SELECT {select} FROM (SELECT {value} AS v {where}) AS one")
+                row = cursor.fetchone()
+        return cast(Sequence[Any], row)
