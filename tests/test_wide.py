@@ -65,7 +65,7 @@ def test_rows_beyond_the_packets_are_found_in_the_plan_and_arrive_when_it_is_fol
     with packets(mysql, 64 << 20):
         stopped = converge("migrate", "--source", source, "--target", target, "--yes")
         assert (stopped.code, relations(target)) == (3, []), stopped.err
-        found = findings(source, target, "V032")
+        found = findings(source, target, "V035")
         assert {one["object"]: one["evidence"].partition(";")[0] for one in found} == {
             "long_rows": "rows id 2, 4",
             "no_key": f"bytes of COPY text of the longest values: b {MEGABYTES * 2_000_000 + 3:,}",
@@ -73,7 +73,7 @@ def test_rows_beyond_the_packets_are_found_in_the_plan_and_arrive_when_it_is_fol
         fix = found[0]["hint"].partition(";")[0]
     with packets(mysql, 64 << 20):
         run(source, fix)
-        assert findings(source, target, "V032") == []
+        assert findings(source, target, "V035") == []
         verified(source, target, "--jobs", "2")
     query = "SELECT id, md5(b) FROM long_rows WHERE b IS NOT NULL ORDER BY id"
     assert postgres(target, query) == run(source, query)
@@ -98,7 +98,7 @@ def test_the_reckoned_length_is_that_of_the_text(
         "(5, NULL, REPEAT('x', 1000000), NULL)",
     )
     with packets(mysql_8015, 1 << 20):
-        (found,) = findings(source, target, "V032")
+        (found,) = findings(source, target, "V035")
         assert found["message"].startswith("3 rows are longer than the source's max_allowed_packet")
         longest = "b 1,200,003, t 1,200,000, j 600,009"
         assert found["evidence"] == f"rows id 2, 3, 4; bytes of COPY text of the longest values: {longest}"

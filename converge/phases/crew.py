@@ -1,8 +1,9 @@
 """The worker processes as one crew: started together, fed one task each, always ended.
 
 Processes and not threads, because Python's lock would let only one of them work on rows. They are
-spawned, so that no connection of the coordinator is shared, and get the addresses through a pipe,
-so that no password is in an argument or an environment.
+forked from a server process that has loaded the drivers and nothing else, so that they share its pages
+and no connection of the coordinator. They get the addresses through a pipe, so that no password is in an
+argument or an environment.
 """
 
 from __future__ import annotations

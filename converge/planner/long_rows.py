@@ -55,7 +55,7 @@ def note_long_rows(draft: Draft, table: Table) -> None:
             longest = _longest(draft, table)
             draft.find(
                 limit.code, "block", table.name, said(count.rows, limit.words),
-                _packet_hint(draft) if limit.code == "V032" else _line_hint(table, longest),
+                _packet_hint(draft) if limit.code == "V035" else _line_hint(table, longest),
                 evidence=_evidence(table, count, longest),
             )  # fmt: skip
 
@@ -69,7 +69,7 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     packet = draft.catalog.max_packet
     if packet and most > packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
-        yield _Limit("V032", words, f"{plain}>{packet - margin}")
+        yield _Limit("V035", words, f"{plain}>{packet - margin}")
     if 2 * most > LINE_BYTES:
         escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
         where = f"({plain}>{LINE_BYTES // 2 - margin} AND {plain}+{escapes}>{LINE_BYTES - margin})"
