@@ -33,12 +33,15 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class PossibleSnapshot:
     """The strongest guarantee of one instant for all readers that these rights allow."""
 
-    level: Literal["locked", "quiet", "none"]
+    level: Literal["locked", "quiet"]
     how: str
     why: str
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.how} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class SourceFacts:
     binary_log: str
     """Its format; OFF when there is none."""
     gtid_mode: str
-    snapshot: Snapshot
+    snapshot: PossibleSnapshot
     tables: int
     """Those that the user sees."""
     views: int

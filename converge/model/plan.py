@@ -164,6 +164,8 @@ class Plan:
     identities: tuple[Identity, ...]
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
+    snapshot: str = ""
+    """How all readers will see the source at one instant, in words."""
     scan: str = ""
     """What was looked at in the data, in words."""
     forecast: Forecast | None = None

@@ -68,15 +68,9 @@ def _login(facts: SourceFacts, endpoint: Endpoint) -> Iterator[Finding]:
 
 def _snapshot(facts: SourceFacts) -> Iterator[Finding]:
     reload = next(right.grant for right in facts.rights if right.name == "RELOAD")
-    match facts.snapshot.level:
-        case "none":
-            message = (
-                f"no consistent snapshot is possible: {facts.snapshot.why}; stop all writers during the run"
-            )
-            yield Finding("S025", "note", "source", message, reload)
-        case "quiet":
-            message = f"the source must be quiet while the readers begin: {facts.snapshot.why}"
-            yield Finding("S025", "note", "source", message, reload)
+    if facts.snapshot.level == "quiet":
+        message = f"the source must be quiet while the readers begin: {facts.snapshot.why}"
+        yield Finding("S025", "note", "source", message, reload)
     if facts.longest_statement is not None and facts.longest_statement > _LONG_SECONDS:
         yield Finding(
             "S026", "note", "source",

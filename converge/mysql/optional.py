@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
-from converge.model.facts import Right, Snapshot
+from pymysql.connections import Connection
+
+from converge.model.facts import PossibleSnapshot, Right
 from converge.mysql.rights import Rights
 
 # Right, what it is for, what is lost without it; the first group is granted on the database.
@@ -18,10 +21,10 @@ _ON_SERVER = (
     ("RELOAD", "holds all writers off while the readers begin (FLUSH TABLES WITH READ LOCK)",
      "the snapshot is proven by the log's position, or by LOCK TABLES"),
     ("REPLICATION CLIENT", "reads the binary log's position, which proves a quiet source",
-     "a source without GTIDs cannot be proven quiet"),
+     "only the redo log can show that a source without GTIDs is quiet"),
     ("BACKUP_ADMIN", "holds changes of the schema off (LOCK INSTANCE FOR BACKUP)",
      "nobody may change the schema during a run"),
-    ("PROCESS", "sees long statements, behind which the read lock would wait", "nobody warns of them"),
+    ("PROCESS", "sees long statements, behind which the read lock would wait", "they may cost a second's wait or two"),
     ("SHOW_ROUTINE", "lists procedures and functions with their text",
      "the plan cannot say which routines stay behind"),
 )  # fmt: skip
@@ -52,25 +55,32 @@ def _select(rights: Rights) -> Right:
     return Right("SELECT", rights.may("SELECT"), "reads every table", without, rights.grant("SELECT"), True)
 
 
-def possible_snapshot(rights: Rights, *, gtid: bool, binary_log: bool) -> Snapshot:
+def read_possible_snapshot(connection: Connection[Any], rights: Rights) -> PossibleSnapshot:
+    """The same from what the server says of its logs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@gtid_mode = 'ON', @@log_bin")
+        gtid, binary_log = cast(tuple[int, int], cursor.fetchone())
+    return possible_snapshot(rights, gtid=bool(gtid), binary_log=bool(binary_log))
+
+
+def possible_snapshot(rights: Rights, *, gtid: bool, binary_log: bool) -> PossibleSnapshot:
     """The level that a run can reach, in the order in which a run tries."""
     if _any_on_server(rights, ("RELOAD", "FLUSH_TABLES")):
         why = f"{rights.account} may flush tables"
-        return Snapshot("locked", "FLUSH TABLES WITH READ LOCK, for as long as the readers begin", why)
+        return PossibleSnapshot(
+            "locked", "FLUSH TABLES WITH READ LOCK, for as long as the readers begin", why
+        )
     lock = rights.may("LOCK TABLES") and rights.may("SELECT")
     otherwise = "then LOCK TABLES … READ" if lock else "then there is none"
     if gtid:
-        return Snapshot(
+        return PossibleSnapshot(
             "quiet", f"the GTID position must not move meanwhile, {otherwise}", "RELOAD is missing"
         )
     if binary_log and _any_on_server(rights, ("REPLICATION CLIENT", "SUPER")):
         how = f"the binary log's position must not move meanwhile, {otherwise}"
-        return Snapshot("quiet", how, "RELOAD is missing, and GTIDs are off")
-    if lock:
-        how = "LOCK TABLES … READ, which can end an application's transaction as a deadlock's victim"
-        return Snapshot("locked", how, "RELOAD and a readable position of the log are missing")
-    why = "RELOAD, LOCK TABLES and a readable position of the log are missing"
-    return Snapshot("none", "the readers may begin at different instants", why)
+        return PossibleSnapshot("quiet", how, "RELOAD is missing, and GTIDs are off")
+    how = f"the redo log's count of writes must not move meanwhile, {otherwise}"
+    return PossibleSnapshot("quiet", how, "RELOAD and a readable position of the log are missing")
 
 
 def _any_on_server(rights: Rights, names: Iterable[str]) -> bool:

@@ -14,6 +14,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
+from converge.mysql.optional import read_possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
 from converge.phases.explain import explained
@@ -75,6 +76,7 @@ def prepare(
                 *missing_select(rights, readable, options.selection.names),
                 *(lacking(facts) if facts else ()),
             ),
+            snapshot=str(read_possible_snapshot(here, rights)),
             temporary=temporary_grant(facts) if facts else "--target URL",
         )
         if facts is not None:

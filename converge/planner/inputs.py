@@ -58,6 +58,8 @@ class Inputs:
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     lacking: tuple[Finding, ...] = ()
     """What either side lacks for a run: rights, mostly."""
+    snapshot: str = ""
+    """What the source user's rights allow, in words."""
     temporary: str = "--target URL"
     """What lets translations be tried."""
     evidence: Evidence = NOTHING_KNOWN

@@ -48,6 +48,7 @@ def make_plan(inputs: Inputs) -> Plan:
         identities=tuple(draft.identities),
         findings=tuple(draft.findings),
         outcomes=tuple(draft.outcomes),
+        snapshot=inputs.snapshot,
         scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
         forecast=forecast(sources),
     )

@@ -102,6 +102,7 @@ def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("schema", plan.schema + ("" if plan.schema_exists else ", which the run makes")),
         ("size", f"{counted(len(plan.tables), 'table')}, about {rows:,} rows, {size(data)}"),
         ("objects", ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))),
+        ("snapshot", plan.snapshot),
         ("scan", plan.scan),
         ("digest", plan.digest),
     )
