@@ -24,7 +24,8 @@ _ON_SERVER = (
      "only the redo log can show that a source without GTIDs is quiet"),
     ("BACKUP_ADMIN", "holds changes of the schema off (LOCK INSTANCE FOR BACKUP)",
      "nobody may change the schema during a run"),
-    ("PROCESS", "sees long statements, behind which the read lock would wait", "they may cost a second's wait or two"),
+    ("PROCESS", "sees long statements, behind which the read lock would wait",
+     "the lock may wait behind them, for a second at a time"),
     ("SHOW_ROUTINE", "lists procedures and functions with their text",
      "the plan cannot say which routines stay behind"),
 )  # fmt: skip
