@@ -13,7 +13,7 @@ from converge.model.event import Sink
 from converge.model.result import Result
 from converge.phases.explain import explained
 from converge.postgres.connect import connect
-from converge.postgres.ledger import last_report, last_run
+from converge.postgres.history import last_report, last_run
 
 
 @click.command("report", help="Writes the report of the last run, from the ledger in the target.")

@@ -11,7 +11,7 @@ from converge.config import resolve_target
 from converge.model.event import Sink
 from converge.phases.explain import explained
 from converge.postgres.connect import connect
-from converge.postgres.ledger import last_run
+from converge.postgres.history import last_run
 
 
 @click.command("status", help="What the ledger in the target knows of the last run.")

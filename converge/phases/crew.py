@@ -21,7 +21,7 @@ from typing import Any
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress
-from converge.phases import worker
+from converge.phases import serve
 
 SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
@@ -36,13 +36,13 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["converge.phases.worker"])
+        context.set_forkserver_preload(["converge.phases.serve"])
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         for number in range(size):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
+                target=serve.main, args=(theirs,), name=f"converge-{number}", daemon=True
             )
             process.start()
             theirs.close()

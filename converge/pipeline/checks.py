@@ -10,7 +10,7 @@ import psycopg
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
 from converge.planner.inputs import Inputs, own_names, target_tables
-from converge.postgres.ledger import last_run
+from converge.postgres.history import last_run
 from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
 

@@ -24,7 +24,7 @@ from converge.pipeline.reach import reach
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
-from converge.postgres.ledger import last_evidence
+from converge.postgres.history import last_evidence
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, read_target
 

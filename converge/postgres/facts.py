@@ -12,7 +12,7 @@ from psycopg.pq import Conninfo
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Setting, TargetFacts, Tls, Verified
 from converge.postgres.disk import free_space
-from converge.postgres.ledger import last_run
+from converge.postgres.history import last_run
 from converge.postgres.rights import known_rights
 from converge.postgres.target import Target, query
 

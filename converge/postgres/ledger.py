@@ -251,45 +251,6 @@ def _try(connection: psycopg.Connection[Any], statement: Statement) -> str | Non
     return None
 
 
-def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
-    """The last run as JSON values; None where there was none."""
-    there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
-    if there is None or not there[0]:
-        return None
-    row = connection.execute(
-        "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
-        "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
-        "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at "
-        "FROM converge.run ORDER BY id DESC LIMIT 1) r"
-    ).fetchone()
-    return None if row is None else dict(row[0])
-
-
-def last_report(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
-    """The last run's report, as `Result.to_json` wrote it; None before that run has ended."""
-    # A resumed run still has the report of the attempt before.
-    row = connection.execute(
-        "SELECT report FROM converge.run WHERE state <> 'running' AND id = (SELECT max(id) FROM converge.run)"
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:
-    """What the last run of this source into this schema was decided by; None where that is not to be seen."""
-    there = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-        "WHERE c.relname = 'run' AND c.relnamespace = to_regnamespace('converge') AND a.attname = 'evidence' "
-        "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))"
-    ).fetchone()
-    if there is None or not there[0]:
-        return None
-    row = connection.execute(
-        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
-        (source, schema),
-    ).fetchone()
-    return Evidence.from_json(row[0]) if row and row[0] else None
-
-
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
