@@ -19,9 +19,9 @@ from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import prepare
 from converge.pipeline.run import RESUME, MigrateOptions, Run
 from converge.pipeline.timing import phase
-from converge.postgres import ledger as ledgers
 from converge.postgres.connect import Backend, end
 from converge.postgres.ledger import Ledger
+from converge.postgres.upgrade import upgrade
 
 
 def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink, result: Result) -> None:
@@ -127,7 +127,7 @@ class _Attempt:
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected_digest=options.expected_digest)
-        ledgers.upgrade(self._target)
+        upgrade(self._target)
         if self._lost is not None:
             end(prepared.target, self._lost)
         ledger = Ledger.open(prepared.target, plan, prepared.inputs.evidence, resume=options.resume)

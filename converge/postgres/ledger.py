@@ -14,14 +14,12 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError, UsageError
-from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
-from converge.model.plan import Plan, Statement
+from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.model.result import Reject
 from converge.model.work import Copied, Range
-from converge.postgres.connect import backend, connect
-from converge.resources import folder
+from converge.postgres.connect import backend
 
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
@@ -49,34 +47,6 @@ class LedgerChunk:
         if self.rows is None:
             return None
         return Copied(self.table, self.number, self.rows, self.bytes, self.seconds, self.rejected)
-
-
-def upgrade(endpoint: Endpoint) -> None:
-    """Makes the ledger, or brings it to this version's shape, by the shipped Alembic migrations."""
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.pool import NullPool
-
-    config = Config()
-    config.set_main_option("script_location", str(folder("migrations")))
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: _transactional(endpoint), poolclass=NullPool
-    )
-    try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except DBAPIError as error:
-        # The server's own word, for those who explain it.
-        raise error.orig or error from error
-
-
-def _transactional(endpoint: Endpoint) -> psycopg.Connection[Any]:
-    connection = connect(endpoint)
-    connection.autocommit = False
-    return connection
 
 
 class Ledger:
@@ -215,40 +185,6 @@ class Ledger:
             "SELECT number, refused FROM converge.step WHERE run_id = %s ORDER BY number", (self.run,)
         )
         return dict(rows.fetchall())
-
-
-def run_steps(
-    connection: psycopg.Connection[Any], run: int, steps: Iterable[tuple[int, Statement]]
-) -> dict[int, str]:
-    """Runs statements and enters them, all in one transaction; says why optional ones were refused."""
-    refusals: dict[int, str] = {}
-    with connection.transaction():
-        for number, statement in steps:
-            refused = _try(connection, statement)
-            if refused is not None:
-                refusals[number] = refused
-            connection.execute(
-                "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                (run, number, statement.phase, statement.object, statement.sql, refused),
-            )
-    return refusals
-
-
-def _try(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
-    """Runs one statement; the reason when the server refuses one that is optional."""
-    if not statement.optional:
-        connection.execute(statement.sql.encode())
-        return None
-    try:
-        with connection.transaction():
-            connection.execute(statement.sql.encode())
-    except psycopg.errors.OperationalError:
-        # No room, no connection, cancelled: that says nothing about the statement.
-        raise
-    except psycopg.Error as error:
-        return str(error).strip().splitlines()[0]
-    return None
 
 
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
