@@ -57,12 +57,15 @@ INSERT INTO no_key SELECT b FROM long_rows WHERE id = 2;
 
 
 def test_rows_beyond_the_packets_are_found_in_the_plan_and_arrive_when_it_is_followed(
-    mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
-    with packets(mysql, 1 << 30):
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    with packets(mysql_8033, 1 << 30):
         run(source, LONG_ROWS)
-    with packets(mysql, 64 << 20):
+    with packets(mysql_8033, 64 << 20):
         stopped = converge("migrate", "--source", source, "--target", target, "--yes")
         assert (stopped.code, relations(target)) == (3, []), stopped.err
         found = findings(source, target, "V035")
@@ -71,7 +74,7 @@ def test_rows_beyond_the_packets_are_found_in_the_plan_and_arrive_when_it_is_fol
             "no_key": f"bytes of COPY text of the longest values: b {MEGABYTES * 2_000_000 + 3:,}",
         }
         fix = found[0]["hint"].partition(";")[0]
-    with packets(mysql, 64 << 20):
+    with packets(mysql_8033, 64 << 20):
         run(source, fix)
         assert findings(source, target, "V035") == []
         verified(source, target, "--jobs", "2")
@@ -120,14 +123,14 @@ def test_limits_that_no_test_can_afford_are_found_with_a_fix() -> None:
 
 
 def test_rows_too_wide_for_a_page_are_found(
-    mysql: Server,
+    mysql_8015: Server,
     postgres_14: Server,
     new_mysql_database: NewDatabase,
     new_postgres_database: NewDatabase,
     tmp_path: Path,
 ) -> None:
     """The plan's sum is PostgreSQL's own: what it lets through is loaded, and the next larger row is not."""
-    source, target = new_mysql_database(mysql), new_postgres_database(postgres_14)
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
     columns = ",".join(f"c{number} DECIMAL(12,4)" for number in range(1, 1000))
     run(source, f"CREATE TABLE wide (id INT PRIMARY KEY, {columns})")
     # The header, the key, and nine bytes for a number of three groups of digits.
