@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from conftest import NewDatabase
 from judge import compare
@@ -225,3 +226,31 @@ def test_a_plan_that_changed_is_not_resumed(
     mysql(source, "ALTER TABLE one ADD more INT")
     ran = converge("migrate", "--source", source, "--target", target, "--resume")
     assert (ran.code, "error[T011]" in ran.err) == (3, True)
+
+
+def test_a_run_that_was_killed_while_it_made_room(
+    mysql_8015: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
+    mysql(source, "CREATE TABLE one (id INT PRIMARY KEY); INSERT INTO one VALUES (1)")
+    postgres(target, "CREATE TABLE one (other text)")
+    addresses = ["--source", source, "--target", target]
+    with psycopg.connect(target) as reader:
+        reader.execute("SELECT FROM one")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "converge", "migrate", *addresses, "--truncate", "--yes"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP%%'"
+        deadline = time.monotonic() + 60
+        while postgres(target, waits) == [(0,)]:
+            assert time.monotonic() < deadline, "--truncate never came to its DROP"
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    ran = converge("migrate", *addresses, "--resume", "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err

@@ -14,6 +14,8 @@ EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
 }  # fmt: skip
 
+OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004"})
+"""Codes of notes that say what happened in a run; the others are the plan's."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 

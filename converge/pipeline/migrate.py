@@ -100,14 +100,17 @@ class _Attempt:
                     run.all(crew)
                     run.ledger.set_state("finished", report=self._result.to_json())
             except KeyboardInterrupt:
-                run.ledger.set_state("interrupted", report=self._result.to_json())
+                self._enter("interrupted", run.ledger, [])
                 raise
             except ConvergeError as error:
-                connection = run.ledger.connection
-                if not (connection.closed or connection.broken):
-                    noted = replace(self._result, findings=[*self._result.findings, _finding(error)])
-                    run.ledger.set_state("failed", report=noted.to_json())
+                self._enter("failed", run.ledger, [_finding(error)])
                 raise
+
+    def _enter(self, state: str, ledger: Ledger, why: list[Finding]) -> None:
+        """The attempt's end, where the ledger's connection still lives; a dead one says it all."""
+        if not (ledger.connection.closed or ledger.connection.broken):
+            noted = replace(self._result, verdict="failed", findings=[*self._result.findings, *why])
+            ledger.set_state(state, report=noted.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
         options, result = self._options, self._result
@@ -130,7 +133,13 @@ class _Attempt:
         upgrade(self._target)
         if self._lost is not None:
             end(prepared.target, self._lost)
-        ledger = Ledger.open(prepared.target, plan, prepared.inputs.evidence, resume=options.resume)
+        ledger = Ledger.open(
+            prepared.target,
+            plan,
+            prepared.inputs.evidence,
+            resume=options.resume,
+            truncate=options.truncate,
+        )
         return Run(prepared, ledger, self._source, self._target, options, self._emit, result)
 
 

@@ -74,8 +74,8 @@ class Run:
         self.copy = Copy(self.plan, ledger, emit, options.most_rejects)
 
     def make_room(self) -> None:
-        """The target schema, without what --truncate removes."""
-        if self.options.truncate and not self.options.resume:
+        """The target schema, without what --truncate removes: once, whoever goes on with the run."""
+        if self.ledger.makes_room():
             drop(self.postgres, self.plan)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())

@@ -59,7 +59,13 @@ class Ledger:
 
     @classmethod
     def open(
-        cls, connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, *, resume: bool
+        cls,
+        connection: psycopg.Connection[Any],
+        plan: Plan,
+        evidence: Evidence,
+        *,
+        resume: bool,
+        truncate: bool,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
@@ -72,7 +78,9 @@ class Ledger:
                 "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
             )
         _end_leftovers(connection)
-        return cls(connection, _resume(connection, plan) if resume else _begin(connection, plan, evidence))
+        return cls(
+            connection, _resume(connection, plan) if resume else _begin(connection, plan, evidence, truncate)
+        )
 
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
@@ -81,6 +89,16 @@ class Ledger:
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
             (state, None if report is None else json.dumps(report), state, self.run),
         )
+
+    def makes_room(self) -> bool:
+        """Whether the run has still to remove what is in its way, before its first statement."""
+        row = self.connection.execute(
+            "SELECT truncates AND NOT EXISTS (SELECT FROM converge.step WHERE run_id = id) "
+            "FROM converge.run WHERE id = %s",
+            (self.run,),
+        ).fetchone()
+        assert row is not None
+        return bool(row[0])
 
     def position(self) -> str | None:
         """Where the source stood when all finished chunks were equal to it; None when that is not known."""
@@ -198,11 +216,11 @@ def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence) -> int:
+def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, truncate: bool) -> int:
     row = connection.execute(
-        "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence) "
-        "VALUES (%s, %s, %s, 'running', %s::json) RETURNING id",
-        (plan.source, plan.schema, plan.digest, json.dumps(evidence.to_json())),
+        "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates) "
+        "VALUES (%s, %s, %s, 'running', %s::json, %s) RETURNING id",
+        (plan.source, plan.schema, plan.digest, json.dumps(evidence.to_json()), truncate),
     ).fetchone()
     assert row is not None
     return int(row[0])

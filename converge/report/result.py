@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converge.model.result import Result
+from converge.model.result import OF_THE_RUN, Result
 from converge.report import markdown
 from converge.report.parts import Grid, one_line, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
@@ -22,10 +22,12 @@ def result_text(result: Result) -> str:
     lines += [f"changed   {one_line(str(change))}" for change in result.changes]
     lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
-    notes = sum(finding.severity == "note" for finding in result.findings)
+    notes = [finding for finding in result.findings if finding.severity == "note"]
+    own = [finding for finding in notes if finding.code in OF_THE_RUN]
     lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
-    if notes:
-        lines.append(f"notes     {notes}; `converge plan` lists them with their reasons")
+    lines += [f"note      {one_line(finding.message)}" for finding in own]
+    if count := len(notes) - len(own):
+        lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
     lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
     if result.next_command:

@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("ALTER TABLE converge.run ADD COLUMN position text")
+    op.execute("ALTER TABLE converge.run ADD COLUMN truncates boolean NOT NULL DEFAULT false")
     op.execute(
         "COMMENT ON COLUMN converge.run.position IS 'the source''s GTIDs or binary log at the snapshot'"
     )
@@ -42,4 +43,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TABLE converge.reject")
     op.execute("ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected")
-    op.execute("ALTER TABLE converge.run DROP COLUMN position")
+    op.execute("ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates")
