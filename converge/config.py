@@ -39,6 +39,7 @@ class Addresses:
 
 
 # Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
+_POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
 _SECRET = ("CONVERGE_SOURCE_URL", "CONVERGE_TARGET_URL", "MYSQL_PWD", "PGPASSWORD")
 
 
@@ -200,4 +201,5 @@ def _postgres_defaults() -> Endpoint | None:
         user=environment.get("PGUSER", ""),
         database=environment.get("PGDATABASE", ""),
         origin="PG* variables",
+        origins=tuple((name, variable) for name, variable in _POSTGRES if environment.get(variable)),
     )
