@@ -169,6 +169,9 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
     mysql(source, "ALTER TABLE note ADD flag TINYINT")
     ran = converge("migrate", *addresses, "--plan", str(plan))
     refused(ran, 3, "P005")
+    edited = tmp_path / "edited.json"
+    edited.write_text(plan.read_text().replace('"CREATE TABLE', '"CREATE UNLOGGED TABLE'))
+    refused(converge("migrate", *addresses, "--plan", str(edited)), 2, "U013")
     assert relations(target) == []
     assert converge("plan", *addresses, "-o", str(plan)).code == 0
     assert converge("migrate", *addresses, "--plan", str(plan)).code == 0

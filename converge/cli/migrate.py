@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 
@@ -23,6 +24,7 @@ from converge.cli.options import (
 from converge.config import resolve
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
+from converge.model.plan import digest
 from converge.model.result import Reject, Result
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.migrate import migrate
@@ -111,10 +113,16 @@ def _lines(rejects: Iterable[Reject]) -> str:
 
 def _digest(path: str) -> str:
     """The digest of a plan file; nothing else of it is used, so that nothing of it can be run."""
+    again = f"converge plan -o {path}"
     try:
-        digest = json.loads(Path(path).read_text("utf-8"))["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        plan = json.loads(Path(path).read_text("utf-8"), object_hook=lambda one: SimpleNamespace(**one))
+        stated, true = str(plan.digest), digest(plan)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f"{path} is no plan of converge: {error}", code="U006", hint=again) from error
+    if stated != true:
         raise UsageError(
-            f"{path} is no plan of converge: {error}", code="U006", hint=f"converge plan -o {path}"
-        ) from error
-    return str(digest)
+            f"{path} was changed after it was written: its digest stands for another plan",
+            code="U013",
+            hint=f"what a plan decides is changed by a map: {again} --map FILE",
+        )
+    return stated

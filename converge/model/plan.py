@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any, Literal
 
 Severity = Literal["block", "lossy", "note"]
@@ -187,22 +188,34 @@ class Plan:
         return asdict(self)
 
 
-def digest(plan: Plan) -> str:
-    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words."""
+def digest(plan: Plan | SimpleNamespace) -> str:
+    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words.
+
+    Takes a plan file as well, with its JSON objects as namespaces.
+    """
     content = {
         "versions": (plan.source_version, plan.target_version, plan.schema),
         "tables": [
-            (table.source, table.target, table.key, [_decided(column) for column in table.columns])
+            (
+                table.source,
+                table.target,
+                table.key,
+                [_decided(column, ColumnPlan) for column in table.columns],
+            )
             for table in plan.tables
         ],
-        "statements": [_decided(statement) for statement in plan.statements],
+        "statements": [_decided(statement, Statement) for statement in plan.statements],
         "outcomes": [(one.kind, one.name, one.state, one.becomes) for one in plan.outcomes],
     }
-    text = json.dumps(content, ensure_ascii=False, default=asdict)
+    text = json.dumps(content, ensure_ascii=False, default=_nested)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _decided(part: ColumnPlan | Statement) -> dict[str, Any]:
+def _decided(part: Any, kind: type[ColumnPlan] | type[Statement]) -> dict[str, Any]:
     # Not asdict, which would copy every text of a large plan; what is nested becomes JSON by itself.
-    names = (one.name for one in fields(part))
+    names = (one.name for one in fields(kind))
     return {name: getattr(part, name) for name in names if name not in ("rule", "why", "evidence")}
+
+
+def _nested(part: Any) -> dict[str, Any]:
+    return vars(part) if isinstance(part, SimpleNamespace) else asdict(part)
