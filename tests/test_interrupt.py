@@ -54,17 +54,17 @@ class Killed:
         pytest.fail(f"the run was over before {count} chunks were done: {self.process.communicate()}")
 
     def workers(self) -> list[int]:
-        """Process ids of the worker processes."""
-        found = []
+        """Process ids of the worker processes: forked from a server process of the coordinator's."""
+        parents = {}
         for status in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = status.read_text().rpartition(")")[2].split()
                 command = (status.parent / "cmdline").read_bytes()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if int(fields[1]) == self.process.pid and b"spawn_main" in command:
-                found.append(int(status.parent.name))
-        return found
+            if b"multiprocessing.forkserver" in command:
+                parents[int(status.parent.name)] = int(fields[1])
+        return [pid for pid, parent in parents.items() if parents.get(parent) == self.process.pid]
 
 
 @pytest.fixture(scope="module")
