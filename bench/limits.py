@@ -33,7 +33,7 @@ LIMITS = (
     Limit("v LONGTEXT", "REPEAT('t\\n', 400000000)", "V033"),
     Limit("v LONGBLOB, w LONGBLOB", "REPEAT('b', 300000000), REPEAT('c', 300000000)", "V033"),
     Limit("v JSON", "JSON_ARRAY(REPEAT('x', 267386000))"),
-    Limit("v JSON", "JSON_ARRAY(REPEAT('x', 268435456))", "V028"),
+    Limit("v JSON", "JSON_ARRAY(REPEAT('x', 268435456))", "V029"),
 )
 
 
