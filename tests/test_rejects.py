@@ -103,6 +103,7 @@ def test_more_than_allowed_stops_the_run(arguments: list[str], tmp_path: Path) -
     # A run that failed has a report as well.
     document = json.loads(report.read_text())
     assert (document["verdict"], document["findings"][-1]["code"]) == ("failed", "D003")
+    assert 0 < len(document["rejects"]) == sum(one["rows_rejected"] for one in document["tables"])
 
 
 def test_a_file_that_cannot_be_written_stops_before_the_run(arguments: list[str]) -> None:

@@ -109,6 +109,7 @@ class _Attempt:
     def _enter(self, state: str, ledger: Ledger, why: list[Finding]) -> None:
         """The attempt's end, where the ledger's connection still lives; a dead one says it all."""
         if not (ledger.connection.closed or ledger.connection.broken):
+            self._result.rejects = ledger.rejects()
             noted = replace(self._result, verdict="failed", findings=[*self._result.findings, *why])
             ledger.set_state(state, report=noted.to_json())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from converge.model.result import Difference, Reject, Result
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
-from converge.report.run_words import NEXT, SNAPSHOTS, TONES, equality, verdict_words
+from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, TONES, equality, verdict_words
 from converge.report.units import counted, seconds, size
 
 _MOST_REJECTS = 1000
@@ -46,7 +46,7 @@ class RunParts:
 
 def run_parts(result: Result) -> RunParts:
     """All of a run that people read."""
-    words, command = NEXT.get(result.verdict, ("", ""))
+    words, command = REPAIR if result.rejects else NEXT.get(result.verdict, ("", ""))
     compared = result.verdict in ("verified", "differs")
     return RunParts(
         command=result.command,

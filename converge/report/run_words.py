@@ -14,6 +14,10 @@ SNAPSHOTS = {
     "none": "no lock was allowed and the source may have moved between the readers",
 }
 TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "planned": "good"}
+REPAIR = (
+    "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
+    "converge migrate --resume",
+)
 NEXT: dict[Verdict, tuple[str, str]] = {
     "verified": (
         "Nothing is left to do for the data. If the source is still written to, compare again before the "
