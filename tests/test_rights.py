@@ -292,8 +292,13 @@ def test_a_ledger_of_another_role(source: str, target: str, role: Login, tmp_pat
 
 def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) -> None:
     assert migrate(source, target, "--include", "secret").code == 0
-    postgres(target, "ALTER TABLE converge.run DROP COLUMN evidence")
-    postgres(target, "UPDATE converge.alembic_version SET version_num = '0001'")
+    for undone in (
+        "DROP TABLE converge.reject",
+        "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
+        "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates",
+        "UPDATE converge.alembic_version SET version_num = '0002'",
+    ):
+        postgres(target, undone)
     limited = role("USAGE, CREATE ON SCHEMA converge", "ALL ON ALL TABLES IN SCHEMA converge")
     postgres(target, f"CREATE SCHEMA app AUTHORIZATION {parse(limited).user}")
     planned = agree(source, limited, ["T004"], "--schema", "app")

@@ -78,6 +78,10 @@ def command(
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
+    if resume and truncate:
+        raise UsageError(
+            "--resume and --truncate exclude each other", code="U014", hint="--truncate begins anew"
+        )
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
     result = Result("migrate", str(addresses.source), str(addresses.target))

@@ -13,8 +13,8 @@ from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
 
 _OWN = ("length", "precision", "scale", "fsp")
-# Whole words, and only numbers in brackets: the type is written into SQL as it is.
-_TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\(\d+(, ?\d+)?\)[a-z ]*)?(\[\])?")
+# Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.
+_TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\((\d+|[A-Za-z]+)(, ?\d+)?\)[a-z ]*)?(\[\])?")
 
 
 @dataclass(frozen=True, slots=True)

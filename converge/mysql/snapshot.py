@@ -73,22 +73,22 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
 def position(connection: Connection[Any]) -> str | None:
     """Where the server's history stands, by GTIDs or binary log; None when the user may not know."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION(), @@gtid_mode, @@gtid_executed")
-        version, mode, executed = cast(tuple[str, str, str], cursor.fetchone())
-        if mode == "ON":
-            return executed
+        cursor.execute("SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed")
+        version, has_gtids, executed = cast(tuple[str, int, str], cursor.fetchone())
         try:
             cursor.execute(capabilities(version).binary_log_status)
         except pymysql.err.MySQLError as error:
             if error.args[0] in _DENIED:
-                return None
+                return executed if has_gtids else None
             raise
         row = cast(tuple[Any, ...] | None, cursor.fetchone())
     if row is None:
         return None
     file, place, only, ignored = row[:4]
     # A log that leaves out databases says nothing of them.
-    return None if only or ignored else f"{file}:{place}"
+    if only or ignored:
+        return None
+    return executed if has_gtids else f"{file}:{place}"
 
 
 def _under_lock(connection: Connection[Any], lock: str, begin: Callable[[], None]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
 from typing import Any
@@ -58,7 +59,9 @@ class Builder:
         self._pool.shutdown(wait=False, cancel_futures=True)
         if kind is not None:
             for connection in self._connections:
-                connection.cancel_safe(timeout=2)
+                # One that is gone has nothing to cancel, and its error must not hide the first one.
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=2)
         self._pool.shutdown(wait=True)
         for connection in self._connections:
             connection.close()
@@ -70,6 +73,10 @@ class Builder:
     def pending(self) -> int:
         """How many background jobs have begun and not ended."""
         return len(self._futures)
+
+    def has_begun(self, phase: Phase, table: str) -> bool:
+        """Whether any of the table's statements of this phase is done or under way."""
+        return any(number in self._begun for number, _ in self._steps[phase].get(table, ()))
 
     def again(self, *phases: Phase) -> None:
         """These phases are to do again: the ledger has taken their statements back."""

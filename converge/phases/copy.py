@@ -26,8 +26,8 @@ class Copy:
     emit: Sink
     most_rejects: int = 0
     results: dict[str, TableResult] = field(default_factory=dict)
-    loaded: int = 0
-    """Chunks that were loaded here and now."""
+    done: int = 0
+    """Chunks that the ledger calls done, as far as this attempt has seen."""
 
     def start(self) -> None:
         """Says what there is to copy, and what of it is done."""
@@ -43,7 +43,7 @@ class Copy:
         The ledger decides what is left, again after the last chunk: a target that crashed may have
         lost what it had confirmed.
         """
-        left = self._left()
+        left = self.left()
         for table in self.plan.tables:
             if table.source not in left:
                 on_table(table.source)
@@ -59,18 +59,18 @@ class Copy:
                     if not counts[event.table]:
                         self.emit(TableCopied(event.table))
                         on_table(event.table)
-            left = self._left()
+            left = self.left()
         self.recount()
 
     def count(self, copied: Copied) -> None:
         """Adds a chunk that was loaded now. Raises ConvergeError when too many rows were rejected."""
-        self.loaded += 1
         self._add(copied)
         if sum(result.rows_rejected for result in self.results.values()) > self.most_rejects:
             raise too_many(self.ledger.rejects()[-1], self.most_rejects)
 
     def recount(self) -> None:
         """Takes the results from the ledger."""
+        self.done = 0
         for table in self.plan.tables:
             self.results[table.source] = TableResult(
                 table.source, f"{self.plan.schema}.{table.target}", rows_read=0, rows_written=0
@@ -80,6 +80,7 @@ class Copy:
                 self._add(chunk.done)
 
     def _add(self, copied: Copied) -> None:
+        self.done += 1
         result = self.results[copied.table]
         result.rows_read = (result.rows_read or 0) + copied.rows + copied.rejected
         result.rows_written = (result.rows_written or 0) + copied.rows
@@ -87,7 +88,8 @@ class Copy:
         result.bytes += copied.bytes
         result.seconds += copied.seconds
 
-    def _left(self) -> dict[str, list[LedgerChunk]]:
+    def left(self) -> dict[str, list[LedgerChunk]]:
+        """The chunks that are to do, by table."""
         left: dict[str, list[LedgerChunk]] = defaultdict(list)
         for chunk in self.ledger.chunks():
             if chunk.done is None:

@@ -103,7 +103,9 @@ class Crew:
         deadline = time.monotonic() + SETTLE_SECONDS
         results = []
         while self._busy and time.monotonic() < deadline:
-            results += [result for result in self._receive() if result is not None]
+            # Whoever wants to stop does not care for what one worker has lost.
+            with suppress(ConvergeError):
+                results += [result for result in self._receive() if result is not None]
         return results
 
     def _tell(self, pipe: Pipe, task: object) -> None:

@@ -26,8 +26,8 @@ Encode = Callable[[list[bytes]], bytes]
 
 
 def is_bad_row(error: Exception) -> bool:
-    """Whether a row is at fault: data exceptions and violated constraints, never a full disk."""
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in ("22", "23")
+    """Whether a row is at fault: data exceptions, violated constraints, limits; never a full disk."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "")[:2] in ("22", "23", "54")
 
 
 def find(
@@ -98,4 +98,5 @@ def _place(task: CopyTask, error: psycopg.Error) -> int | None:
 
 
 def _readable(value: bytes | None) -> str:
-    return "NULL" if value is None else value.decode("utf-8", "backslashreplace")
+    # The ledger's text columns hold no NUL either.
+    return "NULL" if value is None else value.decode("utf-8", "backslashreplace").replace("\0", "\\0")

@@ -68,6 +68,7 @@ class Worker:
 
     def _chunk_or_part(self, task: CopyTask) -> Copied:
         """The chunk; without the rows that the target refuses, where the task allows it."""
+        self._told, self._reading = (0, 0), iter(())
         if self.target.broken:
             self._replace_target()
         try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
-from converge.errors import BlockedError, ConvergeError, Interrupted
+import psycopg
+
+from converge.errors import BlockedError, ConvergeError, Interrupted, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
@@ -32,6 +34,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     when the user stopped it; the ledger then knows how to go on.
     """
     waits = pauses(RUN_TRIES)
+    most = 0
     attempt = _Attempt(source, target, options, emit, result)
     while True:
         try:
@@ -39,7 +42,8 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             return
         except ConvergeError as error:
             _note(result, error)
-            if attempt.run is not None and attempt.run.copy.loaded:
+            if attempt.run is not None and attempt.run.copy.done > most:
+                most = attempt.run.copy.done
                 waits = pauses(RUN_TRIES)
             pause = next(waits, None) if error.lost and attempt.begun else None
             if pause is None:
@@ -108,7 +112,7 @@ class _Attempt:
 
     def _enter(self, state: str, ledger: Ledger, why: list[Finding]) -> None:
         """The attempt's end, where the ledger's connection still lives; a dead one says it all."""
-        if not (ledger.connection.closed or ledger.connection.broken):
+        with suppress(psycopg.Error):
             self._result.rejects = ledger.rejects()
             noted = replace(self._result, verdict="failed", findings=[*self._result.findings, *why])
             ledger.set_state(state, report=noted.to_json())
@@ -140,6 +144,7 @@ class _Attempt:
             prepared.inputs.evidence,
             resume=options.resume,
             truncate=options.truncate,
+            again=self._lost is not None,
         )
         return Run(prepared, ledger, self._source, self._target, options, self._emit, result)
 
@@ -157,7 +162,11 @@ def _finding(error: ConvergeError) -> Finding:
 
 
 def _tell_how_to_go_on(error: ConvergeError) -> None:
-    if RESUME not in (error.hint or ""):
+    if isinstance(error, UsageError) or error.code == "S011":
+        return
+    if error.code.startswith("D"):
+        error.hint = f"{error.hint}; then {RESUME}, or --truncate after a change of the map"
+    elif RESUME not in (error.hint or ""):
         error.hint = f"{error.hint}; then {RESUME}" if error.hint else RESUME
 
 

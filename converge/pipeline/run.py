@@ -32,6 +32,7 @@ from converge.pipeline.prove import prove
 from converge.pipeline.timing import phase
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.postgres.take_back import take_back
 
 RESUME = "converge migrate --resume"
 
@@ -141,15 +142,29 @@ class Run:
         return now, earlier
 
     def _load(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
-        """Copies what is left; then compares the earlier chunks, and loads again what has moved since."""
+        """Copies what is left, and loads again what has moved since the earlier chunks were copied.
+
+        What is left comes first, so that rows flow at once; unless its table has its unique keys already,
+        which rows of a chunk that has moved might still occupy.
+        """
 
         def complete(table: str) -> None:
             if table not in earlier:
                 builder.begin("index", table)
 
+        if any(builder.has_begun("index", table) for table in self.copy.left()):
+            self._compare_again(crew, builder, now, earlier)
+            earlier = {}
         with phase(self.result, self.emit, "copy"):
             self.copy.start()
             self._copy(crew, builder, complete)
+        if earlier:
+            self._compare_again(crew, builder, now, earlier)
+            with phase(self.result, self.emit, "copy"):
+                self._copy(crew, builder, lambda table: builder.begin("index", table))
+
+    def _compare_again(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
+        """Takes back the earlier chunks that the source no longer has as they are."""
         if not earlier:
             return
         count = sum(map(len, earlier.values()))
@@ -158,12 +173,10 @@ class Run:
             self._take_back(builder, found)
             self.ledger.set_snapshot(now.level, now.position)
             self.result.findings.append(_compared_again(count, sum(map(len, found.values()))))
-        with phase(self.result, self.emit, "copy"):
-            self._copy(crew, builder, lambda table: builder.begin("index", table))
 
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
-            self.ledger.take_back(self.plan, chunks)
+            take_back(self.ledger, self.plan, chunks)
             builder.again("foreign key", "validate")
 
     def _copy(self, crew: Crew, builder: Builder, complete: Callable[[str], None]) -> None:

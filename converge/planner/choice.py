@@ -41,9 +41,25 @@ def choose(draft: Draft, table: Table, column: Column, family: Family) -> Choice
         to = rule.target_type(column)
         check_target(family, column, to, rule.place)
         return Choice(rules, rule, to, policies(rules))
-    raise UsageError(
+    raise _no_rule(table, column)
+
+
+def _no_rule(table: Table, column: Column) -> UsageError:
+    return UsageError(
         f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code="M004"
     )
+
+
+def safest(draft: Draft, table: Table, column: Column, family: Family) -> Choice:
+    """The choice that does not hang on the data, for questions that must be the same before and after it is
+    known. Raises UsageError like `choose`."""
+    rules = rules_for(draft, table, column)
+    for rule in candidates(rules):
+        if not rule.fits:
+            to = rule.target_type(column)
+            check_target(family, column, to, rule.place)
+            return Choice(rules, rule, to, policies(rules))
+    raise _no_rule(table, column)
 
 
 def rules_for(draft: Draft, table: Table, column: Column) -> tuple[Rule, ...]:

@@ -33,11 +33,11 @@ class _Part:
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key, and for each type that its columns may get."""
     for index in _unique(draft, table):
-        kinds = [_types(draft, table, part) for part in index.parts]
-        for types in product(*kinds):
-            parts = _parts(draft, table, index, types)
-            if any(part.way_out for part in parts):
-                yield _search(table, parts)
+        ways = [[_part(draft, table, part, to) for to in _types(draft, table, part)] for part in index.parts]
+        if any(part.way_out for parts in ways for part in parts):
+            for parts in product(*ways):
+                if any(part.way_out for part in parts):
+                    yield _search(table, parts)
 
 
 def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:

@@ -37,7 +37,7 @@ def qualified(draft: Draft, table: Table, column: Column, to: str) -> str:
         return to
     there = draft.extensions
     if there is not None and extension.name not in there:
-        what = f"the target server has no extension {extension.name}, which {to} belongs to"
+        what = f"{to} needs the extension {extension.name}, which is not there and which the role cannot make"
         hint = example(table, column, f"to = {toml_text(extension.otherwise)}")
         draft.find("P006", "block", f"{table.name}.{column.name}", what, hint)
     schema = (there or {}).get(extension.name) or extension.schema

@@ -89,7 +89,8 @@ def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
     if facts is None:
         return None
     exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
-    return facts.found.get(bytewise(key) if exact else key.name)
+    # Only of texts both questions are asked.
+    return (facts.found.get(bytewise(key)) if exact else None) or facts.found.get(key.name)
 
 
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:

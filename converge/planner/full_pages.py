@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from converge.model.catalog import Column, Table
 from converge.model.quote import my_name
-from converge.planner.choice import choose
+from converge.planner.choice import safest
 from converge.planner.draft import Draft
 from converge.planner.sums import total
 from converge.planner.values import example, rows_words, said
@@ -58,7 +58,7 @@ def _condition(draft: Draft, table: Table) -> str:
         family = family_of(column)
         if family is None:
             continue
-        choice = choose(draft, table, column, family)
+        choice = safest(draft, table, column, family)
         if choice.setting("skip"):
             continue
         sizes.append(f"IFNULL({_size(Value(column, choice.to))},0)")

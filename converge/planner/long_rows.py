@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
-from converge.planner.choice import choose
+from converge.planner.choice import safest
 from converge.planner.draft import Draft
 from converge.planner.sums import total
 from converge.planner.values import decide, example, rows_words, said
@@ -82,7 +82,7 @@ def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
         family = family_of(column)
         if family is None or family.most(column) <= _SHORT_BYTES:
             continue
-        choice = choose(draft, table, column, family)
+        choice = safest(draft, table, column, family)
         if not choice.setting("skip"):
             found.append((column, family.length(decide(column, family, choice).value)))
     return found

@@ -38,6 +38,7 @@ _SESSION = {
 _SINCE_17 = {"transaction_timeout": "0"}
 _DISK_FULL = "53100"
 _NO_PLACE = "53300"
+_NO_PLACE_WORDS = ("too many clients", "too many connections", "remaining connection slots")
 # Connections that end, servers that shut down, crash or start, and no place for one more client
 # (PostgreSQL manual, "PostgreSQL Error Codes").
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", _NO_PLACE})
@@ -86,7 +87,7 @@ def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
             [item for setting in session.items() for item in setting],
         )
     except psycopg.Error as error:
-        raise explain(error, endpoint) from error
+        raise explain(error, endpoint, connecting=True) from error
     return connection
 
 
@@ -119,7 +120,9 @@ def is_lost(error: psycopg.Error) -> bool:
     return state in _LOST or state.startswith("08")
 
 
-def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeError:
+def explain(
+    error: psycopg.Error, endpoint: Endpoint | None = None, *, connecting: bool = False
+) -> ConvergeError:
     """The server's error in the words of the person who has to act."""
     text = error.diag.message_primary or str(error).strip()
     where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
@@ -148,7 +151,8 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         )
     if state == "42501":
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
-    if state == _NO_PLACE:
+    # An error of the login has no SQLSTATE.
+    if state == _NO_PLACE or (state is None and any(words in text for words in _NO_PLACE_WORDS)):
         return TargetError(
             f"{where} has no place for one more client: {text}",
             code="T016",
@@ -157,7 +161,7 @@ def explain(error: psycopg.Error, endpoint: Endpoint | None = None) -> ConvergeE
         )
     if state == _DISK_FULL:
         return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room")
-    if state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
+    if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
         return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:
         return TargetError(

@@ -41,8 +41,8 @@ def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
 
 
 def _connections(facts: TargetFacts, jobs: int) -> Iterator[Finding]:
-    # The workers' and the builders' connections, and the coordinator's.
-    needed = 2 * jobs + 1
+    # The workers' and the builders' connections, the coordinator's two, and one to look after them.
+    needed = 2 * jobs + 3
     if facts.role_connections is not None and facts.role_connections < needed:
         yield Finding(
             "T021", "block", "target",

@@ -7,7 +7,7 @@ step. So the ledger is the to-do list of a resumed run, and never wrong.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ import psycopg
 from converge.errors import BlockedError, UsageError
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
-from converge.model.quote import pg_name
 from converge.model.result import Reject
 from converge.model.work import Copied, Range
 from converge.postgres.connect import backend
@@ -66,9 +65,11 @@ class Ledger:
         *,
         resume: bool,
         truncate: bool,
+        again: bool,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
+        `again` goes on with an attempt of this very process, which may have ended unheard.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
@@ -78,9 +79,8 @@ class Ledger:
                 "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
             )
         _end_leftovers(connection)
-        return cls(
-            connection, _resume(connection, plan) if resume else _begin(connection, plan, evidence, truncate)
-        )
+        run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
+        return cls(connection, run)
 
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
@@ -145,58 +145,6 @@ class Ledger:
         )
         return [Reject(*row) for row in rows]
 
-    def take_back(self, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]) -> None:
-        """Removes what these chunks, by table, have written, so that they are to do again: all at once.
-
-        The foreign keys of the run go first and are to do again too, because a row that is away for a
-        moment must neither be refused nor take others along (ON DELETE CASCADE).
-        """
-        with self.connection.transaction():
-            self._drop_foreign_keys(plan)
-            for table, found in chunks.items():
-                whole = not self._remove(pg_name(plan.schema, plan.table(table).target), found)
-                self.connection.execute(
-                    "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
-                    "AND source_table = %(table)s AND (%(whole)s OR chunk = ANY (%(numbers)s))) "
-                    "UPDATE converge.chunk SET done_at = NULL, rows = NULL, xid = NULL, rejected = 0 "
-                    "WHERE run_id = %(run)s AND source_table = %(table)s "
-                    "AND (%(whole)s OR number = ANY (%(numbers)s))",
-                    {
-                        "run": self.run,
-                        "table": table,
-                        "whole": whole,
-                        "numbers": [chunk.number for chunk in found],
-                    },
-                )
-
-    def _remove(self, name: str, chunks: Sequence[LedgerChunk]) -> bool:
-        """Deletes the rows of these chunks; False when all rows of the table had to go.
-
-        An ALTER TABLE that rewrites the table, or an UPDATE, has made others the writers of its rows.
-        """
-        cursor = self.connection.execute(
-            f"DELETE FROM {name.replace('%', '%%')} WHERE xmin = ANY (%s::xid[])".encode(),
-            ([chunk.xid for chunk in chunks],),
-        )
-        if cursor.rowcount == sum(chunk.rows or 0 for chunk in chunks):
-            return True
-        self.connection.execute(f"DELETE FROM {name}".encode())
-        return False
-
-    def _drop_foreign_keys(self, plan: Plan) -> None:
-        tables = [pg_name(plan.schema, table.target) for table in plan.tables]
-        keys = self.connection.execute(
-            "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) "
-            "FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (%s::regclass[])",
-            (tables,),
-        ).fetchall()
-        for (statement,) in keys:
-            self.connection.execute(statement.encode())
-        self.connection.execute(
-            "DELETE FROM converge.step WHERE run_id = %s AND phase IN ('foreign key', 'validate')",
-            (self.run,),
-        )
-
     def steps(self) -> dict[int, str | None]:
         """The plan's statements that are done, by number, with the reason of those that were refused."""
         rows = self.connection.execute(
@@ -226,12 +174,13 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
     return int(row[0])
 
 
-def _resume(connection: psycopg.Connection[Any], plan: Plan) -> int:
+def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int:
     row = connection.execute(
         "SELECT id, plan_digest, state, EXISTS (SELECT FROM converge.reject WHERE run_id = id) "
-        "FROM converge.run ORDER BY id DESC LIMIT 1"
+        "FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
+        (plan.source, plan.schema),
     ).fetchone()
-    if row is None or (row[2] == "finished" and not row[3]):
+    if row is None or (row[2] == "finished" and not row[3] and not again):
         raise UsageError("there is no interrupted run to resume in this target", code="T010")
     if row[1] != plan.digest:
         raise BlockedError(

@@ -13,10 +13,13 @@ from converge.errors import BlockedError
 from converge.model.quote import pg_name
 from converge.resources import folder
 
+# Those that are there, and those that the role may make.
 _EXTENSIONS = """
-    SELECT coalesce(e.extname, a.name)::text, coalesce(n.nspname::text, '')
-    FROM pg_available_extensions a FULL JOIN pg_extension e ON e.extname = a.name
-    LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
+    SELECT e.extname::text, n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    UNION SELECT v.name::text, '' FROM pg_available_extension_versions v, pg_roles r
+    WHERE r.rolname = current_user AND v.name NOT IN (SELECT extname FROM pg_extension)
+    AND (r.rolsuper
+         OR (v.trusted OR NOT v.superuser) AND has_database_privilege(current_database(), 'CREATE'))
 """
 
 
