@@ -70,8 +70,9 @@ def test_rejects_are_named_and_the_rest_arrives(arguments: list[str], tmp_path: 
     assert ran.json["next"] == "converge migrate --resume"
     mysql(source, "UPDATE kept SET number = 1 WHERE number > 32767")
     mysql(source, "UPDATE keyless SET number = 1 WHERE number > 32767")
-    again = converge("migrate", *arguments, "--resume", "--json")
+    again = converge("migrate", *arguments, "--resume", "--rejects", str(file), "--json")
     assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
+    assert file.read_text() == ""
     assert again.json["rejects"] == []
     assert postgres(target, "SELECT count(*) FROM converge.reject") == [(0,)]
     assert converge("migrate", *arguments, "--resume").code == 2
@@ -94,15 +95,15 @@ def test_no_level_of_comparison_hides_them(arguments: list[str], level: str) -> 
 
 
 def test_more_than_allowed_stops_the_run(arguments: list[str], tmp_path: Path) -> None:
-    report = tmp_path / "run.json"
-    ran = converge(
-        "migrate", *arguments, "--on-bad-row", "reject", "--max-rejects", "5", "--report", str(report)
-    )
+    report, left_out = tmp_path / "run.json", tmp_path / "rejects.jsonl"
+    files = ("--report", str(report), "--rejects", str(left_out))
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--max-rejects", "5", *files)
     assert ran.code == 1
     assert "error[D003]: the target refuses more than 5 rows" in ran.err
     # A run that failed has a report as well.
     document = json.loads(report.read_text())
     assert (document["verdict"], document["findings"][-1]["code"]) == ("failed", "D003")
+    assert len(left_out.read_text().splitlines()) == len(document["rejects"])
     assert 0 < len(document["rejects"]) == sum(one["rows_rejected"] for one in document["tables"])
 
 
@@ -110,3 +111,20 @@ def test_a_file_that_cannot_be_written_stops_before_the_run(arguments: list[str]
     ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--rejects", "/nowhere/rejects.jsonl")
     assert (ran.code, "error[U004]" in ran.err) == (2, True)
     assert postgres(arguments[3], "SELECT to_regclass('converge.run')") == [(None,)]
+
+
+def test_rows_of_others_are_not_removed_for_them(arguments: list[str]) -> None:
+    """The application has begun to write, to the tables or beside them, before the rejects are loaded."""
+    target = arguments[3]
+    assert converge("migrate", *arguments, "--on-bad-row", "reject").code == 1
+    postgres(target, "INSERT INTO kept VALUES (70000, 'en', 1, 'new')")
+    postgres(target, "UPDATE kept SET body = 'mine' WHERE id = 8")
+    ran = converge("migrate", *arguments, "--resume", "--on-bad-row", "reject")
+    assert "error[T019]" in ran.err
+    assert postgres(target, "SELECT count(*) FROM kept WHERE body IN ('mine', 'new')") == [(2,)]
+    postgres(target, "DELETE FROM kept WHERE id = 70000")
+    postgres(target, "CREATE TABLE note (id INT REFERENCES kept ON DELETE CASCADE)")
+    postgres(target, "INSERT INTO note VALUES (9)")
+    ran = converge("migrate", *arguments, "--resume", "--on-bad-row", "reject")
+    assert "error[T019]" in ran.err
+    assert postgres(target, "SELECT count(*) FROM note") == [(1,)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 
+from converge.cli import files
 from converge.cli.options import (
     database_options,
     finish,
@@ -19,17 +19,17 @@ from converge.cli.options import (
     require_reports,
     require_writable,
     try_reports,
-    write_private,
 )
 from converge.config import resolve
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.plan import digest
-from converge.model.result import Reject, Result
+from converge.model.result import Result
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
 from converge.pipeline.run import MigrateOptions
+from converge.report.errors import error_text
 
 
 @click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
@@ -104,15 +104,27 @@ def command(
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
             try_reports(result, reports)
+            _try_rejects(result, rejects_file)
         raise
     code = finish(result, reports, as_json=as_json)
-    if rejects_file and result.rejects:
-        write_private(rejects_file, _lines(result.rejects))
-    return code
+    return _try_rejects(result, rejects_file) or code
 
 
-def _lines(rejects: Iterable[Reject]) -> str:
-    return "\n".join(json.dumps(asdict(reject)) for reject in rejects)
+def _try_rejects(result: Result, path: str | None) -> int:
+    """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
+    if path is None:
+        return 0
+    try:
+        files.write_private(path, "\n".join(json.dumps(asdict(reject)) for reject in result.rejects))
+    except OSError as error:
+        unwritten = ConvergeError(
+            f"the rejects {path} cannot be written: {error.strerror}",
+            code="U012",
+            hint="SELECT * FROM converge.reject in the target",
+        )
+        click.echo(error_text(unwritten), err=True)
+        return unwritten.exit_code
+    return 0
 
 
 def _digest(path: str) -> str:
