@@ -14,9 +14,9 @@ from support import converge, mysql, postgres, relations
 
 from converge.model.endpoint import parse
 from converge.model.facts import Disk, Setting
+from converge.mysql.capabilities import unsupported
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import read_facts as read_source_facts
-from converge.mysql.facts import unsupported
 from converge.mysql.grants import covers, read_grant, read_roles
 from converge.mysql.health import check_source
 from converge.mysql.rights import read_rights

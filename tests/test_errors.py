@@ -224,3 +224,15 @@ def test_errors_as_json(source: str, target: str) -> None:
     assert ran.json["exit_code"] == ran.code == 5
     assert ran.json["verdict"] == "failed"
     assert ran.json["findings"][0]["code"] == "T003"
+
+
+def test_two_columns_with_one_name(source: str, target: str, tmp_path: Path) -> None:
+    mysql(source, "CREATE TABLE twins (one INT, two INT, xmin INT, xmin_ INT)")
+    names = tmp_path / "names.toml"
+    names.write_text('[[column]]\nmatch = {table = "twins", column = "two"}\nrename = "one"\n')
+    addresses = ("--source", source, "--target", target)
+    ran = converge("migrate", *addresses, "--map", str(names))
+    assert ran.code == 3
+    assert "P007 twins.two: 2 columns would be called one" in ran.err
+    assert "P007 twins.xmin_: 2 columns would be called xmin_" in ran.err
+    assert relations(target) == []

@@ -25,3 +25,10 @@ def capabilities(version: str) -> Capabilities:
         show_routine=numbers >= (8, 0, 20),
         binary_log_status="SHOW BINARY LOG STATUS" if numbers >= (8, 2, 0) else "SHOW MASTER STATUS",
     )
+
+
+def unsupported(version: str) -> str:
+    """Why a server that calls itself so cannot be read; empty when it can."""
+    if "mariadb" in version.lower():
+        return f"the source runs MariaDB ({version}), whose catalog is another one"
+    return f"the source runs MySQL {version}" if int(version.split(".")[0]) < 8 else ""

@@ -13,6 +13,7 @@ from converge.errors import ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import my_name, my_text
 from converge.mysql import tls
+from converge.mysql.capabilities import unsupported
 from converge.mysql.watched import WatchedConnection, at_work
 from converge.watch import watch
 
@@ -65,6 +66,7 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
             local_infile=False,
             **arguments,
         )
+        _require_version(connection)
         _keep_alive(connection)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
@@ -73,6 +75,15 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
     except (pymysql.err.Error, OSError, RuntimeError) as error:
         raise explain(error, endpoint) from error
     return connection
+
+
+def _require_version(connection: WatchedConnection) -> None:
+    """Raises SourceError for a server that is no MySQL 8 or newer, which lacks settings of the session."""
+    version: str = connection.get_server_info()  # type: ignore[no-untyped-call]
+    if reason := unsupported(version):
+        raise SourceError(
+            reason, code="S008", hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
+        )
 
 
 def _keep_alive(connection: WatchedConnection) -> None:

@@ -12,7 +12,6 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 
-from converge.errors import SourceError
 from converge.model.facts import Right, SourceFacts, Tls, Verified
 from converge.mysql.capabilities import capabilities
 from converge.mysql.optional import known_rights, possible_snapshot
@@ -67,24 +66,6 @@ def read_facts(connection: Connection[Any], rights: Rights) -> SourceFacts:
 def table_names(connection: Connection[Any], database: str) -> list[str]:
     """The tables that the user sees."""
     return sorted(row[0] for row in _query(connection, "sizes", database) if row[1] == "BASE TABLE")
-
-
-def require_version(connection: Connection[Any]) -> None:
-    """Raises SourceError for a server that is no MySQL 8 or newer."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION()")
-        (version,) = cast(tuple[str], cursor.fetchone())
-    if reason := unsupported(version):
-        raise SourceError(
-            reason, code="S008", hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
-        )
-
-
-def unsupported(version: str) -> str:
-    """Why a server that calls itself so cannot be read; empty when it can."""
-    if "mariadb" in version.lower():
-        return f"the source runs MariaDB ({version}), whose catalog is another one"
-    return f"the source runs MySQL {version}" if int(version.split(".")[0]) < 8 else ""
 
 
 def _query(connection: Connection[Any], name: str, *parameters: str) -> Sequence[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.facts import SourceFacts, TargetFacts
 from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
-from converge.mysql.facts import require_version, table_names
+from converge.mysql.facts import table_names
 from converge.mysql.health import check_source
 from converge.mysql.rights import missing_select, read_rights
 from converge.phases.explain import explained
@@ -55,7 +55,6 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
 
 def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Finding]]:
     with explained(endpoint, None), closing(connect_source(endpoint)) as connection:
-        require_version(connection)
         rights = read_rights(connection, endpoint.database)
         facts = read_source_facts(connection, rights)
         readable = list(filter(rights.may_read, table_names(connection, endpoint.database)))

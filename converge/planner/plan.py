@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
-from converge.model.plan import Outcome, Plan, TablePlan, digest
+from converge.model.plan import ColumnPlan, Outcome, Plan, TablePlan, digest
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
@@ -23,7 +24,7 @@ from converge.planner.inputs import Inputs, begin
 from converge.planner.long_rows import note_long_rows
 from converge.planner.questions import questions
 from converge.planner.triggers import plan_triggers
-from converge.planner.values import note_suggestions, note_unseen
+from converge.planner.values import example, note_suggestions, note_unseen
 from converge.planner.views import plan_views
 
 _SNAPSHOTS = frozenset({"InnoDB", ""})
@@ -99,6 +100,17 @@ def all_questions(inputs: Inputs) -> list[Questions]:
     return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
 
 
+def _note_namesakes(draft: Draft, table: Table, columns: Sequence[ColumnPlan]) -> None:
+    """Columns that a map, or PostgreSQL's own names, would give one and the same name."""
+    for name, count in Counter(column.target for column in columns).items():
+        if count > 1:
+            *_, last = (column.source for column in columns if column.target == name)
+            hint = example(table, table.column(last), 'rename = "another_name"')
+            draft.find(
+                "P007", "block", f"{table.name}.{last}", f"{count} columns would be called {name}", hint
+            )
+
+
 def _table(draft: Draft, table: Table, target: str) -> None:
     columns = [plan_column(draft, table, target, column) for column in table.columns]
     plans = {plan.source: plan for plan in columns if plan is not None}
@@ -112,6 +124,7 @@ def _table(draft: Draft, table: Table, target: str) -> None:
             "P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
         )
         return
+    _note_namesakes(draft, table, known)
     if not known:
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
         return
