@@ -197,8 +197,8 @@ def test_a_long_query_stalls_the_application_for_moments_only(moving_stage: Scen
         stage.begin(slowly=False)
         ran = stage.end()
     mysql(stage.source, "SELECT 1")
-    assert ran.code == 0, ran.err
-    assert document(ran)["snapshot"] in ("locked", "quiet", "none")
+    # Without one instant for all readers the comparison may find what the writers did between them.
+    assert ran.code == 0 or (ran.code, document(ran)["snapshot"]) == (1, "none"), ran.err
     # About a second at a time is the promise, on a machine that may be busy; a lock that waits for the query
     # stalls the writers for as long as the query runs.
     assert activity.longest_pause < 10
