@@ -1,7 +1,8 @@
-"""Where `schema_maps/` and `migrations/` are: inside the wheel, or beside the package in a checkout."""
+"""Shipped files: queries in the package; `schema_maps/` and `migrations/` in the wheel, or beside it."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import converge
@@ -14,3 +15,8 @@ def folder(name: str) -> Path:
         if path.is_dir():
             return path
     raise FileNotFoundError(f"the installation lacks its folder {name}")
+
+
+def sql(package: str, name: str) -> str:
+    """The query of this name in the package's folder `queries`."""
+    return files(package).joinpath("queries", f"{name}.sql").read_text("utf-8")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,9 @@ import pymysql
 from pymysql.constants import CLIENT
 
 from converge.model.endpoint import parse
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+"""With nothing of ours in it."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,30 @@ def converge(*arguments: str, timeout: float = 300, **environment: str) -> Ran:
         capture_output=True,
         text=True,
         timeout=timeout,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment},
+        env={**ENVIRONMENT, **environment},
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def begun(
+    source: str, target: str, *arguments: str, command: Iterable[str] = ("-m", "converge"), **how: Any
+) -> subprocess.Popen[str]:
+    """Starts `converge migrate`, which hears signals, whatever the shell of the tests has done with them."""
+
+    def hear() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        [sys.executable, *command, "migrate", "--source", source, "--target", target, *arguments],
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear,
+        env=ENVIRONMENT,
+        **streams | how,
+    )
 
 
 def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

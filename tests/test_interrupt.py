@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from conftest import NewDatabase
 from judge import compare
-from support import converge, mysql, postgres
+from support import begun, converge, mysql, postgres
 
 from converge.sandbox import Server
 
@@ -85,15 +85,7 @@ def source(mysql_8015: Server) -> Iterator[str]:
 @pytest.fixture
 def run(source: str, postgres_175: Server, new_postgres_database: NewDatabase) -> Iterator[Killed]:
     target = new_postgres_database(postgres_175)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target, "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A test run in the background of a shell would hand down that SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = begun(source, target, "--json")
     yield Killed(process, target)
     if process.poll() is None:
         process.kill()

@@ -16,13 +16,11 @@ from pathlib import Path
 import pymysql
 import pytest
 from conftest import NewDatabase
-from support import converge, mysql, postgres
+from support import ENVIRONMENT, begun, converge, mysql, postgres
 from test_interrupt import SOURCE, Killed, finished_exactly
 
 from converge.model.endpoint import parse
 from converge.sandbox import Server
-
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +43,6 @@ def small(mysql_8015: Server) -> Iterator[str]:
 @pytest.fixture
 def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
     return new_postgres_database(postgres_175)
-
-
-def begun(source: str, target: str, *arguments: str, **how: object) -> subprocess.Popen[str]:
-    """A `migrate` that hears signals, whatever the shell of the tests has done with them."""
-
-    def hear() -> None:
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target, *arguments],
-        text=True, start_new_session=True, env=ENVIRONMENT, preexec_fn=hear, **options,
-    )  # fmt: skip
 
 
 def test_a_second_signal_ends_at_once(source: str, target: str) -> None:

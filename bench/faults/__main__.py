@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,9 +16,9 @@ from faults.every import FAULTS, MORE
 from faults.rounds import Outcome, Pair
 from support import mysql
 
+from bench.command import add_servers, run, say
 from bench.faults.tally import Tally, page
 from converge import sandbox
-from converge.errors import ConvergeError
 
 _KILLS_A_ROUND = 10
 
@@ -104,19 +103,9 @@ def _options() -> argparse.Namespace:
         "--only", nargs="*", default=[], metavar="WORD", help="faults with one of these words"
     )
     parser.add_argument("--output", type=Path, default=Path("docs/faults.md"))
-    parser.add_argument("--mysql", default="8.0.15", help="8.0.15 (default) or 8.0.33")
-    parser.add_argument("--postgres", default="17.5", help="14, 15, 16 or 17.5 (default)")
+    add_servers(parser, mysql="8.0.15")
     return parser.parse_args()
 
 
-def say(line: str) -> None:
-    """Progress goes to stderr."""
-    print(line, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ConvergeError as error:
-        say("\n".join((error.message, *error.details, error.hint or "")))
-        sys.exit(error.exit_code)
+    run(main)

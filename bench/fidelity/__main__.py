@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 
+from bench.command import add_servers, run, say
 from bench.fidelity.copies import Copied, copy
 from bench.fidelity.families import FAMILIES
 from bench.fidelity.mutate import Tally
 from bench.fidelity.mutations import mutate
 from converge import sandbox
-from converge.errors import ConvergeError
 
 SETTINGS = {
     "mysql": {"innodb_buffer_pool_size": "1G"},
@@ -68,19 +67,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--values", type=int, default=1_000_000, help="of each family (default 1,000,000)")
     parser.add_argument("--families", nargs="*", choices=FAMILIES, default=[*FAMILIES], metavar="FAMILY")
     parser.add_argument("--mutations", type=int, default=20_000, help="at least so many (default 20,000)")
-    parser.add_argument("--mysql", default="8.0.33", help="8.0.15 or 8.0.33 (default)")
-    parser.add_argument("--postgres", default="17.5", help="14, 15, 16 or 17.5 (default)")
+    add_servers(parser, mysql="8.0.33")
     return parser.parse_args()
 
 
-def say(line: str) -> None:
-    """Progress goes to stderr."""
-    print(line, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except ConvergeError as error:
-        say("\n".join((error.message, *error.details, error.hint or "")))
-        sys.exit(error.exit_code)
+    run(main)

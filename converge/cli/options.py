@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,15 +26,36 @@ from converge.report.write import FORMS, result_as
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def database_options(function: F) -> F:
-    """--source, --target, and what decides the plan; the command gets `options`."""
+def side_options(function: F) -> F:
+    """--source, --target, and what is meant of them; the command gets `options`."""
 
     @click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
     @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
-    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
     @click.option("--schema", default="public", show_default=True, help="the target schema")
     @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
     @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
+    @click.option(
+        "--jobs",
+        type=click.IntRange(1, 64),
+        default=default_jobs,
+        show_default="cores, 2 to 8",
+        help="connections or worker processes at a time",
+    )
+    @wraps(function)
+    def wrapper(
+        *args: Any, schema: str, include: tuple[str, ...], exclude: tuple[str, ...], jobs: int, **kwargs: Any
+    ) -> Any:
+        options = Options(schema=schema, selection=Selection(include, exclude), jobs=jobs)
+        return function(*args, options=options, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def database_options(function: F) -> F:
+    """`side_options`, and what decides the plan."""
+
+    @side_options
+    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
     @click.option(
         "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
     )
@@ -44,27 +66,12 @@ def database_options(function: F) -> F:
         show_default=True,
         help="the most that the scan of one table may take",
     )
-    @click.option(
-        "--jobs",
-        type=click.IntRange(1, 64),
-        default=default_jobs,
-        show_default="cores, 2 to 8",
-        help="connections or worker processes at a time",
-    )
     @wraps(function)
     def wrapper(
-        *args: Any,
-        maps: tuple[str, ...],
-        schema: str,
-        include: tuple[str, ...],
-        exclude: tuple[str, ...],
-        scan: bool,
-        scan_seconds: float,
-        jobs: int,
-        **kwargs: Any,
+        *args: Any, options: Options, maps: tuple[str, ...], scan: bool, scan_seconds: float, **kwargs: Any
     ) -> Any:
-        options = Options(maps, schema, Selection(include, exclude), scan, scan_seconds, jobs)
-        return function(*args, options=options, **kwargs)  # fmt: skip
+        options = replace(options, maps=maps, scan=scan, scan_seconds=scan_seconds)
+        return function(*args, options=options, **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -151,7 +152,7 @@ class Forecast:
     basis: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     source: str
     source_version: str
@@ -178,10 +179,11 @@ class Plan:
 
     def table(self, source: str) -> TablePlan:
         """The plan of this source table. Raises KeyError."""
-        for table in self.tables:
-            if table.source == source:
-                return table
-        raise KeyError(source)
+        return self._by_source[source]
+
+    @cached_property
+    def _by_source(self) -> dict[str, TablePlan]:
+        return {table.source: table for table in self.tables}
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values, its digest included."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from importlib.resources import files
 from itertools import groupby
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.rights import Rights
 from converge.mysql.views import read_views
+from converge.resources import sql
 
 Row = tuple[Any, ...]
 
@@ -38,7 +38,7 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         version, charset, max_packet = cast(Row, cursor.fetchone())
 
     def rows(name: str) -> list[Row]:
-        query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
+        query = sql("converge.mysql", name)
         with connection.cursor() as cursor:
             cursor.execute(query, [database] * query.count("%s"))
             return [tuple(_text(value) for value in row) for row in cursor.fetchall()]

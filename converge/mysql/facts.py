@@ -6,7 +6,6 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any, cast
 
 import pymysql
@@ -16,6 +15,7 @@ from converge.model.facts import Right, SourceFacts, Tls, Verified
 from converge.mysql.capabilities import capabilities
 from converge.mysql.optional import known_rights, possible_snapshot
 from converge.mysql.rights import Rights
+from converge.resources import sql
 
 _SHOWN = 3
 _SNAPSHOTS = ("InnoDB", "")
@@ -69,9 +69,8 @@ def table_names(connection: Connection[Any], database: str) -> list[str]:
 
 
 def _query(connection: Connection[Any], name: str, *parameters: str) -> Sequence[tuple[Any, ...]]:
-    query = files("converge.mysql").joinpath("queries", f"{name}.sql").read_text("utf-8")
     with connection.cursor() as cursor:
-        cursor.execute(query, parameters or None)
+        cursor.execute(sql("converge.mysql", name), parameters or None)
         return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
 
 

@@ -56,7 +56,8 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
         begin()
         known[:] = [position(connection)]
 
-    if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here):
+    # FLUSH waits for whatever reads, too.
+    if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
         return Snapshot("locked", known[0], keeps_schema)
     for _ in range(_TRIES):
         before = _history(connection)
@@ -91,13 +92,20 @@ def position(connection: Connection[Any]) -> str | None:
     return executed if has_gtids else f"{file}:{place}"
 
 
-def _under_lock(connection: Connection[Any], lock: str, begin: Callable[[], None]) -> bool:
-    """Calls `begin` under the lock; False when the user may not take it, or it could not be had in time."""
+def _under_lock(
+    connection: Connection[Any],
+    lock: str,
+    begin: Callable[[], None],
+    *,
+    hindered: Callable[[Connection[Any]], bool] = lambda _: False,
+) -> bool:
+    """Calls `begin` under the lock; False when the user may not take it, or it could not be had in time.
+
+    It is not tried while it is `hindered`.
+    """
     deadline = time.monotonic() + _WAIT_SECONDS_IN_ALL
     while time.monotonic() < deadline:
-        # Of the two, only FLUSH waits for statements that read.
-        waits_long = lock.startswith("FLUSH") and _runs_long(connection)
-        taken = "busy" if waits_long else _lock(connection, lock)
+        taken = "busy" if hindered(connection) else _lock(connection, lock)
         if taken == "denied":
             return False
         if taken == "busy":

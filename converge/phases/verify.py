@@ -62,9 +62,8 @@ def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list
 def changed(plan: Plan, totals: Iterable[Digest]) -> list[Changed]:
     """What the declared policies did, column by column; those that did nothing are left out."""
     found = []
-    tables = {table.source: table for table in plan.tables}
     for total in totals:
-        table = tables[total.table]
+        table = plan.table(total.table)
         places = [(column.source, change) for column in table.columns for change in column.changes]
         for (column, change), rows in zip(places, total.changes, strict=False):
             if rows:

@@ -19,7 +19,7 @@ from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import prepare
-from converge.pipeline.run import RESUME, MigrateOptions, Run
+from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.postgres.connect import Backend, end
 from converge.postgres.ledger import Ledger
@@ -35,7 +35,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     """
     waits = pauses(RUN_TRIES)
     most = 0
-    attempt = _Attempt(source, target, options, emit, result)
+    attempt = _Attempt(Job(source, target, options, emit, result))
     while True:
         try:
             attempt.go()
@@ -64,45 +64,33 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
 class _Attempt:
     """From the plan to the proof, once."""
 
-    def __init__(
-        self,
-        source: Endpoint,
-        target: Endpoint,
-        options: MigrateOptions,
-        emit: Sink,
-        result: Result,
-        lost: Backend | None = None,
-    ) -> None:
-        self._source = source
-        self._target = target
-        self._options = options
-        self._emit = emit
-        self._result = result
+    def __init__(self, job: Job, lost: Backend | None = None) -> None:
+        self._job = job
         self._lost = lost
         self.run: Run | None = None
 
     @property
     def begun(self) -> bool:
         """Whether the ledger knows the run, so that it can be resumed."""
-        return self._options.resume or self.run is not None
+        return self._job.options.resume or self.run is not None
 
     def next(self) -> _Attempt:
         """The one that goes on where this one ended."""
         lost = self.run.ledger.backend if self.run else self._lost
-        options = replace(self._options, resume=True)
-        return _Attempt(self._source, self._target, options, self._emit, self._result, lost)
+        return _Attempt(replace(self._job, options=replace(self._job.options, resume=True)), lost)
 
     def go(self) -> None:
         """Raises ConvergeError; the ledger knows it where its connection still lives."""
+        job = self._job
         with ExitStack() as stack:
-            crew = stack.enter_context(Crew(self._options.common.jobs))
-            with phase(self._result, self._emit, "plan"):
+            crew = stack.enter_context(Crew(job.options.common.jobs))
+            with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             try:
-                with explained(self._source, self._target):
+                with explained(job.source, job.target):
                     run.make_room()
                     run.all(crew)
-                    run.ledger.set_state("finished", report=self._result.to_json())
+                    run.ledger.set_state("finished", report=job.result.to_json())
             except KeyboardInterrupt:
                 self._enter("interrupted", run.ledger, [])
                 raise
@@ -112,19 +100,20 @@ class _Attempt:
 
     def _enter(self, state: str, ledger: Ledger, why: list[Finding]) -> None:
         """The attempt's end, where the ledger's connection still lives; a dead one says it all."""
+        result = self._job.result
         with suppress(psycopg.Error):
-            self._result.rejects = ledger.rejects()
-            noted = replace(self._result, verdict="failed", findings=[*self._result.findings, *why])
+            result.rejects = ledger.rejects()
+            noted = replace(result, verdict="failed", findings=[*result.findings, *why])
             ledger.set_state(state, report=noted.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
-        options, result = self._options, self._result
+        job, options, result = self._job, self._job.options, self._job.result
         prepared = stack.enter_context(
             prepare(
-                self._source,
-                self._target,
+                job.source,
+                job.target,
                 options.common,
-                self._emit,
+                job.emit,
                 as_recorded=options.resume,
                 first=partial(check_target, may_exist=options.resume or options.truncate),
             )
@@ -135,7 +124,7 @@ class _Attempt:
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected_digest=options.expected_digest)
-        upgrade(self._target)
+        upgrade(job.target)
         if self._lost is not None:
             end(prepared.target, self._lost)
         ledger = Ledger.open(
@@ -146,7 +135,7 @@ class _Attempt:
             truncate=options.truncate,
             again=self._lost is not None,
         )
-        return Run(prepared, ledger, self._source, self._target, options, self._emit, result)
+        return Run(job, prepared, ledger)
 
 
 def _note(result: Result, error: ConvergeError) -> None:

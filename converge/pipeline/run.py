@@ -49,30 +49,30 @@ class MigrateOptions:
     """Of a plan that was reviewed before; empty when there is none."""
 
 
-class Run:
-    """One attempt. What it has done is in the ledger; what it has to say, in `result`."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done, and who hears of it: the same for all attempts."""
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        ledger: Ledger,
-        source: Endpoint,
-        target: Endpoint,
-        options: MigrateOptions,
-        emit: Sink,
-        result: Result,
-    ) -> None:
+    source: Endpoint
+    target: Endpoint
+    options: MigrateOptions
+    emit: Sink
+    result: Result
+
+
+class Run:
+    """One attempt. What it has done is in the ledger; what it has to say, in the job's result."""
+
+    def __init__(self, job: Job, prepared: Prepared, ledger: Ledger) -> None:
         assert prepared.target is not None
+        self.job = job
         self.prepared = prepared
         self.postgres = prepared.target
         self.plan: Plan = prepared.plan
         self.ledger = ledger
-        self.source = source
-        self.target = target
-        self.options = options
-        self.emit = emit
-        self.result = result
-        self.copy = Copy(self.plan, ledger, emit, options.most_rejects)
+        self.emit = job.emit
+        self.result = job.result
+        self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
 
     def make_room(self) -> None:
         """The target schema, without what --truncate removes: once, whoever goes on with the run."""
@@ -83,12 +83,12 @@ class Run:
 
     def all(self, crew: Crew) -> None:
         """All phases after the plan."""
-        result = self.result
-        with Builder(self.plan, self.ledger, self.target, self.options.common.jobs, self.emit) as builder:
+        job, result = self.job, self.result
+        with Builder(self.plan, self.ledger, job.target, job.options.common.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
                 builder.in_order("shared", "create", "view")
                 ranges = self._ranges()
-            crew.connect(self.source, self.target)
+            crew.connect(job.source, job.target)
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(crew, builder)
             self._load(crew, builder, now, earlier)
@@ -103,7 +103,7 @@ class Run:
             result.findings += builder.findings
             self._require_all_done()
         result.rejects = self.ledger.rejects()
-        tables, level = self.copy.results, self.options.verify
+        tables, level = self.copy.results, job.options.verify
         prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
@@ -152,7 +152,7 @@ class Run:
             if table not in earlier:
                 builder.begin("index", table)
 
-        if any(builder.has_begun("index", table) for table in self.copy.left()):
+        if earlier and any(builder.has_begun("index", table) for table in self.copy.left()):
             self._compare_again(crew, builder, now, earlier)
             earlier = {}
         with phase(self.result, self.emit, "copy"):
@@ -165,8 +165,6 @@ class Run:
 
     def _compare_again(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
         """Takes back the earlier chunks that the source no longer has as they are."""
-        if not earlier:
-            return
         count = sum(map(len, earlier.values()))
         with phase(self.result, self.emit, recheck.PHASE, count):
             found = recheck.moved(crew, self.plan, earlier, self.emit)

@@ -19,6 +19,8 @@ from converge.postgres.target import Target, query
 _VERIFIED: dict[str, Verified] = {"verify-full": "certificate and name", "verify-ca": "certificate"}
 _VALUES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
 """libpq's names of an endpoint's values."""
+_USED = ("citext", "pg_trgm", "postgis")
+"""Extensions that a map can ask for."""
 
 
 def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: Endpoint) -> TargetFacts:
@@ -43,7 +45,7 @@ def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: En
         rights=tuple(known_rights(target)),
         settings=tuple(Setting(name, value) for name, value in settings),
         extensions=tuple(extensions),
-        installable=tuple(name for (name,) in query(connection, "installable", target.schema)),
+        installable=tuple(name for name in _USED if target.extensions.get(name) == ""),
         event_triggers=tuple(triggers),
         connections=used,
         max_connections=most,

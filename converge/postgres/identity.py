@@ -15,9 +15,8 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
 
     A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
     """
-    tables = {table.source: table for table in plan.tables}
     for identity in plan.identities:
-        table = tables[identity.table]
+        table = plan.table(identity.table)
         column = next(column.target for column in table.columns if column.source == identity.column)
         name = pg_name(plan.schema, table.target)
         # A query with parameters reads % as their beginning.

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import psycopg
 
 from converge.errors import BlockedError
 from converge.model.quote import pg_name
-from converge.resources import folder
-
-# Those that are there, and those that the role may make.
-_EXTENSIONS = """
-    SELECT e.extname::text, n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
-    UNION SELECT v.name::text, '' FROM pg_available_extension_versions v, pg_roles r
-    WHERE r.rolname = current_user AND v.name NOT IN (SELECT extname FROM pg_extension)
-    AND (r.rolsuper
-         OR (v.trusted OR NOT v.superuser) AND has_database_privilege(current_database(), 'CREATE'))
-"""
+from converge.resources import folder, sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +93,7 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         ledger=_ledger(connection, schema, usable=usable) if ledger else None,
         relations=tuple((name, owner) for name, owner in query(connection, "relations", schema)),
         collations=_collations(connection, schema),
-        extensions=dict(connection.execute(_EXTENSIONS).fetchall()),
+        extensions=dict(query(connection, "known_extensions", schema)),
     )
 
 
@@ -141,8 +131,7 @@ def newest_revision() -> str | None:
 
 def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
     """The rows of one of our queries; those about a schema mean this one."""
-    text = files("converge.postgres").joinpath("queries", f"{name}.sql").read_bytes()
-    return connection.execute(text, {"schema": schema}).fetchall()
+    return connection.execute(sql("converge.postgres", name).encode(), {"schema": schema}).fetchall()
 
 
 def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:

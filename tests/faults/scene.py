@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from proxy import Proxy
-from support import Ran, postgres
+from support import Ran, begun, postgres
 
 from converge.sandbox import Server
 from faults.data import CHUNK_BYTES
@@ -68,17 +67,9 @@ class Scene:
     def begin(self, *options: str, slowly: bool = True) -> None:
         """Starts `converge migrate`; its copy takes a few seconds when it goes `slowly`."""
         self.target_proxy.rate = _RATE if slowly else 0
-        addresses = ["--source", self._through(self.source, self.source_proxy, "")]
-        addresses += ["--target", self._through(self.target, self.target_proxy, self.user)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, "migrate", *addresses, "--json", "--jobs", "2", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        source = self._through(self.source, self.source_proxy, "")
+        target = self._through(self.target, self.target_proxy, self.user)
+        self._process = begun(source, target, "--json", "--jobs", "2", *options, command=("-c", _COMMAND))
 
     def wait_for(self, what: str, happened: Callable[[], bool], seconds: float = 60.0) -> None:
         """Waits until `happened`. Raises NeverHappened when the run is over before, or the time is."""
