@@ -1,0 +1,144 @@
+"""The target's own tables as `--mode load` meets them: made by the application's migrations, kept as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class OwnColumn:
+    name: str
+    type: str
+    """As PostgreSQL prints it, e.g. ``character varying(44)``."""
+    base: str
+    """The type that holds the values: of a domain the one below it."""
+    labels: tuple[str, ...]
+    """Of an enum; else empty."""
+    nullable: bool
+    default: str
+    """Expression; empty without one."""
+    generated: str
+    """Expression of a stored generated column; empty for others."""
+    identity: bool
+    sequence: str
+    """Quoted name of the sequence that gives it its next value; empty without one."""
+    collation: str
+    """Quoted; empty for the database's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnIndex:
+    name: str
+    columns: tuple[str, ...]
+    """Its key; an empty name stands for an expression."""
+    unique: bool
+    primary: bool
+    nulls_distinct: bool
+    predicate: str
+    """Condition of a partial index; empty for others."""
+    method: str
+    remove: str
+    """The statement that takes it away; empty for one that must stay, because not all of it could be put back."""
+    restore: tuple[str, ...]
+    """Statements that put it back as it was, its comments included."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnForeignKey:
+    name: str
+    table: str
+    """Quoted name of the table that has it, which may be in another schema."""
+    columns: tuple[str, ...]
+    parent: str
+    """Quoted name of the table that it refers to."""
+    parent_columns: tuple[str, ...]
+    definition: str
+    """``FOREIGN KEY … REFERENCES …``, without NOT VALID."""
+    validated: bool
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrigger:
+    name: str
+    enabled: str
+    """pg_trigger.tgenabled: O, D, R or A."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTable:
+    name: str
+    quoted: str
+    """With its schema."""
+    columns: tuple[OwnColumn, ...]
+    indexes: tuple[OwnIndex, ...]
+    checks: tuple[str, ...]
+    """CHECK constraints, as ``name: definition``."""
+    triggers: tuple[OwnTrigger, ...]
+    owned: bool
+    """Whether the role may take its keys away and put them back."""
+    owner: str
+    rows: int
+    """Counted up to a limit: enough to know a few seeded rows from a full table."""
+    obstacle: str
+    """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
+
+    def column(self, name: str) -> OwnColumn | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Columns of the primary key; empty without one."""
+        return next((index.columns for index in self.indexes if index.primary), ())
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A schema's tables, and a text for each object of its catalog, by which it is compared later."""
+
+    tables: tuple[OwnTable, ...]
+    foreign_keys: tuple[OwnForeignKey, ...]
+    """On the tables, and on others to them."""
+    sequences: Mapping[str, tuple[int, bool]]
+    """Quoted names with their last value, and whether that was given out."""
+    shape: Mapping[str, str]
+    """Object → definition, of all that is in the schema or hangs on its tables."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, OwnTable]:
+        return {table.name: table for table in self.tables}
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Existing:
+        """What `to_json` has written."""
+        return cls(
+            tables=tuple(_table(one) for one in document["tables"]),
+            foreign_keys=tuple(
+                OwnForeignKey(**{**one, "columns": tuple(one["columns"]),
+                                 "parent_columns": tuple(one["parent_columns"])})
+                for one in document["foreign_keys"]
+            ),
+            sequences={name: (value, called) for name, (value, called) in document["sequences"].items()},
+            shape=document["shape"],
+        )  # fmt: skip
+
+
+def _table(one: Mapping[str, Any]) -> OwnTable:
+    return OwnTable(
+        **{
+            **one,
+            "columns": tuple(OwnColumn(**{**c, "labels": tuple(c["labels"])}) for c in one["columns"]),
+            "indexes": tuple(
+                OwnIndex(**{**i, "columns": tuple(i["columns"]), "restore": tuple(i["restore"])})
+                for i in one["indexes"]
+            ),
+            "checks": tuple(one["checks"]),
+            "triggers": tuple(OwnTrigger(**trigger) for trigger in one["triggers"]),
+        }
+    )

@@ -1,0 +1,98 @@
+"""Reads the tables that the application's own migrations have made, with all that a load takes away for a while."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable, OwnTrigger
+from converge.model.quote import pg_name, pg_text
+from converge.postgres.target import query
+
+ROWS_LIMIT = 10_001
+"""Rows that are counted at most, to tell seeded rows from a table in use."""
+
+
+def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
+    """The schema's tables, in one snapshot; writes nothing."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # So that the server prints every name with its schema.
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        columns, indexes, rest = (
+            _by_table(connection, name, schema) for name in ("columns", "indexes", "rest")
+        )
+        tables = tuple(
+            OwnTable(
+                name=name,
+                quoted=pg_name(schema, name),
+                columns=tuple(OwnColumn(*row[:3], tuple(row[3]), *row[4:]) for row in columns[oid]),
+                indexes=tuple(_index(schema, row) for row in indexes[oid]),
+                checks=tuple(f"{row[0]}: {row[1]}" for kind, *row in rest[oid] if kind == "check"),
+                triggers=tuple(OwnTrigger(*row) for kind, *row in rest[oid] if kind == "trigger"),
+                owned=owned,
+                owner=owner,
+                rows=0 if obstacle else _count(connection, pg_name(schema, name)),
+                obstacle=obstacle,
+            )
+            for oid, name, owned, owner, obstacle in query(connection, "own_tables", schema)
+        )
+        return Existing(
+            tables,
+            tuple(_foreign_key(row) for row in query(connection, "own_foreign_keys", schema)),
+            dict(_sequences(connection, tables)),
+            {},
+        )
+
+
+def _by_table(connection: psycopg.Connection[Any], name: str, schema: str) -> defaultdict[int, list[Any]]:
+    rows: defaultdict[int, list[Any]] = defaultdict(list)
+    for oid, *row in query(connection, f"own_{name}", schema):
+        rows[oid].append(row)
+    return rows
+
+
+def _index(schema: str, row: list[Any]) -> OwnIndex:
+    (name, columns, unique, primary, distinct, predicate, method, constraint, table, definition, comment,
+     constraint_comment, whole) = row  # fmt: skip
+    own = pg_name(schema, name)
+    if constraint is None:
+        remove, restore = f"DROP INDEX IF EXISTS {own}", [definition]
+    else:
+        quoted = pg_name(constraint)
+        remove = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {quoted}"
+        restore = [f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {definition}"]
+        if constraint_comment:
+            restore.append(f"COMMENT ON CONSTRAINT {quoted} ON {table} IS {pg_text(constraint_comment)}")
+    if comment:
+        restore.append(f"COMMENT ON INDEX {own} IS {pg_text(comment)}")
+    return OwnIndex(
+        name, tuple(columns), unique, primary, distinct, predicate, method, remove if whole else "",
+        tuple(restore),
+    )  # fmt: skip
+
+
+def _foreign_key(row: tuple[Any, ...]) -> OwnForeignKey:
+    name, table, columns, parent, parents, definition, validated, comment = row
+    return OwnForeignKey(name, table, tuple(columns), parent, tuple(parents), definition, validated, comment)
+
+
+def _count(connection: psycopg.Connection[Any], table: str) -> int:
+    row = connection.execute(
+        f"SELECT count(*) FROM (SELECT FROM {table} LIMIT {ROWS_LIMIT}) AS few".encode()
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _sequences(
+    connection: psycopg.Connection[Any], tables: tuple[OwnTable, ...]
+) -> Iterator[tuple[str, tuple[int, bool]]]:
+    for name in dict.fromkeys(column.sequence for table in tables for column in table.columns):
+        if name:
+            row = connection.execute(f"SELECT last_value, is_called FROM {name}".encode()).fetchone()
+            assert row is not None
+            yield name, (row[0], row[1])
