@@ -1,4 +1,4 @@
-"""The target's own tables as `--mode load` meets them: made by the application's migrations, kept as they are."""
+"""The target's own tables as `--mode load` meets them: made by the application's migrations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OwnIndex:
     """Condition of a partial index; empty for others."""
     method: str
     remove: str
-    """The statement that takes it away; empty for one that must stay, because not all of it could be put back."""
+    """The statement that takes it away; empty where not all of it could be put back: then it stays."""
     restore: tuple[str, ...]
     """Statements that put it back as it was, its comments included."""
 

@@ -1,4 +1,4 @@
-"""Reads the tables that the application's own migrations have made, with all that a load takes away for a while."""
+"""Reads the tables that the application's own migrations have made, and what a load takes away from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             OwnTable(
                 name=name,
                 quoted=pg_name(schema, name),
-                columns=tuple(OwnColumn(*row[:3], tuple(row[3]), *row[4:]) for row in columns[oid]),
+                columns=tuple(_column(row) for row in columns[oid]),
                 indexes=tuple(_index(schema, row) for row in indexes[oid]),
                 checks=tuple(f"{row[0]}: {row[1]}" for kind, *row in rest[oid] if kind == "check"),
                 triggers=tuple(OwnTrigger(*row) for kind, *row in rest[oid] if kind == "trigger"),
@@ -50,9 +50,14 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
 
 def _by_table(connection: psycopg.Connection[Any], name: str, schema: str) -> defaultdict[int, list[Any]]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
-    for oid, *row in query(connection, f"own_{name}", schema):
+    for oid, *row in query(connection, name, schema):
         rows[oid].append(row)
     return rows
+
+
+def _column(row: list[Any]) -> OwnColumn:
+    name, type_, base, labels, *rest = row
+    return OwnColumn(name, type_, base, tuple(labels), *rest)
 
 
 def _index(schema: str, row: list[Any]) -> OwnIndex:
