@@ -22,9 +22,9 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         # So that the server prints every name with its schema.
         connection.execute("SET LOCAL search_path = pg_catalog")
-        columns, indexes, rest = (
-            _by_table(connection, name, schema) for name in ("columns", "indexes", "rest")
-        )
+        columns = _by_table(connection, "own_columns", schema)
+        indexes = _by_table(connection, "own_indexes", schema)
+        rest = _by_table(connection, "own_rest", schema)
         tables = tuple(
             OwnTable(
                 name=name,
