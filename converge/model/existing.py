@@ -104,6 +104,7 @@ class Existing:
     """On the tables, and on others to them."""
     sequences: Mapping[str, tuple[int, bool]]
     """Quoted names with their last value, and whether that was given out."""
+    views: tuple[str, ...]
     shape: Mapping[str, str]
     """Object → definition, of all that is in the schema or hangs on its tables."""
 
@@ -125,6 +126,7 @@ class Existing:
                 for one in document["foreign_keys"]
             ),
             sequences={name: (value, called) for name, (value, called) in document["sequences"].items()},
+            views=tuple(document["views"]),
             shape=document["shape"],
         )  # fmt: skip
 

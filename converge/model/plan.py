@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
+Mode = Literal["create", "load"]
+"""Whether the run makes the target's tables, or fills those that the application has made."""
 Phase = Literal["shared", "create", "view", "index", "foreign key", "validate", "finish", "analyze"]
 """In their order. What is ``shared`` is made for several objects: collations, extensions."""
 
@@ -161,6 +163,7 @@ class Plan:
     schema: str
     schema_exists: bool
     """False when the run must create the target schema first."""
+    mode: Mode
     tables: tuple[TablePlan, ...]
     statements: tuple[Statement, ...]
     identities: tuple[Identity, ...]

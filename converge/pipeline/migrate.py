@@ -115,6 +115,7 @@ class _Attempt:
                 options.common,
                 job.emit,
                 as_recorded=options.resume,
+                may_hold_rows=options.resume or options.truncate,
                 first=partial(check_target, may_exist=options.resume or options.truncate),
             )
         )

@@ -25,7 +25,7 @@ from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import drop
+from converge.pipeline.checks import drop, empty
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
@@ -77,7 +77,7 @@ class Run:
     def make_room(self) -> None:
         """The target schema, without what --truncate removes: once, whoever goes on with the run."""
         if self.ledger.makes_room():
-            drop(self.postgres, self.plan)
+            (drop if self.plan.mode == "create" else empty)(self.postgres, self.plan)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
 

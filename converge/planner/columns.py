@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from converge.mapping.rules import Rule
 from converge.mapping.using import default
@@ -42,7 +43,6 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     is_identity = column.auto_increment and base_name(choice.to) in _IDENTITY_TYPES
     if is_identity:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
-    reference = pg_name(target)
     plan = ColumnPlan(
         source=column.name,
         target=target,
@@ -57,17 +57,25 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         sequence=_sequence(draft, target_table, target) if is_identity else "",
         collation=collation(draft, table, column, choice),
         changes=changes,
-        read=family.read(value),
-        special=family.special(value),
-        source_text=family.source_text(value),
-        target_text=family.target_text(reference, value),
-        source_value=family.source_value(value),
-        target_value=family.target_value(reference, value),
-        delimited=family.delimited(value),
-        judge=family.judge,
+        **expressions(family, value, target),
     )
     _notes(draft, name, column, choice.rule, plan)
     return plan
+
+
+def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
+    """What the value is on its way: fields of a ColumnPlan."""
+    reference = pg_name(target)
+    return {
+        "read": family.read(value),
+        "special": family.special(value),
+        "source_text": family.source_text(value),
+        "target_text": family.target_text(reference, value),
+        "source_value": family.source_value(value),
+        "target_value": family.target_value(reference, value),
+        "delimited": family.delimited(value),
+        "judge": family.judge,
+    }
 
 
 def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan]) -> ColumnPlan:

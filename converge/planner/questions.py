@@ -11,6 +11,8 @@ from converge.model.quote import my_name
 from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
+from converge.planner.load import columns as load_columns
+from converge.planner.load import unique as load_unique
 from converge.planner.values import begin
 from converge.types import Value, family_of
 
@@ -22,13 +24,23 @@ def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     of_columns = (one for column in table.columns for one in _conditions(draft, table, column))
     conditions = dict.fromkeys(
-        (*of_columns, *long_rows.conditions(draft, table), *full_pages.conditions(draft, table))
+        (
+            *of_columns,
+            *long_rows.conditions(draft, table),
+            *full_pages.conditions(draft, table),
+            *load_columns.conditions(draft, table),
+        )
+    )
+    searches = (
+        *_orphans(draft, table),
+        *duplicates.searches(draft, table),
+        *load_unique.searches(draft, table),
     )
     return Questions(
         table=table.name,
         conditions=tuple(conditions),
         lengths=(*long_rows.lengths(draft, table), *_lengths(table)),
-        searches=tuple(dict.fromkeys((*_orphans(draft, table), *duplicates.searches(draft, table)))),
+        searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
     )
 

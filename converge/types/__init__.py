@@ -12,6 +12,7 @@ from converge.types.floating import Floating
 from converge.types.integer import Integer
 from converge.types.json_ import Json
 from converge.types.members import Enum, Set
+from converge.types.names import normal
 from converge.types.spatial import Spatial
 from converge.types.temporal import Date, Datetime, Time
 from converge.types.text import TEXTS, Text
@@ -19,7 +20,7 @@ from converge.types.traps import KINDS, Trap
 
 __all__ = [
     "FAMILIES", "KINDS", "TEXTS", "Family", "Length", "Trap", "Value", "base_name", "check_target",
-    "family_of",
+    "family_of", "normal",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
