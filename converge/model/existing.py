@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+ROWS_LIMIT = 10_001
+"""Rows that are counted at most, to tell seeded rows from a table in use."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnColumn:
@@ -82,7 +85,7 @@ class OwnTable:
     """Whether the role may take its keys away and put them back."""
     owner: str
     rows: int
-    """Counted up to a limit: enough to know a few seeded rows from a full table."""
+    """Counted up to ROWS_LIMIT."""
     obstacle: str
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
 

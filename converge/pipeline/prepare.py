@@ -24,6 +24,7 @@ from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
 from converge.pipeline.reach import reach
+from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
@@ -100,8 +101,9 @@ def prepare(
             first(there, facts, inputs)
         if recorded is None:
             inputs = replace(inputs, evidence=gather(source, inputs, options, emit))
-            if there is not None and inputs.evidence.existing is None:
-                inputs = replace(inputs, evidence=tried(inputs, there))
+            if there is not None:
+                beyond = compared(inputs, here, there) if options.mode == "load" else tried(inputs, there)
+                inputs = replace(inputs, evidence=beyond)
         yield Prepared(here, there, facts, inputs, make_plan(inputs))
 
 

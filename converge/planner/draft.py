@@ -40,6 +40,8 @@ class Draft:
     targets: dict[str, str] = field(default_factory=dict)
     """The target's name of every source table that is taken."""
     tables: dict[str, TablePlan] = field(default_factory=dict)
+    kept: dict[str, TablePlan] = field(default_factory=dict)
+    """Tables whose rows in the target stay as they are."""
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

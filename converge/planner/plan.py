@@ -23,7 +23,7 @@ from converge.planner.inputs import Inputs, begin
 from converge.planner.load.plan import plan_load
 from converge.planner.long_rows import note_long_rows
 from converge.planner.questions import questions
-from converge.planner.tables import add_table, note_namesakes
+from converge.planner.tables import note_namesakes, table_plan
 from converge.planner.triggers import plan_triggers
 from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
@@ -81,7 +81,8 @@ def draft_plan(inputs: Inputs) -> Draft:
             + ("the role may not make temporary tables" if inputs.target else "no target is named"),
             inputs.temporary,
         )  # fmt: skip
-    note_keys(draft, planned)
+    if draft.loading is None:
+        note_keys(draft, planned)
     note_duplicates(draft, planned)
     note_suggestions(draft)
     _inventory(draft, own)
@@ -127,7 +128,7 @@ def _table(draft: Draft, table: Table, target: str) -> None:
     if not known:
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
         return
-    add_table(draft, table, target, known)
+    draft.tables[table.name] = table_plan(draft, table, target, known)
     lines = ",\n  ".join(definition(column) for column in known)
     name = pg_name(draft.schema, target)
     sql = f"CREATE TABLE {name} (\n  {lines}\n)"

@@ -13,12 +13,12 @@ from converge.planner.values import example
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
 
-def add_table(draft: Draft, table: Table, target: str, columns: tuple[ColumnPlan, ...]) -> None:
-    """Adds the table with its columns and the key by which its rows are read."""
+def table_plan(draft: Draft, table: Table, target: str, columns: tuple[ColumnPlan, ...]) -> TablePlan:
+    """The table with its columns and the key by which its rows are read."""
     facts = draft.evidence.table(table.name)
     key = table.primary_key
     names = key.columns if key else ()
-    draft.tables[table.name] = TablePlan(
+    return TablePlan(
         source=table.name,
         target=target,
         columns=columns,

@@ -8,12 +8,17 @@ from typing import Any
 
 import psycopg
 
-from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable, OwnTrigger
+from converge.model.existing import (
+    ROWS_LIMIT,
+    Existing,
+    OwnColumn,
+    OwnForeignKey,
+    OwnIndex,
+    OwnTable,
+    OwnTrigger,
+)
 from converge.model.quote import pg_name, pg_text
 from converge.postgres.target import query
-
-ROWS_LIMIT = 10_001
-"""Rows that are counted at most, to tell seeded rows from a table in use."""
 
 
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:

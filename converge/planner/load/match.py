@@ -62,9 +62,7 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         for table in catalog.tables
     )
     rules = {
-        (table, column): _rule(own)
-        for table, one in matches.items()
-        for column, own in one.columns.items()
+        (table, column): _rule(own) for table, one in matches.items() for column, own in one.columns.items()
     }
     return Loading(existing, matches, replace(catalog, tables=seen), Map(map_.rules, rules))
 

@@ -12,7 +12,7 @@ from converge.planner.load.one_sided import note_tables, note_target_columns, wi
 from converge.planner.load.outcomes import note_objects
 from converge.planner.load.rows import settle_rows
 from converge.planner.load.unique import note_duplicates
-from converge.planner.tables import add_table, note_namesakes
+from converge.planner.tables import note_namesakes, table_plan
 
 
 def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
@@ -59,6 +59,10 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
     if match.own.checks:
         listed = "; ".join(match.own.checks)
         draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
-    if settle_rows(draft, match, may_hold_rows=may_hold_rows):
-        add_table(draft, table, match.own.name, known)
-        draft.done("table", table.name, match.own.name, "into the target's own table")
+    rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
+    made = table_plan(draft, table, match.own.name, known)
+    if rows == "target":
+        draft.kept[table.name] = made
+        return
+    draft.tables[table.name] = made
+    draft.done("table", table.name, match.own.name, "into the target's own table")
