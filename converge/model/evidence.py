@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from converge.model.existing import Existing
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -66,6 +68,8 @@ class Evidence:
     """Why the target refused a translation when it was tried, by ``kind name`` of the object."""
     tried: bool = False
     """Whether translations were tried on the target at all."""
+    existing: Existing | None = None
+    """The target's own tables before a run in load mode."""
 
     def table(self, name: str) -> TableFacts | None:
         """What is known of a table; None when it was not scanned."""
@@ -86,6 +90,7 @@ class Evidence:
             tables={name: _facts(facts) for name, facts in document["tables"].items()},
             refused=document["refused"],
             tried=document["tried"],
+            existing=Existing.from_json(document["existing"]) if document.get("existing") else None,
         )
 
 

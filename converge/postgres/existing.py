@@ -10,6 +10,7 @@ import psycopg
 
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable, OwnTrigger
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.shape import read_shape
 from converge.postgres.target import query
 
 ROWS_LIMIT = 10_001
@@ -44,7 +45,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             tables,
             tuple(_foreign_key(row) for row in query(connection, "own_foreign_keys", schema)),
             dict(_sequences(connection, tables)),
-            {},
+            read_shape(connection, schema),
         )
 
 
@@ -81,8 +82,9 @@ def _index(schema: str, row: list[Any]) -> OwnIndex:
 
 
 def _foreign_key(row: tuple[Any, ...]) -> OwnForeignKey:
-    name, table, columns, parent, parents, definition, validated, comment = row
-    return OwnForeignKey(name, table, tuple(columns), parent, tuple(parents), definition, validated, comment)
+    name, schema, table, columns, parent_schema, parent, parent_columns, *rest = row
+    own, other = pg_name(schema, table), pg_name(parent_schema, parent)
+    return OwnForeignKey(name, own, tuple(columns), other, tuple(parent_columns), *rest)
 
 
 def _count(connection: psycopg.Connection[Any], table: str) -> int:

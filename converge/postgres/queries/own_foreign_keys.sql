@@ -1,8 +1,8 @@
 -- Foreign keys of the schema's tables, and those of other schemas to them.
-SELECT c.conname::text, format('%%I.%%I', cn.nspname, ct.relname),
+SELECT c.conname::text, cn.nspname::text, ct.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(num, place)
               JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num ORDER BY k.place),
-       format('%%I.%%I', pn.nspname, pt.relname),
+       pn.nspname::text, pt.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(num, place)
               JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.num ORDER BY k.place),
        regexp_replace(pg_get_constraintdef(c.oid), ' NOT VALID$', ''), c.convalidated,
@@ -12,4 +12,4 @@ SELECT c.conname::text, format('%%I.%%I', cn.nspname, ct.relname),
   JOIN pg_class pt ON pt.oid = c.confrelid JOIN pg_namespace pn ON pn.oid = pt.relnamespace
  WHERE c.contype = 'f' AND c.conparentid = 0
    AND to_regnamespace(quote_ident(%(schema)s)) IN (ct.relnamespace, pt.relnamespace)
- ORDER BY 2, 1
+ ORDER BY cn.nspname COLLATE "C", ct.relname COLLATE "C", c.conname COLLATE "C"
