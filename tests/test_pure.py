@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
+from converge.model.names import Namespace, fit
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.phases.meaning import window
-from converge.planner.names import Namespace, fit
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
 from converge.report.result import result_markdown, result_text

@@ -30,6 +30,7 @@ COMMANDS = {
     "migrate": "Moves the database: make, copy, index, check and compare.",
     "verify": "Compares every row and every column of both databases.",
     "status": "What the ledger in the target knows of the last run.",
+    "recover": "Takes back a run in load mode that did not finish.",
     "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
     "demo": "The whole job on throw-away servers with a sample source.",
 }

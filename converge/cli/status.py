@@ -13,6 +13,10 @@ from converge.phases.explain import explained
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run
 
+_NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
+    "recovering": "converge recover"
+}
+
 
 @click.command("status", help="What the ledger in the target knows of the last run.")
 @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
@@ -32,6 +36,6 @@ def command(target: str | None, as_json: bool, verbose: bool, emit: Sink) -> int
     )
     click.echo(f"  began {status['started_at']}, ended {status['finished_at'] or 'not yet'}")
     click.echo(f"  chunks {status['chunks_done']} of {status['chunks']}, rows {status['rows']:,}")
-    if status["state"] not in ("finished", "running"):
-        click.echo("next: converge migrate --resume")
+    if status["state"] in _NEXT:
+        click.echo(f"next: {_NEXT[status['state']]}")
     return 0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from converge.model.names import fit
+from converge.model.quote import pg_name, pg_text
+
+_ENABLE = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
+"""By pg_trigger.tgenabled."""
 ROWS_LIMIT = 10_001
 """Rows that are counted at most, to tell seeded rows from a table in use."""
 
@@ -63,12 +69,34 @@ class OwnForeignKey:
     validated: bool
     comment: str
 
+    @property
+    def remove(self) -> str:
+        """The statement that takes it away."""
+        return f"ALTER TABLE {self.table} DROP CONSTRAINT IF EXISTS {pg_name(self.name)}"
+
+    @property
+    def restore(self) -> tuple[str, ...]:
+        """Statements that put it back, so that it holds for new rows; `validate` checks those that are there."""
+        name = pg_name(self.name)
+        comment = f"COMMENT ON CONSTRAINT {name} ON {self.table} IS {pg_text(self.comment)}"
+        add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition} NOT VALID"
+        return (add, comment) if self.comment else (add,)
+
+    @property
+    def validate(self) -> str:
+        """The statement that has all rows checked; empty for one whose rows never were."""
+        return f"ALTER TABLE {self.table} VALIDATE CONSTRAINT {pg_name(self.name)}" if self.validated else ""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnTrigger:
     name: str
     enabled: str
     """pg_trigger.tgenabled: O, D, R or A."""
+
+    def switch(self, table: str, enabled: str) -> str:
+        """The statement that gives it another state, on its table's quoted name."""
+        return f"ALTER TABLE {table} {_ENABLE[enabled]} TRIGGER {pg_name(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +143,10 @@ class Existing:
     def by_name(self) -> Mapping[str, OwnTable]:
         return {table.name: table for table in self.tables}
 
+    def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
+        """The foreign keys on or to some tables, given by their quoted names."""
+        return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -147,3 +179,37 @@ def _table(one: Mapping[str, Any]) -> OwnTable:
             "triggers": tuple(OwnTrigger(**trigger) for trigger in one["triggers"]),
         }
     )
+
+
+def saved_name(schema: str, table: str) -> str:
+    """The table of the schema `converge` that has a table's own rows while a load has its place."""
+    return fit(f"saved {_part(schema)}.{_part(table)}")
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What is gone, new or changed between two shapes, each with both texts."""
+    return [
+        line for name in sorted(before.keys() | after.keys()) for line in _difference(name, before, after)
+    ]
+
+
+def _difference(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    was, now = before.get(name), after.get(name)
+    if was is not None and now is None:
+        yield f"{name} is gone: {was}"
+    elif was is None and now is not None:
+        yield f"{name} is new: {now}"
+    elif was is not None and now is not None and was != now:
+        old, new = json.loads(was), json.loads(now)
+        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        parts = (f"{key} was {_text(old.get(key))}, is {_text(new.get(key))}" for key in changed)
+        yield f"{name} has changed: {'; '.join(parts)}"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _part(name: str) -> str:
+    """A part of a dotted name: quoted where another one could be read as the same."""
+    return pg_name(name) if "." in name or '"' in name else name

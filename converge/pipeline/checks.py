@@ -33,8 +33,7 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
 
 def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
     """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
-    if inputs.lacking:
-        raise _lacking(inputs.lacking)
+    require_rights(inputs.lacking)
     if inputs.evidence.existing is not None:
         return
     if may_exist:
@@ -44,27 +43,28 @@ def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs,
         require_empty(target, facts, target_tables(inputs))
     except BlockedError as error:
         run = last_run(target)
-        if run and run["source"] == inputs.source and run["state"] not in ("finished", "running"):
+        if run and run["source"] == inputs.source and run["state"] in ("interrupted", "failed"):
             error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
         raise
 
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
     """What a comparison needs of the source. Raises BlockedError."""
-    if unread := [finding for finding in inputs.lacking if finding.code == "S004"]:
-        raise _lacking(unread)
+    require_rights([finding for finding in inputs.lacking if finding.code == "S004"])
 
 
-def _lacking(findings: Sequence[Finding]) -> BlockedError:
-    """All that either side lacks, with every statement that gives it."""
-    codes = {one.code for one in findings}
-    hints = dict.fromkeys(one.hint for one in findings)
-    if len(findings) == 1:
-        return BlockedError(_said(findings[0]), code=findings[0].code, hint=findings[0].hint)
-    return BlockedError(
-        f"{len(findings)} things are missing for a run; nothing was written",
+def require_rights(lacking: Sequence[Finding]) -> None:
+    """Raises BlockedError with all that either side lacks, and every statement that gives it."""
+    if not lacking:
+        return
+    codes = {one.code for one in lacking}
+    hints = dict.fromkeys(one.hint for one in lacking)
+    if len(lacking) == 1:
+        raise BlockedError(_said(lacking[0]), code=lacking[0].code, hint=lacking[0].hint)
+    raise BlockedError(
+        f"{len(lacking)} things are missing for a run; nothing was written",
         code=codes.pop() if len(codes) == 1 else "P000",
-        details=[f"{one.code} {_said(one)}" for one in findings],
+        details=[f"{one.code} {_said(one)}" for one in lacking],
         hint="\n".join(hints),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from converge.model.catalog import Check, Table
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.expressions import TableColumns, Untranslatable, translate_condition
-from converge.planner.names import fit
 
 
 def plan_checks(draft: Draft, table: Table) -> None:

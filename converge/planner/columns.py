@@ -9,6 +9,7 @@ from typing import Any
 from converge.mapping.rules import Rule
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
+from converge.model.names import SYSTEM_COLUMNS, fit
 from converge.model.plan import Change, ColumnPlan, Identity
 from converge.model.quote import pg_array, pg_name, pg_text
 from converge.planner.choice import Choice, choose
@@ -17,7 +18,6 @@ from converge.planner.draft import Draft
 from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
 from converge.planner.generated import default_trial, generated_expression, generated_trial
-from converge.planner.names import SYSTEM_COLUMNS, fit
 from converge.planner.values import evidence, example, settle
 from converge.types import Family, Value, base_name, family_of
 from converge.types.members import fits_enum

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from converge.mapping.rules import Map
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.names import Namespace
 from converge.model.plan import (
     ColumnPlan,
     Finding,
@@ -23,7 +24,6 @@ from converge.model.plan import (
 from converge.model.quote import pg_name
 from converge.planner.components import Components
 from converge.planner.load.match import Loading
-from converge.planner.names import Namespace
 
 
 @dataclass

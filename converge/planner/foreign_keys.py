@@ -6,10 +6,10 @@ from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
 from converge.model.evidence import Count
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.collations import by_bytes
 from converge.planner.draft import Draft
-from converge.planner.names import fit
 from converge.planner.questions import bytewise
 from converge.planner.values import rows_words, said
 from converge.types import TEXTS, base_name

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from converge.model.catalog import Column, Table
+from converge.model.names import fit
 from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
@@ -19,7 +20,6 @@ from converge.planner.expressions import (
     column_value,
     translate_stored,
 )
-from converge.planner.names import fit
 
 
 def generated_expression(

@@ -11,10 +11,10 @@ from converge.mapping.grammar import did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, match
-from converge.planner.names import Namespace, fit
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""

@@ -7,9 +7,9 @@ DATETIME") it acts only when the row really changed and the statement did not se
 from __future__ import annotations
 
 from converge.model.catalog import Table
+from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
 from converge.planner.draft import Draft
-from converge.planner.names import fit
 
 
 def plan_triggers(draft: Draft, table: Table) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from converge.model.catalog import View
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.draft import Draft
 from converge.planner.expressions import Relation, Terms, Untranslatable, column_value, translate_view
-from converge.planner.names import fit
 
 __all__ = ["plan_checks", "plan_views"]
 

@@ -18,6 +18,7 @@ from converge.model.existing import (
     OwnTrigger,
 )
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.shape import read_shape
 from converge.postgres.target import query
 
 
@@ -50,7 +51,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             tuple(_foreign_key(row) for row in query(connection, "own_foreign_keys", schema)),
             dict(_sequences(connection, tables)),
             tuple(name for (name,) in query(connection, "own_views", schema)),
-            {},
+            read_shape(connection, schema),
         )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 
 from converge.model.evidence import Evidence
+from converge.model.existing import Existing
+from converge.model.recovery import LoadRun
 
 
 def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
@@ -17,8 +19,8 @@ def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
     row = connection.execute(
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
         "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
-        "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at "
-        "FROM converge.run ORDER BY id DESC LIMIT 1) r"
+        "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at, "
+        "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run ORDER BY id DESC LIMIT 1) r"
     ).fetchone()
     return None if row is None else dict(row[0])
 
@@ -46,3 +48,22 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
         (source, schema),
     ).fetchone()
     return Evidence.from_json(row[0]) if row and row[0] else None
+
+
+def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:
+    """The last run in load mode into this schema; None where there was none."""
+    there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
+    if there is None or not there[0]:
+        return None
+    # Through its JSON, because a ledger of an earlier version has fewer columns.
+    row = connection.execute(
+        "SELECT id, source, state, to_jsonb(r) -> 'truncates', coalesce(to_jsonb(r) -> 'targets', '{}'), "
+        "existing FROM converge.run r, "
+        "LATERAL (SELECT to_json(r) -> 'evidence' -> 'existing') e(existing) "
+        "WHERE target_schema = %s AND json_typeof(existing) = 'object' ORDER BY id DESC LIMIT 1",
+        (schema,),
+    ).fetchone()
+    if row is None:
+        return None
+    *facts, existing = row
+    return LoadRun(*facts, existing=Existing.from_json(existing))

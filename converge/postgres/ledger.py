@@ -73,12 +73,7 @@ class Ledger:
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if row is None or not row[0]:
-            raise BlockedError(
-                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
-            )
-        _end_leftovers(connection)
+        lock(connection)
         run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
         return cls(connection, run)
 
@@ -153,6 +148,19 @@ class Ledger:
         return dict(rows.fetchall())
 
 
+def lock(connection: psycopg.Connection[Any]) -> None:
+    """Takes the ledger's lock for this session, and ends what an earlier run has left at work.
+
+    Raises BlockedError when another run holds it.
+    """
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+    if row is None or not row[0]:
+        raise BlockedError(
+            "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+        )
+    _end_leftovers(connection)
+
+
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
@@ -166,9 +174,16 @@ def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
 
 def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, truncate: bool) -> int:
     row = connection.execute(
-        "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates) "
-        "VALUES (%s, %s, %s, 'running', %s::json, %s) RETURNING id",
-        (plan.source, plan.schema, plan.digest, json.dumps(evidence.to_json()), truncate),
+        "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates, targets) "
+        "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id",
+        (
+            plan.source,
+            plan.schema,
+            plan.digest,
+            json.dumps(evidence.to_json()),
+            truncate,
+            json.dumps({table.source: table.target for table in plan.tables}),
+        ),
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -180,8 +195,15 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         "FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
         (plan.source, plan.schema),
     ).fetchone()
-    if row is None or (row[2] == "finished" and not row[3] and not again):
-        raise UsageError("there is no interrupted run to resume in this target", code="T010")
+    if row is None or row[2] == "recovered" or (row[2] == "finished" and not row[3] and not again):
+        taken_back = ": the last one was taken back" if row and row[2] == "recovered" else ""
+        raise UsageError(f"there is no interrupted run to resume in this target{taken_back}", code="T010")
+    if row[2] == "recovering":
+        raise BlockedError(
+            "the last run has been taken back in part, and can only be taken back as a whole",
+            code="L052",
+            hint="converge recover",
+        )
     if row[1] != plan.digest:
         raise BlockedError(
             "the source's schema, the maps or the options have changed since the interrupted run",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.expressions import aggregates, collate, compare, convert, grouping, sources
 from converge.planner.expressions.errors import Untranslatable, unlisted
@@ -16,7 +17,6 @@ from converge.planner.expressions.relations import Find, Relation, Scope
 from converge.planner.expressions.terms import Terms
 from converge.planner.expressions.translator import Translator
 from converge.planner.expressions.values import Value
-from converge.planner.names import fit
 
 _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.values import Value
-from converge.planner.names import fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.expressions import collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.parse import check_parts
 from converge.planner.expressions.values import Value
-from converge.planner.names import fit
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import Query, QueryTranslator

@@ -1,0 +1,65 @@
+"""A run in load mode as it is taken back, and what came of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from converge.model.existing import Existing, OwnForeignKey, OwnTable
+from converge.model.plan import Finding
+
+Part = Literal["rows removed", "rows put back", "sequences", "indexes", "foreign keys", "triggers"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """What the ledger knows of a run in load mode."""
+
+    id: int
+    source: str
+    state: str
+    truncates: bool
+    targets: Mapping[str, str]
+    """Source tables with the target's tables that take their rows."""
+    existing: Existing
+    """The target's schema before the run."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has, or may have, taken away what is not back yet."""
+        return self.state not in ("finished", "recovered")
+
+    @property
+    def tables(self) -> tuple[OwnTable, ...]:
+        """The loaded tables as they were."""
+        loaded = set(self.targets.values())
+        return tuple(table for table in self.existing.tables if table.name in loaded)
+
+    @property
+    def foreign_keys(self) -> tuple[OwnForeignKey, ...]:
+        """The foreign keys on or to the loaded tables."""
+        return self.existing.keys_of({table.quoted for table in self.tables})
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What `converge recover` came to."""
+
+    target: str
+    schema: str
+    run: int | None
+    """None where no run is unfinished."""
+    mode: Literal["load", "create"] | None
+    put_back: Mapping[Part, int]
+    compared: int
+    """Objects of the catalog that are as they were."""
+    left: tuple[str, ...]
+    """Tables that an unfinished run in create mode has made."""
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that --json prints."""
+        verdict = "recovered" if self.mode == "load" else "nothing to recover"
+        head = {"converge": 1, "command": "recover", "verdict": verdict, "exit_code": 0}
+        return {**head, **asdict(self), "target": {"url": self.target}, "identical": self.mode == "load"}

@@ -1,0 +1,124 @@
+"""`converge recover`: puts back everything that an interrupted run has taken away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import psycopg
+
+from converge.errors import BlockedError, TargetError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Advanced, Sink
+from converge.model.existing import Existing, differences
+from converge.model.plan import Finding
+from converge.model.recovery import LoadRun, Part, Recovery
+from converge.phases.explain import explained
+from converge.pipeline.checks import require_rights
+from converge.pipeline.timing import phase
+from converge.postgres.connect import connect
+from converge.postgres.existing import read_existing
+from converge.postgres.history import last_load, last_run
+from converge.postgres.ledger import BUILDER, Ledger, lock
+from converge.postgres.rights import lacking
+from converge.postgres.target import read_target
+from converge.postgres.undo import Undo
+from converge.postgres.upgrade import upgrade
+
+_SHOWN = 50
+# What is made anew is to lie where it lay: what has a tablespace of its own was never taken away.
+_SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
+
+
+def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
+    """Takes back the last run in load mode into this schema, if it did not finish.
+
+    May be stopped at any point and called again. Raises BlockedError when another run is at work or others
+    have written to the tables, and TargetError when the catalog is not as it was.
+    """
+    with explained(target, target), connect(target, **_SETTINGS) as connection:
+        run = last_load(connection, schema)
+        if run is not None and run.unfinished:
+            require_rights(lacking(read_target(connection, schema)))
+            upgrade(target)
+            lock(connection)
+            # Whoever had the lock until now may have ended the run.
+            run = last_load(connection, schema)
+        if run is None or not run.unfinished:
+            return _nothing(connection, target, schema)
+        return _take_back(connection, target, schema, run, emit)
+
+
+def _take_back(
+    connection: psycopg.Connection[Any], target: Endpoint, schema: str, run: LoadRun, emit: Sink
+) -> Recovery:
+    undo = Undo(connection, schema, run)
+    undo.require_alone()
+    ledger = Ledger(connection, run.id)
+    ledger.set_state("recovering")
+    put_back: Counter[Part] = Counter()
+    with phase(None, emit, "recover"):
+        for done in undo.steps():
+            if done.part is not None and done.count:
+                put_back[done.part] += done.count
+            emit(Advanced("recover", done.object))
+    after = read_existing(connection, schema)
+    _require_same(run, after, undo.refused)
+    ledger.set_state("recovered")
+    findings = tuple(_lost_rows(run, after))
+    return Recovery(str(target), schema, run.id, "load", dict(put_back), len(after.shape), (), findings)
+
+
+def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Raises BlockedError while a run in load mode has things of the schema away: a new one would not know."""
+    run = last_load(connection, schema)
+    if run is not None and run.unfinished:
+        raise BlockedError(
+            f"run {run.id} into the schema {schema} did not finish, and has keys or triggers of its tables away",
+            code="L052",
+            hint="converge migrate --mode load --resume goes on with it, converge recover takes it back",
+        )
+
+
+def shape_findings(before: Existing, after: Existing) -> list[Finding]:
+    """What is not as it was at the end of a run in load mode: one finding for each object."""
+    hint = "look at what else has changed the target's schema, and put it back"
+    return [
+        Finding("L050", "lossy", "target", f"the catalog is not as before: {line}", hint)
+        for line in differences(before.shape, after.shape)
+    ]
+
+
+def _nothing(connection: psycopg.Connection[Any], target: Endpoint, schema: str) -> Recovery:
+    """No run has taken anything away; one that makes its tables may have left some."""
+    last = last_run(connection)
+    if last is None or last["target_schema"] != schema or last["state"] in ("finished", "recovered"):
+        return Recovery(str(target), schema, None, None, {}, 0, (), ())
+    made = set(last["targets"].values())
+    left = tuple(table for table in read_existing(connection, schema).by_name if table in made)
+    return Recovery(str(target), schema, last["id"], "create", {}, 0, left, ())
+
+
+def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None:
+    others = differences(run.existing.shape, after.shape)
+    if others:
+        raise TargetError(
+            f"{len(others)} objects of the schema are not as they were before run {run.id}",
+            code="L051",
+            details=[*refused, *others][:_SHOWN],
+            hint="put them right, then converge recover again; or, when others meant to change them:\n"
+            f"UPDATE converge.run SET state = 'recovered' WHERE id = {run.id};",
+        )
+
+
+def _lost_rows(run: LoadRun, after: Existing) -> Iterator[Finding]:
+    """Tables with fewer rows than before: what --truncate removed is nowhere."""
+    for table in run.tables:
+        now = after.by_name[table.name].rows
+        if now < table.rows:
+            why = (
+                "--truncate has removed them for good" if run.truncates else "others have removed them since"
+            )
+            message = f"had {table.rows:,} rows or more and has {now:,}: {why}"
+            yield Finding("L053", "lossy", table.name, message, "restore them from a backup")
