@@ -76,7 +76,7 @@ class OwnForeignKey:
 
     @property
     def restore(self) -> tuple[str, ...]:
-        """Statements that put it back, so that it holds for new rows; `validate` checks those that are there."""
+        """Statements that put it back, so that it holds for new rows; `validate` checks the others."""
         name = pg_name(self.name)
         comment = f"COMMENT ON CONSTRAINT {name} ON {self.table} IS {pg_text(self.comment)}"
         add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition} NOT VALID"
@@ -184,6 +184,11 @@ def _table(one: Mapping[str, Any]) -> OwnTable:
 def saved_name(schema: str, table: str) -> str:
     """The table of the schema `converge` that has a table's own rows while a load has its place."""
     return fit(f"saved {_part(schema)}.{_part(table)}")
+
+
+def kept_name(schema: str, table: str) -> str:
+    """The table of the schema `converge` that has the keys of a table's own rows that a merge has kept."""
+    return fit(f"kept {_part(schema)}.{_part(table)}")
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

@@ -24,6 +24,7 @@ from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
 from converge.pipeline.reach import reach
+from converge.pipeline.recover import require_taken_back
 from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
@@ -113,4 +114,5 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
         raise UsageError(
             "load mode plans for the tables that the target has", code="U015", hint="--target URL"
         )
+    require_taken_back(target, options.schema)
     return read_existing(target, options.schema)

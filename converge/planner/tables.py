@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from converge.model.catalog import Table
-from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.planner.draft import Draft
 from converge.planner.values import example
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
 
-def table_plan(draft: Draft, table: Table, target: str, columns: tuple[ColumnPlan, ...]) -> TablePlan:
+def table_plan(
+    draft: Draft, table: Table, target: str, columns: tuple[ColumnPlan, ...], rows: Rows = ""
+) -> TablePlan:
     """The table with its columns and the key by which its rows are read."""
     facts = draft.evidence.table(table.name)
     key = table.primary_key
@@ -26,6 +28,7 @@ def table_plan(draft: Draft, table: Table, target: str, columns: tuple[ColumnPla
         integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
         rows_estimate=facts.rows if facts else table.rows_estimate,
         data_bytes=table.data_bytes,
+        rows=rows,
     )
 
 

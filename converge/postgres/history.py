@@ -65,5 +65,5 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     ).fetchone()
     if row is None:
         return None
-    *facts, existing = row
-    return LoadRun(*facts, existing=Existing.from_json(existing))
+    run, source, state, truncates, targets, existing = row
+    return LoadRun(run, source, state, truncates, targets, Existing.from_json(existing))

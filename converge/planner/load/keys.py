@@ -5,13 +5,14 @@ from __future__ import annotations
 from converge.mapping.rules import Rule, setting
 from converge.model.catalog import ForeignKey, Table
 from converge.model.existing import OwnForeignKey, OwnTable
-from converge.model.quote import pg_name, pg_text
+from converge.model.plan import TablePlan
 from converge.planner.draft import Draft
 from converge.planner.foreign_keys import note_rows
 from converge.planner.load.match import Loading, Match
+from converge.postgres.saved import merge, save
 
-_ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
-"""By pg_trigger.tgenabled; D stays as it is."""
+_OFF = "D"
+"""pg_trigger.tgenabled of a trigger that is switched off."""
 
 
 def plan_own_keys(draft: Draft, loading: Loading) -> None:
@@ -21,26 +22,17 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
         object_ = loaded.get(key.table) or loaded.get(key.parent)
         if object_ is not None:
             _foreign_key(draft, loading, object_, key)
-    for name in draft.tables:
+    for name, table in draft.tables.items():
+        _rows(draft, table, loading.matches[name].own)
         _indexes(draft, loading.matches[name])
         _triggers(draft, name, loading.matches[name].own)
 
 
 def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
-    constraint = pg_name(key.name)
-    draft.do(
-        "shared", object_, f"ALTER TABLE {key.table} DROP CONSTRAINT IF EXISTS {constraint}",
-        "a foreign key of the target is away while rows are loaded",
-    )  # fmt: skip
-    add = f"ALTER TABLE {key.table} ADD CONSTRAINT {constraint} {key.definition} NOT VALID"
-    if key.comment:
-        add += f";\nCOMMENT ON CONSTRAINT {constraint} ON {key.table} IS {pg_text(key.comment)}"
-    draft.do("foreign key", object_, add, "the target's foreign key, as it was")
-    if key.validated and _checked(draft, loading, key):
-        draft.do(
-            "validate", object_, f"ALTER TABLE {key.table} VALIDATE CONSTRAINT {constraint}",
-            "every row is checked, none is believed",
-        )  # fmt: skip
+    draft.do("shared", object_, key.remove, "a foreign key of the target is away while rows are loaded")
+    draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
+    if key.validate and _checked(draft, loading, key):
+        draft.do("validate", object_, key.validate, "every row is checked, none is believed")
 
 
 def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
@@ -78,13 +70,15 @@ def _indexes(draft: Draft, match: Match) -> None:
 
 def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
     for trigger in own.triggers:
-        if trigger.enabled in _ENABLE:
-            quoted = pg_name(trigger.name)
-            draft.do(
-                "create", name, f"ALTER TABLE {own.quoted} DISABLE TRIGGER {quoted}",
-                "a trigger of the target must not change what is loaded",
-            )  # fmt: skip
-            draft.do(
-                "finish", name, f"ALTER TABLE {own.quoted} {_ENABLE[trigger.enabled]} TRIGGER {quoted}",
-                "the target's trigger, as it was",
-            )  # fmt: skip
+        if trigger.enabled != _OFF:
+            off, on = (trigger.switch(own.quoted, state) for state in (_OFF, trigger.enabled))
+            draft.do("create", name, off, "a trigger of the target must not change what is loaded")
+            draft.do("finish", name, on, "the target's trigger, as it was")
+
+
+def _rows(draft: Draft, table: TablePlan, own: OwnTable) -> None:
+    """Rows of the target make place for the source's; those that are merged come back."""
+    if table.rows:
+        draft.do("create", table.source, save(draft.schema, own), "rows of the target are put aside")
+    if table.rows == "merge":
+        draft.do("finish", table.source, merge(draft.schema, own), "rows whose keys only the target has")

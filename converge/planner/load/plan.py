@@ -60,7 +60,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
         listed = "; ".join(match.own.checks)
         draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
     rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
-    made = table_plan(draft, table, match.own.name, known)
+    made = table_plan(draft, table, match.own.name, known, rows)
     if rows == "target":
         draft.kept[table.name] = made
         return

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
-from converge.model.plan import Outcome
+from converge.model.plan import Outcome, Rows
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match
 
 _WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
-
-Rows = Literal["", "source", "target", "merge"]
-"""Whose rows stay; empty where the target has none."""
 
 
 def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
