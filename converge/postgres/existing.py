@@ -41,7 +41,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
                 triggers=tuple(OwnTrigger(*row) for kind, *row in rest[oid] if kind == "trigger"),
                 owned=owned,
                 owner=owner,
-                rows=0 if obstacle else _count(connection, pg_name(schema, name)),
+                rows=0 if obstacle or not owned else _count(connection, pg_name(schema, name)),
                 obstacle=obstacle,
             )
             for oid, name, owned, owner, obstacle in query(connection, "own_tables", schema)

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
-from converge.types import normal
+from converge.types import base_name, family_of, normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Loading:
     catalog: Catalog
     """The source with the target's nullability, unique keys and foreign keys, which its rows must satisfy."""
     map: Map
-    """The maps, and before them a rule for each column that has a place."""
+    """The maps, and before them a rule for each column that the target's can hold."""
 
     def match_of(self, quoted: str) -> Match | None:
         """The match of a target table by its quoted name."""
@@ -97,10 +97,19 @@ def _columns(table: Table, own: OwnTable, map_: Map) -> dict[str, OwnColumn]:
     return found
 
 
+def _takes(column: Column, own: OwnColumn) -> bool:
+    """Whether the target's type can hold values of the source's at all."""
+    family = family_of(column)
+    return family is not None and base_name(_to(own)) in family.accepts(column)
+
+
+def _to(own: OwnColumn) -> str:
+    return "enum" if own.labels else normal(own.base)
+
+
 def _rule(column: OwnColumn) -> Rule:
     """The target's column as the first of all rules."""
-    to = "enum" if column.labels else normal(column.base)
-    settings = {"to": to, "labels": column.labels}
+    settings = {"to": _to(column), "labels": column.labels}
     return Rule("target", "the target", {}, settings, "the type of the target's own column")
 
 
