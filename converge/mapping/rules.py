@@ -11,6 +11,7 @@ from typing import Any
 
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
+from converge.types.names import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.
@@ -45,7 +46,7 @@ class Rule:
         if not _TYPE.fullmatch(made):
             hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
             raise UsageError(f"{self.place}: to = {to!r}", code="M002", hint=hint)
-        return made
+        return normal(made)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from converge.model.quote import my_name
 from converge.planner.choice import candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
-from converge.planner.values import begin, example, rows_words, said
+from converge.planner.reading import begin
+from converge.planner.values import example, rows_words, said
 from converge.types import TEXTS, Value, base_name, family_of
-from converge.types.text import as_bytes
+from converge.types.sql import as_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> _Part:
     family = family_of(column)
     assert family is not None
     rules = rules_for(draft, table, column)
-    value, using = begin(family, Value(column, to), rules)
+    family, value, using = begin(family, Value(column, to), rules)
     text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
     if base_name(to) == "citext":
         return _Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')
