@@ -23,7 +23,8 @@ CREATE TABLE item (
 ) AUTO_INCREMENT = 100001;
 INSERT INTO parent VALUES ('00000000-0000-0000-0000-00000000000a', 'one');
 INSERT INTO item VALUES
-    (1, '00000000-0000-0000-0000-00000000000A', 1, 'first', 'small', 'a', '2024-01-02 03:04:05.678', '{"a": 1}', 7),
+    (1, '00000000-0000-0000-0000-00000000000A', 1, 'first', 'small', 'a', '2024-01-02 03:04:05.678',
+     '{"a": 1}', 7),
     (2, NULL, 0, 'second', 'large', 'b', NULL, NULL, NULL);
 """
 OWN = """
@@ -32,7 +33,8 @@ CREATE TABLE parent (id uuid PRIMARY KEY, name varchar(20));
 CREATE TABLE item (
     id serial PRIMARY KEY, "parentId" uuid, flag boolean NOT NULL, name varchar(10) NOT NULL, kind kind,
     code varchar(20), made timestamptz(3), doc jsonb, amount bigint,
-    CONSTRAINT "codeOnce" UNIQUE (code), CONSTRAINT "toParent" FOREIGN KEY ("parentId") REFERENCES parent (id));
+    CONSTRAINT "codeOnce" UNIQUE (code),
+    CONSTRAINT "toParent" FOREIGN KEY ("parentId") REFERENCES parent (id));
 CREATE INDEX "byName" ON item (lower(name) DESC);
 COMMENT ON CONSTRAINT "toParent" ON item IS 'the parent';
 """
@@ -104,14 +106,16 @@ TRAPS = {
         "INSERT INTO item (flag) VALUES (0)", "L006", "item.name", "id 100001", "COALESCE",
     ),
     "a too long text": (
-        "INSERT INTO item (flag, name) VALUES (0, 'longer than ten')", "V017", "item.name", "id 100001", "too_long",
+        "INSERT INTO item (flag, name) VALUES (0, 'longer than ten')",
+        "V017", "item.name", "id 100001", "too_long",
     ),
     "an enum label that the target lacks": (
         "INSERT INTO item (flag, name, kind) VALUES (0, 'x', 'middle')",
         "V040", "item.kind", "id 100001", "policy = { no_label",
     ),
     "a duplicate for a unique key that only the target has": (
-        "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')", "L007", "item.codeOnce", "id 1, 100001", "skip",
+        "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')",
+        "L007", "item.codeOnce", "id 1, 100001", "skip",
     ),
     "a number beyond the target's": (
         "INSERT INTO item (flag, name, amount) VALUES (0, 'x', 18446744073709551615)",
@@ -254,8 +258,8 @@ def test_circular_keys_triggers_and_a_role_without_superuser(
     source, target = databases
     mysql(
         source,
-        "CREATE TABLE a (id INT PRIMARY KEY, b_id INT NOT NULL); CREATE TABLE b (id INT PRIMARY KEY, a_id INT NOT NULL,"
-        " up INT); INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1, 2)",
+        "CREATE TABLE a (id INT PRIMARY KEY, b_id INT NOT NULL); "
+        "CREATE TABLE b (id INT PRIMARY KEY, a_id INT NOT NULL, up INT); INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1, 2)",
     )
     postgres(
         target,

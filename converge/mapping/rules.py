@@ -11,6 +11,7 @@ from typing import Any
 
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
+from converge.types.names import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.
@@ -33,6 +34,11 @@ class Rule:
         """Whether the rule holds only when every value fits its type."""
         return bool(self.match.get("fits"))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the enum that the target has already, where the rule stands for one of its columns."""
+        return tuple(self.settings.get("labels", ()))
+
     def matches(self, **known: Any) -> bool:
         """Whether what is known of an object is what the rule wants; `fits` is not asked here."""
         return all(_holds(wanted, known.get(key)) for key, wanted in self.match.items() if key != "fits")
@@ -45,7 +51,7 @@ class Rule:
         if not _TYPE.fullmatch(made):
             hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
             raise UsageError(f"{self.place}: to = {to!r}", code="M002", hint=hint)
-        return made
+        return normal(made)
 
 
 @dataclass(frozen=True)

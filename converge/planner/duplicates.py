@@ -15,9 +15,10 @@ from converge.model.quote import my_name
 from converge.planner.choice import candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
-from converge.planner.values import begin, example, rows_words, said
+from converge.planner.reading import begin
+from converge.planner.values import example, rows_words, said
 from converge.types import TEXTS, Value, base_name, family_of
-from converge.types.text import as_bytes
+from converge.types.sql import as_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Part:
 
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key, and for each type that its columns may get."""
-    for index in unique_keys(draft, table):
+    for index in unique_keys(draft, table) if draft.loading is None else ():
         ways = [[_part(draft, table, part, to) for to in _types(draft, table, part)] for part in index.parts]
         if any(part.way_out for parts in ways for part in parts):
             for parts in product(*ways):
@@ -42,7 +43,7 @@ def searches(draft: Draft, table: Table) -> Iterator[Search]:
 
 def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
-    for table in tables:
+    for table in tables if draft.loading is None else ():
         facts = draft.evidence.table(table.name)
         if facts is None:
             continue
@@ -92,7 +93,7 @@ def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
     family = family_of(column)
     assert family is not None
     rules = rules_for(draft, table, column)
-    value, using = begin(family, Value(column, to), rules)
+    family, value, using = begin(family, Value(column, to), rules)
     text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
     if base_name(to) == "citext":
         return Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')

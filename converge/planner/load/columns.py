@@ -12,7 +12,8 @@ from converge.planner.choice import choose, rules_for
 from converge.planner.columns import expressions
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike
-from converge.planner.values import begin, evidence, example, rows_words, said, settle
+from converge.planner.reading import begin
+from converge.planner.values import evidence, example, rows_words, said, settle
 from converge.types import Family, Value, family_of
 
 _COALESCE = 'using = "COALESCE({}, …)"'
@@ -29,7 +30,8 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         _impossible(draft, table, column, own, family)
         return None
     choice = choose(draft, table, column, family)
-    value, changes = settle(draft, table, column, family, choice)
+    shown = evidence(draft, table, column, family, choice)
+    decided = settle(draft, table, column, family, choice)
     _require_filled(draft, match, table, column)
     if own.sequence:
         next_value = table.next_value if column.auto_increment else None
@@ -37,7 +39,9 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     if own.generated and not column.generated:
         draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
     _note_domain(draft, name, own)
-    draft.done("column", name, f"{own.name} {own.type}", "lossy, as declared" if changes else "lossless")
+    draft.done(
+        "column", name, f"{own.name} {own.type}", "lossy, as declared" if decided.changes else "lossless"
+    )
     return ColumnPlan(
         source=column.name,
         target=own.name,
@@ -46,13 +50,13 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         nullable=own.nullable or match.source.column(column.name).nullable,
         rule=choice.rule.place,
         why=choice.rule.why,
-        evidence=evidence(draft, table, column, family, choice),
+        evidence=shown,
         identity=bool(own.sequence),
         sequence=own.sequence,
         generated=own.generated or None,
         collation=own.collation or None,
-        changes=changes,
-        **expressions(family, value, own.name),
+        changes=decided.changes,
+        **expressions(decided.family, decided.value, own.name),
     )
 
 
@@ -60,13 +64,13 @@ def conditions(draft: Draft, table: Table) -> Iterator[str]:
     """What the scan should count: NULLs for a column that takes none."""
     match = draft.loading.matches.get(table.name) if draft.loading else None
     for column in table.columns if match else ():
-        if match and _may_lack(match, column):
+        if match and _may_lack(draft, match, column):
             yield _null(draft, table, column)
 
 
-def _may_lack(match: Match, column: Column) -> bool:
+def _may_lack(draft: Draft, match: Match, column: Column) -> bool:
     own = match.columns.get(column.name)
-    known = family_of(column) is not None
+    known = (match.source.name, column.name) in draft.map.own
     return bool(own and known and not own.nullable and match.source.column(column.name).nullable)
 
 
@@ -74,11 +78,13 @@ def _null(draft: Draft, table: Table, column: Column) -> str:
     family = family_of(column)
     assert family is not None
     rules = rules_for(draft, table, column)
-    return f"{begin(family, Value(column, ''), rules)[0].sql} IS NULL"
+    rule = rules[0]
+    value = Value(column, rule.target_type(column), labels=rule.labels)
+    return f"{begin(family, value, rules)[1].sql} IS NULL"
 
 
 def _require_filled(draft: Draft, match: Match, table: Table, column: Column) -> None:
-    if not _may_lack(match, column):
+    if not _may_lack(draft, match, column):
         return
     count = draft.evidence.count(table.name, _null(draft, table, column))
     if count and count.rows:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
+from converge.planner.reading import seen
 from converge.types import base_name, family_of, normal
 
 
@@ -62,7 +63,10 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         for table in catalog.tables
     )
     rules = {
-        (table, column): _rule(own) for table, one in matches.items() for column, own in one.columns.items()
+        (table, column): _rule(own)
+        for table, one in matches.items()
+        for column, own in one.columns.items()
+        if _takes(one.source, one.source.column(column), own, map_)
     }
     return Loading(existing, matches, replace(catalog, tables=seen), Map(map_.rules, rules))
 
@@ -97,10 +101,13 @@ def _columns(table: Table, own: OwnTable, map_: Map) -> dict[str, OwnColumn]:
     return found
 
 
-def _takes(column: Column, own: OwnColumn) -> bool:
-    """Whether the target's type can hold values of the source's at all."""
+def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
+    """Whether the target's type can hold values of the source's, or of a map's expression, at all."""
     family = family_of(column)
-    return family is not None and base_name(_to(own)) in family.accepts(column)
+    if family is None:
+        return False
+    family, column = seen(family, column, _to(own), map_.for_column(table, column, identity=False))
+    return base_name(_to(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
 
 
 def _to(own: OwnColumn) -> str:

@@ -1,4 +1,4 @@
-"""Unique keys that only the target has: rows that it would refuse are counted before anything is written."""
+"""The target's unique keys: rows that it would refuse are counted before anything is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from converge.planner.values import rows_words, said
 
 
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
-    """A question for each unique key that the source does not have."""
+    """A question for each unique key that the source's own do not answer."""
     match = draft.loading.matches.get(table.name) if draft.loading else None
     for index, parts in _new(draft, match, table) if match else ():
         yield _search(match, table, index, parts)
@@ -49,18 +49,16 @@ def _which(own: OwnIndex) -> str:
 
 
 def _new(draft: Draft, match: Match | None, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
-    """The target's unique keys over columns that no unique key of the source covers."""
+    """The target's unique keys that no key of the source covers, or that take for equal what it tells apart."""
     known = [
         frozenset(index.columns)
         for index in (match.source.indexes if match else ())
         if index.unique and not any(part.prefix or part.column is None for part in index.parts)
     ]
     for index in unique_keys(draft, table):
-        if index.primary or any(keys <= frozenset(index.columns) for keys in known):
-            continue
         parts = parts_of(draft, table, index)
-        # Those that a type or a collation makes equal are searched anyway.
-        if not any(part.way_out for part in parts):
+        covered = any(keys <= frozenset(index.columns) for keys in known)
+        if not index.primary and (not covered or any(part.way_out for part in parts)):
             yield index, parts
 
 
