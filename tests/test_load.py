@@ -111,7 +111,7 @@ TRAPS = {
     ),
     "an enum label that the target lacks": (
         "INSERT INTO item (flag, name, kind) VALUES (0, 'x', 'middle')",
-        "V040", "item.kind", "id 100001", "policy = { no_label",
+        "V044", "item.kind", "id 100001", "policy = { no_label",
     ),
     "a duplicate for a unique key that only the target has": (
         "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')",
@@ -133,13 +133,13 @@ def test_a_trap_blocks_before_the_first_write(both: tuple[str, str], trap: str) 
     before = shape(target)
     ran = plan(source, target)
     assert ran.code == 3, ran.out
-    (finding,) = (one for one in ran.json["findings"] if one["severity"] == "block")
-    assert (finding["code"], finding["object"]) == (code, object_)
+    blocks = {(one["code"], one["object"]): one for one in ran.json["findings"] if one["severity"] == "block"}
+    finding = blocks[code, object_]
     assert keys in str(finding)
     assert fix in finding["hint"]
     stopped = load(source, target)
     assert stopped.code == 3
-    assert f"error[{code}]" in stopped.err
+    assert code in stopped.err
     assert keys in stopped.err
     assert shape(target) == before
     assert postgres(target, "SELECT count(*) FROM item") == [(0,)]
@@ -259,7 +259,8 @@ def test_circular_keys_triggers_and_a_role_without_superuser(
     mysql(
         source,
         "CREATE TABLE a (id INT PRIMARY KEY, b_id INT NOT NULL); "
-        "CREATE TABLE b (id INT PRIMARY KEY, a_id INT NOT NULL, up INT); INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1, 2)",
+        "CREATE TABLE b (id INT PRIMARY KEY, a_id INT NOT NULL, up INT); "
+        "INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1, 2)",
     )
     postgres(
         target,

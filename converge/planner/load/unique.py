@@ -49,7 +49,7 @@ def _which(own: OwnIndex) -> str:
 
 
 def _new(draft: Draft, match: Match | None, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
-    """The target's unique keys that no key of the source covers, or that take for equal what it tells apart."""
+    """The target's unique keys that no key of the source covers, or that take more values for equal."""
     known = [
         frozenset(index.columns)
         for index in (match.source.indexes if match else ())
