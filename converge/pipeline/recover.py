@@ -71,11 +71,11 @@ def _take_back(
 
 
 def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raises BlockedError while a run in load mode has things of the schema away: a new one would not know."""
+    """Raises BlockedError while a run in load mode has parts of the schema away: a new one would not know."""
     run = last_load(connection, schema)
     if run is not None and run.unfinished:
         raise BlockedError(
-            f"run {run.id} into the schema {schema} did not finish, and has keys or triggers of its tables away",
+            f"run {run.id} into the schema {schema} did not finish, and has parts of it away",
             code="L052",
             hint="converge migrate --mode load --resume goes on with it, converge recover takes it back",
         )

@@ -65,5 +65,4 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     ).fetchone()
     if row is None:
         return None
-    *facts, existing = row
-    return LoadRun(*facts, existing=Existing.from_json(existing))
+    return LoadRun(*row[:-1], Existing.from_json(row[-1]))

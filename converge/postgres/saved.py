@@ -35,10 +35,8 @@ def merge(schema: str, table: OwnTable) -> str:
     # has its = in a schema of its own. What it leaves are keys exactly as they were saved.
     texts = ", ".join(f"{pg_name(column)}::text" for column in table.key)
     saved = saved_table(schema, table)
-    return (
-        f"{_insert(table)} FROM {saved} WHERE ({texts}) IN "
-        f"(SELECT {texts} FROM (SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted}) AS missing)"
-    )
+    missing = f"SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted}"
+    return f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM ({missing}) AS missing)"
 
 
 def drop_saved(schema: str, table: OwnTable) -> str:

@@ -51,7 +51,8 @@ def look(connection: psycopg.Connection[Any], schema: str, table: OwnTable, xids
     merged = f"text IN (SELECT (s.*)::text FROM {aside} AS s)" if put_aside else "false"
     saved = f"(SELECT count(*) FROM {aside})" if put_aside else "NULL::bigint"
     counts = connection.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE own), count(*) FILTER (WHERE NOT own AND {merged}), {saved} "
+        "SELECT count(*), count(*) FILTER (WHERE own), "
+        f"count(*) FILTER (WHERE NOT own AND {merged}), {saved} "
         "FROM (SELECT t.xmin = ANY (%s::xid[]) AS own, (t.*)::text AS text "
         f"FROM {own} AS t) AS rows".encode(),
         (list(xids),),
