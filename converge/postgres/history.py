@@ -65,4 +65,5 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     ).fetchone()
     if row is None:
         return None
-    return LoadRun(*row[:-1], Existing.from_json(row[-1]))
+    run, source, state, truncates, targets, existing = row
+    return LoadRun(run, source, state, truncates, targets, Existing.from_json(existing))

@@ -23,7 +23,8 @@ SELECT i.indrelid, x.relname::text,
        AND NOT EXISTS (SELECT FROM pg_depend d
                         WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, x.oid),
                                                              ('pg_constraint'::regclass, coalesce(c.oid, 0)))
-                          AND (d.classid, d.objid) <> ('pg_class'::regclass, x.oid)
+                          -- What is internal goes and comes with it: an index, triggers of a deferrable key.
+                          AND d.deptype <> 'i'
                           AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (
                                    SELECT FROM pg_constraint f WHERE f.oid = d.objid AND f.contype = 'f')))
   FROM pg_index i
