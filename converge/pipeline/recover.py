@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError, TargetError
+from converge.errors import BlockedError, Interrupted, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.existing import Existing, differences
@@ -27,6 +28,7 @@ from converge.postgres.undo import Undo
 from converge.postgres.upgrade import upgrade
 
 _SHOWN = 50
+_AGAIN = "converge recover"
 # What is made anew is to lie where it lay: what has a tablespace of its own was never taken away.
 _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
 
@@ -37,7 +39,7 @@ def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
     May be stopped at any point and called again. Raises BlockedError when another run is at work or others
     have written to the tables, and TargetError when the catalog is not as it was.
     """
-    with explained(target, target), connect(target, **_SETTINGS) as connection:
+    with _kept(), explained(target, target), connect(target, **_SETTINGS) as connection:
         run = last_load(connection, schema)
         if run is not None and run.unfinished:
             require_rights(lacking(read_target(connection, schema)))
@@ -70,12 +72,25 @@ def _take_back(
     return Recovery(str(target), schema, run.id, "load", dict(put_back), len(after.shape), (), findings)
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Whatever ends it, the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; what is back is kept", code="R130", hint=_AGAIN) from None
+    except TargetError as error:
+        if _AGAIN not in (error.hint or ""):
+            error.hint = f"{error.hint}; then {_AGAIN}" if error.hint else _AGAIN
+        raise
+
+
 def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raises BlockedError while a run has things of the schema away: a new one would not know of them."""
+    """Raises BlockedError while a run in load mode has parts of the schema away: a new one would not know."""
     run = last_load(connection, schema)
     if run is not None and run.unfinished:
         raise BlockedError(
-            f"run {run.id} into {schema} did not finish, and has keys or triggers of its tables away",
+            f"run {run.id} into the schema {schema} did not finish, and has parts of it away",
             code="L052",
             hint="converge migrate --mode load --resume goes on with it, converge recover takes it back",
         )
@@ -107,7 +122,7 @@ def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None
             f"{len(others)} objects of the schema are not as they were before run {run.id}",
             code="L051",
             details=[*refused, *others][:_SHOWN],
-            hint="put them right, then converge recover again; or, when others meant to change them:\n"
+            hint=f"put them right, then {_AGAIN}; or, when others meant to change them:\n"
             f"UPDATE converge.run SET state = 'recovered' WHERE id = {run.id};",
         )
 

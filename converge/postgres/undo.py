@@ -14,6 +14,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
+from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.postgres.existing import read_existing
 from converge.postgres.undo_rows import Rows, exists, look, require_none_of_others, undo_rows
@@ -44,19 +45,32 @@ class Undo:
         """Foreign keys that rows do not satisfy, with the server's words."""
 
     def require_alone(self) -> None:
-        """Raises BlockedError when rows or foreign keys of others are in the way. Writes nothing."""
+        """Raises BlockedError when rows, foreign keys or triggers of others are in the way."""
         found = [self._look(table) for table in self._run.tables]
         require_none_of_others(found)
-        known = {(key.table, key.name) for key in self._run.existing.foreign_keys}
-        emptied = {rows.table.quoted for rows in found if rows.to_do}
-        added = [key for key in self._now().keys_of(emptied) if (key.table, key.name) not in known]
+        now = read_existing(self._connection, self._schema)
+        added = dict(self._added(now, [rows.table for rows in found if rows.to_do]))
         if added:
             raise BlockedError(
-                f"others have added {len(added)} foreign keys since the run began, which are in the way",
+                f"others have added {len(added)} foreign keys or triggers since the run began, which are in "
+                "the way of removing its rows",
                 code="T019",
-                details=[f"{key.name} on {key.table}" for key in added],
-                hint="\n".join(f"{key.remove};" for key in added),
+                details=list(added),
+                hint="take them away, then converge recover:\n" + "\n".join(added.values()),
             )
+
+    def _added(self, now: Existing, tables: Sequence[OwnTable]) -> Iterator[tuple[str, str]]:
+        """What others have added to these tables, each with the statement that takes it away."""
+        known = {(key.table, key.name) for key in self._run.existing.foreign_keys}
+        for key in now.keys_of({table.quoted for table in tables}):
+            if (key.table, key.name) not in known:
+                yield f"foreign key {key.name} on {key.table}", f"{key.remove};"
+        for table in tables:
+            own = {trigger.name for trigger in table.triggers}
+            for trigger in now.by_name[table.name].triggers:
+                if trigger.name not in own:
+                    drop = f"DROP TRIGGER {pg_name(trigger.name)} ON {table.quoted};"
+                    yield f"trigger {trigger.name} on {table.quoted}", drop
 
     def steps(self) -> Iterator[Done]:
         """Does one step after the other, each when it is asked for."""
@@ -66,15 +80,15 @@ class Undo:
             rows = undo_rows(self._connection, self._schema, table, self._xids[table.name])
             yield Done("rows removed", rows.own + rows.merged, table.quoted)
             yield Done("rows put back", rows.saved or 0, table.quoted)
-        yield from self._sequences()
-        yield from self._indexes()
-        yield from self._foreign_keys()
-        yield from self._check()
-        yield from self._triggers()
+        now = read_existing(self._connection, self._schema)
+        yield from self._sequences(now)
+        yield from self._indexes(now)
+        yield from self._foreign_keys(now)
+        yield from self._triggers(now)
 
     def _make_room(self, tables: Sequence[OwnTable]) -> Iterator[Done]:
         """A row that goes must neither be refused nor take others along, nor call the application's code."""
-        now = self._now()
+        now = read_existing(self._connection, self._schema)
         for key in now.keys_of({table.quoted for table in tables}):
             yield self._do(None, key.name, key.remove)
         for table in tables:
@@ -82,17 +96,17 @@ class Undo:
                 if trigger.enabled != _OFF:
                     yield self._do(None, trigger.name, trigger.switch(table.quoted, _OFF))
 
-    def _sequences(self) -> Iterator[Done]:
-        now, before = self._now().sequences, self._run.existing.sequences
+    def _sequences(self, now: Existing) -> Iterator[Done]:
+        before = self._run.existing.sequences
         names = (column.sequence for table in self._run.tables for column in table.columns)
         for name in dict.fromkeys(filter(None, names)):
-            if name in now and now[name] != before[name]:
+            if name in now.sequences and now.sequences[name] != before[name]:
                 self._connection.execute("SELECT setval(%s::regclass, %s, %s)", (name, *before[name]))
                 yield Done("sequences", 1, name)
 
-    def _indexes(self) -> Iterator[Done]:
-        for table, now in self._pairs():
-            there = {index.name: index for index in now.indexes}
+    def _indexes(self, now: Existing) -> Iterator[Done]:
+        for table, other in self._pairs(now):
+            there = {index.name: index for index in other.indexes}
             for index in table.indexes:
                 found = there.get(index.name)
                 if found is None and index.remove:
@@ -100,36 +114,35 @@ class Undo:
                 elif found is not None and found.restore[1:] != index.restore[1:]:
                     yield self._do("indexes", index.name, *index.restore[1:])
 
-    def _foreign_keys(self) -> Iterator[Done]:
-        """They hold for new rows at once; what is there is checked afterwards."""
-        there = {(key.table, key.name): key for key in self._now().foreign_keys}
+    def _foreign_keys(self, now: Existing) -> Iterator[Done]:
+        """They hold for new rows at once; when all are there, what is in the tables is checked."""
+        there = {(key.table, key.name): key for key in now.foreign_keys}
+        unchecked = []
         for key in self._keys():
             found = there.get((key.table, key.name))
             if found is None:
                 yield self._do("foreign keys", key.name, *key.restore)
             elif found.comment != key.comment:
                 yield self._do("foreign keys", key.name, *key.restore[1:])
+            if key.validate and not (found and found.validated):
+                unchecked.append(key)
+        for key in unchecked:
+            try:
+                yield self._do(None, key.name, key.validate)
+            except psycopg.errors.ForeignKeyViolation as error:
+                self.refused.append(f"{key.name} on {key.table}: {error.diag.message_detail}")
 
-    def _check(self) -> Iterator[Done]:
-        there = {(key.table, key.name): key for key in self._now().foreign_keys}
-        for key in self._keys():
-            if key.validate and not there[key.table, key.name].validated:
-                try:
-                    yield self._do(None, key.name, key.validate)
-                except psycopg.errors.ForeignKeyViolation as error:
-                    self.refused.append(f"{key.name} on {key.table}: {error.diag.message_detail}")
-
-    def _triggers(self) -> Iterator[Done]:
-        for table, now in self._pairs():
-            there = {trigger.name: trigger.enabled for trigger in now.triggers}
+    def _triggers(self, now: Existing) -> Iterator[Done]:
+        for table, other in self._pairs(now):
+            there = {trigger.name: trigger.enabled for trigger in other.triggers}
             for trigger in table.triggers:
                 if there.get(trigger.name, trigger.enabled) != trigger.enabled:
-                    yield self._do("triggers", trigger.name, trigger.switch(table.quoted, trigger.enabled))
+                    switch = trigger.switch(table.quoted, trigger.enabled)
+                    yield self._do("triggers", trigger.name, switch)
 
-    def _pairs(self) -> list[tuple[OwnTable, OwnTable]]:
+    def _pairs(self, now: Existing) -> list[tuple[OwnTable, OwnTable]]:
         """The loaded tables as they were and as they are; without those that are gone."""
-        now = self._now().by_name
-        return [(table, now[table.name]) for table in self._run.tables if table.name in now]
+        return [(table, now.by_name[table.name]) for table in self._run.tables if table.name in now.by_name]
 
     def _keys(self) -> list[OwnForeignKey]:
         """The foreign keys on or to the loaded tables; without those of tables that are gone."""
@@ -141,9 +154,6 @@ class Undo:
 
     def _look(self, table: OwnTable) -> Rows:
         return look(self._connection, self._schema, table, self._xids[table.name])
-
-    def _now(self) -> Existing:
-        return read_existing(self._connection, self._schema)
 
     def _do(self, part: Part | None, object_: str, *statements: str) -> Done:
         with self._connection.transaction():

@@ -1,5 +1,6 @@
 -- Indexes with their constraints. One with something that its definition does not tell must stay:
--- a tablespace, a place in CLUSTER or REPLICA IDENTITY, statistics, or objects that hang on it.
+-- a tablespace, a place in CLUSTER or REPLICA IDENTITY, statistics, or objects that hang on it. So must the
+-- key by which a publication knows rows: without it the server refuses DELETE.
 SELECT i.indrelid, x.relname::text,
        ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(num, place)
               LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num <> 0
@@ -14,6 +15,8 @@ SELECT i.indrelid, x.relname::text,
        obj_description(i.indexrelid, 'pg_class'),
        obj_description(c.oid, 'pg_constraint'),
        i.indisvalid AND i.indisready AND i.indislive AND NOT i.indisclustered AND NOT i.indisreplident
+       AND NOT (i.indisprimary AND t.relreplident = 'd' AND EXISTS (
+                SELECT FROM pg_publication_tables p WHERE (p.schemaname, p.tablename) = (n.nspname, t.relname)))
        AND x.reltablespace = 0 AND NOT x.relispartition AND coalesce(c.contype <> 'x', true)
        AND (c.oid IS NULL OR x.reloptions IS NULL)
        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = x.oid
@@ -23,7 +26,8 @@ SELECT i.indrelid, x.relname::text,
        AND NOT EXISTS (SELECT FROM pg_depend d
                         WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, x.oid),
                                                              ('pg_constraint'::regclass, coalesce(c.oid, 0)))
-                          AND (d.classid, d.objid) <> ('pg_class'::regclass, x.oid)
+                          -- What is internal goes and comes with it: an index, triggers of a deferrable key.
+                          AND d.deptype <> 'i'
                           AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (
                                    SELECT FROM pg_constraint f WHERE f.oid = d.objid AND f.contype = 'f')))
   FROM pg_index i

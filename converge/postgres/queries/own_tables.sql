@@ -4,6 +4,7 @@ SELECT c.oid, c.relname::text, pg_has_role(c.relowner, 'USAGE'), pg_get_userbyid
             WHEN c.relkind = 'f' THEN 'it is a foreign table'
             WHEN c.relispartition THEN 'it is a partition'
             WHEN EXISTS (SELECT FROM pg_inherits WHERE c.oid IN (inhparent, inhrelid)) THEN 'it inherits'
+            WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND ev_enabled <> 'D') THEN 'it has rules'
             WHEN c.relforcerowsecurity THEN 'row security is forced on its owner, too'
             ELSE '' END
   FROM pg_class c
