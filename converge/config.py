@@ -9,6 +9,7 @@ MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG*
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
@@ -40,7 +41,8 @@ class Addresses:
 
 # Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
-_SECRET = ("CONVERGE_SOURCE_URL", "CONVERGE_TARGET_URL", "MYSQL_PWD", "PGPASSWORD")
+_SECRET = ("MYSQL_PWD", "PGPASSWORD")
+_ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
 
 
 def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
@@ -86,14 +88,27 @@ def resolve_target(target: str | None) -> Endpoint:
     return found
 
 
+def resolve_named(name: str, given: Mapping[str, str]) -> Endpoint:
+    """The address of another database: --from NAME=URL, CONVERGE_NAME_URL, or `name` in converge.toml.
+
+    To be asked before the target's, which takes the passwords out of the environment. Raises UsageError.
+    """
+    found = _checked(_find(name, given.get(name), option="--from"), "postgres")
+    if found is None:
+        hint = f"--from {name}=postgresql://user:password@host:5432/database, or CONVERGE_{name.upper()}_URL"
+        raise UsageError(f"no address of the database {name!r} is named", code="B003", hint=hint)
+    return _with_password(found)
+
+
 def _with_password(target: Endpoint) -> Endpoint:
     """libpq's own variable counts where the address has no password."""
     return target if target.password else replace(target, password=os.environ.get("PGPASSWORD", ""))
 
 
 def _forget() -> None:
-    for name in _SECRET:
-        os.environ.pop(name, None)
+    for name in list(os.environ):
+        if name in _SECRET or _ADDRESS.fullmatch(name):
+            del os.environ[name]
 
 
 def _no_target() -> UsageError:
@@ -106,17 +121,17 @@ def _checked(endpoint: Endpoint | None, kind: str) -> Endpoint | None:
         raise UsageError(
             f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
             code="U002",
-            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
+            hint="converge reads MySQL (--source) and writes PostgreSQL (--target, --from)",
         )
     return endpoint
 
 
-def _find(side: str, given: str | None) -> Endpoint | None:
+def _find(side: str, given: str | None, *, option: str = "") -> Endpoint | None:
     name = f"CONVERGE_{side.upper()}_URL"
     file = _read_toml().get(side)
     dotenv = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
     for url, origin in (
-        (given, f"--{side}"),
+        (given, option or f"--{side}"),
         (os.environ.get(name), name),
         (file, "converge.toml"),
         (dotenv.get(name), _ENV_FILE),

@@ -7,6 +7,7 @@ step. So the ledger is the to-do list of a resumed run, and never wrong.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,11 +74,7 @@ class Ledger:
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if row is None or not row[0]:
-            raise BlockedError(
-                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
-            )
+        lock(connection)
         _end_leftovers(connection)
         run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
         return cls(connection, run)
@@ -151,6 +148,20 @@ class Ledger:
             "SELECT number, refused FROM converge.step WHERE run_id = %s ORDER BY number", (self.run,)
         )
         return dict(rows.fetchall())
+
+
+def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
+    """Makes the session the only one of converge that writes here. Raises BlockedError after `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        if row is not None and row[0]:
+            return
+        if time.monotonic() >= until:
+            raise BlockedError(
+                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+            )
+        time.sleep(0.2)
 
 
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
