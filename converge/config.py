@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from configparser import ConfigParser, Error
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,16 +88,24 @@ def resolve_target(target: str | None) -> Endpoint:
     return found
 
 
-def resolve_named(name: str, given: Mapping[str, str]) -> Endpoint:
-    """The address of another database: --from NAME=URL, CONVERGE_NAME_URL, or `name` in converge.toml.
+def resolve_named(
+    target: str | None, names: Iterable[str], given: Mapping[str, str]
+) -> tuple[Endpoint, dict[str, Endpoint]]:
+    """The target's address, and those of other databases as far as they are named.
 
-    To be asked before the target's, which takes the passwords out of the environment. Raises UsageError.
+    Each is --from NAME=URL, else CONVERGE_NAME_URL, or `name` in converge.toml. Raises UsageError.
     """
-    found = _checked(_find(name, given.get(name), option="--from"), "postgres")
-    if found is None:
+    found = {name: _checked(_find(name, given.get(name), option="--from"), "postgres") for name in names}
+    others = {name: _with_password(endpoint) for name, endpoint in found.items() if endpoint is not None}
+    return resolve_target(target), others
+
+
+def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
+    """The address of another database. Raises UsageError when it is named nowhere."""
+    if name not in found:
         hint = f"--from {name}=postgresql://user:password@host:5432/database, or CONVERGE_{name.upper()}_URL"
         raise UsageError(f"no address of the database {name!r} is named", code="B003", hint=hint)
-    return _with_password(found)
+    return found[name]
 
 
 def _with_password(target: Endpoint) -> Endpoint:

@@ -7,7 +7,7 @@ import json
 import click
 
 from converge.cli.options import backfill_options, output_options
-from converge.config import resolve_named, resolve_target
+from converge.config import require_named, resolve_named
 from converge.mapping.backfills import backfills, choose
 from converge.model.event import Sink
 from converge.pipeline.backfill import fill
@@ -31,8 +31,8 @@ def command(
     emit: Sink,
 ) -> int:
     backfill = choose(backfills(maps), name)
-    database = resolve_named(backfill.database, given)
-    address = resolve_target(target)
+    address, databases = resolve_named(target, [backfill.database], given)
+    database = require_named(backfill.database, databases)
     result = fill(address, database, schema, backfill, emit, dry_run=dry_run)
     document = filled_json([result], "backfill", address, result.exit_code)
     click.echo(json.dumps(document) if as_json else filled_text([result]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Existing = Literal["keep", "check", "overwrite"]
 
+Keep = Callable[[Iterable[bytes | bytearray | memoryview]], int]
+"""Puts the blocks of a CSV where they are safe, and says how many rows are there."""
 REASONS = {
     "nothing to match by": "the row's own column of the match is NULL or empty",
     "no match": "the query has no row for it",

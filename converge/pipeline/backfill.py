@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.errors import Interrupted
 from converge.model.backfill import Backfill, Filled
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
@@ -108,9 +109,11 @@ def _write(
 
 @contextmanager
 def _told_to_repeat(target: Endpoint) -> Iterator[None]:
-    """What was entered before a loss is done, whatever came after."""
+    """What was entered before a loss or a stop is done, whatever came after."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; what is in the audit is done", code="R130", hint=_AGAIN) from None
     except psycopg.Error as error:
         told = explain(error, target)
         told.hint = "; then ".join(filter(None, (told.hint, _AGAIN)))

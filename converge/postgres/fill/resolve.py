@@ -13,6 +13,7 @@ import psycopg
 
 from converge.model.backfill import Backfill, Match
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.audit import has_audit
 from converge.postgres.fill.ask import Found
 from converge.postgres.fill.place import Place
 
@@ -75,8 +76,7 @@ def _load(connection: psycopg.Connection[Any], backfill: Backfill, found: Iterab
 def _load_open(connection: psycopg.Connection[Any], place: Place) -> None:
     """The keys of rows whose last attempt has failed."""
     connection.execute(f"CREATE TABLE {_OPEN} (row_key {_TEXT} PRIMARY KEY)".encode())
-    there = connection.execute("SELECT to_regclass('converge.audit') IS NOT NULL").fetchone()
-    if there is not None and there[0]:
+    if has_audit(connection, "SELECT"):
         connection.execute(
             f"""
             INSERT INTO {_OPEN}
