@@ -20,8 +20,11 @@ import pytest
 from conftest import NewDatabase
 from support import ENVIRONMENT, Ran, converge, postgres, relations
 
+from converge.mapping.backfills import backfills
 from converge.model.backfill import REASONS
 from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.pipeline.backfill import fill
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]
@@ -437,8 +440,10 @@ def test_values_are_of_the_columns_type(pair: Pair, type_: str, good: str, store
     pair.sql(f'ALTER TABLE "user" ALTER "authID" TYPE {type_} USING NULL')
     pair.users((1, "good@x"), (2, "bad@x"), (3, "blank@x"))
     pair.identities((good, "good@x"), (bad, "bad@x"), ("", "blank@x"))
-    ran = pair("backfill authid", "--json")
-    assert (ran.code, reasons(ran)) == (1, {"not of the type": ["2"], "no value": ["3"]}), ran.err
+    declared = backfills([str(pair.map)])["authid"]
+    came = fill(parse(pair.target), parse(pair.kratos), "public", declared, silent, dry_run=False)
+    failed = {one.reason: [sample.key for sample in one.samples] for one in came.failures}
+    assert (failed, came.filled) == ({"not of the type": ["2"], "no value": ["3"]}, 1)
     assert pair.sql('SELECT "authID"::text FROM "user" ORDER BY id') == [(stored,), (None,), (None,)]
     assert pair.sql("SELECT new_value FROM converge.audit WHERE row_key = '2'") == [(bad,)]
 

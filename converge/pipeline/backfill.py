@@ -67,10 +67,11 @@ def fill(
             stack.enter_context(connection.transaction(force_rollback=True))
         else:
             lock(connection, seconds=_LOCK_SECONDS)
-            upgrade(target)
         with phase(None, emit, f"match {backfill.name}"):
             count, kept = resolve(connection, place, found, again=again)
         if attempt is not None:
+            # Only now: a query may also fail at its last row.
+            upgrade(target)
             _write(connection, target, place, attempt, emit)
         filled, failures = outcome(connection)
     return Filled(

@@ -120,7 +120,8 @@ def _join(place: Place, *, again: bool) -> str:
     scope = "o.row_key IS NOT NULL" if again else f"{column} IS NULL OR o.row_key IS NOT NULL"
     return f"""
     CREATE TABLE {ROWS} AS
-    SELECT c.*, CASE WHEN c.value IS NOT NULL AND c.refused IS NULL THEN c.value::{place.type} END AS new
+    SELECT c.*, CASE WHEN c.value IS NOT NULL AND c.refused IS NULL THEN c.value::{place.type} END AS new,
+           false AS written, NULL::text AS stored
       FROM (SELECT b.*, CASE WHEN b.value IS NOT NULL THEN pg_temp.converge_refuses(b.value) END AS refused
               FROM (SELECT a.*, CASE WHEN a.reason IS NULL AND NOT a.settled THEN a.found END AS value
                       FROM (

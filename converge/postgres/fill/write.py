@@ -45,6 +45,7 @@ def _write(connection: psycopg.Connection[Any], place: Place, attempt: str, low:
         with connection.transaction():
             connection.execute(_update(place, low, high).encode())
             _require_as_given(connection, low, high)
+            connection.execute(_mark(low, high).encode())
             connection.execute(_enter(place, attempt, low, high).encode())
         return
     except _Altered as error:
@@ -65,34 +66,41 @@ def _write(connection: psycopg.Connection[Any], place: Place, attempt: str, low:
 
 
 def _update(place: Place, low: int, high: int) -> str:
-    """Fills the rows that are still as they were when they were resolved, and marks the others."""
+    """Fills the rows that are still as they were when they were resolved, and notes what is stored."""
     fill = place.backfill
     column, text = pg_name("t", fill.column), pg_name("t", fill.match.target)
-    these = f"r.number > {low} AND r.number <= {high} AND r.reason IS NULL AND NOT r.settled"
     return f"""
-    WITH written AS (
+    WITH done AS (
         UPDATE {place.table} AS t SET {pg_name(fill.column)} = r.new FROM {ROWS} AS r
-         WHERE {these} AND {pg_name("t", fill.key)} = r.key
+         WHERE {_part(low, high)} AND {pg_name("t", fill.key)} = r.key
            AND {column}::text IS NOT DISTINCT FROM r.current::text
            AND {text}::text IS NOT DISTINCT FROM r.match
         RETURNING r.number, {column}::text AS stored)
-    UPDATE {ROWS} AS r
-       SET reason = CASE WHEN m.number IS NULL THEN 'changed' ELSE 'refused' END,
-           error = CASE WHEN m.number IS NULL THEN 'it was changed meanwhile, or a trigger kept the value out'
-                        ELSE 'a trigger stored ' || coalesce(m.stored, 'NULL') || ' instead' END
-      FROM {ROWS} AS o LEFT JOIN written AS m ON m.number = o.number
-     WHERE {these} AND o.number = r.number AND m.stored IS DISTINCT FROM r.new::text
+    UPDATE {ROWS} AS r SET written = true, stored = done.stored FROM done WHERE done.number = r.number
+    """
+
+
+def _mark(low: int, high: int) -> str:
+    error = "it was changed meanwhile, or a trigger kept the value out"
+    return f"""
+    UPDATE {ROWS} AS r SET reason = 'changed', error = {pg_text(error)}
+     WHERE {_part(low, high)} AND NOT r.written
     """
 
 
 def _require_as_given(connection: psycopg.Connection[Any], low: int, high: int) -> None:
     """Raises _Altered when a value was not stored as it is; the batch's transaction then ends."""
     row = connection.execute(
-        f"SELECT error FROM {ROWS} WHERE number > {low} AND number <= {high} "
-        "AND reason = 'refused' AND NOT settled LIMIT 1".encode()
+        f"SELECT coalesce(stored, 'NULL') FROM {ROWS} AS r "
+        f"WHERE {_part(low, high)} AND r.written AND stored IS DISTINCT FROM new::text LIMIT 1".encode()
     ).fetchone()
     if row is not None:
-        raise _Altered(row[0])
+        raise _Altered(f"a trigger stored {row[0]} instead")
+
+
+def _part(low: int, high: int) -> str:
+    """The rows of a batch that are to be written, as a condition."""
+    return f"r.number > {low} AND r.number <= {high} AND r.reason IS NULL AND NOT r.settled"
 
 
 def _enter(place: Place, attempt: str, low: int, high: int) -> str:
