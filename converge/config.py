@@ -4,6 +4,7 @@ The first that names an address wins, each side for itself: --source/--target, t
 CONVERGE_SOURCE_URL / CONVERGE_TARGET_URL, then `converge.toml`, then `.env` (the same names, or
 DATABASE_TYPE, _HOST, _PORT, _USERNAME, _PASSWORD, _NAME), then what the drivers' users have:
 MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG* and .pgpass itself.
+Further databases that a map names are found by their URLs in the same places.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Addresses:
     target: Endpoint | None
 
 
-# Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
+# Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _SECRET = ("MYSQL_PWD", "PGPASSWORD")
 _ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -53,30 +53,42 @@ def fill(
     Raises BlockedError before anything is written, SourceError for the other database, and TargetError;
     what the audit says is then true and complete.
     """
-    with ExitStack() as stack:
-        stack.enter_context(explained(target, target))
-        connection = stack.enter_context(
-            connect(target, synchronous_commit="on", client_connection_check_interval="2s")
-        )
+    with (
+        explained(target, target),
+        connect(target, synchronous_commit="on", client_connection_check_interval="2s") as connection,
+    ):
         # Triggers and types of the application find what they name.
         connection.execute("RESET search_path")
         place = _checked(connection, schema, backfill, dry_run=dry_run)
-        found = stack.enter_context(ask(database, backfill))
-        attempt = None if dry_run else str(uuid.uuid4())
         if dry_run:
-            stack.enter_context(connection.transaction(force_rollback=True))
-        else:
-            lock(connection, seconds=_LOCK_SECONDS)
-        with phase(None, emit, f"match {backfill.name}"):
-            count, kept = resolve(connection, place, found, again=again)
-        if attempt is not None:
-            # Only now: a query may also fail at its last row.
-            upgrade(target)
-            _write(connection, target, place, attempt, emit)
-        filled, failures = outcome(connection)
+            with connection.transaction(force_rollback=True):
+                return _fill(connection, target, database, place, emit, attempt=None, again=again)
+        lock(connection, seconds=_LOCK_SECONDS)
+        attempt = str(uuid.uuid4())
+        return _fill(connection, target, database, place, emit, attempt=attempt, again=again)
+
+
+def _fill(
+    connection: psycopg.Connection[Any],
+    target: Endpoint,
+    database: Endpoint,
+    place: Place,
+    emit: Sink,
+    *,
+    attempt: str | None,
+    again: bool,
+) -> Filled:
+    """Matches all rows, then writes them, unless there is no `attempt` to write."""
+    with phase(None, emit, f"match {place.backfill.name}"), ask(database, place.backfill) as found:
+        count, kept = resolve(connection, place, found, again=again)
+    if attempt is not None:
+        # Only now: a query may also fail at its last row.
+        upgrade(target)
+        _write(connection, target, place, attempt, emit)
+    filled, failures = outcome(connection)
     return Filled(
-        backfill=backfill.name,
-        target=f"{place.name}.{backfill.column}",
+        backfill=place.backfill.name,
+        target=f"{place.name}.{place.backfill.column}",
         database=str(database),
         attempt=attempt,
         found=count,
