@@ -111,7 +111,10 @@ def _refuses(place: Place) -> str:
 
 
 def _join(place: Place, *, again: bool) -> str:
-    """The table's rows in question, each with the one value that matches it, or the reason why not."""
+    """The table's rows in question, each with the one value that matches it, or the reason why not.
+
+    A CASE makes of a domain the type below it, so its value is cast once more.
+    """
     fill = place.backfill
     key, column = pg_name("t", fill.key), pg_name("t", fill.column)
     text, shown = f"{pg_name('t', fill.match.target)}::text", f"{pg_name('t', fill.show)}::text"
@@ -120,7 +123,7 @@ def _join(place: Place, *, again: bool) -> str:
     scope = "o.row_key IS NOT NULL" if again else f"{column} IS NULL OR o.row_key IS NOT NULL"
     return f"""
     CREATE TABLE {ROWS} AS
-    SELECT c.*, CASE WHEN c.value IS NOT NULL AND c.refused IS NULL THEN c.value::{place.type} END AS new,
+    SELECT c.*, (CASE WHEN c.refused IS NULL THEN c.value::{place.type} END)::{place.type} AS new,
            false AS written, NULL::text AS stored
       FROM (SELECT b.*, CASE WHEN b.value IS NOT NULL THEN pg_temp.converge_refuses(b.value) END AS refused
               FROM (SELECT a.*, CASE WHEN a.reason IS NULL AND NOT a.settled THEN a.found END AS value
