@@ -4,13 +4,15 @@ The first that names an address wins, each side for itself: --source/--target, t
 CONVERGE_SOURCE_URL / CONVERGE_TARGET_URL, then `converge.toml`, then `.env` (the same names, or
 DATABASE_TYPE, _HOST, _PORT, _USERNAME, _PASSWORD, _NAME), then what the drivers' users have:
 MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG* and .pgpass itself.
+Further databases that a map names are found by their URLs in the same places.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from configparser import ConfigParser, Error
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,9 +40,10 @@ class Addresses:
     target: Endpoint | None
 
 
-# Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
-_SECRET = ("CONVERGE_SOURCE_URL", "CONVERGE_TARGET_URL", "MYSQL_PWD", "PGPASSWORD")
+# Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
+_SECRET = ("MYSQL_PWD", "PGPASSWORD")
+_ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
 
 
 def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
@@ -86,14 +89,35 @@ def resolve_target(target: str | None) -> Endpoint:
     return found
 
 
+def resolve_named(
+    target: str | None, names: Iterable[str], given: Mapping[str, str]
+) -> tuple[Endpoint, dict[str, Endpoint]]:
+    """The target's address, and those of other databases as far as they are named.
+
+    Each is --from NAME=URL, else CONVERGE_NAME_URL, or `name` in converge.toml. Raises UsageError.
+    """
+    found = {name: _checked(_find(name, given.get(name), option="--from"), "postgres") for name in names}
+    others = {name: _with_password(endpoint) for name, endpoint in found.items() if endpoint is not None}
+    return resolve_target(target), others
+
+
+def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
+    """The address of another database. Raises UsageError when it is named nowhere."""
+    if name not in found:
+        hint = f"--from {name}=postgresql://user:password@host:5432/database, or CONVERGE_{name.upper()}_URL"
+        raise UsageError(f"no address of the database {name!r} is named", code="B003", hint=hint)
+    return found[name]
+
+
 def _with_password(target: Endpoint) -> Endpoint:
     """libpq's own variable counts where the address has no password."""
     return target if target.password else replace(target, password=os.environ.get("PGPASSWORD", ""))
 
 
 def _forget() -> None:
-    for name in _SECRET:
-        os.environ.pop(name, None)
+    for name in list(os.environ):
+        if name in _SECRET or _ADDRESS.fullmatch(name):
+            del os.environ[name]
 
 
 def _no_target() -> UsageError:
@@ -106,17 +130,17 @@ def _checked(endpoint: Endpoint | None, kind: str) -> Endpoint | None:
         raise UsageError(
             f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
             code="U002",
-            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
+            hint="converge reads MySQL (--source) and writes PostgreSQL (--target, --from)",
         )
     return endpoint
 
 
-def _find(side: str, given: str | None) -> Endpoint | None:
+def _find(side: str, given: str | None, *, option: str = "") -> Endpoint | None:
     name = f"CONVERGE_{side.upper()}_URL"
     file = _read_toml().get(side)
     dotenv = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
     for url, origin in (
-        (given, f"--{side}"),
+        (given, option or f"--{side}"),
         (os.environ.get(name), name),
         (file, "converge.toml"),
         (dotenv.get(name), _ENV_FILE),

@@ -32,6 +32,8 @@ COMMANDS = {
     "status": "What the ledger in the target knows of the last run.",
     "recover": "Takes back a run in load mode that did not finish.",
     "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
+    "backfill": "Fills a column from another database, as a map declares it; audited row by row.",
+    "audit": "What backfills have tried: shown, tried again, archived.",
     "demo": "The whole job on throw-away servers with a sample source.",
 }
 

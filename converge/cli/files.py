@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -30,6 +31,30 @@ def write_private(path: str, text: str) -> None:
     except BaseException:
         made.unlink()
         raise
+
+
+def write_new(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> None:
+    """Makes a file of mode 0600 that is not there yet, safe on the disk when this returns.
+
+    It gets its name when it is complete. Raises FileExistsError, and OSError.
+    """
+    file = Path(path)
+    handle, name = tempfile.mkstemp(prefix=".converge-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            for block in blocks:
+                stream.write(block)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # Unlike a new name, a link never takes the place of another file.
+        os.link(name, file)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        Path(name).unlink()
 
 
 def why_not(path: str) -> str | None:

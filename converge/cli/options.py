@@ -90,6 +90,26 @@ def database_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def backfill_options(function: F) -> F:
+    """--target, --schema, --map and --from; the command gets `given`, the addresses by name."""
+
+    @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+    @click.option("--schema", default="public", show_default=True, help="the target schema")
+    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that declares backfills")
+    @click.option(
+        "--from", "named", multiple=True, metavar="NAME=URL", help="the address of the database that is asked"
+    )
+    @wraps(function)
+    def wrapper(*args: Any, named: tuple[str, ...], **kwargs: Any) -> Any:
+        given = {name: url for name, _, url in (one.partition("=") for one in named)}
+        if nameless := [name for name, url in given.items() if not url]:
+            hint = "--from kratos=postgresql://user:password@host:5432/database"
+            raise UsageError(f"--from {nameless[0].split(':')[0]}… names no database", code="U002", hint=hint)
+        return function(*args, given=given, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
 def output_options(function: F) -> F:
     """--json, -q, -v, --no-progress; the command gets `as_json`, `verbose` and the sink `emit`."""
 

@@ -6,7 +6,7 @@ python -m converge.mapping.grammar > schema_maps/map.schema.json
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -38,6 +38,9 @@ class Section:
 
     match: Mapping[str, dict[str, Any]]
     settings: Mapping[str, dict[str, Any]]
+    needs: tuple[str, ...] = ()
+    """Settings without which an entry means nothing."""
+    match_needs: tuple[str, ...] = ()
 
 
 _COLUMN = Section(
@@ -91,7 +94,32 @@ SECTIONS: Mapping[str, Section] = {
         {"skip": _FLAG, "validate": {**_FLAG, "description": "false: rows that are there are not checked"}},
     ),
 }
-"""In the order in which a file's sections are asked."""
+"""Rules, in the order in which a file's sections are asked."""
+BACKFILL = Section(
+    match={
+        "target": {**_TEXT, "description": "a column of the table"},
+        "source": {**_TEXT, "description": "the query's column with the same text"},
+        "ignore_case": _FLAG,
+    },
+    settings={
+        "name": {**_TEXT, "description": "converge backfill NAME"},
+        "table": {**_TEXT, "description": "the table of the target"},
+        "column": {**_TEXT, "description": "the column to fill"},
+        "key": {**_TEXT, "description": "the column that identifies a row in the audit: NOT NULL and unique"},
+        "from": {**_TEXT, "description": "the database that is asked: --from NAME=URL or CONVERGE_NAME_URL"},
+        "query": {**_TEXT, "description": "one query of that database, with columns for match and value"},
+        "value": {**_TEXT, "description": "the query's column with the values"},
+        "show": {**_TEXT, "description": "a column of the table by which people know a row"},
+        "existing": {
+            "enum": ["keep", "check", "overwrite"],
+            "description": "rows with a value: left alone (the default), failed if it differs, or written",
+        },
+        "shared": {**_FLAG, "description": "true: several rows may have the same value"},
+    },
+    needs=("name", "table", "column", "key", "from", "query", "value", "match"),
+    match_needs=("target", "source"),
+)
+_ALL = {**SECTIONS, "backfill": BACKFILL}
 _WORDS = {"why": _TEXT, "note": _TEXT}
 _HEADER = {
     "name": _TEXT,
@@ -104,9 +132,9 @@ def check(place: str, document: Mapping[str, Any]) -> None:
     """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
     if any("\0" in text for text in _texts(document)):
         raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code="M002")
-    _known(place, document, ["map", *SECTIONS])
+    _known(place, document, ["map", *_ALL])
     _values(f"{place} [map]", document.get("map", {}), _HEADER)
-    for name, section in SECTIONS.items():
+    for name, section in _ALL.items():
         entries = document.get(name, [])
         if not isinstance(entries, list):
             raise UsageError(f"{place}: write [[{name}]], not [{name}]", code="M002")
@@ -114,6 +142,8 @@ def check(place: str, document: Mapping[str, Any]) -> None:
             here = f"{place} [[{name}]] {number}"
             _values(here, entry, {**section.settings, **_WORDS, "match": {}})
             _values(f"{here} match", entry.get("match", {}), section.match)
+            _complete(here, entry, section.needs)
+            _complete(f"{here} match", entry.get("match", {}), section.match_needs)
             if not entry.keys() & section.settings.keys():
                 wanted = ", ".join(section.settings)
                 raise UsageError(f"{here} decides nothing", code="M002", hint=f"it needs one of: {wanted}")
@@ -144,6 +174,11 @@ def _known(place: str, entry: Mapping[str, Any], keys: Iterable[str]) -> None:
     for key in entry:
         if key not in known:
             raise UsageError(f"{place}: {key!r} means nothing here{did_you_mean(key, known)}", code="M002")
+
+
+def _complete(place: str, entry: Mapping[str, Any], needs: Iterable[str]) -> None:
+    if missing := [key for key in needs if key not in entry]:
+        raise UsageError(f"{place} lacks {', '.join(missing)}", code="M002", hint=f"{missing[0]} = …")
 
 
 def _values(place: str, entry: Any, schemas: Mapping[str, dict[str, Any]]) -> None:
@@ -190,9 +225,10 @@ def _holds(schema: Mapping[str, Any], value: Any) -> bool:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a map file, for editors."""
     properties: dict[str, Any] = {"map": _table(_HEADER)}
-    for name, section in SECTIONS.items():
-        entry = {"match": _table(section.match), **section.settings, **_WORDS}
-        properties[name] = {"type": "array", "items": _table(entry)}
+    for name, section in _ALL.items():
+        match = _table(section.match, section.match_needs)
+        entry = {"match": match, **section.settings, **_WORDS}
+        properties[name] = {"type": "array", "items": _table(entry, section.needs)}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A map of converge",
@@ -200,8 +236,9 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _table(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+def _table(properties: Mapping[str, Any], needs: Sequence[str] = ()) -> dict[str, Any]:
+    required = {"required": list(needs)} if needs else {}
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties), **required}
 
 
 if __name__ == "__main__":

@@ -16,15 +16,25 @@ DEFAULT = "mysql8"
 
 
 def load(names: Sequence[str] = ()) -> Map:
-    """The rules of the named maps or map files in order, then those of ``mysql8``.
+    """The rules of the named maps or map files in order, then those of ``mysql8``. Raises UsageError."""
+    return Map(
+        tuple(
+            _rule(stem, section, number, entry)
+            for stem, document in documents(names)
+            for section in SECTIONS
+            for number, entry in enumerate(document.get(section, []), 1)
+        )
+    )
+
+
+def documents(names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the named maps hold, and ``mysql8`` last: each file's stem and content, checked.
 
     Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
     """
-    rules: list[Rule] = []
     seen: set[Path] = set()
     for name in [*names, DEFAULT]:
-        rules += _read(_find(name, Path()), seen)
-    return Map(tuple(rules))
+        yield from _read(_find(name, Path()), seen)
 
 
 def shipped() -> list[str]:
@@ -33,8 +43,8 @@ def shipped() -> list[str]:
     return [path.stem for path in files if "map" in tomllib.loads(path.read_text("utf-8"))]
 
 
-def _read(path: Path, seen: set[Path]) -> Iterator[Rule]:
-    """A file's rules and then those of the maps that it extends, each file once."""
+def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A file and then the maps that it extends, each file once."""
     if path in seen:
         return
     seen.add(path)
@@ -43,9 +53,7 @@ def _read(path: Path, seen: set[Path]) -> Iterator[Rule]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
     check(path.name, document)
-    for section in SECTIONS:
-        for number, entry in enumerate(document.get(section, []), 1):
-            yield _rule(path.stem, section, number, entry)
+    yield path.stem, document
     for name in document.get("map", {}).get("extends", []):
         yield from _read(_find(name, path.parent), seen)
 

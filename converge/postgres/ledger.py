@@ -7,6 +7,7 @@ step. So the ledger is the to-do list of a resumed run, and never wrong.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,17 +149,22 @@ class Ledger:
         return dict(rows.fetchall())
 
 
-def lock(connection: psycopg.Connection[Any]) -> None:
-    """Takes the ledger's lock for this session, and ends what an earlier run has left at work.
+def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
+    """Makes the session the only one of converge that writes here, and ends what an earlier run has left at work.
 
-    Raises BlockedError when another run holds it.
+    Raises BlockedError when another run holds the lock, after `seconds`.
     """
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-    if row is None or not row[0]:
-        raise BlockedError(
-            "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
-        )
-    _end_leftovers(connection)
+    until = time.monotonic() + seconds
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+        if row is not None and row[0]:
+            _end_leftovers(connection)
+            return
+        if time.monotonic() >= until:
+            raise BlockedError(
+                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+            )
+        time.sleep(0.2)
 
 
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:

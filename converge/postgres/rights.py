@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from converge.errors import BlockedError
 from converge.model.facts import Right
@@ -17,6 +17,15 @@ _SHOWN = 20
 def lacking(target: Target) -> list[Finding]:
     """All that stops a run, at once; every hint is for the database's owner or a superuser to run."""
     return [*_server(target), *_rights(target)]
+
+
+def lacking_ledger(target: Target) -> Iterator[Finding]:
+    """What stops a command that writes the ledger and makes nothing in the target's schema."""
+    yield from _server(target)
+    if target.ledger is not None:
+        yield from _ledger(target)
+    elif not target.may_create_schemas:
+        yield _no_schemas(target, [LEDGER])
 
 
 def known_rights(target: Target) -> Iterator[Right]:
@@ -95,11 +104,7 @@ def _rights(target: Target) -> Iterator[Finding]:
         *([target.schema] if not target.schema_exists else []),
     ]
     if missing and not target.may_create_schemas:
-        yield _denied(
-            f"the role {target.role} may not create schemas in {target.database}, and "
-            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not there yet",
-            f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {role};",
-        )
+        yield _no_schemas(target, missing)
     if target.schema_exists and not target.may_create_in_schema:
         yield _denied(
             f"the role {target.role} may not create in the schema {target.schema}",
@@ -139,6 +144,14 @@ def _ledger(target: Target) -> Iterator[Finding]:
             f"the role {target.role} may not write all tables of the ledger: {', '.join(ledger.closed)}",
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {pg_name(LEDGER)} TO {role};",
         )
+
+
+def _no_schemas(target: Target, missing: Sequence[str]) -> Finding:
+    return _denied(
+        f"the role {target.role} may not create schemas in {target.database}, and "
+        f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not there yet",
+        f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};",
+    )
 
 
 def _denied(message: str, hint: str) -> Finding:

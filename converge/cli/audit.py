@@ -1,0 +1,131 @@
+"""`converge audit show|retry|archive`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from converge.cli import files
+from converge.cli.options import backfill_options, output_options, require_writable
+from converge.config import require_named, resolve_named, resolve_target
+from converge.errors import ConvergeError, UsageError
+from converge.mapping.backfills import backfills, choose
+from converge.model.event import Sink
+from converge.pipeline.audit import KEPT_DAYS, archive, open_backfills, show
+from converge.pipeline.backfill import fill
+from converge.report.audit import audit_text
+from converge.report.backfill import filled_json, filled_text
+
+_target_option = click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+
+
+@click.group("audit", help="What backfills have tried: shown, tried again, archived.")
+def command() -> None:
+    """The group; its commands return exit codes."""
+
+
+@command.command("show", help="Where each row stands: its last attempt. Writes nothing.")
+@_target_option
+@click.option("--status", type=click.Choice(["failed", "success"]), help="only these")
+@click.option("--backfill", metavar="NAME", help="only this one")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="the newest so many")
+@output_options
+def _show(
+    target: str | None,
+    status: str | None,
+    backfill: str | None,
+    limit: int,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    found = show(resolve_target(target), status=status, backfill=backfill, limit=limit)
+    document = {"converge": 1, "command": "audit", "exit_code": 0, "audit": asdict(found)}
+    click.echo(json.dumps(document) if as_json else audit_text(found))
+    return 0
+
+
+@command.command("retry", help="Tries the rows again whose last attempt has failed: of NAME, or of all.")
+@click.argument("name", required=False)
+@backfill_options
+@output_options
+def _retry(
+    name: str | None,
+    target: str | None,
+    schema: str,
+    maps: tuple[str, ...],
+    given: dict[str, str],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    known = backfills(maps)
+    named = [choose(known, name)] if name else []
+    address, databases = resolve_named(target, [one.database for one in known.values()], given)
+    tables = open_backfills(address)
+    if name is None:
+        named = [choose(known, one) for one in dict.fromkeys(one for one, _ in tables)]
+    wanted = [one for one in named if (one.name, f"{schema}.{one.table}") in tables]
+    asked = [(one, require_named(one.database, databases)) for one in wanted]
+    results = [fill(address, at, schema, one, emit, dry_run=False, again=True) for one, at in asked]
+    code = max((one.exit_code for one in results), default=0)
+    if as_json:
+        click.echo(json.dumps(filled_json(results, "audit", address, code)))
+    else:
+        click.echo(filled_text(results) or "No row's last attempt has failed.")
+    return code
+
+
+@command.command("archive", help="Writes old rows of the audit to a CSV file, then removes them.")
+@_target_option
+@click.option("--older-than", "age", required=True, metavar="DAYSd", help=f"at least {KEPT_DAYS}d")
+@click.option("-o", "--output", "path", required=True, metavar="FILE", help="a new file")
+@output_options
+def _archive(target: str | None, age: str, path: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+    days = _days(age)
+    require_writable(path)
+    if Path(path).exists():
+        raise _exists(path)
+    count = archive(resolve_target(target), days, lambda blocks: _keep(path, blocks))
+    if as_json:
+        document = {"converge": 1, "command": "audit", "exit_code": 0, "archived": count}
+        click.echo(json.dumps(document | {"file": path if count else None}))
+    else:
+        click.echo(f"archived  {count:,} rows in {path}" if count else f"no row is older than {days} days")
+    return 0
+
+
+def _days(age: str) -> int:
+    found = re.fullmatch("([0-9]{1,6})d", age)
+    if found is None:
+        hint = f"--older-than {KEPT_DAYS}d"
+        raise UsageError(f"--older-than {age!r} is no number of days", code="B007", hint=hint)
+    return int(found[1])
+
+
+def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
+    """Writes the file, reads it again, and counts the rows below its head."""
+    try:
+        files.write_new(path, blocks)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise ConvergeError(
+            f"the archive {path} cannot be written: {error.strerror}; no row was removed",
+            code="U012",
+            hint="-o names a file where there is room",
+        ) from error
+    csv.field_size_limit(sys.maxsize)
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return sum(1 for _ in csv.reader(stream)) - 1
+
+
+def _exists(path: str) -> UsageError:
+    return UsageError(f"{path} is there already", code="B008", hint="-o names a new file")

@@ -1,0 +1,39 @@
+"""`converge backfill`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from converge.cli.options import backfill_options, output_options
+from converge.config import require_named, resolve_named
+from converge.mapping.backfills import backfills, choose
+from converge.model.event import Sink
+from converge.pipeline.backfill import fill
+from converge.report.backfill import filled_json, filled_text
+
+
+@click.command("backfill", help="Fills a column from another database, as a map declares it; audited.")
+@click.argument("name")
+@backfill_options
+@click.option("--dry-run", is_flag=True, help="what would become of each row; writes nothing at all")
+@output_options
+def command(
+    name: str,
+    target: str | None,
+    schema: str,
+    maps: tuple[str, ...],
+    given: dict[str, str],
+    dry_run: bool,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    backfill = choose(backfills(maps), name)
+    address, databases = resolve_named(target, [backfill.database], given)
+    database = require_named(backfill.database, databases)
+    result = fill(address, database, schema, backfill, emit, dry_run=dry_run)
+    document = filled_json([result], "backfill", address, result.exit_code)
+    click.echo(json.dumps(document) if as_json else filled_text([result]))
+    return result.exit_code

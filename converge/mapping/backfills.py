@@ -1,0 +1,56 @@
+"""Backfills of maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from converge.errors import UsageError
+from converge.mapping.grammar import did_you_mean
+from converge.mapping.read import documents
+from converge.model.backfill import Backfill, Match
+
+_DATABASE = re.compile("[a-z][a-z0-9_]*")
+
+
+def backfills(maps: Sequence[str]) -> dict[str, Backfill]:
+    """The backfills of the named maps by name; of two with one name the first counts. Raises UsageError."""
+    found: dict[str, Backfill] = {}
+    for stem, document in documents(maps):
+        for number, entry in enumerate(document.get("backfill", []), 1):
+            made = _backfill(f"{stem} [[backfill]] {number}", entry)
+            found.setdefault(made.name, made)
+    return found
+
+
+def choose(known: Mapping[str, Backfill], name: str) -> Backfill:
+    """The backfill of this name. Raises UsageError."""
+    if name not in known:
+        raise UsageError(
+            f"no map declares a backfill {name!r}" + did_you_mean(name, known),
+            code="B002",
+            hint=f"one of: {', '.join(known)}" if known else "--map FILE.toml: the file that declares it",
+        )
+    return known[name]
+
+
+def _backfill(place: str, entry: Mapping[str, Any]) -> Backfill:
+    database = entry["from"]
+    if not _DATABASE.fullmatch(database):
+        hint = "small letters, digits and _, as in kratos: its address is --from kratos=URL"
+        raise UsageError(f"{place}: from = {database!r} is no name of a database", code="M002", hint=hint)
+    match = Match(**entry["match"])
+    return Backfill(
+        name=entry["name"],
+        table=entry["table"],
+        column=entry["column"],
+        key=entry["key"],
+        database=database,
+        query=entry["query"],
+        value=entry["value"],
+        match=match,
+        show=entry.get("show", match.target),
+        existing=entry.get("existing", "keep"),
+        shared=entry.get("shared", False),
+    )
