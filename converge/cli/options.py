@@ -51,11 +51,16 @@ def side_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+map_option = click.option(
+    "--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first"
+)
+
+
 def database_options(function: F) -> F:
     """`side_options`, and what decides the plan."""
 
     @side_options
-    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
+    @map_option
     @click.option(
         "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
     )

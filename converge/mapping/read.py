@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converge.errors import UsageError
+from converge.mapping.checks import read_application, read_checks
 from converge.mapping.grammar import SECTIONS, check, did_you_mean
 from converge.mapping.rules import Map, Rule
 from converge.resources import folder
@@ -16,15 +17,18 @@ DEFAULT = "mysql8"
 
 
 def load(names: Sequence[str] = ()) -> Map:
-    """The rules of the named maps or map files in order, then those of ``mysql8``.
+    """The rules of the named maps or map files in order, then those of ``mysql8``; with all their checks.
 
     Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
     """
-    rules: list[Rule] = []
     seen: set[Path] = set()
-    for name in [*names, DEFAULT]:
-        rules += _read(_find(name, Path()), seen)
-    return Map(tuple(rules))
+    files = [file for name in [*names, DEFAULT] for file in _read(_find(name, Path()), seen)]
+    applications = (read_application(stem, document) for stem, document in files)
+    return Map(
+        tuple(rule for stem, document in files for rule in _rules(stem, document)),
+        tuple(check for stem, document in files for check in read_checks(stem, document)),
+        tuple(filter(None, applications)),
+    )
 
 
 def shipped() -> list[str]:
@@ -33,8 +37,8 @@ def shipped() -> list[str]:
     return [path.stem for path in files if "map" in tomllib.loads(path.read_text("utf-8"))]
 
 
-def _read(path: Path, seen: set[Path]) -> Iterator[Rule]:
-    """A file's rules and then those of the maps that it extends, each file once."""
+def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A file's name and content, and then those of the maps that it extends, each file once."""
     if path in seen:
         return
     seen.add(path)
@@ -43,11 +47,15 @@ def _read(path: Path, seen: set[Path]) -> Iterator[Rule]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
     check(path.name, document)
-    for section in SECTIONS:
-        for number, entry in enumerate(document.get(section, []), 1):
-            yield _rule(path.stem, section, number, entry)
+    yield path.stem, document
     for name in document.get("map", {}).get("extends", []):
         yield from _read(_find(name, path.parent), seen)
+
+
+def _rules(stem: str, document: dict[str, Any]) -> Iterator[Rule]:
+    for section in SECTIONS:
+        for number, entry in enumerate(document.get(section, []), 1):
+            yield _rule(stem, section, number, entry)
 
 
 def _rule(stem: str, section: str, number: int, entry: dict[str, Any]) -> Rule:

@@ -11,6 +11,7 @@ from typing import Any
 
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
+from converge.model.check import Application, Check
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.
@@ -50,9 +51,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Map:
-    """All rules in the order in which they are asked."""
+    """All rules in the order in which they are asked, and what is checked when the rows are there."""
 
     rules: tuple[Rule, ...] = field(default=())
+    checks: tuple[Check, ...] = ()
+    applications: tuple[Application, ...] = ()
 
     def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
         """The rules that match a column, `fits` aside."""

@@ -9,6 +9,8 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from converge.model.check import Check
+
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
 Phase = Literal["shared", "create", "view", "index", "foreign key", "validate", "finish", "analyze"]
@@ -171,6 +173,8 @@ class Plan:
     scan: str = ""
     """What was looked at in the data, in words."""
     forecast: Forecast | None = None
+    checks: tuple[Check, ...] = ()
+    """What the maps want to see when the rows are there; they decide nothing and are not in the digest."""
     digest: str = field(default="")
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from converge.model.check import CheckResult
 from converge.model.plan import Finding, Outcome
 
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "planned"]
@@ -14,6 +15,8 @@ EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
 }  # fmt: skip
 
+OF_CHECKS = frozenset({"C001", "C002"})
+"""Codes of checks that failed, which have a part of their own in reports."""
 OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004"})
 """Codes of notes that say what happened in a run; the others are the plan's."""
 MOST_DIFFERENCES = 20
@@ -113,6 +116,8 @@ class Result:
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    """What came of the checks that the maps declare."""
     not_migrated: list[Outcome] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
@@ -126,6 +131,7 @@ class Result:
         earlier = [finding for finding in self.findings if finding.code == why.code]
         self.findings = [*earlier, why]
         self.tables, self.changes, self.differences, self.rejects = [], [], [], []
+        self.checks = []
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
@@ -143,6 +149,7 @@ class Result:
             "differences": [asdict(difference) for difference in self.differences],
             "changes": [asdict(change) for change in self.changes],
             "rejects": [asdict(reject) for reject in self.rejects],
+            "checks": [asdict(check) for check in self.checks],
             "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
@@ -166,6 +173,7 @@ class Result:
             differences=_all(Difference, document, "differences"),
             changes=_all(Changed, document, "changes"),
             rejects=_all(Reject, document, "rejects"),
+            checks=_all(CheckResult, document, "checks"),
             not_migrated=_all(Outcome, document, "not_migrated"),
             phases=[(phase["name"], phase["seconds"]) for phase in document["phases"]],
             next_command=document.get("next", ""),

@@ -26,6 +26,9 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     lines += ["", *_types(parts), "", *_tables(parts.tables)]
     if verbose:
         lines += [line for one in parts.tables for line in _columns(one)]
+    if plan.checks:
+        lines += ["", f"checks ({len(plan.checks):,}), after the load"]
+        lines += [one_line(f"  {one.name} ({one.wants})") for one in plan.checks]
     for level in parts.levels:
         lines += ["", f"{_TITLES[level.severity]} ({level.count:,})"]
         lines += [line for finding in _findings(level) for line in _finding(finding, verbose=verbose)]

@@ -19,6 +19,7 @@ def plan_markdown(plan: Plan) -> str:
     lines += _tables(parts)
     lines += markdown.grid_section("Type decisions", parts.types)
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value is changed.")
+    lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.grid_section("Views and other objects", parts.others)
     lines += markdown.section(
         "Not migrated", markdown.left_behind(parts.left), nothing="Every object of the source is migrated."

@@ -29,6 +29,8 @@ def result_text(result: Result) -> str:
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
+    lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "checks"]
+    lines += [f"check     {one_line(str(one))}" for one in result.checks if one.state != "ok"]
     lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
     if result.next_command:
         lines.append(f"next      {result.next_command}")
@@ -44,6 +46,7 @@ def result_markdown(result: Result) -> str:
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
     lines += markdown.section("Differences", _differences(parts), nothing=parts.no_difference)
+    lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value was changed.")
     lines += markdown.grid_section("Rejected rows", parts.rejects, nothing="None.")
