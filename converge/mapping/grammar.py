@@ -90,7 +90,7 @@ _CHECK: Mapping[str, dict[str, Any]] = {
     "target": {**_TEXT, "description": "one query for PostgreSQL"},
     "source": {**_TEXT, "description": "one query for MySQL"},
     "equals": {
-        "oneOf": [{"type": "integer"}, {"type": "number"}, _TEXT, _FLAG],
+        "oneOf": [{"type": "number"}, _TEXT, _FLAG],
         "description": "the one value that the queries must give",
     },
     "at_least": {"type": "number", "description": "the one value that the queries must reach"},
