@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from converge.errors import SourceError, TargetError
-from converge.model.catalog import changed
+from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding, Plan
@@ -15,9 +14,7 @@ from converge.model.quote import pg_name
 from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
-from converge.mysql.catalog import read_catalog
 from converge.mysql.chunks import cut
-from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.phases import recheck
 from converge.phases.build import Builder
@@ -26,6 +23,7 @@ from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.checks import drop
+from converge.pipeline.look_back import look_back, require_schema
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
@@ -104,10 +102,13 @@ class Run:
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         tables, level = self.copy.results, job.options.verify
-        prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
+        totals = prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
-        self._look_back(now)
+        here = self.prepared.source
+        if not now.keeps_schema:
+            require_schema(here, self.prepared.inputs.catalog, self.plan)
+        look_back(here, now, self.plan, crew, ranges, totals, level, result, self.emit)
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""
@@ -205,21 +206,6 @@ class Run:
                 lost=True,
             )
 
-    def _look_back(self, then: Snapshot) -> None:
-        """Whether the source is still what was planned, and still where the snapshot was taken."""
-        here = self.prepared.source
-        catalog = self.prepared.inputs.catalog
-        if not then.keeps_schema:
-            after = read_catalog(here, read_rights(here, catalog.database))
-            if others := changed(catalog, after, {table.source for table in self.plan.tables}):
-                raise SourceError(
-                    f"{', '.join(others[:20])}: changed in the source while the run went on",
-                    code="S011",
-                    hint="keep changes of the schema away from the run, then converge migrate --truncate",
-                )
-        if then.position is not None and snapshot.position(here) != then.position:
-            self.result.findings.append(_MOVED)
-
 
 def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
     grouped: dict[str, list[LedgerChunk]] = defaultdict(list)
@@ -232,13 +218,3 @@ def _compared_again(count: int, moved: int) -> Finding:
     words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
     message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
     return Finding("V002", "note", "source", message)
-
-
-_MOVED = Finding(
-    "V004",
-    "note",
-    "source",
-    "the server has committed changes since the snapshot was taken; the target does not have those of this "
-    "database",
-    "stop the application's writes before the last run",
-)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converge.model.result import OF_CHECKS, Difference, Reject, Result
+from converge.report.back_parts import back_words, moved_tables
 from converge.report.check_parts import check_results, checks_words
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
 from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, TONES, equality, verdict_words
@@ -42,6 +43,9 @@ class RunParts:
     changes: Grid
     rejects: Grid
     left: tuple[Left, ...]
+    back: tuple[str, ...]
+    """The way back to the source, in sentences."""
+    moved: Grid
     advice: tuple[str, str]
     """How to go on: a sentence, and a command."""
 
@@ -64,6 +68,8 @@ def run_parts(result: Result) -> RunParts:
         changes=_changes(result),
         rejects=_rejects(result.rejects),
         left=left_behind(result.not_migrated),
+        back=back_words(result.going_back),
+        moved=moved_tables(result.going_back),
         advice=(words, result.next_command or command),
     )
 
