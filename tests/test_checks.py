@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from conftest import NewDatabase
 from support import begun, converge, mysql, postgres, relations
 
 from converge import sandbox
@@ -118,46 +119,59 @@ def test_a_check_that_fails_is_the_verdict(level: str, source: str, target: str,
     assert json.loads((tmp_path / "again.json").read_text())["checks"] == document["checks"]
 
 
-WRITES = {
+TARGET_WRITES = {
     "SELECT nextval('numbers')": "read-only",
-    "INSERT INTO person (id) VALUES (9) RETURNING id": "",
-    "SELECT 1) AS x; DROP TABLE person; SELECT * FROM (SELECT 1": "",
     "WITH gone AS (DELETE FROM person RETURNING id) SELECT count(*) FROM gone": "top level",
     "SELECT set_config('transaction_read_only', 'off', true)": "read-write",
     "SELECT writes()": "read-only",
+    "SELECT 1 INTO TEMPORARY kept": "INTO is not allowed",
+    "SELECT id FROM person FOR UPDATE": "read-only",
 }
+SOURCE_WRITES = {
+    "SELECT 1 INTO OUTFILE '/tmp/converge-check'": "",
+    "SELECT 1 INTO @kept": "",
+    "SELECT writes()": "READ ONLY",
+}
+WRITER = "CREATE FUNCTION writes() RETURNS INT DETERMINISTIC MODIFIES SQL DATA "
 
 
-def test_no_check_can_write_or_hang(source: str, target: str, tmp_path: Path) -> None:
+@pytest.fixture(params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
+def both(
+    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+) -> tuple[str, str]:
+    """An empty source and target on the oldest servers, then on the newest."""
+    here, there = (request.getfixturevalue(name) for name in request.param)
+    return new_mysql_database(here), new_postgres_database(there)
+
+
+def test_no_check_can_write_or_hang(both: tuple[str, str], tmp_path: Path) -> None:
+    source, target = both
+    mysql(source, PEOPLE)
+    mysql(source, WRITER + "BEGIN INSERT INTO person (id) VALUES (9); RETURN 1; END")
     postgres(target, "CREATE SEQUENCE numbers")
     postgres(
         target,
         "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'CREATE TABLE written (a int); SELECT 1'",
     )
-    said = {}
-    for query in WRITES:
-        map_ = map_of(tmp_path, entry("writes", target=query, equals=1))
-        ran = converge("migrate", "--source", source, "--target", target, *map_, "--truncate", "--json")
-        said[query] = (ran.code, ran.out + ran.err)
-    for query, word in WRITES.items():
-        code, words = said[query]
-        assert (code, "C002" in words) == ((1, True) if word else (2, False)), (query, words)
-        assert (word or "M002") in words, (query, words)
-    assert postgres(target, "SELECT count(*) FROM person") == [(2,)]
-    assert "public.written" not in relations(target)
-    slow = entry("slow", source=f"{COUNT} WHERE SLEEP(9)", target="SELECT 1", seconds=1)
-    late = entry("late", target="SELECT 1 FROM pg_sleep(9)", equals=1, seconds=1)
-    into = entry("into", source="SELECT 1 INTO OUTFILE '/tmp/converge-check'", target="SELECT 1")
-    # The limits end with their checks: what comes after is asked as ever, also by the same worker.
-    after = entry("after", source=f"{COUNT} WHERE SLEEP(0.6) = 0", target="SELECT 2 FROM pg_sleep(1.2)")
-    ran = converge(
-        "verify", "--source", source, "--target", target, "--jobs", "1", "--json",
-        *map_of(tmp_path, slow, late, into, after),
-    )  # fmt: skip
-    assert [one["state"] for one in ran.json["checks"]] == ["error", "error", "error", "ok"], ran.out
-    assert "maximum statement execution time" in ran.json["checks"][0]["message"]
-    assert "statement timeout" in ran.json["checks"][1]["message"]
-    assert all(one["seconds"] < 5 for one in ran.json["checks"])
+    wanted = [*TARGET_WRITES.values(), *SOURCE_WRITES.values(), "maximum statement", "statement timeout"]
+    map_ = map_of(
+        tmp_path,
+        *(entry(query, target=query, equals=1) for query in TARGET_WRITES),
+        *(entry(query, source=query, target="SELECT 1") for query in SOURCE_WRITES),
+        entry("slow", source=f"{COUNT} WHERE SLEEP(9)", target="SELECT 1", seconds=1),
+        entry("late", target="SELECT 1 FROM pg_sleep(9)", equals=1, seconds=1),
+        # The limits end with their checks: what comes after is asked as ever, by the same worker.
+        entry("after", source=f"{COUNT} WHERE SLEEP(0.6) = 0", target="SELECT 2 FROM pg_sleep(1.2)"),
+    )
+    ran = converge("migrate", "--source", source, "--target", target, *map_, "--jobs", "1", "--json")
+    *failed, after = ran.json["checks"]
+    assert (ran.code, after["state"], after["source"]) == (1, "ok", "2"), ran.err
+    for one, word in zip(failed, wanted, strict=True):
+        assert one["state"] == "error" and word in one["message"], one
+        assert one["seconds"] < 5
+    assert mysql(source, COUNT) == postgres(target, COUNT) == [(2,)]
+    assert not {"public.written", "public.kept"} & set(relations(target))
+    assert postgres(target, "SELECT is_called FROM numbers") == [(False,)]
 
 
 def copied(target: str) -> bool:
@@ -197,6 +211,11 @@ def test_the_source_is_asked_in_the_snapshot_that_was_copied(
         ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = 1\nat_least = 1', "exclude each other"),
         ('[[check]]\nname = "a"\ntarget = "SELECT 1; SELECT 2"\nequals = 1', "more than one statement"),
         ('[[check]]\nname = "a"\ntarget = "COMMIT"\nequals = 1', "it is no query"),
+        ('[[check]]\nname = "a"\ntarget = "DELETE FROM a RETURNING 1"\nequals = 1', "it is no query"),
+        (
+            '[[check]]\nname = "a"\ntarget = "SELECT 1) a; DROP TABLE b; SELECT (1"\nequals = 1',
+            "more than one statement",
+        ),
         ('[[check]]\nname = "a"\ntarget = "SELECT \'"\nequals = 1', "it is no SQL"),
         ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequal = 1', "did you mean 'equals'"),
         ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = [1]', "means nothing here"),
