@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from converge.model.check import CheckResult
+from converge.model.forecast import Forecast
+from converge.model.going_back import GoingBack
 from converge.model.plan import (
     Change,
     ColumnPlan,
     Finding,
-    Forecast,
     Identity,
     Outcome,
     Plan,
@@ -17,6 +19,7 @@ from converge.model.plan import (
     TablePlan,
 )
 from converge.model.result import Changed, Difference, Result, TableResult
+from converge.planner.rehearsal import fingerprint
 
 SCRIPT = "<script>alert(1)</script>"
 STYLE = "a message with </style><b>markup</b>"
@@ -110,6 +113,12 @@ def result(tables: int = 2, findings: int = 3, *, first: str = "film") -> Result
             Difference(first, "id=8", None, "(8, 'x')", None),
         ],
         changes=[Changed(first, "made", "zero_date", "null", 3, "hold a zero date")],
+        checks=[
+            CheckResult("nobody is lost", "ok", "= 0", None, "0", why="orphans", place="own [[check]] 1"),
+            CheckResult("as many films", "differs", "as in the source", "7", "6", place="own [[check]] 2"),
+        ],
+        going_back=GoingBack("moved", "looked at again", (first,), named=True),
+        fingerprint=fingerprint(planned, whole=True),
         not_migrated=[one for one in planned.outcomes if one.state == "not migrated"],
         phases=[("plan", 1.5), ("copy", 12.0), ("verify", 6.5)],
         next_command="converge verify",

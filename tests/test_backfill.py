@@ -580,8 +580,8 @@ def test_the_other_database_is_named_by_the_environment(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('key = "id"', ""), "lacks key"),
-        ((', source = "email"', ""), "match lacks source"),
+        (('key = "id"', ""), "has no key"),
+        ((', source = "email"', ""), "match has no source"),
         (('key = "id"', 'kei = "id"'), "did you mean 'key'?"),
         (("ignore_case = true", 'ignore_case = "yes"'), "ignore_case = 'yes' means nothing here"),
         (('from = "kratos"', 'from = "Kratos DB"'), "is no name of a database"),

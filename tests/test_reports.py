@@ -77,7 +77,8 @@ def test_the_run_says_the_same_in_every_form() -> None:
     forms = (words(result_html(made)), result_markdown(made), json.dumps(made.to_json(), ensure_ascii=False))
     for form in forms:
         for fact in ("film", "8.0.33", "17.5", "locked", "left", "right", "P001", "zero_date", "film_insert",
-                     "its last line", "converge verify", "copy", "differs"):  # fmt: skip
+                     "its last line", "converge verify", "copy", "differs", "nobody is lost",
+                     "as many films", "looked at again"):  # fmt: skip
             assert fact in form, fact
     for form in forms[:2]:
         assert "1 of 2 tables are not the same on both servers" in form
@@ -173,8 +174,8 @@ def test_junit_fails_for_what_is_not_equal() -> None:
     root = ElementTree.fromstring(result_junit(made))
     assert (root.tag, root.get("tests"), root.get("failures"), root.get("skipped")) == (
         "testsuites",
-        "7",
-        "3",
+        "9",
+        "4",
         "2",
     )
     cases = {f"{case.get('classname')} {case.get('name')}": case for case in root.iter("testcase")}
@@ -185,6 +186,8 @@ def test_junit_fails_for_what_is_not_equal() -> None:
     assert cases["converge.tables table_1"].find("*") is None
     assert cases["converge.tables unseen"].find("skipped") is not None
     assert cases["converge.findings.P001 film"].find("failure") is not None
+    assert cases["converge.checks as many films"].find("failure") is not None
+    assert cases["converge.checks nobody is lost"].find("*") is None
     for suite in root:
         assert int(suite.get("tests", "")) == len(suite.findall("testcase"))
     # A run that failed before any table is no green tree.

@@ -52,6 +52,11 @@ def side_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+map_option = click.option(
+    "--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first"
+)
+
+
 def database_options(function: F) -> F:
     """`side_options`, and what decides the plan."""
 
@@ -63,7 +68,7 @@ def database_options(function: F) -> F:
         show_default=True,
         help="make the tables, or load into those that the application's own migrations made",
     )
-    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
+    @map_option
     @click.option(
         "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
     )

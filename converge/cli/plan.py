@@ -11,6 +11,7 @@ from converge.config import resolve
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.pipeline.rehearsal import since_last
 from converge.planner.decisions import decisions, wishes
 from converge.report.html import plan_html
 from converge.report.map import map_toml
@@ -24,6 +25,11 @@ from converge.report.plan_markdown import plan_markdown
 @click.option("--html", metavar="FILE", help="the plan as one page that works offline")
 @click.option("--md", metavar="FILE", help="the same as Markdown")
 @click.option("--write-map", metavar="FILE", help="every decision as a map, to be edited")
+@click.option(
+    "--since",
+    metavar="FILE",
+    help="a run's report (.json) to compare with, not the ledger's last run",
+)
 @click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
 @output_options
 def command(
@@ -35,6 +41,7 @@ def command(
     md: str | None,
     sql: str | None,
     write_map: str | None,
+    since: str | None,
     as_json: bool,
     verbose: bool,
     emit: Sink,
@@ -44,7 +51,7 @@ def command(
             require_writable(path)
     addresses = resolve(source, target, need_target=False)
     with prepare(addresses.source, addresses.target, options, emit) as prepared:
-        plan = prepared.plan
+        plan = since_last(prepared, since)
     if output:
         write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
     if html:

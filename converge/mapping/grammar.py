@@ -126,29 +126,55 @@ _HEADER = {
     "about": _TEXT,
     "extends": {"type": "array", "items": _TEXT, "description": "maps that are asked after this one"},
 }
+_NAMES = {"type": "array", "items": _TEXT}
+_CHECK: Mapping[str, dict[str, Any]] = {
+    "name": _TEXT,
+    "target": {**_TEXT, "description": "one query for PostgreSQL"},
+    "source": {**_TEXT, "description": "one query for MySQL"},
+    "equals": {
+        "oneOf": [{"type": "number"}, _TEXT, _FLAG],
+        "description": "the one value that the queries must give",
+    },
+    "at_least": {"type": "number", "description": "the one value that the queries must reach"},
+    "where_source_has": {**_NAMES, "description": "tables of the source without which nothing is checked"},
+    "seconds": {"type": "integer", "description": "the most that each query may take; 300 without it"},
+    "why": _TEXT,
+}
+_NEEDED = ("name", "target")
+_APPLICATION: Mapping[str, dict[str, Any]] = {
+    "tables": {**_NAMES, "description": "tables that the application's own migrations make"},
+    "migrate": {**_TEXT, "description": "the command that runs them"},
+}
 
 
 def check(place: str, document: Mapping[str, Any]) -> None:
     """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
     if any("\0" in text for text in _texts(document)):
         raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code="M002")
-    _known(place, document, ["map", *_ALL])
+    _known(place, document, ["map", "application", *_ALL, "check"])
     _values(f"{place} [map]", document.get("map", {}), _HEADER)
+    if "application" in document:
+        _values(f"{place} [application]", document["application"], _APPLICATION, needed=("tables",))
+    for here, entry in _entries(place, document, "check"):
+        _values(here, entry, _CHECK, needed=_NEEDED)
     for name, section in _ALL.items():
-        entries = document.get(name, [])
-        if not isinstance(entries, list):
-            raise UsageError(f"{place}: write [[{name}]], not [{name}]", code="M002")
-        for number, entry in enumerate(entries, 1):
-            here = f"{place} [[{name}]] {number}"
-            _values(here, entry, {**section.settings, **_WORDS, "match": {}})
-            _values(f"{here} match", entry.get("match", {}), section.match)
-            _complete(here, entry, section.needs)
-            _complete(f"{here} match", entry.get("match", {}), section.match_needs)
+        for here, entry in _entries(place, document, name):
+            _values(here, entry, {**section.settings, **_WORDS, "match": {}}, needed=section.needs)
+            _values(f"{here} match", entry.get("match", {}), section.match, needed=section.match_needs)
             if not entry.keys() & section.settings.keys():
                 wanted = ", ".join(section.settings)
                 raise UsageError(f"{here} decides nothing", code="M002", hint=f"it needs one of: {wanted}")
             if "policy" in entry:
                 _values(f"{here} policy", entry["policy"], section.settings["policy"]["properties"])
+
+
+def _entries(place: str, document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """The entries of a section, each with its place."""
+    entries = document.get(name, [])
+    if not isinstance(entries, list):
+        raise UsageError(f"{place}: write [[{name}]], not [{name}]", code="M002")
+    for number, entry in enumerate(entries, 1):
+        yield f"{place} [[{name}]] {number}", entry
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -176,15 +202,15 @@ def _known(place: str, entry: Mapping[str, Any], keys: Iterable[str]) -> None:
             raise UsageError(f"{place}: {key!r} means nothing here{did_you_mean(key, known)}", code="M002")
 
 
-def _complete(place: str, entry: Mapping[str, Any], needs: Iterable[str]) -> None:
-    if missing := [key for key in needs if key not in entry]:
-        raise UsageError(f"{place} lacks {', '.join(missing)}", code="M002", hint=f"{missing[0]} = …")
-
-
-def _values(place: str, entry: Any, schemas: Mapping[str, dict[str, Any]]) -> None:
+def _values(
+    place: str, entry: Any, schemas: Mapping[str, dict[str, Any]], *, needed: Sequence[str] = ()
+) -> None:
     if not isinstance(entry, dict):
         raise UsageError(f"{place} must be a table", code="M002", hint="{ key = value }")
     _known(place, entry, schemas)
+    for key in needed:
+        if key not in entry:
+            raise UsageError(f"{place} has no {key}", code="M002", hint=f"it needs: {', '.join(needed)}")
     for key, value in entry.items():
         if not _holds(schemas[key], value):
             words = [str(word) for word in _words(schemas[key])]
@@ -214,6 +240,8 @@ def _holds(schema: Mapping[str, Any], value: Any) -> bool:
             return isinstance(value, bool)
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
         case "array":
             return isinstance(value, list) and all(_holds(schema["items"], one) for one in value)
         case "object":
@@ -224,11 +252,13 @@ def _holds(schema: Mapping[str, Any], value: Any) -> bool:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a map file, for editors."""
-    properties: dict[str, Any] = {"map": _table(_HEADER)}
+    application = _table(_APPLICATION, ("tables",))
+    properties: dict[str, Any] = {"map": _table(_HEADER), "application": application}
     for name, section in _ALL.items():
         match = _table(section.match, section.match_needs)
         entry = {"match": match, **section.settings, **_WORDS}
         properties[name] = {"type": "array", "items": _table(entry, section.needs)}
+    properties["check"] = {"type": "array", "items": _table(_CHECK, _NEEDED)}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A map of converge",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converge.errors import UsageError
+from converge.mapping.checks import read_application, read_checks
 from converge.mapping.grammar import SECTIONS, check, did_you_mean
 from converge.mapping.rules import Map, Rule
 from converge.resources import folder
@@ -16,14 +17,16 @@ DEFAULT = "mysql8"
 
 
 def load(names: Sequence[str] = ()) -> Map:
-    """The rules of the named maps or map files in order, then those of ``mysql8``. Raises UsageError."""
+    """The rules of the named maps or map files in order, then those of ``mysql8``; with all their checks.
+
+    Raises UsageError.
+    """
+    files = list(documents(names))
+    applications = (read_application(stem, document) for stem, document in files)
     return Map(
-        tuple(
-            _rule(stem, section, number, entry)
-            for stem, document in documents(names)
-            for section in SECTIONS
-            for number, entry in enumerate(document.get(section, []), 1)
-        )
+        tuple(rule for stem, document in files for rule in _rules(stem, document)),
+        checks=tuple(check for stem, document in files for check in read_checks(stem, document)),
+        applications=tuple(filter(None, applications)),
     )
 
 
@@ -44,7 +47,7 @@ def shipped() -> list[str]:
 
 
 def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A file and then the maps that it extends, each file once."""
+    """A file's name and content, and then those of the maps that it extends, each file once."""
     if path in seen:
         return
     seen.add(path)
@@ -56,6 +59,12 @@ def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield path.stem, document
     for name in document.get("map", {}).get("extends", []):
         yield from _read(_find(name, path.parent), seen)
+
+
+def _rules(stem: str, document: dict[str, Any]) -> Iterator[Rule]:
+    for section in SECTIONS:
+        for number, entry in enumerate(document.get(section, []), 1):
+            yield _rule(stem, section, number, entry)
 
 
 def _rule(stem: str, section: str, number: int, entry: dict[str, Any]) -> Rule:

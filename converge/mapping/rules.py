@@ -11,6 +11,7 @@ from typing import Any
 
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
+from converge.model.check import Application, Check
 from converge.types.names import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
@@ -56,11 +57,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Map:
-    """All rules in the order in which they are asked."""
+    """All rules in the order in which they are asked, and what is checked when the rows are there."""
 
     rules: tuple[Rule, ...] = field(default=())
     own: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
     """By table and column: what the target's own column asks, before all rules."""
+    checks: tuple[Check, ...] = ()
+    applications: tuple[Application, ...] = ()
 
     def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
         """The rules that match a column, `fits` aside."""

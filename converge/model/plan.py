@@ -9,6 +9,10 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from converge.model.check import Check
+from converge.model.forecast import Forecast
+from converge.model.rehearsal import Drift
+
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
 Mode = Literal["create", "load"]
@@ -146,17 +150,6 @@ class Identity:
     next_value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a run will need, with how that was reckoned."""
-
-    seconds: float
-    """Of the whole run with its full comparison."""
-    target_bytes: int
-    """Tables and indexes in the target."""
-    basis: str
-
-
 @dataclass(frozen=True)
 class Plan:
     source: str
@@ -177,6 +170,10 @@ class Plan:
     scan: str = ""
     """What was looked at in the data, in words."""
     forecast: Forecast | None = None
+    checks: tuple[Check, ...] = ()
+    """What the maps want to see when the rows are there; they decide nothing and are not in the digest."""
+    since: Drift | None = None
+    """What has changed since the last run; None where there was none, or nobody asked."""
     digest: str = field(default="")
 
     @property

@@ -7,13 +7,18 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from converge.model.check import CheckResult
+from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Outcome
+from converge.model.rehearsal import Fingerprint
 
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "planned"]
 EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
 }  # fmt: skip
 
+OF_CHECKS = frozenset({"C001", "C002"})
+"""Codes of checks that failed, which have a part of their own in reports."""
 OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004"})
 """Codes of notes that say what happened in a run; the others are the plan's."""
 MOST_DIFFERENCES = 20
@@ -113,6 +118,12 @@ class Result:
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    """What came of the checks that the maps declare."""
+    going_back: GoingBack | None = None
+    """None where the command did not look, or the run did not come so far."""
+    fingerprint: Fingerprint | None = None
+    """What the next run's plan is compared with; None before the run has a plan."""
     not_migrated: list[Outcome] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
@@ -126,6 +137,7 @@ class Result:
         earlier = [finding for finding in self.findings if finding.code == why.code]
         self.findings = [*earlier, why]
         self.tables, self.changes, self.differences, self.rejects = [], [], [], []
+        self.checks, self.going_back = [], None
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
@@ -143,6 +155,9 @@ class Result:
             "differences": [asdict(difference) for difference in self.differences],
             "changes": [asdict(change) for change in self.changes],
             "rejects": [asdict(reject) for reject in self.rejects],
+            "checks": [asdict(check) for check in self.checks],
+            "going_back": self.going_back and asdict(self.going_back),
+            "fingerprint": self.fingerprint and asdict(self.fingerprint),
             "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
@@ -166,6 +181,9 @@ class Result:
             differences=_all(Difference, document, "differences"),
             changes=_all(Changed, document, "changes"),
             rejects=_all(Reject, document, "rejects"),
+            checks=_all(CheckResult, document, "checks"),
+            going_back=_one(GoingBack, document, "going_back"),
+            fingerprint=Fingerprint.from_json(marks) if (marks := document.get("fingerprint")) else None,
             not_migrated=_all(Outcome, document, "not_migrated"),
             phases=[(phase["name"], phase["seconds"]) for phase in document["phases"]],
             next_command=document.get("next", ""),
@@ -173,9 +191,18 @@ class Result:
 
 
 def _all(kind: type[Any], document: Mapping[str, Any], key: str) -> list[Any]:
-    names = [one.name for one in fields(kind)]
-    found = document.get(key, ())
-    return [kind(**{name: value[name] for name in names if name in value}) for value in found]
+    return [_made(kind, value) for value in document.get(key, ())]
+
+
+def _one(kind: type[Any], document: Mapping[str, Any], key: str) -> Any:
+    value = document.get(key)
+    return None if value is None else _made(kind, value)
+
+
+def _made(kind: type[Any], value: Mapping[str, Any]) -> Any:
+    known = {one.name: value[one.name] for one in fields(kind) if one.name in value}
+    # What was a tuple is a list in JSON.
+    return kind(**{name: tuple(part) if isinstance(part, list) else part for name, part in known.items()})
 
 
 def _shown(value: str | None, limit: int = 120) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from converge.model.check import Check
 from converge.model.plan import TablePlan
 
 Bound = tuple[str, ...]
@@ -113,3 +114,13 @@ class DrillTask:
 
     schema: str
     table: TablePlan
+
+
+@dataclass(frozen=True, slots=True)
+class CheckTask:
+    """A map's check: the source is asked under the worker's snapshot."""
+
+    check: Check
+    schema: str
+    """The target's."""
+    asks_source: bool

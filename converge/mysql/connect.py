@@ -17,11 +17,12 @@ from converge.mysql.capabilities import unsupported
 from converge.mysql.watched import WatchedConnection, at_work
 from converge.watch import watch
 
-# The text of values must not depend on the server's settings; a slow target must not end a read.
+# The text of values must not depend on the server's settings; a slow target must not end a read. The server
+# itself refuses a session that is read only whatever would write.
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
-    "transaction_isolation='REPEATABLE-READ', sql_quote_show_create=1"
+    "transaction_isolation='REPEATABLE-READ', transaction_read_only=1, sql_quote_show_create=1"
 )
 
 
@@ -97,6 +98,11 @@ def _keep_alive(connection: WatchedConnection) -> None:
                     twin.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
+def is_lost(error: pymysql.err.Error) -> bool:
+    """Whether the connection is gone, and its snapshot with it."""
+    return isinstance(error, pymysql.err.InterfaceError) or _number_and_text(error)[0] in _LOST
+
+
 def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     """The driver's error in the words of the person who has to act."""
     number, text = _number_and_text(error)
@@ -130,7 +136,7 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 hint="fewer --jobs, or a larger max_connections or max_user_connections",
                 lost=True,
             )
-        case _ if number in _LOST or isinstance(error, pymysql.err.InterfaceError):
+        case _ if number in _LOST or (isinstance(error, pymysql.err.Error) and is_lost(error)):
             return SourceError(
                 f"MySQL at {endpoint} cannot be reached: {text or 'the connection is closed'}",
                 code="S001",

@@ -34,6 +34,8 @@ class Snapshot:
     level: Level
     position: str | None
     """Where the server's history stood: GTIDs or binary log. None when that is not known."""
+    history: str | None
+    """Something that every commit moves, as it stood: the position, or the redo log's count of writes."""
     keeps_schema: bool
     """Nobody can change the schema before the connection ends (LOCK INSTANCE FOR BACKUP)."""
 
@@ -50,25 +52,26 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout=%s", (_WAIT_SECONDS,))
     keeps_schema = _lock(connection, "LOCK INSTANCE FOR BACKUP") == "taken"
-    known: list[str | None] = []
+    known: tuple[str | None, str | None] = (None, None)
 
     def begin_here() -> None:
+        nonlocal known
         begin()
-        known[:] = [position(connection)]
+        known = position(connection), history(connection)
 
     # FLUSH waits for whatever reads, too.
     if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
-        return Snapshot("locked", known[0], keeps_schema)
+        return Snapshot("locked", *known, keeps_schema)
     for _ in range(_TRIES):
-        before = _history(connection)
+        before = history(connection)
         begin_here()
-        if before is not None and before == _history(connection):
-            return Snapshot("quiet", known[0], keeps_schema)
+        if before is not None and before == history(connection):
+            return Snapshot("quiet", *known, keeps_schema)
         time.sleep(0.1)
     read = ", ".join(f"{my_name(table)} READ" for table in tables)
     if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here):
-        return Snapshot("locked", known[0], keeps_schema)
-    return Snapshot("none", None, keeps_schema)
+        return Snapshot("locked", *known, keeps_schema)
+    return Snapshot("none", None, None, keeps_schema)
 
 
 def position(connection: Connection[Any]) -> str | None:
@@ -147,7 +150,7 @@ def _runs_long(connection: Connection[Any]) -> bool:
     return count > 0
 
 
-def _history(connection: Connection[Any]) -> str | None:
+def history(connection: Connection[Any]) -> str | None:
     """Something that every commit moves. Who may not see the position sees the redo log's count of writes, to
     which each commit adds (MySQL 8.0 manual, "Server Status Variables")."""
     with connection.cursor() as cursor:

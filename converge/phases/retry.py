@@ -12,6 +12,7 @@ import psycopg
 import pymysql
 
 from converge.errors import TargetError
+from converge.mysql.connect import is_lost as has_lost_source
 from converge.postgres.connect import is_lost
 
 # The statement was a victim and its connection lives: serialization failure, deadlock, lock_timeout,
@@ -40,3 +41,8 @@ def passes(error: Exception) -> bool:
     if isinstance(error, psycopg.Error):
         return is_lost(error) or error.sqlstate in _VICTIMS
     return isinstance(error, pymysql.err.Error) and error.args[0] in _KILLED_QUERIES
+
+
+def is_gone(error: psycopg.Error | pymysql.err.Error) -> bool:
+    """Whether the connection, not the statement, is what has failed."""
+    return is_lost(error) if isinstance(error, psycopg.Error) else has_lost_source(error)

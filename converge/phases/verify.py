@@ -49,6 +49,13 @@ def tasks(
     return [task for table in sorted(parts, key=len, reverse=True) for task in table]
 
 
+def source_tasks(plan: Plan, ranges: dict[str, list[Range]]) -> Iterator[DigestTask]:
+    """The source's side alone, as `tasks` asks for it at the level ``full``."""
+    for table in plan.tables:
+        for part in ranges[table.source]:
+            yield DigestTask(table.source, source_digest(table, where(table, part)), "")
+
+
 def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list[Digest]:
     """Carries the queries out; returns a sum for each table."""
     totals = {table.source: Digest(table.source) for table in plan.tables}

@@ -16,11 +16,22 @@ import pymysql
 from pymysql.constants import COMMAND
 
 from converge.errors import ConvergeError, SourceError, TargetError
+from converge.model.check import CheckResult
 from converge.model.endpoint import Endpoint
 from converge.model.result import Difference, Reject
-from converge.model.work import Copied, CopyTask, Digest, DigestTask, DrillTask, Written, WrittenTask
+from converge.model.work import (
+    CheckTask,
+    Copied,
+    CopyTask,
+    Digest,
+    DigestTask,
+    DrillTask,
+    Written,
+    WrittenTask,
+)
 from converge.mysql import connect as mysql
 from converge.mysql.packets import NullRow, Read, stream, whole_rows
+from converge.phases.carry_out import carry_out
 from converge.phases.drill import Drill
 from converge.phases.explain import explain
 from converge.phases.rejects import Encode, find, is_bad_row
@@ -139,6 +150,10 @@ class Worker:
     def drill(self, task: DrillTask) -> tuple[str, list[Difference]]:
         """The differences of one table."""
         return task.table.source, Drill(self.source, self.target, task.schema, task.table).differences()
+
+    def check(self, task: CheckTask) -> CheckResult:
+        """What came of a map's check: a query that fails is a check that fails."""
+        return carry_out(self.source, self.target, task)
 
     def written(self, task: WrittenTask) -> Written:
         """What each transaction has written to a table, as it is now."""

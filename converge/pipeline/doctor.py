@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 from converge.errors import ConvergeError
+from converge.mapping.read import load
+from converge.model.check import Application
 from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.facts import SourceFacts, TargetFacts
@@ -19,13 +22,17 @@ from converge.pipeline.reach import attempt, connect_source
 from converge.planner.forecast import space
 from converge.postgres.connect import connect as connect_target
 from converge.postgres.facts import read_facts as read_target_facts
-from converge.postgres.health import check_space, check_target
+from converge.postgres.health import check_space, check_target, missing_tables
 from converge.postgres.rights import lacking
 from converge.postgres.target import read_target
 
 
 def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options) -> Diagnosis:
-    """Reads what is to be known of the sides that are named. Writes nothing."""
+    """Reads what is to be known of the sides that are named. Writes nothing.
+
+    Raises UsageError for a map that is not there or means nothing.
+    """
+    applications = load(options.maps).applications
     findings: list[Finding] = []
     wrong: list[ConvergeError] = []
     here: SourceFacts | None = None
@@ -35,7 +42,9 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
         here, more = found or (None, [_unreached("source", error, wrong)])
         findings += more
     if target is not None:
-        also_found, error = attempt(lambda: _target(target, options, here.tables if here else 0))
+        also_found, error = attempt(
+            lambda: _target(target, options, applications, here.tables if here else 0)
+        )
         there, more = also_found or (None, [_unreached("target", error, wrong)])
         findings += more
     needed = space(here.data_bytes, here.index_bytes) if here else None
@@ -62,11 +71,17 @@ def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Fin
     return facts, [*missing, *check_source(facts, endpoint, options.jobs)]
 
 
-def _target(endpoint: Endpoint, options: Options, tables: int) -> tuple[TargetFacts, list[Finding]]:
+def _target(
+    endpoint: Endpoint, options: Options, applications: Sequence[Application], tables: int
+) -> tuple[TargetFacts, list[Finding]]:
     with explained(endpoint, endpoint), connect_target(endpoint) as connection:
         target = read_target(connection, options.schema)
         facts = read_target_facts(connection, target, endpoint)
-    return facts, [*lacking(target), *check_target(facts, endpoint, options.jobs, tables=tables)]
+    return facts, [
+        *lacking(target),
+        *check_target(facts, endpoint, options.jobs, tables=tables),
+        *missing_tables(applications, target),
+    ]
 
 
 def _unreached(side: str, error: ConvergeError | None, wrong: list[ConvergeError]) -> Finding:

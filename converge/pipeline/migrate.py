@@ -21,6 +21,7 @@ from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import prepare
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
+from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import Backend, end
 from converge.postgres.ledger import Ledger
 from converge.postgres.upgrade import upgrade
@@ -124,6 +125,7 @@ class _Attempt:
         plan = prepared.plan
         result.findings += plan.findings
         result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
+        result.fingerprint = fingerprint(plan, whole=not options.resume)
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected_digest=options.expected_digest)
         upgrade(job.target)

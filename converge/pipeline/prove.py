@@ -1,4 +1,4 @@
-"""The proof at the level that was asked for."""
+"""The proof at the level that was asked for, and the checks of the maps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import psycopg
 from converge.model.event import Sink
 from converge.model.plan import Plan
 from converge.model.result import Result, TableResult
-from converge.model.work import Range
-from converge.phases import verify
+from converge.model.work import Digest, Range
+from converge.phases import checks, verify
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.timing import phase
@@ -25,19 +25,33 @@ def prove(
     tables: dict[str, TableResult],
     result: Result,
     emit: Sink,
-) -> None:
-    """Compares, and gives `result` its verdict; only a full comparison can end in `verified`."""
+) -> list[Digest]:
+    """Compares, and gives `result` its verdict; only a full comparison can end in `verified`.
+
+    The checks of the maps go with every level. Returns what was summed up, by table.
+    """
     todo = verify.tasks(plan, target, ranges, level)
     with phase(result, emit, verify.PHASE, len(todo)):
         totals = verify.sums(crew, plan, todo, emit)
         result.changes = verify.changed(plan, totals)
         result.verdict = "differs" if result.rejects else "migrated"
-        if level == "none":
-            return
-        verify.count(totals, tables)
-        if level == "counts":
-            if not all(total.equal for total in totals):
-                result.verdict = "differs"
-            return
-        result.differences = verify.judge(plan, crew, totals, tables)
-        result.verdict = "verified" if all(table.verified for table in tables.values()) else "differs"
+        if level != "none":
+            verify.count(totals, tables)
+        if level == "counts" and not all(total.equal for total in totals):
+            result.verdict = "differs"
+        if level == "full":
+            result.differences = verify.judge(plan, crew, totals, tables)
+            same = all(table.verified for table in tables.values())
+            result.verdict = "verified" if same else "differs"
+    _check(plan, crew, result, emit)
+    return totals
+
+
+def _check(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
+    if not plan.checks:
+        return
+    with phase(result, emit, checks.PHASE, len(plan.checks)):
+        result.checks = checks.run_checks(plan, crew, emit)
+    result.findings += checks.findings(result.checks)
+    if any(check.failed for check in result.checks):
+        result.verdict = "differs"

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from converge.errors import SourceError, TargetError
-from converge.model.catalog import changed
+from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding, Plan
@@ -15,9 +14,7 @@ from converge.model.quote import pg_name
 from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
-from converge.mysql.catalog import read_catalog
 from converge.mysql.chunks import cut
-from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.phases import recheck
 from converge.phases.build import Builder
@@ -26,6 +23,7 @@ from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.checks import drop, empty
+from converge.pipeline.look_back import look_back, require_schema
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
@@ -107,12 +105,15 @@ class Run:
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         tables, level = self.copy.results, job.options.verify
-        prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
+        totals = prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
         if self.plan.mode == "load":
             self._look_at_target()
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
-        self._look_back(now)
+        here = self.prepared.source
+        if not now.keeps_schema:
+            require_schema(here, self.prepared.inputs.catalog, self.plan)
+        look_back(here, now, self.plan, crew, ranges, totals, level, result, self.emit)
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""
@@ -211,7 +212,7 @@ class Run:
             )
 
     def _look_at_target(self) -> None:
-        """Whether the target's catalog is what it was before; what was put aside is needed no more."""
+        """Whether the target's catalog is what it was before."""
         before = self.prepared.inputs.evidence.existing
         assert before is not None
         after = read_existing(self.postgres, self.plan.schema)
@@ -224,21 +225,6 @@ class Run:
             if table.rows and before is not None:
                 own = before.by_name[table.target]
                 self.postgres.execute(drop_saved(self.plan.schema, own).encode())
-
-    def _look_back(self, then: Snapshot) -> None:
-        """Whether the source is still what was planned, and still where the snapshot was taken."""
-        here = self.prepared.source
-        catalog = self.prepared.inputs.catalog
-        if not then.keeps_schema:
-            after = read_catalog(here, read_rights(here, catalog.database))
-            if others := changed(catalog, after, {table.source for table in self.plan.tables}):
-                raise SourceError(
-                    f"{', '.join(others[:20])}: changed in the source while the run went on",
-                    code="S011",
-                    hint="keep changes of the schema away from the run, then converge migrate --truncate",
-                )
-        if then.position is not None and snapshot.position(here) != then.position:
-            self.result.findings.append(_MOVED)
 
 
 def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
@@ -257,13 +243,3 @@ def _compared_again(count: int, moved: int) -> Finding:
 def _same(objects: int) -> Finding:
     message = f"the schema's catalog is what it was before the run: {objects:,} objects compared"
     return Finding("L021", "note", "target", message)
-
-
-_MOVED = Finding(
-    "V004",
-    "note",
-    "source",
-    "the server has committed changes since the snapshot was taken; the target does not have those of this "
-    "database",
-    "stop the application's writes before the last run",
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from converge.model.catalog import Table
-from converge.model.plan import Forecast
+from converge.model.forecast import Forecast
 
 # Copy, keys and full comparison together, both servers and the tool on two cores: 935 MB of mixed tables
 # in 25.5 s (bench/run). More workers only help where the servers have cores for them.

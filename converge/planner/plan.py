@@ -53,6 +53,7 @@ def make_plan(inputs: Inputs) -> Plan:
         snapshot=inputs.snapshot,
         scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
         forecast=forecast(sources),
+        checks=inputs.map.checks,
     )
     return replace(plan, digest=digest(plan))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from converge.model.check import Application
 from converge.model.endpoint import Endpoint
 from converge.model.facts import TargetFacts
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
+from converge.postgres.target import Target
 
 _LOCKS_A_TABLE = 6
 """A table, its TOAST table with its index, and some indexes: --truncate drops all tables at once."""
@@ -102,3 +104,17 @@ def _optional(facts: TargetFacts) -> Iterator[Finding]:
     for right in facts.rights:
         if not right.held and not right.needed:
             yield Finding("T020", "note", "target", f"without {right.name}: {right.without}", right.grant)
+
+
+def missing_tables(applications: Iterable[Application], target: Target) -> Iterator[Finding]:
+    """Applications whose own migrations have not run in the target schema, as far as their maps tell."""
+    for one in applications:
+        if missing := [name for name in one.tables if name not in target.names]:
+            yield Finding(
+                "C010",
+                "note",
+                target.schema,
+                f"{one.name}: {len(missing)} of {len(one.tables)} tables of its own migrations are not there",
+                one.migrate,
+                ", ".join(missing),
+            )

@@ -36,12 +36,7 @@ def last_report(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
 
 def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:
     """What the last run of this source into this schema was decided by; None where that is not to be seen."""
-    there = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-        "WHERE c.relname = 'run' AND c.relnamespace = to_regnamespace('converge') AND a.attname = 'evidence' "
-        "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))"
-    ).fetchone()
-    if there is None or not there[0]:
+    if not _readable(connection, "evidence"):
         return None
     row = connection.execute(
         "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
@@ -67,3 +62,29 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
         return None
     run, source, state, truncates, targets, existing = row
     return LoadRun(run, source, state, truncates, targets, Existing.from_json(existing))
+
+
+def last_rehearsal(connection: psycopg.Connection[Any], source: str, schema: str) -> dict[str, Any] | None:
+    """The report of the last run into this schema: one of this source and one that came to its end go first.
+
+    None where there is none, or where it is not to be seen.
+    """
+    if not _readable(connection, "report"):
+        return None
+    row = connection.execute(
+        "SELECT report FROM converge.run WHERE target_schema = %s AND report IS NOT NULL "
+        "AND state <> 'running' ORDER BY source = %s DESC, state = 'finished' DESC, id DESC LIMIT 1",
+        (schema, source),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _readable(connection: psycopg.Connection[Any], column: str) -> bool:
+    """Whether the ledger is there with this column, and the role may read it."""
+    there = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE c.relname = 'run' AND c.relnamespace = to_regnamespace('converge') AND a.attname = %s "
+        "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))",
+        (column,),
+    ).fetchone()
+    return there is not None and bool(there[0])

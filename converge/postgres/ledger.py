@@ -150,7 +150,7 @@ class Ledger:
 
 
 def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
-    """Makes the session the only one of converge that writes here, and ends what an earlier run has left at work.
+    """Makes the session the only one of converge that writes here, and ends what an earlier one has left.
 
     Raises BlockedError when another run holds the lock, after `seconds`.
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from converge.model.check import CheckResult
 from converge.model.plan import Finding
-from converge.model.result import Result, TableResult
+from converge.model.result import OF_CHECKS, Result, TableResult
 from converge.report.parts import short, visible
 from converge.report.run_words import equality, verdict_words
 
@@ -16,7 +17,8 @@ def result_junit(result: Result) -> str:
     suites = [
         ("verdict", [_verdict(result)]),
         ("tables", [_table(result, one) for one in result.tables]),
-        ("findings", [_finding(one) for one in result.findings if one.severity != "note"]),
+        ("checks", [_check(one) for one in result.checks]),
+        ("findings", [_finding(one) for one in result.findings if _tells(one)]),
     ]
     root = Element("testsuites", name=f"converge {result.command}")
     for name, cases in suites:
@@ -47,6 +49,20 @@ def _table(result: Result, one: TableResult) -> Element:
     elif not one.verified:
         _say(case, "skipped", str(equal))
     return case
+
+
+def _check(one: CheckResult) -> Element:
+    case = _case("converge.checks", one.name, one.seconds)
+    if one.failed:
+        _say(case, "failure", short(str(one)), "\n".join(filter(None, (str(one), one.why, one.place))))
+    elif one.state != "ok":
+        _say(case, "skipped", one.message)
+    return case
+
+
+def _tells(finding: Finding) -> bool:
+    """Whether it is a testcase of its own: notes are none, and checks have theirs already."""
+    return finding.severity != "note" and finding.code not in OF_CHECKS
 
 
 def _finding(finding: Finding) -> Element:

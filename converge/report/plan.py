@@ -11,6 +11,7 @@ from converge.report.plan_tables import TablePart, overview
 from converge.report.units import table
 
 _MESSAGE = 200
+_MOST_DRIFTED = 50
 _TITLES = {"block": "BLOCKS", "lossy": "lossy", "note": "notes"}
 
 
@@ -26,6 +27,10 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     lines += ["", *_types(parts), "", *_tables(parts.tables)]
     if verbose:
         lines += [line for one in parts.tables for line in _columns(one)]
+    lines += _since(parts, verbose=verbose)
+    if plan.checks:
+        lines += ["", f"checks ({len(plan.checks):,}), after the load"]
+        lines += [one_line(f"  {one.name} ({one.wants})") for one in plan.checks]
     for level in parts.levels:
         lines += ["", f"{_TITLES[level.severity]} ({level.count:,})"]
         lines += [line for finding in _findings(level) for line in _finding(finding, verbose=verbose)]
@@ -74,6 +79,25 @@ def _types(parts: PlanParts) -> list[str]:
         for count, source, becomes, why, *_ in parts.types.lines
     ]
     return table(("columns", "type", "becomes", "why"), rows, left=4) if rows else []
+
+
+def _since(parts: PlanParts, *, verbose: bool) -> list[str]:
+    """What has changed since the last run."""
+    since = parts.since
+    if not since.facts:
+        return []
+    lines = [
+        "",
+        "since the last run",
+        *(f"  {name:<10}{_cut(words, verbose)}" for name, words in since.facts),
+    ]
+    for grid, left in ((since.changes, 4), (since.growth, 1)):
+        rows = [[_cut(one_line(cell), verbose) for cell in row] for row in grid.lines[:_MOST_DRIFTED]]
+        if rows:
+            lines += ["", *(f"  {line}" for line in table(grid.head, rows, left=left))]
+        if more := len(grid.lines) - len(rows):
+            lines.append(f"  … {more:,} more; --md FILE has all")
+    return lines
 
 
 def _tables(tables: tuple[TablePart, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converge.model.plan import Plan
 from converge.report import markdown
+from converge.report.drift_parts import DriftParts
 from converge.report.parts import sentence
 from converge.report.plan_parts import PlanParts, plan_parts
 from converge.report.plan_tables import overview
@@ -15,10 +16,12 @@ def plan_markdown(plan: Plan) -> str:
     lines = [f"# converge plan: {parts.verdict.word}", "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Forecast", markdown.facts(parts.forecast), nothing="None was made.")
+    lines += _since(parts.since)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += _tables(parts)
     lines += markdown.grid_section("Type decisions", parts.types)
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value is changed.")
+    lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.grid_section("Views and other objects", parts.others)
     lines += markdown.section(
         "Not migrated", markdown.left_behind(parts.left), nothing="Every object of the source is migrated."
@@ -29,6 +32,14 @@ def plan_markdown(plan: Plan) -> str:
         for line in ("", f"### {phase} ({count:,})", *markdown.fence(text, "sql"))
     ]
     return "\n".join([*lines, *markdown.section("SQL", sql[1:])]).rstrip() + "\n"
+
+
+def _since(since: DriftParts) -> list[str]:
+    lines = markdown.section("Since the last run", markdown.facts(since.facts))
+    for grid in (since.changes, since.growth):
+        if grid.rows:
+            lines += ["", f"### {grid.title}", "", *markdown.table(grid)]
+    return lines
 
 
 def _tables(parts: PlanParts) -> list[str]:

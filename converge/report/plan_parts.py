@@ -10,6 +10,8 @@ from typing import get_args
 
 from converge.model.plan import Outcome, Phase, Plan
 from converge.model.quote import pg_name
+from converge.report.check_parts import planned_checks
+from converge.report.drift_parts import DriftParts, drift_parts
 from converge.report.parts import Grid, Left, Level, Verdict, grid, left_behind, levels, visible
 from converge.report.plan_tables import OF_TABLES, TablePart, outcomes_grid, table_parts
 from converge.report.units import counted, seconds, size
@@ -28,6 +30,9 @@ class PlanParts:
     types: Grid
     tables: tuple[TablePart, ...]
     changes: Grid
+    since: DriftParts
+    checks: Grid
+    """What the maps want to see when the rows are there."""
     others: Grid
     """Views and what else belongs to no table and arrives."""
     left: tuple[Left, ...]
@@ -46,6 +51,8 @@ def plan_parts(plan: Plan) -> PlanParts:
         types=_types(plan),
         tables=table_parts(plan),
         changes=_changes(plan),
+        since=drift_parts(plan.since),
+        checks=planned_checks(plan.checks),
         others=_others(plan.outcomes),
         left=left_behind(plan.outcomes),
         sql=plan_statements(plan),

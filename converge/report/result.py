@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from converge.model.result import OF_THE_RUN, Result
 from converge.report import markdown
+from converge.report.back_parts import stand_words
 from converge.report.parts import Grid, one_line, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
 from converge.report.units import table
 
 _MOST_REJECTS = 20
+_MOST_MOVED = 20
 
 
 def result_text(result: Result) -> str:
@@ -29,6 +31,11 @@ def result_text(result: Result) -> str:
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
+    lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "checks"]
+    lines += [f"check     {one_line(str(one))}" for one in result.checks if one.state != "ok"]
+    if result.going_back:
+        lines.append(f"back      {one_line(stand_words(result.going_back))}")
+        lines += [f"moved     {one_line(name)}" for name in result.going_back.tables[:_MOST_MOVED]]
     lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
     if result.next_command:
         lines.append(f"next      {result.next_command}")
@@ -44,12 +51,18 @@ def result_markdown(result: Result) -> str:
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
     lines += markdown.section("Differences", _differences(parts), nothing=parts.no_difference)
+    lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value was changed.")
     lines += markdown.grid_section("Rejected rows", parts.rejects, nothing="None.")
     lines += markdown.section(
         "Not migrated", markdown.left_behind(parts.left), nothing="Nothing that this run knows of."
     )
+    lines += markdown.section(
+        "Going back", [line for one in parts.back for line in (markdown.words(one), "")]
+    )
+    if parts.moved.rows:
+        lines += markdown.table(parts.moved)
     lines += markdown.section("How to go on", [markdown.words(advice), *markdown.fence(command, "sh")])
     return "\n".join(lines).rstrip() + "\n"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from converge.model.result import Difference, Reject, Result
+from converge.model.result import OF_CHECKS, Difference, Reject, Result
+from converge.report.back_parts import back_words, moved_tables
+from converge.report.check_parts import check_results, checks_words
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
 from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, TONES, equality, verdict_words
 from converge.report.units import counted, seconds, size
@@ -36,10 +38,14 @@ class RunParts:
     """One a table."""
     no_difference: str
     """What to say when there is none."""
+    checks: Grid
     levels: tuple[Level, ...]
     changes: Grid
     rejects: Grid
     left: tuple[Left, ...]
+    back: tuple[str, ...]
+    """The way back to the source, in sentences."""
+    moved: Grid
     advice: tuple[str, str]
     """How to go on: a sentence, and a command."""
 
@@ -57,10 +63,13 @@ def run_parts(result: Result) -> RunParts:
         tables=_tables(result),
         differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
         no_difference="None." if compared else "The values were not compared.",
-        levels=levels(result.findings),
+        checks=check_results(result.checks),
+        levels=levels([one for one in result.findings if one.code not in OF_CHECKS]),
         changes=_changes(result),
         rejects=_rejects(result.rejects),
         left=left_behind(result.not_migrated),
+        back=back_words(result.going_back),
+        moved=moved_tables(result.going_back),
         advice=(words, result.next_command or command),
     )
 
@@ -89,6 +98,7 @@ def _facts(result: Result) -> tuple[tuple[str, str], ...]:
         ("snapshot", f"{result.snapshot}: {SNAPSHOTS[result.snapshot]}" if result.snapshot else ""),
         ("began", result.started.replace("T", " ").replace("+00:00", " UTC")),
         ("copy", _speed(result)),
+        ("checks", checks_words(result.checks)),
     )
     return tuple((name, words) for name, words in facts if words)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from converge.model.result import MOST_DIFFERENCES, Result, TableResult, Verdict
+from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
 from converge.report.units import counted
 
@@ -48,9 +49,13 @@ def verdict_words(result: Result) -> str:
             return f"{tables} are there, but their values were not compared"
         case "differs" if result.rejects:
             return _rejected_words(result)
+        case "differs" if not any(equality(result, one).tone == "bad" for one in result.tables):
+            return checks_words(result.checks)
         case "differs":
             count = sum(equality(result, one).tone == "bad" for one in result.tables)
-            return f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
+            words = f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
+            failed = any(check.failed for check in result.checks)
+            return f"{words}; {checks_words(result.checks)}" if failed else words
         case "failed":
             return "the run has not come to its end"
         case _:

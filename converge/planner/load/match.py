@@ -68,7 +68,7 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         for column, own in one.columns.items()
         if _takes(one.source, one.source.column(column), own, map_)
     }
-    return Loading(existing, matches, replace(catalog, tables=seen), Map(map_.rules, rules))
+    return Loading(existing, matches, replace(catalog, tables=seen), replace(map_, own=rules))
 
 
 def alike(name: str, others: Iterable[str]) -> str | None:

@@ -1,0 +1,79 @@
+"""What a run leaves for the next one's plan: enough to say what has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from converge.model.forecast import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class TableMark:
+    rows: int
+    """As the plan knew them: counted by the scan, or the server's estimate."""
+    bytes: int
+    columns: Mapping[str, tuple[str, str]]
+    """The source's type, and what becomes of it in words, by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    source_version: str
+    target_version: str
+    digest: str
+    """The plan's."""
+    whole: bool
+    """Whether the run did all by itself: the seconds of one that was resumed are only the rest's."""
+    tables: Mapping[str, TableMark]
+    objects: Mapping[str, str]
+    """What becomes of indexes, keys, views and the like, by kind and name."""
+    findings: tuple[tuple[str, str], ...]
+    """Code and object."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Fingerprint:
+        """What `asdict` has made, through JSON."""
+        tables = {
+            name: TableMark(
+                mark["rows"], mark["bytes"], {one: (was, to) for one, (was, to) in mark["columns"].items()}
+            )
+            for name, mark in document["tables"].items()
+        }
+        findings = tuple((code, name) for code, name in document["findings"])
+        return cls(**{**document, "tables": tables, "findings": findings})
+
+
+What = Literal["server", "table", "column", "decision", "finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One thing that is not what it was."""
+
+    what: What
+    object: str
+    before: str
+    """Empty for what is new."""
+    now: str
+    """Empty for what is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    table: str
+    before: int
+    now: int
+    """Rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    since: str
+    """The run, in words."""
+    changes: tuple[Drifted, ...]
+    growth: tuple[Growth, ...]
+    """Tables whose rows are not as many as they were."""
+    forecast: Forecast | None
+    """From what that run has measured; None where it was resumed, or did not come to its end."""

@@ -1,0 +1,24 @@
+"""A query of somebody else's, under the snapshot that a reader holds: bounded, and it only reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymysql.connections import Connection
+
+
+def ask(connection: Connection[Any], query: str, *, seconds: int, most: int) -> list[tuple[Any, ...]]:
+    """At most `most` rows of the query.
+
+    As a subquery it can be nothing but a query, and the transaction around it is READ ONLY. Raises the
+    driver's errors; the transaction lives on after those of the query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION max_execution_time = %s", (seconds * 1000,))
+        try:
+            cursor.execute(f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}")
+            return list(cursor.fetchall())
+        finally:
+            # A connection that is gone says so by the query's own error.
+            if connection.open:
+                cursor.execute("SET SESSION max_execution_time = 0")

@@ -1,0 +1,132 @@
+"""One check of a map: both sides are asked, and what they give is judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import psycopg
+import pymysql
+from pymysql.connections import Connection
+
+from converge.model.check import Check, CheckResult, State
+from converge.model.work import CheckTask
+from converge.mysql.ask import ask as ask_source
+from converge.phases.retry import is_gone
+from converge.postgres.ask import ask as ask_target
+
+Row = tuple[str | None, ...]
+MOST_ROWS = 1000
+"""Rows that a check may compare; more should be counted by its queries."""
+_SHOWN_ROWS = 5
+
+
+class _Failed(Exception):
+    """Why a side has not answered."""
+
+
+class _Ask(Protocol):
+    def __call__(self) -> list[tuple[Any, ...]]: ...
+
+
+def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: CheckTask) -> CheckResult:
+    """What came of the check. Raises the drivers' errors when a connection is lost."""
+    check, started = task.check, time.monotonic()
+    limits = {"seconds": check.seconds, "most": MOST_ROWS + 1}
+    here = there = None
+    state: State
+    message = ""
+    try:
+        if task.asks_source:
+            here = _answer("source", check, lambda: ask_source(source, check.source, **limits))
+        there = _answer("target", check, lambda: ask_target(target, check.target, task.schema, **limits))
+        state = "ok" if _holds(check, here, there) else "differs"
+    except _Failed as failed:
+        message, state = str(failed), "error"
+    return CheckResult(
+        name=check.name,
+        state=state,
+        wants=check.wants,
+        source=None if here is None else shown(here),
+        target=None if there is None else shown(there),
+        message=message,
+        why=check.why,
+        place=check.place,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _answer(side: str, check: Check, ask: _Ask) -> list[Row]:
+    try:
+        rows = [tuple(map(_text, row)) for row in ask()]
+    except (psycopg.Error, pymysql.err.Error) as error:
+        if is_gone(error):
+            raise
+        said = error.args[1] if isinstance(error, pymysql.err.Error) and len(error.args) > 1 else error
+        raise _Failed(f"the {side}'s query failed: {str(said).strip().splitlines()[0]}") from error
+    if len(rows) > MOST_ROWS:
+        raise _Failed(f"the {side}'s query gives more than {MOST_ROWS:,} rows; let it count them")
+    return rows
+
+
+def _holds(check: Check, source: Sequence[Row] | None, target: Sequence[Row]) -> bool:
+    if check.equals is None and check.at_least is None:
+        return source == target
+    values = [_only("target", target), *([] if source is None else [_only("source", source)])]
+    if check.at_least is not None:
+        least = check.at_least
+        return all(_reaches(value, least) for value in values)
+    return all(value == _text(check.equals) for value in values)
+
+
+def _only(side: str, rows: Sequence[Row]) -> str | None:
+    """The one value of a query."""
+    if len(rows) != 1 or len(rows[0]) != 1:
+        what = f"{len(rows)} rows" + (f" of {len(rows[0])} columns" if rows else "")
+        raise _Failed(f"the {side}'s query must give one row with one value, and gives {what}")
+    return rows[0][0]
+
+
+def _reaches(value: str | None, least: float) -> bool:
+    try:
+        return value is not None and Decimal(value) >= Decimal(str(least))
+    except ArithmeticError as error:
+        raise _Failed(f"{value!r} is no number") from error
+
+
+def shown(rows: Sequence[Row]) -> str:
+    """The rows as people read them: one value as itself, of many rows the first."""
+    lines = [", ".join("NULL" if value is None else value for value in row) for row in rows[:_SHOWN_ROWS]]
+    more = f"; … {len(rows):,} rows" if len(rows) > _SHOWN_ROWS else ""
+    return ("; ".join(lines) + more)[:1000] if rows else "no row"
+
+
+def _text(value: Any) -> str | None:
+    """A value in words that are the same for both drivers."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return str(int(value))
+        case int() | Decimal() | float():
+            return _number(value)
+        case datetime() if value.tzinfo is not None:
+            return str(value.astimezone(UTC).replace(tzinfo=None))
+        case bytes():
+            return value.hex()
+        case dict() | list():
+            return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return str(value)
+
+
+def _number(value: Decimal | float) -> str:
+    exact = Decimal(str(value))
+    if not exact.is_finite():
+        return str(value)
+    if exact == exact.to_integral_value():
+        return str(int(exact)) if abs(exact) < 10**60 else str(exact.normalize())
+    return format(exact.normalize(), "f")

@@ -1,0 +1,112 @@
+"""After a run: whether the source is still what was planned and copied, and which tables are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from converge.errors import SourceError
+from converge.model.catalog import Catalog, changed
+from converge.model.event import Advanced, Sink
+from converge.model.going_back import GoingBack
+from converge.model.plan import Finding, Plan
+from converge.model.result import Result
+from converge.model.work import Digest, Range
+from converge.mysql import snapshot
+from converge.mysql.catalog import read_catalog
+from converge.mysql.rights import read_rights
+from converge.mysql.snapshot import Snapshot
+from converge.mysql.watched import WatchedConnection
+from converge.phases import verify
+from converge.phases.crew import Crew
+from converge.phases.verify import VerifyLevel
+from converge.pipeline.timing import phase
+
+PHASE = "look back"
+
+
+def require_schema(here: WatchedConnection, catalog: Catalog, plan: Plan) -> None:
+    """Raises SourceError when a planned table of the source is no longer what was planned."""
+    after = read_catalog(here, read_rights(here, catalog.database))
+    if others := changed(catalog, after, {table.source for table in plan.tables}):
+        raise SourceError(
+            f"{', '.join(others[:20])}: changed in the source while the run went on",
+            code="S011",
+            hint="keep changes of the schema away from the run, then converge migrate --truncate",
+        )
+
+
+def look_back(
+    here: WatchedConnection,
+    then: Snapshot,
+    plan: Plan,
+    crew: Crew,
+    ranges: dict[str, list[Range]],
+    totals: Iterable[Digest],
+    level: VerifyLevel,
+    result: Result,
+    emit: Sink,
+) -> None:
+    """Notes in `result` whether the source has moved since the snapshot, whose digests are `totals`.
+
+    A log that stands where it stood has the answer. Otherwise the source alone is digested again, where the
+    run's comparison was a full one: InnoDB's times of changes are forgotten, and neither its counters nor
+    the binary log know of rows that a foreign key's CASCADE has changed. The workers' snapshot ends.
+    """
+    # The redo log is InnoDB's alone.
+    tells = then.position is not None or not any(one.code == "P072" for one in plan.findings)
+    if tells and then.history is not None and snapshot.history(here) == then.history:
+        log = "redo log" if then.position is None else "binary log, or its GTIDs,"
+        result.going_back = GoingBack("still", f"the server's {log} has not moved since")
+        return
+    committed = then.position is not None
+    if level == "full":
+        result.going_back = _compared(plan, crew, ranges, totals, result, emit)
+    elif committed:
+        result.going_back = GoingBack("moved", "the server has committed changes since the snapshot")
+    else:
+        result.going_back = GoingBack(
+            "not known", "the source user may not see where the server's log stands"
+        )
+    if committed or result.going_back.tables:
+        result.findings.append(_moved(result.going_back))
+
+
+def _compared(
+    plan: Plan,
+    crew: Crew,
+    ranges: dict[str, list[Range]],
+    totals: Iterable[Digest],
+    result: Result,
+    emit: Sink,
+) -> GoingBack:
+    before = {total.table: (total.source_rows, total.source_sum) for total in totals}
+    todo = list(verify.source_tasks(plan, ranges))
+    with phase(result, emit, PHASE, len(todo)):
+        crew.everyone("begin")
+        now = {table.source: Digest(table.source) for table in plan.tables}
+        for digest in _digests(crew, todo):
+            now[digest.table] += digest
+            emit(Advanced(PHASE, digest.table))
+    moved = tuple(
+        name for name, total in now.items() if (total.source_rows, total.source_sum) != before[name]
+    )
+    how = "all rows of the source were digested again, and compared with those of the snapshot"
+    return GoingBack("moved" if moved else "still", how, moved, named=True)
+
+
+def _digests(crew: Crew, todo: Iterable[object]) -> Iterator[Digest]:
+    return (answer for answer in crew.work(todo) if isinstance(answer, Digest))
+
+
+def _moved(back: GoingBack) -> Finding:
+    message = "the server has committed changes since the snapshot was taken"
+    if back.named and not back.tables:
+        return Finding("V004", "note", "source", f"{message}, none of them in the tables of this run")
+    return Finding(
+        "V004",
+        "note",
+        "source",
+        f"{message}; the target does not have those of this database",
+        "stop the application's writes before the last run",
+        ", ".join(back.tables),
+    )

@@ -1,0 +1,321 @@
+"""Checks of a map: what both servers are asked after a load, and that asking changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from conftest import NewDatabase
+from support import begun, converge, mysql, postgres, relations
+
+from converge import sandbox
+from converge.errors import UsageError
+from converge.mapping.queries import one_query
+from converge.mapping.read import load
+
+FOLDER = Path(__file__).parents[1]
+PEOPLE = """
+CREATE TABLE person (id INT PRIMARY KEY, name VARCHAR(20), mail VARCHAR(20), born DATETIME, share DECIMAL(9,3)
+); INSERT INTO person VALUES (1, 'Ä', NULL, '2020-01-02 03:04:05', 1.500), (2, 'b', 'b@x', NULL, 2.000);
+"""
+
+
+@pytest.fixture
+def source(databases: tuple[str, str]) -> str:
+    mysql(databases[0], PEOPLE)
+    return databases[0]
+
+
+@pytest.fixture
+def target(databases: tuple[str, str]) -> str:
+    return databases[1]
+
+
+def entry(name: str, **keys: object) -> str:
+    """A [[check]] of a map: JSON's texts, numbers and lists are TOML's."""
+    return "\n".join(
+        ["[[check]]", *(f"{key} = {json.dumps(value)}" for key, value in {"name": name, **keys}.items())]
+    )
+
+
+def map_of(folder: Path, *entries: str) -> tuple[str, str]:
+    path = folder / "own.toml"
+    path.write_text("\n\n".join(entries))
+    return "--map", str(path)
+
+
+COUNT = "SELECT count(*) FROM person"
+ROWS = "SELECT id, name, mail, born, share FROM person ORDER BY id"
+GOOD = (
+    entry("count", source=COUNT + ";", target=COUNT + " -- all of them"),
+    entry("two", target=COUNT, equals=2),
+    entry("both two", source=COUNT, target=COUNT, equals=2),
+    entry("some", target=COUNT, at_least=1.5),
+    entry("rows", source=ROWS, target=ROWS),
+    entry("text", target="SELECT name FROM person WHERE id = 2", equals="b"),
+    entry("truth", target="SELECT count(*) = 2 FROM person", equals=True),
+    entry(
+        "with", source=f"WITH a AS ({COUNT}) SELECT * FROM a", target=f"WITH a AS ({COUNT}) SELECT * FROM a"
+    ),
+    entry("over", target="SELECT 1 FROM nowhere", equals=1, where_source_has=["nowhere"]),
+)
+
+
+def test_checks_that_hold_in_every_form(source: str, target: str, tmp_path: Path) -> None:
+    addresses = ("--source", source, "--target", target, *map_of(tmp_path, *GOOD))
+    planned = converge("plan", *addresses)
+    assert "checks (9), after the load\n  count (as in the source)\n  two (= 2)" in planned.out
+    listed = converge("plan", *addresses, "--json").json["plan"]["checks"]
+    assert [one["name"] for one in listed[:2]] == ["count", "two"]
+    ran = converge("migrate", *addresses, "--json", "--report", str(tmp_path / "r.html"))
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out + ran.err
+    states = {one["name"]: (one["state"], one["source"], one["target"]) for one in ran.json["checks"]}
+    assert states.pop("over") == ("passed over", None, None)
+    assert {state for state, *_ in states.values()} == {"ok"}
+    assert states["count"] == ("ok", "2", "2")
+    assert (
+        states["rows"][1] == states["rows"][2] == "1, Ä, NULL, 2020-01-02 03:04:05, 1.5; 2, b, b@x, NULL, 2"
+    )
+    assert "the source has no table nowhere" in (tmp_path / "r.html").read_text()
+    again = converge("verify", *addresses)
+    assert again.code == 0
+    assert "checks    8 of 9 checks hold, 1 passed over" in again.out
+    # Checks decide nothing about the data: the digest is the same without them.
+    bare = converge("plan", *addresses[:4], "--json").json["plan"]["digest"]
+    assert bare == converge("plan", *addresses, "--json").json["plan"]["digest"]
+
+
+@pytest.mark.parametrize("level", ["full", "counts", "none"])
+def test_a_check_that_fails_is_the_verdict(level: str, source: str, target: str, tmp_path: Path) -> None:
+    map_ = map_of(
+        tmp_path,
+        entry("fewer", target=COUNT, equals=3, why="a third is expected"),
+        entry("missing", source=COUNT, target="SELECT count(*) FROM nowhere"),
+        entry("fine", target=COUNT, equals=2),
+    )
+    forms = [tmp_path / f"r{ending}" for ending in (".html", ".md", ".json", ".xml")]
+    reports = [word for form in forms for word in ("--report", str(form))]
+    ran = converge(
+        "migrate", "--source", source, "--target", target, *map_, "--verify", level, *reports
+    )  # fmt: skip
+    assert ran.code == 1, ran.err
+    assert "verdict   differs: 1 of 3 checks holds, 2 failed" in ran.out
+    assert "check     fewer (= 3): target 2" in ran.out
+    for form in forms:
+        text = form.read_text()
+        for fact in ("fewer", "a third is expected", "missing", "nowhere", "does not exist", "fine"):
+            assert fact in text, (form, fact)
+    document = json.loads(forms[2].read_text())
+    assert [one["state"] for one in document["checks"]] == ["differs", "error", "ok"]
+    assert [one["code"] for one in document["findings"] if one["severity"] == "block"] == ["C001", "C002"]
+    suite = ElementTree.parse(forms[3]).find("testsuite[@name='checks']")
+    assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    # The ledger has it all: its report is the same.
+    assert converge("report", "--target", target, "-o", str(tmp_path / "again.json")).code == 0
+    assert json.loads((tmp_path / "again.json").read_text())["checks"] == document["checks"]
+
+
+TARGET_WRITES = {
+    "SELECT nextval('numbers')": "read-only",
+    "WITH gone AS (DELETE FROM person RETURNING id) SELECT count(*) FROM gone": "top level",
+    "SELECT set_config('transaction_read_only', 'off', true)": "read-write",
+    "SELECT writes()": "read-only",
+    "SELECT 1 INTO TEMPORARY kept": "INTO is not allowed",
+    "SELECT id FROM person FOR UPDATE": "read-only",
+}
+SOURCE_WRITES = {
+    "SELECT 1 INTO OUTFILE '/tmp/converge-check'": "",
+    "SELECT 1 INTO @kept": "",
+    "SELECT writes()": "READ ONLY",
+}
+WRITER = "CREATE FUNCTION writes() RETURNS INT DETERMINISTIC MODIFIES SQL DATA "
+
+
+@pytest.fixture(params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
+def both(
+    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+) -> tuple[str, str]:
+    """An empty source and target on the oldest servers, then on the newest."""
+    here, there = (request.getfixturevalue(name) for name in request.param)
+    return new_mysql_database(here), new_postgres_database(there)
+
+
+def test_no_check_can_write_or_hang(both: tuple[str, str], tmp_path: Path) -> None:
+    source, target = both
+    mysql(source, PEOPLE)
+    mysql(source, WRITER + "BEGIN INSERT INTO person (id) VALUES (9); RETURN 1; END")
+    postgres(target, "CREATE SEQUENCE numbers")
+    postgres(
+        target,
+        "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'CREATE TABLE written (a int); SELECT 1'",
+    )
+    wanted = [*TARGET_WRITES.values(), *SOURCE_WRITES.values(), "maximum statement", "statement timeout"]
+    map_ = map_of(
+        tmp_path,
+        *(entry(query, target=query, equals=1) for query in TARGET_WRITES),
+        *(entry(query, source=query, target="SELECT 1") for query in SOURCE_WRITES),
+        entry("slow", source=f"{COUNT} WHERE SLEEP(9)", target="SELECT 1", seconds=1),
+        entry("late", target="SELECT 1 FROM pg_sleep(9)", equals=1, seconds=1),
+        # The limits end with their checks: what comes after is asked as ever, by the same worker.
+        entry("after", source=f"{COUNT} WHERE SLEEP(0.6) = 0", target="SELECT 2 FROM pg_sleep(1.2)"),
+    )
+    ran = converge("migrate", "--source", source, "--target", target, *map_, "--jobs", "1", "--json")
+    *failed, after = ran.json["checks"]
+    assert (ran.code, after["state"], after["source"]) == (1, "ok", "2"), ran.err
+    for one, word in zip(failed, wanted, strict=True):
+        assert one["state"] == "error" and word in one["message"], one
+        assert one["seconds"] < 5
+    assert mysql(source, COUNT) == postgres(target, COUNT) == [(2,)]
+    assert not {"public.written", "public.kept"} & set(relations(target))
+    assert postgres(target, "SELECT is_called FROM numbers") == [(False,)]
+
+
+def copied(target: str) -> bool:
+    """Whether the run has copied the two people: its snapshot is taken then."""
+    if postgres(target, "SELECT to_regclass('public.person')") == [(None,)]:
+        return False
+    return postgres(target, COUNT) == [(2,)]
+
+
+def test_the_source_is_asked_in_the_snapshot_that_was_copied(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    """A check that takes its time sees none of what the application writes meanwhile."""
+    wait = entry("wait", target="SELECT 1 FROM pg_sleep(4)", equals=1)
+    count = entry("count", source=COUNT, target=COUNT)
+    options = ("--jobs", "1", "--json", *map_of(tmp_path, wait, count))
+    process = begun(source, target, *options)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not copied(target):
+        time.sleep(0.05)
+    mysql(source, "INSERT INTO person (id) VALUES (3)")
+    out, err = process.communicate(timeout=120)
+    document = json.loads(out)
+    assert process.returncode == 0, err
+    assert [(one["name"], one["state"], one["source"]) for one in document["checks"]][1] == (
+        "count",
+        "ok",
+        "2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[check]]\nname = "a"', "has no target"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"', "expects nothing"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = 1\nat_least = 1', "exclude each other"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1; SELECT 2"\nequals = 1', "more than one statement"),
+        ('[[check]]\nname = "a"\ntarget = "COMMIT"\nequals = 1', "it is no query"),
+        ('[[check]]\nname = "a"\ntarget = "DELETE FROM a RETURNING 1"\nequals = 1', "it is no query"),
+        (
+            '[[check]]\nname = "a"\ntarget = "SELECT 1) a; DROP TABLE b; SELECT (1"\nequals = 1',
+            "more than one statement",
+        ),
+        ('[[check]]\nname = "a"\ntarget = "SELECT \'"\nequals = 1', "it is no SQL"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequal = 1', "did you mean 'equals'"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = [1]', "means nothing here"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = 1\nseconds = 0', "leaves no time"),
+        ('[check]\nname = "a"', "write [[check]]"),
+        ('[application]\nmigrate = "x"', "has no tables"),
+    ],
+)
+def test_slips_are_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "slip.toml").write_text(text)
+    with pytest.raises(UsageError) as refused:
+        load([str(tmp_path / "slip.toml")])
+    assert refused.value.code == "M002"
+    assert said in refused.value.message
+
+
+def test_a_semicolon_in_a_text_is_no_end() -> None:
+    assert one_query("SELECT ';' AS a ; ", "mysql", "here") == "SELECT ';' AS a"
+    assert one_query("(SELECT $$;$$)", "postgres", "here") == "(SELECT $$;$$)"
+
+
+@pytest.mark.parametrize("name", ["kratos", "alkemio"])
+def test_maps_of_applications_hold_for_their_data(
+    name: str, databases: tuple[str, str], shared_data: Path
+) -> None:
+    source, target = databases
+    sandbox.load_dump(source, shared_data / name / "mysql.sql.gz")
+    ran = converge("doctor", "--target", target, "--map", name)
+    assert "  C010  public: " + name in ran.out
+    migrate = {"kratos": "kratos migrate sql -e --yes", "alkemio": "npm run migration:run"}[name]
+    assert f"hint  {migrate}" in ran.out
+    ran = converge("migrate", "--source", source, "--target", target, "--map", name, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out + ran.err
+    assert {one["state"] for one in ran.json["checks"]} <= {"ok", "passed over"}
+    if name == "alkemio":
+        assert "C010" not in converge("doctor", "--target", target, "--map", name).out
+        return
+    # What the users' own scripts did to Kratos, and no count of identities showed.
+    mysql(
+        source,
+        "CREATE TABLE schema_migration (version VARCHAR(48)); INSERT INTO schema_migration VALUES ('2')",
+    )
+    postgres(target, "CREATE TABLE schema_migration (version varchar(48))")
+    postgres(target, "TRUNCATE selfservice_recovery_flows, selfservice_verification_flows CASCADE")
+    postgres(target, "ALTER TABLE identity_credentials DISABLE TRIGGER ALL")
+    postgres(target, "DELETE FROM identity_credential_types WHERE name = 'password'")
+    ran = converge(
+        "verify", "--source", source, "--target", target, "--map", name, "--level", "counts", "--json"
+    )
+    failed = {one["name"] for one in ran.json["checks"] if one["state"] == "differs"}
+    assert {"Kratos' migrations are as far as the source's", "codes that are still to be used"} <= failed, (
+        failed
+    )
+
+
+def test_an_application_table_that_is_missing_is_named(databases: tuple[str, str], shared_data: Path) -> None:
+    source, target = databases
+    sandbox.load_dump(source, shared_data / "kratos" / "mysql.sql.gz")
+    options = (
+        "--source",
+        source,
+        "--target",
+        target,
+        "--map",
+        "kratos",
+        "--exclude",
+        "session_devices",
+        "--json",
+    )
+    ran = converge("migrate", *options)
+    assert ran.code == 1
+    words = [one["message"] for one in ran.json["checks"] if one["state"] == "error"]
+    assert words and all('relation "session_devices" does not exist' in word for word in words)
+
+
+def test_the_map_of_hydra_holds(databases: tuple[str, str]) -> None:
+    """With the columns of Hydra's tables that it asks for."""
+    source, target = databases
+    (application,) = load(["hydra"]).applications
+    for table in application.tables:
+        key = "version" if table == "schema_migration" else "id"
+        columns = "nid CHAR(36), client_id VARCHAR(40), active TINYINT(1), sid VARCHAR(40)"
+        mysql(source, f"CREATE TABLE {table} ({key} VARCHAR(48) PRIMARY KEY, {columns})")
+    mysql(
+        source, "INSERT INTO networks (id) VALUES ('n'); INSERT INTO schema_migration (version) VALUES ('2')"
+    )
+    mysql(source, "INSERT INTO hydra_client (id, nid) VALUES ('c', 'n')")
+    mysql(source, "INSERT INTO hydra_oauth2_access (id, nid, client_id, active) VALUES ('a', 'n', 'c', 1)")
+    addresses = ("--source", source, "--target", target, "--map", "hydra", "--json")
+    ran = converge("migrate", *addresses)
+    assert {one["state"] for one in ran.json["checks"]} == {"ok"}, ran.out
+    postgres(target, "DELETE FROM hydra_client")
+    failed = [one["name"] for one in converge("verify", *addresses).json["checks"] if one["state"] != "ok"]
+    assert "no row of hydra_oauth2_access without its client" in failed
+    assert len(failed) == 3
+
+
+def test_codes_are_documented() -> None:
+    text = "".join((FOLDER / "docs" / name).read_text() for name in ("checks.md", "runs.md"))
+    used = set()
+    for path in (FOLDER / "converge").rglob("*.py"):
+        used |= set(re.findall(r'"(C0\d\d)"', path.read_text()))
+    assert used and used <= set(re.findall(r"^\| (C\d{3}) ", text, re.MULTILINE))
