@@ -47,6 +47,7 @@ def plan(tables: int = 2, findings: int = 3, *, severity: Severity = "note", fir
         target_version="17.5",
         schema="public",
         schema_exists=True,
+        mode="create",
         tables=made,
         statements=tuple(
             Statement("create", one.source, f'CREATE TABLE "{one.target}" (…)', "a table of the source")

@@ -50,7 +50,7 @@ CASES = (
     Case("out_of_range", "INT", "32768", "32767", {'"null"': NULL}, "smallint", ("integer", "32768")),
     Case("out_of_range", "BIGINT UNSIGNED", "9223372036854775808", "9223372036854775807",
          {'"null"': NULL}, "bigint", ("numeric(20,0)", "9223372036854775808")),
-    Case("out_of_range", "DECIMAL(9,3)", "1.005", "1.010", {'"null"': NULL}, "numeric(9,2)",
+    Case("fraction", "DECIMAL(9,3)", "1.005", "1.010", {'"null"': NULL, '"cut"': "1.00"}, "numeric(9,2)",
          ("numeric(9,3)", "1.005")),
     Case("out_of_range", "DECIMAL(9,3)", "-1000", "999.999", {'"null"': NULL}, "numeric(6,3)"),
     Case("nul", "VARCHAR(9)", "'a\\0b'", "'ab'",
@@ -65,8 +65,26 @@ CASES = (
          stops=False),
     Case("too_long", "VARCHAR(9)", "'\u00e9\u00e9\u00e9\u00e9'", "'\u00e9\u00e9\u00e9'",
          {'"null"': NULL, '"cut"': "\u00e9\u00e9\u00e9"}, "varchar(3)", ("text", "\u00e9" * 4)),
-    Case("not_uuid", "CHAR(36)", "''", "'01234567-89AB-CDEF-0123-456789abcdef'", {'"null"': NULL}, "uuid",
+    Case("empty_uuid", "CHAR(36)", "''", "'01234567-89AB-CDEF-0123-456789abcdef'", {'"null"': NULL}, "uuid",
          ("varchar(36)", "")),
+    Case("not_uuid", "VARCHAR(40)", "' '", "'0123456789ABCDEF0123456789abcdef'", {'"null"': NULL}, "uuid",
+         ("varchar(40)", " ")),
+    Case("not_canonical", "VARCHAR(9)", "'007'", "'-7'", {'"null"': NULL}, "integer", ("text", "007")),
+    Case("not_json", "TEXT", "'{a: 1}'", """'{"a":1}'""", {'"null"': NULL}, "jsonb", ("text", "{a: 1}")),
+    Case("trailing_space", "VARCHAR(9)", "'a '", "' a'", {'"null"': NULL, '"trim"': "a"}, "character(9)",
+         ("bytea", "\\x6120")),
+    Case("inexact", "BIGINT", "9007199254740993", "9007199254740992", {'"null"': NULL}, "double precision",
+         ("bigint", "9007199254740993")),
+    Case("inexact", "DECIMAL(20,3)", "12345678901234567.891", "1234567890123.456", {'"null"': NULL},
+         "double precision", ("text", "12345678901234567.891")),
+    Case("inexact", "DOUBLE", "1e-40", "0.5", {'"null"': NULL}, "real", ("double precision", "1e-40")),
+    Case("inexact", "DOUBLE", "1e300", "-0.5", {'"null"': NULL}, "numeric"),
+    Case("fraction", "DATETIME(6)", "'2024-02-29 23:59:59.999999'", "'2024-02-29 23:59:59.990000'",
+         {'"null"': NULL, '"cut"': "2024-02-29 23:59:59.99+00"}, "timestamp(2) with time zone"),
+    Case("fraction", "TIME(3)", "'-00:00:01.5'", "'00:00:01'", {'"null"': NULL, '"cut"': "-00:00:01"},
+         "interval(0)"),
+    Case("time_of_day", "DATETIME(3)", "'2024-02-29 00:00:00.001'", "'2024-02-29'",
+         {'"null"': NULL, '"cut"': "2024-02-29"}, "date", ("timestamp(3)", "2024-02-29 00:00:00.001")),
     Case("not_uuid", "VARBINARY(16)", "0x01", "0x0123456789ABCDEF0123456789ABCDEF", {'"null"': NULL}, "uuid",
          ("bytea", "\\x01")),
     Case("swapped_uuid", "BINARY(16)", "UUID_TO_BIN('6ccd980c-baba-1026-9564-5b8c656024db', 1)",
@@ -80,8 +98,9 @@ CASES = (
          {'"null"': NULL, '"strip"': '{"a": "\\\\u0000"}', '{ replace = "\\"" }': '{"a": "\\"\\\\u0000"}'},
          "", ("json", '{"a": "\\u0000\\\\u0000"}')),
 )  # fmt: skip
-# Values of 256 MB and 1 GB are not made in a test; the year 0000 arrives as it is; shapes: test_postgis.py.
-_ELSEWHERE = {"too_big", "json_size", "zero_year", "other_shape"}
+# Values of 256 MB and 1 GB are not made in a test; the year 0000 arrives as it is; shapes: test_postgis.py;
+# labels that a target has and what expressions make: test_targets.py.
+_ELSEWHERE = {"too_big", "json_size", "zero_year", "other_shape", "no_label", "no_result"}
 
 
 def test_every_trap_and_policy_has_a_case() -> None:

@@ -13,6 +13,7 @@ from faults import rounds
 from faults.data import SOURCE
 from faults.disk import why_not
 from faults.every import FAULTS, MORE
+from faults.own import kill_a_load
 from faults.rounds import Outcome, Pair
 from support import mysql
 
@@ -58,6 +59,11 @@ def _kinds(target: sandbox.Server) -> Iterator[tuple[str, str, Round]]:
         "snapshots",
         lambda servers, _, seed: rounds.one_snapshot(servers, seed),
     )
+    yield (
+        "kill in load mode, then --resume or recover",
+        "loads",
+        lambda servers, source, seed: kill_a_load(servers, source, seed),
+    )
     yield "random kills of all sorts", "kills", partial(rounds.random_kills, most=_KILLS_A_ROUND)
 
 
@@ -99,6 +105,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=1, help="to repeat a round that failed")
     parser.add_argument("--kills", type=int, default=1000, help="random kills (default 1000)")
     parser.add_argument("--snapshots", type=int, default=100, help="parallel snapshots (default 100)")
+    parser.add_argument("--loads", type=int, default=200, help="kills in load mode (default 200)")
     parser.add_argument(
         "--only", nargs="*", default=[], metavar="WORD", help="faults with one of these words"
     )

@@ -15,6 +15,7 @@ import click
 from converge.cli import files
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import silent
+from converge.model.plan import Mode
 from converge.model.result import Result
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
@@ -55,6 +56,13 @@ def database_options(function: F) -> F:
     """`side_options`, and what decides the plan."""
 
     @side_options
+    @click.option(
+        "--mode",
+        type=click.Choice(["create", "load"]),
+        default="create",
+        show_default=True,
+        help="make the tables, or load into those that the application's own migrations made",
+    )
     @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first")
     @click.option(
         "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
@@ -68,9 +76,15 @@ def database_options(function: F) -> F:
     )
     @wraps(function)
     def wrapper(
-        *args: Any, options: Options, maps: tuple[str, ...], scan: bool, scan_seconds: float, **kwargs: Any
+        *args: Any,
+        options: Options,
+        mode: Mode,
+        maps: tuple[str, ...],
+        scan: bool,
+        scan_seconds: float,
+        **kwargs: Any,
     ) -> Any:
-        options = replace(options, maps=maps, scan=scan, scan_seconds=scan_seconds)
+        options = replace(options, mode=mode, maps=maps, scan=scan, scan_seconds=scan_seconds)
         return function(*args, options=options, **kwargs)
 
     return wrapper  # type: ignore[return-value]

@@ -67,7 +67,21 @@ _COLUMN = Section(
 SECTIONS: Mapping[str, Section] = {
     "column": _COLUMN,
     "type": _COLUMN,
-    "table": Section({"table": _GLOB}, {"rename": _TEXT, "skip": _FLAG}),
+    "table": Section(
+        {"table": _GLOB},
+        {
+            "rename": _TEXT,
+            "skip": _FLAG,
+            "rows": {
+                "enum": ["source", "target", "merge"],
+                "description": "whose rows stay where the target's table has some; merge keeps both, by key",
+            },
+        },
+    ),
+    "target": Section(
+        {"table": _GLOB, "column": _GLOB},
+        {"keep": {"const": True, "description": "what only the target has stays as it is"}},
+    ),
     "index": Section(
         {"table": _GLOB, "index": _GLOB, "kind": {"enum": ["BTREE", "HASH", "FULLTEXT", "SPATIAL"]}},
         {"skip": _FLAG, "method": {"enum": ["btree", "hash", "gin"]}},

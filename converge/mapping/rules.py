@@ -11,6 +11,7 @@ from typing import Any
 
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
+from converge.types.names import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.
@@ -33,6 +34,11 @@ class Rule:
         """Whether the rule holds only when every value fits its type."""
         return bool(self.match.get("fits"))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the enum that the target has already, where the rule stands for one of its columns."""
+        return tuple(self.settings.get("labels", ()))
+
     def matches(self, **known: Any) -> bool:
         """Whether what is known of an object is what the rule wants; `fits` is not asked here."""
         return all(_holds(wanted, known.get(key)) for key, wanted in self.match.items() if key != "fits")
@@ -45,7 +51,7 @@ class Rule:
         if not _TYPE.fullmatch(made):
             hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
             raise UsageError(f"{self.place}: to = {to!r}", code="M002", hint=hint)
-        return made
+        return normal(made)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Map:
     """All rules in the order in which they are asked."""
 
     rules: tuple[Rule, ...] = field(default=())
+    own: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
+    """By table and column: what the target's own column asks, before all rules."""
 
     def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
         """The rules that match a column, `fits` aside."""
@@ -68,7 +76,9 @@ class Map:
             "collation": column.collation,
         }
         candidates = self._by_type.get(column.type, self._untyped)
-        return tuple(rule for rule in candidates if rule.matches(type=column.type, **known))
+        own = self.own.get((table.name, column.name))
+        found = tuple(rule for rule in candidates if rule.matches(type=column.type, **known))
+        return found if own is None else (own, *found)
 
     def for_table(self, table: Table) -> tuple[Rule, ...]:
         """The rules that match a table."""
@@ -81,6 +91,15 @@ class Map:
     def for_foreign_key(self, table: Table, key: ForeignKey) -> tuple[Rule, ...]:
         """The rules that match a foreign key."""
         return self._of("foreign_key", table=table.name, foreign_key=key.name)
+
+    def keeps(self, table: str, column: str | None = None) -> bool:
+        """Whether a map says that what only the target has may stay: a table, or a column of one."""
+        found = (
+            rule
+            for rule in self.rules
+            if rule.section == "target" and rule.matches(table=table, column=column)
+        )
+        return any(("column" in rule.match) == (column is not None) for rule in found)
 
     def _of(self, section: str, **known: Any) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.section == section and rule.matches(**known))

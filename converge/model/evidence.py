@@ -61,6 +61,18 @@ class TableFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Seeded:
+    """Rows of a table that the target has already, compared with the source's by key."""
+
+    equal: int
+    differ: int
+    only_source: int
+    only_target: int
+    children: Mapping[str, int] = field(default_factory=dict)
+    """Rows that refer to those that only the source has, by ``table.foreign key``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
     """By source table; without an entry a table was not scanned."""
@@ -70,6 +82,8 @@ class Evidence:
     """Whether translations were tried on the target at all."""
     existing: Existing | None = None
     """The target's own tables before a run in load mode."""
+    seeded: Mapping[str, Seeded] = field(default_factory=dict)
+    """By source table: small ones whose table in the target has rows."""
 
     def table(self, name: str) -> TableFacts | None:
         """What is known of a table; None when it was not scanned."""
@@ -91,6 +105,7 @@ class Evidence:
             refused=document["refused"],
             tried=document["tried"],
             existing=Existing.from_json(document["existing"]) if document.get("existing") else None,
+            seeded={name: Seeded(**one) for name, one in document.get("seeded", {}).items()},
         )
 
 

@@ -13,6 +13,8 @@ from converge.model.quote import pg_name, pg_text
 
 _ENABLE = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 """By pg_trigger.tgenabled."""
+ROWS_LIMIT = 10_001
+"""Rows that are counted at most, to tell seeded rows from a table in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class OwnForeignKey:
 
     @property
     def restore(self) -> tuple[str, ...]:
-        """Statements that put it back for new rows; `validate` checks those that are there."""
+        """Statements that put it back, so that it holds for new rows; `validate` checks the others."""
         name = pg_name(self.name)
         comment = f"COMMENT ON CONSTRAINT {name} ON {self.table} IS {pg_text(self.comment)}"
         add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition} NOT VALID"
@@ -111,7 +113,7 @@ class OwnTable:
     """Whether the role may take its keys away and put them back."""
     owner: str
     rows: int
-    """Counted up to a limit: enough to know a few seeded rows from a full table."""
+    """Counted up to ROWS_LIMIT."""
     obstacle: str
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
 
@@ -133,6 +135,7 @@ class Existing:
     """On the tables, and on others to them."""
     sequences: Mapping[str, tuple[int, bool]]
     """Quoted names with their last value, and whether that was given out."""
+    views: tuple[str, ...]
     shape: Mapping[str, str]
     """Object → definition, of all that is in the schema or hangs on its tables."""
 
@@ -158,6 +161,7 @@ class Existing:
                 for one in document["foreign_keys"]
             ),
             sequences={name: (value, called) for name, (value, called) in document["sequences"].items()},
+            views=tuple(document["views"]),
             shape=document["shape"],
         )  # fmt: skip
 
@@ -180,6 +184,11 @@ def _table(one: Mapping[str, Any]) -> OwnTable:
 def saved_name(schema: str, table: str) -> str:
     """The table of the schema `converge` that has a table's own rows while a load has its place."""
     return fit(f"saved {_part(schema)}.{_part(table)}")
+
+
+def kept_name(schema: str, table: str) -> str:
+    """The table of the schema `converge` that has the keys of a table's own rows that a merge has kept."""
+    return fit(f"kept {_part(schema)}.{_part(table)}")
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

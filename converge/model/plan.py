@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
+Mode = Literal["create", "load"]
+"""Whether the run makes the target's tables, or fills those that the application has made."""
+Rows = Literal["", "source", "target", "merge"]
+"""Whose rows stay where the target's own table has some; empty where it has none."""
 Phase = Literal["shared", "create", "view", "index", "foreign key", "validate", "finish", "analyze"]
 """In their order. What is ``shared`` is made for several objects: collations, extensions."""
 
@@ -125,6 +129,7 @@ class TablePlan:
     """Whether the key begins with an integer."""
     rows_estimate: int
     data_bytes: int
+    rows: Rows = ""
 
     @property
     def copied(self) -> tuple[ColumnPlan, ...]:
@@ -161,6 +166,7 @@ class Plan:
     schema: str
     schema_exists: bool
     """False when the run must create the target schema first."""
+    mode: Mode
     tables: tuple[TablePlan, ...]
     statements: tuple[Statement, ...]
     identities: tuple[Identity, ...]

@@ -17,7 +17,7 @@ import psycopg
 
 from converge.errors import SourceError
 from converge.model.plan import TablePlan
-from converge.model.quote import my_name, pg_name
+from converge.model.quote import my_name
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.mysql import digest as source_sql
@@ -55,7 +55,7 @@ class Drill:
         keys = [column for name in table.key for column in table.columns if column.source == name]
         self._keys = keys
         self._from_source = my_name(table.source)
-        self._from_target = pg_name(schema, table.target)
+        self._from_target = target_sql.rows_of(schema, table)
         self._source_row = source_sql.row_digest(table)
         self._target_row = target_sql.row_digest(table)
         if keys:

@@ -29,7 +29,8 @@ def without_numerals(column: ColumnPlan) -> ColumnPlan:
     """
     if column.judge != "json":
         return column
-    source = column.source_value
+    # A text that became JSON may have other spaces and another order.
+    source = f"CAST(CAST({column.source_value} AS JSON) AS CHAR)"
     for char in _NUMERALS:
         source = f"REPLACE({source},'{char}','')"
     target = f"translate(({column.target_value})::text,'{_NUMERALS}','')"

@@ -15,7 +15,7 @@ import psycopg
 
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Plan, TablePlan
-from converge.model.quote import my_name, pg_name
+from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, TableResult
 from converge.model.work import Digest, DigestTask, DrillTask, Range
 from converge.mysql.digest import change_counts
@@ -23,7 +23,7 @@ from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.select import where
 from converge.phases.crew import Crew
 from converge.postgres.digest import digest_query as target_digest
-from converge.postgres.digest import page_ranges
+from converge.postgres.digest import page_ranges, rows_of
 
 VerifyLevel = Literal["full", "counts", "none"]
 
@@ -100,7 +100,7 @@ def _count(plan: Plan, table: TablePlan) -> DigestTask:
     return DigestTask(
         table.source,
         f"SELECT COUNT(*),0{changes} FROM {my_name(table.source)}",
-        f"SELECT count(*),0 FROM {pg_name(plan.schema, table.target)}",
+        f"SELECT count(*),0 FROM {rows_of(plan.schema, table)}",
     )
 
 

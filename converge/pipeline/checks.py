@@ -9,6 +9,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
+from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.history import last_run
 from converge.postgres.rights import require_owned
@@ -33,6 +34,8 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
 def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
     """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
     require_rights(inputs.lacking)
+    if inputs.evidence.existing is not None:
+        return
     if may_exist:
         require_owned(facts, own_names(inputs))
         return
@@ -88,6 +91,19 @@ def _blocked(findings: Sequence[Finding]) -> BlockedError:
         ],
         hint=f"for the first of them, in a file for --map:\n{first.hint}" if first.hint else "converge plan",
     )
+
+
+def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
+    """--truncate in load mode: removes the rows of all loaded tables at once, and no others.
+
+    Their foreign keys go first, as the plan says; those of tables that are not loaded stay in the way.
+    """
+    names = ", ".join(pg_name(plan.schema, table.target) for table in plan.tables)
+    with target.transaction():
+        for statement in plan.statements:
+            if statement.phase == "shared":
+                target.execute(statement.sql.encode())
+        target.execute(f"TRUNCATE {names}".encode())
 
 
 def drop(target: psycopg.Connection[Any], plan: Plan) -> None:

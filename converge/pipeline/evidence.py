@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
-from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.evidence import Evidence
 from converge.mysql.scan import scan
 from converge.pipeline.options import Options
 from converge.pipeline.timing import phase
@@ -17,7 +19,7 @@ PHASE = "scan"
 def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink) -> Evidence:
     """Scans the source unless the options say no."""
     if not options.scan:
-        return NOTHING_KNOWN
+        return inputs.evidence
     todo = all_questions(inputs)
     with phase(None, emit, PHASE, len(todo)):
         tables = scan(
@@ -27,4 +29,4 @@ def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink) -> Ev
             seconds=options.scan_seconds,
             on_table=lambda table: emit(Advanced(PHASE, table)),
         )
-    return Evidence(tables)
+    return replace(inputs.evidence, tables=tables)

@@ -12,7 +12,7 @@ import psycopg
 from converge.errors import BlockedError, ConvergeError, Interrupted, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding
+from converge.model.plan import Finding, Mode
 from converge.model.result import Result
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
@@ -48,17 +48,17 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             pause = next(waits, None) if error.lost and attempt.begun else None
             if pause is None:
                 if attempt.begun and not isinstance(error, BlockedError):
-                    _tell_how_to_go_on(error)
+                    _tell_how_to_go_on(error, options.common.mode)
                 raise
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
-            raise _interrupted() if attempt.begun else KeyboardInterrupt from None
+            raise _interrupted(options.common.mode) if attempt.begun else KeyboardInterrupt from None
         attempt = attempt.next()
         try:
             time.sleep(pause)
         except KeyboardInterrupt:
-            raise _interrupted() from None
+            raise _interrupted(options.common.mode) from None
 
 
 class _Attempt:
@@ -91,6 +91,7 @@ class _Attempt:
                     run.make_room()
                     run.all(crew)
                     run.ledger.set_state("finished", report=job.result.to_json())
+                    run.forget_rows()
             except KeyboardInterrupt:
                 self._enter("interrupted", run.ledger, [])
                 raise
@@ -115,6 +116,7 @@ class _Attempt:
                 options.common,
                 job.emit,
                 as_recorded=options.resume,
+                may_hold_rows=options.resume or options.truncate,
                 first=partial(check_target, may_exist=options.resume or options.truncate),
             )
         )
@@ -150,14 +152,24 @@ def _finding(error: ConvergeError) -> Finding:
     return Finding(error.code, "block", "", error.message, error.hint or "")
 
 
-def _tell_how_to_go_on(error: ConvergeError) -> None:
-    if isinstance(error, UsageError) or error.code == "S011":
+def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
+    if isinstance(error, UsageError):
         return
-    if error.code.startswith("D"):
-        error.hint = f"{error.hint}; then {RESUME}, or --truncate after a change of the map"
-    elif RESUME not in (error.hint or ""):
-        error.hint = f"{error.hint}; then {RESUME}" if error.hint else RESUME
+    if error.code == "S011":
+        ways = ""
+    elif error.code.startswith("D"):
+        ways = f"{RESUME}, or --truncate after a change of the map"
+    else:
+        ways = "" if RESUME in (error.hint or "") else RESUME
+    if mode == "load":
+        ways = _BACK.lstrip("\n") if not ways else ways + _BACK
+    if ways:
+        error.hint = f"{error.hint}; then {ways}" if error.hint else ways
 
 
-def _interrupted() -> Interrupted:
-    return Interrupted("stopped; what is copied is kept", code="R130", hint=RESUME)
+def _interrupted(mode: Mode) -> Interrupted:
+    hint = RESUME + (_BACK if mode == "load" else "")
+    return Interrupted("stopped; what is copied is kept", code="R130", hint=hint)
+
+
+_BACK = "\nconverge recover puts the target back as it was"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from converge.model.plan import Mode
 from converge.planner.inputs import Selection
 
 
@@ -20,6 +21,7 @@ class Options:
     maps: tuple[str, ...] = ()
     schema: str = "public"
     selection: Selection = field(default_factory=Selection)
+    mode: Mode = "create"
     scan: bool = True
     """Look at the data; without it every type is the one that holds every value."""
     scan_seconds: float = 60.0

@@ -9,9 +9,12 @@ from typing import Any
 
 import psycopg
 
+from converge.errors import UsageError
 from converge.mapping.read import load
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.evidence import NOTHING_KNOWN
+from converge.model.existing import Existing
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.optional import read_possible_snapshot
@@ -21,9 +24,12 @@ from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
 from converge.pipeline.reach import reach
+from converge.pipeline.recover import require_taken_back
+from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
+from converge.postgres.existing import read_existing
 from converge.postgres.history import last_evidence
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, read_target
@@ -48,12 +54,14 @@ def prepare(
     emit: Sink,
     *,
     as_recorded: bool = False,
+    may_hold_rows: bool = False,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
-    `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made
-    them. `first` may refuse the target before the data is looked at. Inside, the drivers' errors become
+    `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made or
+    found them. `may_hold_rows` says that tables of load mode may have rows. `first` may refuse the target
+    before the data is looked at. Inside, the drivers' errors become
     ConvergeErrors.
     """
     map_ = load(options.maps)
@@ -78,16 +86,33 @@ def prepare(
             ),
             snapshot=str(read_possible_snapshot(here, rights)),
             temporary=temporary_grant(facts) if facts else "--target URL",
+            may_hold_rows=may_hold_rows,
         )
         if facts is not None:
             taken = facts.foreign_names(own_names(inputs))
             inputs = replace(inputs, taken=taken, collations=facts.collations, extensions=facts.extensions)
-        if first is not None and there is not None and facts is not None:
-            first(there, facts, inputs)
         recorded = None
         if there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
-        inputs = replace(inputs, evidence=recorded or gather(source, inputs, options, emit))
-        if recorded is None and there is not None:
-            inputs = replace(inputs, evidence=tried(inputs, there))
+        if recorded is not None:
+            inputs = replace(inputs, evidence=recorded)
+        elif options.mode == "load":
+            inputs = replace(inputs, evidence=replace(NOTHING_KNOWN, existing=_existing(there, options)))
+        if first is not None and there is not None and facts is not None:
+            first(there, facts, inputs)
+        if recorded is None:
+            inputs = replace(inputs, evidence=gather(source, inputs, options, emit))
+            if there is not None:
+                beyond = compared(inputs, here, there) if options.mode == "load" else tried(inputs, there)
+                inputs = replace(inputs, evidence=beyond)
         yield Prepared(here, there, facts, inputs, make_plan(inputs))
+
+
+def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Existing:
+    """The target's own tables. Raises UsageError without a target."""
+    if target is None:
+        raise UsageError(
+            "load mode plans for the tables that the target has", code="U015", hint="--target URL"
+        )
+    require_taken_back(target, options.schema)
+    return read_existing(target, options.schema)

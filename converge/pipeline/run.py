@@ -25,13 +25,16 @@ from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import drop
+from converge.pipeline.checks import drop, empty
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
+from converge.pipeline.recover import shape_findings
 from converge.pipeline.timing import phase
+from converge.postgres.existing import read_existing
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.postgres.saved import drop_saved
 from converge.postgres.take_back import take_back
 
 RESUME = "converge migrate --resume"
@@ -77,7 +80,7 @@ class Run:
     def make_room(self) -> None:
         """The target schema, without what --truncate removes: once, whoever goes on with the run."""
         if self.ledger.makes_room():
-            drop(self.postgres, self.plan)
+            (drop if self.plan.mode == "create" else empty)(self.postgres, self.plan)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
 
@@ -105,6 +108,8 @@ class Run:
         result.rejects = self.ledger.rejects()
         tables, level = self.copy.results, job.options.verify
         prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
+        if self.plan.mode == "load":
+            self._look_at_target()
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
         self._look_back(now)
@@ -205,6 +210,21 @@ class Run:
                 lost=True,
             )
 
+    def _look_at_target(self) -> None:
+        """Whether the target's catalog is what it was before; what was put aside is needed no more."""
+        before = self.prepared.inputs.evidence.existing
+        assert before is not None
+        after = read_existing(self.postgres, self.plan.schema)
+        self.result.findings += shape_findings(before, after) or [_same(len(after.shape))]
+
+    def forget_rows(self) -> None:
+        """Removes what was put aside of the target's rows: the run is finished, and not to be taken back."""
+        before = self.prepared.inputs.evidence.existing
+        for table in self.plan.tables:
+            if table.rows and before is not None:
+                own = before.by_name[table.target]
+                self.postgres.execute(drop_saved(self.plan.schema, own).encode())
+
     def _look_back(self, then: Snapshot) -> None:
         """Whether the source is still what was planned, and still where the snapshot was taken."""
         here = self.prepared.source
@@ -232,6 +252,11 @@ def _compared_again(count: int, moved: int) -> Finding:
     words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
     message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
     return Finding("V002", "note", "source", message)
+
+
+def _same(objects: int) -> Finding:
+    message = f"the schema's catalog is what it was before the run: {objects:,} objects compared"
+    return Finding("L021", "note", "target", message)
 
 
 _MOVED = Finding(

@@ -10,6 +10,7 @@ from converge.errors import UsageError
 from converge.mapping.rules import Rule, policies, setting
 from converge.model.catalog import Column, Table
 from converge.planner.draft import Draft
+from converge.planner.reading import begin, seen
 from converge.types import Family, Value, check_target, family_of
 
 
@@ -38,10 +39,14 @@ def choose(draft: Draft, table: Table, column: Column, family: Family) -> Choice
     for rule in candidates(rules):
         if rule.fits and not _all_fit(draft, table, column, rule):
             continue
-        to = rule.target_type(column)
-        check_target(family, column, to, rule.place)
-        return Choice(rules, rule, to, policies(rules))
+        return _chosen(rules, rule, column, family)
     raise _no_rule(table, column)
+
+
+def _chosen(rules: tuple[Rule, ...], rule: Rule, column: Column, family: Family) -> Choice:
+    to = rule.target_type(column)
+    check_target(*seen(family, column, to, rules), to, rule.place, rule.labels)
+    return Choice(rules, rule, to, policies(rules))
 
 
 def _no_rule(table: Table, column: Column) -> UsageError:
@@ -56,9 +61,7 @@ def safest(draft: Draft, table: Table, column: Column, family: Family) -> Choice
     rules = rules_for(draft, table, column)
     for rule in candidates(rules):
         if not rule.fits:
-            to = rule.target_type(column)
-            check_target(family, column, to, rule.place)
-            return Choice(rules, rule, to, policies(rules))
+            return _chosen(rules, rule, column, family)
     raise _no_rule(table, column)
 
 
@@ -88,9 +91,11 @@ def _all_fit(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
 
 def _fits(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
     family = family_of(column)
-    if family is None or rule not in candidates(rules_for(draft, table, column)):
+    rules = rules_for(draft, table, column)
+    if family is None or rule not in candidates(rules):
         return False
-    for trap in family.traps(Value(column, rule.target_type(column))):
+    family, value, _ = begin(family, Value(column, rule.target_type(column), labels=rule.labels), rules)
+    for trap in family.every_trap(value):
         count = draft.evidence.count(table.name, trap.where)
         if count is None or count.rows:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from converge.mapping.rules import Rule
 from converge.mapping.using import default
@@ -18,7 +19,8 @@ from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
 from converge.planner.generated import default_trial, generated_expression, generated_trial
 from converge.planner.values import evidence, example, settle
-from converge.types import Family, Value, base_name, family_of
+from converge.types import TEXTS, Family, Value, base_name, family_of
+from converge.types.as_text import PADDED
 from converge.types.members import fits_enum
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
@@ -32,17 +34,18 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         draft.block("P001", "column", name, f"converge does not know the type {column.raw_type}")
         return None
     choice = choose(draft, table, column, family)
+    seen = evidence(draft, table, column, family, choice)
     if choice.setting("skip"):
         draft.left("P027", "column", name, "a map leaves it out")
         return None
-    value, changes = settle(draft, table, column, family, choice)
+    decided = settle(draft, table, column, family, choice)
+    family, value, changes = decided.family, decided.value, decided.changes
     wish = choice.setting("rename") or column.name
     target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
     sql_type, why = _type(draft, table, target_table, column, choice, changes)
     is_identity = column.auto_increment and base_name(choice.to) in _IDENTITY_TYPES
     if is_identity:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
-    reference = pg_name(target)
     plan = ColumnPlan(
         source=column.name,
         target=target,
@@ -51,23 +54,31 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         nullable=column.nullable,
         rule=choice.rule.place,
         why=why,
-        evidence=evidence(draft, table, column, family, choice),
+        evidence=seen,
         default=_default(draft, table, value, family, choice),
         identity=is_identity,
         sequence=_sequence(draft, target_table, target) if is_identity else "",
         collation=collation(draft, table, column, choice),
         changes=changes,
-        read=family.read(value),
-        special=family.special(value),
-        source_text=family.source_text(value),
-        target_text=family.target_text(reference, value),
-        source_value=family.source_value(value),
-        target_value=family.target_value(reference, value),
-        delimited=family.delimited(value),
-        judge=family.judge,
+        **expressions(family, value, target),
     )
     _notes(draft, name, column, choice.rule, plan)
     return plan
+
+
+def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
+    """What the value is on its way: fields of a ColumnPlan."""
+    reference = pg_name(target)
+    return {
+        "read": family.read(value),
+        "special": family.special(value),
+        "source_text": family.source_text(value),
+        "target_text": family.target_text(reference, value),
+        "source_value": family.source_value(value),
+        "target_value": family.target_value(reference, value),
+        "delimited": family.delimited(value),
+        "judge": family.judge(value),
+    }
 
 
 def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan]) -> ColumnPlan:
@@ -144,11 +155,11 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
     """CHECKs that keep what the MySQL type itself promised."""
     reference = pg_name(plan.target)
     condition = None
-    if column.type == "set":
+    if column.type == "set" and plan.target_type == "text[]":
         condition, why = f"{reference} <@ {pg_array(column.labels)}", "only the declared members of the SET"
-    elif column.type == "decimal" and column.unsigned:
+    elif column.type == "decimal" and column.unsigned and base_name(plan.target_type) not in TEXTS | PADDED:
         condition, why = f"{reference} >= 0", "UNSIGNED"
-    elif column.type == "enum" and plan.target_type == "text":
+    elif column.type == "enum" and base_name(plan.target_type) in TEXTS | PADDED:
         labels = ", ".join(pg_text(label) for label in _labels(column, plan.changes))
         condition, why = f"{reference} IN ({labels})", "only the declared labels of the ENUM"
     if condition:
@@ -204,7 +215,8 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
     if column.default is None or column.generated or column.auto_increment:
         return None
     if not column.default_is_expression:
-        literal = family.default(column.default, value)
+        # Nothing says what a map's expression would make of the default.
+        literal = None if value.made else family.default(column.default, value)
         if literal is None:
             replacement = choice.policies.get("zero_date")
             if isinstance(replacement, dict):

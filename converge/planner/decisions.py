@@ -12,8 +12,8 @@ from converge.model.catalog import Column, Table
 from converge.planner.choice import choose
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs, begin
-from converge.planner.values import evidence
-from converge.types import Trap, Value, family_of
+from converge.planner.values import decide, evidence
+from converge.types import Trap, base_name, family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
     choice = choose(draft, table, column, family)
     settings = {key: choice.setting(key) for key in SECTIONS["column"].settings}
     settings["to"] = choice.to
-    traps = family.traps(Value(column, choice.to))
+    traps = tuple(trap for trap, _ in decide(column, family, choice).traps)
     names = {trap.name for trap in traps}
     settings["policy"] = {name: policy for name, policy in choice.policies.items() if name in names}
     return Decision(
@@ -86,7 +86,7 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
         choice.rule.note,
         evidence(draft, table, column, family, choice),
         tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in choice.policies),
-        tuple(sorted(family.accepts(column) - {choice.to.partition("(")[0]})),
+        tuple(sorted(family.accepts(column) - {base_name(choice.to)})),
     )
 
 

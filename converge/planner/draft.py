@@ -23,6 +23,7 @@ from converge.model.plan import (
 )
 from converge.model.quote import pg_name
 from converge.planner.components import Components
+from converge.planner.load.match import Loading
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Draft:
     targets: dict[str, str] = field(default_factory=dict)
     """The target's name of every source table that is taken."""
     tables: dict[str, TablePlan] = field(default_factory=dict)
+    kept: dict[str, TablePlan] = field(default_factory=dict)
+    """Tables whose rows in the target stay as they are."""
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -50,6 +53,8 @@ class Draft:
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     loose: dict[str, str] = field(default_factory=dict)
     """Quoted names of nondeterministic collations that the target has or gets, with their ICU locales."""
+    loading: Loading | None = None
+    """The target's own schema in load mode."""
     noted: set[str] = field(default_factory=set)
     """Names of objects about which there is something to know."""
 
@@ -114,7 +119,7 @@ class Draft:
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
         self.find(code, "note", name, f"{kind} is not migrated: {why}", hint)
 
-    def block(self, code: str, kind: str, name: str, why: str) -> None:
+    def block(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
-        self.find(code, "block", name, why, f"--exclude {name.partition('.')[0]}")
+        self.find(code, "block", name, why, hint or f"--exclude {name.partition('.')[0]}")

@@ -15,13 +15,14 @@ from converge.model.quote import my_name
 from converge.planner.choice import candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
-from converge.planner.values import begin, example, rows_words, said
+from converge.planner.reading import begin
+from converge.planner.values import example, rows_words, said
 from converge.types import TEXTS, Value, base_name, family_of
-from converge.types.text import as_bytes
+from converge.types.sql import as_bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """A column of a unique key."""
 
     sql: str
@@ -32,26 +33,25 @@ class _Part:
 
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key, and for each type that its columns may get."""
-    for index in _unique(draft, table):
+    for index in unique_keys(draft, table) if draft.loading is None else ():
         ways = [[_part(draft, table, part, to) for to in _types(draft, table, part)] for part in index.parts]
         if any(part.way_out for parts in ways for part in parts):
             for parts in product(*ways):
                 if any(part.way_out for part in parts):
-                    yield _search(table, parts)
+                    yield search(table, parts)
 
 
 def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
-    for table in tables:
+    for table in tables if draft.loading is None else ():
         facts = draft.evidence.table(table.name)
         if facts is None:
             continue
-        for index in _unique(draft, table):
+        for index in unique_keys(draft, table):
             if not draft.has(table.name, *index.columns):
                 continue
-            types = [_type(draft, table, name) for name in index.columns]
-            parts = _parts(draft, table, index, types)
-            count = facts.found.get(_search(table, parts).name)
+            parts = parts_of(draft, table, index)
+            count = facts.found.get(search(table, parts).name)
             if count and count.rows:
                 draft.find(
                     "V032", "block", f"{table.name}.{index.name}",
@@ -61,7 +61,7 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
                 )  # fmt: skip
 
 
-def _unique(draft: Draft, table: Table) -> Iterator[Index]:
+def unique_keys(draft: Draft, table: Table) -> Iterator[Index]:
     """The unique keys of nothing but known columns that are to arrive."""
     for index in table.indexes:
         wanted = index.unique and not setting(draft.map.for_index(table, index), "skip")[0]
@@ -75,6 +75,11 @@ def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
     return list(dict.fromkeys(rule.target_type(column) for rule in rules))
 
 
+def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
+    """The key's columns by the types that were chosen."""
+    return [_part(draft, table, part, _type(draft, table, part.column or "")) for part in index.parts]
+
+
 def _type(draft: Draft, table: Table, name: str) -> str:
     """The type that was chosen, without its extension's schema."""
     column = table.column(name)
@@ -83,39 +88,36 @@ def _type(draft: Draft, table: Table, name: str) -> str:
     return choose(draft, table, column, family).to
 
 
-def _parts(draft: Draft, table: Table, index: Index, types: Sequence[str]) -> list[_Part]:
-    return [_part(draft, table, part, to) for part, to in zip(index.parts, types, strict=True)]
-
-
-def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> _Part:
+def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
     column = table.column(part.column or "")
     family = family_of(column)
     assert family is not None
     rules = rules_for(draft, table, column)
-    value, using = begin(family, Value(column, to), rules)
+    family, value, using = begin(family, Value(column, to), rules)
     text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
     if base_name(to) == "citext":
-        return _Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')
+        return Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')
     if base_name(to) in TEXTS and (wanted := locale(draft, table, column, rules)):
         like = compared_like(wanted)
         same = like == f"{{}} COLLATE {column.collation}"
-        return _Part(like.format(text), "" if same else 'collation = "default"')
+        return Part(like.format(text), "" if same else 'collation = "default"')
     if to == "uuid" and column.collation:
-        return _Part(as_bytes(text), 'to = "text"')
-    return _Part(as_bytes(text), "skip = true" if using else "")
+        return Part(as_bytes(text), 'to = "text"')
+    return Part(as_bytes(text), "skip = true" if using else "")
 
 
-def _search(table: Table, parts: Sequence[_Part]) -> Search:
-    """Rows whose key at least two rows have, by the target's comparison; NULLs are never equal."""
+def search(table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True) -> Search:
+    """Rows whose key at least two rows have, by the target's comparison."""
+    sign = "=" if nulls_distinct else "<=>"
     name = my_name(table.name)
     made = ",".join(f"{part.sql} AS `part {number}`" for number, part in enumerate(parts))
     places = ",".join(str(number + 1) for number in range(len(parts)))
-    equal = " AND ".join(f"{part.sql}=d.`part {number}`" for number, part in enumerate(parts))
+    equal = " AND ".join(f"{part.sql}{sign}d.`part {number}`" for number, part in enumerate(parts))
     twice = f"SELECT {made} FROM {name} GROUP BY {places} HAVING COUNT(*)>1"
     return Search(f"equal by {equal}", f"FROM {name} AS c JOIN ({twice}) AS d", equal)
 
 
-def _hint(table: Table, index: Index, parts: Sequence[_Part]) -> str:
+def _hint(table: Table, index: Index, parts: Sequence[Part]) -> str:
     """A map's entry for each column that is compared more loosely, or one that leaves the key out."""
     lines = {name: part.way_out for name, part in zip(index.columns, parts, strict=True) if part.way_out}
     if "skip = true" in lines.values():

@@ -66,6 +66,12 @@ def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> Non
     odd = {key.on_delete, key.on_update} - _ACTIONS
     if odd:
         draft.find("P041", "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
+    note_rows(draft, table, key, checked=checked)
+
+
+def note_rows(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
+    """Findings about rows without a parent, and about a key that does not look for them."""
+    name = f"{table.name}.{key.name}"
     unchecked = "arrives NOT VALID: the rows that are there are not checked"
     orphans = _orphans(draft, table, key)
     if not checked and not (orphans and orphans.rows):

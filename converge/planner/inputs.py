@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from converge.errors import UsageError
@@ -14,6 +14,7 @@ from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
 from converge.planner.draft import Draft
+from converge.planner.load.match import Loading, match
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""
@@ -63,6 +64,8 @@ class Inputs:
     temporary: str = "--target URL"
     """What lets translations be tried."""
     evidence: Evidence = NOTHING_KNOWN
+    may_hold_rows: bool = False
+    """Whether they may have rows of which no map says anything: an interrupted run's, or to be removed."""
 
 
 def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
@@ -76,10 +79,20 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     draft.loose.update(inputs.collations)
     draft.extensions = inputs.extensions
     tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+    if inputs.evidence.existing is not None:
+        return _load_into(draft, match(catalog, tables, inputs.map, inputs.evidence.existing), tables)
     for table in tables:
         wish = setting(draft.map.for_table(table), "rename")[0]
         draft.targets[table.name] = draft.names.take(wish or table.name, held=True)
     return draft, tables
+
+
+def _load_into(draft: Draft, loading: Loading, tables: Sequence[Table]) -> tuple[Draft, list[Table]]:
+    """The same draft over what the target asks of the rows."""
+    seen = {table.name: table for table in loading.catalog.tables}
+    targets = {name: one.own.name for name, one in loading.matches.items()}
+    draft = replace(draft, catalog=loading.catalog, map=loading.map, loading=loading, targets=targets)
+    return draft, [seen[table.name] for table in tables]
 
 
 def own_names(inputs: Inputs) -> set[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
-from converge.model.plan import ColumnPlan, Outcome, Plan, TablePlan, digest
+from converge.model.plan import Outcome, Plan, digest
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
@@ -21,15 +20,16 @@ from converge.planner.foreign_keys import plan_foreign_keys
 from converge.planner.full_pages import note_full_pages
 from converge.planner.indexes import plan_indexes
 from converge.planner.inputs import Inputs, begin
+from converge.planner.load.plan import plan_load
 from converge.planner.long_rows import note_long_rows
 from converge.planner.questions import questions
+from converge.planner.tables import note_namesakes, table_plan
 from converge.planner.triggers import plan_triggers
-from converge.planner.values import example, note_suggestions, note_unseen
+from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
 
 _SNAPSHOTS = frozenset({"InnoDB", ""})
 _COLUMNS_LIMIT = 1600
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
 
 def make_plan(inputs: Inputs) -> Plan:
@@ -44,6 +44,7 @@ def make_plan(inputs: Inputs) -> Plan:
         target_version=inputs.target_version,
         schema=inputs.schema,
         schema_exists=inputs.schema_exists,
+        mode="create" if inputs.evidence.existing is None else "load",
         tables=tuple(draft.tables.values()),
         statements=tuple(draft.statements),
         identities=tuple(draft.identities),
@@ -60,21 +61,14 @@ def draft_plan(inputs: Inputs) -> Draft:
     """The plan in the making, with the trials that the target should run."""
     draft, tables = begin(inputs)
     own = {table.name for table in tables}
-    for table in tables:
-        _table(draft, table, draft.targets[table.name])
+    if draft.loading is not None:
+        plan_load(draft, draft.loading, tables, may_hold_rows=inputs.may_hold_rows)
+    else:
+        _create(draft, tables)
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
         note_long_rows(draft, table)
         note_full_pages(draft, table)
-        plan_indexes(draft, table)
-        plan_checks(draft, table)
-        plan_foreign_keys(draft, table)
-        plan_triggers(draft, table)
-        plan_comments(draft, table)
-        draft.do(
-            "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
-        )
-    plan_views(draft)
     draft.findings += inputs.lacking
     if not inputs.catalog.tables:
         draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
@@ -87,7 +81,8 @@ def draft_plan(inputs: Inputs) -> Draft:
             + ("the role may not make temporary tables" if inputs.target else "no target is named"),
             inputs.temporary,
         )  # fmt: skip
-    note_keys(draft, planned)
+    if draft.loading is None:
+        note_keys(draft, planned)
     note_duplicates(draft, planned)
     note_suggestions(draft)
     _inventory(draft, own)
@@ -100,15 +95,20 @@ def all_questions(inputs: Inputs) -> list[Questions]:
     return [questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
 
 
-def _note_namesakes(draft: Draft, table: Table, columns: Sequence[ColumnPlan]) -> None:
-    """Columns that a map, or PostgreSQL's own names, would give one and the same name."""
-    for name, count in Counter(column.target for column in columns).items():
-        if count > 1:
-            *_, last = (column.source for column in columns if column.target == name)
-            hint = example(table, table.column(last), 'rename = "another_name"')
-            draft.find(
-                "P007", "block", f"{table.name}.{last}", f"{count} columns would be called {name}", hint
-            )
+def _create(draft: Draft, tables: Sequence[Table]) -> None:
+    """Everything that the target gets: its tables, and then what hangs on them."""
+    for table in tables:
+        _table(draft, table, draft.targets[table.name])
+    for table in tables:
+        if table.name in draft.tables:
+            plan_indexes(draft, table)
+            plan_checks(draft, table)
+            plan_foreign_keys(draft, table)
+            plan_triggers(draft, table)
+            plan_comments(draft, table)
+            name = draft.qualified(table.name)
+            draft.do("analyze", table.name, f"ANALYZE {name}", "statistics for the planner")
+    plan_views(draft)
 
 
 def _table(draft: Draft, table: Table, target: str) -> None:
@@ -124,22 +124,11 @@ def _table(draft: Draft, table: Table, target: str) -> None:
             "P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
         )
         return
-    _note_namesakes(draft, table, known)
+    note_namesakes(draft, table, known)
     if not known:
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
         return
-    facts = draft.evidence.table(table.name)
-    key = table.primary_key
-    names = key.columns if key else ()
-    draft.tables[table.name] = TablePlan(
-        source=table.name,
-        target=target,
-        columns=known,
-        key=names,
-        integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
-        rows_estimate=facts.rows if facts else table.rows_estimate,
-        data_bytes=table.data_bytes,
-    )
+    draft.tables[table.name] = table_plan(draft, table, target, known)
     lines = ",\n  ".join(definition(column) for column in known)
     name = pg_name(draft.schema, target)
     sql = f"CREATE TABLE {name} (\n  {lines}\n)"

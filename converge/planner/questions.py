@@ -11,7 +11,9 @@ from converge.model.quote import my_name
 from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
-from converge.planner.values import begin
+from converge.planner.load import columns as load_columns
+from converge.planner.load import unique as load_unique
+from converge.planner.reading import begin
 from converge.types import Value, family_of
 
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
@@ -22,13 +24,23 @@ def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     of_columns = (one for column in table.columns for one in _conditions(draft, table, column))
     conditions = dict.fromkeys(
-        (*of_columns, *long_rows.conditions(draft, table), *full_pages.conditions(draft, table))
+        (
+            *of_columns,
+            *long_rows.conditions(draft, table),
+            *full_pages.conditions(draft, table),
+            *load_columns.conditions(draft, table),
+        )
+    )
+    searches = (
+        *_orphans(draft, table),
+        *duplicates.searches(draft, table),
+        *load_unique.searches(draft, table),
     )
     return Questions(
         table=table.name,
         conditions=tuple(conditions),
         lengths=(*long_rows.lengths(draft, table), *_lengths(table)),
-        searches=tuple(dict.fromkeys((*_orphans(draft, table), *duplicates.searches(draft, table)))),
+        searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
     )
 
@@ -46,8 +58,8 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     if setting(rules, "skip")[0]:
         return
     for rule in candidates(rules):
-        value, _ = begin(family, Value(column, rule.target_type(column)), rules)
-        yield from (trap.where for trap in family.traps(value))
+        made, value, _ = begin(family, Value(column, rule.target_type(column), labels=rule.labels), rules)
+        yield from (trap.where for trap in made.every_trap(value))
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"
         yield from (trap.where for trap in family.traps(Value(column, to)))

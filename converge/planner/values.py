@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from converge.errors import UsageError
-from converge.mapping.rules import Rule, setting
-from converge.mapping.using import expression
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
@@ -16,6 +14,7 @@ from converge.model.plan import Change, Severity
 from converge.model.quote import my_name, toml_text
 from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
+from converge.planner.reading import begin
 from converge.types import Family, Trap, Value
 
 
@@ -23,15 +22,15 @@ from converge.types import Family, Trap, Value
 class Decided:
     """A column's value with what the maps make of its odd cases."""
 
+    family: Family
+    """Of the value, which a map's expression can have made of another kind."""
     value: Value
     changes: tuple[Change, ...]
     traps: tuple[tuple[Trap, Change | None], ...]
     """Each trap as it stood before its policy, and what that does; None without a policy that can be used."""
 
 
-def settle(
-    draft: Draft, table: Table, column: Column, family: Family, choice: Choice
-) -> tuple[Value, tuple[Change, ...]]:
+def settle(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> Decided:
     """The value with what the maps say becomes of its odd cases; adds the findings."""
     decided = decide(column, family, choice)
     for trap, change in decided.traps:
@@ -39,32 +38,21 @@ def settle(
         if count and count.rows:
             _find(draft, table, column, choice, trap, count, change)
     _suggest(draft, table, column, family, choice)
-    return decided.value, decided.changes
+    return decided
 
 
 def decide(column: Column, family: Family, choice: Choice) -> Decided:
     """The value as the maps leave it, whatever the data holds."""
-    value, using = begin(family, Value(column, choice.to), choice.rules)
+    family, value, using = begin(family, Value(column, choice.to, labels=choice.rule.labels), choice.rules)
     traps: list[tuple[Trap, Change | None]] = []
-    for trap in family.traps(value):
+    for trap in family.every_trap(value):
         policy = choice.policies.get(trap.name, "stop")
         change = None
         if policy != "stop" and (policy != "null" or column.nullable):
             value, change = _apply(value, family, trap, policy, choice)
         traps.append((trap, change))
     made = [using, *(change for _, change in traps)]
-    return Decided(value, tuple(change for change in made if change), tuple(traps))
-
-
-def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
-    """The value as a map's `using` makes it, before any policy."""
-    using = setting(rules, "using")[0]
-    if not using:
-        return value, None
-    new = family.adopted(expression(using, value.sql), value.column)
-    where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
-    change = Change("using", using, where, "are changed by the map's expression")
-    return replace(value, changed=new), change
+    return Decided(family, value, tuple(change for change in made if change), tuple(traps))
 
 
 def evidence(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> str:
@@ -74,8 +62,10 @@ def evidence(draft: Draft, table: Table, column: Column, family: Family, choice:
         return ""
     words = {}
     for rule in candidates(choice.rules):
-        value, _ = begin(family, Value(column, rule.target_type(column)), choice.rules)
-        for trap in family.traps(value):
+        made, value, _ = begin(
+            family, Value(column, rule.target_type(column), labels=rule.labels), choice.rules
+        )
+        for trap in made.every_trap(value):
             count = draft.evidence.count(table.name, trap.where)
             if count is not None and (count.rows or rule.fits):
                 words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
@@ -91,7 +81,7 @@ def example(table: Table, column: Column, line: str) -> str:
 
 def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice) -> tuple[Value, Change]:
     """The trap as it stands for the value that earlier policies have left."""
-    now = next(one for one in family.traps(value) if one.name == trap.name)
+    now = next(one for one in family.every_trap(value) if one.name == trap.name)
     where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
     change = Change(trap.name, _policy_words(policy), where, trap.kind.words)
     if policy == "keep":

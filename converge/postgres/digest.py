@@ -13,6 +13,7 @@ import psycopg
 
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
+from converge.postgres.saved import kept_table
 
 _PAGES = 4096
 _ARGUMENTS = 90
@@ -42,9 +43,20 @@ def number(digest: str) -> str:
     return f"('x'||substr({digest},1,15))::bit(60)::bigint"
 
 
+def rows_of(schema: str, table: TablePlan) -> str:
+    """What FROM has: the table, without the rows that a merge has kept of the target."""
+    name = pg_name(schema, table.target)
+    if table.rows != "merge":
+        return name
+    names = [pg_name(column.target) for key in table.key for column in table.columns if column.source == key]
+    same = " AND ".join(f"kept.{name}::text=own.{name}::text" for name in names)
+    kept = f"SELECT FROM {kept_table(schema, table.target)} AS kept WHERE {same}"
+    return f"(SELECT ctid,xmin,* FROM {name} AS own WHERE NOT EXISTS ({kept})) AS own"
+
+
 def digest_query(schema: str, table: TablePlan, condition: str) -> str:
     """SELECT rows, sum over the rows of a WHERE clause."""
-    return f"SELECT count(*),sum({number(row_digest(table))}) FROM {pg_name(schema, table.target)}{condition}"
+    return f"SELECT count(*),sum({number(row_digest(table))}) FROM {rows_of(schema, table)}{condition}"
 
 
 def written_query(schema: str, table: TablePlan) -> str:

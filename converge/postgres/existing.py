@@ -8,13 +8,18 @@ from typing import Any
 
 import psycopg
 
-from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable, OwnTrigger
+from converge.model.existing import (
+    ROWS_LIMIT,
+    Existing,
+    OwnColumn,
+    OwnForeignKey,
+    OwnIndex,
+    OwnTable,
+    OwnTrigger,
+)
 from converge.model.quote import pg_name, pg_text
 from converge.postgres.shape import read_shape
 from converge.postgres.target import query
-
-ROWS_LIMIT = 10_001
-"""Rows that are counted at most, to tell seeded rows from a table in use."""
 
 
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
@@ -36,7 +41,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
                 triggers=tuple(OwnTrigger(*row) for kind, *row in rest[oid] if kind == "trigger"),
                 owned=owned,
                 owner=owner,
-                rows=0 if obstacle else _count(connection, pg_name(schema, name)),
+                rows=0 if obstacle or not owned else _count(connection, pg_name(schema, name)),
                 obstacle=obstacle,
             )
             for oid, name, owned, owner, obstacle in query(connection, "own_tables", schema)
@@ -45,6 +50,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             tables,
             tuple(_foreign_key(row) for row in query(connection, "own_foreign_keys", schema)),
             dict(_sequences(connection, tables)),
+            tuple(name for (name,) in query(connection, "own_views", schema)),
             read_shape(connection, schema),
         )
 

@@ -17,17 +17,17 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
     """
     for identity in plan.identities:
         table = plan.table(identity.table)
-        column = next(column.target for column in table.columns if column.source == identity.column)
-        name = pg_name(plan.schema, table.target)
+        column = next(column for column in table.columns if column.source == identity.column)
         # A query with parameters reads % as their beginning.
-        of_column, of_table = (text.replace("%", "%%") for text in (pg_name(column), name))
+        names = (pg_name(column.target), pg_name(plan.schema, table.target))
+        of_column, of_table = (name.replace("%", "%%") for name in names)
         connection.execute(
             f"""
             SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
               FROM (SELECT greatest(%(next)s::numeric, max({of_column})::numeric + 1)
                       FROM {of_table}) n(next),
-                   (SELECT pg_get_serial_sequence(%(table)s, %(column)s)::regclass) s(name)
+                   (SELECT %(sequence)s::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name
             """.encode(),
-            {"next": identity.next_value, "table": name, "column": column},
+            {"next": identity.next_value, "sequence": column.sequence},
         )

@@ -5,7 +5,7 @@ All of it is for the time when foreign keys, and the tables' own triggers, are a
 
 from __future__ import annotations
 
-from converge.model.existing import OwnTable, saved_name
+from converge.model.existing import OwnTable, kept_name, saved_name
 from converge.model.quote import pg_name
 
 
@@ -14,10 +14,16 @@ def saved_table(schema: str, table: OwnTable) -> str:
     return pg_name("converge", saved_name(schema, table.name))
 
 
+def kept_table(schema: str, table: str) -> str:
+    """Quoted name of the table that has the keys of merged rows: the comparison leaves these rows out."""
+    return pg_name("converge", kept_name(schema, table))
+
+
 def save(schema: str, table: OwnTable) -> str:
     """Puts all rows aside and leaves the table empty: several statements for one transaction."""
     return (
         f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE;\n"
+        f"{drop_saved(schema, table)};\n"
         f"CREATE TABLE {saved_table(schema, table)} AS TABLE {table.quoted};\n"
         f"TRUNCATE {table.quoted}"
     )
@@ -29,14 +35,19 @@ def put_back(schema: str, table: OwnTable) -> str:
 
 
 def merge(schema: str, table: OwnTable) -> str:
-    """Puts those saved rows back whose primary key the table does not have. The table has a primary key."""
+    """Puts those saved rows back whose primary key the table does not have, and notes these keys: several
+    statements for one transaction. The table has a primary key.
+    """
     key = ", ".join(pg_name(column) for column in table.key)
+    texts = ", ".join(f"{pg_name(column)}::text" for column in table.key)
+    saved, kept = saved_table(schema, table), kept_table(schema, table.name)
     # EXCEPT takes each type's own equality, which the name of an operator does not say: citext, for one,
     # has its = in a schema of its own. What it leaves are keys exactly as they were saved.
-    texts = ", ".join(f"{pg_name(column)}::text" for column in table.key)
-    saved = saved_table(schema, table)
-    missing = f"SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted}"
-    return f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM ({missing}) AS missing)"
+    return (
+        f"DROP TABLE IF EXISTS {kept};\n"
+        f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted};\n"
+        f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM {kept})"
+    )
 
 
 def drop_saved(schema: str, table: OwnTable) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError
-from converge.model.existing import OwnTable
-from converge.postgres.existing import ROWS_LIMIT
+from converge.model.existing import ROWS_LIMIT, OwnTable
 from converge.postgres.saved import drop_saved, put_back, saved_table
 
 

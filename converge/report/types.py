@@ -8,7 +8,7 @@ from __future__ import annotations
 from converge.mapping.read import load
 from converge.mapping.rules import Map, Rule
 from converge.model.catalog import Column
-from converge.types import FAMILIES, KINDS
+from converge.types import FAMILIES, KINDS, base_name, normal
 
 _HEAD = """# What becomes of every MySQL type
 
@@ -77,7 +77,7 @@ def _others(rule: Rule) -> str:
     family = next(family for family in FAMILIES if types_of(rule)[0] in family.types)
     chosen = rule.settings["to"].replace("({fsp})", "")
     column = Column("", "", types_of(rule)[0], True)
-    others = sorted(other for other in family.accepts(column) if not chosen.startswith(other))
+    others = sorted(family.accepts(column) - {base_name(normal(chosen))})
     return ", ".join(f"`{other}`" for other in others)
 
 

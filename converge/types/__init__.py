@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.base import Family, Length, Value, base_name
+from converge.types.as_text import TEXTS
+from converge.types.base import Family, Length, Value
 from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
@@ -12,14 +13,15 @@ from converge.types.floating import Floating
 from converge.types.integer import Integer
 from converge.types.json_ import Json
 from converge.types.members import Enum, Set
+from converge.types.names import base_name, normal
 from converge.types.spatial import Spatial
 from converge.types.temporal import Date, Datetime, Time
-from converge.types.text import TEXTS, Text
+from converge.types.text import Text
 from converge.types.traps import KINDS, Trap
 
 __all__ = [
     "FAMILIES", "KINDS", "TEXTS", "Family", "Length", "Trap", "Value", "base_name", "check_target",
-    "family_of",
+    "family_of", "normal",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
@@ -35,11 +37,15 @@ def family_of(column: Column) -> Family | None:
     return _BY_TYPE.get(column.type)
 
 
-def check_target(family: Family, column: Column, to: str, rule: str) -> None:
-    """Raises UsageError when a map asks for a type that the family cannot make exactly."""
-    if base_name(to) not in family.accepts(column):
+def check_target(family: Family, column: Column, to: str, place: str, labels: tuple[str, ...] = ()) -> None:
+    """Raises UsageError for a type that the family cannot make exactly.
+
+    `labels` are those of an enum that the target has already.
+    """
+    accepted = family.accepts(column)
+    if base_name(to) not in accepted and not (labels and to == "enum" and family.labelled):
         raise UsageError(
-            f"{rule}: {column.raw_type} cannot become {to}",
+            f"{place}: {column.raw_type} cannot become {to}",
             code="M003",
-            hint=f"to = one of: {', '.join(sorted(family.accepts(column)))}",
+            hint=f"to = one of: {', '.join(sorted(accepted))}",
         )

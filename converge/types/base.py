@@ -22,11 +22,15 @@ class Value:
 
     column: Column
     to: str
-    """The target type that a map's rule chose, as PostgreSQL prints it."""
+    """The target type by its `normal` name; ``enum`` for a type of labels."""
     changed: str = ""
     """MySQL expression that takes the column's place where a map says so; text is UTF-8 then."""
     handled: frozenset[str] = frozenset()
     """Traps that have a policy."""
+    labels: tuple[str, ...] = ()
+    """The labels of an ``enum`` that is there already; empty where it is made from the column's own."""
+    made: bool = False
+    """A map's expression makes `changed`, a value of another kind: `column` says which."""
 
     @property
     def sql(self) -> str:
@@ -49,7 +53,8 @@ class Family:
 
     types: ClassVar[frozenset[str]]
     targets: ClassVar[frozenset[str]]
-    judge: ClassVar[str] = "text"
+    labelled: ClassVar[bool] = False
+    """Whether the values can become labels of an ``enum`` that is there already."""
 
     def accepts(self, column: Column) -> frozenset[str]:
         """Base names of the types that this column can become."""
@@ -59,9 +64,17 @@ class Family:
         """Types that may suit better when every value fits: said in the plan, chosen only by a map."""
         return ()
 
+    def every_trap(self, value: Value) -> tuple[Trap, ...]:
+        """What a map's expression loses on the way to another kind, then what `value.to` cannot hold."""
+        return ((_no_result(value),) if value.made else ()) + self.traps(value)
+
     def traps(self, value: Value) -> tuple[Trap, ...]:
         """What `value.to` cannot hold of it."""
         return ()
+
+    def judge(self, value: Value) -> str:
+        """How the drill-down judges two canonical texts: text or json."""
+        return "text"
 
     def whole(self, value: Value) -> str:
         """MySQL expression of the value in the form that `Value.changed` has."""
@@ -113,13 +126,6 @@ class Family:
         return pg_text(literal)
 
 
-def base_name(to: str) -> str:
-    """``numeric(10,2)`` → ``numeric``, ``timestamp(6) with time zone`` → the same without (6)."""
-    head, _, rest = to.partition("(")
-    return (head + rest.partition(")")[2]).strip() if rest else to
-
-
-def sizes(to: str) -> tuple[int, ...]:
-    """``numeric(10,2)`` → (10, 2); empty for a type without."""
-    inner = to.partition("(")[2].partition(")")[0]
-    return tuple(int(part) for part in inner.split(",")) if inner else ()
+def _no_result(value: Value) -> Trap:
+    name = my_name(value.column.name)
+    return Trap("no_result", f"{name} IS NOT NULL AND {value.sql} IS NULL")

@@ -1,69 +1,62 @@
-"""BINARY, VARBINARY and the BLOB types: the same bytes, or what they mean where a map says so."""
+"""BINARY, VARBINARY and the BLOB types: the same bytes, or what they mean where a map or a table says so."""
 
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.types.base import Family, Length, Value
-from converge.types.text import as_bytes, escapes, is_utf8, nul
+from converge.types.as_json import AsJson, AsJsonb
+from converge.types.as_text import AsText
+from converge.types.as_uuid import swapped
+from converge.types.base import Length, Value
+from converge.types.sql import escapes, is_utf8
 from converge.types.traps import Trap
-from converge.types.uuid import canonical, swapped
+from converge.types.written import Written
 
 # COPY writes two hex digits for a byte, and takes a line of less than 1 GB (tried on 14 and 17.5).
 _MOST_BYTES = 536_870_000
+_UUID_BYTES = 16
+_UUID_DIGITS = 32
 
 
-class Binary(Family):
+class Binary(Written):
     types = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-    targets = frozenset({"bytea", "text", "uuid"})
+    targets = frozenset({"bytea", "uuid"}) | AsText.targets | AsJson.targets | AsJsonb.targets
+    labelled = True
 
     def accepts(self, column: Column) -> frozenset[str]:
-        return self.targets if column.length == 16 else self.targets - {"uuid"}
+        length = column.length or 0
+        return self.targets if length == _UUID_BYTES or length >= _UUID_DIGITS else self.targets - {"uuid"}
 
     def suggestions(self, column: Column) -> tuple[str, ...]:
-        return ("uuid",) if column.type == "binary" and column.length == 16 else ()
+        return ("uuid",) if column.type == "binary" and column.length == _UUID_BYTES else ()
+
+    def text(self, value: Value) -> str:
+        if _raw_uuid(value):
+            return f"HEX({value.sql})"
+        return value.sql if value.to == "bytea" else _decoded(value)
+
+    def whole(self, value: Value) -> str:
+        return value.sql
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        if value.to == "uuid":
-            short = (Trap("not_uuid", f"LENGTH({value.sql})<>16"),) if value.column.type != "binary" else ()
-            return (*short, swapped(value.sql))
-        if value.to == "text":
-            broken = Trap("not_utf8", f"{value.sql} IS NOT NULL AND NOT {is_utf8(value.sql)}")
-            return broken, nul(_decoded(value))
-        return (
-            (Trap("too_big", f"LENGTH({value.sql})>{_MOST_BYTES}"),)
-            if value.column.type == "longblob"
-            else ()
-        )
+        if _raw_uuid(value):
+            short = Trap("not_uuid", f"LENGTH({value.sql})<>{_UUID_BYTES}")
+            return (*(short,) * (value.column.type != "binary"), swapped(value.sql))
+        if value.to == "bytea":
+            big = Trap("too_big", f"LENGTH({value.sql})>{_MOST_BYTES}")
+            return (big,) if value.column.type == "longblob" else ()
+        broken = Trap("not_utf8", f"{value.sql} IS NOT NULL AND NOT {is_utf8(value.sql)}")
+        return (broken, *super().traps(value))
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS BINARY)"
-
-    def read(self, value: Value) -> str:
-        if value.to == "uuid":
-            return as_bytes(f"HEX({value.sql})")
-        return as_bytes(_decoded(value)) if value.to == "text" else f"CONCAT('\\\\x',HEX({value.sql}))"
 
     def most(self, column: Column) -> int:
         return 2 * (column.length or 0) + 3
 
     def length(self, value: Value) -> Length:
-        if value.to == "text":
-            return Length(f"LENGTH({value.sql})", escapes(value.sql))
-        return Length(f"(2*LENGTH({value.sql})+3)")
-
-    def special(self, value: Value) -> bool:
-        return value.to != "uuid"
-
-    def delimited(self, value: Value) -> bool:
-        return value.to == "text"
-
-    def source_text(self, value: Value) -> str:
-        if value.to == "uuid":
-            return canonical(f"HEX({value.sql})")
-        return _decoded(value) if value.to == "text" else f"MD5({value.sql})"
-
-    def source_value(self, value: Value) -> str:
-        return f"LOWER(HEX({value.sql}))" if value.to == "bytea" else self.source_text(value)
+        if value.to in ("bytea", "uuid"):
+            return Length(f"(2*LENGTH({value.sql})+3)")
+        return Length(f"LENGTH({value.sql})", escapes(value.sql))
 
     def default(self, literal: str, value: Value) -> str | None:
         if literal == "0x" and value.column.type == "varbinary":
@@ -73,6 +66,11 @@ class Binary(Family):
         if value.column.type == "binary":
             digits = digits.ljust(2 * (value.column.length or 1), "0")
         return f"'\\x{digits}'::bytea" if value.to == "bytea" else None
+
+
+def _raw_uuid(value: Value) -> bool:
+    """Whether the bytes are a UUID themselves, and not its text."""
+    return value.to == "uuid" and value.column.length == _UUID_BYTES
 
 
 def _decoded(value: Value) -> str:

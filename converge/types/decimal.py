@@ -1,40 +1,67 @@
-"""DECIMAL: exact on both sides, with the same scale."""
+"""DECIMAL: exact on both sides, with the same scale, or with another where every value fits."""
 
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.types.base import Family, Value, sizes
+from converge.model.quote import pg_text
+from converge.types.as_number import INTEGERS, at_scale, decimal_traps, scale_of
+from converge.types.as_text import AsText
+from converge.types.base import Family, Value
+from converge.types.floating import double_text, shortest, stored_text
+from converge.types.names import base_name
+from converge.types.sql import bare_number
 from converge.types.traps import Trap
+
+# A double holds every decimal of so many digits, and prints it again (DBL_DIG).
+_DOUBLE_DIGITS = 15
+_TEXT = AsText()
 
 
 class Decimal(Family):
     types = frozenset({"decimal"})
-    targets = frozenset({"numeric"})
+    targets = frozenset({*INTEGERS, "numeric", "double precision"}) | AsText.targets
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        wanted = sizes(value.to)
-        if not wanted:
-            return ()
-        precision, scale = (*wanted, 0)[:2]
-        whole = (value.column.precision or 10) - (value.column.scale or 0)
-        lost = []
-        if scale < (value.column.scale or 0):
-            lost.append(f"{value.sql}<>TRUNCATE({value.sql},{scale})")
-        if precision - scale < whole:
-            lost.append(f"ABS({value.sql})>=1{'0' * (precision - scale)}")
-        return (Trap("out_of_range", " OR ".join(lost)),) if lost else ()
+        if base_name(value.to) in AsText.targets:
+            return _TEXT.traps(_digits(value), value)
+        precision, scale = value.column.precision or 10, value.column.scale or 0
+        if value.to == "double precision":
+            again = f"CAST({shortest(f'{value.sql}*1e0')} AS DECIMAL(65,{scale}))"
+            return (Trap("inexact", f"{value.sql}<>{again}"),) if precision > _DOUBLE_DIGITS else ()
+        return decimal_traps(value.sql, precision - scale, scale, value.to)
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS DECIMAL({column.precision},{column.scale}))"
 
     def read(self, value: Value) -> str:
-        return f"({value.sql}+0)" if value.column.zerofill else value.sql
+        text = f"({value.sql}+0)" if value.column.zerofill else value.sql
+        # An integer's input takes no point.
+        return bare_number(text) if value.to in INTEGERS and value.column.scale else text
+
+    def delimited(self, value: Value) -> bool:
+        return base_name(value.to) in AsText.targets
 
     def source_text(self, value: Value) -> str:
-        # A map may choose another scale, in which the target prints its values.
-        scale = (*sizes(value.to), 0)[1] if sizes(value.to) else value.column.scale
-        text = self.read(value)
-        return text if scale == value.column.scale else f"CAST({text} AS DECIMAL(65,{scale}))"
+        if value.to == "double precision":
+            return double_text(f"({value.sql}*1e0)")
+        if base_name(value.to) in AsText.targets:
+            return _digits(value)
+        if value.to in INTEGERS:
+            return self.read(value)
+        return at_scale(self.read(value), value.column.scale or 0, value.to)
+
+    def target_text(self, reference: str, value: Value) -> str:
+        if value.to == "double precision":
+            return stored_text(reference)
+        return _TEXT.target_text(reference, value) if base_name(value.to) in AsText.targets else reference
 
     def default(self, literal: str, value: Value) -> str | None:
-        return literal
+        if base_name(value.to) in AsText.targets:
+            return pg_text(literal)
+        scale = scale_of(value.to)
+        lost = literal.partition(".")[2][scale:] if scale is not None else ""
+        return None if lost.strip("0") else literal
+
+
+def _digits(value: Value) -> str:
+    return f"CAST({Decimal().read(value)} AS CHAR)"

@@ -7,64 +7,116 @@ expression, unlike that of a column, 22 characters at most: it writes -0.0001476
 -1.4765311789233238e-4, and drops the last digits of 1.2345678901234567e-222. So the comparison puts the
 sign apart, and a double is read through JSON, whose text has no such limit. A real needs only nine
 digits. Outside that range the canonical text is the sign, the 53-bit integer significand and the binary
-exponent, computed alike on both servers.
+exponent, computed alike on both servers. As numeric it is the shortest text's decimal, where that has
+at most 35 digits before the point and 30 behind it, as MySQL's own decimals.
 """
 
 from __future__ import annotations
 
 from converge.model.catalog import Column
+from converge.types.as_number import decimal_traps, scale_of
 from converge.types.base import Family, Value
-from converge.types.text import as_bytes
+from converge.types.names import base_name
+from converge.types.sql import as_bytes, bare_number
+from converge.types.traps import Trap
+
+# Digits of a double's significand that a real does not have, and the ends of a real's full precision.
+_REAL_STEP = 2**29
+_LEAST_REAL, _MOST_REAL = "1.1754943508222875e-38", "3.4028234663852886e38"
+_WHOLE_DIGITS, _SCALE = 35, 30
 
 
 class Floating(Family):
     types = frozenset({"float", "double"})
-    targets = frozenset({"real", "double precision"})
+    targets = frozenset({"real", "double precision", "numeric"})
 
-    def accepts(self, column: Column) -> frozenset[str]:
-        return self.targets if column.type == "float" else frozenset({"double precision"})
+    def traps(self, value: Value) -> tuple[Trap, ...]:
+        x = _number(value)
+        if value.to == "real" and value.column.type == "double":
+            bits, _ = _source_bits(x)
+            size = f"ABS({x})"
+            lost = f"{bits}%{_REAL_STEP}<>0 OR {size}<{_LEAST_REAL} OR {size}>{_MOST_REAL}"
+            return (Trap("inexact", f"{x}<>0 AND ({lost})"),)
+        if base_name(value.to) != "numeric":
+            return ()
+        exact = _decimal(value)
+        lost = f"ABS({x})>=1e{_WHOLE_DIGITS} OR {exact}*1e0<>{x}"
+        return (Trap("inexact", lost), *decimal_traps(exact, _WHOLE_DIGITS, _SCALE, value.to))
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"({expression}+0e0)"
 
     def read(self, value: Value) -> str:
+        if base_name(value.to) == "numeric":
+            return bare_number(_decimal(value))
         if _is_exact(value):
             return value.sql
-        number = f"({value.sql}*1e0)"
-        return number if value.to == "real" else as_bytes(f"CAST(CAST({number} AS JSON) AS CHAR)")
+        x = _number(value)
+        return x if value.to == "real" else as_bytes(shortest(x))
 
     def source_text(self, value: Value) -> str:
-        exact = _is_exact(value)
-        x = value.sql if exact else f"({value.sql}*1e0)"
-        text = f"CONCAT({x})" if exact else f"IF({x}=0,CONCAT({x}),CONCAT(IF({x}<0,'-',''),ABS({x})))"
-        g = f"LEAST(GREATEST(FLOOR(LOG2(ABS({x}))),-1022),1023)"
-        q = f"(ABS({x})/POW(2,{g}))"
-        low = f"{q}<1 AND {g}>-1022"
-        bits = (
-            f"CONCAT(IF({x}<0,'-',''),"
-            f"CAST({q}*IF({low},2e0,IF({q}>=2,0.5e0,1e0))*4503599627370496e0 AS UNSIGNED),"
-            f"'p',CAST({g} AS SIGNED)+IF({low},-1,IF({q}>=2,1,0)))"
-        )
-        return f"IF({x}=0 OR (ABS({x})>=1e-4 AND ABS({x})<1e15),{text},{bits})"
+        if base_name(value.to) == "numeric":
+            return self.read(value)
+        x = _number(value)
+        return double_text(x, f"CONCAT({x})" if _is_exact(value) else "")
 
     def target_text(self, reference: str, value: Value) -> str:
-        x = f"{reference}::float8"
-        g = f"least(greatest(floor(ln(abs({x}))/ln(2::float8)),-1022),1023)"
-        q = f"(abs({x})/power(2::float8,{g}))"
-        low = f"{q}<1 AND {g}>-1022"
-        bits = (
-            f"CASE WHEN {x}<0 THEN '-' ELSE '' END||"
-            f"({q}*CASE WHEN {low} THEN 2 WHEN {q}>=2 THEN 0.5 ELSE 1 END*4503599627370496::float8)::bigint||"
-            f"'p'||({g}::int+CASE WHEN {low} THEN -1 WHEN {q}>=2 THEN 1 ELSE 0 END)"
-        )
-        return (
-            f"CASE WHEN {reference} IS NULL THEN NULL WHEN {x}=0 OR (abs({x})>=1e-4 AND abs({x})<1e15) "
-            f"THEN ({x})::text WHEN {x}='NaN' OR abs({x})='Infinity' "
-            f"THEN ({x})::text ELSE {bits} END"
-        )
+        if base_name(value.to) == "numeric":
+            return f"trim_scale({reference})"
+        return stored_text(reference)
 
     def default(self, literal: str, value: Value) -> str | None:
-        return literal
+        digits = literal.partition("e")[0].partition(".")[2]
+        scale = scale_of(value.to) if base_name(value.to) == "numeric" else None
+        return None if scale is not None and len(digits) > scale else literal
+
+
+def double_text(x: str, text: str = "") -> str:
+    """MySQL expression of a double's canonical text; `text` is its own text where that is whole."""
+    text = text or f"IF({x}=0,CONCAT({x}),CONCAT(IF({x}<0,'-',''),ABS({x})))"
+    significand, exponent = _source_bits(x)
+    bits = f"CONCAT(IF({x}<0,'-',''),{significand},'p',{exponent})"
+    return f"IF({x}=0 OR (ABS({x})>=1e-4 AND ABS({x})<1e15),{text},{bits})"
+
+
+def stored_text(reference: str) -> str:
+    """PostgreSQL expression of the same."""
+    x = f"{reference}::float8"
+    g = f"least(greatest(floor(ln(abs({x}))/ln(2::float8)),-1022),1023)"
+    q = f"(abs({x})/power(2::float8,{g}))"
+    low = f"{q}<1 AND {g}>-1022"
+    bits = (
+        f"CASE WHEN {x}<0 THEN '-' ELSE '' END||"
+        f"({q}*CASE WHEN {low} THEN 2 WHEN {q}>=2 THEN 0.5 ELSE 1 END*4503599627370496::float8)::bigint||"
+        f"'p'||({g}::int+CASE WHEN {low} THEN -1 WHEN {q}>=2 THEN 1 ELSE 0 END)"
+    )
+    return (
+        f"CASE WHEN {reference} IS NULL THEN NULL WHEN {x}=0 OR (abs({x})>=1e-4 AND abs({x})<1e15) "
+        f"THEN ({x})::text WHEN {x}='NaN' OR abs({x})='Infinity' "
+        f"THEN ({x})::text ELSE {bits} END"
+    )
+
+
+def _source_bits(x: str) -> tuple[str, str]:
+    """MySQL expressions of a double's 53-bit integer significand and of its binary exponent."""
+    g = f"LEAST(GREATEST(FLOOR(LOG2(ABS({x}))),-1022),1023)"
+    q = f"(ABS({x})/POW(2,{g}))"
+    low = f"{q}<1 AND {g}>-1022"
+    significand = f"CAST({q}*IF({low},2e0,IF({q}>=2,0.5e0,1e0))*4503599627370496e0 AS UNSIGNED)"
+    return significand, f"CAST({g} AS SIGNED)+IF({low},-1,IF({q}>=2,1,0))"
+
+
+def shortest(x: str) -> str:
+    """MySQL expression of the shortest text that reads back to the same double."""
+    return f"CAST(CAST({x} AS JSON) AS CHAR)"
+
+
+def _decimal(value: Value) -> str:
+    return f"CAST({shortest(_number(value))} AS DECIMAL({_WHOLE_DIGITS + _SCALE},{_SCALE}))"
+
+
+def _number(value: Value) -> str:
+    return value.sql if _is_exact(value) else f"({value.sql}*1e0)"
 
 
 def _is_exact(value: Value) -> bool:

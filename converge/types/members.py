@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.model.plan import Severity
-from converge.model.quote import my_name, my_text, pg_array, pg_text
-from converge.types.base import Family, Value
-from converge.types.text import as_bytes, utf8
+from converge.model.quote import my_name, my_text, pg_text
+from converge.types.as_array import ODD, AsArray
+from converge.types.as_text import AsText
+from converge.types.base import Value
+from converge.types.sql import as_bytes, one_of
+from converge.types.text import utf8
 from converge.types.traps import Trap
+from converge.types.written import Written
 
 _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")
 _LABEL_BYTES = 63
-# Begins the canonical text of an array that its joined members do not tell, like {""}, {a,NULL} or {"a,b"}.
-# No SET has two members '', so none begins like this.
-_ODD = ",,"
 _ONLY_EMPTY = '{""}'
 
 
@@ -23,8 +24,8 @@ def fits_enum(column: Column) -> bool:
     return all(len(label.encode()) <= _LABEL_BYTES for label in column.labels)
 
 
-class _Labels(Family):
-    def whole(self, value: Value) -> str:
+class _Labels(Written):
+    def text(self, value: Value) -> str:
         return utf8(value)
 
     def adopted(self, expression: str, column: Column) -> str:
@@ -44,45 +45,59 @@ def _printed(literal: str, column: Column) -> str:
 
 
 class Enum(_Labels):
-    """A native type whose order is the declaration's, so that ORDER BY stays as it was."""
+    """A native type in the declaration's order, so that ORDER BY stays as it was; or one of the target's."""
 
     types = frozenset({"enum"})
-    targets = frozenset({"enum", "text"})
+    targets = AsText.targets | {"enum"}
+    labelled = True
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         name = my_name(value.column.name)
-        return (Trap("empty_label", f"{name}+0=0", {"keep": utf8(value)}, harm=self._harm(value)),)
+        empty = Trap("empty_label", f"{name}+0=0", {"keep": utf8(value)}, harm=self._harm(value))
+        if value.to != "enum":
+            return (empty, *super().traps(value))
+        return (empty, *self._missing(value)) if value.labels else (empty,)
+
+    def _missing(self, value: Value) -> tuple[Trap, ...]:
+        """Labels that the target lacks, where values have them; an error value is none."""
+        if value.changed:
+            return super().traps(value)
+        lacking = tuple(label for label in value.column.labels if label not in value.labels)
+        return (Trap("no_label", one_of(utf8(value), lacking)),) if lacking else ()
 
     def delimited(self, value: Value) -> bool:
         # A text can hold more than the labels, once its CHECK is gone: ~ must not look like NULL.
-        return super().delimited(value) or value.to == "text" or not fits_enum(value.column)
+        return super().delimited(value) or value.to != "enum" or not fits_enum(value.column)
 
     @staticmethod
     def _harm(value: Value) -> Severity | None:
-        # Where '' is a declared label, too, the error value arrives as that.
-        return "note" if "" in value.column.labels else None
-
-    def read(self, value: Value) -> str:
-        return as_bytes(utf8(value))
+        # Where '' is a label, too, the error value arrives as that.
+        return "note" if "" in (value.labels or value.column.labels) else None
 
     def special(self, value: Value) -> bool:
         return bool(value.changed) or any(_SPECIAL & set(label) for label in value.column.labels)
 
-    def source_text(self, value: Value) -> str:
-        return utf8(value)
-
     def default(self, literal: str, value: Value) -> str | None:
-        return pg_text(_printed(literal, value.column))
+        printed = _printed(literal, value.column)
+        return super().default(printed, value) if value.labels else pg_text(printed)
 
 
 class Set(_Labels):
-    """An array of labels. A member can hold quotes and braces but never a comma."""
+    """An array of labels, or their text as MySQL prints it. A member can hold quotes and braces, no comma."""
 
     types = frozenset({"set"})
-    targets = frozenset({"text[]"})
+    targets = AsText.targets | AsArray.targets
+
+    def text(self, value: Value) -> str:
+        return f"CONVERT(CAST({value.sql} AS CHAR) USING utf8mb4)"
+
+    def whole(self, value: Value) -> str:
+        return utf8(value)
 
     def read(self, value: Value) -> str:
-        text = self._joined(value)
+        text = self.text(value)
+        if value.to not in AsArray.targets:
+            return as_bytes(text)
         for char in "\\", '"':
             if any(char in label for label in value.column.labels):
                 text = f"REPLACE({text},{my_text(char)},{my_text(chr(92) + char)})"
@@ -97,22 +112,15 @@ class Set(_Labels):
     def delimited(self, value: Value) -> bool:
         return True
 
-    @staticmethod
-    def _joined(value: Value) -> str:
-        return f"CONVERT(CAST({value.sql} AS CHAR) USING utf8mb4)"
-
     def source_text(self, value: Value) -> str:
-        text = self._joined(value)
-        if "" not in value.column.labels or value.changed:
+        text = self.text(value)
+        if "" not in value.column.labels or value.changed or value.to not in AsArray.targets:
             return text
         # The member '' alone and no member at all are the same text.
-        return f"IF({value.sql}+0<>0 AND LENGTH({text})=0,{my_text(_ODD + _ONLY_EMPTY)},{text})"
+        return f"IF({value.sql}+0<>0 AND LENGTH({text})=0,{my_text(ODD + _ONLY_EMPTY)},{text})"
 
-    def target_text(self, reference: str, value: Value) -> str:
-        text = f"array_to_string({reference},',')"
-        plain = f"coalesce(string_to_array({text},','),'{{}}')"
-        return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{_ODD}'||{reference}::text END"
+    def source_value(self, value: Value) -> str:
+        return self.source_text(value)
 
     def default(self, literal: str, value: Value) -> str | None:
-        printed = _printed(literal, value.column)
-        return pg_array(tuple(printed.split(",")) if printed else ())
+        return super().default(_printed(literal, value.column), value)

@@ -11,15 +11,20 @@ from datetime import datetime
 
 from converge.model.catalog import Column
 from converge.model.quote import my_text, pg_text
-from converge.types.base import Family, Value, base_name
+from converge.types.base import Family, Value
+from converge.types.names import base_name, digits_of
+from converge.types.sql import bare_number
 from converge.types.traps import Trap
 
 _NOW = re.compile(r"(?:CURRENT_TIMESTAMP|NOW|LOCALTIME|LOCALTIMESTAMP)(?:\((\d?)\))?", re.IGNORECASE)
+_MOMENTS = frozenset({"timestamp", "timestamp with time zone"})
+_MIDNIGHT = " 00:00:00"
+_MOST_DIGITS = 6
 
 
 class Date(Family):
     types = frozenset({"date"})
-    targets = frozenset({"date"})
+    targets = _MOMENTS | {"date"}
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         return (_zero_date(value, "DATE"),)
@@ -27,46 +32,62 @@ class Date(Family):
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS DATE)"
 
+    def read(self, value: Value) -> str:
+        if value.to == "date":
+            return value.sql
+        return f"CONCAT({value.sql},{my_text(_MIDNIGHT + _zone(value))})"
+
+    def source_text(self, value: Value) -> str:
+        return self.read(value)
+
     def default(self, literal: str, value: Value) -> str | None:
-        return None if _is_zero(literal) else pg_text(literal)
+        return None if _is_zero(literal) else pg_text(literal + (_MIDNIGHT + "+00") * bool(_zone(value)))
 
 
 class Datetime(Family):
     types = frozenset({"datetime", "timestamp"})
-    targets = frozenset(
-        {"timestamp", "timestamp with time zone", "timestamp without time zone", "timestamptz"}
-    )
+    targets = _MOMENTS | {"date"}
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
-        return (_zero_date(value, f"DATETIME({value.column.fsp})"),)
+        type_ = f"DATETIME({value.column.fsp})"
+        zero = _zero_date(value, type_)
+        if value.to != "date":
+            return (zero, *_fraction(value, type_))
+        day = f"CAST(DATE({value.sql}) AS {type_})"
+        return zero, Trap("time_of_day", f"TIME({value.sql})<>0", {"cut": day})
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS DATETIME({column.fsp}))"
+        # By its text: STR_TO_DATE makes a 30th of February, which only the reading of a text refuses.
+        return f"CAST(CONCAT({expression}) AS DATETIME({column.fsp}))"
 
     def read(self, value: Value) -> str:
         # The offset makes the value the same instant whatever the target session's zone is.
-        return f"CONCAT({value.sql},'+00')" if _zoned(value) else value.sql
+        zone = _zone(value)
+        return f"CONCAT({value.sql},'{zone}')" if zone else value.sql
 
     def source_text(self, value: Value) -> str:
-        text = _trimmed(value)
-        return f"CONCAT({text},'+00')" if _zoned(value) else text
+        text, zone = _trimmed(value), _zone(value)
+        if value.to == "date":
+            return f"TRIM(TRAILING '{_MIDNIGHT}' FROM {text})"
+        return f"CONCAT({text},'{zone}')" if zone else text
 
     def default(self, literal: str, value: Value) -> str | None:
         if now := _NOW.fullmatch(literal):
-            return f"CURRENT_TIMESTAMP({now[1]})" if now[1] else "CURRENT_TIMESTAMP(0)"
-        if _is_zero(literal):
+            return "CURRENT_DATE" if value.to == "date" else f"CURRENT_TIMESTAMP({now[1] or 0})"
+        if _is_zero(literal) or (value.to == "date" and literal[10:].strip(" 0:.")):
             return None
-        return pg_text(literal + "+00" if _zoned(value) else literal)
+        return pg_text(literal + _zone(value))
 
 
 class Time(Family):
     types = frozenset({"time"})
-    targets = frozenset({"interval", "time", "time without time zone"})
+    targets = frozenset({"interval", "time"})
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
+        lost = _fraction(value, f"TIME({value.column.fsp})")
         if base_name(value.to) == "interval":
-            return ()
-        return (Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'"),)
+            return lost
+        return (Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'"), *lost)
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS TIME({column.fsp}))"
@@ -86,14 +107,23 @@ def _zero_date(value: Value, type_: str) -> Trap:
     return Trap("zero_date", where, replace=replace)
 
 
-def _zoned(value: Value) -> bool:
-    return base_name(value.to) in ("timestamp with time zone", "timestamptz")
+def _fraction(value: Value, type_: str) -> tuple[Trap, ...]:
+    """Fractional digits beyond those of the target type."""
+    most, has = digits_of(value.to), value.column.fsp
+    if most >= has:
+        return ()
+    # The text without these digits, and without the point when none is left.
+    cut = f"LEFT({value.sql},CHAR_LENGTH({value.sql})-{has - most + (most == 0)})"
+    where = f"MICROSECOND({value.sql})%{10 ** (_MOST_DIGITS - most)}<>0"
+    return (Trap("fraction", where, {"cut": f"CAST({cut} AS {type_})"}),)
+
+
+def _zone(value: Value) -> str:
+    return "+00" if base_name(value.to) == "timestamp with time zone" else ""
 
 
 def _trimmed(value: Value) -> str:
-    if not value.column.fsp:
-        return value.sql
-    return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {value.sql}))"
+    return bare_number(value.sql) if value.column.fsp else value.sql
 
 
 def _is_zero(literal: str) -> bool:

@@ -80,6 +80,31 @@ KINDS: Mapping[str, Kind] = {
         "V028", "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
     ),
     "json_size": Kind("V029", "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
+    "empty_uuid": Kind("V040", "hold '', which is no UUID", _NULL),
+    "not_canonical": Kind(
+        "V041", "hold text that the target type would not print again as it stands", _NULL, other="text"
+    ),
+    "not_json": Kind("V042", "hold text that MySQL does not take for JSON", _NULL, other="text"),
+    "trailing_space": Kind(
+        "V043",
+        "end in spaces, which character(n) does not tell from its padding",
+        {**_NULL, "trim": "the text without them"},
+        other="text",
+    ),
+    "no_label": Kind("V044", "hold a text that is none of the target type's labels", _NULL),
+    "inexact": Kind("V045", "hold numbers that the target type would round", _NULL),
+    "fraction": Kind(
+        "V046",
+        "hold digits after the point that the target type has no room for",
+        {**_NULL, "cut": "the value without them"},
+    ),
+    "time_of_day": Kind(
+        "V047",
+        "hold a time of day, which a date cannot",
+        {**_NULL, "cut": "the day alone"},
+        other="timestamp({fsp})",
+    ),
+    "no_result": Kind("V048", "hold something that the map's expression makes no value of", _NULL),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }
 

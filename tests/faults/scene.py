@@ -162,6 +162,10 @@ class Scene:
         """What the independent judge says of the target."""
         return judge(self.source, self.target)
 
+    def finished(self) -> bool:
+        """Whether the last run ended well."""
+        return self.ledger("SELECT state FROM converge.run ORDER BY id DESC LIMIT 1") == [("finished",)]
+
     def may_resume(self) -> bool:
         """Whether the ledger knows of a run that is not finished."""
         states = self.ledger("SELECT state FROM converge.run ORDER BY id DESC LIMIT 1")

@@ -1,18 +1,36 @@
-"""UUIDs in texts and in 16 bytes: PostgreSQL's uuid where a map asks for it."""
+"""UUIDs in texts and in 16 bytes: PostgreSQL's uuid where a map asks for it or a table has it."""
 
 from __future__ import annotations
 
+from converge.model.quote import my_text
+from converge.types.base import Value
+from converge.types.form import Form
 from converge.types.traps import Trap
 
 _HEX = "[0-9A-Fa-f]"
-_PATTERN = f"^({_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}|{_HEX}{{32}})$"
+_PATTERN = f"^({_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}|{_HEX}{{32}})\\z"
 _VARIANT = "'8','9','A','B'"
 _GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
-def not_uuid(text: str) -> Trap:
-    """A UTF-8 expression that is no UUID, with or without hyphens, in either case."""
-    return Trap("not_uuid", f"{text} NOT REGEXP '{_PATTERN}'")
+class AsUuid(Form):
+    """With or without hyphens, in either case."""
+
+    targets = frozenset({"uuid"})
+    delimited = False
+    special = False
+
+    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
+        # No collation tells '' from ' ' as surely as the length.
+        empty = Trap("empty_uuid", f"LENGTH({text})=0")
+        other = f"LENGTH({text})>0 AND {text} NOT REGEXP {my_text(_PATTERN)}"
+        return empty, Trap("not_uuid", other)
+
+    def source_text(self, text: str) -> str:
+        return canonical(text)
+
+    def default(self, literal: str, value: Value) -> str | None:
+        return super().default(literal, value) if len(literal.replace("-", "")) == 32 else None
 
 
 def canonical(text: str) -> str:

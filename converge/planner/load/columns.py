@@ -1,0 +1,127 @@
+"""Columns of the target's own tables: each takes the source's values, loses some as declared, or cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converge.model.catalog import Column, Table
+from converge.model.existing import OwnColumn
+from converge.model.plan import ColumnPlan, Identity
+from converge.model.quote import toml_text
+from converge.planner.choice import choose, rules_for
+from converge.planner.columns import expressions
+from converge.planner.draft import Draft
+from converge.planner.load.match import Match, alike
+from converge.planner.reading import begin
+from converge.planner.values import evidence, example, rows_words, said, settle
+from converge.types import Family, Value, family_of
+
+_COALESCE = 'using = "COALESCE({}, …)"'
+
+
+def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
+    """Plans one column; None when a map leaves it out, or when it has no place, which blocks the run."""
+    name = f"{table.name}.{column.name}"
+    own, family = match.columns.get(column.name), family_of(column)
+    if own is None:
+        _without_place(draft, match, table, column)
+        return None
+    if family is None or (table.name, column.name) not in draft.map.own:
+        _impossible(draft, table, column, own, family)
+        return None
+    choice = choose(draft, table, column, family)
+    shown = evidence(draft, table, column, family, choice)
+    decided = settle(draft, table, column, family, choice)
+    _require_filled(draft, match, table, column)
+    if own.sequence:
+        next_value = table.next_value if column.auto_increment else None
+        draft.identities.append(Identity(table.name, column.name, next_value or 1))
+    if own.generated and not column.generated:
+        draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
+    _note_domain(draft, name, own)
+    draft.done(
+        "column", name, f"{own.name} {own.type}", "lossy, as declared" if decided.changes else "lossless"
+    )
+    return ColumnPlan(
+        source=column.name,
+        target=own.name,
+        source_type=column.raw_type,
+        target_type=own.type,
+        nullable=own.nullable or match.source.column(column.name).nullable,
+        rule=choice.rule.place,
+        why=choice.rule.why,
+        evidence=shown,
+        identity=bool(own.sequence),
+        sequence=own.sequence,
+        generated=own.generated or None,
+        collation=own.collation or None,
+        changes=decided.changes,
+        **expressions(decided.family, decided.value, own.name),
+    )
+
+
+def conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """What the scan should count: NULLs for a column that takes none."""
+    match = draft.loading.matches.get(table.name) if draft.loading else None
+    for column in table.columns if match else ():
+        if match and _may_lack(draft, match, column):
+            yield _null(draft, table, column)
+
+
+def _may_lack(draft: Draft, match: Match, column: Column) -> bool:
+    own = match.columns.get(column.name)
+    known = (match.source.name, column.name) in draft.map.own
+    return bool(own and known and not own.nullable and match.source.column(column.name).nullable)
+
+
+def _null(draft: Draft, table: Table, column: Column) -> str:
+    family = family_of(column)
+    assert family is not None
+    rules = rules_for(draft, table, column)
+    rule = rules[0]
+    value = Value(column, rule.target_type(column), labels=rule.labels)
+    return f"{begin(family, value, rules)[1].sql} IS NULL"
+
+
+def _require_filled(draft: Draft, match: Match, table: Table, column: Column) -> None:
+    if not _may_lack(draft, match, column):
+        return
+    count = draft.evidence.count(table.name, _null(draft, table, column))
+    if count and count.rows:
+        draft.find(
+            "L006", "block", f"{table.name}.{column.name}",
+            said(count.rows, "hold NULL, and the target's column is NOT NULL"),
+            example(table, column, _COALESCE), evidence=rows_words(table, count),
+        )  # fmt: skip
+
+
+def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> None:
+    name = f"{table.name}.{column.name}"
+    if any(rule.settings.get("skip") for rule in rules_for(draft, table, column)):
+        draft.left("P027", "column", name, "a map leaves it out")
+        return
+    near = alike(column.name, (own.name for own in match.own.columns if own.name not in match.sources))
+    lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
+    draft.block(
+        "L002", "column", name, f"the target's table {match.own.name} has no such column",
+        example(table, column, "\n".join(lines)),
+    )  # fmt: skip
+
+
+def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, family: Family | None) -> None:
+    takes = ", ".join(sorted(family.accepts(column))) if family else "no type that converge knows"
+    draft.block(
+        "L003", "column", f"{table.name}.{column.name}",
+        f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
+        example(table, column, "skip = true"),
+    )  # fmt: skip
+
+
+def _note_domain(draft: Draft, name: str, own: OwnColumn) -> None:
+    if own.base != own.type and not own.labels and own.base not in own.type:
+        draft.find(
+            "L016",
+            "note",
+            name,
+            f"{own.type} is a domain over {own.base}: COPY tests its conditions by row",
+        )

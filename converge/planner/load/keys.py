@@ -1,0 +1,84 @@
+"""What hangs on the target's tables is taken away for the copy, and put back as it was."""
+
+from __future__ import annotations
+
+from converge.mapping.rules import Rule, setting
+from converge.model.catalog import ForeignKey, Table
+from converge.model.existing import OwnForeignKey, OwnTable
+from converge.model.plan import TablePlan
+from converge.planner.draft import Draft
+from converge.planner.foreign_keys import note_rows
+from converge.planner.load.match import Loading, Match
+from converge.postgres.saved import merge, save
+
+_OFF = "D"
+"""pg_trigger.tgenabled of a trigger that is switched off."""
+
+
+def plan_own_keys(draft: Draft, loading: Loading) -> None:
+    """Foreign keys on and to the loaded tables, then each table's indexes and triggers."""
+    loaded = {loading.matches[name].own.quoted: name for name in draft.tables}
+    for key in loading.existing.foreign_keys:
+        object_ = loaded.get(key.table) or loaded.get(key.parent)
+        if object_ is not None:
+            _foreign_key(draft, loading, object_, key)
+    for name, table in draft.tables.items():
+        _rows(draft, table, loading.matches[name].own)
+        _indexes(draft, loading.matches[name])
+        _triggers(draft, name, loading.matches[name].own)
+
+
+def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
+    draft.do("shared", object_, key.remove, "a foreign key of the target is away while rows are loaded")
+    draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
+    if key.validate and _checked(draft, loading, key):
+        draft.do("validate", object_, key.validate, "every row is checked, none is believed")
+
+
+def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
+    """Whether the rows of a key are checked; notes those that have no parent."""
+    child = loading.match_of(key.table)
+    if child is None or child.source.name not in draft.tables:
+        return True
+    table = draft.source(child.source.name)
+    assert table is not None
+    seen = next((one for one in table.foreign_keys if one.name == key.name), None)
+    rules = _rules(draft, table, seen, key)
+    checked = setting(rules, "validate")[0] is not False
+    if seen is not None:
+        note_rows(draft, table, seen, checked=checked)
+    return checked
+
+
+def _rules(draft: Draft, table: Table, seen: ForeignKey | None, key: OwnForeignKey) -> tuple[Rule, ...]:
+    return draft.map.for_foreign_key(table, seen or ForeignKey(key.name, (), "", "", (), "", ""))
+
+
+def _indexes(draft: Draft, match: Match) -> None:
+    name, own = match.source.name, match.own
+    for index in own.indexes:
+        if index.remove:
+            draft.do("create", name, index.remove, "a key of the target is away while rows are loaded")
+            draft.do("index", name, ";\n".join(index.restore), "the target's key, as it was")
+        else:
+            draft.find(
+                "L014", "note", f"{name}.{index.name}",
+                "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
+                "other objects hang on it",
+            )  # fmt: skip
+
+
+def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
+    for trigger in own.triggers:
+        if trigger.enabled != _OFF:
+            off, on = (trigger.switch(own.quoted, state) for state in (_OFF, trigger.enabled))
+            draft.do("create", name, off, "a trigger of the target must not change what is loaded")
+            draft.do("finish", name, on, "the target's trigger, as it was")
+
+
+def _rows(draft: Draft, table: TablePlan, own: OwnTable) -> None:
+    """Rows of the target make place for the source's; those that are merged come back."""
+    if table.rows:
+        draft.do("create", table.source, save(draft.schema, own), "rows of the target are put aside")
+    if table.rows == "merge":
+        draft.do("finish", table.source, merge(draft.schema, own), "rows whose keys only the target has")

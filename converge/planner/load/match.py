@@ -1,0 +1,166 @@
+"""Which of the target's own tables and columns take the source's: by a map, by name, by case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from converge.mapping.rules import Map, Rule, setting
+from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
+from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
+from converge.planner.reading import seen
+from converge.types import base_name, family_of, normal
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One source table with the target's table that takes its rows."""
+
+    source: Table
+    """As the catalog has it: `Loading.catalog` has the target's keys instead."""
+    own: OwnTable
+    columns: Mapping[str, OwnColumn]
+    """By source column; those that the target lacks are not in it."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Source columns by the target's names."""
+        return {own.name: source for source, own in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The target's own schema, matched with the source."""
+
+    existing: Existing
+    matches: Mapping[str, Match]
+    """By source table."""
+    catalog: Catalog
+    """The source with the target's nullability, unique keys and foreign keys, which its rows must satisfy."""
+    map: Map
+    """The maps, and before them a rule for each column that the target's can hold."""
+
+    def match_of(self, quoted: str) -> Match | None:
+        """The match of a target table by its quoted name."""
+        return next((one for one in self.matches.values() if one.own.quoted == quoted), None)
+
+
+def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existing) -> Loading:
+    """Finds a place for every table and column that has one."""
+    matches: dict[str, Match] = {}
+    for table in tables:
+        wish = setting(map_.for_table(table), "rename")[0]
+        name = _place(wish or table.name, existing.by_name)
+        if name is not None:
+            own = existing.by_name[name]
+            matches[table.name] = Match(table, own, _columns(table, own, map_))
+    by_quoted = {one.own.quoted: one for one in matches.values()}
+    seen = tuple(
+        _seen(matches[table.name], catalog, existing.foreign_keys, by_quoted)
+        if table.name in matches
+        else table
+        for table in catalog.tables
+    )
+    rules = {
+        (table, column): _rule(own)
+        for table, one in matches.items()
+        for column, own in one.columns.items()
+        if _takes(one.source, one.source.column(column), own, map_)
+    }
+    return Loading(existing, matches, replace(catalog, tables=seen), Map(map_.rules, rules))
+
+
+def alike(name: str, others: Iterable[str]) -> str | None:
+    """The most similar of some names, whatever their case and underscores; None where none is similar."""
+    plain = {_plain(other): other for other in others}
+    found = get_close_matches(_plain(name), plain, 1)
+    return plain[found[0]] if found else None
+
+
+def _place(name: str, there: Mapping[str, object]) -> str | None:
+    """The name itself, or the only one that differs by nothing but case."""
+    if name in there:
+        return name
+    same = [other for other in there if other.lower() == name.lower()]
+    return same[0] if len(same) == 1 else None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _columns(table: Table, own: OwnTable, map_: Map) -> dict[str, OwnColumn]:
+    there = {column.name: column for column in own.columns}
+    found = {}
+    for column in table.columns:
+        rules = map_.for_column(table, column, identity=False)
+        name = _place(setting(rules, "rename")[0] or column.name, there)
+        if name is not None and not setting(rules, "skip")[0]:
+            found[column.name] = there[name]
+    return found
+
+
+def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
+    """Whether the target's type can hold values of the source's, or of a map's expression, at all."""
+    family = family_of(column)
+    if family is None:
+        return False
+    family, column = seen(family, column, _to(own), map_.for_column(table, column, identity=False))
+    return base_name(_to(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
+
+
+def _to(own: OwnColumn) -> str:
+    return "enum" if own.labels else normal(own.base)
+
+
+def _rule(column: OwnColumn) -> Rule:
+    """The target's column as the first of all rules."""
+    settings = {"to": _to(column), "labels": column.labels}
+    return Rule("target", "the target", {}, settings, "the type of the target's own column")
+
+
+def _seen(
+    one: Match,
+    catalog: Catalog,
+    foreign_keys: Sequence[OwnForeignKey],
+    by_quoted: Mapping[str, Match],
+) -> Table:
+    """The source's table with what the target asks of its rows."""
+    keys = (_index(index, one.sources) for index in one.own.indexes)
+    return replace(
+        one.source,
+        columns=tuple(_column(column, one.columns.get(column.name)) for column in one.source.columns),
+        indexes=(
+            *(index for index in one.source.indexes if index.primary),
+            *(key for key in keys if key is not None),
+        ),
+        foreign_keys=tuple(
+            _foreign_key(key, one, parent, catalog.database)
+            for key in foreign_keys
+            if key.table == one.own.quoted
+            and (parent := by_quoted.get(key.parent)) is not None
+            and set(key.columns) <= one.sources.keys()
+            and set(key.parent_columns) <= parent.sources.keys()
+        ),
+    )
+
+
+def _foreign_key(key: OwnForeignKey, child: Match, parent: Match, database: str) -> ForeignKey:
+    columns = tuple(child.sources[column] for column in key.columns)
+    parents = tuple(parent.sources[column] for column in key.parent_columns)
+    return ForeignKey(key.name, columns, database, parent.source.name, parents, "NO ACTION", "NO ACTION")
+
+
+def _column(column: Column, own: OwnColumn | None) -> Column:
+    if own is None:
+        return column
+    return replace(column, nullable=own.nullable)
+
+
+def _index(index: OwnIndex, sources: Mapping[str, str]) -> Index | None:
+    """The target's key over the source's columns; None where it has others, or is about some rows only."""
+    if not all(name in sources for name in index.columns) or index.predicate:
+        return None
+    kind = "BTREE" if index.method == "btree" else index.method.upper()
+    return Index(index.name, index.unique, kind, tuple(IndexPart(sources[name]) for name in index.columns))

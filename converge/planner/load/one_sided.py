@@ -1,0 +1,85 @@
+"""Tables and columns that only one side has: listed, and acknowledged in the map or blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converge.mapping.write import entry, literally
+from converge.model.catalog import Table
+from converge.model.existing import OwnColumn, OwnTable
+from converge.model.plan import ColumnPlan, Outcome
+from converge.model.quote import toml_text
+from converge.planner.draft import Draft
+from converge.planner.load.match import Loading, Match, alike
+
+BOOKKEEPING = frozenset(
+    {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
+     "flyway_schema_history", "databasechangelog", "databasechangeloglock", "django_migrations",
+     "knex_migrations", "knex_migrations_lock", "_prisma_migrations", "ar_internal_metadata",
+     "goose_db_version", "SequelizeMeta"}
+)  # fmt: skip
+"""Tables in which applications keep which of their own migrations have run: each database has its own."""
+
+
+def without_table(draft: Draft, loading: Loading, table: Table) -> None:
+    """A source table that has no place in the target."""
+    taken = {match.own.name for match in loading.matches.values()}
+    near = alike(table.name, (own.name for own in loading.existing.tables if own.name not in taken))
+    lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
+    if table.name in BOOKKEEPING:
+        why = "the target has no such table; it seems to keep which migrations of an application have run"
+    else:
+        why = f"the schema {draft.schema} of the target has no such table"
+    draft.find("L001", "block", table.name, why, entry("table", literally(table=table.name), *lines))
+    # Its objects have no other outcome.
+    draft.outcomes += [Outcome(kind, name, "not migrated", "", why) for kind, name in table.objects()]
+
+
+def note_tables(draft: Draft, loading: Loading) -> None:
+    """Tables that only the target has: its map must say that they stay."""
+    taken = {match.own.name for match in loading.matches.values()}
+    # Those that a map or --exclude leaves out are said to be.
+    known = {table.name.lower() for table in draft.catalog.tables}
+    for own in loading.existing.tables:
+        if own.name in taken or own.name.lower() in known:
+            continue
+        what = f"only the target has this table, which {_filled(own)}"
+        if own.name in BOOKKEEPING or draft.map.keeps(own.name):
+            draft.find("L004", "note", own.name, f"{what} and stays as it is")
+        else:
+            draft.find(
+                "L004", "block", own.name, what, entry("target", literally(table=own.name), "keep = true")
+            )
+
+
+def _filled(own: OwnTable) -> str:
+    return f"has {own.rows:,} rows" if own.rows else "is empty"
+
+
+def note_target_columns(draft: Draft, match: Match, columns: Sequence[ColumnPlan]) -> None:
+    """Columns that only the target has: they get their default, if they have one."""
+    filled = {column.target for column in columns}
+    for own in match.own.columns:
+        if own.name in filled:
+            continue
+        name, gets = f"{match.source.name}.{own.name}", _gets(own)
+        ours = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
+        if not gets:
+            draft.find(
+                "L005", "block", name,
+                f"only the target has this column, which is NOT NULL and has no default ({own.type})",
+                "ALTER TABLE … ALTER COLUMN … SET DEFAULT …, or fill it by a migration of the application",
+            )  # fmt: skip
+        elif draft.map.keeps(match.own.name, own.name):
+            draft.find("L005", "note", name, f"only the target has this column: {gets}")
+        else:
+            draft.find("L005", "block", name, f"only the target has this column: {gets}", ours)
+
+
+def _gets(own: OwnColumn) -> str:
+    """What rows get in it; empty where nothing can be put there."""
+    if own.generated:
+        return f"it is computed as {own.generated}"
+    if own.sequence or own.default:
+        return f"rows get its default, {own.default or own.sequence}"
+    return "rows get NULL" if own.nullable else ""

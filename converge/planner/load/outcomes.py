@@ -1,0 +1,58 @@
+"""What becomes of the source's keys, checks and views where the target has its own."""
+
+from __future__ import annotations
+
+from converge.model.catalog import Index
+from converge.model.existing import OwnForeignKey
+from converge.model.plan import Outcome
+from converge.planner.draft import Draft
+from converge.planner.load.match import Loading, Match
+
+
+def note_objects(draft: Draft, loading: Loading) -> None:
+    """An outcome for each key, check and view of the source."""
+    keys = {(key.table, key.columns): key for key in loading.existing.foreign_keys}
+    for name in draft.tables:
+        match = loading.matches[name]
+        for index in match.source.indexes:
+            _index(draft, match, index)
+        for key in match.source.foreign_keys:
+            columns = tuple(_target(match, column) for column in key.columns)
+            _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
+        for check in match.source.checks:
+            _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
+    for view in draft.catalog.views:
+        there = view.name in loading.existing.views
+        _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
+
+
+def _index(draft: Draft, match: Match, index: Index) -> None:
+    name = f"{match.source.name}.{index.name}"
+    columns = tuple(_target(match, part.column or "") for part in index.parts)
+    own = next(
+        (one for one in match.own.indexes if one.columns == columns and one.unique >= index.unique), None
+    )
+    if own is not None:
+        _say(draft, "index", name, own.name, "the target's own key over the same columns")
+    elif index.unique:
+        listed = ", ".join(part.column or part.expression or "" for part in index.parts)
+        message = f"unique in the source, but the target has no unique key on ({listed})"
+        draft.left("L017", "index", name, message)
+    else:
+        _say(draft, "index", name, "", "the target has no index over these columns")
+
+
+def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:
+    if own is not None:
+        _say(draft, "foreign key", name, own.name, "the target's own foreign key over the same columns")
+    else:
+        draft.left("L018", "foreign key", name, "the target has no foreign key over these columns")
+
+
+def _target(match: Match, column: str) -> str:
+    own = match.columns.get(column)
+    return own.name if own else ""
+
+
+def _say(draft: Draft, kind: str, name: str, becomes: str, why: str) -> None:
+    draft.outcomes.append(Outcome(kind, name, "translated" if becomes else "not migrated", becomes, why))

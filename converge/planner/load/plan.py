@@ -1,0 +1,68 @@
+"""The plan for a schema that is there: its tables take the rows, and nothing of it changes."""
+
+from __future__ import annotations
+
+from converge.model.catalog import Table
+from converge.model.quote import pg_name
+from converge.planner.draft import Draft
+from converge.planner.load.columns import plan_own_column
+from converge.planner.load.keys import plan_own_keys
+from converge.planner.load.match import Loading, Match
+from converge.planner.load.one_sided import note_tables, note_target_columns, without_table
+from converge.planner.load.outcomes import note_objects
+from converge.planner.load.rows import settle_rows
+from converge.planner.load.unique import note_duplicates
+from converge.planner.tables import note_namesakes, table_plan
+
+
+def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
+    """Adds each table with its statements; what hangs on them comes last, when all are known."""
+    for table in tables:
+        match = loading.matches.get(table.name)
+        if match is None:
+            without_table(draft, loading, table)
+        elif _may_load(draft, match):
+            _table(draft, match, table, may_hold_rows=may_hold_rows)
+    for name in draft.tables:
+        source = draft.source(name)
+        assert source is not None
+        note_duplicates(draft, loading.matches[name], source)
+    plan_own_keys(draft, loading)
+    for name in draft.tables:
+        draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")
+    note_tables(draft, loading)
+    note_objects(draft, loading)
+
+
+def _may_load(draft: Draft, match: Match) -> bool:
+    """Blocks for a table that is none that rows could be copied into, or is not ours to change."""
+    name, own = match.source.name, match.own
+    if own.obstacle:
+        draft.block("L008", "table", name, f"the target's table cannot be loaded: {own.obstacle}")
+    elif not own.owned:
+        draft.block(
+            "L009", "table", name,
+            f"the target's table belongs to {own.owner}: its keys can only be taken away by its owner",
+            f"GRANT {pg_name(own.owner)} TO CURRENT_USER; as a member that may grant it",
+        )  # fmt: skip
+    return not own.obstacle and own.owned
+
+
+def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> None:
+    columns = [plan_own_column(draft, match, table, column) for column in table.columns]
+    known = tuple(column for column in columns if column is not None)
+    if not known:
+        draft.block("P004", "table", table.name, "none of its columns can be migrated")
+        return
+    note_namesakes(draft, table, known)
+    note_target_columns(draft, match, known)
+    if match.own.checks:
+        listed = "; ".join(match.own.checks)
+        draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
+    rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
+    made = table_plan(draft, table, match.own.name, known, rows)
+    if rows == "target":
+        draft.kept[table.name] = made
+        return
+    draft.tables[table.name] = made
+    draft.done("table", table.name, match.own.name, "into the target's own table")

@@ -1,0 +1,68 @@
+"""Rows that are in the target's tables already: seeded by its migrations, or left by a rehearsal."""
+
+from __future__ import annotations
+
+from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
+from converge.model.plan import Outcome, Rows
+from converge.planner.draft import Draft
+from converge.planner.load.match import Match
+
+_WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
+
+
+def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
+    """What the map says of rows that are there; adds the findings."""
+    name, own = match.source.name, match.own
+    table = draft.source(name)
+    assert table is not None
+    wish: Rows = setting(draft.map.for_table(table), "rows")[0] or ""
+    if wish == "target":
+        _keep(draft, match)
+    elif wish and own.rows:
+        if wish == "merge" and not own.key:
+            draft.find(
+                "L020", "block", name, "has no primary key in the target, so its rows cannot be merged"
+            )
+        they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
+        draft.find(
+            "L011", "note", name, f"the target's {own.rows:,} rows {they}", evidence=_words(draft, name)
+        )
+    elif own.rows and not may_hold_rows:
+        draft.find(
+            "L010", "block", name,
+            f"the target's table has {own.rows:,} rows, which would be doubled or would be in the way",
+            entry("table", literally(table=name), *_WAYS)
+            + "\n# or --truncate, which removes the rows of all loaded tables",
+            evidence=_words(draft, name),
+        )  # fmt: skip
+    return wish if own.rows or wish == "target" else ""
+
+
+def _keep(draft: Draft, match: Match) -> None:
+    """The target's rows stay, and the source's are not copied."""
+    name = match.source.name
+    why = f"the map keeps the target's {match.own.rows:,} rows"
+    draft.find("L011", "note", name, f"{why}; the source's are not copied", evidence=_words(draft, name))
+    draft.outcomes += [
+        Outcome(kind, one, "not migrated", "", why)
+        for kind, one in match.source.objects()
+        if kind != "column"
+    ]
+    seeded = draft.evidence.seeded.get(name)
+    for key, rows in seeded.children.items() if seeded else ():
+        draft.find(
+            "L019", "block", key, f"{rows:,} rows refer to rows of {name} that only the source has",
+            entry("table", literally(table=name), *_WAYS[::2]),
+        )  # fmt: skip
+
+
+def _words(draft: Draft, name: str) -> str:
+    """The comparison by key, in words."""
+    seeded = draft.evidence.seeded.get(name)
+    if seeded is None:
+        return ""
+    return (
+        f"by key: {seeded.equal:,} equal, {seeded.differ:,} differ, "
+        f"{seeded.only_source:,} only in the source, {seeded.only_target:,} only in the target"
+    )

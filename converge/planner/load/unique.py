@@ -1,0 +1,67 @@
+"""The target's unique keys: rows that it would refuse are counted before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from converge.mapping.write import entry, literally
+from converge.model.catalog import Index, Table
+from converge.model.evidence import Search
+from converge.model.existing import OwnIndex
+from converge.planner.draft import Draft
+from converge.planner.duplicates import Part, parts_of, search, unique_keys
+from converge.planner.load.match import Match
+from converge.planner.values import rows_words, said
+
+
+def searches(draft: Draft, table: Table) -> Iterator[Search]:
+    """A question for each unique key that the source's own do not answer."""
+    match = draft.loading.matches.get(table.name) if draft.loading else None
+    for index, parts in _new(draft, match, table) if match else ():
+        yield _search(match, table, index, parts)
+
+
+def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
+    """A finding for each key that the rows would break, and for those that could not be tested."""
+    facts = draft.evidence.table(table.name)
+    for index, parts in _new(draft, match, table) if facts else ():
+        count = facts.found.get(_search(match, table, index, parts).name) if facts else None
+        if count and count.rows:
+            draft.find(
+                "L007", "block", f"{table.name}.{index.name}",
+                said(count.rows, f"have the same {', '.join(index.columns)} as others")
+                + ", which the target's unique key refuses",
+                entry("table", literally(table=table.name), "skip = true")
+                + "\n# or repair the rows in the source",
+                evidence=rows_words(table, count),
+            )  # fmt: skip
+    tested = {index.name for index in table.indexes}
+    for own in match.own.indexes:
+        if own.unique and own.name not in tested:
+            draft.find(
+                "L012", "note", f"{table.name}.{own.name}",
+                f"is unique {_which(own)}: the rows are not tested before, but when the key is put back",
+            )  # fmt: skip
+
+
+def _which(own: OwnIndex) -> str:
+    return f"where {own.predicate}" if own.predicate else "by an expression"
+
+
+def _new(draft: Draft, match: Match | None, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
+    """The target's unique keys that no key of the source covers, or that take for equal what it tells apart."""
+    known = [
+        frozenset(index.columns)
+        for index in (match.source.indexes if match else ())
+        if index.unique and not any(part.prefix or part.column is None for part in index.parts)
+    ]
+    for index in unique_keys(draft, table):
+        parts = parts_of(draft, table, index)
+        covered = any(keys <= frozenset(index.columns) for keys in known)
+        if not index.primary and (not covered or any(part.way_out for part in parts)):
+            yield index, parts
+
+
+def _search(match: Match | None, table: Table, index: Index, parts: Sequence[Part]) -> Search:
+    own = next((one for one in match.own.indexes if one.name == index.name), None) if match else None
+    return search(table, parts, nulls_distinct=own is None or own.nulls_distinct)

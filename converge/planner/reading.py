@@ -1,0 +1,36 @@
+"""How a column's value begins: as it is stored, or as a map's `using` makes it, perhaps of another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from converge.mapping.rules import Rule, setting
+from converge.mapping.using import expression
+from converge.model.catalog import Column
+from converge.model.plan import Change
+from converge.types import Family, Value, base_name, family_of
+from converge.types.made import stand_in
+
+
+def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
+    """The family and the column as a map's `using` leaves them: of a kind that can become `to`."""
+    if setting(rules, "using")[0] and base_name(to) not in family.accepts(column):
+        made = stand_in(column, to)
+        other = family_of(made) if made else None
+        if made and other:
+            return other, made
+    return family, column
+
+
+def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, Value, Change | None]:
+    """The value as a map's `using` makes it, before any policy, and the family that knows it."""
+    using = setting(rules, "using")[0]
+    if not using:
+        return family, value, None
+    family, column = seen(family, value.column, value.to, rules)
+    new = family.adopted(expression(using, value.sql), column)
+    where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
+    change = Change("using", using, where, "are changed by the map's expression")
+    made = column is not value.column
+    return family, replace(value, column=column, changed=new, made=made), change
