@@ -76,7 +76,7 @@ class OwnForeignKey:
 
     @property
     def restore(self) -> tuple[str, ...]:
-        """Statements that put it back for new rows; `validate` checks those that are there."""
+        """Statements that put it back, so that it holds for new rows; `validate` checks the others."""
         name = pg_name(self.name)
         comment = f"COMMENT ON CONSTRAINT {name} ON {self.table} IS {pg_text(self.comment)}"
         add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition} NOT VALID"

@@ -91,8 +91,7 @@ class _Attempt:
                 with explained(job.source, job.target):
                     run.make_room()
                     run.all(crew)
-                    run.ledger.set_state("finished", report=job.result.to_json())
-                    run.forget_rows()
+                    run.end()
             except KeyboardInterrupt:
                 self._enter("interrupted", run.ledger, [])
                 raise

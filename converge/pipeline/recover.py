@@ -86,7 +86,7 @@ def _kept() -> Iterator[None]:
 
 
 def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raises BlockedError while a run in load mode has parts of the schema away: a new one would not know."""
+    """Raises BlockedError while a run has parts of the schema away: a new one would not know of them."""
     run = last_load(connection, schema)
     if run is not None and run.unfinished:
         raise BlockedError(

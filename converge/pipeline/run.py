@@ -96,8 +96,13 @@ class Run:
             with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
             with phase(
-                result, self.emit, "finish", builder.count("foreign key", "validate", "finish", "analyze")
+                result,
+                self.emit,
+                "finish",
+                builder.count("merge", "foreign key", "validate", "finish", "analyze"),
             ):
+                # Rows that only the target has are back before others are checked for referring to them.
+                builder.side_by_side("merge")
                 builder.in_order("foreign key")
                 builder.side_by_side("validate", "finish", "analyze")
                 set_next_values(self.postgres, self.plan)
@@ -218,13 +223,15 @@ class Run:
         after = read_existing(self.postgres, self.plan.schema)
         self.result.findings += shape_findings(before, after) or [_same(len(after.shape))]
 
-    def forget_rows(self) -> None:
-        """Removes what was put aside of the target's rows: the run is finished, and not to be taken back."""
+    def end(self) -> None:
+        """The run is finished, and no longer has rows put aside: at once, or a later run would meet them."""
         before = self.prepared.inputs.evidence.existing
-        for table in self.plan.tables:
-            if table.rows and before is not None:
-                own = before.by_name[table.target]
-                self.postgres.execute(drop_saved(self.plan.schema, own).encode())
+        with self.postgres.transaction():
+            self.ledger.set_state("finished", report=self.result.to_json())
+            for table in self.plan.tables:
+                if table.rows and before is not None:
+                    own = before.by_name[table.target]
+                    self.postgres.execute(drop_saved(self.plan.schema, own).encode())
 
 
 def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:

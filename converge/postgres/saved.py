@@ -44,7 +44,7 @@ def merge(schema: str, table: OwnTable) -> str:
     # EXCEPT takes each type's own equality, which the name of an operator does not say: citext, for one,
     # has its = in a schema of its own. What it leaves are keys exactly as they were saved.
     return (
-        f"DROP TABLE IF EXISTS {kept};\n"
+        f"{drop_kept(schema, table)};\n"
         f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted};\n"
         f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM {kept})"
     )
@@ -53,6 +53,11 @@ def merge(schema: str, table: OwnTable) -> str:
 def drop_saved(schema: str, table: OwnTable) -> str:
     """Removes the saved rows, when they are where they belong."""
     return f"DROP TABLE IF EXISTS {saved_table(schema, table)}"
+
+
+def drop_kept(schema: str, table: OwnTable) -> str:
+    """Forgets which rows a merge has kept."""
+    return f"DROP TABLE IF EXISTS {kept_table(schema, table.name)}"
 
 
 def _insert(table: OwnTable) -> str:

@@ -10,7 +10,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.existing import ROWS_LIMIT, OwnTable
-from converge.postgres.saved import drop_saved, put_back, saved_table
+from converge.postgres.saved import drop_kept, drop_saved, put_back, saved_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def undo_rows(connection: psycopg.Connection[Any], schema: str, table: OwnTable,
         if rows.saved is not None:
             connection.execute(put_back(schema, table).encode())
             connection.execute(drop_saved(schema, table).encode())
+        connection.execute(drop_kept(schema, table).encode())
     return rows
 
 

@@ -23,9 +23,10 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
         if object_ is not None:
             _foreign_key(draft, loading, object_, key)
     for name, table in draft.tables.items():
+        # Triggers are off before rows are put aside: the application's code must not see that.
+        _triggers(draft, name, loading.matches[name].own)
         _rows(draft, table, loading.matches[name].own)
         _indexes(draft, loading.matches[name])
-        _triggers(draft, name, loading.matches[name].own)
 
 
 def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
@@ -81,4 +82,4 @@ def _rows(draft: Draft, table: TablePlan, own: OwnTable) -> None:
     if table.rows:
         draft.do("create", table.source, save(draft.schema, own), "rows of the target are put aside")
     if table.rows == "merge":
-        draft.do("finish", table.source, merge(draft.schema, own), "rows whose keys only the target has")
+        draft.do("merge", table.source, merge(draft.schema, own), "rows whose keys only the target has")
