@@ -11,7 +11,7 @@ from converge.model.quote import my_name
 from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
-from converge.planner.reading import begin
+from converge.planner.reading import begin, target
 from converge.types import Value, family_of
 
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
@@ -46,7 +46,7 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     if setting(rules, "skip")[0]:
         return
     for rule in candidates(rules):
-        made, value, _ = begin(family, Value(column, rule.target_type(column)), rules)
+        made, value, _ = begin(family, Value(column, target(family, column, rule, rules)), rules)
         yield from (trap.where for trap in made.every_trap(value))
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"

@@ -14,7 +14,7 @@ from converge.model.plan import Change, Severity
 from converge.model.quote import my_name, toml_text
 from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
-from converge.planner.reading import begin
+from converge.planner.reading import begin, target
 from converge.types import Family, Trap, Value
 
 
@@ -62,7 +62,9 @@ def evidence(draft: Draft, table: Table, column: Column, family: Family, choice:
         return ""
     words = {}
     for rule in candidates(choice.rules):
-        made, value, _ = begin(family, Value(column, rule.target_type(column)), choice.rules)
+        made, value, _ = begin(
+            family, Value(column, target(family, column, rule, choice.rules)), choice.rules
+        )
         for trap in made.every_trap(value):
             count = draft.evidence.count(table.name, trap.where)
             if count is not None and (count.rows or rule.fits):

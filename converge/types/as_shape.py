@@ -30,7 +30,7 @@ class AsShape(Form):
         wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT {_matches(text, _pattern(value.to))}"]
         if base_name(value.to) in _DATED:
             # A 30th of February is NULL.
-            wrong.append(f"CAST(LEFT({text},10) AS DATE) IS NULL")
+            wrong.append(f"{text} IS NOT NULL AND CAST(LEFT({text},10) AS DATE) IS NULL")
         found = [Trap("not_canonical", " OR ".join(wrong))]
         if value.to in INTEGERS:
             number = f"CAST({text} AS DECIMAL(65))"
