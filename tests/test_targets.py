@@ -11,6 +11,8 @@ from random import Random
 import psycopg
 import pytest
 from conftest import NewDatabase
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from support import converge, mysql, postgres
 
 from converge.model.catalog import Column
@@ -276,7 +278,7 @@ WAYS = (
         "FROM_UNIXTIME({})",
     ),
     Way("INT UNSIGNED", "inet", {"16909060": "1.2.3.4", "0": "0.0.0.0"}, "INET_NTOA({})"),
-    Way("VARCHAR(3)", "boolean", {"'yes'": "t", "'no'": "f"}, "IF({} = 'yes', 'true', 'false')"),
+    Way("VARCHAR(3)", "boolean", {"'yes'": "t", "'no'": "f"}, "ELT(FIELD({}, 'yes', 'no'), 'true', 'false')"),
     Way("DATETIME", "integer", {"'2024-02-29'": "2024", "'1000-01-01'": "1000"}, "YEAR({})"),
     Way("INT", "jsonb", {"1": '{"n": 1}', "2": '{"n": 2}'}, "CONCAT('{\"n\":', {}, '}')"),
 )
@@ -441,7 +443,7 @@ REFUSED = {
         "2023-01-01 00:00:00.1234+00",
         "2023-01-01 00:00:00Z",
     ],
-    "time(0)": ["24:00:00", "1:00:00", "00:00:00.5", "-01:00:00", "00:60:00"],
+    "time(0)": ["1:00:00", "00:00:00.5", "-01:00:00", "00:60:00"],
     "inet": [
         "1.2.3",
         "01.2.3.4",
@@ -509,43 +511,104 @@ def test_what_another_type_cannot_hold_is_counted(server: str, request: pytest.F
     request.getfixturevalue(server).drop_database("refused")
 
 
-def test_addresses_are_taken_as_postgresql_prints_them(mysql_8033: Server, postgres_175: Server) -> None:
-    """Random ones in every spelling: the trap holds for all that PostgreSQL would print in another way."""
+_DIGITS = st.text("0123456789", min_size=1, max_size=25)
+_NUMBERS = st.builds("{}{}{}".format, st.sampled_from(["", "-", "+", " "]), _DIGITS,
+                     st.sampled_from(["", ".", ".5", ".50", ".000", "e1", ".1234567"]))  # fmt: skip
+_NEAR = st.builds("{:04}-{:02}-{:02}".format, st.sampled_from([0, 1, 1900, 2000, 2023, 2024, 9999]),
+                  st.integers(0, 13), st.integers(0, 32))  # fmt: skip
+_CLOCKS = st.builds("{:02}:{:02}:{:02}{}".format, st.integers(0, 24), st.integers(0, 60), st.integers(0, 60),
+                    st.sampled_from(["", ".", ".1", ".10", ".123456", ".1234567"]))  # fmt: skip
+_DAYS = st.dates().map(str) | _NEAR
+_MOMENTS = st.builds("{}{}{}{}".format, _DAYS, st.sampled_from([" ", " ", "T", ""]), _CLOCKS,
+                     st.sampled_from(["", "+00", "+01", "Z"]))  # fmt: skip
+_JUNK = st.text("0123456789-+.eE:/ TZtruefals\n\u0661", max_size=12)
+_DOCUMENTS = st.recursive(
+    _NUMBERS
+    | st.sampled_from(["null", "true", '"a"', '"\\u00e9"', '"\\ud800"', '"\\ude00\\ud83d"', "{}", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(inner, max_size=3).map(lambda items: "{" + ",".join(f'"a": {one}' for one in items) + "}")
+    ),
+    max_leaves=5,
+)
+SPELLINGS = {
+    "smallint": _NUMBERS, "bigint": _NUMBERS, "numeric": _NUMBERS, "numeric(9,2)": _NUMBERS,
+    "boolean": st.sampled_from(["true", "false", "t", "f", "TRUE", "yes", "1", "0", "true "]),
+    "date": _DAYS, "timestamp": _MOMENTS, "timestamp(3)": _MOMENTS, "timestamp with time zone": _MOMENTS,
+    "time": _CLOCKS, "time(1)": _CLOCKS, "uuid": st.uuids().map(str), "json": _DOCUMENTS,
+    "inet": _JUNK, "character(7)": _JUNK, "varchar(7)": _JUNK,
+}  # fmt: skip
+
+
+def test_a_text_is_taken_just_where_postgresql_prints_it_again(
+    mysql: Server, postgres_175: Server, new_mysql_database: NewDatabase
+) -> None:
+    """Texts by hypothesis, and addresses in every spelling: a trap holds for all others and for no more."""
+    texts = {to: {*_examples(SPELLINGS[to]), *_examples(_JUNK)} for to in SPELLINGS}
+    texts["inet"] |= _addresses()
+    texts["cidr"] = texts["inet"]
+    source = connect.connect(parse(new_mysql_database(mysql)))
+    column = Column("c", "varchar(250)", "varchar", True, length=250, charset="utf8mb4")
+    family = family_of(column)
+    assert family is not None
+    with source, source.cursor() as cursor, psycopg.connect(postgres_175.url, autocommit=True) as target:
+        target.execute(b"SET timezone = 'UTC'; SET synchronous_commit = off")
+        for to, written in texts.items():
+            cursor.execute("CREATE TABLE a (c VARCHAR(250) COLLATE utf8mb4_bin)")
+            cursor.executemany("INSERT INTO a VALUES (%s)", [(text,) for text in sorted(written)])
+            where = " OR ".join(f"({trap.where})" for trap in family.traps(Value(column, to)))
+            cursor.execute(f"SELECT c, {where} FROM a")
+            rows = cursor.fetchall()
+            target.execute(f"CREATE TEMPORARY TABLE p (c {to})".encode())
+            for text, trapped in rows:
+                printed = _printed(target, to, text)
+                # MySQL's JSON has no number beyond a double, and no half of a pair of surrogates.
+                beyond = to == "json" and (len(text) > 300 or "\\ud" in text)
+                assert bool(trapped) == (printed != text) or (trapped and beyond), (to, text, printed)
+            assert len({bool(trapped) for _, trapped in rows}) == 2, to
+            cursor.execute("DROP TABLE a")
+            target.execute(b"DROP TABLE p")
+
+
+def _examples(strategy: st.SearchStrategy[str]) -> list[str]:
+    found: list[str] = []
+
+    @settings(
+        max_examples=80, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(strategy)
+    def gather(text: str) -> None:
+        found.append(text[:250])
+
+    gather()
+    return found
+
+
+def _addresses() -> set[str]:
     chance = Random(7)
     written = {str(ipaddress.IPv4Address(chance.getrandbits(32))) for _ in range(50)}
-    for _ in range(1500):
+    for _ in range(200):
         groups = [chance.choice(["0", "0", "0", "1", "a0", "ffff", "102"]) for _ in range(8)]
         address = ipaddress.IPv6Address(":".join(groups))
         start = chance.randint(0, 7)
         short = ":".join(groups[:start]) + "::" + ":".join(groups[chance.randint(start, 8) :])
         written |= {address.compressed, address.exploded, ":".join(groups), short}
         written.add(f"{address.compressed}/{chance.randint(0, 130)}")
-    column = Column("c", "varchar(60)", "varchar", True, length=60, charset="utf8mb4")
-    family = family_of(column)
-    assert family is not None
-    source = mysql_8033.create_database("addresses")
-    connection = connect.connect(parse(source))
-    with (
-        connection,
-        connection.cursor() as cursor,
-        psycopg.connect(postgres_175.url, autocommit=True) as target,
-    ):
-        cursor.execute("CREATE TABLE a (c VARCHAR(60))")
-        cursor.executemany("INSERT INTO a VALUES (%s)", [(text,) for text in sorted(written)])
-        for to in ("inet", "cidr"):
-            (trap,) = family.traps(Value(column, to))
-            cursor.execute(f"SELECT c, {trap.where} FROM a")
-            for text, trapped in cursor.fetchall():
-                assert bool(trapped) == (_printed(target, to, text) != text), (to, text)
-    mysql_8033.drop_database("addresses")
+    return written
 
 
 def _printed(target: psycopg.Connection[tuple[str]], to: str, text: str) -> str | None:
+    """What the target prints of a text that its input takes; padding is left out, as its own casts do."""
+    trim = "::text" if to.startswith(("character", "varchar")) else ""
     try:
-        row = target.execute(f"SELECT format('%%s', %s::text::{to})".encode(), (text,)).fetchone()
+        row = target.execute(
+            f"INSERT INTO p VALUES (%s) RETURNING format('%%s', c{trim})".encode(), (text,)
+        ).fetchone()
     except psycopg.DataError:
         return None
-    return row[0] if row else None
+    shown = row[0] if row else None
+    return {"t": "true", "f": "false"}.get(shown or "", shown) if to == "boolean" else shown
 
 
 LABELS = ("b", "a", "it's", "x|y", "")

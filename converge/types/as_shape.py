@@ -85,7 +85,7 @@ def _pattern(to: str) -> str:
     digits = digits_of(to)
     clock = _CLOCK + (f"([.][0-9]{{0,{digits - 1}}}[1-9])?" if digits else "")
     zone = "[+]00" if base.endswith("zone") else ""
-    return {"date": _DAY, "time": clock}.get(base, f"{_DAY} {clock}{zone}")
+    return {"date": _DAY, "time": f"24:00:00|{clock}"}.get(base, f"{_DAY} {clock}{zone}")
 
 
 def _numeric(to: str) -> str:
