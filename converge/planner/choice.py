@@ -10,8 +10,8 @@ from converge.errors import UsageError
 from converge.mapping.rules import Rule, policies, setting
 from converge.model.catalog import Column, Table
 from converge.planner.draft import Draft
-from converge.planner.reading import begin, seen
-from converge.types import Family, Value, check_target, family_of
+from converge.planner.reading import begin, target
+from converge.types import Family, Value, family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,7 @@ def choose(draft: Draft, table: Table, column: Column, family: Family) -> Choice
 
 
 def _chosen(rules: tuple[Rule, ...], rule: Rule, column: Column, family: Family) -> Choice:
-    to = rule.target_type(column)
-    check_target(*seen(family, column, to, rules), to, rule.place, rule.labels)
-    return Choice(rules, rule, to, policies(rules))
+    return Choice(rules, rule, target(family, column, rule, rules), policies(rules))
 
 
 def _no_rule(table: Table, column: Column) -> UsageError:
@@ -94,7 +92,8 @@ def _fits(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
     rules = rules_for(draft, table, column)
     if family is None or rule not in candidates(rules):
         return False
-    family, value, _ = begin(family, Value(column, rule.target_type(column), labels=rule.labels), rules)
+    to = Value(column, target(family, column, rule, rules), labels=rule.labels)
+    family, value, _ = begin(family, to, rules)
     for trap in family.every_trap(value):
         count = draft.evidence.count(table.name, trap.where)
         if count is None or count.rows:

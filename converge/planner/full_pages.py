@@ -26,7 +26,7 @@ _INLINE_BYTES = 20
 _FIXED = {
     "boolean": 1, "smallint": 2, "integer": 4, "bigint": 8, "real": 4, "double precision": 8, "date": 4,
     "timestamp": 8, "timestamp with time zone": 8, "timestamp without time zone": 8, "timestamptz": 8,
-    "time": 8, "time without time zone": 8, "interval": 16, "uuid": 16, "enum": 4,
+    "time": 8, "time without time zone": 8, "interval": 16, "uuid": 16, "enum": 4, "inet": 7, "cidr": 7,
 }  # fmt: skip
 _LEAST = {"jsonb": 5, "text[]": 13}
 """Of types whose stored size is not to be had from MySQL: an empty document or array."""

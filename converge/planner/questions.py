@@ -13,7 +13,7 @@ from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.load import columns as load_columns
 from converge.planner.load import unique as load_unique
-from converge.planner.reading import begin
+from converge.planner.reading import begin, target
 from converge.types import Value, family_of
 
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
@@ -58,7 +58,8 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     if setting(rules, "skip")[0]:
         return
     for rule in candidates(rules):
-        made, value, _ = begin(family, Value(column, rule.target_type(column), labels=rule.labels), rules)
+        wanted = Value(column, target(family, column, rule, rules), labels=rule.labels)
+        made, value, _ = begin(family, wanted, rules)
         yield from (trap.where for trap in made.every_trap(value))
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"

@@ -9,7 +9,7 @@ from converge.mapping.rules import Rule, setting
 from converge.mapping.using import expression
 from converge.model.catalog import Column
 from converge.model.plan import Change
-from converge.types import Family, Value, base_name, family_of
+from converge.types import Family, Value, base_name, check_target, family_of
 from converge.types.made import stand_in
 
 
@@ -21,6 +21,13 @@ def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tupl
         if made and other:
             return other, made
     return family, column
+
+
+def target(family: Family, column: Column, rule: Rule, rules: Sequence[Rule]) -> str:
+    """The type that a rule gives a column. Raises UsageError for one that the value cannot become."""
+    to = rule.target_type(column)
+    check_target(*seen(family, column, to, rules), to, rule.place, rule.labels)
+    return to
 
 
 def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, Value, Change | None]:

@@ -14,7 +14,7 @@ from converge.model.plan import Change, Severity
 from converge.model.quote import my_name, toml_text
 from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
-from converge.planner.reading import begin
+from converge.planner.reading import begin, target
 from converge.types import Family, Trap, Value
 
 
@@ -62,9 +62,8 @@ def evidence(draft: Draft, table: Table, column: Column, family: Family, choice:
         return ""
     words = {}
     for rule in candidates(choice.rules):
-        made, value, _ = begin(
-            family, Value(column, rule.target_type(column), labels=rule.labels), choice.rules
-        )
+        to = Value(column, target(family, column, rule, choice.rules), labels=rule.labels)
+        made, value, _ = begin(family, to, choice.rules)
         for trap in made.every_trap(value):
             count = draft.evidence.count(table.name, trap.where)
             if count is not None and (count.rows or rule.fits):
@@ -155,7 +154,7 @@ def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
 def _suggest(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
     """Notes the types that every value would fit, too; the draft says them all at once."""
     filled = draft.evidence.count(table.name, f"{my_name(column.name)} IS NOT NULL")
-    for to in family.suggestions(column) if filled and filled.rows else ():
+    for to in family.suggestions(column) if filled and filled.rows and not draft.loading else ():
         traps = family.traps(Value(column, to))
         counts = [draft.evidence.count(table.name, trap.where) for trap in traps]
         if to != choice.to and counts and all(count is not None and not count.rows for count in counts):

@@ -5,10 +5,11 @@ python -m converge.report.types > docs/types.md
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from converge.mapping.read import load
 from converge.mapping.rules import Map, Rule
-from converge.model.catalog import Column
-from converge.types import FAMILIES, KINDS, base_name, normal
+from converge.types import FAMILIES, KINDS, Family
 
 _HEAD = """# What becomes of every MySQL type
 
@@ -17,8 +18,28 @@ and 17.5. The first rule that matches decides. Every rule holds every value that
 where a rule says "if every value fits", a scan of the data decides, and without one (`--no-scan`) the next
 rule does. Rules of a map of your own (`--map FILE`) are asked first.
 
-| MySQL | PostgreSQL | why | a map may also choose |
-|---|---|---|---|
+| MySQL | PostgreSQL | why |
+|---|---|---|
+"""
+_OTHERS = """
+## Other types
+
+A map may choose these (`to = "…"`), under any name that PostgreSQL has for them. A value arrives exactly
+or not at all: what a type cannot hold is found by the scan, as the next table tells. Sizes may be others
+than in the source. The same bytes and digits are compared, so a text becomes a number, a date or an
+address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29 10:00:00+00` as an
+instant; `true`, not `1`. A DATETIME becomes an instant as UTC. `character(n)` pads with spaces, and does
+not tell them from a text's own. A text that becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON
+ends at a nesting of 100 and at the range of a double; a deeper text stops the scan.
+
+| MySQL | PostgreSQL |
+|---|---|
+"""
+_USING = """
+With `using` a value can be of another kind: what the expression gives is then taken as a time, where
+`to` is a date or a time, and otherwise as a text in UTF-8, with the same rules. `using =
+"STR_TO_DATE({}, '%Y%m%d%H%i%s')"` and `to = "timestamp with time zone"` read a BINARY(14) like
+`20240229235959`. NULL for a value that was not NULL is found by the scan, too (V048).
 """
 _TRAPS = """
 ## What a type cannot hold, and what may become of it
@@ -33,15 +54,14 @@ What a policy did is counted in the run's own snapshot, shown in the report, and
 
 
 def types_markdown(map_: Map) -> str:
-    """A row for each rule in their order, then one for each trap."""
-    rules = [
-        _row(_source(rule), f"`{rule.settings['to']}`", _why(rule), _others(rule)) for rule in map_.rules
-    ]
+    """A row for each rule in their order, then one for each family, and one for each trap."""
+    rules = [_row(_source(rule), f"`{rule.settings['to']}`", _why(rule)) for rule in map_.rules]
+    others = [_row(_named(family.types), _others(family)) for family in FAMILIES]
     traps = [
         _row(kind.code, kind.words, _policies(name), "stops" if kind.harm == "block" else "a note")
         for name, kind in KINDS.items()
     ]
-    return _HEAD + "".join(rules) + _TRAPS + "".join(traps)
+    return _HEAD + "".join(rules) + _OTHERS + "".join(others) + _USING + _TRAPS + "".join(traps)
 
 
 def _row(*cells: str) -> str:
@@ -73,12 +93,13 @@ def _why(rule: Rule) -> str:
     return f"{rule.why}. Note: {rule.note}" if rule.note else rule.why
 
 
-def _others(rule: Rule) -> str:
-    family = next(family for family in FAMILIES if types_of(rule)[0] in family.types)
-    chosen = rule.settings["to"].replace("({fsp})", "")
-    column = Column("", "", types_of(rule)[0], True)
-    others = sorted(family.accepts(column) - {base_name(normal(chosen))})
-    return ", ".join(f"`{other}`" for other in others)
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _others(family: Family) -> str:
+    labels = family.labelled and "enum" not in family.targets
+    return _named(family.targets) + ", an ENUM type that is there" * labels
 
 
 def _policies(trap: str) -> str:

@@ -30,7 +30,7 @@ class AsShape(Form):
         wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT {_matches(text, _pattern(value.to))}"]
         if base_name(value.to) in _DATED:
             # A 30th of February is NULL.
-            wrong.append(f"CAST(LEFT({text},10) AS DATE) IS NULL")
+            wrong.append(f"{text} IS NOT NULL AND CAST(LEFT({text},10) AS DATE) IS NULL")
         found = [Trap("not_canonical", " OR ".join(wrong))]
         if value.to in INTEGERS:
             number = f"CAST({text} AS DECIMAL(65))"
@@ -85,7 +85,7 @@ def _pattern(to: str) -> str:
     digits = digits_of(to)
     clock = _CLOCK + (f"([.][0-9]{{0,{digits - 1}}}[1-9])?" if digits else "")
     zone = "[+]00" if base.endswith("zone") else ""
-    return {"date": _DAY, "time": clock}.get(base, f"{_DAY} {clock}{zone}")
+    return {"date": _DAY, "time": f"24:00:00|{clock}"}.get(base, f"{_DAY} {clock}{zone}")
 
 
 def _numeric(to: str) -> str:

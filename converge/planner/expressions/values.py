@@ -45,6 +45,23 @@ _KINDS: dict[str, Kind] = {
 }
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_NATURAL: dict[Kind, frozenset[str]] = {
+    "bool": _INTEGERS | {"bit"},
+    "int": _INTEGERS,
+    "decimal": _INTEGERS | {"decimal"},
+    "double": frozenset({"float", "double"}),
+    "text": _TEXTS | _BYTES,
+    "date": frozenset({"date"}),
+    "datetime": frozenset({"datetime", "timestamp"}),
+    "instant": frozenset({"datetime", "timestamp"}),
+    "time": frozenset({"time"}),
+    "json": frozenset({"json"}),
+    "bytes": _BYTES,
+    "set": frozenset({"set"}),
+    "uuid": _TEXTS | _BYTES,
+}
+"""The MySQL types of which PostgreSQL has the same kind of value; of any other the target has another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +103,8 @@ def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
     """The value of a column that `reference` names in PostgreSQL."""
     kind = _KINDS.get(base_name(plan.target_type), "opaque")
     if column.type == "enum":
-        kind = "enum" if plan.target_type not in ("text", "citext") else "text"
-    elif kind == "bytes" and column.type not in _BYTES:
+        kind = "text" if kind == "text" else "enum"
+    elif column.type not in _NATURAL.get(kind, ()):
         kind = "opaque"
     elif kind == "decimal" and column.type in _INTEGERS:
         kind = "int"
