@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
+from converge.cli.many import options_of, over, show
 from converge.cli.options import output_options, side_options
-from converge.config import resolve_known
+from converge.config import Chosen, Where, resolve_known, several
 from converge.model.event import Sink
 from converge.pipeline.doctor import diagnose
 from converge.pipeline.options import Options
@@ -19,10 +21,15 @@ from converge.report.doctor import doctor_json, doctor_text
 )
 @side_options
 @output_options
-def command(
-    source: str | None, target: str | None, options: Options, as_json: bool, verbose: bool, emit: Sink
-) -> int:
-    found = diagnose(*resolve_known(source, target), options)
+def command(where: Where, options: Options, as_json: bool, verbose: bool, emit: Sink) -> int:
+    if chosen := several(where):
+
+        def look(one: Chosen) -> tuple[dict[str, Any], str]:
+            found = diagnose(one.source, one.target, options_of(one.entry, options))
+            return doctor_json(found), doctor_text(found, verbose=verbose)
+
+        return show("doctor", over("doctor", chosen, look, emit), as_json=as_json)
+    found = diagnose(*resolve_known(where), options)
     click.echo(
         json.dumps(doctor_json(found), ensure_ascii=False) if as_json else doctor_text(found, verbose=verbose)
     )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from converge.cli.many import options_of, over, require_single, show
 from converge.cli.options import database_options, output_options, require_writable, write_private
-from converge.config import resolve
+from converge.config import Chosen, Where, resolve, several
 from converge.model.event import Sink
+from converge.model.plan import Plan
 from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
+from converge.pipeline.prepare import Prepared, prepare
 from converge.planner.decisions import decisions, wishes
-from converge.report.html import plan_html
+from converge.report.html import plan_html, plans_html
+from converge.report.many import plans_markdown
 from converge.report.map import map_toml
 from converge.report.plan import plan_json, plan_sql, plan_text
 from converge.report.plan_markdown import plan_markdown
@@ -27,8 +32,7 @@ from converge.report.plan_markdown import plan_markdown
 @click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
 @output_options
 def command(
-    source: str | None,
-    target: str | None,
+    where: Where,
     options: Options,
     output: str | None,
     html: str | None,
@@ -42,9 +46,42 @@ def command(
     for path in (output, html, md, sql, write_map):
         if path and path != "-":
             require_writable(path)
-    addresses = resolve(source, target, need_target=False)
+    chosen = several(where)
+    plans: list[tuple[str, Plan]] = []
+    if write_map:
+        require_single(chosen, "--write-map")
+
+    def look(one: Chosen) -> tuple[dict[str, Any], str]:
+        with prepare(one.source, one.target, options_of(one.entry, options), emit) as prepared:
+            plan = prepared.plan
+        plans.append((one.entry.name, plan))
+        if write_map:
+            write_private(write_map, _map(prepared))
+        return plan_json(plan), plan_text(plan, verbose=verbose)
+
+    if chosen:
+        shown = over("plan", chosen, look, emit)
+        _write_several(plans, output, html, md, sql)
+        return show("plan", shown, as_json=as_json)
+    addresses = resolve(where, need_target=False)
     with prepare(addresses.source, addresses.target, options, emit) as prepared:
         plan = prepared.plan
+    _write(plan, output, html, md, sql)
+    if write_map:
+        write_private(write_map, _map(prepared))
+    if as_json:
+        click.echo(json.dumps(plan_json(plan)))
+    elif sql != "-":
+        click.echo(plan_text(plan, verbose=verbose))
+    return 3 if plan.blocks else 0
+
+
+def _map(prepared: Prepared) -> str:
+    inputs = prepared.inputs
+    return map_toml(prepared.plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
+
+
+def _write(plan: Plan, output: str | None, html: str | None, md: str | None, sql: str | None) -> None:
     if output:
         write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
     if html:
@@ -53,12 +90,18 @@ def command(
         write_private(md, plan_markdown(plan))
     if sql:
         write_private(sql, plan_sql(plan))
-    if write_map:
-        inputs = prepared.inputs
-        made = map_toml(plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
-        write_private(write_map, made)
-    if as_json:
-        click.echo(json.dumps(plan_json(plan)))
-    elif sql != "-":
-        click.echo(plan_text(plan, verbose=verbose))
-    return 3 if plan.blocks else 0
+
+
+def _write_several(
+    plans: Sequence[tuple[str, Plan]], output: str | None, html: str | None, md: str | None, sql: str | None
+) -> None:
+    """Each file has all databases, those that could be planned."""
+    if output:
+        each = [{"name": name, **plan.to_json()} for name, plan in plans]
+        write_private(output, json.dumps({"databases": each}, indent=1, ensure_ascii=False))
+    if html and plans:
+        write_private(html, plans_html(plans))
+    if md and plans:
+        write_private(md, plans_markdown(plans))
+    if sql:
+        write_private(sql, "\n".join(f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans))

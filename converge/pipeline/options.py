@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Literal
 
 from converge.planner.inputs import Selection
 
@@ -18,6 +19,8 @@ class Options:
     """What decides a plan, and how much may be done at a time."""
 
     maps: tuple[str, ...] = ()
+    mode: Literal["create", "load"] = "create"
+    """Make the tables, or load into those that the application's own migrations made."""
     schema: str = "public"
     selection: Selection = field(default_factory=Selection)
     scan: bool = True

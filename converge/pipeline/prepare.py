@@ -12,6 +12,7 @@ import psycopg
 from converge.mapping.read import load
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.optional import read_possible_snapshot
@@ -48,13 +49,14 @@ def prepare(
     emit: Sink,
     *,
     as_recorded: bool = False,
+    known: Evidence | None = None,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made
-    them. `first` may refuse the target before the data is looked at. Inside, the drivers' errors become
-    ConvergeErrors.
+    them; `known` is what this very command has seen of the data already. `first` may refuse the target
+    before the data is looked at. Inside, the drivers' errors become ConvergeErrors.
     """
     map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
@@ -84,8 +86,8 @@ def prepare(
             inputs = replace(inputs, taken=taken, collations=facts.collations, extensions=facts.extensions)
         if first is not None and there is not None and facts is not None:
             first(there, facts, inputs)
-        recorded = None
-        if there is not None and as_recorded:
+        recorded = known
+        if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
         inputs = replace(inputs, evidence=recorded or gather(source, inputs, options, emit))
         if recorded is None and there is not None:

@@ -73,11 +73,7 @@ class Ledger:
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if row is None or not row[0]:
-            raise BlockedError(
-                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
-            )
+        _lock(connection)
         _end_leftovers(connection)
         run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
         return cls(connection, run)
@@ -153,6 +149,30 @@ class Ledger:
         return dict(rows.fetchall())
 
 
+def require_free(connection: psycopg.Connection[Any]) -> None:
+    """Raises BlockedError when another run is at work on this target."""
+    _lock(connection)
+    connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def require_same(plan: Plan, digest: str) -> None:
+    """Raises BlockedError when the plan is no longer the one that the interrupted run began with."""
+    if digest != plan.digest:
+        raise BlockedError(
+            "the source's schema, the maps or the options have changed since the interrupted run",
+            code="T011",
+            hint="migrate --truncate begins anew",
+        )
+
+
+def _lock(connection: psycopg.Connection[Any]) -> None:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+    if row is None or not row[0]:
+        raise BlockedError(
+            "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+        )
+
+
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
@@ -182,12 +202,7 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
     ).fetchone()
     if row is None or (row[2] == "finished" and not row[3] and not again):
         raise UsageError("there is no interrupted run to resume in this target", code="T010")
-    if row[1] != plan.digest:
-        raise BlockedError(
-            "the source's schema, the maps or the options have changed since the interrupted run",
-            code="T011",
-            hint="migrate --truncate begins anew",
-        )
+    require_same(plan, row[1])
     connection.execute(
         "UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],)
     )

@@ -35,11 +35,12 @@ def result_text(result: Result) -> str:
     return visible("\n".join(lines))
 
 
-def result_markdown(result: Result) -> str:
-    """The content of the HTML page as Markdown."""
+def result_markdown(result: Result, name: str = "") -> str:
+    """The content of the HTML page as Markdown; with the database's name where there are several."""
     parts = run_parts(result)
     advice, command = parts.advice
-    lines = [f"# converge {parts.command}: {parts.verdict.word}", "", sentence(parts.verdict.words)]
+    title = f"converge {parts.command}: {parts.verdict.word}"
+    lines = [markdown.title(title, name), "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
