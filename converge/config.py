@@ -18,7 +18,7 @@ from converge.mapping.grammar import did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
 from converge.project.file import Database, Project, read
-from converge.project.variables import ENV_FILE, address, dotenv, forget
+from converge.project.variables import ENV_FILE, address, dotenv, forget, of_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ def several(where: Where) -> tuple[Chosen, ...]:
     chosen = []
     for entry in (one for one in entries if one.runs):
         place = f"the database {entry.name}"
-        here = _of_kind(address(entry.source, place), "mysql")
-        there = _of_kind(address(entry.target, place), "postgres")
+        here = of_kind(address(entry.source, place), "mysql")
+        there = of_kind(address(entry.target, place), "postgres")
         chosen.append(Chosen(here, _with_password(there), entry))
     for one in chosen:
         forget(one.entry.source, one.source)
@@ -151,7 +151,7 @@ def resolve_admin(given: str | None, project: Project) -> Endpoint:
     if found is None:
         hint = "--admin postgresql://postgres:password@host:5432/postgres"
         raise UsageError("no administrator's address is named", code="U001", hint=hint)
-    found = _with_password(_of_kind(found, "postgres"))
+    found = _with_password(of_kind(found, "postgres"))
     forget(project.admin, found)
     _forget()
     return found
@@ -159,12 +159,12 @@ def resolve_admin(given: str | None, project: Project) -> Endpoint:
 
 def _source(where: Where) -> Endpoint | None:
     found = _find("source", where.source, where) or mysql_defaults()
-    return found and _of_kind(found, "mysql")
+    return found and of_kind(found, "mysql")
 
 
 def _target(where: Where) -> Endpoint | None:
     found = _find("target", where.target, where) or postgres_defaults()
-    return found and _of_kind(found, "postgres")
+    return found and of_kind(found, "postgres")
 
 
 def _require_own_targets(found: Sequence[Chosen]) -> None:
@@ -194,16 +194,6 @@ def _forget() -> None:
 def _no_target() -> UsageError:
     hint = "--target postgresql://user:password@host:5432/database"
     return UsageError("no target is named", code="U001", hint=hint)
-
-
-def _of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
-    if endpoint.kind != kind:
-        raise UsageError(
-            f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
-            code="U002",
-            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
-        )
-    return endpoint
 
 
 def _find(side: str, given: str | None, where: Where) -> Endpoint | None:

@@ -1,4 +1,4 @@
-"""Several databases in `converge.toml`: one verdict, all planned before any is written, on again after one fails."""
+"""Several databases in `converge.toml`: planned before any is written, one verdict, a failure resumed."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "Compares every row and every column of both databases.",
     "status": "What the ledger in the target knows of the last run.",
     "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
+    "provision": "Makes the databases and roles of converge.toml where they are missing.",
     "demo": "The whole job on throw-away servers with a sample source.",
 }
 

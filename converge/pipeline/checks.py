@@ -33,7 +33,7 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
 def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
     """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
     if inputs.lacking:
-        raise _lacking(inputs.lacking)
+        raise lacking(inputs.lacking)
     if may_exist:
         require_owned(facts, own_names(inputs))
         return
@@ -49,10 +49,10 @@ def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs,
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
     """What a comparison needs of the source. Raises BlockedError."""
     if unread := [finding for finding in inputs.lacking if finding.code == "S004"]:
-        raise _lacking(unread)
+        raise lacking(unread)
 
 
-def _lacking(findings: Sequence[Finding]) -> BlockedError:
+def lacking(findings: Sequence[Finding]) -> BlockedError:
     """All that either side lacks, with every statement that gives it."""
     codes = {one.code for one in findings}
     hints = dict.fromkeys(one.hint for one in findings)

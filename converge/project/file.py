@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "tables": ("written as [[database]]", lambda value: isinstance(value, list)),
     "mode": ("create or load", lambda value: value in ("create", "load")),
 }
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOP = {"source": "text", "target": "text", "admin": "text", "database": "tables"}
 _DATABASE = {
     "name": "text", "source": "text", "target": "text", "map": "texts", "mode": "mode", "schema": "text",
@@ -112,6 +114,9 @@ def _database(file: Path, number: int, entry: Any) -> Database:
     wanted = entry.get("provision")
     if wanted is not None:
         _check(f"{place} provision", wanted, _PROVISION)
+        if not _VARIABLE.fullmatch(wanted.get("password_env", "_")):
+            message = f"{place} provision: password_env must be the name of a variable"
+            raise UsageError(message, code="U003", hint='password_env = "ALKEMIO_PASSWORD"')
         wanted = Provision(**{key: _frozen(value) for key, value in wanted.items()})
     return Database(
         name,

@@ -52,6 +52,17 @@ def address(text: str, place: str) -> Endpoint:
     return parse(_VARIABLE.sub(value, text), origin=place)
 
 
+def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
+    """The address itself. Raises UsageError for one of the other kind of server."""
+    if endpoint.kind != kind:
+        raise UsageError(
+            f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
+            code="U002",
+            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
+        )
+    return endpoint
+
+
 def forget(text: str, endpoint: Endpoint) -> None:
     """Takes the variables that gave this address its password out of the environment."""
     for name in _VARIABLE.findall(text):
