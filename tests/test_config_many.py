@@ -213,6 +213,17 @@ def test_one_that_cannot_be_reached(project: Project) -> None:
     assert relations(project.targets[0]) == []
 
 
+def test_sslmode_of_an_entry(project: Project) -> None:
+    """The throw-away server offers no TLS."""
+    for mode, code in (("require", 5), ("disable", 0)):
+        targets = project.targets[0], f"{project.targets[1]}?sslmode={mode}"
+        Project(project.folder, project.sources, targets).write()
+        ran = project.run("doctor", "--json")
+        assert ran.code == code, ran.err
+        found = {finding["code"] for one in ran.json["databases"] for finding in one["findings"]}
+        assert ("T013" in found) == bool(code)
+
+
 def test_the_command_line_means_one_database(project: Project) -> None:
     addresses = ("--source", project.sources[0], "--target", project.targets[0])
     ran = project.run("plan", "--json", *addresses)

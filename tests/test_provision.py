@@ -1,13 +1,18 @@
-"""`converge provision`: databases, roles and extensions on PostgreSQL 14 and 17.5, made once, and left alone then."""
+"""`converge provision` on PostgreSQL 14 and 17.5: databases, roles, extensions, made once, then left alone."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -15,7 +20,11 @@ import pytest
 from support import postgres
 from test_config_many import run
 
-from converge.model.quote import pg_name
+from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.model.provision import Wanted
+from converge.model.quote import pg_name, toml_text
+from converge.pipeline.provision import provision
 from converge.sandbox import Server
 
 PASSWORD = "p w'\"/@%:ü-canary"
@@ -90,11 +99,6 @@ def stored(place: Place, role: str) -> str:
 
 def right(place: Place, role: str, password: str) -> bool:
     """Whether the stored verifier is this password's, as a server that asks for one would judge."""
-    import base64
-    import hashlib
-    import hmac
-    import re
-
     form = r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):(.+)"
     found = re.fullmatch(form, stored(place, role))
     assert found is not None, stored(place, role)
@@ -114,12 +118,11 @@ def test_made_once_and_left_alone_then(place: Place) -> None:
         (APP, ROLE, "UTF8"), ("prov_synapse", "prov_synapse", "UTF8")
     ]  # fmt: skip
     assert databases(place)[1][3] == "C"
-    inside = place.server.database_url(quote(APP, safe=""))
     found = postgres(
-        place.root.rpartition("/")[0] + "/" + quote(APP, safe=""),
+        place.server.database_url(APP),
         "SELECT extname::text, extnamespace::regnamespace::text FROM pg_extension ORDER BY 1",
     )
-    assert found == [("citext", "public"), ("plpgsql", "pg_catalog"), ("uuid-ossp", "public")], inside
+    assert found == [("citext", "public"), ("plpgsql", "pg_catalog"), ("uuid-ossp", "public")]
     assert right(place, ROLE, PASSWORD) and right(place, "prov_synapse", "synapse-canary")
 
     before = stored(place, ROLE)
@@ -151,20 +154,14 @@ def test_the_new_role_can_use_what_it_owns(place: Place) -> None:
 
 
 def test_the_password_is_in_no_log(place: Place) -> None:
-    """What a server's log would hold is what pg_stat_statements or log_statement see: the statement's text."""
-    postgres(place.root, "ALTER ROLE prov_admin SET log_min_messages = 'warning'")
+    """Nor in pg_stat_activity: the statements do not have it."""
     statements: list[str] = []
     real = psycopg.Connection.execute
 
-    # The statements as they leave this process; the server is real.
-    def heard(self: psycopg.Connection[object], query: object, *rest: object, **how: object) -> object:
+    def heard(self: Any, query: Any, *rest: Any, **how: Any) -> Any:
+        """The statements as they leave this process; the server is real."""
         statements.append(str(query))
-        return real(self, query, *rest, **how)  # type: ignore[arg-type]
-
-    from converge.model.endpoint import parse
-    from converge.model.event import silent
-    from converge.model.provision import Wanted
-    from converge.pipeline.provision import provision
+        return real(self, query, *rest, **how)
 
     wanted = Wanted(
         "a", "prov_synapse", "prov_synapse", "template0", "UTF8", "C", "C", (), "", "secret-canary"
@@ -191,10 +188,10 @@ def test_a_database_of_another_encoding(place: Place) -> None:
     postgres(place.root, "CREATE ROLE prov_synapse")
     postgres(
         place.root,
-        "CREATE DATABASE prov_synapse OWNER prov_synapse TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'POSIX'",
+        "CREATE DATABASE prov_synapse OWNER prov_synapse TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
     )
     refused(
-        place, "error[T030]", "its encoding is LATIN1, not UTF8, its collation is POSIX, not C",
+        place, "error[T030]", "its encoding is LATIN1, not UTF8; that cannot be changed",
         'hint   ALTER DATABASE "prov_synapse" RENAME TO "prov_synapse_before";',
     )  # fmt: skip
     postgres(place.root, 'ALTER DATABASE "prov_synapse" RENAME TO "prov_synapse_before"')
@@ -204,6 +201,19 @@ def test_a_database_of_another_encoding(place: Place) -> None:
         assert "may not log in" in ran.out
     finally:
         place.server.drop_database("prov_synapse_before")
+
+
+def test_a_database_of_another_collation(place: Place) -> None:
+    postgres(place.root, "CREATE ROLE prov_synapse LOGIN")
+    postgres(
+        place.root,
+        "CREATE DATABASE prov_synapse OWNER prov_synapse TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'",
+    )
+    words = "its collation is C.UTF-8, not C, its character type is C.UTF-8, not C; that cannot be changed"
+    refused(place, "error[T030]", words)
+    # The same locale, written in another way.
+    place.write(FILE.replace('collate = "C"\nctype = "C"', 'collate = "C.utf8"\nctype = "C.UTF-8"'))
+    assert run(place.folder, "provision", "--admin", place.root, **ENVIRONMENT).code == 0
 
 
 def test_a_database_of_another_owner(place: Place) -> None:
@@ -269,6 +279,15 @@ def test_the_script_for_psql(place: Place) -> None:
     assert {step["state"] for one in again.json["databases"] for step in one["steps"]} == {"there"}
 
 
+def test_every_code_is_documented() -> None:
+    folder = Path(__file__).parents[1]
+    files = [*(folder / "converge").rglob("*.py")]
+    used = {code for file in files for code in re.findall(r'"([UT]03\d)"', file.read_text("utf-8"))}
+    assert used == set(
+        re.findall(r"^\| ([UT]03\d) ", (folder / "docs/databases.md").read_text(), re.MULTILINE)
+    )
+
+
 def test_usage(place: Place) -> None:
     ran = run(place.folder, "provision", **ENVIRONMENT)
     assert (ran.code, "error[U001]" in ran.err) == (2, True)
@@ -278,7 +297,8 @@ def test_usage(place: Place) -> None:
     assert (ran.code, "error[U034]" in ran.err) == (2, True)
     place.write(FILE.replace('"SYNAPSE_PASSWORD"', '"X; rm -rf"'))
     assert run(place.folder, "provision", "--sql", **ENVIRONMENT).err.startswith("error[U003]")
-    place.write(f'admin = "{place.admin}"\n' + FILE.replace('"prov_synapse"\nrole', f"{APP!r}\nrole"))
+    place.write(FILE.replace('database = "prov_synapse"', f"database = {toml_text(APP)}"))
+    assert run(place.folder, "provision", "--sql", **ENVIRONMENT).err.startswith("error[U031]")
     place.write('admin = "${ADMIN_URL}"\n' + FILE)
     ran = run(place.folder, "provision", ADMIN_URL=place.admin, **ENVIRONMENT)
     assert ran.code == 0, ran.err

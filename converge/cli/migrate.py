@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import click
 
@@ -24,7 +25,7 @@ from converge.cli.plan_file import digest_for, digests_of
 from converge.config import Addresses, Chosen, Where, resolve, several
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.result import Reject, Result
+from converge.model.result import Result
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.many import Move, migrate_several
 from converge.pipeline.migrate import migrate
@@ -119,10 +120,10 @@ def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emi
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
             try_reports(result, outputs.reports)
-            _try_rejects(result.rejects, outputs.rejects)
+            _try_rejects(map(asdict, result.rejects), outputs.rejects)
         raise
     code = finish(result, result_text(result), outputs.reports, as_json=outputs.as_json)
-    return _try_rejects(result.rejects, outputs.rejects) or code
+    return _try_rejects(map(asdict, result.rejects), outputs.rejects) or code
 
 
 def _several(
@@ -144,19 +145,20 @@ def _several(
             done.error.hint = again(done.error.hint or "", where) or None
             tell(done.name, done.error)
     texts = [(one.name, result_text(one.result)) for one in results.each]
-    following = again(RESUME, where) if results.unfinished else ""
+    begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
+    following = again(RESUME, where) if begun else ""
     text = many_text(results.to_json(), texts, following)
     code = finish(results, text, outputs.reports, as_json=outputs.as_json)
-    rejects = [reject for one in results.each for reject in one.result.rejects]
+    rejects = [{"database": done.name, **asdict(one)} for done in results.each for one in done.result.rejects]
     return _try_rejects(rejects, outputs.rejects) or code
 
 
-def _try_rejects(rejects: Sequence[Reject], path: str | None) -> int:
+def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
     """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
     if path is None:
         return 0
     try:
-        files.write_private(path, "\n".join(json.dumps(asdict(reject)) for reject in rejects))
+        files.write_private(path, "\n".join(json.dumps(reject) for reject in rejects))
     except OSError as error:
         unwritten = ConvergeError(
             f"the rejects {path} cannot be written: {error.strerror}",

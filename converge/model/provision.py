@@ -45,7 +45,8 @@ class DatabaseFacts:
     ctype: str
     provider: str
     """libc, icu or builtin."""
-    extensions: frozenset[str]
+    extensions: frozenset[str] = frozenset()
+    """Those that are made, where an entry wants any."""
 
 
 @dataclass(frozen=True, slots=True)

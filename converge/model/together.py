@@ -64,12 +64,6 @@ class Results:
     def exit_code(self) -> int:
         return int(self.to_json()["exit_code"])
 
-    @property
-    def unfinished(self) -> bool:
-        """Whether a database of a run that has begun is still to do, so that it can be resumed."""
-        verdicts = {one.result.verdict for one in self.each}
-        return "failed" in verdicts and "blocked" not in verdicts
-
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
         return together(self.command, [one.to_json() for one in self.each])

@@ -44,10 +44,8 @@ def read_cluster(connection: psycopg.Connection[Any], admin: Endpoint, wanted: S
         may_create_roles=roles,
         roles={name: RoleFacts(*rest) for name, *rest in rows("cluster_roles", become=become)},
         databases={
-            row[0]: DatabaseFacts(
-                *row[1:6], extensions=_extensions(admin, row[0]) if row[0] in looked_into else frozenset()
-            )
-            for row in rows("cluster_databases")
+            name: DatabaseFacts(*rest, *([_extensions(admin, name)] if name in looked_into else []))
+            for name, *rest in rows("cluster_databases")
         },
         extensions=dict(rows("cluster_extensions")),
         encodings={one.encoding: _encoding(connection, one.encoding) for one in wanted},
