@@ -58,7 +58,7 @@ def several(where: Where) -> tuple[Chosen, ...]:
     Takes the passwords out of the environment. Raises UsageError.
     """
     entries = picked(read(where.config), where)
-    if not entries:
+    if not any(entry.runs for entry in entries) and not where.names:
         return ()
     if where.names and (lacking := [one.name for one in entries if not one.runs]):
         raise UsageError(
@@ -66,8 +66,6 @@ def several(where: Where) -> tuple[Chosen, ...]:
             code="U032",
             hint="give its entry both, or leave out --database " + lacking[0],
         )
-    if not any(one.runs for one in entries):
-        raise UsageError("no database has a source and a target", code="U031", hint="source = …, target = …")
     chosen = []
     for entry in (one for one in entries if one.runs):
         place = f"the database {entry.name}"
@@ -145,16 +143,12 @@ def resolve_target(where: Where) -> Endpoint:
 
 def resolve_admin(given: str | None, project: Project) -> Endpoint:
     """The address by which databases and roles are made. Raises UsageError when it is named nowhere."""
-    found = parse(given, origin="--admin") if given else None
-    if found is None and project.admin:
-        found = address(project.admin, f"admin in {project.path}")
-    if found is None:
-        hint = "--admin postgresql://postgres:password@host:5432/postgres"
-        raise UsageError("no administrator's address is named", code="U001", hint=hint)
-    found = _with_password(of_kind(found, "postgres"))
-    forget(project.admin, found)
-    _forget()
-    return found
+    if given:
+        return _with_password(of_kind(parse(given, origin="--admin"), "postgres"))
+    if project.admin:
+        return _with_password(of_kind(address(project.admin, f"admin in {project.path}"), "postgres"))
+    hint = "--admin postgresql://postgres:password@host:5432/postgres"
+    raise UsageError("no administrator's address is named", code="U001", hint=hint)
 
 
 def _source(where: Where) -> Endpoint | None:

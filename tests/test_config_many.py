@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import psycopg
 import pytest
 from conftest import NewDatabase
 from support import Ran, mysql, postgres, relations
@@ -186,6 +189,87 @@ def test_resume_begins_what_never_began(project: Project) -> None:
     assert postgres(project.targets[1], "SELECT id FROM note") == [(1,)]
 
 
+def test_resume_only_goes_on_with_the_same_plan(project: Project) -> None:
+    """One whose source was altered blocks the other, too."""
+    assert project.run("migrate", "--database", "shop", "--json").code == 0
+    postgres(project.targets[0], "UPDATE converge.run SET state = 'failed'")
+    mysql(project.sources[0], "ALTER TABLE note ADD more INT")
+    ran = project.run("migrate", "--resume", "--json")
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (3, ["blocked", "planned"])
+    assert "error[T011]" in ran.err
+    assert relations(project.targets[1]) == []
+
+
+def test_another_run_blocks_all(project: Project) -> None:
+    with psycopg.connect(project.targets[1]) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (0x434F4E56,))
+        ran = project.run("migrate", "--json")
+    assert (ran.code, ran.json["verdict"]) == (3, "blocked")
+    assert "error[T009]: it's <b>: another converge run" in ran.err
+    assert relations(project.targets[0]) == []
+
+
+def test_a_report_while_one_has_not_begun(project: Project) -> None:
+    ran = project.run("report", "-o", "r.md")
+    assert (ran.code, "error[U008]" in ran.err) == (2, True)
+    assert project.run("migrate", "--database", "shop").code == 0
+    ran = project.run("report", "-o", "r.md", "-o", "r.json", "--json")
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "planned"])
+    text = (project.folder / "r.md").read_text()
+    assert "has seen no run of converge" in text and "# shop: converge migrate: verified" in text
+
+
+def test_rejects_of_several(project: Project) -> None:
+    """Rows that a target refuses are named with their database; a resumed run tries them again."""
+    trigger = (
+        "CREATE FUNCTION public.guard() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS "
+        "(SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.note') THEN "
+        "ALTER TABLE public.note ADD CHECK (id < 5); END IF; END$$"
+    )
+    postgres(project.targets[0], trigger)
+    postgres(
+        project.targets[0],
+        "CREATE EVENT TRIGGER guard ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION public.guard()",
+    )
+    mysql(project.sources[0], "INSERT INTO note VALUES (7, NULL)")
+    ran = project.run("migrate", "--json", "--on-bad-row", "reject", "--rejects", "bad.jsonl")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    assert [one["verdict"] for one in ran.json["databases"]] == ["differs", "verified"]
+    (bad,) = (json.loads(line) for line in (project.folder / "bad.jsonl").read_text().splitlines())
+    assert (bad["database"], bad["key"]) == ("shop", "id=7")
+    postgres(project.targets[0], "ALTER TABLE note DROP CONSTRAINT note_id_check")
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+
+
+def test_ctrl_c_in_the_second(project: Project) -> None:
+    """The first is finished and said so; the hint resumes the same databases."""
+    picks = ("--database", "shop", "--database", "it's <b>")
+    with psycopg.connect(project.targets[1]) as other:
+        # Whoever makes the ledger's schema waits for this one.
+        other.execute("CREATE SCHEMA converge")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "converge", "migrate", "--json", *picks],
+            cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(project.folder)}, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        )  # fmt: skip
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+        deadline = time.monotonic() + 120
+        while postgres(project.targets[1], waiting, parse(project.targets[1]).database) == [(0,)]:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    document = json.loads(out)
+    assert (process.returncode, document["exit_code"], document["verdict"]) == (130, 130, "failed"), err
+    assert [one["verdict"] for one in document["databases"]] == ["verified", "failed"]
+    assert "hint   converge migrate --resume --database shop --database 'it'\"'\"'s <b>'" in err
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+
+
 def test_the_keys_of_an_entry(project: Project) -> None:
     (project.folder / "maps").mkdir()
     (project.folder / "maps/mine.toml").write_text('[[table]]\nmatch = {table = "note"}\nrename = "memo"\n')
@@ -273,7 +357,7 @@ ENTRY = '[[database]]\nname = "a"\nsource = "mysql://u:canary@h/d"\ntarget = "po
         (ENTRY + ENTRY, "U031", "two databases are called a"),
         (ENTRY + ENTRY.replace('"a"', '"b"'), "U031", "a and b have the same target and schema"),
         ("source = 'mysql://u:canary@h/d'\n" + ENTRY, "U031", "beside them"),
-        ("[[database]]\nname = 'a'\nprovision = {}", "U031", "no database has a source and a target"),
+        ("[[database]]\nname = 'a'\nprovision = {}", "U001", "no source is named"),
         (ENTRY.replace("mysql://u:canary@", "mysql://u:${NOT_SET}@"), "U030", "NOT_SET is not set"),
         (ENTRY.replace("postgresql:", "mysql:"), "U002", "where a postgres one is needed"),
     ],

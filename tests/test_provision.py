@@ -1,4 +1,4 @@
-"""`converge provision` on PostgreSQL 14 and 17.5: databases, roles, extensions, made once, then left alone."""
+"""`converge provision` on PostgreSQL 14 and 17.5: databases, roles, extensions, made once, left alone."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -110,4 +111,4 @@ def again(text: str, where: Where) -> str:
     """A hint whose command to resume means the same databases."""
     picks = [*(["--config", where.config] if where.config else [])]
     picks += [word for name in where.names for word in ("--database", name)]
-    return text.replace(RESUME, " ".join([RESUME, *picks]))
+    return text.replace(RESUME, " ".join([RESUME, shlex.join(picks)]).rstrip())

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from converge.errors import UsageError
 from converge.model.provision import Wanted
 from converge.project.file import Database
-from converge.project.variables import address, forget, of_kind, variable
+from converge.project.variables import address, of_kind, variable
 
 
 def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...]:
     """What the entries want of the server; what they leave open comes from their target's address.
 
-    Takes the passwords out of the environment, or leaves them unread. Raises UsageError.
+    Without `passwords` those are left unread. Raises UsageError.
     """
     found = []
     for entry in entries:
@@ -22,8 +21,6 @@ def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...
         assert own is not None
         known = own.database and own.role and (own.password_env or not passwords)
         target = of_kind(address(entry.target, place), "postgres") if entry.target and not known else None
-        if target:
-            forget(entry.target, target)
         password = target.password if target and passwords else ""
         if own.password_env and passwords:
             password = variable(own.password_env, place)
@@ -45,7 +42,4 @@ def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...
     if twice := [name for name in names if names.count(name) > 1]:
         message = f"two entries provision the database {twice[0]}"
         raise UsageError(message, code="U031", hint="leave out provision in one of them")
-    for entry in entries:
-        if entry.provision and passwords:
-            os.environ.pop(entry.provision.password_env, None)
     return tuple(found)
