@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.model.plan import Finding
 from converge.model.result import OF_THE_RUN, Result
 from converge.report import markdown
 from converge.report.parts import Grid, one_line, sentence, visible
@@ -17,13 +18,16 @@ def result_text(result: Result) -> str:
     lines = []
     if result.tables:
         lines += [*_text(parts.tables), ""]
-    lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
+    if parts.timeline:
+        lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "snapshot"]
     lines += [f"changed   {one_line(str(change))}" for change in result.changes]
     lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
     notes = [finding for finding in result.findings if finding.severity == "note"]
     own = [finding for finding in notes if finding.code in OF_THE_RUN]
+    blocks = [finding for finding in result.findings if finding.severity == "block"]
+    lines += [f"blocks    {_said(finding)}" for finding in blocks]
     lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
     lines += [f"note      {one_line(finding.message)}" for finding in own]
     if count := len(notes) - len(own):
@@ -53,6 +57,11 @@ def result_markdown(result: Result, name: str = "") -> str:
     )
     lines += markdown.section("How to go on", [markdown.words(advice), *markdown.fence(command, "sh")])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _said(finding: Finding) -> str:
+    where = f"{finding.object}: " if finding.object else ""
+    return one_line(f"{finding.code} {where}{finding.message}")
 
 
 def _text(grid: Grid) -> list[str]:

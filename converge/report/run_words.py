@@ -53,8 +53,10 @@ def verdict_words(result: Result) -> str:
             return f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
         case "failed":
             return "the run has not come to its end"
+        case "planned":
+            return "nothing was written"
         case _:
-            return "see the findings"
+            return "nothing was written; see the findings"
 
 
 def _rejected_words(result: Result) -> str:
