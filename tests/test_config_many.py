@@ -282,6 +282,8 @@ def test_the_keys_of_an_entry(project: Project) -> None:
     assert [one["target"] for one in ran.json["databases"][0]["tables"]] == ["app.memo"]
     assert relations(project.targets[1])[-1] == "public.note"
     # What the command line says counts in the entry's place.
+    sql = project.run("plan", "--sql", "-").out
+    assert sql.startswith("-- database shop\n") and sql.count("-- database ") == 2 and "verdict" not in sql
     plan = project.run("plan", "--json", "--schema", "beside", "--database", "shop")
     assert plan.json["databases"][0]["tables"][0]["target"] == "beside.memo", plan.err
     assert project.run("explain", "note").err.startswith("error[U033]")
@@ -296,6 +298,9 @@ def test_one_that_cannot_be_reached(project: Project) -> None:
         ran = broken.run(command, "--json")
         assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (5, "failed", 5), command
         assert [one["verdict"] for one in ran.json["databases"]] == [verdict, "failed"], command
+    # A page about some of them would look like one about all.
+    assert broken.run("plan", "--html", "plan.html").code == 5
+    assert not (project.folder / "plan.html").exists()
     assert relations(project.targets[0]) == []
 
 

@@ -93,11 +93,12 @@ def _each(
         yield Shown(one.entry.name, *found)
 
 
-def show(command: str, shown: Sequence[Shown], *, as_json: bool) -> int:
-    """Prints all of them; the exit code of the worst."""
+def show(command: str, shown: Sequence[Shown], *, as_json: bool, quiet: bool = False) -> int:
+    """Prints all of them, unless stdout has something else; the exit code of the worst."""
     document = together(command, [{"name": one.name, **one.document} for one in shown])
     texts = [(one.name, one.text) for one in shown]
-    click.echo(json.dumps(document) if as_json else many_text(document, texts))
+    if as_json or not quiet:
+        click.echo(json.dumps(document) if as_json else many_text(document, texts))
     return int(document["exit_code"])
 
 
