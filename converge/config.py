@@ -4,34 +4,44 @@ The first that names an address wins, each side for itself: --source/--target, t
 CONVERGE_SOURCE_URL / CONVERGE_TARGET_URL, then `converge.toml`, then `.env` (the same names, or
 DATABASE_TYPE, _HOST, _PORT, _USERNAME, _PASSWORD, _NAME), then what the drivers' users have:
 MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG* and .pgpass itself.
-Further databases that a map names are found by their URLs in the same places.
+A `converge.toml` with [[database]] entries means all of them, unless --source or --target is given.
+Further databases that a map names are found by their entries' targets, or by their URLs in the same places.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
-from configparser import ConfigParser, Error
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from dotenv import dotenv_values
 
 from converge.errors import UsageError
+from converge.mapping.grammar import did_you_mean
 from converge.model.endpoint import Endpoint, parse
+from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
+from converge.project.file import Database, Project, read
+from converge.project.variables import ENV_FILE, address, dotenv, forget, of_kind
 
-_ENV_FILE = ".env"
-_TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
-_MYSQL = (
-    ("host", "MYSQL_HOST", "host"),
-    ("port", "MYSQL_TCP_PORT", "port"),
-    ("user", "MYSQL_USER", "user"),
-    ("password", "MYSQL_PWD", "password"),
-    ("database", "MYSQL_DATABASE", "database"),
-)
-"""An endpoint's value, its environment variable, and its key in ~/.my.cnf."""
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the command line says of the databases."""
+
+    source: str | None = None
+    target: str | None = None
+    config: str | None = None
+    """A file in place of `converge.toml`."""
+    names: tuple[str, ...] = ()
+    """Of [[database]] entries; all when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One [[database]] of those that a command runs over."""
+
+    source: Endpoint
+    target: Endpoint
+    entry: Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +50,81 @@ class Addresses:
     target: Endpoint | None
 
 
-_POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
 # Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _SECRET = ("MYSQL_PWD", "PGPASSWORD")
 _ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
 
 
-def resolve(source: str | None, target: str | None, *, need_target: bool = True) -> Addresses:
+def several(where: Where) -> tuple[Chosen, ...]:
+    """The entries that have both sides, or those that are picked; none where one database is meant.
+
+    Takes the passwords out of the environment. Raises UsageError.
+    """
+    entries = picked(read(where.config), where)
+    if not any(entry.runs for entry in entries) and not where.names:
+        return ()
+    if where.names and (lacking := [one.name for one in entries if not one.runs]):
+        raise UsageError(
+            f"the database {lacking[0]} has no source and target to run over",
+            code="U032",
+            hint="give its entry both, or leave out --database " + lacking[0],
+        )
+    chosen = []
+    for entry in (one for one in entries if one.runs):
+        place = f"the database {entry.name}"
+        here = of_kind(address(entry.source, place), "mysql")
+        there = of_kind(address(entry.target, place), "postgres")
+        chosen.append(Chosen(here, _with_password(there), entry))
+    for one in chosen:
+        forget(one.entry.source, one.source)
+        forget(one.entry.target, one.target)
+    _forget()
+    _require_own_targets(chosen)
+    return tuple(chosen)
+
+
+def picked(project: Project, where: Where) -> tuple[Database, ...]:
+    """The entries that --database names, or all; none when the command line names an address.
+
+    Raises UsageError for a name that no entry has.
+    """
+    if where.source or where.target:
+        if where.names:
+            message = "--database picks entries of converge.toml, --source and --target are for one database"
+            raise UsageError(message, code="U032", hint="leave out one of them")
+        return ()
+    known = {one.name: one for one in project.databases}
+    for name in where.names:
+        if name not in known:
+            raise UsageError(
+                f"--database {name}: {project.path} has no such entry{did_you_mean(name, known)}",
+                code="U032",
+                hint=f"one of: {', '.join(known)}" if known else '[[database]]\nname = "…"',
+            )
+    return tuple(one for one in project.databases if not where.names or one.name in where.names)
+
+
+def resolve(where: Where, *, need_target: bool = True) -> Addresses:
     """Both addresses; takes the passwords out of the environment.
 
     Raises UsageError when the source, or a needed target, is named nowhere.
     """
-    found_source = _checked(_find("source", source) or _mysql_defaults(), "mysql")
-    if found_source is None:
+    source = _source(where)
+    if source is None:
         raise UsageError(
             "no source is named", code="U001", hint="--source mysql://user:password@host:3306/database"
         )
-    found_target = _checked(_find("target", target) or _postgres_defaults(), "postgres")
-    if found_target is None and need_target:
+    target = _target(where)
+    if target is None and need_target:
         raise _no_target()
-    found_target = found_target and _with_password(found_target)
+    target = target and _with_password(target)
     _forget()
-    return Addresses(found_source, found_target)
+    return Addresses(source, target)
 
 
-def resolve_known(source: str | None, target: str | None) -> tuple[Endpoint | None, Endpoint | None]:
+def resolve_known(where: Where) -> tuple[Endpoint | None, Endpoint | None]:
     """The addresses that are named. Raises UsageError when neither is."""
-    found = (
-        _checked(_find("source", source) or _mysql_defaults(), "mysql"),
-        _checked(_find("target", target) or _postgres_defaults(), "postgres"),
-    )
+    found = _source(where), _target(where)
     if found == (None, None):
         raise UsageError(
             "neither a source nor a target is named",
@@ -79,9 +134,12 @@ def resolve_known(source: str | None, target: str | None) -> tuple[Endpoint | No
     return found
 
 
-def resolve_target(target: str | None) -> Endpoint:
-    """The target's address alone, as `resolve` finds it. Raises UsageError when it is named nowhere."""
-    found = _checked(_find("target", target) or _postgres_defaults(), "postgres")
+def resolve_target(where: Where) -> Endpoint:
+    """The target's address alone, as `resolve` finds it, or the one [[database]]'s that --database picks.
+
+    Raises UsageError when it is named nowhere.
+    """
+    found = _picked_target(where) or _target(where)
     if found is None:
         raise _no_target()
     found = _with_password(found)
@@ -89,16 +147,30 @@ def resolve_target(target: str | None) -> Endpoint:
     return found
 
 
+def _picked_target(where: Where) -> Endpoint | None:
+    entries = picked(read(where.config), where) if where.names else ()
+    if len(entries) != 1 or not entries[0].target:
+        return None
+    found = address(entries[0].target, f"the database {entries[0].name}")
+    forget(entries[0].target, found)
+    return of_kind(found, "postgres")
+
+
 def resolve_named(
-    target: str | None, names: Iterable[str], given: Mapping[str, str]
+    where: Where, names: Iterable[str], given: Mapping[str, str]
 ) -> tuple[Endpoint, dict[str, Endpoint]]:
     """The target's address, and those of other databases as far as they are named.
 
-    Each is --from NAME=URL, else CONVERGE_NAME_URL, or `name` in converge.toml. Raises UsageError.
+    Each is --from NAME=URL, else CONVERGE_NAME_URL, else the target of the [[database]] NAME. Raises
+    UsageError.
     """
-    found = {name: _checked(_find(name, given.get(name), option="--from"), "postgres") for name in names}
-    others = {name: _with_password(endpoint) for name, endpoint in found.items() if endpoint is not None}
-    return resolve_target(target), others
+    found = {name: _named(name, given.get(name), where) for name in names}
+    others = {
+        name: _with_password(of_kind(endpoint, "postgres"))
+        for name, endpoint in found.items()
+        if endpoint is not None
+    }
+    return resolve_target(where), others
 
 
 def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
@@ -107,6 +179,55 @@ def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
         hint = f"--from {name}=postgresql://user:password@host:5432/database, or CONVERGE_{name.upper()}_URL"
         raise UsageError(f"no address of the database {name!r} is named", code="B003", hint=hint)
     return found[name]
+
+
+def _named(name: str, given: str | None, where: Where) -> Endpoint | None:
+    variable = f"CONVERGE_{name.upper()}_URL"
+    project = read(where.config)
+    for url, origin in ((given, "--from"), (os.environ.get(variable), variable)):
+        if url:
+            return parse(url, origin=origin)
+    entry = next((one for one in project.databases if one.name == name and one.target), None)
+    if entry is not None:
+        found = address(entry.target, f"the database {name}")
+        forget(entry.target, found)
+        return found
+    url = dotenv().get(variable)
+    return parse(url, origin=ENV_FILE) if url else None
+
+
+def resolve_admin(given: str | None, project: Project) -> Endpoint:
+    """The address by which databases and roles are made. Raises UsageError when it is named nowhere."""
+    if given:
+        return _with_password(of_kind(parse(given, origin="--admin"), "postgres"))
+    if project.admin:
+        return _with_password(of_kind(address(project.admin, f"admin in {project.path}"), "postgres"))
+    hint = "--admin postgresql://postgres:password@host:5432/postgres"
+    raise UsageError("no administrator's address is named", code="U001", hint=hint)
+
+
+def _source(where: Where) -> Endpoint | None:
+    found = _find("source", where.source, where) or mysql_defaults()
+    return found and of_kind(found, "mysql")
+
+
+def _target(where: Where) -> Endpoint | None:
+    found = _find("target", where.target, where) or postgres_defaults()
+    return found and of_kind(found, "postgres")
+
+
+def _require_own_targets(found: Sequence[Chosen]) -> None:
+    """Raises UsageError for two entries that would write into the same schema."""
+    seen: dict[tuple[object, ...], str] = {}
+    for one in found:
+        place = (one.target.host, one.target.port, one.target.database, one.entry.schema)
+        if place in seen:
+            raise UsageError(
+                f"the databases {seen[place]} and {one.entry.name} have the same target and schema",
+                code="U031",
+                hint='schema = "…" puts one beside the other',
+            )
+        seen[place] = one.entry.name
 
 
 def _with_password(target: Endpoint) -> Endpoint:
@@ -125,105 +246,16 @@ def _no_target() -> UsageError:
     return UsageError("no target is named", code="U001", hint=hint)
 
 
-def _checked(endpoint: Endpoint | None, kind: str) -> Endpoint | None:
-    if endpoint is not None and endpoint.kind != kind:
-        raise UsageError(
-            f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
-            code="U002",
-            hint="converge reads MySQL (--source) and writes PostgreSQL (--target, --from)",
-        )
-    return endpoint
-
-
-def _find(side: str, given: str | None, *, option: str = "") -> Endpoint | None:
+def _find(side: str, given: str | None, where: Where) -> Endpoint | None:
     name = f"CONVERGE_{side.upper()}_URL"
-    file = _read_toml().get(side)
-    dotenv = dotenv_values(_ENV_FILE) if Path(_ENV_FILE).is_file() else {}
-    for url, origin in (
-        (given, option or f"--{side}"),
-        (os.environ.get(name), name),
-        (file, "converge.toml"),
-        (dotenv.get(name), _ENV_FILE),
-    ):
+    project, variables = read(where.config), dotenv()
+    for url, origin in ((given, f"--{side}"), (os.environ.get(name), name)):
         if url:
             return parse(url, origin=origin)
-    return _database_variables(side, dotenv)
-
-
-def _read_toml() -> Mapping[str, str]:
-    path = Path("converge.toml")
-    if not path.is_file():
-        return {}
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"converge.toml is no TOML: {error}", code="U003") from error
-
-
-def _database_variables(side: str, dotenv: Mapping[str, str | None]) -> Endpoint | None:
-    kind = (dotenv.get("DATABASE_TYPE") or "").lower()
-    if _TYPES.get(kind) != side:
-        return None
-    port = dotenv.get("DATABASE_PORT") or ""
-    if port and not port.isdigit():
-        raise UsageError(f"DATABASE_PORT in {_ENV_FILE} is no number: {port!r}", code="U003")
-    return Endpoint(
-        kind="mysql" if side == "source" else "postgres",
-        host=dotenv.get("DATABASE_HOST") or "localhost",
-        port=int(port) if port else None,
-        user=dotenv.get("DATABASE_USERNAME") or "",
-        password=dotenv.get("DATABASE_PASSWORD") or "",
-        database=dotenv.get("DATABASE_NAME") or "",
-        origin=f"DATABASE_* in {_ENV_FILE}",
-    )
-
-
-def _mysql_defaults() -> Endpoint | None:
-    client: Mapping[str, str] = {}
-    path = Path("~/.my.cnf").expanduser()
-    if path.is_file():
-        parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
-        try:
-            parser.read(path)
-        except Error as error:
-            # The parser's own words quote the line, which may be the password's.
-            raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code="U003") from None
-        if parser.has_section("client"):
-            client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
-    found = {name: _first(variable, client, key) for name, variable, key in _MYSQL}
-    if not found["host"][0] and not found["user"][0]:
-        return None
-    port = found["port"][0]
-    return Endpoint(
-        kind="mysql",
-        host=found["host"][0] or "localhost",
-        port=int(port) if port.isdigit() else None,
-        user=found["user"][0],
-        password=found["password"][0],
-        database=found["database"][0],
-        origin="MYSQL_* or ~/.my.cnf",
-        origins=tuple((name, origin) for name, (value, origin) in found.items() if value),
-    )
-
-
-def _first(variable: str, client: Mapping[str, str], key: str) -> tuple[str, str]:
-    """A value and where it came from: the environment goes before the file."""
-    if value := os.environ.get(variable):
-        return value, variable
-    return client.get(key, ""), "~/.my.cnf"
-
-
-def _postgres_defaults() -> Endpoint | None:
-    environment = os.environ
-    if not any(name in environment for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
-        return None
-    port = environment.get("PGPORT") or ""
-    return Endpoint(
-        kind="postgres",
-        host=environment.get("PGHOST", ""),
-        port=int(port) if port.isdigit() else None,
-        user=environment.get("PGUSER", ""),
-        database=environment.get("PGDATABASE", ""),
-        origin="PG* variables",
-        origins=tuple((name, variable) for name, variable in _POSTGRES if environment.get(variable)),
-    )
+    if text := getattr(project, side):
+        found = address(text, project.path)
+        forget(text, found)
+        return found
+    if url := variables.get(name):
+        return parse(url, origin=ENV_FILE)
+    return database_variables(side, variables)

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from converge.cli import files
-from converge.cli.options import backfill_options, output_options, require_writable
-from converge.config import require_named, resolve_named, resolve_target
+from converge.cli.options import backfill_options, output_options, require_writable, target_options
+from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError
 from converge.mapping.backfills import backfills, choose
 from converge.model.event import Sink
@@ -23,8 +23,6 @@ from converge.pipeline.backfill import fill
 from converge.report.audit import audit_text
 from converge.report.backfill import filled_json, filled_text
 
-_target_option = click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
-
 
 @click.group("audit", help="What backfills have tried: shown, tried again, archived.")
 def command() -> None:
@@ -32,13 +30,13 @@ def command() -> None:
 
 
 @command.command("show", help="Where each row stands: its last attempt. Writes nothing.")
-@_target_option
+@target_options
 @click.option("--status", type=click.Choice(["failed", "success"]), help="only these")
 @click.option("--backfill", metavar="NAME", help="only this one")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="the newest so many")
 @output_options
 def _show(
-    target: str | None,
+    where: Where,
     status: str | None,
     backfill: str | None,
     limit: int,
@@ -46,7 +44,7 @@ def _show(
     verbose: bool,
     emit: Sink,
 ) -> int:
-    found = show(resolve_target(target), status=status, backfill=backfill, limit=limit)
+    found = show(resolve_target(where), status=status, backfill=backfill, limit=limit)
     document = {"converge": 1, "command": "audit", "exit_code": 0, "audit": asdict(found)}
     click.echo(json.dumps(document) if as_json else audit_text(found))
     return 0
@@ -58,7 +56,7 @@ def _show(
 @output_options
 def _retry(
     name: str | None,
-    target: str | None,
+    where: Where,
     schema: str,
     maps: tuple[str, ...],
     given: dict[str, str],
@@ -68,7 +66,7 @@ def _retry(
 ) -> int:
     known = backfills(maps)
     named = [choose(known, name)] if name else []
-    address, databases = resolve_named(target, [one.database for one in known.values()], given)
+    address, databases = resolve_named(where, [one.database for one in known.values()], given)
     tables = open_backfills(address)
     if name is None:
         named = [choose(known, one) for one in dict.fromkeys(one for one, _ in tables)]
@@ -84,16 +82,16 @@ def _retry(
 
 
 @command.command("archive", help="Writes old rows of the audit to a CSV file, then removes them.")
-@_target_option
+@target_options
 @click.option("--older-than", "age", required=True, metavar="DAYSd", help=f"at least {KEPT_DAYS}d")
 @click.option("-o", "--output", "path", required=True, metavar="FILE", help="a new file")
 @output_options
-def _archive(target: str | None, age: str, path: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+def _archive(where: Where, age: str, path: str, as_json: bool, verbose: bool, emit: Sink) -> int:
     days = _days(age)
     require_writable(path)
     if Path(path).exists():
         raise _exists(path)
-    count = archive(resolve_target(target), days, lambda blocks: _keep(path, blocks))
+    count = archive(resolve_target(where), days, lambda blocks: _keep(path, blocks))
     if as_json:
         document = {"converge": 1, "command": "audit", "exit_code": 0, "archived": count}
         click.echo(json.dumps(document | {"file": path if count else None}))

@@ -7,7 +7,7 @@ import json
 import click
 
 from converge.cli.options import backfill_options, output_options
-from converge.config import require_named, resolve_named
+from converge.config import Where, require_named, resolve_named
 from converge.mapping.backfills import backfills, choose
 from converge.model.event import Sink
 from converge.pipeline.backfill import fill
@@ -21,7 +21,7 @@ from converge.report.backfill import filled_json, filled_text
 @output_options
 def command(
     name: str,
-    target: str | None,
+    where: Where,
     schema: str,
     maps: tuple[str, ...],
     given: dict[str, str],
@@ -31,7 +31,7 @@ def command(
     emit: Sink,
 ) -> int:
     backfill = choose(backfills(maps), name)
-    address, databases = resolve_named(target, [backfill.database], given)
+    address, databases = resolve_named(where, [backfill.database], given)
     database = require_named(backfill.database, databases)
     result = fill(address, database, schema, backfill, emit, dry_run=dry_run)
     document = filled_json([result], "backfill", address, result.exit_code)

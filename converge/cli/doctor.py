@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import click
 
+from converge.cli.many import options_of, over, show
 from converge.cli.options import map_option, output_options, side_options
-from converge.config import resolve_known
+from converge.config import Chosen, Where, resolve_known, several
 from converge.model.event import Sink
 from converge.pipeline.doctor import diagnose
 from converge.pipeline.options import Options
@@ -22,15 +24,17 @@ from converge.report.doctor import doctor_json, doctor_text
 @map_option
 @output_options
 def command(
-    source: str | None,
-    target: str | None,
-    options: Options,
-    maps: tuple[str, ...],
-    as_json: bool,
-    verbose: bool,
-    emit: Sink,
+    where: Where, options: Options, maps: tuple[str, ...], as_json: bool, verbose: bool, emit: Sink
 ) -> int:
-    found = diagnose(*resolve_known(source, target), replace(options, maps=maps))
+    options = replace(options, maps=maps)
+    if chosen := several(where):
+
+        def look(one: Chosen) -> tuple[dict[str, Any], str]:
+            found = diagnose(one.source, one.target, options_of(one.entry, options))
+            return doctor_json(found), doctor_text(found, verbose=verbose)
+
+        return show("doctor", over("doctor", chosen, look, emit), as_json=as_json)
+    found = diagnose(*resolve_known(where), options)
     click.echo(
         json.dumps(doctor_json(found), ensure_ascii=False) if as_json else doctor_text(found, verbose=verbose)
     )

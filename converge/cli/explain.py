@@ -6,8 +6,9 @@ import json
 
 import click
 
+from converge.cli.many import single
 from converge.cli.options import database_options, output_options
-from converge.config import resolve
+from converge.config import Where
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
@@ -21,15 +22,14 @@ from converge.report.parts import visible
 @output_options
 def command(
     name: str,
-    source: str | None,
-    target: str | None,
+    where: Where,
     options: Options,
     as_json: bool,
     verbose: bool,
     emit: Sink,
 ) -> int:
-    addresses = resolve(source, target, need_target=False)
-    with prepare(addresses.source, addresses.target, options, emit) as prepared:
+    source, target, options = single(where, options, need_target=False)
+    with prepare(source, target, options, emit) as prepared:
         text = explain_text(prepared.inputs, prepared.plan, name)
     if as_json:
         text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import click
 
 from converge.cli import files
+from converge.cli.many import again, options_of, tell
 from converge.cli.options import (
     database_options,
     finish,
@@ -20,16 +21,28 @@ from converge.cli.options import (
     require_writable,
     try_reports,
 )
-from converge.config import resolve
+from converge.cli.plan_file import digest_for, digests_of
+from converge.config import Addresses, Chosen, Where, resolve, several
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.plan import digest
 from converge.model.result import Result
 from converge.phases.verify import VerifyLevel
+from converge.pipeline.many import Move, migrate_several
 from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
-from converge.pipeline.run import MigrateOptions
+from converge.pipeline.run import RESUME, MigrateOptions
 from converge.report.errors import error_text
+from converge.report.many import many_text
+from converge.report.result import result_text
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is to be written when the run has ended."""
+
+    reports: tuple[str, ...]
+    rejects: str | None
+    as_json: bool
 
 
 @click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
@@ -57,8 +70,7 @@ from converge.report.errors import error_text
 @click.option("--yes", is_flag=True, help="do not ask")
 @output_options
 def command(
-    source: str | None,
-    target: str | None,
+    where: Where,
     options: Options,
     plan_file: str | None,
     resume: bool,
@@ -73,8 +85,8 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
-    addresses = resolve(source, target)
-    assert addresses.target is not None
+    chosen = several(where)
+    addresses = None if chosen else resolve(where)
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
@@ -82,40 +94,71 @@ def command(
         raise UsageError(
             "--resume and --truncate exclude each other", code="U014", hint="--truncate begins anew"
         )
+    targets = [one.target for one in chosen] if addresses is None else [addresses.target]
     if truncate and not yes and sys.stdin.isatty():
-        click.confirm(f"Remove the planned tables in {addresses.target}?", abort=True, err=True)
+        click.confirm(f"Remove the planned tables in {', '.join(map(str, targets))}?", abort=True, err=True)
+    wanted = MigrateOptions(
+        common=options,
+        verify=verify,
+        resume=resume,
+        truncate=truncate,
+        most_rejects=max_rejects if on_bad_row == "reject" else 0,
+    )
+    digests = digests_of(plan_file) if plan_file else None
+    outputs = Outputs(reports, rejects_file, as_json)
+    if addresses is None:
+        return _several(where, chosen, wanted, digests, outputs, emit)
+    return _single(addresses, replace(wanted, expected_digest=digest_for("", digests)), outputs, emit)
+
+
+def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emit: Sink) -> int:
+    assert addresses.target is not None
     result = Result("migrate", str(addresses.source), str(addresses.target))
     try:
-        migrate(
-            addresses.source,
-            addresses.target,
-            MigrateOptions(
-                common=options,
-                verify=verify,
-                resume=resume,
-                truncate=truncate,
-                most_rejects=max_rejects if on_bad_row == "reject" else 0,
-                expected_digest=_digest(plan_file) if plan_file else "",
-            ),
-            emit,
-            result,
-        )
+        migrate(addresses.source, addresses.target, options, emit, result)
     except ConvergeError:
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
-            try_reports(result, reports)
-            _try_rejects(result, rejects_file)
+            try_reports(result, outputs.reports)
+            _try_rejects(map(asdict, result.rejects), outputs.rejects)
         raise
-    code = finish(result, reports, as_json=as_json)
-    return _try_rejects(result, rejects_file) or code
+    code = finish(result, result_text(result), outputs.reports, as_json=outputs.as_json)
+    return _try_rejects(map(asdict, result.rejects), outputs.rejects) or code
 
 
-def _try_rejects(result: Result, path: str | None) -> int:
+def _several(
+    where: Where,
+    chosen: Sequence[Chosen],
+    options: MigrateOptions,
+    digests: Mapping[str, str] | None,
+    outputs: Outputs,
+    emit: Sink,
+) -> int:
+    moves = []
+    for one in chosen:
+        common, digest = options_of(one.entry, options.common), digest_for(one.entry.name, digests)
+        wanted = replace(options, common=common, expected_digest=digest)
+        moves.append(Move(one.entry.name, one.source, one.target, wanted))
+    results = migrate_several(moves, emit)
+    for done in results.each:
+        if done.error is not None:
+            done.error.hint = again(done.error.hint or "", where) or None
+            tell(done.name, done.error)
+    texts = [(one.name, result_text(one.result)) for one in results.each]
+    begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
+    following = again(RESUME, where) if begun else ""
+    text = many_text(results.to_json(), texts, following)
+    code = finish(results, text, outputs.reports, as_json=outputs.as_json)
+    rejects = [{"database": done.name, **asdict(one)} for done in results.each for one in done.result.rejects]
+    return _try_rejects(rejects, outputs.rejects) or code
+
+
+def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
     """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
     if path is None:
         return 0
     try:
-        files.write_private(path, "\n".join(json.dumps(asdict(reject)) for reject in result.rejects))
+        files.write_private(path, "\n".join(json.dumps(reject) for reject in rejects))
     except OSError as error:
         unwritten = ConvergeError(
             f"the rejects {path} cannot be written: {error.strerror}",
@@ -125,20 +168,3 @@ def _try_rejects(result: Result, path: str | None) -> int:
         click.echo(error_text(unwritten), err=True)
         return unwritten.exit_code
     return 0
-
-
-def _digest(path: str) -> str:
-    """The digest of a plan file; nothing else of it is used, so that nothing of it can be run."""
-    again = f"converge plan -o {path}"
-    try:
-        plan = json.loads(Path(path).read_text("utf-8"), object_hook=lambda one: SimpleNamespace(**one))
-        stated, true = str(plan.digest), digest(plan)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} is no plan of converge: {error}", code="U006", hint=again) from error
-    if stated != true:
-        raise UsageError(
-            f"{path} was changed after it was written: its digest stands for another plan",
-            code="U013",
-            hint=f"what a plan decides is changed by a map: {again} --map FILE",
-        )
-    return stated

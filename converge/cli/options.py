@@ -13,25 +13,46 @@ from typing import Any, TypeVar
 import click
 
 from converge.cli import files
+from converge.config import Where
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import silent
 from converge.model.plan import Mode
-from converge.model.result import Result
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
 from converge.report.errors import error_text
 from converge.report.progress import Bars, Lines
-from converge.report.result import result_text
-from converge.report.write import FORMS, result_as
+from converge.report.write import FORMS, Report, report_as
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def place_options(function: F) -> F:
+    """--config and --database; the command gets `where`, with --source and --target if it has them."""
+
+    @click.option("--config", metavar="FILE", help="in place of converge.toml")
+    @click.option(
+        "--database", "names", multiple=True, metavar="NAME", help="only this [[database]] of converge.toml"
+    )
+    @wraps(function)
+    def wrapper(
+        *args: Any,
+        config: str | None,
+        names: tuple[str, ...],
+        source: str | None = None,
+        target: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        return function(*args, where=Where(source, target, config, names), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
 def side_options(function: F) -> F:
-    """--source, --target, and what is meant of them; the command gets `options`."""
+    """Where both sides are, and what is meant of them; the command gets `where` and `options`."""
 
     @click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
     @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+    @place_options
     @click.option("--schema", default="public", show_default=True, help="the target schema")
     @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
     @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
@@ -95,10 +116,17 @@ def database_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def backfill_options(function: F) -> F:
-    """--target, --schema, --map and --from; the command gets `given`, the addresses by name."""
+def target_options(function: F) -> F:
+    """Where the target is; the command gets `where`."""
+    return click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")(
+        place_options(function)
+    )
 
-    @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+
+def backfill_options(function: F) -> F:
+    """--target, --schema, --map and --from; the command gets `where`, and `given`: addresses by name."""
+
+    @target_options
     @click.option("--schema", default="public", show_default=True, help="the target schema")
     @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that declares backfills")
     @click.option(
@@ -145,7 +173,7 @@ def write_private(path: str, text: str) -> None:
         raise _unwritable(path, str(error.strerror)) from error
 
 
-def write_reports(result: Result, paths: Iterable[str]) -> None:
+def write_reports(result: Report, paths: Iterable[str]) -> None:
     """Writes the result to each path, in the form of its ending, as far as it can be.
 
     Raises ConvergeError when a file could not be written; the ledger keeps the report.
@@ -153,7 +181,7 @@ def write_reports(result: Result, paths: Iterable[str]) -> None:
     failed: list[tuple[str, str]] = []
     for path in paths:
         try:
-            files.write_private(path, result_as(result, path))
+            files.write_private(path, report_as(result, path))
         except OSError as error:
             failed.append((path, str(error.strerror)))
     if failed:
@@ -166,7 +194,7 @@ def write_reports(result: Result, paths: Iterable[str]) -> None:
         )
 
 
-def try_reports(result: Result, reports: Iterable[str]) -> int:
+def try_reports(result: Report, reports: Iterable[str]) -> int:
     """Writes the reports, and says on stderr which could not be; the exit code of that, or 0."""
     try:
         write_reports(result, reports)
@@ -176,11 +204,11 @@ def try_reports(result: Result, reports: Iterable[str]) -> int:
     return 0
 
 
-def finish(result: Result, reports: Iterable[str], *, as_json: bool) -> int:
+def finish(result: Report, text: str, reports: Iterable[str], *, as_json: bool) -> int:
     """Writes the reports and prints the result, whatever becomes of the reports; the exit code."""
     unwritten = try_reports(result, reports)
     code = result.exit_code or unwritten
-    click.echo(json.dumps(result.to_json() | {"exit_code": code}) if as_json else result_text(result))
+    click.echo(json.dumps(result.to_json() | {"exit_code": code}) if as_json else text)
     return code
 
 

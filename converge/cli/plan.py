@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import click
 
+from converge.cli.many import options_of, over, require_single, show
 from converge.cli.options import database_options, output_options, require_writable, write_private
-from converge.config import resolve
-from converge.model.event import Sink
+from converge.config import Chosen, Where, resolve, several
+from converge.model.event import Said, Sink
+from converge.model.plan import Plan
 from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
+from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.rehearsal import since_last
 from converge.planner.decisions import decisions, wishes
-from converge.report.html import plan_html
+from converge.report.html import plan_html, plans_html
+from converge.report.many import plans_markdown
 from converge.report.map import map_toml
 from converge.report.plan import plan_json, plan_sql, plan_text
 from converge.report.plan_markdown import plan_markdown
+
+
+class Files(NamedTuple):
+    """Where what is asked for goes; None for what is not."""
+
+    plan: str | None
+    html: str | None
+    md: str | None
+    sql: str | None
+    map: str | None
 
 
 @click.command("plan", help="What becomes of every object of the source, and why; writes nothing.")
@@ -33,8 +48,7 @@ from converge.report.plan_markdown import plan_markdown
 @click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
 @output_options
 def command(
-    source: str | None,
-    target: str | None,
+    where: Where,
     options: Options,
     output: str | None,
     html: str | None,
@@ -49,11 +63,14 @@ def command(
     for path in (output, html, md, sql, write_map):
         if path and path != "-":
             require_writable(path)
-    addresses = resolve(source, target, need_target=False)
+    files = Files(output, html, md, sql, write_map)
+    if chosen := several(where):
+        return _several(chosen, options, files, since, as_json=as_json, verbose=verbose, emit=emit)
+    addresses = resolve(where, need_target=False)
     with prepare(addresses.source, addresses.target, options, emit) as prepared:
         plan = since_last(prepared, since)
     if output:
-        write_private(output, json.dumps(plan.to_json(), indent=1, ensure_ascii=False))
+        write_private(output, _dumped(plan.to_json()))
     if html:
         write_private(html, plan_html(plan))
     if md:
@@ -61,11 +78,63 @@ def command(
     if sql:
         write_private(sql, plan_sql(plan))
     if write_map:
-        inputs = prepared.inputs
-        made = map_toml(plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
-        write_private(write_map, made)
+        write_private(write_map, _map(prepared))
     if as_json:
         click.echo(json.dumps(plan_json(plan)))
     elif sql != "-":
         click.echo(plan_text(plan, verbose=verbose))
     return 3 if plan.blocks else 0
+
+
+def _several(
+    chosen: Sequence[Chosen],
+    options: Options,
+    files: Files,
+    since: str | None,
+    *,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    plans: list[tuple[str, Plan]] = []
+    if files.map:
+        require_single(chosen, "--write-map")
+    if since:
+        require_single(chosen, "--since")
+
+    def look(one: Chosen) -> tuple[dict[str, Any], str]:
+        with prepare(one.source, one.target, options_of(one.entry, options), emit) as prepared:
+            plan = since_last(prepared, since)
+        plans.append((one.entry.name, plan))
+        if files.map:
+            write_private(files.map, _map(prepared))
+        return plan_json(plan), plan_text(plan, verbose=verbose)
+
+    shown = over("plan", chosen, look, emit)
+    if len(plans) == len(chosen):
+        _write(plans, files)
+    elif any(files):
+        emit(Said("no file is written, because not every database could be planned"))
+    return show("plan", shown, as_json=as_json, quiet=files.sql == "-")
+
+
+def _write(plans: Sequence[tuple[str, Plan]], files: Files) -> None:
+    """Each file has all databases."""
+    if files.plan:
+        each = [{"name": name, **plan.to_json()} for name, plan in plans]
+        write_private(files.plan, _dumped({"databases": each}))
+    if files.html:
+        write_private(files.html, plans_html(plans))
+    if files.md:
+        write_private(files.md, plans_markdown(plans))
+    if files.sql:
+        write_private(files.sql, "\n".join(f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans))
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _map(prepared: Prepared) -> str:
+    inputs = prepared.inputs
+    return map_toml(prepared.plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))

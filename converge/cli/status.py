@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from converge.cli.options import output_options
-from converge.config import resolve_target
+from converge.cli.many import over, show
+from converge.cli.options import output_options, target_options
+from converge.config import Chosen, Where, resolve_target, several
+from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.phases.explain import explained
 from converge.postgres.connect import connect
-from converge.postgres.history import last_run
+from converge.postgres.history import Move, last_run
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"
@@ -19,23 +22,39 @@ _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | 
 
 
 @click.command("status", help="What the ledger in the target knows of the last run.")
-@click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+@target_options
 @output_options
-def command(target: str | None, as_json: bool, verbose: bool, emit: Sink) -> int:
-    address = resolve_target(target)
-    with explained(address, address), connect(address) as connection:
-        status = last_run(connection)
-    if as_json:
-        click.echo(json.dumps({"converge": 1, "command": "status", "exit_code": 0, "run": status}))
-        return 0
-    if status is None:
-        click.echo("This target has seen no run of converge.")
-        return 0
-    click.echo(
-        f"run {status['id']} from {status['source']}: {status['state']}, snapshot {status['snapshot']}"
-    )
-    click.echo(f"  began {status['started_at']}, ended {status['finished_at'] or 'not yet'}")
-    click.echo(f"  chunks {status['chunks_done']} of {status['chunks']}, rows {status['rows']:,}")
-    if status["state"] in _NEXT:
-        click.echo(f"next: {_NEXT[status['state']]}")
+def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
+    if chosen := several(where):
+
+        def look(one: Chosen) -> tuple[dict[str, Any], str]:
+            run = _run(one.target, (str(one.source), one.entry.schema))
+            return _document(run), _text(run)
+
+        return show("status", over("status", chosen, look, emit), as_json=as_json)
+    run = _run(resolve_target(where), None)
+    click.echo(json.dumps(_document(run)) if as_json else _text(run))
     return 0
+
+
+def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
+    with explained(target, target), connect(target) as connection:
+        return last_run(connection, move)
+
+
+def _document(run: dict[str, Any] | None) -> dict[str, Any]:
+    state = run["state"] if run else "never run"
+    return {"converge": 1, "command": "status", "verdict": state, "exit_code": 0, "run": run}
+
+
+def _text(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "This target has seen no run of converge."
+    lines = [
+        f"run {run['id']} from {run['source']}: {run['state']}, snapshot {run['snapshot']}",
+        f"  began {run['started_at']}, ended {run['finished_at'] or 'not yet'}",
+        f"  chunks {run['chunks_done']} of {run['chunks']}, rows {run['rows']:,}",
+    ]
+    if run["state"] in _NEXT:
+        lines.append(f"next: {_NEXT[run['state']]}")
+    return "\n".join(lines)

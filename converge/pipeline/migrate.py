@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +19,7 @@ from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
-from converge.pipeline.prepare import prepare
+from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
@@ -42,7 +43,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             attempt.go()
             return
         except ConvergeError as error:
-            _note(result, error)
+            note(result, error)
             if attempt.run is not None and attempt.run.copy.done > most:
                 most = attempt.run.copy.done
                 waits = pauses(RUN_TRIES)
@@ -54,12 +55,12 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
-            raise _interrupted(options.common.mode) if attempt.begun else KeyboardInterrupt from None
+            raise interrupted(options.common.mode) if attempt.begun else KeyboardInterrupt from None
         attempt = attempt.next()
         try:
             time.sleep(pause)
         except KeyboardInterrupt:
-            raise _interrupted(options.common.mode) from None
+            raise interrupted(options.common.mode) from None
 
 
 class _Attempt:
@@ -108,31 +109,15 @@ class _Attempt:
             ledger.set_state(state, report=noted.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
-        job, options, result = self._job, self._job.options, self._job.result
-        prepared = stack.enter_context(
-            prepare(
-                job.source,
-                job.target,
-                options.common,
-                job.emit,
-                as_recorded=options.resume,
-                may_hold_rows=options.resume or options.truncate,
-                first=partial(check_target, may_exist=options.resume or options.truncate),
-            )
-        )
+        job, options = self._job, self._job.options
+        prepared = stack.enter_context(planned(job))
         assert prepared.target is not None
-        plan = prepared.plan
-        result.findings += plan.findings
-        result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
-        result.fingerprint = fingerprint(plan, whole=not options.resume)
-        result.source_version, result.target_version = plan.source_version, plan.target_version
-        check_plan(plan, expected_digest=options.expected_digest)
         upgrade(job.target)
         if self._lost is not None:
             end(prepared.target, self._lost)
         ledger = Ledger.open(
             prepared.target,
-            plan,
+            prepared.plan,
             prepared.inputs.evidence,
             resume=options.resume,
             truncate=options.truncate,
@@ -141,16 +126,43 @@ class _Attempt:
         return Run(job, prepared, ledger)
 
 
-def _note(result: Result, error: ConvergeError) -> None:
+@contextmanager
+def planned(job: Job) -> Iterator[Prepared]:
+    """The plan, which may be carried out; what it says of the source is in the job's result. Writes nothing.
+
+    Raises BlockedError for what must be settled first.
+    """
+    options, result = job.options, job.result
+    with prepare(
+        job.source,
+        job.target,
+        options.common,
+        job.emit,
+        as_recorded=options.resume,
+        known=options.known,
+        may_hold_rows=options.resume or options.truncate,
+        first=partial(check_target, may_exist=options.resume or options.truncate),
+    ) as prepared:
+        plan = prepared.plan
+        result.findings += plan.findings
+        result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
+        result.fingerprint = fingerprint(plan, whole=not options.resume)
+        result.source_version, result.target_version = plan.source_version, plan.target_version
+        check_plan(plan, expected_digest=options.expected_digest)
+        yield prepared
+
+
+def note(result: Result, error: ConvergeError) -> None:
     """The run's report says why it ended."""
-    result.verdict = "blocked" if isinstance(error, BlockedError) else "failed"
-    # What blocks is a finding of the plan already.
-    if not isinstance(error, BlockedError):
+    blocked = isinstance(error, BlockedError)
+    result.verdict = "blocked" if blocked else "failed"
+    # What blocks is a finding of the plan already, mostly.
+    if not blocked or not any(finding.severity == "block" for finding in result.findings):
         result.findings.append(_finding(error))
 
 
 def _finding(error: ConvergeError) -> Finding:
-    return Finding(error.code, "block", "", error.message, error.hint or "")
+    return Finding(error.code, "block", "", error.message, error.hint or "", "; ".join(error.details))
 
 
 def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
@@ -168,7 +180,8 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
         error.hint = f"{error.hint}; then {ways}" if error.hint else ways
 
 
-def _interrupted(mode: Mode) -> Interrupted:
+def interrupted(mode: Mode) -> Interrupted:
+    """What a run that the user stopped ends in."""
     hint = RESUME + (_BACK if mode == "load" else "")
     return Interrupted("stopped; what is copied is kept", code="R130", hint=hint)
 

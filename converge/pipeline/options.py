@@ -19,9 +19,10 @@ class Options:
     """What decides a plan, and how much may be done at a time."""
 
     maps: tuple[str, ...] = ()
+    mode: Mode = "create"
+    """Make the tables, or load into those that the application's own migrations made."""
     schema: str = "public"
     selection: Selection = field(default_factory=Selection)
-    mode: Mode = "create"
     scan: bool = True
     """Look at the data; without it every type is the one that holds every value."""
     scan_seconds: float = 60.0

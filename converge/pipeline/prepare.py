@@ -13,7 +13,7 @@ from converge.errors import UsageError
 from converge.mapping.read import load
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.evidence import NOTHING_KNOWN
+from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.existing import Existing
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
@@ -55,14 +55,15 @@ def prepare(
     *,
     as_recorded: bool = False,
     may_hold_rows: bool = False,
+    known: Evidence | None = None,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made or
-    found them. `may_hold_rows` says that tables of load mode may have rows. `first` may refuse the target
-    before the data is looked at. Inside, the drivers' errors become
-    ConvergeErrors.
+    found them; `known` is what this very command has seen of the data already. `may_hold_rows` says that
+    tables of load mode may have rows. `first` may refuse the target before the data is looked at. Inside,
+    the drivers' errors become ConvergeErrors.
     """
     map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
@@ -91,8 +92,8 @@ def prepare(
         if facts is not None:
             taken = facts.foreign_names(own_names(inputs))
             inputs = replace(inputs, taken=taken, collations=facts.collations, extensions=facts.extensions)
-        recorded = None
-        if there is not None and as_recorded:
+        recorded = known
+        if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
         if recorded is not None:
             inputs = replace(inputs, evidence=recorded)

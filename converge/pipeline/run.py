@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.evidence import Evidence
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.model.result import Result
@@ -48,6 +49,8 @@ class MigrateOptions:
     """Rows that the target may refuse in all; with 0 the first one stops the run."""
     expected_digest: str = ""
     """Of a plan that was reviewed before; empty when there is none."""
+    known: Evidence | None = None
+    """What the plan of all databases has seen of this one's data already."""
 
 
 @dataclass(frozen=True, slots=True)

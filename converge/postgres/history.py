@@ -10,9 +10,12 @@ from converge.model.evidence import Evidence
 from converge.model.existing import Existing
 from converge.model.recovery import LoadRun
 
+Move = tuple[str, str]
+"""The source's address, without its password, and the target schema: what a run is about."""
 
-def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
-    """The last run as JSON values; None where there was none."""
+
+def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> dict[str, Any] | None:
+    """The last run, or the last of this move, as JSON values; None where there was none."""
     there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
     if there is None or not there[0]:
         return None
@@ -20,16 +23,19 @@ def last_run(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
         "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
         "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at, "
-        "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run ORDER BY id DESC LIMIT 1) r"
+        "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run "
+        "WHERE %(source)s::text IS NULL OR (source, target_schema) = (%(source)s, %(schema)s) "
+        "ORDER BY id DESC LIMIT 1) r",
+        {"source": move and move[0], "schema": move and move[1]},
     ).fetchone()
     return None if row is None else dict(row[0])
 
 
-def last_report(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
-    """The last run's report, as `Result.to_json` wrote it; None before that run has ended."""
+def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
+    """A run's report, as `Result.to_json` wrote it; None before that run has ended."""
     # A resumed run still has the report of the attempt before.
     row = connection.execute(
-        "SELECT report FROM converge.run WHERE state <> 'running' AND id = (SELECT max(id) FROM converge.run)"
+        "SELECT report FROM converge.run WHERE state <> 'running' AND id = %s", (run,)
     ).fetchone()
     return None if row is None else row[0]
 

@@ -155,16 +155,39 @@ def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
     Raises BlockedError when another run holds the lock, after `seconds`.
     """
     until = time.monotonic() + seconds
-    while True:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if row is not None and row[0]:
-            _end_leftovers(connection)
-            return
+    while not _try_lock(connection):
         if time.monotonic() >= until:
-            raise BlockedError(
-                "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
-            )
+            raise _at_work()
         time.sleep(0.2)
+    _end_leftovers(connection)
+
+
+def require_free(connection: psycopg.Connection[Any]) -> None:
+    """Raises BlockedError when another run is at work on this target."""
+    if not _try_lock(connection):
+        raise _at_work()
+    connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def require_same(plan: Plan, digest: str) -> None:
+    """Raises BlockedError when the plan is no longer the one that the interrupted run began with."""
+    if digest != plan.digest:
+        raise BlockedError(
+            "the source's schema, the maps or the options have changed since the interrupted run",
+            code="T011",
+            hint="migrate --truncate begins anew",
+        )
+
+
+def _try_lock(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _at_work() -> BlockedError:
+    return BlockedError(
+        "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+    )
 
 
 def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
@@ -210,12 +233,7 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
             code="L052",
             hint="converge recover",
         )
-    if row[1] != plan.digest:
-        raise BlockedError(
-            "the source's schema, the maps or the options have changed since the interrupted run",
-            code="T011",
-            hint="migrate --truncate begins anew",
-        )
+    require_same(plan, row[1])
     connection.execute(
         "UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from converge.errors import BlockedError, ConvergeError
 from converge.report.parts import visible
@@ -34,6 +35,11 @@ def without_passwords(text: str) -> str:
 
 def error_json(error: ConvergeError, command: str) -> str:
     """The --json document of a command that ended in an error."""
+    return json.dumps(error_document(error, command))
+
+
+def error_document(error: ConvergeError, command: str) -> dict[str, Any]:
+    """The same before it is written."""
     finding = {
         "code": error.code,
         "severity": "block",
@@ -41,17 +47,15 @@ def error_json(error: ConvergeError, command: str) -> str:
         "message": "\n".join([error.message, *error.details]),
         "hint": error.hint or "",
     }
-    return json.dumps(
-        {
-            "converge": 1,
-            "command": command,
-            "verdict": "blocked" if isinstance(error, BlockedError) else "failed",
-            "exit_code": error.exit_code,
-            "source": {},
-            "target": {},
-            "snapshot": None,
-            "tables": [],
-            "findings": [finding],
-            "phases": [],
-        }
-    )
+    return {
+        "converge": 1,
+        "command": command,
+        "verdict": "blocked" if isinstance(error, BlockedError) else "failed",
+        "exit_code": error.exit_code,
+        "source": {},
+        "target": {},
+        "snapshot": None,
+        "tables": [],
+        "findings": [finding],
+        "phases": [],
+    }

@@ -8,28 +8,51 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
 from converge.model.result import OF_CHECKS, Result, TableResult
+from converge.model.together import Results
 from converge.report.parts import short, visible
 from converge.report.run_words import equality, verdict_words
 
 
 def result_junit(result: Result) -> str:
     """Differing tables and blocks fail; what was not compared, and declared losses, are skipped."""
+    return _document(result.command, [("", result)])
+
+
+def results_junit(results: Results) -> str:
+    """The same of several databases: each one's name goes before its suites and cases."""
+    return _document(results.command, [(f"{one.name}.", one.result) for one in results.each])
+
+
+def _document(command: str, results: Sequence[tuple[str, Result]]) -> str:
+    root = Element("testsuites", name=f"converge {command}")
+    cases = [case for prefix, result in results for case in _suites(root, prefix, result)]
+    _count(root, cases)
+    indent(root)
+    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suites(root: Element, prefix: str, result: Result) -> list[Element]:
+    """Adds a result's suites; returns their cases."""
     suites = [
         ("verdict", [_verdict(result)]),
         ("tables", [_table(result, one) for one in result.tables]),
         ("checks", [_check(one) for one in result.checks]),
         ("findings", [_finding(one) for one in result.findings if _tells(one)]),
     ]
-    root = Element("testsuites", name=f"converge {result.command}")
     for name, cases in suites:
-        suite = SubElement(root, "testsuite", name=name, timestamp=result.started.partition("+")[0])
+        suite = SubElement(
+            root,
+            "testsuite",
+            name=visible(f"{prefix}{name}"),
+            timestamp=result.started.partition("+")[0],
+        )
         if name == "verdict":
             suite.append(_properties(result))
+        for case in cases:
+            case.set("classname", visible(prefix) + case.get("classname", ""))
         suite.extend(cases)
         _count(suite, cases)
-    _count(root, [case for _, cases in suites for case in cases])
-    indent(root)
-    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return [case for _, cases in suites for case in cases]
 
 
 def _verdict(result: Result) -> Element:

@@ -18,6 +18,11 @@ def words(text: str) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(visible(text).split()))
 
 
+def title(text: str, name: str = "") -> str:
+    """The first heading, which begins with the database's name where there are several."""
+    return f"# {words(name)}: {text}" if name else f"# {text}"
+
+
 def code(text: str) -> str:
     """A code span on one line."""
     line = " ".join(visible(text).split())

@@ -10,10 +10,10 @@ from converge.report.plan_parts import PlanParts, plan_parts
 from converge.report.plan_tables import overview
 
 
-def plan_markdown(plan: Plan) -> str:
+def plan_markdown(plan: Plan, name: str = "") -> str:
     """Verdict first, then facts, forecast, findings, tables, types, what is not migrated, and the SQL."""
     parts = plan_parts(plan)
-    lines = [f"# converge plan: {parts.verdict.word}", "", sentence(parts.verdict.words)]
+    lines = [markdown.title(f"converge plan: {parts.verdict.word}", name), "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Forecast", markdown.facts(parts.forecast), nothing="None was made.")
     lines += _since(parts.since)

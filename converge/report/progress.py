@@ -39,6 +39,8 @@ class Lines:
         match event:
             case PhaseEnded(name, took):
                 self._say(f"{name}: {seconds(took)}")
+            case CopyStarted():
+                self._rows = self._bytes = 0
             case Progress(_, rows, count):
                 self._rows += rows
                 self._bytes += count
@@ -87,6 +89,7 @@ class Bars:
     def _show(self, event: Event) -> None:
         match event:
             case CopyStarted(tables):
+                self._rows = 0
                 self._expected = {name: (rows, count) for name, rows, count in tables}
                 total = sum(count for _, _, count in tables)
                 self._total = tqdm(desc="copy", total=total, unit="B", unit_scale=True, bar_format=_COPY_BAR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.model.plan import Finding
 from converge.model.result import OF_THE_RUN, Result
 from converge.report import markdown
 from converge.report.back_parts import stand_words
@@ -19,13 +20,16 @@ def result_text(result: Result) -> str:
     lines = []
     if result.tables:
         lines += [*_text(parts.tables), ""]
-    lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
+    if parts.timeline:
+        lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "snapshot"]
     lines += [f"changed   {one_line(str(change))}" for change in result.changes]
     lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
     notes = [finding for finding in result.findings if finding.severity == "note"]
     own = [finding for finding in notes if finding.code in OF_THE_RUN]
+    blocks = [finding for finding in result.findings if finding.severity == "block"]
+    lines += [f"blocks    {_said(finding)}" for finding in blocks]
     lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
     lines += [f"note      {one_line(finding.message)}" for finding in own]
     if count := len(notes) - len(own):
@@ -42,11 +46,12 @@ def result_text(result: Result) -> str:
     return visible("\n".join(lines))
 
 
-def result_markdown(result: Result) -> str:
-    """The content of the HTML page as Markdown."""
+def result_markdown(result: Result, name: str = "") -> str:
+    """The content of the HTML page as Markdown; with the database's name where there are several."""
     parts = run_parts(result)
     advice, command = parts.advice
-    lines = [f"# converge {parts.command}: {parts.verdict.word}", "", sentence(parts.verdict.words)]
+    title = f"converge {parts.command}: {parts.verdict.word}"
+    lines = [markdown.title(title, name), "", sentence(parts.verdict.words)]
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
@@ -65,6 +70,11 @@ def result_markdown(result: Result) -> str:
         lines += markdown.table(parts.moved)
     lines += markdown.section("How to go on", [markdown.words(advice), *markdown.fence(command, "sh")])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _said(finding: Finding) -> str:
+    where = f"{finding.object}: " if finding.object else ""
+    return one_line(f"{finding.code} {where}{finding.message}")
 
 
 def _text(grid: Grid) -> list[str]:

@@ -58,8 +58,10 @@ def verdict_words(result: Result) -> str:
             return f"{words}; {checks_words(result.checks)}" if failed else words
         case "failed":
             return "the run has not come to its end"
+        case "planned":
+            return "nothing was written"
         case _:
-            return "see the findings"
+            return "nothing was written; see the findings"
 
 
 def _rejected_words(result: Result) -> str:

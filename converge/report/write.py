@@ -7,29 +7,42 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from converge.model.result import Result
-from converge.report.junit import result_junit
+from converge.model.together import Results
+from converge.report.junit import result_junit, results_junit
+from converge.report.many import results_markdown
 from converge.report.result import result_markdown
 
+Report = Result | Results
+"""What came of a run: of one database or of several."""
 
-def _html(result: Result) -> str:
+
+def _html(report: Report) -> str:
     # Most commands write no page and need not wait for the templates' engine.
-    from converge.report.html import result_html
+    from converge.report.html import result_html, results_html
 
-    return result_html(result)
-
-
-def _json(result: Result) -> str:
-    return json.dumps(result.to_json(), indent=1) + "\n"
+    return results_html(report) if isinstance(report, Results) else result_html(report)
 
 
-FORMS: Mapping[str, Callable[[Result], str]] = {
+def _json(report: Report) -> str:
+    return json.dumps(report.to_json(), indent=1) + "\n"
+
+
+def _markdown(report: Report) -> str:
+    return results_markdown(report) if isinstance(report, Results) else result_markdown(report)
+
+
+def _junit(report: Report) -> str:
+    return results_junit(report) if isinstance(report, Results) else result_junit(report)
+
+
+FORMS: Mapping[str, Callable[[Report], str]] = {
     ".html": _html,
     ".json": _json,
-    ".md": result_markdown,
-    ".xml": result_junit,
+    ".md": _markdown,
+    ".xml": _junit,
 }
 
 
-def result_as(result: Result, path: str) -> str:
+def report_as(report: Report, path: str) -> str:
     """The report for this file. Raises KeyError for an ending that is none of FORMS."""
-    return FORMS[Path(path).suffix](result)
+    return FORMS[Path(path).suffix](report)

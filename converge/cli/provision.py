@@ -1,0 +1,52 @@
+"""`converge provision`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from converge.cli.options import output_options, place_options
+from converge.config import Where, picked, resolve_admin
+from converge.errors import UsageError
+from converge.model.event import Sink
+from converge.pipeline.provision import provision
+from converge.planner.provision_script import script
+from converge.project.file import read
+from converge.project.wanted import wanted
+from converge.report.parts import visible
+from converge.report.provision import provision_text
+
+
+@click.command("provision", help="Makes the databases and roles of converge.toml where they are missing.")
+@click.option("--admin", metavar="URL", help="of a role with CREATEDB and CREATEROLE, or a superuser")
+@click.option("--sql", is_flag=True, help="print a script for psql in place of connecting")
+@click.option("--set-passwords", is_flag=True, help="set the passwords of roles that exist, too")
+@place_options
+@output_options
+def command(
+    where: Where,
+    admin: str | None,
+    sql: bool,
+    set_passwords: bool,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    project = read(where.config)
+    entries = [one for one in picked(project, where) if one.provision is not None]
+    if len(entries) < len(where.names) or not entries:
+        raise UsageError(
+            f"{project.path} has nothing to provision" + (" for all that are picked" if entries else ""),
+            code="U034",
+            hint='[[database]]\nname = "synapse"\nprovision = { password_env = "SYNAPSE_PASSWORD" }',
+        )
+    databases = wanted(entries, passwords=not sql)
+    if sql:
+        text = script(databases)
+        document = {"converge": 1, "command": "provision", "verdict": "planned", "exit_code": 0, "sql": text}
+        click.echo(json.dumps(document) if as_json else visible(text), nl=as_json)
+        return 0
+    done = provision(resolve_admin(admin, project), databases, emit, passwords=set_passwords)
+    click.echo(json.dumps(done.to_json()) if as_json else provision_text(done))
+    return 0

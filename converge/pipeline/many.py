@@ -1,0 +1,112 @@
+"""Several databases, one after the other: all are planned before any is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from converge.errors import ConvergeError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink
+from converge.model.result import Result
+from converge.model.together import Named, Results
+from converge.phases.explain import explained
+from converge.pipeline.migrate import interrupted, migrate, note, planned
+from converge.pipeline.run import Job, MigrateOptions
+from converge.pipeline.timing import phase
+from converge.postgres.connect import connect
+from converge.postgres.history import last_run, report_of
+from converge.postgres.ledger import require_free, require_same
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One database of a run over several."""
+
+    name: str
+    source: Endpoint
+    target: Endpoint
+    options: MigrateOptions
+
+    def result(self) -> Result:
+        return Result("migrate", str(self.source), str(self.target))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A move and what is known of it; without `move` there is nothing left to do."""
+
+    named: Named
+    move: Move | None = None
+
+
+def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
+    """Runs all of them in their order; what came of each is in the results, and nothing is raised for it.
+
+    When one is blocked or cannot be planned, none is written. One that fails ends the run: those before it
+    are finished, those after it planned. With `resume`, finished ones are left alone, interrupted ones
+    go on, and others begin.
+    """
+    steps = [_plan(move, emit) for move in moves]
+    if not any(step.named.error for step in steps):
+        for place, step in enumerate(steps):
+            if step.move is not None:
+                steps[place] = _Step(_run(step.move, step.named.result, emit))
+                if steps[place].named.error:
+                    break
+    return Results("migrate", tuple(step.named for step in steps))
+
+
+def _plan(move: Move, emit: Sink) -> _Step:
+    """How this move would go. Writes nothing."""
+    emit(Said(f"database {move.name}: plan"))
+    result = move.result()
+    try:
+        digest = ""
+        if move.options.resume:
+            done, digest = _standing(move)
+            if done is not None:
+                return _Step(Named(move.name, done))
+        move = replace(move, options=replace(move.options, resume=bool(digest)))
+        job = Job(move.source, move.target, move.options, emit, result)
+        with phase(result, emit, "plan"), planned(job) as prepared:
+            assert prepared.target is not None
+            require_free(prepared.target)
+            if digest:
+                require_same(prepared.plan, digest)
+            result.verdict = "planned"
+            options = replace(
+                move.options, expected_digest=prepared.plan.digest, known=prepared.inputs.evidence
+            )
+    except ConvergeError as error:
+        note(result, error)
+        return _Step(Named(move.name, result, error))
+    return _Step(Named(move.name, result), replace(move, options=options))
+
+
+def _standing(move: Move) -> tuple[Result | None, str]:
+    """The result of a run that is finished; else the digest that it began with, empty where none began."""
+    with explained(move.source, move.target), connect(move.target) as connection:
+        run = last_run(connection, (str(move.source), move.options.common.schema))
+        if run is None:
+            return None, ""
+        report = report_of(connection, run["id"]) if run["state"] == "finished" else None
+    done = Result.from_json(report) if report else None
+    # Rows that were rejected are tried again.
+    return (None if done is None or done.rejects else done), run["plan_digest"]
+
+
+def _run(move: Move, planned: Result, emit: Sink) -> Named:
+    emit(Said(f"database {move.name}"))
+    result = move.result()
+    result.phases = list(planned.phases)
+    try:
+        migrate(move.source, move.target, move.options, emit, result)
+    except ConvergeError as error:
+        return Named(move.name, result, error)
+    except KeyboardInterrupt:
+        # Before the ledger knew of it.
+        stopped = interrupted(move.options.common.mode)
+        note(result, stopped)
+        return Named(move.name, result, stopped)
+    return Named(move.name, result)

@@ -1,0 +1,168 @@
+"""From what is wanted of a server and what it has to the steps between. Pure; no password is in any SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from converge.model.plan import Finding
+from converge.model.provision import Cluster, DatabaseFacts, Step, Wanted
+from converge.model.quote import pg_name, pg_text
+
+SET_GRANTS = 160000
+"""Since then a role that was made belongs to its maker only as far as it is granted."""
+LOCALE_PROVIDERS = 150000
+
+
+def steps(wanted: Sequence[Wanted], cluster: Cluster, *, passwords: bool) -> list[tuple[Step, ...]]:
+    """The steps of each database in their order; `passwords` sets those of existing roles, too."""
+    seen: set[str] = set()
+    """Roles that are made once, statements that are needed once."""
+    found = []
+    for one in wanted:
+        made = [*_role(one, cluster, passwords=passwords and one.role not in seen, again=one.role in seen)]
+        seen.add(one.role)
+        made += [grant for grant in _grant(one, cluster) if grant.sql not in seen]
+        seen.update(step.sql for step in made)
+        found.append((*made, *_database(one, cluster)))
+    return found
+
+
+def _role(one: Wanted, cluster: Cluster, *, passwords: bool, again: bool) -> Iterator[Step]:
+    what, name = f"role {one.role}", pg_name(one.role)
+    if one.role not in cluster.roles and not again:
+        yield Step(what, f"CREATE ROLE {name} LOGIN", one.password, one.role)
+        return
+    yield Step(what)
+    if passwords and one.password:
+        yield Step(f"password of role {one.role}", f"ALTER ROLE {name}", one.password, one.role)
+
+
+def _grant(one: Wanted, cluster: Cluster) -> Iterator[Step]:
+    """An administrator who is no superuser makes nothing for a role that it is no member of."""
+    role = cluster.roles.get(one.role)
+    missing = one.database not in cluster.databases or _missing(one, cluster)
+    if missing and not cluster.superuser and not (role and role.may_become):
+        options = " WITH SET TRUE, INHERIT FALSE" if cluster.number >= SET_GRANTS else ""
+        sql = f"GRANT {pg_name(one.role)} TO {pg_name(cluster.admin)}{options}"
+        yield Step(f"grant of role {one.role} to {cluster.admin}", sql)
+
+
+def _database(one: Wanted, cluster: Cluster) -> Iterator[Step]:
+    sql = create_database(one, providers=cluster.number >= LOCALE_PROVIDERS)
+    yield Step(f"database {one.database}", "" if one.database in cluster.databases else sql)
+    missing = _missing(one, cluster)
+    for name in one.extensions:
+        yield Step(
+            f"extension {name}",
+            f"CREATE EXTENSION {pg_name(name)}" if name in missing else "",
+            database=one.database,
+            role="" if cluster.superuser else one.role,
+        )
+
+
+def _missing(one: Wanted, cluster: Cluster) -> list[str]:
+    there = cluster.databases.get(one.database)
+    return [name for name in one.extensions if there is None or name not in there.extensions]
+
+
+def create_database(one: Wanted, *, providers: bool) -> str:
+    """CREATE DATABASE; a server with locale providers is told that the collation is libc's."""
+    parts = [
+        f"CREATE DATABASE {pg_name(one.database)} OWNER {pg_name(one.role)} TEMPLATE {pg_name(one.template)}",
+        f"ENCODING {pg_text(one.encoding)}",
+        *([f"LC_COLLATE {pg_text(one.collate)}"] if one.collate else []),
+        *([f"LC_CTYPE {pg_text(one.ctype)}"] if one.ctype else []),
+        *(["LOCALE_PROVIDER libc"] if providers and (one.collate or one.ctype) else []),
+    ]
+    return " ".join(parts)
+
+
+def findings(wanted: Sequence[Wanted], cluster: Cluster) -> list[Finding]:
+    """All that stands in the way, at once, and notes."""
+    return [*_rights(wanted, cluster), *(finding for one in wanted for finding in _findings(one, cluster))]
+
+
+def _rights(wanted: Sequence[Wanted], cluster: Cluster) -> Iterator[Finding]:
+    if cluster.superuser:
+        return
+    lacks = []
+    if not cluster.may_create_roles and any(one.role not in cluster.roles for one in wanted):
+        lacks.append("CREATEROLE")
+    if not cluster.may_create_databases and any(one.database not in cluster.databases for one in wanted):
+        lacks.append("CREATEDB")
+    if lacks:
+        message = f"the role {cluster.admin} has no {' and no '.join(lacks)}"
+        hint = f"ALTER ROLE {pg_name(cluster.admin)} {' '.join(lacks)};"
+        yield Finding("T031", "block", "admin", message, hint)
+
+
+def _findings(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
+    role, there = cluster.roles.get(one.role), cluster.databases.get(one.database)
+    if there is None:
+        yield from _template(one, cluster)
+    else:
+        yield from _differs(one, there, cluster)
+    yield from _extensions(one, cluster)
+    if role is None and not one.password:
+        message = f"the role {one.role} gets no password: it can only log in where the server asks for none"
+        yield Finding("T034", "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} PASSWORD '…';")
+    if role is not None and not role.login:
+        message = f"the role {one.role} was there already and may not log in"
+        yield Finding("T034", "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} LOGIN;")
+    if (
+        role
+        and (there is None or _missing(one, cluster))
+        and not (cluster.superuser or role.may_become or role.may_grant)
+    ):
+        yield Finding(
+            "T031", "block", one.name,
+            f"the role {cluster.admin} may make nothing that belongs to the role {one.role}",
+            f"GRANT {pg_name(one.role)} TO {pg_name(cluster.admin)};",
+        )  # fmt: skip
+
+
+def _template(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
+    if one.template not in cluster.databases:
+        message = f"the server has no template {one.template}"
+        yield Finding("T032", "block", one.name, message, 'template = "template0"')
+    if not cluster.encodings[one.encoding]:
+        message = f"the server has no encoding {one.encoding}"
+        yield Finding("T032", "block", one.name, message, 'encoding = "UTF8"')
+
+
+def _differs(one: Wanted, there: DatabaseFacts, cluster: Cluster) -> Iterator[Finding]:
+    name = pg_name(one.database)
+    wanted = (
+        ("encoding", cluster.encodings[one.encoding] or one.encoding, there.encoding),
+        ("collation", one.collate, there.collate),
+        ("character type", one.ctype, there.ctype),
+        ("locale provider", "libc" if one.collate or one.ctype else "", there.provider),
+    )
+    if wrong := [f"its {what} is {has}, not {want}" for what, want, has in wanted if not _same(want, has)]:
+        yield Finding(
+            "T030", "block", one.name,
+            f"the database {one.database} is there already: {', '.join(wrong)}; that cannot be changed",
+            f"ALTER DATABASE {name} RENAME TO {pg_name(f'{one.database}_before')};  -- or DROP DATABASE",
+        )  # fmt: skip
+    if there.owner != one.role:
+        yield Finding(
+            "T035", "block", one.name,
+            f"the database {one.database} is there already and belongs to {there.owner}, not to {one.role}",
+            f"ALTER DATABASE {name} OWNER TO {pg_name(one.role)};",
+        )  # fmt: skip
+
+
+def _same(want: str, has: str) -> bool:
+    """``en_US.utf8`` is what ``en_US.UTF-8`` is."""
+    return not want or want.lower().replace("-", "") == has.lower().replace("-", "")
+
+
+def _extensions(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
+    for name in _missing(one, cluster):
+        if name not in cluster.extensions:
+            hint = "install it on the server; most are in the package postgresql-contrib"
+            yield Finding("T033", "block", one.name, f"the server has no extension {name}", hint)
+        elif cluster.extensions[name] and not cluster.superuser:
+            message = f"the extension {name} can only be made by a superuser"
+            hint = f"--admin URL of a superuser, or CREATE EXTENSION {pg_name(name)}; in {one.template}"
+            yield Finding("T033", "block", one.name, message, hint)

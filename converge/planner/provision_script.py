@@ -1,0 +1,61 @@
+"""The same as a script for psql: it makes what is missing, and reads passwords from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from converge.model.provision import Wanted
+from converge.model.quote import pg_name, pg_text
+from converge.planner.provision import LOCALE_PROVIDERS, SET_GRANTS, create_database
+
+_VERSION = "current_setting('server_version_num')::int"
+
+
+def script(wanted: Sequence[Wanted]) -> str:
+    """Statements for ``psql --no-psqlrc -f -``, to be run as often as one likes."""
+    lines = [
+        "\\set ON_ERROR_STOP on",
+        "SELECT rolsuper AS is_superuser FROM pg_roles WHERE rolname = current_user \\gset",
+    ]
+    for one in wanted:
+        lines += ["", f"-- {' '.join(one.name.split())}", *_role(one), *_database(one), *_extensions(one)]
+    return "\n".join(lines) + "\n"
+
+
+def _role(one: Wanted) -> Iterator[str]:
+    missing = f"WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {pg_text(one.role)}) \\gexec"
+    if one.password_env:
+        yield f"\\set password `printenv {one.password_env}`"
+        yield f"SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', {pg_text(one.role)}, :'password')"
+    else:
+        yield f"-- its password: \\password {pg_name(one.role)}"
+        yield f"SELECT format('CREATE ROLE %I LOGIN', {pg_text(one.role)})"
+    yield missing
+
+
+def _database(one: Wanted) -> Iterator[str]:
+    missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {pg_text(one.database)})"
+    role = pg_text(one.role)
+    member = "CASE WHEN {} >= {} THEN pg_has_role({}, 'SET') ELSE pg_has_role({}, 'MEMBER') END"
+    # What is inside an existing database cannot be asked from here.
+    needed = "" if one.extensions else f" AND {missing}"
+    yield f"SELECT format('GRANT %I TO %I', {role}, current_user)"
+    yield f"  || CASE WHEN {_VERSION} >= {SET_GRANTS} THEN ' WITH SET TRUE, INHERIT FALSE' ELSE '' END"
+    yield f"WHERE NOT {member.format(_VERSION, SET_GRANTS, role, role)}{needed} \\gexec"
+    create = [pg_text(create_database(one, providers=has)) for has in (True, False)]
+    yield f"SELECT CASE WHEN {_VERSION} >= {LOCALE_PROVIDERS} THEN {create[0]}"
+    yield f"  ELSE {create[1]} END"
+    yield f"WHERE {missing} \\gexec"
+
+
+def _extensions(one: Wanted) -> Iterator[str]:
+    if not one.extensions:
+        return
+    name = one.database.replace("\\", "\\\\").replace("'", "\\'")
+    place = pg_name(f"dbname='{name}'")
+    yield f"\\connect -reuse-previous=on {place}"
+    yield "SET search_path = public;"
+    yield f"\\if :is_superuser\n\\else\nSET ROLE {pg_name(one.role)};\n\\endif"
+    for extension in one.extensions:
+        yield f"CREATE EXTENSION IF NOT EXISTS {pg_name(extension)};"
+    yield "RESET ROLE;"

@@ -1,0 +1,413 @@
+"""Several databases in `converge.toml`: planned before any is written, one verdict, a failure resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import psycopg
+import pytest
+from conftest import NewDatabase
+from support import Ran, mysql, postgres, relations
+
+from converge.config import Where, picked, resolve, several
+from converge.errors import UsageError
+from converge.model.endpoint import parse
+from converge.project.file import read
+from converge.sandbox import Server
+
+PASSWORD = "p:w/d@%'ü canary"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A working folder with a `converge.toml` of two databases."""
+
+    folder: Path
+    sources: tuple[str, str]
+    targets: tuple[str, str]
+
+    def write(self, *more: str, keys: tuple[str, str] = ("", "")) -> None:
+        entries = (
+            f'[[database]]\nname = "{name}"\nsource = "{source}"\ntarget = "{target}"\n{key}\n'
+            for name, source, target, key in zip(
+                ("shop", "it's <b>"), self.sources, self.targets, keys, strict=True
+            )
+        )
+        (self.folder / "converge.toml").write_text("\n".join([*more, *entries]))
+
+    def run(self, *arguments: str, **environment: str) -> Ran:
+        return run(self.folder, *arguments, **environment)
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> Ran:
+    done = subprocess.run(
+        [sys.executable, "-m", "converge", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment},
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def project(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> Project:
+    sources = new_mysql_database(mysql_8033), new_mysql_database(mysql_8033)
+    targets = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    for url in sources:
+        mysql(
+            url, "CREATE TABLE note (id INT PRIMARY KEY, day DATE); INSERT INTO note VALUES (1, '2024-01-01')"
+        )
+    made = Project(tmp_path, sources, targets)
+    made.write()
+    return made
+
+
+def zero_date(url: str) -> None:
+    mysql(url, "SET sql_mode = ''; INSERT INTO note VALUES (2, '0000-00-00')")
+
+
+def test_a_whole_job(project: Project) -> None:
+    """Every command over both databases: one document, one report, one exit code."""
+    files = ("--report", "r.html", "--report", "r.md", "--report", "r.json", "--report", "r.xml")
+    doctor = project.run("doctor", "--json")
+    assert (doctor.code, doctor.json["verdict"]) == (0, "ready"), doctor.err
+    assert project.run("status", "--json").json["verdict"] == "never run"
+    plan = project.run(
+        "plan", "--json", "-o", "plan.json", "--html", "plan.html", "--md", "plan.md", "--sql", "s"
+    )
+    assert (plan.code, plan.json["verdict"]) == (0, "planned"), plan.err
+    assert [one["name"] for one in plan.json["databases"]] == ["shop", "it's <b>"]
+    assert plan.json["databases"][0]["plan"]["digest"]
+    ran = project.run("migrate", "--json", "--plan", "plan.json", *files)
+    assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (0, "verified", 0), ran.err
+    assert {one["verdict"] for one in ran.json["databases"]} == {"verified"}
+    assert all(one["tables"][0]["rows_written"] == 1 for one in ran.json["databases"])
+    for target in project.targets:
+        assert postgres(target, "SELECT id FROM note") == [(1,)]
+    assert project.run("verify", "--json").json["verdict"] == "verified"
+    assert project.run("status", "--json").json["verdict"] == "finished"
+    again = project.run("report", "-o", "again.json", "--json")
+    assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
+    text = project.run("verify").out
+    assert "── shop" in text and text.endswith("verdict   verified: all of 2 databases\n"), text
+
+    written = json.loads((project.folder / "r.json").read_text())
+    assert json.loads((project.folder / "again.json").read_text()) == written == ran.json
+    for name in ("r.html", "plan.html"):
+        page = (project.folder / name).read_text()
+        ids = [part.partition('"')[0] for part in page.split(' id="')[1:]]
+        assert len(ids) == len(set(ids))
+        links = {part.partition('"')[0] for part in page.split('href="#')[1:]}
+        assert links <= set(ids)
+        assert {"database-1", "database-2", "database-2-tables"} <= set(ids)
+        assert "it&#39;s &lt;b&gt;" in page and "it's <b>" not in page
+        assert page.count("<main>") == page.count("<!doctype html>") == page.count("</html>") == 1
+    assert "# it's \\<b\\>: converge migrate: verified" in (project.folder / "r.md").read_text()
+    suites = ElementTree.parse(project.folder / "r.xml").getroot()
+    assert suites.get("failures") == "0"
+    assert {"shop.tables", "it's <b>.tables"} <= {suite.get("name") for suite in suites}
+
+
+def test_one_that_is_blocked_keeps_all_from_being_written(project: Project) -> None:
+    zero_date(project.sources[1])
+    ran = project.run("migrate", "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (3, "blocked", 3)
+    assert [one["verdict"] for one in ran.json["databases"]] == ["planned", "blocked"]
+    assert "it's <b>: note.day" in ran.err
+    for target in project.targets:
+        assert relations(target) == []
+    assert project.run("plan").code == 3
+    # Another database than the one that is blocked can be picked.
+    done = project.run("migrate", "--database", "shop", "--json")
+    assert (done.code, [one["name"] for one in done.json["databases"]]) == (0, ["shop"]), done.err
+
+
+def test_what_is_there_already_blocks_all(project: Project) -> None:
+    postgres(project.targets[1], "CREATE TABLE note (id int)")
+    ran = project.run("migrate")
+    assert ran.code == 3
+    assert "error[T005]: it's <b>: " in ran.err
+    assert "\nblocks    T005 1 of 1 tables are in the target already" in ran.out
+    assert ran.out.endswith("verdict   blocked: it's <b> (1 of 2 databases)\n")
+    assert relations(project.targets[0]) == []
+
+
+@pytest.fixture
+def full_target(project: Project) -> Iterator[Project]:
+    """The second target refuses a row, as no plan could know."""
+    trigger = (
+        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS "
+        "(SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.note') THEN "
+        "RAISE 'no tables today'; END IF; END$$"
+    )
+    postgres(project.targets[1], trigger)
+    postgres(
+        project.targets[1],
+        "CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION public.refuse()",
+    )
+    yield project
+
+
+def test_a_failure_leaves_what_is_finished_and_resume_goes_on(full_target: Project) -> None:
+    project = full_target
+    ran = project.run("migrate", "--json", "--report", "r.json")
+    assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (5, "failed", 5), ran.err
+    assert [one["verdict"] for one in ran.json["databases"]] == ["verified", "failed"]
+    assert "no tables today" in ran.err
+    assert "converge migrate --resume" in ran.err
+    assert json.loads((project.folder / "r.json").read_text()) == ran.json
+    assert project.run("status", "--json").json["verdict"] == "failed"
+    (first,) = postgres(project.targets[0], "SELECT id, state, finished_at FROM converge.run")
+    postgres(project.targets[1], "DROP EVENT TRIGGER refuse")
+    # A change after the run is no concern of a resumed one: what is finished is left alone.
+    mysql(project.sources[0], "INSERT INTO note VALUES (9, NULL)")
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+    assert postgres(project.targets[0], "SELECT id, state, finished_at FROM converge.run") == [first]
+    assert postgres(project.targets[1], "SELECT count(*), min(state) FROM converge.run") == [(1, "finished")]
+    assert postgres(project.targets[1], "SELECT id FROM note") == [(1,)]
+    assert project.run("verify", "--json").json["exit_code"] == 1
+
+
+def test_resume_begins_what_never_began(project: Project) -> None:
+    assert project.run("migrate", "--database", "shop").code == 0
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+    assert postgres(project.targets[1], "SELECT id FROM note") == [(1,)]
+
+
+def test_resume_only_goes_on_with_the_same_plan(project: Project) -> None:
+    """One whose source was altered blocks the other, too."""
+    assert project.run("migrate", "--database", "shop", "--json").code == 0
+    postgres(project.targets[0], "UPDATE converge.run SET state = 'failed'")
+    mysql(project.sources[0], "ALTER TABLE note ADD more INT")
+    ran = project.run("migrate", "--resume", "--json")
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (3, ["blocked", "planned"])
+    assert "error[T011]" in ran.err
+    assert relations(project.targets[1]) == []
+
+
+def test_another_run_blocks_all(project: Project) -> None:
+    with psycopg.connect(project.targets[1]) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (0x434F4E56,))
+        ran = project.run("migrate", "--json")
+    assert (ran.code, ran.json["verdict"]) == (3, "blocked")
+    assert "error[T009]: it's <b>: another converge run" in ran.err
+    assert relations(project.targets[0]) == []
+
+
+def test_a_report_while_one_has_not_begun(project: Project) -> None:
+    ran = project.run("report", "-o", "r.md")
+    assert (ran.code, "error[U008]" in ran.err) == (2, True)
+    assert project.run("migrate", "--database", "shop").code == 0
+    ran = project.run("report", "-o", "r.md", "-o", "r.json", "--json")
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "planned"])
+    text = (project.folder / "r.md").read_text()
+    assert "has seen no run of converge" in text and "# shop: converge migrate: verified" in text
+
+
+def test_rejects_of_several(project: Project) -> None:
+    """Rows that a target refuses are named with their database; a resumed run tries them again."""
+    trigger = (
+        "CREATE FUNCTION public.guard() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS "
+        "(SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.note') THEN "
+        "ALTER TABLE public.note ADD CHECK (id < 5); END IF; END$$"
+    )
+    postgres(project.targets[0], trigger)
+    postgres(
+        project.targets[0],
+        "CREATE EVENT TRIGGER guard ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION public.guard()",
+    )
+    mysql(project.sources[0], "INSERT INTO note VALUES (7, NULL)")
+    ran = project.run("migrate", "--json", "--on-bad-row", "reject", "--rejects", "bad.jsonl")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    assert [one["verdict"] for one in ran.json["databases"]] == ["differs", "verified"]
+    (bad,) = (json.loads(line) for line in (project.folder / "bad.jsonl").read_text().splitlines())
+    assert (bad["database"], bad["key"]) == ("shop", "id=7")
+    postgres(project.targets[0], "ALTER TABLE note DROP CONSTRAINT note_id_check")
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+
+
+def test_ctrl_c_in_the_second(project: Project) -> None:
+    """The first is finished and said so; the hint resumes the same databases."""
+    picks = ("--database", "shop", "--database", "it's <b>")
+    with psycopg.connect(project.targets[1]) as other:
+        # Whoever makes the ledger's schema waits for this one.
+        other.execute("CREATE SCHEMA converge")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "converge", "migrate", "--json", *picks],
+            cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(project.folder)}, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        )  # fmt: skip
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+        deadline = time.monotonic() + 120
+        while postgres(project.targets[1], waiting, parse(project.targets[1]).database) == [(0,)]:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    document = json.loads(out)
+    assert (process.returncode, document["exit_code"], document["verdict"]) == (130, 130, "failed"), err
+    assert [one["verdict"] for one in document["databases"]] == ["verified", "failed"]
+    assert "hint   converge migrate --resume --database shop --database 'it'\"'\"'s <b>'" in err
+    done = project.run("migrate", "--resume", "--json")
+    assert (done.code, done.json["verdict"]) == (0, "verified"), done.err
+
+
+def test_the_keys_of_an_entry(project: Project) -> None:
+    (project.folder / "maps").mkdir()
+    (project.folder / "maps/mine.toml").write_text('[[table]]\nmatch = {table = "note"}\nrename = "memo"\n')
+    mysql(project.sources[0], "CREATE TABLE other (id INT PRIMARY KEY)")
+    project.write(keys=('map = ["maps/mine.toml"]\nschema = "app"\ninclude = ["note"]', 'mode = "create"'))
+    ran = run(Path("/"), "migrate", "--json", "--config", str(project.folder / "converge.toml"))
+    assert ran.code == 0, ran.err
+    assert [one["target"] for one in ran.json["databases"][0]["tables"]] == ["app.memo"]
+    assert relations(project.targets[1])[-1] == "public.note"
+    # What the command line says counts in the entry's place.
+    sql = project.run("plan", "--sql", "-").out
+    assert sql.startswith("-- database shop\n") and sql.count("-- database ") == 2 and "verdict" not in sql
+    plan = project.run("plan", "--json", "--schema", "beside", "--database", "shop")
+    assert plan.json["databases"][0]["tables"][0]["target"] == "beside.memo", plan.err
+    assert project.run("explain", "note").err.startswith("error[U033]")
+    assert "memo" in project.run("explain", "note", "--database", "shop").out
+    assert project.run("plan", "--write-map", "m.toml").code == 2
+
+
+def test_one_that_cannot_be_reached(project: Project) -> None:
+    broken = Project(project.folder, project.sources, (project.targets[0], project.targets[0] + "_not"))
+    broken.write()
+    for command, verdict in (("doctor", "ready"), ("plan", "planned"), ("verify", "failed")):
+        ran = broken.run(command, "--json")
+        assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (5, "failed", 5), command
+        assert [one["verdict"] for one in ran.json["databases"]] == [verdict, "failed"], command
+    # A page about some of them would look like one about all.
+    assert broken.run("plan", "--html", "plan.html").code == 5
+    assert not (project.folder / "plan.html").exists()
+    assert relations(project.targets[0]) == []
+
+
+def test_sslmode_of_an_entry(project: Project) -> None:
+    """The throw-away server offers no TLS."""
+    for mode, code in (("require", 5), ("disable", 0)):
+        targets = project.targets[0], f"{project.targets[1]}?sslmode={mode}"
+        Project(project.folder, project.sources, targets).write()
+        ran = project.run("doctor", "--json")
+        assert ran.code == code, ran.err
+        found = {finding["code"] for one in ran.json["databases"] for finding in one["findings"]}
+        assert ("T013" in found) == bool(code)
+
+
+def test_the_command_line_means_one_database(project: Project) -> None:
+    addresses = ("--source", project.sources[0], "--target", project.targets[0])
+    ran = project.run("plan", "--json", *addresses)
+    assert "databases" not in ran.json
+    assert project.run("plan", *addresses, "--database", "shop").err.startswith("error[U032]")
+
+
+def test_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the environment, else of .env; percent-encoded where user and password stand; then forgotten."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text('MY_HOST=db.example\nPG_URL=postgresql://u:x%40y@h/d\nUNUSED="a"\n')
+    (tmp_path / "converge.toml").write_text(
+        '[[database]]\nname = "a"\nsource = "mysql://u:${PW}@${MY_HOST}:3306/d"\ntarget = "${PG_URL}"\n'
+    )
+    monkeypatch.setenv("PW", PASSWORD)
+    monkeypatch.setenv("MY_HOST", "other.example")
+    (one,) = several(Where())
+    assert (one.source.password, one.source.host, one.target.password) == (PASSWORD, "other.example", "x@y")
+    assert "PW" not in os.environ
+    assert os.environ["MY_HOST"] == "other.example"
+    with pytest.raises(UsageError) as raised:
+        several(Where())
+    assert (raised.value.code, "PW" in raised.value.message) == ("U030", True)
+    (tmp_path / "converge.toml").write_text('source = "mysql://u:${PW}@h/d"\ntarget = "${PG_URL}"\n')
+    monkeypatch.setenv("PW", PASSWORD)
+    addresses = resolve(Where())
+    assert addresses.target is not None
+    assert (addresses.source.password, addresses.target.password) == (PASSWORD, "x@y")
+    assert "PW" not in os.environ
+
+
+ENTRY = '[[database]]\nname = "a"\nsource = "mysql://u:canary@h/d"\ntarget = "postgresql://h/d"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("sorce = 'mysql://u:canary@h/d'", "U003", "did you mean 'source'?"),
+        (ENTRY + "scema = 'x'", "U003", "did you mean 'schema'?"),
+        (ENTRY + "map = 'x'", "U003", "map must be a list of texts"),
+        (ENTRY + "mode = 'lode'", "U003", "mode must be create or load"),
+        (ENTRY + "provision = { rolle = 'x' }", "U003", "did you mean 'role'?"),
+        ("[database]\nname = 'x'", "U003", "database must be written as [[database]]"),
+        ("[[database]]\nsource = ['mysql://u:canary@h/d']", "U003", "source must be a text"),
+        ("[[database]]\nsource = 'mysql://u:canary@h/d'", "U031", "has no name"),
+        ("[[database]]\nname = 'a'\nsource = 'mysql://u:canary@h/d'", "U031", "has a source and no target"),
+        (ENTRY + ENTRY, "U031", "two databases are called a"),
+        (ENTRY + ENTRY.replace('"a"', '"b"'), "U031", "a and b have the same target and schema"),
+        ("source = 'mysql://u:canary@h/d'\n" + ENTRY, "U031", "beside them"),
+        ("[[database]]\nname = 'a'\nprovision = {}", "U001", "no source is named"),
+        (ENTRY.replace("mysql://u:canary@", "mysql://u:${NOT_SET}@"), "U030", "NOT_SET is not set"),
+        (ENTRY.replace("postgresql:", "mysql:"), "U002", "where a postgres one is needed"),
+    ],
+)
+def test_slips(tmp_path: Path, text: str, code: str, words: str) -> None:
+    (tmp_path / "converge.toml").write_text(text)
+    ran = run(tmp_path, "plan")
+    assert (ran.code, f"error[{code}]" in ran.err, words in ran.err) == (2, True, True), ran.err
+    assert "canary" not in ran.err
+
+
+def test_picks(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(ENTRY + '[[database]]\nname = "synapse"\nprovision = { collate = "C" }\n')
+    project = read(str(file))
+    assert [one.name for one in picked(project, Where())] == ["a", "synapse"]
+    assert [one.entry.name for one in several(Where(config=str(file)))] == ["a"]
+    assert picked(project, Where(source="mysql://h/d")) == ()
+    for names, words in ((("synaps",), "did you mean 'synapse'?"), (("synapse",), "no source and target")):
+        with pytest.raises(UsageError) as raised:
+            several(Where(config=str(file), names=names))
+        assert (raised.value.code, words in raised.value.message) == ("U032", True)
+    with pytest.raises(UsageError):
+        read(str(tmp_path / "nothing.toml"))
+
+
+@pytest.mark.parametrize(("side", "kind"), [("source", "mysql"), ("target", "postgres")])
+def test_database_variables_of_env(project: Project, tmp_path: Path, side: str, kind: str) -> None:
+    """A TypeORM application's .env names one side."""
+    (project.folder / "converge.toml").unlink()
+    urls = {"source": project.sources[0], "target": project.targets[0]}
+    at = parse(urls.pop(side))
+    lines = {
+        "TYPE": kind,
+        "HOST": at.host,
+        "PORT": at.port,
+        "USERNAME": at.user,
+        "PASSWORD": "",
+        "NAME": at.database,
+    }
+    (tmp_path / ".env").write_text("".join(f"DATABASE_{name}={value}\n" for name, value in lines.items()))
+    (other, url), *_ = urls.items()
+    ran = project.run("doctor", "--json", f"--{other}", url)
+    assert ran.code == 0, ran.err
+    assert set(ran.json[side]["origins"].values()) >= {"DATABASE_* in .env"}
+    assert ran.json[side]["url"] == str(at)
