@@ -37,6 +37,8 @@ class Builder:
 
     def __init__(self, plan: Plan, ledger: Ledger, target: Endpoint, jobs: int, emit: Sink) -> None:
         self._plan = plan
+        # What is put back lies where it lay: what has a tablespace of its own is never taken away.
+        self._settings = _SETTINGS | ({"default_tablespace": ""} if plan.mode == "load" else {})
         self._run = ledger.run
         self._target = target
         self._emit = emit
@@ -158,7 +160,7 @@ class Builder:
 
     def _connection(self) -> psycopg.Connection[Any]:
         if not hasattr(self._local, "connection"):
-            self._local.connection = connect(self._target, **_SETTINGS)
+            self._local.connection = connect(self._target, **self._settings)
             self._connections.append(self._local.connection)
         connection: psycopg.Connection[Any] = self._local.connection
         return connection

@@ -96,7 +96,7 @@ def _blocked(findings: Sequence[Finding]) -> BlockedError:
 def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
     """--truncate in load mode: removes the rows of all loaded tables at once, and no others.
 
-    Their foreign keys go first, as the plan says; those of tables that are not loaded stay in the way.
+    Their foreign keys, and those to them, go first, and triggers are switched off, as the plan says.
     """
     names = ", ".join(pg_name(plan.schema, table.target) for table in plan.tables)
     with target.transaction():

@@ -21,7 +21,7 @@ from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run
-from converge.postgres.ledger import BUILDER, Ledger, lock
+from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock
 from converge.postgres.rights import lacking
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
@@ -45,6 +45,7 @@ def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
             require_rights(lacking(read_target(connection, schema)))
             upgrade(target)
             lock(connection)
+            end_leftovers(connection)
             # Whoever had the lock until now may have ended the run.
             run = last_load(connection, schema)
         if run is None or not run.unfinished:

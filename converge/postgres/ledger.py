@@ -75,6 +75,7 @@ class Ledger:
         UsageError when there is nothing to resume.
         """
         lock(connection)
+        end_leftovers(connection)
         run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
         return cls(connection, run)
 
@@ -150,16 +151,12 @@ class Ledger:
 
 
 def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
-    """Makes the session the only one of converge that writes here, and ends what an earlier one has left.
-
-    Raises BlockedError when another run holds the lock, after `seconds`.
-    """
+    """Makes the session the only one of converge that writes here. Raises BlockedError after `seconds`."""
     until = time.monotonic() + seconds
     while not _try_lock(connection):
         if time.monotonic() >= until:
             raise _at_work()
         time.sleep(0.2)
-    _end_leftovers(connection)
 
 
 def require_free(connection: psycopg.Connection[Any]) -> None:
@@ -190,7 +187,7 @@ def _at_work() -> BlockedError:
     )
 
 
-def _end_leftovers(connection: psycopg.Connection[Any]) -> None:
+def end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "

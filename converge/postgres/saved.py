@@ -23,7 +23,6 @@ def save(schema: str, table: OwnTable) -> str:
     """Puts all rows aside and leaves the table empty: several statements for one transaction."""
     return (
         f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE;\n"
-        f"{drop_saved(schema, table)};\n"
         f"CREATE TABLE {saved_table(schema, table)} AS TABLE {table.quoted};\n"
         f"TRUNCATE {table.quoted}"
     )

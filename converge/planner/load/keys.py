@@ -23,7 +23,6 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
         if object_ is not None:
             _foreign_key(draft, loading, object_, key)
     for name, table in draft.tables.items():
-        # Triggers are off before rows are put aside: the application's code must not see that.
         _triggers(draft, name, loading.matches[name].own)
         _rows(draft, table, loading.matches[name].own)
         _indexes(draft, loading.matches[name])
@@ -73,7 +72,8 @@ def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
     for trigger in own.triggers:
         if trigger.enabled != _OFF:
             off, on = (trigger.switch(own.quoted, state) for state in (_OFF, trigger.enabled))
-            draft.do("create", name, off, "a trigger of the target must not change what is loaded")
+            # Before rows are put aside or truncated: the application's code must not see that.
+            draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
             draft.do("finish", name, on, "the target's trigger, as it was")
 
 

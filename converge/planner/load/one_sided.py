@@ -21,6 +21,15 @@ BOOKKEEPING = frozenset(
 """Tables in which applications keep which of their own migrations have run: each database has its own."""
 
 
+def require_application(draft: Draft) -> None:
+    """A schema without any table is not one that an application has made."""
+    commands = [one.migrate for one in draft.map.applications if one.migrate]
+    draft.find(
+        "L022", "block", draft.schema, "the schema has no tables that could be loaded",
+        "\n".join(commands or ["run the application's own migrations first, or leave out --mode load"]),
+    )  # fmt: skip
+
+
 def without_table(draft: Draft, loading: Loading, table: Table) -> None:
     """A source table that has no place in the target."""
     taken = {match.own.name for match in loading.matches.values()}
@@ -30,7 +39,8 @@ def without_table(draft: Draft, loading: Loading, table: Table) -> None:
         why = "the target has no such table; it seems to keep which migrations of an application have run"
     else:
         why = f"the schema {draft.schema} of the target has no such table"
-    draft.find("L001", "block", table.name, why, entry("table", literally(table=table.name), *lines))
+    if loading.existing.tables:
+        draft.find("L001", "block", table.name, why, entry("table", literally(table=table.name), *lines))
     # Its objects have no other outcome.
     draft.outcomes += [Outcome(kind, name, "not migrated", "", why) for kind, name in table.objects()]
 

@@ -8,7 +8,12 @@ from converge.planner.draft import Draft
 from converge.planner.load.columns import plan_own_column
 from converge.planner.load.keys import plan_own_keys
 from converge.planner.load.match import Loading, Match
-from converge.planner.load.one_sided import note_tables, note_target_columns, without_table
+from converge.planner.load.one_sided import (
+    note_tables,
+    note_target_columns,
+    require_application,
+    without_table,
+)
 from converge.planner.load.outcomes import note_objects
 from converge.planner.load.rows import settle_rows
 from converge.planner.load.unique import note_duplicates
@@ -17,6 +22,8 @@ from converge.planner.tables import note_namesakes, table_plan
 
 def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
     """Adds each table with its statements; what hangs on them comes last, when all are known."""
+    if not loading.existing.tables:
+        require_application(draft)
     for table in tables:
         match = loading.matches.get(table.name)
         if match is None:
