@@ -571,6 +571,9 @@ def test_the_other_database_is_named_by_the_environment(pair: Pair) -> None:
     ran = converge(*arguments)
     assert (ran.code, "error[B003]" in ran.err, "CONVERGE_KRATOS_URL" in ran.err) == (2, True, True)
     assert converge(*arguments, CONVERGE_KRATOS_URL=pair.kratos).code == 1
+    file = pair.map.with_name("converge.toml")
+    file.write_text(f'[[database]]\nname = "kratos"\ntarget = "{pair.kratos}"\n')
+    assert converge(*arguments, "--config", str(file)).code == 1
     ran = converge(*arguments, "--from", "postgresql://a:s3cret@b/c")
     assert (ran.code, "s3cret" in ran.err) == (2, False), ran.err
     ran = converge(*arguments, CONVERGE_KRATOS_URL="mysql://a:s3cret@b/c")

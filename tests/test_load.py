@@ -301,6 +301,36 @@ def test_a_run_that_was_not_taken_back_is_in_the_way(both: tuple[str, str]) -> N
     assert "converge recover" in ran.err
 
 
+def test_two_databases_are_loaded_in_one_run(
+    both: tuple[str, str],
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    """Planned both before any is written: what blocks one blocks all."""
+    other = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(other[0], SOURCE)
+    postgres(other[1], OWN)
+    entries = "".join(
+        f'[[database]]\nname = "{name}"\nsource = "{source}"\ntarget = "{target}"\nmode = "load"\n'
+        for name, (source, target) in {"first": both, "second": other}.items()
+    )
+    (tmp_path / "converge.toml").write_text(entries)
+    command = ("--config", str(tmp_path / "converge.toml"), "--json")
+    postgres(other[1], "INSERT INTO parent VALUES (gen_random_uuid(), 'in the way')")
+    ran = converge("migrate", *command)
+    assert (ran.code, ran.json["verdict"]) == (3, "blocked")
+    assert postgres(both[1], "SELECT count(*) FROM item") == [(0,)]
+    postgres(other[1], "TRUNCATE item, parent")
+    ran = converge("migrate", *command)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert [one["name"] for one in ran.json["databases"]] == ["first", "second"]
+    again = converge("verify", *command)
+    assert again.json["verdict"] == "verified", again.err
+
+
 @pytest.fixture(params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
 def servers(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Server]]:
     first, second = request.param

@@ -39,12 +39,11 @@ provision = {{ extensions = ["uuid-ossp", "citext"] }}
 
 [[database]]
 name = "synapse"
+map = ["synapse"]
 [database.provision]
 database = "prov_synapse"
 role = "prov_synapse"
 password_env = "SYNAPSE_PASSWORD"
-collate = "C"
-ctype = "C"
 
 [[database]]
 name = "not this"

@@ -141,6 +141,13 @@ _CHECK: Mapping[str, dict[str, Any]] = {
     "why": _TEXT,
 }
 _NEEDED = ("name", "target")
+_PROVISION: Mapping[str, dict[str, Any]] = {
+    "template": {**_TEXT, "description": "the database that CREATE DATABASE copies"},
+    "encoding": _TEXT,
+    "collate": {**_TEXT, "description": "a libc locale"},
+    "ctype": {**_TEXT, "description": "a libc locale"},
+    "extensions": _NAMES,
+}
 _APPLICATION: Mapping[str, dict[str, Any]] = {
     "tables": {**_NAMES, "description": "tables that the application's own migrations make"},
     "migrate": {**_TEXT, "description": "the command that runs them"},
@@ -151,10 +158,11 @@ def check(place: str, document: Mapping[str, Any]) -> None:
     """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
     if any("\0" in text for text in _texts(document)):
         raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code="M002")
-    _known(place, document, ["map", "application", *_ALL, "check"])
+    _known(place, document, ["map", "application", "provision", *_ALL, "check"])
     _values(f"{place} [map]", document.get("map", {}), _HEADER)
     if "application" in document:
         _values(f"{place} [application]", document["application"], _APPLICATION, needed=("tables",))
+    _values(f"{place} [provision]", document.get("provision", {}), _PROVISION)
     for here, entry in _entries(place, document, "check"):
         _values(here, entry, _CHECK, needed=_NEEDED)
     for name, section in _ALL.items():
@@ -253,7 +261,11 @@ def _holds(schema: Mapping[str, Any], value: Any) -> bool:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a map file, for editors."""
     application = _table(_APPLICATION, ("tables",))
-    properties: dict[str, Any] = {"map": _table(_HEADER), "application": application}
+    properties: dict[str, Any] = {
+        "map": _table(_HEADER),
+        "application": application,
+        "provision": _table(_PROVISION),
+    }
     for name, section in _ALL.items():
         match = _table(section.match, section.match_needs)
         entry = {"match": match, **section.settings, **_WORDS}

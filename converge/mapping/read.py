@@ -40,6 +40,14 @@ def documents(names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from _read(_find(name, Path()), seen)
 
 
+def provision(names: Sequence[str]) -> dict[str, Any]:
+    """What the named maps want of a new database; the first that says a key decides. Raises UsageError."""
+    found: dict[str, Any] = {}
+    for _, document in documents(names):
+        found = {**document.get("provision", {}), **found}
+    return found
+
+
 def shipped() -> list[str]:
     """Names of the maps that come with converge."""
     files = sorted(folder("schema_maps").glob("*.toml"))

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from converge.errors import UsageError
 from converge.mapping.grammar import did_you_mean
+from converge.mapping.read import provision
 from converge.model.plan import Mode
 
 FILE = "converge.toml"
@@ -111,18 +112,20 @@ def _database(file: Path, number: int, entry: Any) -> Database:
     name = entry.get("name", "")
     if not name:
         raise UsageError(f"{place} has no name", code="U031", hint='name = "…"')
+    maps = tuple(_map(file.parent, one) for one in entry.get("map", ()))
     wanted = entry.get("provision")
     if wanted is not None:
         _check(f"{place} provision", wanted, _PROVISION)
         if not _VARIABLE.fullmatch(wanted.get("password_env", "_")):
             message = f"{place} provision: password_env must be the name of a variable"
             raise UsageError(message, code="U003", hint='password_env = "ALKEMIO_PASSWORD"')
-        wanted = Provision(**{key: _frozen(value) for key, value in wanted.items()})
+        known = {**provision(maps), **wanted}
+        wanted = Provision(**{key: _frozen(value) for key, value in known.items()})
     return Database(
         name,
         entry.get("source", ""),
         entry.get("target", ""),
-        tuple(_map(file.parent, one) for one in entry.get("map", ())),
+        maps,
         entry.get("mode", "create"),
         entry.get("schema", "public"),
         _frozen(entry.get("include", [])),
