@@ -42,6 +42,8 @@ class Draft:
     tables: dict[str, TablePlan] = field(default_factory=dict)
     kept: dict[str, TablePlan] = field(default_factory=dict)
     """Tables whose rows in the target stay as they are."""
+    full: dict[str, int] = field(default_factory=dict)
+    """Tables that have rows in the target of which the map says nothing, with their number."""
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

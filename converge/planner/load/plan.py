@@ -15,7 +15,7 @@ from converge.planner.load.one_sided import (
     without_table,
 )
 from converge.planner.load.outcomes import note_objects
-from converge.planner.load.rows import settle_rows
+from converge.planner.load.rows import note_full, settle_rows
 from converge.planner.load.unique import note_duplicates
 from converge.planner.tables import note_namesakes, table_plan
 
@@ -34,6 +34,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
         source = draft.source(name)
         assert source is not None
         note_duplicates(draft, loading.matches[name], source)
+    note_full(draft)
     plan_own_keys(draft, loading)
     for name in draft.tables:
         draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")

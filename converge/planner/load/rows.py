@@ -8,6 +8,8 @@ from converge.model.plan import Outcome, Rows
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match
 
+_MANY = 10
+"""More tables with rows than migrations seed: an earlier run has loaded them."""
 _WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
 
 
@@ -29,14 +31,35 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
             "L011", "note", name, f"the target's {own.rows:,} rows {they}", evidence=_words(draft, name)
         )
     elif own.rows and not may_hold_rows:
+        draft.full[name] = own.rows
+    return wish if own.rows or wish == "target" else ""
+
+
+def note_full(draft: Draft) -> None:
+    """Tables with rows about which the map says nothing: each, or all at once when they are many."""
+    if len(draft.full) > _MANY:
+        equal = sum(_all_equal(draft, name) for name in draft.full)
+        draft.find(
+            "L010", "block", draft.schema,
+            f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be doubled",
+            "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
+            + entry("table", {"table": "…"}, *_WAYS),
+            evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(draft.full)}",
+        )  # fmt: skip
+        return
+    for name, rows in draft.full.items():
         draft.find(
             "L010", "block", name,
-            f"the target's table has {own.rows:,} rows, which would be doubled or would be in the way",
+            f"the target's table has {rows:,} rows, which would be doubled or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
             evidence=_words(draft, name),
         )  # fmt: skip
-    return wish if own.rows or wish == "target" else ""
+
+
+def _all_equal(draft: Draft, name: str) -> bool:
+    seeded = draft.evidence.seeded.get(name)
+    return seeded is not None and not (seeded.differ or seeded.only_source or seeded.only_target)
 
 
 def _keep(draft: Draft, match: Match) -> None:
