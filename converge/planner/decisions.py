@@ -29,7 +29,7 @@ class Decision:
     open: tuple[tuple[Trap, int | None], ...]
     """Traps without a policy, with the rows that the scan has counted; None when it did not look."""
     others: tuple[str, ...]
-    """Other types that a map may choose."""
+    """Other types that a map may choose; none where the target has its own."""
 
 
 def decisions(inputs: Inputs, only: str | None = None) -> Iterator[Decision]:
@@ -86,7 +86,7 @@ def _decide(draft: Draft, table: Table, column: Column) -> Decision:
         choice.rule.note,
         evidence(draft, table, column, family, choice),
         tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in choice.policies),
-        tuple(sorted(family.accepts(column) - {base_name(choice.to)})),
+        () if draft.loading else tuple(sorted(family.accepts(column) - {base_name(choice.to)})),
     )
 
 
