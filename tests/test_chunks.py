@@ -160,6 +160,7 @@ def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
     connection = connect.connect(parse(url))
     try:
         with connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ WRITE")
             for case in CASES:
                 if "0900_bin" in case.columns[0] and server.version == "8.0.15":
                     continue  # it came with 8.0.17

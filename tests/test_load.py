@@ -33,6 +33,7 @@ CREATE TABLE parent (id uuid PRIMARY KEY, name varchar(20));
 CREATE TABLE item (
     id serial PRIMARY KEY, "parentId" uuid, flag boolean NOT NULL, name varchar(10) NOT NULL, kind kind,
     code varchar(20), made timestamptz(3), doc jsonb, amount bigint,
+    CONSTRAINT few CHECK (amount IS NULL OR amount < 1000 OR code IN ('huge', 'vast')),
     CONSTRAINT "codeOnce" UNIQUE (code),
     CONSTRAINT "toParent" FOREIGN KEY ("parentId") REFERENCES parent (id));
 CREATE INDEX "byName" ON item (lower(name) DESC);
@@ -117,8 +118,12 @@ TRAPS = {
         "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')",
         "L007", "item.codeOnce", "id 1, 100001", "skip",
     ),
+    "a row that breaks a CHECK of the target": (
+        "INSERT INTO item (flag, name, code, amount) VALUES (0, 'x', 'c', 1000)",
+        "L023", "item.few", "id 100001", "repair",
+    ),
     "a number beyond the target's": (
-        "INSERT INTO item (flag, name, amount) VALUES (0, 'x', 18446744073709551615)",
+        "INSERT INTO item (flag, name, code, amount) VALUES (0, 'x', 'vast', 18446744073709551615)",
         "V013", "item.amount", "id 100001", "null",
     ),
 }  # fmt: skip

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
+from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.names import Namespace, fit
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.phases.meaning import window
+from converge.planner.load.conditions import on_source
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
 from converge.report.result import result_markdown, result_text
@@ -127,3 +129,32 @@ def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:
     assert len(left) < 1100
     assert window("a", None) == ("a", None)
     assert window(long, long + "b")[1] == "[character 4961] " + "x" * 40 + "b"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("((n = 1) OR (n = 2))", "((`n`=1) OR (`n`=2))"),
+        ("(n IS NOT NULL)", "(`n` IS NOT NULL)"),
+        ("(NOT (n IS NULL))", "(NOT (`n` IS NULL))"),
+        ("(n > '-1'::integer)", "(`n`>-1)"),
+        ("(n = ANY (ARRAY[1, 2]))", "((`n`=1) OR (`n`=2))"),
+        ("((t)::text <> ''::text)", "(CAST(`t` AS BINARY)<>CAST('' AS BINARY))"),
+        ("(length((t)::text) > 0)", "(CHAR_LENGTH(`t`)>0)"),
+        ("((t)::text > 'a'::text)", None),  # by a collation
+        ("((t)::text ~ 'x'::text)", None),
+        ("((t)::text !~~ 'x'::text)", None),
+        ("(n IS DISTINCT FROM 3)", None),
+        ("(lower((t)::text) = 'a'::text)", None),
+        ("(x = 1)", None),  # no column of the source
+        ("((n)::boolean)", None),
+    ],
+)
+def test_conditions_of_the_target_are_asked_of_the_source_or_not_at_all(
+    theirs: str, ours: str | None
+) -> None:
+    columns = {
+        "n": Column("n", "int", "int", nullable=True),
+        "t": Column("t", "varchar(9)", "varchar", nullable=True, charset="utf8mb4"),
+    }
+    assert on_source(theirs, columns) == ours

@@ -11,6 +11,7 @@ from converge.model.quote import my_name
 from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
+from converge.planner.load import checks as load_checks
 from converge.planner.load import columns as load_columns
 from converge.planner.load import unique as load_unique
 from converge.planner.reading import begin, target
@@ -29,6 +30,7 @@ def questions(draft: Draft, table: Table) -> Questions:
             *long_rows.conditions(draft, table),
             *full_pages.conditions(draft, table),
             *load_columns.conditions(draft, table),
+            *load_checks.conditions(draft, table),
         )
     )
     searches = (

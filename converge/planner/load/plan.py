@@ -5,6 +5,7 @@ from __future__ import annotations
 from converge.model.catalog import Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
+from converge.planner.load.checks import note_checks
 from converge.planner.load.columns import plan_own_column
 from converge.planner.load.keys import plan_own_keys
 from converge.planner.load.match import Loading, Match
@@ -64,9 +65,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
         return
     note_namesakes(draft, table, known)
     note_target_columns(draft, match, known)
-    if match.own.checks:
-        listed = "; ".join(match.own.checks)
-        draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
+    note_checks(draft, match, table)
     rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
     made = table_plan(draft, table, match.own.name, known, rows)
     if rows == "target":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
-from converge.model.plan import Outcome, Rows
+from converge.model.plan import Outcome, Rows, Severity
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match
 
@@ -27,12 +27,18 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
                 "L020", "block", name, "has no primary key in the target, so its rows cannot be merged"
             )
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
-        draft.find(
-            "L011", "note", name, f"the target's {own.rows:,} rows {they}", evidence=_words(draft, name)
-        )
+        harm: Severity = "lossy" if _loses(draft, name, wish) else "note"
+        said = f"the target's {own.rows:,} rows {they}"
+        draft.find("L011", harm, name, said, evidence=_words(draft, name))
     elif own.rows and not may_hold_rows:
         draft.full[name] = own.rows
     return wish if own.rows or wish == "target" else ""
+
+
+def _loses(draft: Draft, name: str, wish: Rows) -> bool:
+    """Whether rows of the target are gone afterwards, or may be."""
+    seeded = draft.evidence.seeded.get(name)
+    return seeded is None or bool(seeded.differ or (wish == "source" and seeded.only_target))
 
 
 def note_full(draft: Draft) -> None:

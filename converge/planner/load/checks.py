@@ -1,0 +1,67 @@
+"""The target's CHECKs: rows that break them are counted before anything is written, where that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from converge.mapping.rules import policies, setting
+from converge.mapping.write import entry, literally
+from converge.model.catalog import Column, Table
+from converge.planner.choice import rules_for
+from converge.planner.draft import Draft
+from converge.planner.load.conditions import on_source
+from converge.planner.load.match import Match
+from converge.planner.values import rows_words, said
+
+_CHECK = "CHECK ("
+
+
+def conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """What the scan should count."""
+    match = draft.loading.matches.get(table.name) if draft.loading else None
+    for check in match.own.checks if match else ():
+        broken = _broken(draft, match, table, check) if match else None
+        if broken is not None:
+            yield broken
+
+
+def note_checks(draft: Draft, match: Match, table: Table) -> None:
+    """A finding for each CHECK that rows break, and one for those that only COPY tests."""
+    untested = []
+    for check in match.own.checks:
+        broken = _broken(draft, match, table, check)
+        count = draft.evidence.count(table.name, broken) if broken is not None else None
+        if broken is None:
+            untested.append(check)
+        elif count and count.rows:
+            name, _, definition = check.partition(": ")
+            draft.find(
+                "L023", "block", f"{table.name}.{name}",
+                said(count.rows, f"break the target's condition {definition}"),
+                entry("table", literally(table=table.name), "skip = true")
+                + "\n# or repair the rows in the source",
+                evidence=rows_words(table, count),
+            )  # fmt: skip
+    if untested:
+        listed = "; ".join(untested)
+        draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
+
+
+def unchanged(draft: Draft, match: Match, table: Table) -> dict[str, Column]:
+    """The source's columns that arrive as they are, by the target's names."""
+    found = {}
+    for name, own in match.columns.items():
+        column = table.column(name)
+        rules = rules_for(draft, table, column)
+        if (table.name, name) in draft.map.own and not setting(rules, "using")[0] and not policies(rules):
+            found[own.name] = column
+    return found
+
+
+def _broken(draft: Draft, match: Match, table: Table, check: str) -> str | None:
+    """The MySQL condition of a row that breaks it; a row for which it is unknown passes, as in PostgreSQL."""
+    definition = check.partition(": ")[2]
+    if not definition.startswith(_CHECK) or not definition.endswith(")"):
+        return None
+    holds = on_source(definition[len(_CHECK) : -1], unchanged(draft, match, table))
+    return None if holds is None else f"NOT {holds}"
