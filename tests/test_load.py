@@ -37,6 +37,7 @@ CREATE TABLE item (
     CONSTRAINT "codeOnce" UNIQUE (code),
     CONSTRAINT "toParent" FOREIGN KEY ("parentId") REFERENCES parent (id));
 CREATE INDEX "byName" ON item (lower(name) DESC);
+CREATE UNIQUE INDEX one_large ON item (flag, kind) WHERE flag AND made IS NULL AND kind IS NOT NULL;
 COMMENT ON CONSTRAINT "toParent" ON item IS 'the parent';
 """
 
@@ -117,6 +118,10 @@ TRAPS = {
     "a duplicate for a unique key that only the target has": (
         "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')",
         "L007", "item.codeOnce", "id 1, 100001", "skip",
+    ),
+    "a duplicate for a partial unique index": (
+        "INSERT INTO item (flag, name, kind) VALUES (1, 'x', 'large'), (1, 'y', 'large'), (0, 'z', 'large')",
+        "L007", "item.one_large", "id 100001, 100002", "repair",
     ),
     "a row that breaks a CHECK of the target": (
         "INSERT INTO item (flag, name, code, amount) VALUES (0, 'x', 'c', 1000)",

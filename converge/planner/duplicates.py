@@ -106,14 +106,16 @@ def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
     return Part(as_bytes(text), "skip = true" if using else "")
 
 
-def search(table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True) -> Search:
-    """Rows whose key at least two rows have, by the target's comparison."""
+def search(table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True, only: str = "TRUE") -> Search:
+    """Rows whose key at least two rows have, by the target's comparison, among those where `only` is true."""
     sign = "=" if nulls_distinct else "<=>"
     name = my_name(table.name)
     made = ",".join(f"{part.sql} AS `part {number}`" for number, part in enumerate(parts))
     places = ",".join(str(number + 1) for number in range(len(parts)))
     equal = " AND ".join(f"{part.sql}{sign}d.`part {number}`" for number, part in enumerate(parts))
-    twice = f"SELECT {made} FROM {name} GROUP BY {places} HAVING COUNT(*)>1"
+    if only != "TRUE":
+        equal = f"{equal} AND {only}"
+    twice = f"SELECT {made} FROM {name} WHERE {only} GROUP BY {places} HAVING COUNT(*)>1"
     return Search(f"equal by {equal}", f"FROM {name} AS c JOIN ({twice}) AS d", equal)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from converge.mapping.write import entry, literally
-from converge.model.catalog import Index, Table
+from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.existing import OwnIndex
 from converge.planner.draft import Draft
 from converge.planner.duplicates import Part, parts_of, search, unique_keys
+from converge.planner.load.checks import unchanged
+from converge.planner.load.conditions import on_source
 from converge.planner.load.match import Match
 from converge.planner.values import rows_words, said
 
@@ -17,15 +19,16 @@ from converge.planner.values import rows_words, said
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key that the source's own do not answer."""
     match = draft.loading.matches.get(table.name) if draft.loading else None
-    for index, parts in _new(draft, match, table) if match else ():
-        yield _search(match, table, index, parts)
+    for _, search_ in _searches(draft, match, table) if match else ():
+        yield search_
 
 
 def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
     """A finding for each key that the rows would break, and for those that could not be tested."""
     facts = draft.evidence.table(table.name)
-    for index, parts in _new(draft, match, table) if facts else ():
-        count = facts.found.get(_search(match, table, index, parts).name) if facts else None
+    asked = list(_searches(draft, match, table))
+    for index, search_ in asked:
+        count = facts.found.get(search_.name) if facts else None
         if count and count.rows:
             draft.find(
                 "L007", "block", f"{table.name}.{index.name}",
@@ -35,7 +38,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
                 + "\n# or repair the rows in the source",
                 evidence=rows_words(table, count),
             )  # fmt: skip
-    tested = {index.name for index in table.indexes}
+    tested = {index.name for index in table.indexes} | {index.name for index, _ in asked}
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
             draft.find(
@@ -48,11 +51,11 @@ def _which(own: OwnIndex) -> str:
     return f"where {own.predicate}" if own.predicate else "by an expression"
 
 
-def _new(draft: Draft, match: Match | None, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
+def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
     """The target's unique keys that no key of the source covers, or that take more values for equal."""
     known = [
         frozenset(index.columns)
-        for index in (match.source.indexes if match else ())
+        for index in match.source.indexes
         if index.unique and not any(part.prefix or part.column is None for part in index.parts)
     ]
     for index in unique_keys(draft, table):
@@ -62,6 +65,15 @@ def _new(draft: Draft, match: Match | None, table: Table) -> Iterator[tuple[Inde
             yield index, parts
 
 
-def _search(match: Match | None, table: Table, index: Index, parts: Sequence[Part]) -> Search:
-    own = next((one for one in match.own.indexes if one.name == index.name), None) if match else None
-    return search(table, parts, nulls_distinct=own is None or own.nulls_distinct)
+def _searches(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:
+    own = {index.name: index for index in match.own.indexes}
+    for index, parts in _new(draft, match, table):
+        yield index, search(table, parts, nulls_distinct=own[index.name].nulls_distinct)
+    for partial in match.own.indexes:
+        condition = on_source(partial.predicate, unchanged(draft, match, table)) if partial.unique else None
+        if partial.predicate and condition and all(name in match.sources for name in partial.columns):
+            columns = tuple(IndexPart(match.sources[name]) for name in partial.columns)
+            index = Index(partial.name, unique=True, kind="BTREE", parts=columns)
+            parts = parts_of(draft, table, index)
+            distinct = partial.nulls_distinct
+            yield index, search(table, parts, nulls_distinct=distinct, only=condition)
