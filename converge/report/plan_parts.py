@@ -107,6 +107,7 @@ def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
         ("source", f"MySQL {plan.source_version} {plan.source}"),
         ("target", f"PostgreSQL {plan.target_version} {plan.target or '(no target named)'}"),
         ("schema", plan.schema + ("" if plan.schema_exists else ", which the run makes")),
+        ("mode", "load: into the tables that are there" if plan.mode == "load" else ""),
         ("size", f"{counted(len(plan.tables), 'table')}, about {rows:,} rows, {size(data)}"),
         ("objects", ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))),
         ("snapshot", plan.snapshot),
