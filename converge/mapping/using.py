@@ -23,6 +23,11 @@ _HARMLESS = frozenset(
 )
 
 
+_FLEETING = re.compile(
+    r"\b(now|sysdate|curdate|curtime|current_(date|time|timestamp)|localtime(stamp)?|utc_(date|time|timestamp)"
+    r"|uuid(_short)?|rand|unix_timestamp\(\s*\))\b",
+    re.IGNORECASE,
+)
 _TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_STRING})
 # What opens a quotation for one of parser and PostgreSQL but not for the other, outside of texts.
 _DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
@@ -33,7 +38,12 @@ def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
     marked = text.replace("{}", _COLUMN)
     tree = _checked(marked, "mysql", "using")
+    if fleeting := _FLEETING.search(_without_texts(marked, "mysql")):
+        message = f"using = {text!r}: {fleeting[0]} is another value each time"
+        raise UsageError(message, code="M006", hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
+        if node.sql() == "…":
+            raise UsageError(f"using = {text!r}: … stands for a value of yours", code="M006")
         if node.sql() != _COLUMN:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
@@ -56,14 +66,13 @@ def default(text: str) -> str:
 def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(text, read=dialect)
-        tokens = sqlglot.tokenize(text, read=dialect)
+        bare = _without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
     tree = trees[0] if len(trees) == 1 else None
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
-    bare = "".join(text[one.start : one.end + 1] for one in tokens if one.token_type not in _TEXTS)
     doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
     if doubtful:
         raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code="M006")
@@ -73,3 +82,8 @@ def _checked(text: str, dialect: str, key: str) -> exp.Expr:
             what = node.name if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
             raise UsageError(f"{key} = {text!r}: {what} may not stand in a map", code="M006")
     return tree
+
+
+def _without_texts(text: str, dialect: str) -> str:
+    tokens = sqlglot.tokenize(text, read=dialect)
+    return " ".join(text[one.start : one.end + 1] for one in tokens if one.token_type not in _TEXTS)

@@ -70,6 +70,8 @@ class Seeded:
     only_target: int
     children: Mapping[str, int] = field(default_factory=dict)
     """Rows that refer to those that only the source has, by ``table.foreign key``."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Rows of tables that are not loaded which refer to those that only the target has, by foreign key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,25 @@ def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection
             theirs = keyed.keyed_rows(target, draft.schema, table)
             ours = keyed_rows(source, table, ROWS_LIMIT)
             if len(ours) < ROWS_LIMIT:
-                found[table.source] = _compare(draft, source, table, ours, theirs)
+                seeded = _compare(draft, source, table, ours, theirs)
+                gone = sorted(theirs.keys() - ours.keys()) if table.rows == "source" else []
+                found[table.source] = replace(seeded, left=_left(draft, target, table, gone))
     return replace(inputs.evidence, seeded=found)
+
+
+def _left(draft: Draft, target: psycopg.Connection[Any], table: TablePlan, gone: list[str]) -> dict[str, int]:
+    """Rows that stay in the target and refer to rows that go, by foreign key."""
+    if draft.loading is None or not gone:
+        return {}
+    matches = draft.loading.matches
+    loaded = {matches[one.source].own.quoted for one in draft.tables.values() if one.rows != "merge"}
+    parent = matches[table.source].own.quoted
+    counts = {
+        key.name: keyed.count_children(target, key, table, gone)
+        for key in draft.loading.existing.foreign_keys
+        if key.parent == parent and key.table not in loaded
+    }
+    return {name: rows for name, rows in counts.items() if rows}
 
 
 def _compare(

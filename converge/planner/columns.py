@@ -10,7 +10,7 @@ from converge.mapping.rules import Rule
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
 from converge.model.names import SYSTEM_COLUMNS, fit
-from converge.model.plan import Change, ColumnPlan, Identity
+from converge.model.plan import Change, ColumnPlan, Identity, Severity
 from converge.model.quote import pg_array, pg_name, pg_text
 from converge.planner.choice import Choice, choose
 from converge.planner.collations import collation
@@ -36,7 +36,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     choice = choose(draft, table, column, family)
     seen = evidence(draft, table, column, family, choice)
     if choice.setting("skip"):
-        draft.left("P027", "column", name, "a map leaves it out")
+        left_out(draft, table, column)
         return None
     decided = settle(draft, table, column, family, choice)
     family, value, changes = decided.family, decided.value, decided.changes
@@ -64,6 +64,14 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     )
     _notes(draft, name, column, choice.rule, plan)
     return plan
+
+
+def left_out(draft: Draft, table: Table, column: Column) -> None:
+    """A column that a map skips: its values are lost, unless the target can compute them again."""
+    name = f"{table.name}.{column.name}"
+    facts = draft.evidence.table(table.name)
+    harm: Severity = "note" if column.generated or (facts and not facts.rows) else "lossy"
+    draft.left("P027", "column", name, "a map leaves it out", harm=harm)
 
 
 def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:

@@ -116,10 +116,12 @@ class Draft:
         state: State = "translated with a note" if name in self.noted else "translated"
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
-    def left(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
+    def left(
+        self, code: str, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "note"
+    ) -> None:
         """An object that does not arrive: an outcome and a finding."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
-        self.find(code, "note", name, f"{kind} is not migrated: {why}", hint)
+        self.find(code, harm, name, f"{kind} is not migrated: {why}", hint)
 
     def block(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from itertools import product
 
 from converge.mapping.collations import compared_like, ignores_case
-from converge.mapping.rules import setting
+from converge.mapping.rules import policies, setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.quote import my_name
-from converge.planner.choice import candidates, choose, rules_for
+from converge.planner.choice import Choice, candidates, choose, rules_for
 from converge.planner.collations import locale
 from converge.planner.draft import Draft
-from converge.planner.reading import begin
-from converge.planner.values import example, rows_words, said
-from converge.types import TEXTS, Value, base_name, family_of
+from converge.planner.values import decide, example, rows_words, said
+from converge.types import TEXTS, base_name, family_of
 from converge.types.sql import as_bytes
 
 
@@ -76,7 +75,7 @@ def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
 
 
 def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
-    """The key's columns by the types that were chosen."""
+    """The key's columns by the types that were chosen, and as the maps' policies leave them."""
     return [_part(draft, table, part, _type(draft, table, part.column or "")) for part in index.parts]
 
 
@@ -93,7 +92,9 @@ def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
     family = family_of(column)
     assert family is not None
     rules = rules_for(draft, table, column)
-    family, value, using = begin(family, Value(column, to), rules)
+    rule = next(rule for rule in candidates(rules) if rule.target_type(column) == to)
+    decided = decide(column, family, Choice(rules, rule, to, policies(rules)))
+    family, value, using = decided.family, decided.value, setting(rules, "using")[0]
     text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
     if base_name(to) == "citext":
         return Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')

@@ -83,7 +83,7 @@ def note_rows(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> 
             + ("" if checked else f"; the key {unchecked}"),
             entry(
                 "foreign_key", literally(table=table.name, foreign_key=key.name),
-                "validate = false", "# or: skip = true",
+                "validate = false", *([] if draft.loading else ["# or: skip = true"]),
             ),
             evidence=rows_words(table, orphans),
         )  # fmt: skip

@@ -12,7 +12,7 @@ from converge.planner.expressions import TableColumns, Untranslatable, translate
 from converge.types import base_name
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
-_BTREE_BYTES = 2600
+BTREE_BYTES = 2600
 _OTHER_BYTES = 16
 
 
@@ -136,7 +136,7 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
 def _whole_fits(draft: Draft, table: Table, index: Index) -> bool:
     """Whether a prefix index may cover whole values: it is not unique, and the longest entry fits a page."""
     longest = _longest(draft, table, index)
-    return not index.unique and longest is not None and longest <= _BTREE_BYTES
+    return not index.unique and longest is not None and longest <= BTREE_BYTES
 
 
 def _longest(draft: Draft, table: Table, index: Index) -> int | None:
@@ -157,7 +157,7 @@ def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
             "P033", "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
         )
     longest = _longest(draft, table, index)
-    if longest is not None and longest > _BTREE_BYTES and not cut and any(one.column for one in index.parts):
+    if longest is not None and longest > BTREE_BYTES and not cut and any(one.column for one in index.parts):
         draft.find(
             "V031", "lossy" if not index.unique else "note", name,
             "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,14 @@ from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
 from converge.planner.reading import begin, target
 from converge.types import Family, Trap, Value
+
+_USING: Mapping[tuple[str, str], Sequence[str]] = {
+    ("not_canonical", "boolean"): ("ELT(FIELD({}, '0', '1'), 'false', 'true')",),
+    ("not_canonical", "inet"): ("LOWER(INET6_NTOA(INET6_ATON({})))",),
+    ("not_canonical", "date"): ("STR_TO_DATE({}, '%Y-%m-%d')",),
+    ("not_canonical", "timestamp"): ("STR_TO_DATE({}, '%Y-%m-%d %H:%i:%s')",),
+}
+"""MySQL expressions that make what a type prints, by trap and type; what becomes NULL is a trap again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +139,12 @@ def _find(
         severity,
         place,
         what,
-        _hint(table, column, choice, trap),
+        _hint(draft, table, column, choice, trap),
         evidence=rows_words(table, count),
     )
 
 
-def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
+def _hint(draft: Draft, table: Table, column: Column, choice: Choice, trap: Trap) -> str:
     """A map's entry for each way out."""
     ways = [
         f"policy = {{ {trap.name} = {_policytoml_text(policy)} }}"
@@ -144,10 +152,13 @@ def _hint(table: Table, column: Column, choice: Choice, trap: Trap) -> str:
         if policy != "null" or column.nullable
     ]
     other = trap.kind.other.format(fsp=column.fsp)
-    if other and other != choice.to:
+    if draft.loading is not None:
+        # The target has its type: only another value is a way out.
+        ways += [f"using = {toml_text(made)}" for made in _USING.get((trap.name, choice.to), ())]
+    elif other and other != choice.to:
         ways.append(f"to = {toml_text(other)}")
     if not ways:
-        return ""
+        return "repair the rows in the source" if draft.loading else ""
     return example(table, column, "\n# or: ".join(ways))
 
 

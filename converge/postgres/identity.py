@@ -11,7 +11,7 @@ from converge.model.quote import pg_name
 
 
 def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
-    """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1).
+    """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
 
     A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
     """
@@ -19,12 +19,14 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan) -> None:
         table = plan.table(identity.table)
         column = next(column for column in table.columns if column.source == identity.column)
         # A query with parameters reads % as their beginning.
-        names = (pg_name(column.target), pg_name(plan.schema, table.target))
-        of_column, of_table = (name.replace("%", "%%") for name in names)
+        # Several columns may share a sequence of the target's own.
+        names = (pg_name(column.target), pg_name(plan.schema, table.target), column.sequence)
+        of_column, of_table, of_sequence = (name.replace("%", "%%") for name in names)
         connection.execute(
             f"""
             SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest(%(next)s::numeric, max({of_column})::numeric + 1)
+              FROM (SELECT greatest(%(next)s::numeric, max({of_column})::numeric + 1,
+                                    (SELECT last_value + is_called::int FROM {of_sequence})::numeric)
                       FROM {of_table}) n(next),
                    (SELECT %(sequence)s::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from converge.model.existing import OwnForeignKey
 from converge.model.plan import TablePlan
 from converge.model.quote import pg_name
 from converge.postgres.digest import field_text, row_digest
@@ -13,7 +14,26 @@ from converge.postgres.digest import field_text, row_digest
 
 def keyed_rows(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> dict[str, str]:
     """Digest of the key → digest of the row."""
-    columns = [column for column in table.columns if column.source in table.key] or table.columns
-    key = f"md5(concat_ws('|',{','.join(map(field_text, columns))}))"
-    query = f"SELECT {key},{row_digest(table)} FROM {pg_name(schema, table.target)}"
+    query = f"SELECT {_key(table)},{row_digest(table)} FROM {pg_name(schema, table.target)}"
     return dict(connection.execute(query.encode()).fetchall())
+
+
+def count_children(
+    connection: psycopg.Connection[Any], key: OwnForeignKey, parent: TablePlan, keys: list[str]
+) -> int:
+    """Rows that refer by this foreign key to parents with these digests of their keys."""
+    columns, parents = (",".join(map(pg_name, names)) for names in (key.columns, key.parent_columns))
+    query = (
+        f"SELECT count(*) FROM {key.table} WHERE ({columns}) IN "
+        f"(SELECT {parents} FROM {key.parent} WHERE {_key(parent)} = ANY (%s))"
+    )
+    # A query with parameters reads % as their beginning.
+    text = query.replace("%", "%%").replace("ANY (%%s)", "ANY (%s)")
+    row = connection.execute(text.encode(), (keys,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _key(table: TablePlan) -> str:
+    columns = [column for column in table.columns if column.source in table.key] or table.columns
+    return f"md5(concat_ws('|',{','.join(map(field_text, columns))}))"

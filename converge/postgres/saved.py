@@ -5,7 +5,9 @@ All of it is for the time when foreign keys, and the tables' own triggers, are a
 
 from __future__ import annotations
 
-from converge.model.existing import OwnTable, kept_name, saved_name
+from collections.abc import Sequence
+
+from converge.model.existing import OwnIndex, OwnTable, kept_name, saved_name
 from converge.model.quote import pg_name
 
 
@@ -34,19 +36,39 @@ def put_back(schema: str, table: OwnTable) -> str:
 
 
 def merge(schema: str, table: OwnTable) -> str:
-    """Puts those saved rows back whose primary key the table does not have, and notes these keys: several
-    statements for one transaction. The table has a primary key.
+    """Puts those saved rows back that no row of the table equals by a unique key, and notes their keys.
+
+    Several statements for one transaction. The table has a primary key.
     """
-    key = ", ".join(pg_name(column) for column in table.key)
-    texts = ", ".join(f"{pg_name(column)}::text" for column in table.key)
     saved, kept = saved_table(schema, table), kept_table(schema, table.name)
-    # EXCEPT takes each type's own equality, which the name of an operator does not say: citext, for one,
-    # has its = in a schema of its own. What it leaves are keys exactly as they were saved.
+    key, texts = _listed(table.key)
+    others = "".join(f" AND NOT {_taken(table, saved, index)}" for index in table.indexes if _whole(index))
     return (
-        f"{drop_kept(schema, table)};\n"
-        f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} EXCEPT SELECT {key} FROM {table.quoted};\n"
+        f"DROP TABLE IF EXISTS {kept};\n"
+        f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} WHERE true{others};\n"
         f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM {kept})"
     )
+
+
+def _whole(index: OwnIndex) -> bool:
+    """Whether the index is a unique key of plain columns, over all rows."""
+    return index.unique and all(index.columns) and not index.predicate
+
+
+def _taken(table: OwnTable, saved: str, index: OwnIndex) -> str:
+    """The condition of a saved row whose unique key a row of the table has."""
+    key, texts = _listed(index.columns)
+    filled = " AND ".join(f"{pg_name(column)} IS NOT NULL" for column in index.columns)
+    # INTERSECT takes each type's own equality, which the name of an operator does not say: citext, for one,
+    # has its = in a schema of its own. What it gives are keys exactly as they were saved.
+    both = f"SELECT {key} FROM {saved} WHERE {filled} INTERSECT SELECT {key} FROM {table.quoted}"
+    return f"coalesce(({texts}) IN (SELECT {texts} FROM ({both}) AS taken), false)"
+
+
+def _listed(columns: Sequence[str]) -> tuple[str, str]:
+    """The columns, and their texts, as lists of SQL."""
+    names = [pg_name(column) for column in columns]
+    return ", ".join(names), ", ".join(f"{name}::text" for name in names)
 
 
 def drop_saved(schema: str, table: OwnTable) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from converge.mapping.rules import policies, setting
-from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.planner.choice import rules_for
 from converge.planner.draft import Draft
@@ -38,8 +37,7 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
             draft.find(
                 "L023", "block", f"{table.name}.{name}",
                 said(count.rows, f"break the target's condition {definition}"),
-                entry("table", literally(table=table.name), "skip = true")
-                + "\n# or repair the rows in the source",
+                "repair the rows in the source",
                 evidence=rows_words(table, count),
             )  # fmt: skip
     if untested:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from converge.model.catalog import Column, Table
@@ -9,14 +10,21 @@ from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import toml_text
 from converge.planner.choice import choose, rules_for
-from converge.planner.columns import expressions
+from converge.planner.columns import expressions, left_out
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike
 from converge.planner.reading import begin
 from converge.planner.values import evidence, example, rows_words, said, settle
-from converge.types import Family, Value, family_of
+from converge.types import Family, Value, base_name, family_of, normal
 
-_COALESCE = 'using = "COALESCE({}, …)"'
+_MADE = {
+    "timestamp with time zone": "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
+    "timestamp": "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
+    "date": "STR_TO_DATE({}, '%Y%m%d')",
+    "boolean": "IF({}='y','true','false')",
+}
+"""MySQL expressions of the kind that makes such a value, as an example."""
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 
 
 def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
@@ -36,6 +44,16 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     if own.sequence:
         next_value = table.next_value if column.auto_increment else None
         draft.identities.append(Identity(table.name, column.name, next_value or 1))
+    elif column.auto_increment:
+        message = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
+        draft.find(
+            "L024", "lossy", name, f"{message} that could be set: {own.default or 'it has no default'}"
+        )
+    if column.type == "datetime" and base_name(own.base).endswith("with time zone"):
+        draft.find(
+            "L025", "note", name, "holds times without a zone, which are taken as UTC",
+            example(table, column, "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
+        )  # fmt: skip
     if own.generated and not column.generated:
         draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
     _note_domain(draft, name, own)
@@ -46,7 +64,8 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         source=column.name,
         target=own.name,
         source_type=column.raw_type,
-        target_type=own.type,
+        # A type that is the application's own keeps its name.
+        target_type=own.type if own.labels or own.base != own.type else normal(own.type),
         nullable=own.nullable or match.source.column(column.name).nullable,
         rule=choice.rule.place,
         why=choice.rule.why,
@@ -84,21 +103,30 @@ def _null(draft: Draft, table: Table, column: Column) -> str:
 
 
 def _require_filled(draft: Draft, match: Match, table: Table, column: Column) -> None:
-    if not _may_lack(draft, match, column):
+    own = match.columns.get(column.name)
+    if own is None or not _may_lack(draft, match, column):
         return
     count = draft.evidence.count(table.name, _null(draft, table, column))
     if count and count.rows:
         draft.find(
             "L006", "block", f"{table.name}.{column.name}",
             said(count.rows, "hold NULL, and the target's column is NOT NULL"),
-            example(table, column, _COALESCE), evidence=rows_words(table, count),
+            example(table, column, f"using = {toml_text(_filled(column, own))}"),
+            evidence=rows_words(table, count),
         )  # fmt: skip
+
+
+def _filled(column: Column, own: OwnColumn) -> str:
+    """An expression without NULLs: the target's own default, where that is a literal."""
+    literal = re.match(r"('(?:[^'\\]|'')*'|-?\d+)(::|$)", own.default)
+    empty = "''" if column.type in _TEXTS else "0"
+    return f"COALESCE({{}}, {literal[1] if literal else empty})"
 
 
 def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> None:
     name = f"{table.name}.{column.name}"
     if any(rule.settings.get("skip") for rule in rules_for(draft, table, column)):
-        draft.left("P027", "column", name, "a map leaves it out")
+        left_out(draft, table, column)
         return
     near = alike(column.name, (own.name for own in match.own.columns if own.name not in match.sources))
     lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
@@ -110,10 +138,11 @@ def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> 
 
 def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, family: Family | None) -> None:
     takes = ", ".join(sorted(family.accepts(column))) if family else "no type that converge knows"
+    made = _MADE.get(base_name(normal(own.base)), "CONCAT({}, '…')")
     draft.block(
         "L003", "column", f"{table.name}.{column.name}",
         f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
-        example(table, column, "skip = true"),
+        example(table, column, f"using = {toml_text(made)}\n# or: skip = true"),
     )  # fmt: skip
 
 

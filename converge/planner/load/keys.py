@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from converge.mapping.rules import Rule, setting
 from converge.model.catalog import ForeignKey, Table
-from converge.model.existing import OwnForeignKey, OwnTable
+from converge.model.existing import OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import TablePlan
 from converge.planner.draft import Draft
 from converge.planner.foreign_keys import note_rows
+from converge.planner.indexes import BTREE_BYTES
 from converge.planner.load.match import Loading, Match
 from converge.postgres.saved import merge, save
 
@@ -60,12 +61,27 @@ def _indexes(draft: Draft, match: Match) -> None:
         if index.remove:
             draft.do("create", name, index.remove, "a key of the target is away while rows are loaded")
             draft.do("index", name, ";\n".join(index.restore), "the target's key, as it was")
+            _note_long(draft, match, index)
         else:
             draft.find(
                 "L014", "note", f"{name}.{index.name}",
                 "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
                 "other objects hang on it",
             )  # fmt: skip
+
+
+def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
+    """An entry of a btree must fit a third of a page, after compression, which nobody knows before."""
+    facts = draft.evidence.table(match.source.name)
+    sources = [match.sources[name] for name in index.columns if name in match.sources]
+    longest = sum(facts.longest.get(name, 0) for name in sources) if facts else 0
+    if index.method == "btree" and longest > BTREE_BYTES:
+        draft.find(
+            "L026", "note", f"{match.source.name}.{index.name}",
+            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even when it is compressed has "
+            "no place in the index, which is refused then",
+            "shorten the values in the source, or let the application's migrations index a digest of them",
+        )  # fmt: skip
 
 
 def _triggers(draft: Draft, name: str, own: OwnTable) -> None:

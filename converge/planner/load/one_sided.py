@@ -68,7 +68,8 @@ def _filled(own: OwnTable) -> str:
 
 def note_target_columns(draft: Draft, match: Match, columns: Sequence[ColumnPlan]) -> None:
     """Columns that only the target has: they get their default, if they have one."""
-    filled = {column.target for column in columns}
+    # Those that cannot be filled are said to be.
+    filled = {column.target for column in columns} | set(match.sources)
     for own in match.own.columns:
         if own.name in filled:
             continue

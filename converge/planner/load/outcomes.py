@@ -29,12 +29,13 @@ def note_objects(draft: Draft, loading: Loading) -> None:
 def _index(draft: Draft, match: Match, index: Index) -> None:
     name = f"{match.source.name}.{index.name}"
     columns = tuple(_target(match, part.column or "") for part in index.parts)
-    own = next(
-        (one for one in match.own.indexes if one.columns == columns and one.unique >= index.unique), None
-    )
+    same = (one for one in match.own.indexes if one.columns == columns and one.unique >= index.unique)
+    # A unique key over some of the columns promises more.
+    stronger = (one for one in match.own.indexes if one.unique and set(one.columns) <= set(columns))
+    own = next(same, None) or (next(stronger, None) if index.unique else None)
     if own is not None:
         _say(draft, "index", name, own.name, "the target's own key over the same columns")
-    elif index.unique:
+    elif index.unique and "" not in columns:
         listed = ", ".join(part.column or part.expression or "" for part in index.parts)
         message = f"unique in the source, but the target has no unique key on ({listed})"
         draft.left("L017", "index", name, message)

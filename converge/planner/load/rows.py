@@ -30,6 +30,13 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
         harm: Severity = "lossy" if _loses(draft, name, wish) else "note"
         said = f"the target's {own.rows:,} rows {they}"
         draft.find("L011", harm, name, said, evidence=_words(draft, name))
+        seeded = draft.evidence.seeded.get(name)
+        for key, rows in seeded.left.items() if seeded else ():
+            draft.find(
+                "L019", "block", key,
+                f"{rows:,} rows that stay refer to rows of {name} that only the target has",
+                entry("table", literally(table=name), *_WAYS[1:]).replace("# or: ", "", 1),
+            )  # fmt: skip
     elif own.rows and not may_hold_rows:
         draft.full[name] = own.rows
     return wish if own.rows or wish == "target" else ""

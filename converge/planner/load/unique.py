@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import policies
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
-from converge.model.existing import OwnIndex
+from converge.model.existing import OwnColumn, OwnIndex
+from converge.planner.choice import rules_for
 from converge.planner.draft import Draft
 from converge.planner.duplicates import Part, parts_of, search, unique_keys
 from converge.planner.load.checks import unchanged
@@ -34,11 +35,14 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
                 "L007", "block", f"{table.name}.{index.name}",
                 said(count.rows, f"have the same {', '.join(index.columns)} as others")
                 + ", which the target's unique key refuses",
-                entry("table", literally(table=table.name), "skip = true")
-                + "\n# or repair the rows in the source",
+                "repair the rows in the source, or a map's expression or policy that has made them equal",
                 evidence=rows_words(table, count),
             )  # fmt: skip
-    tested = {index.name for index in table.indexes} | {index.name for index, _ in asked}
+    tested = {index.name for index, _ in asked} | {
+        index.name
+        for index in table.indexes
+        if not any(one.collation in draft.loose for one in _columns(match, index))
+    }
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
             draft.find(
@@ -48,7 +52,13 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
 
 
 def _which(own: OwnIndex) -> str:
-    return f"where {own.predicate}" if own.predicate else "by an expression"
+    if own.predicate:
+        return f"where {own.predicate}"
+    return "by a collation that takes different texts for equal" if all(own.columns) else "by an expression"
+
+
+def _columns(match: Match, index: Index) -> list[OwnColumn]:
+    return [match.columns[name] for name in index.columns if name in match.columns]
 
 
 def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
@@ -58,11 +68,23 @@ def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequ
         for index in match.source.indexes
         if index.unique and not any(part.prefix or part.column is None for part in index.parts)
     ]
+    own = {index.name: index for index in match.own.indexes}
     for index in unique_keys(draft, table):
+        loose = (one.collation in draft.loose for one in _columns(match, index))
+        if index.primary or any(loose):
+            continue
         parts = parts_of(draft, table, index)
-        covered = any(keys <= frozenset(index.columns) for keys in known)
-        if not index.primary and (not covered or any(part.way_out for part in parts)):
+        covered = any(keys <= frozenset(index.columns) for keys in known) and own[index.name].nulls_distinct
+        looser = any(part.way_out for part in parts) or any(
+            _made_equal(draft, table, name) for name in index.columns
+        )
+        if not covered or looser:
             yield index, parts
+
+
+def _made_equal(draft: Draft, table: Table, name: str) -> bool:
+    """Whether a policy may make values of a column equal."""
+    return bool(policies(rules_for(draft, table, table.column(name))))
 
 
 def _searches(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:

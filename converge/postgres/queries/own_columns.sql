@@ -10,9 +10,9 @@ SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
        CASE a.attgenerated WHEN '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault, '') ELSE '' END,
        CASE a.attgenerated WHEN '' THEN '' ELSE pg_get_expr(d.adbin, d.adrelid) END,
        a.attidentity <> '',
-       coalesce(s.name, ''),
+       coalesce(s.name, to_regclass(format('%%I.%%s', c.relnamespace::regnamespace, n.name))::text, ''),
        CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN
-            (SELECT format('%%I.%%I', n.nspname, l.collname)
+            (SELECT format('"%%s"."%%s"', replace(n.nspname, '"', '""'), replace(l.collname, '"', '""'))
                FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
             ELSE '' END
   FROM pg_class c
@@ -29,5 +29,9 @@ SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
            OR (x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refclassid = 'pg_class'::regclass
                AND x.refobjid = q.oid)
         LIMIT 1) s ON true
+  -- A name in a text is looked up at each call, so nothing depends on it.
+  LEFT JOIN LATERAL (
+       SELECT (regexp_match(pg_get_expr(d.adbin, d.adrelid), '^nextval\(\(?''([^'']+)''::text\)?'))[1] AS name) n
+       ON true
  WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND c.relkind IN ('r', 'p', 'f')
  ORDER BY a.attrelid, a.attnum

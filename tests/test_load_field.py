@@ -1,0 +1,197 @@
+"""What applications' own schemas have shown of load mode: each a defect once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import mysql, postgres
+from test_load import found, load, plan, written
+
+
+def blocks(source: str, target: str, *options: str) -> set[tuple[str, str]]:
+    ran = plan(source, target, *options)
+    return {(one["code"], one["object"]) for one in ran.json["findings"] if one["severity"] == "block"}
+
+
+def test_a_sequence_that_is_named_in_a_text(databases: tuple[str, str]) -> None:
+    """Roundcube: nothing in the catalog depends on it."""
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO a VALUES (5)")
+    postgres(
+        target, "CREATE SEQUENCE a_seq; CREATE TABLE a (id int PRIMARY KEY DEFAULT nextval('a_seq'::text))"
+    )
+    assert load(source, target).json["verdict"] == "verified"
+    assert postgres(target, "SELECT nextval('a_seq')") == [(6,)]
+
+
+def test_a_sequence_that_two_tables_share(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO a VALUES (50)")
+    mysql(source, "CREATE TABLE b (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO b VALUES (7)")
+    postgres(
+        target,
+        "CREATE SEQUENCE s; CREATE TABLE a (id int PRIMARY KEY DEFAULT nextval('s'));"
+        "CREATE TABLE b (id int PRIMARY KEY DEFAULT nextval('s'))",
+    )
+    assert load(source, target).json["verdict"] == "verified"
+    assert postgres(target, "SELECT nextval('s')") == [(51,)]
+
+
+def test_an_auto_increment_without_a_sequence_is_said(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT)")
+    postgres(target, "CREATE TABLE a (id int PRIMARY KEY)")
+    assert [one["severity"] for one in found(plan(source, target), "L024")] == ["lossy"]
+
+
+def test_a_parent_that_differs_by_case(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (k VARCHAR(9) PRIMARY KEY) COLLATE utf8mb4_general_ci; INSERT INTO p VALUES ('ABC');"
+        "CREATE TABLE c (id INT PRIMARY KEY, k VARCHAR(9)) COLLATE utf8mb4_general_ci;"
+        "INSERT INTO c VALUES (1, 'abc')",
+    )
+    postgres(
+        target,
+        "CREATE TABLE p (k varchar(9) PRIMARY KEY);"
+        "CREATE TABLE c (id int PRIMARY KEY, k varchar(9) REFERENCES p)",
+    )
+    assert blocks(source, target) == {("V030", "c.c_k_fkey")}
+
+
+EQUAL = {
+    "cut": (
+        "v VARCHAR(20) UNIQUE", "('abcdefgh1'), ('abcdefgh2')", "v varchar(8) UNIQUE", 'too_long = "cut"',
+    ),
+    "rounded": (
+        "v DATETIME(6) UNIQUE", "('2024-01-01 00:00:00.1'), ('2024-01-01 00:00:00.2')",
+        "v timestamp(0) UNIQUE", 'fraction = "cut"',
+    ),
+    "trimmed": (
+        "v VARCHAR(9) COLLATE utf8mb4_bin", "('y'), ('y ')", "v char(9) UNIQUE", 'trailing_space = "trim"',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_values_that_a_policy_makes_equal(databases: tuple[str, str], tmp_path: Path, case: str) -> None:
+    source, target = databases
+    ours, values, theirs, policy = EQUAL[case]
+    mysql(source, f"CREATE TABLE t ({ours}, id INT PRIMARY KEY AUTO_INCREMENT)")
+    mysql(source, f"INSERT INTO t (v) VALUES {values}")
+    postgres(target, f"CREATE TABLE t ({theirs}, id serial PRIMARY KEY)")
+    map_ = written(
+        tmp_path, f'[[column]]\nmatch = {{ table = "t", column = "v" }}\npolicy = {{ {policy} }}\n'
+    )
+    assert blocks(source, target, "--map", map_) == {("L007", "t.t_v_key")}
+
+
+def test_seeds_with_other_ids_and_the_same_names_are_merged(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE role (id INT PRIMARY KEY, name VARCHAR(20))")
+    mysql(source, "INSERT INTO role VALUES (1, 'admin'), (2, 'user')")
+    postgres(
+        target,
+        "CREATE TABLE role (id int PRIMARY KEY, name varchar(20) UNIQUE);"
+        "INSERT INTO role VALUES (10, 'user'), (11, 'guest'), (2, 'taken'), (12, NULL)",
+    )
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "role" }\nrows = "merge"\n')
+    ran = load(source, target, "--map", map_)
+    assert ran.code == 0, ran.err
+    rows = [(1, "admin"), (2, "user"), (11, "guest"), (12, None)]
+    assert postgres(target, "SELECT * FROM role ORDER BY id") == rows
+
+
+def test_rows_that_stay_and_refer_to_rows_that_go(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE u (id INT PRIMARY KEY); INSERT INTO u VALUES (1)")
+    postgres(
+        target,
+        "CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE audit (id int, u int REFERENCES u);"
+        "INSERT INTO u VALUES (1), (9); INSERT INTO audit VALUES (1, 9), (2, 1)",
+    )
+    map_ = written(
+        tmp_path,
+        '[[table]]\nmatch = { table = "u" }\nrows = "source"\n'
+        '[[target]]\nmatch = { table = "audit" }\nkeep = true\n',
+    )
+    assert blocks(source, target, "--map", map_) == {("L019", "audit_u_fkey")}
+
+
+def test_a_key_that_a_loose_collation_makes_equal_is_said_to_be_untested(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) COLLATE utf8mb4_bin UNIQUE)")
+    postgres(
+        target,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level1', deterministic = false);"
+        "CREATE TABLE t (id int PRIMARY KEY, v varchar(9) COLLATE ci UNIQUE)",
+    )
+    assert [one["object"] for one in found(plan(source, target), "L012")] == ["t.t_v_key"]
+
+
+def test_values_that_may_be_too_long_for_an_index(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE g (id INT PRIMARY KEY, v LONGTEXT); INSERT INTO g VALUES (1, REPEAT('x', 9000))"
+    )
+    postgres(target, "CREATE TABLE g (id int PRIMARY KEY, v text); CREATE INDEX long ON g (v)")
+    assert [one["object"] for one in found(plan(source, target), "L026")] == ["g.long"]
+
+
+def test_a_type_that_cannot_be_is_one_finding_with_a_way_out(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """MediaWiki: BINARY(14) that is a timestamp in the target."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE a (id INT PRIMARY KEY, t BINARY(14)); INSERT INTO a VALUES (1, '20240229235959')",
+    )
+    postgres(target, "CREATE TABLE a (id int PRIMARY KEY, t timestamptz)")
+    assert blocks(source, target) == {("L003", "a.t")}
+    hint = found(plan(source, target), "L003")[0]["hint"]
+    assert load(source, target, "--map", written(tmp_path, hint)).json["verdict"] == "verified"
+    assert postgres(target, "SELECT t::text FROM a") == [("2024-02-29 23:59:59+00",)]
+
+
+def test_texts_that_are_booleans_in_the_target(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Quartz: '0' and '1'."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE j (id INT PRIMARY KEY, d VARCHAR(1) NOT NULL); INSERT INTO j VALUES (1, '0'), (2, '1')",
+    )
+    postgres(target, "CREATE TABLE j (id int PRIMARY KEY, d bool NOT NULL)")
+    (finding,) = found(plan(source, target), "V041")
+    assert "to =" not in finding["hint"]
+    assert load(source, target, "--map", written(tmp_path, finding["hint"])).json["verdict"] == "verified"
+    assert postgres(target, "SELECT d FROM j ORDER BY id") == [(False,), (True,)]
+
+
+def test_times_without_a_zone_are_said_to_be_utc(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, at DATETIME)")
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, at timestamptz)")
+    (finding,) = found(plan(source, target), "L025")
+    assert "CONVERT_TZ" in finding["hint"]
+
+
+def test_what_a_map_leaves_out_is_a_loss(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, t INT); INSERT INTO a VALUES (1, 2)")
+    postgres(target, "CREATE TABLE a (id int PRIMARY KEY)")
+    map_ = written(tmp_path, '[[column]]\nmatch = { table = "a", column = "t" }\nskip = true\n')
+    assert [one["severity"] for one in found(plan(source, target, "--map", map_), "P027")] == ["lossy"]
+
+
+def test_a_hint_for_nulls_can_be_pasted(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE n (id INT PRIMARY KEY, t VARCHAR(9)); INSERT INTO n VALUES (1, NULL)")
+    postgres(target, "CREATE TABLE n (id int PRIMARY KEY, t varchar(9) NOT NULL DEFAULT 'other')")
+    hint = found(plan(source, target), "L006")[0]["hint"]
+    assert load(source, target, "--map", written(tmp_path, hint)).json["verdict"] == "verified"
+    assert postgres(target, "SELECT t FROM n") == [("other",)]
