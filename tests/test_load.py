@@ -117,7 +117,7 @@ TRAPS = {
     ),
     "a duplicate for a unique key that only the target has": (
         "INSERT INTO item (flag, name, code) VALUES (0, 'x', 'a')",
-        "L007", "item.codeOnce", "id 1, 100001", "skip",
+        "L007", "item.codeOnce", "id 1, 100001", "repair",
     ),
     "a duplicate for a partial unique index": (
         "INSERT INTO item (flag, name, kind) VALUES (1, 'x', 'large'), (1, 'y', 'large'), (0, 'z', 'large')",

@@ -78,7 +78,7 @@ def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
     if index.method == "btree" and longest > BTREE_BYTES:
         draft.find(
             "L026", "note", f"{match.source.name}.{index.name}",
-            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even when it is compressed has "
+            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even compressed has "
             "no place in the index, which is refused then",
             "shorten the values in the source, or let the application's migrations index a digest of them",
         )  # fmt: skip

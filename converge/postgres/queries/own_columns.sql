@@ -10,7 +10,10 @@ SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
        CASE a.attgenerated WHEN '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault, '') ELSE '' END,
        CASE a.attgenerated WHEN '' THEN '' ELSE pg_get_expr(d.adbin, d.adrelid) END,
        a.attidentity <> '',
-       coalesce(s.name, to_regclass(format('%%I.%%s', c.relnamespace::regnamespace, n.name))::text, ''),
+       coalesce(s.name,
+                CASE WHEN n.name LIKE '%%.%%' THEN to_regclass(n.name)
+                     WHEN n.name IS NOT NULL THEN to_regclass(c.relnamespace::regnamespace || '.' || n.name)
+                     END::text, ''),
        CASE WHEN a.attcollation NOT IN (0, t.typcollation) THEN
             (SELECT format('"%%s"."%%s"', replace(n.nspname, '"', '""'), replace(l.collname, '"', '""'))
                FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation)
