@@ -19,9 +19,8 @@ from random import Random
 
 from pymysql.cursors import Cursor
 
+from bench.sql import writable
 from bench.tables import AUTHORIZATION_POLICY, EVENTS, SALARIES, TABLES, Table
-from converge.model.endpoint import parse
-from converge.mysql.connect import connect
 
 WORDS = (
     *("policy", "rule", "member", "space", "grant", "read", "update", "delete"),
@@ -119,7 +118,7 @@ def create(
     `files` is a directory that the server may read (secure_file_priv). `scale` multiplies all row counts.
     """
     total = 0
-    with connect(parse(url)) as connection, connection.cursor() as cursor, ProcessPoolExecutor(1) as writer:
+    with writable(url) as connection, connection.cursor() as cursor, ProcessPoolExecutor(1) as writer:
         cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES'")
         written = [(table, writer.submit(write, table, files, scale)) for table in TABLES]
         for table, future in written:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pymysql.connections import Connection
+from support import mysql
 
 from converge.demo import source
 from converge.demo.text import HARD
@@ -78,8 +79,7 @@ def test_progress_names_each_table(new_database: NewDatabase) -> None:
 
 def test_only_an_empty_database_is_filled(new_database: NewDatabase) -> None:
     url = new_database()
-    with connect(parse(url)) as connection:
-        rows_of(connection, "CREATE TABLE precious (id INT)")
+    mysql(url, "CREATE TABLE precious (id INT)")
     with pytest.raises(UsageError, match="has 1 table"):
         source.fill(url, rows=ROWS)
 

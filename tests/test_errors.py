@@ -203,9 +203,9 @@ def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:
     file.write_text('[[column]]\nmatch = { tabel = "note" }\nto = "text"\n')
     ran = converge("plan", "--source", source, "--map", str(file))
     assert (ran.code, "did you mean 'table'?" in ran.err) == (2, True)
-    file.write_text('[[column]]\nmatch = { table = "note", column = "text" }\nto = "integer"\n')
+    file.write_text('[[column]]\nmatch = { table = "note", column = "text" }\nto = "point"\n')
     ran = converge("plan", "--source", source, "--map", str(file))
-    assert (ran.code, "varchar(20) cannot become integer" in ran.err) == (2, True)
+    assert (ran.code, "varchar(20) cannot become point" in ran.err) == (2, True)
 
 
 def test_a_server_that_cannot_be_trusted(source: str, target: str) -> None:

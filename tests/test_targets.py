@@ -500,6 +500,7 @@ def test_what_another_type_cannot_hold_is_counted(server: str, request: pytest.F
     family = family_of(column)
     assert family is not None
     with connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION READ WRITE")
         for to, refused in REFUSED.items():
             cursor.execute("CREATE TABLE r (c VARCHAR(2000) COLLATE utf8mb4_general_ci)")
             cursor.executemany("INSERT INTO r VALUES (%s)", [(text,) for text in refused])
@@ -552,6 +553,7 @@ def test_a_text_is_taken_just_where_postgresql_prints_it_again(
     family = family_of(column)
     assert family is not None
     with source, source.cursor() as cursor, psycopg.connect(postgres_175.url, autocommit=True) as target:
+        cursor.execute("SET SESSION TRANSACTION READ WRITE")
         target.execute(b"SET timezone = 'UTC'; SET synchronous_commit = off")
         for to, written in texts.items():
             cursor.execute("CREATE TABLE a (c VARCHAR(250) COLLATE utf8mb4_bin)")

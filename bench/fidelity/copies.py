@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from bench.fidelity.families import MAY_DRILL, tables_of
 from bench.fidelity.load import load
 from bench.fidelity.prove import judged, migrate
-from converge.model.endpoint import parse
-from converge.mysql.connect import connect
+from bench.sql import writable
 from converge.sandbox import Server
 
 
@@ -42,7 +41,7 @@ def copy(source: Server, target: Server, families: Sequence[str], values: int) -
     """Generates, migrates and compares the tables of these families together, so many values of each."""
     with database_pair(source, target, "fidelity") as (here, there):
         names, columns, made = [], 0, 0
-        with connect(parse(here)) as connection:
+        with writable(here) as connection:
             for family in families:
                 tables = tables_of(family, connection)
                 width = sum(len(table.columns) for table in tables)

@@ -12,9 +12,9 @@ from bench.fidelity.mapped import MAP, all_tables
 from bench.fidelity.mutate import Mutator, Tally
 from bench.fidelity.prove import Failed, migrate
 from bench.fidelity.words import charset_tables
+from bench.sql import writable
 from converge.model.endpoint import parse
 from converge.model.event import silent
-from converge.mysql.connect import connect
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
 from converge.sandbox import Server
@@ -32,7 +32,7 @@ def mutate(source: Server, target: Server, number: int) -> Tally:
     with database_pair(source, target, "mutations") as (here, there), tempfile.TemporaryDirectory() as folder:
         rules = Path(folder) / "types.toml"
         rules.write_text(MAP)
-        with connect(parse(here)) as connection:
+        with writable(here) as connection:
             for table in (*all_tables(), *charset_tables(connection)):
                 load(connection, table, 0, _ROWS)
         if differences := migrate(here, there, [str(rules)]).differences:

@@ -22,10 +22,12 @@ TABLES = (*people.TABLES, *content.TABLES, *records.TABLES)
 #: With fewer rows there is no room for every awkward value.
 LEAST_ROWS = 2000
 
-# Strict, so that nothing is stored that the server had to bend; UTC, so that no TIMESTAMP falls into a gap.
+# Strict, so that nothing is stored that the server had to bend; UTC, so that no TIMESTAMP falls into a gap;
+# and writing, which a session on a source of somebody's never is.
 SESSION = (
     "SET SESSION sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
-    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00'"
+    "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', "
+    "transaction_read_only = 0"
 )
 
 
