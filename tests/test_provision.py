@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from support import postgres
+from support import converge, postgres
 from test_config_many import run
 
 from converge.model.endpoint import parse
@@ -39,11 +39,12 @@ provision = {{ extensions = ["uuid-ossp", "citext"] }}
 
 [[database]]
 name = "synapse"
-map = ["synapse"]
 [database.provision]
 database = "prov_synapse"
 role = "prov_synapse"
 password_env = "SYNAPSE_PASSWORD"
+collate = "C"
+ctype = "C"
 
 [[database]]
 name = "not this"
@@ -276,6 +277,15 @@ def test_the_script_for_psql(place: Place) -> None:
     assert right(place, "prov_synapse", "synapse-canary")
     again = run(place.folder, "provision", "--admin", place.admin, "--json", **ENVIRONMENT)
     assert {step["state"] for one in again.json["databases"] for step in one["steps"]} == {"there"}
+
+
+def test_a_map_says_how_its_database_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "converge.toml"
+    file.write_text('[[database]]\nname = "synapse"\nmap = ["synapse"]\nprovision = { ctype = "C.UTF-8" }\n')
+    ran = converge("provision", "--config", str(file), "--sql")
+    assert ran.code == 0, ran.err
+    wanted = "TEMPLATE \"template0\" ENCODING ''UTF8'' LC_COLLATE ''C'' LC_CTYPE ''C.UTF-8''"
+    assert wanted in ran.out, "the entry's own word goes before the map's"
 
 
 def test_every_code_is_documented() -> None:

@@ -296,7 +296,7 @@ def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) 
         "DROP TABLE converge.audit",
         "DROP TABLE converge.reject",
         "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
-        "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates",
+        "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets",
         "UPDATE converge.alembic_version SET version_num = '0002'",
     ):
         postgres(target, undone)
