@@ -398,6 +398,7 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def fill(source: str, tables: list[generated.Generated]) -> None:
     connection = connect.connect(parse(source))
     with connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION READ WRITE")
         cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'")
         for table in TABLES:
             cursor.execute(table.create())
