@@ -180,6 +180,13 @@ def test_times_without_a_zone_are_said_to_be_utc(databases: tuple[str, str]) -> 
     assert "CONVERT_TZ" in finding["hint"]
 
 
+def test_a_text_that_is_parsed_loses_its_spelling(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v TEXT)")
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, v jsonb)")
+    assert [one["severity"] for one in found(plan(source, target), "L027")] == ["lossy"]
+
+
 def test_what_a_map_leaves_out_is_a_loss(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, t INT); INSERT INTO a VALUES (1, 2)")

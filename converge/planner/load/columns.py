@@ -54,6 +54,11 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
             "L025", "note", name, "holds times without a zone, which are taken as UTC",
             example(table, column, "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip
+    if column.type in _TEXTS and own.base == "jsonb":
+        message = (
+            "is parsed: spaces, the order of keys, doubled keys and the spelling of numbers are not kept"
+        )
+        draft.find("L027", "lossy", name, message)
     if own.generated and not column.generated:
         draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
     _note_domain(draft, name, own)
