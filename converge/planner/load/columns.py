@@ -56,7 +56,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         )  # fmt: skip
     if column.type in _TEXTS and own.base == "jsonb":
         message = (
-            "is parsed: spaces, the order of keys, doubled keys and the spelling of numbers are not kept"
+            "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
         )
         draft.find("L027", "lossy", name, message)
     if own.generated and not column.generated:
