@@ -187,6 +187,14 @@ def test_a_text_that_is_parsed_loses_its_spelling(databases: tuple[str, str]) ->
     assert [one["severity"] for one in found(plan(source, target), "L027")] == ["lossy"]
 
 
+def test_a_type_in_a_map_is_said_to_count_for_nothing(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v INT)")
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, v int)")
+    map_ = written(tmp_path, '[[column]]\nmatch = { table = "d", column = "v" }\nto = "bigint"\n')
+    assert [one["object"] for one in found(plan(source, target, "--map", map_), "L028")] == ["d.v"]
+
+
 def test_what_a_map_leaves_out_is_a_loss(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, t INT); INSERT INTO a VALUES (1, 2)")

@@ -55,13 +55,14 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
             example(table, column, "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip
     if column.type in _TEXTS and own.base == "jsonb":
-        message = (
-            "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
-        )
+        message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
         draft.find("L027", "lossy", name, message)
     if own.generated and not column.generated:
         draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
     _note_domain(draft, name, own)
+    for rule in choice.rules:
+        if rule.section == "column" and rule.settings.get("to"):
+            draft.find("L028", "note", name, f"to = in {rule.place} is not used: the target has its own type")
     draft.done(
         "column", name, f"{own.name} {own.type}", "lossy, as declared" if decided.changes else "lossless"
     )
