@@ -36,13 +36,14 @@ class Usage:
 def run(command: Sequence[str]) -> Usage:
     """Run `command` to its end. No other child of this process may end meanwhile."""
     peaks: dict[int, int] = {}
+    seconds: dict[int, float] = {}
     together: list[int] = [0]
     over = threading.Event()
     with tempfile.TemporaryFile() as output:
         before = _children_cpu()
         started = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, together, over))
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks, seconds, together, over))
         watcher.start()
         try:
             process.wait()
@@ -53,7 +54,8 @@ def run(command: Sequence[str]) -> Usage:
             if process.poll() is None:  # interrupted
                 process.terminate()
                 process.wait()
-        cpu = _children_cpu() - before
+        # A fork server's children are nobody's when they end: what was last seen of them counts.
+        cpu = max(_children_cpu() - before, sum(seconds.values()))
         output.seek(0)
         text = output.read().decode(errors="replace")
     sizes = tuple(sorted(peaks.values(), reverse=True))
@@ -65,14 +67,31 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _watch(root: int, peaks: dict[int, int], together: list[int], over: threading.Event) -> None:
+def _watch(
+    root: int,
+    peaks: dict[int, int],
+    seconds: dict[int, float],
+    together: list[int],
+    over: threading.Event,
+) -> None:
     # VmHWM is the kernel's own record of the peak, so a look in between misses only growth after it.
     while not over.wait(INTERVAL):
         processes = _tree(root)
         for pid in processes:
             if peak := _field(pid, "status", "VmHWM:"):
                 peaks[pid] = peak
+            if used := _cpu(pid):
+                seconds[pid] = used
         together.append(sum(_field(pid, "smaps_rollup", "Pss:") for pid in processes))
+
+
+def _cpu(pid: int) -> float:
+    """User and system seconds of one process so far; 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _tree(root: int) -> list[int]:
