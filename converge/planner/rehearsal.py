@@ -114,7 +114,7 @@ def _width(mark: TableMark | None) -> str:
 
 def _decisions(before: Fingerprint, now: Fingerprint) -> Iterator[Drifted]:
     """What becomes of columns that both have, and of all other objects."""
-    for table in before.tables.keys() & now.tables.keys():
+    for table in sorted(before.tables.keys() & now.tables.keys()):
         was, is_ = before.tables[table].columns, now.tables[table].columns
         for column in (name for name in was if name in is_):
             if was[column][1] != is_[column][1]:
