@@ -151,9 +151,7 @@ def _picked_target(where: Where) -> Endpoint | None:
     entries = picked(read(where.config), where) if where.names else ()
     if len(entries) != 1 or not entries[0].target:
         return None
-    found = address(entries[0].target, f"the database {entries[0].name}")
-    forget(entries[0].target, found)
-    return of_kind(found, "postgres")
+    return of_kind(_stated(entries[0].target, f"the database {entries[0].name}"), "postgres")
 
 
 def resolve_named(
@@ -189,9 +187,7 @@ def _named(name: str, given: str | None, where: Where) -> Endpoint | None:
             return parse(url, origin=origin)
     entry = next((one for one in project.databases if one.name == name and one.target), None)
     if entry is not None:
-        found = address(entry.target, f"the database {name}")
-        forget(entry.target, found)
-        return found
+        return _stated(entry.target, f"the database {name}")
     url = dotenv().get(variable)
     return parse(url, origin=ENV_FILE) if url else None
 
@@ -230,6 +226,13 @@ def _require_own_targets(found: Sequence[Chosen]) -> None:
         seen[place] = one.entry.name
 
 
+def _stated(text: str, place: str) -> Endpoint:
+    """The address that a file states; what gave it its password leaves the environment."""
+    found = address(text, place)
+    forget(text, found)
+    return found
+
+
 def _with_password(target: Endpoint) -> Endpoint:
     """libpq's own variable counts where the address has no password."""
     return target if target.password else replace(target, password=os.environ.get("PGPASSWORD", ""))
@@ -253,9 +256,7 @@ def _find(side: str, given: str | None, where: Where) -> Endpoint | None:
         if url:
             return parse(url, origin=origin)
     if text := getattr(project, side):
-        found = address(text, project.path)
-        forget(text, found)
-        return found
+        return _stated(text, project.path)
     if url := variables.get(name):
         return parse(url, origin=ENV_FILE)
     return database_variables(side, variables)

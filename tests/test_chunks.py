@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 from support import mysql
 
+from bench.sql import writable
 from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.model.plan import Plan, TablePlan
@@ -157,10 +158,9 @@ def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
     name = "chunks"
     server.drop_database(name)
     url = server.create_database(name)
-    connection = connect.connect(parse(url))
+    connection = writable(url)
     try:
         with connection, connection.cursor() as cursor:
-            cursor.execute("SET SESSION TRANSACTION READ WRITE")
             for case in CASES:
                 if "0900_bin" in case.columns[0] and server.version == "8.0.15":
                     continue  # it came with 8.0.17

@@ -543,7 +543,8 @@ def test_generated_columns_compute_the_same(pair: Pair) -> None:
     listed = ", ".join(plain)
     mysql(pair.source, f"INSERT INTO g ({listed}) SELECT {listed} FROM t WHERE id <> 7")
     draft = pair.draft()
-    table = draft.catalog.table("g")
+    table = draft.source("g")
+    assert table is not None
     plans = {plan.source: plan for plan in draft.tables["g"].columns}
     postgres(pair.target, "DROP TABLE IF EXISTS public.g")
     made = []
@@ -565,7 +566,8 @@ def test_what_cannot_be_generated_is_refused(pair: Pair, kind: str, text: str, r
     mysql(pair.source, "CREATE TABLE g LIKE t")
     mysql(pair.source, f"ALTER TABLE g ADD g0 {kind} AS ({text})")
     draft = pair.draft()
-    table = draft.catalog.table("g")
+    table = draft.source("g")
+    assert table is not None
     plans = {plan.source: plan for plan in draft.tables["g"].columns}
     with pytest.raises(Untranslatable, match=reason):
         generated_expression(draft, table, table.column("g0"), plans)
@@ -604,7 +606,8 @@ def test_names_and_literals_survive_the_catalog(
         url = server.create_database("test_survive")
         made = f"`{name}` VARCHAR(99), g VARCHAR(99) AS (CONCAT(`{name}`, '{literal}'))"
         mysql(url, f"CREATE TABLE t ({made})")
-        generated = read(url).table("t").column("g").generated
+        (table,) = read(url).tables
+        generated = table.column("g").generated
         assert generated is not None
         tree = parse_expression(generated)
         assert tree.expressions[0].name == 'näme `"\\\\'

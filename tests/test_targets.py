@@ -15,11 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support import converge, mysql, postgres
 
+from bench.sql import writable
 from converge.model.catalog import Column
-from converge.model.endpoint import parse
 from converge.model.quote import my_text
 from converge.model.result import MOST_DIFFERENCES
-from converge.mysql import connect
 from converge.postgres.text import encode
 from converge.sandbox import Server
 from converge.types import Value, check_target, family_of, normal
@@ -495,12 +494,11 @@ REFUSED = {
 def test_what_another_type_cannot_hold_is_counted(server: str, request: pytest.FixtureRequest) -> None:
     """Every value that the target would refuse, or print in another way, is in exactly one trap."""
     source = request.getfixturevalue(server).create_database("refused")
-    connection = connect.connect(parse(source))
+    connection = writable(source)
     column = Column("c", "varchar(2000)", "varchar", True, length=2000, charset="utf8mb4")
     family = family_of(column)
     assert family is not None
     with connection, connection.cursor() as cursor:
-        cursor.execute("SET SESSION TRANSACTION READ WRITE")
         for to, refused in REFUSED.items():
             cursor.execute("CREATE TABLE r (c VARCHAR(2000) COLLATE utf8mb4_general_ci)")
             cursor.executemany("INSERT INTO r VALUES (%s)", [(text,) for text in refused])
@@ -548,12 +546,11 @@ def test_a_text_is_taken_just_where_postgresql_prints_it_again(
     texts = {to: {*_examples(SPELLINGS[to]), *_examples(_JUNK)} for to in SPELLINGS}
     texts["inet"] |= _addresses()
     texts["cidr"] = texts["inet"]
-    source = connect.connect(parse(new_mysql_database(mysql)))
+    source = writable(new_mysql_database(mysql))
     column = Column("c", "varchar(250)", "varchar", True, length=250, charset="utf8mb4")
     family = family_of(column)
     assert family is not None
     with source, source.cursor() as cursor, psycopg.connect(postgres_175.url, autocommit=True) as target:
-        cursor.execute("SET SESSION TRANSACTION READ WRITE")
         target.execute(b"SET timezone = 'UTC'; SET synchronous_commit = off")
         for to, written in texts.items():
             cursor.execute("CREATE TABLE a (c VARCHAR(250) COLLATE utf8mb4_bin)")

@@ -17,6 +17,7 @@ from conftest import NewDatabase
 from judge import compare
 from support import Ran, converge, mysql, postgres, relations
 
+from bench.sql import writable
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.quote import my_name, my_text, mysql_members
@@ -396,9 +397,7 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def fill(source: str, tables: list[generated.Generated]) -> None:
-    connection = connect.connect(parse(source))
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SET SESSION TRANSACTION READ WRITE")
+    with writable(source) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'")
         for table in TABLES:
             cursor.execute(table.create())

@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from converge.cli.options import output_options, place_options, require_reports, write_reports
+from converge.cli.options import output_options, require_reports, target_options, write_reports
 from converge.config import Chosen, Where, resolve_target, several
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
@@ -23,12 +23,11 @@ from converge.postgres.history import Move, last_run, report_of
 
 
 @click.command("report", help="Writes the report of the last run, from the ledger in the target.")
-@click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+@target_options
 @click.option(
     "-o", "--output", "paths", multiple=True, required=True, metavar="FILE",
     help="ends in .html, .md, .json or .xml (JUnit); may be given several times",
 )  # fmt: skip
-@place_options
 @output_options
 def command(where: Where, paths: tuple[str, ...], as_json: bool, verbose: bool, emit: Sink) -> int:
     require_reports("-o", paths)

@@ -170,13 +170,6 @@ class Catalog:
     max_packet: int = 0
     """max_allowed_packet in bytes: a longer text that the server makes is NULL. 0 when it is not known."""
 
-    def table(self, name: str) -> Table:
-        """The table of this name. Raises KeyError."""
-        for table in self.tables:
-            if table.name == name:
-                return table
-        raise KeyError(name)
-
     def objects(self) -> Iterator[tuple[str, str]]:
         """Every object as (kind, name): what a plan must account for, each exactly once."""
         for table in self.tables:

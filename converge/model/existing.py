@@ -117,9 +117,6 @@ class OwnTable:
     obstacle: str
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
 
-    def column(self, name: str) -> OwnColumn | None:
-        return next((column for column in self.columns if column.name == name), None)
-
     @property
     def key(self) -> tuple[str, ...]:
         """Columns of the primary key; empty without one."""

@@ -136,6 +136,17 @@ class TablePlan:
     rows: Rows = ""
 
     @property
+    def keys(self) -> tuple[ColumnPlan, ...]:
+        """The primary key's columns in its order, as far as they arrive."""
+        by_source = {column.source: column for column in self.columns}
+        return tuple(by_source[name] for name in self.key if name in by_source)
+
+    @property
+    def identifying(self) -> tuple[ColumnPlan, ...]:
+        """The columns that tell one row from another: the key's, or all where there is none."""
+        return self.keys or self.columns
+
+    @property
     def copied(self) -> tuple[ColumnPlan, ...]:
         """The columns that COPY fills; the target computes the others."""
         return tuple(column for column in self.columns if column.generated is None)

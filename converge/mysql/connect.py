@@ -106,9 +106,25 @@ def is_lost(error: pymysql.err.Error) -> bool:
 def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     """The driver's error in the words of the person who has to act."""
     number, text = _number_and_text(error)
-    user = _account(endpoint, text)
     if (untrusted := tls.distrusted(error, endpoint, text)) is not None:
         return untrusted
+    if number in _LOST or isinstance(error, pymysql.err.InterfaceError):
+        return SourceError(
+            f"MySQL at {endpoint} cannot be reached: {text or 'the connection is closed'}",
+            code="S001",
+            hint="check host, port and firewall; is mysqld running there?",
+            lost=True,
+        )
+    return (
+        _of_login(number, text, endpoint)
+        or _of_rights(number, text, endpoint)
+        or SourceError(f"MySQL at {endpoint}: {text} ({number})" if number else text, code="S000")
+    )
+
+
+def _of_login(number: int, text: str, endpoint: Endpoint) -> SourceError | None:
+    """Why the server did not let the user in."""
+    user = _account(endpoint, text)
     match number:
         case 1045:
             return SourceError(
@@ -122,32 +138,6 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 f"MySQL at {endpoint.host} has no database {endpoint.database!r}",
                 code="S003",
                 hint="the database is the last part of the URL: mysql://user@host:port/DATABASE",
-            )
-        case 1044 | 1142 | 1143:
-            return SourceError(
-                f"MySQL at {endpoint} gives {user} no right for this: {text}",
-                code="S004",
-                hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
-            )
-        case 1040 | 1203 | 1226:
-            return SourceError(
-                f"MySQL at {endpoint} has no place for one more client: {text}",
-                code="S012",
-                hint="fewer --jobs, or a larger max_connections or max_user_connections",
-                lost=True,
-            )
-        case _ if number in _LOST or (isinstance(error, pymysql.err.Error) and is_lost(error)):
-            return SourceError(
-                f"MySQL at {endpoint} cannot be reached: {text or 'the connection is closed'}",
-                code="S001",
-                hint="check host, port and firewall; is mysqld running there?",
-                lost=True,
-            )
-        case 1146 | 1412:
-            return SourceError(
-                f"MySQL at {endpoint}: a table was changed while it was read: {text}",
-                code="S011",
-                hint="keep changes of the schema away from the run, then converge migrate --truncate",
             )
         case 3159:
             return SourceError(
@@ -164,7 +154,32 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
                 f"SELECT user, host, plugin FROM mysql.user WHERE user = {my_text(endpoint.user)}; shows the "
                 "account's own host",
             )
-    return SourceError(f"MySQL at {endpoint}: {text} ({number})" if number else text, code="S000")
+    return None
+
+
+def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None:
+    """What the server does not give the user, or no longer has as it was."""
+    match number:
+        case 1044 | 1142 | 1143:
+            return SourceError(
+                f"MySQL at {endpoint} gives {_account(endpoint, text)} no right for this: {text}",
+                code="S004",
+                hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
+            )
+        case 1040 | 1203 | 1226:
+            return SourceError(
+                f"MySQL at {endpoint} has no place for one more client: {text}",
+                code="S012",
+                hint="fewer --jobs, or a larger max_connections or max_user_connections",
+                lost=True,
+            )
+        case 1146 | 1412:
+            return SourceError(
+                f"MySQL at {endpoint}: a table was changed while it was read: {text}",
+                code="S011",
+                hint="keep changes of the schema away from the run, then converge migrate --truncate",
+            )
+    return None
 
 
 def grant(endpoint: Endpoint, rights: str) -> str:

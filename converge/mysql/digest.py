@@ -18,6 +18,11 @@ def row_digest(table: TablePlan) -> str:
     return f"MD5(CONCAT_WS('|',{','.join(map(field_text, table.columns))}))"
 
 
+def key_digest(table: TablePlan) -> str:
+    """MySQL expression of a key's MD5 in hex; of the whole row where the table has no key."""
+    return f"MD5(CONCAT_WS('|',{','.join(map(field_text, table.identifying))}))"
+
+
 def field_text(column: ColumnPlan) -> str:
     """MySQL expression of one column's part of the canonical row text."""
     text = column.source_text

@@ -9,13 +9,15 @@ from pymysql.connections import Connection
 from converge.model.catalog import ForeignKey, Table
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name, my_text
-from converge.mysql.digest import field_text, row_digest
+from converge.mysql.digest import key_digest, row_digest
 
 
 def keyed_rows(connection: Connection[Any], table: TablePlan, limit: int) -> dict[str, str]:
     """Digest of the key → digest of the row, of at most `limit` rows."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {_key(table)},{row_digest(table)} FROM {my_name(table.source)} LIMIT {limit}")
+        cursor.execute(
+            f"SELECT {key_digest(table)},{row_digest(table)} FROM {my_name(table.source)} LIMIT {limit}"
+        )
         return {str(key): str(row) for key, row in cursor.fetchall()}
 
 
@@ -29,14 +31,8 @@ def count_children(
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT COUNT(*) FROM {my_name(child.name)} WHERE ({columns}) IN "
-            f"(SELECT {parents} FROM {my_name(parent.source)} WHERE {_key(parent)} IN ({wanted}))"
+            f"(SELECT {parents} FROM {my_name(parent.source)} WHERE {key_digest(parent)} IN ({wanted}))"
         )
         row = cursor.fetchone()
         assert row is not None
         return int(row[0])
-
-
-def _key(table: TablePlan) -> str:
-    """MD5 of the key's canonical text; of the whole row where there is no key."""
-    columns = [column for column in table.columns if column.source in table.key] or table.columns
-    return f"MD5(CONCAT_WS('|',{','.join(map(field_text, columns))}))"

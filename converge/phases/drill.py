@@ -52,17 +52,13 @@ class Drill:
         self._fetched = max(MOST_DIFFERENCES, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
         most = _FETCH_BYTES // MOST_DIFFERENCES // len(table.columns)
         self._long = max(_LEAST_LONG_BYTES, min(_LONG_BYTES, most))
-        keys = [column for name in table.key for column in table.columns if column.source == name]
-        self._keys = keys
+        self._keys = table.keys
         self._from_source = my_name(table.source)
         self._from_target = target_sql.rows_of(schema, table)
         self._source_row = source_sql.row_digest(table)
         self._target_row = target_sql.row_digest(table)
-        if keys:
-            source_key = ",".join(map(source_sql.field_text, keys))
-            target_key = ",".join(map(target_sql.field_text, keys))
-            self._source_id = f"MD5(CONCAT_WS('|',{source_key}))"
-            self._target_id = f"md5(concat_ws('|',{target_key}))"
+        if self._keys:
+            self._source_id, self._target_id = source_sql.key_digest(table), target_sql.key_digest(table)
         else:
             plain = replace(table, columns=tuple(map(without_numerals, table.columns)))
             self._source_id, self._target_id = source_sql.row_digest(plain), target_sql.row_digest(plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,12 +97,12 @@ def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None
         )
 
 
-def shape_findings(before: Existing, after: Existing) -> list[Finding]:
+def shape_findings(before: Mapping[str, str], after: Mapping[str, str]) -> list[Finding]:
     """What is not as it was at the end of a run in load mode: one finding for each object."""
     hint = "look at what else has changed the target's schema, and put it back"
     return [
         Finding("L050", "lossy", "target", f"the catalog is not as before: {line}", hint)
-        for line in differences(before.shape, after.shape)
+        for line in differences(before, after)
     ]
 
 

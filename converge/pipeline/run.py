@@ -30,7 +30,7 @@ from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
 from converge.pipeline.recover import shape_findings
 from converge.pipeline.timing import phase
-from converge.postgres.existing import read_existing
+from converge.postgres.existing import shape_now
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.saved import drop_saved
@@ -223,8 +223,8 @@ class Run:
         """Whether the target's catalog is what it was before."""
         before = self.prepared.inputs.evidence.existing
         assert before is not None
-        after = read_existing(self.postgres, self.plan.schema)
-        self.result.findings += shape_findings(before, after) or [_same(len(after.shape))]
+        after = shape_now(self.postgres, self.plan.schema)
+        self.result.findings += shape_findings(before.shape, after) or [_same(len(after))]
 
     def end(self) -> None:
         """The run is finished, and no longer has rows put aside: at once, or a later run would meet them."""

@@ -21,6 +21,9 @@ from converge.postgres import keyed
 
 def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection[Any]) -> Evidence:
     """The evidence with a comparison of each small table that has rows on the target."""
+    existing = inputs.evidence.existing
+    if existing is None or not any(table.rows for table in existing.tables):
+        return inputs.evidence
     draft = draft_plan(inputs)
     found = {}
     for table in (*draft.tables.values(), *draft.kept.values()):

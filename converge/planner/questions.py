@@ -15,32 +15,24 @@ from converge.planner.load import checks as load_checks
 from converge.planner.load import columns as load_columns
 from converge.planner.load import unique as load_unique
 from converge.planner.reading import begin, target
-from converge.types import Value, family_of
+from converge.types import TEXTUAL, Value, family_of
 
-_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
 
 def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
-    of_columns = (one for column in table.columns for one in _conditions(draft, table, column))
-    conditions = dict.fromkeys(
-        (
-            *of_columns,
-            *long_rows.conditions(draft, table),
-            *full_pages.conditions(draft, table),
-            *load_columns.conditions(draft, table),
-            *load_checks.conditions(draft, table),
-        )
-    )
-    searches = (
-        *_orphans(draft, table),
-        *duplicates.searches(draft, table),
-        *load_unique.searches(draft, table),
-    )
+    conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
+    conditions += [*long_rows.conditions(draft, table), *full_pages.conditions(draft, table)]
+    searches = [*_orphans(draft, table), *duplicates.searches(draft, table)]
+    match = draft.loading.matches.get(table.name) if draft.loading else None
+    if match is not None:
+        conditions += load_columns.conditions(draft, match, table)
+        conditions += load_checks.conditions(draft, match, table)
+        searches += load_unique.searches(draft, match, table)
     return Questions(
         table=table.name,
-        conditions=tuple(conditions),
+        conditions=tuple(dict.fromkeys(conditions)),
         lengths=(*long_rows.lengths(draft, table), *_lengths(table)),
         searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
@@ -73,7 +65,7 @@ def _lengths(table: Table) -> Iterator[tuple[str, str]]:
     indexed = {name for index in table.indexes if index.kind == "BTREE" for name in index.columns}
     for column in table.columns:
         name = my_name(column.name)
-        if column.name in indexed and column.type in _TEXT:
+        if column.name in indexed and column.type in TEXTUAL:
             yield column.name, f"LENGTH(CONVERT({name} USING utf8mb4))"
         elif column.name in indexed and column.type in _BYTES:
             yield column.name, f"LENGTH({name})"
@@ -94,7 +86,7 @@ def _without_parent(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Sea
     set_ = " AND ".join(f"c.{my_name(child)} IS NOT NULL" for child, _ in pairs)
     missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
     yield Search(key.name, join, f"{set_} AND {missing}")
-    texts = [pair for pair in pairs if table.column(pair[0]).type in _TEXT]
+    texts = [pair for pair in pairs if table.column(pair[0]).type in TEXTUAL]
     if texts:
         differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
         yield Search(bytewise(key), join, f"{set_} AND ({missing} OR {differ})")

@@ -6,7 +6,7 @@ They need not agree with the source's ranges: only the sums of whole tables are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -22,7 +22,16 @@ _ARGUMENTS = 90
 
 def row_digest(table: TablePlan) -> str:
     """PostgreSQL expression of a row's MD5 in hex."""
-    fields = [field_text(column) for column in table.columns]
+    return _md5(table.columns)
+
+
+def key_digest(table: TablePlan) -> str:
+    """PostgreSQL expression of a key's MD5 in hex; of the whole row where the table has no key."""
+    return _md5(table.identifying)
+
+
+def _md5(columns: Sequence[ColumnPlan]) -> str:
+    fields = [field_text(column) for column in columns]
     if len(fields) > _ARGUMENTS:
         groups = (fields[start : start + _ARGUMENTS] for start in range(0, len(fields), _ARGUMENTS))
         fields = [f"concat_ws('|',{','.join(group)})" for group in groups]
@@ -48,7 +57,7 @@ def rows_of(schema: str, table: TablePlan) -> str:
     name = pg_name(schema, table.target)
     if table.rows != "merge":
         return name
-    names = [pg_name(column.target) for key in table.key for column in table.columns if column.source == key]
+    names = [pg_name(column.target) for column in table.keys]
     same = " AND ".join(f"kept.{name}::text=own.{name}::text" for name in names)
     kept = f"SELECT FROM {kept_table(schema, table.target)} AS kept WHERE {same}"
     return f"(SELECT ctid,xmin,* FROM {name} AS own WHERE NOT EXISTS ({kept})) AS own"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -22,12 +23,24 @@ from converge.postgres.shape import read_shape
 from converge.postgres.target import query
 
 
-def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
-    """The schema's tables, in one snapshot; writes nothing."""
+@contextmanager
+def _one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """A snapshot in which the server prints every name with its schema."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        # So that the server prints every name with its schema.
         connection.execute("SET LOCAL search_path = pg_catalog")
+        yield
+
+
+def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
+    """A text for each object of the schema's catalog, as `Existing.shape`; writes nothing."""
+    with _one_instant(connection):
+        return read_shape(connection, schema)
+
+
+def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
+    """The schema's tables, in one snapshot; writes nothing."""
+    with _one_instant(connection):
         columns = _by_table(connection, "own_columns", schema)
         indexes = _by_table(connection, "own_indexes", schema)
         rest = _by_table(connection, "own_rest", schema)

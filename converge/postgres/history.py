@@ -16,8 +16,7 @@ Move = tuple[str, str]
 
 def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> dict[str, Any] | None:
     """The last run, or the last of this move, as JSON values; None where there was none."""
-    there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
-    if there is None or not there[0]:
+    if not _is_there(connection):
         return None
     row = connection.execute(
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
@@ -53,8 +52,7 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
 
 def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:
     """The last run in load mode into this schema; None where there was none."""
-    there = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
-    if there is None or not there[0]:
+    if not _is_there(connection):
         return None
     # Through its JSON, because a ledger of an earlier version has fewer columns.
     row = connection.execute(
@@ -83,6 +81,11 @@ def last_rehearsal(connection: psycopg.Connection[Any], source: str, schema: str
         (schema, source),
     ).fetchone()
     return None if row is None else row[0]
+
+
+def _is_there(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
+    return row is not None and bool(row[0])
 
 
 def _readable(connection: psycopg.Connection[Any], column: str) -> bool:

@@ -9,12 +9,12 @@ import psycopg
 from converge.model.existing import OwnForeignKey
 from converge.model.plan import TablePlan
 from converge.model.quote import pg_name
-from converge.postgres.digest import field_text, row_digest
+from converge.postgres.digest import key_digest, row_digest
 
 
 def keyed_rows(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> dict[str, str]:
     """Digest of the key → digest of the row."""
-    query = f"SELECT {_key(table)},{row_digest(table)} FROM {pg_name(schema, table.target)}"
+    query = f"SELECT {key_digest(table)},{row_digest(table)} FROM {pg_name(schema, table.target)}"
     return dict(connection.execute(query.encode()).fetchall())
 
 
@@ -25,15 +25,10 @@ def count_children(
     columns, parents = (",".join(map(pg_name, names)) for names in (key.columns, key.parent_columns))
     query = (
         f"SELECT count(*) FROM {key.table} WHERE ({columns}) IN "
-        f"(SELECT {parents} FROM {key.parent} WHERE {_key(parent)} = ANY (%s))"
+        f"(SELECT {parents} FROM {key.parent} WHERE {key_digest(parent)} = ANY (%s))"
     )
     # A query with parameters reads % as their beginning.
     text = query.replace("%", "%%").replace("ANY (%%s)", "ANY (%s)")
     row = connection.execute(text.encode(), (keys,)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _key(table: TablePlan) -> str:
-    columns = [column for column in table.columns if column.source in table.key] or table.columns
-    return f"md5(concat_ws('|',{','.join(map(field_text, columns))}))"

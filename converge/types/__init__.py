@@ -20,7 +20,7 @@ from converge.types.text import Text
 from converge.types.traps import KINDS, Trap
 
 __all__ = [
-    "FAMILIES", "KINDS", "TEXTS", "Family", "Length", "Trap", "Value", "base_name", "check_target",
+    "FAMILIES", "KINDS", "TEXTS", "TEXTUAL", "Family", "Length", "Trap", "Value", "base_name", "check_target",
     "family_of", "normal",
 ]  # fmt: skip
 
@@ -29,6 +29,8 @@ FAMILIES: tuple[Family, ...] = (
     Binary(), Spatial(),
 )  # fmt: skip
 
+TEXTUAL = Text.types | Enum.types | Set.types
+"""MySQL types that compare by a collation."""
 _BY_TYPE = {name: family for family in FAMILIES for name in family.types}
 
 

@@ -15,20 +15,15 @@ from converge.planner.values import rows_words, said
 _CHECK = "CHECK ("
 
 
-def conditions(draft: Draft, table: Table) -> Iterator[str]:
+def conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
     """What the scan should count."""
-    match = draft.loading.matches.get(table.name) if draft.loading else None
-    for check in match.own.checks if match else ():
-        broken = _broken(draft, match, table, check) if match else None
-        if broken is not None:
-            yield broken
+    return (broken for _, broken in _asked(draft, match, table) if broken is not None)
 
 
 def note_checks(draft: Draft, match: Match, table: Table) -> None:
     """A finding for each CHECK that rows break, and one for those that only COPY tests."""
     untested = []
-    for check in match.own.checks:
-        broken = _broken(draft, match, table, check)
+    for check, broken in _asked(draft, match, table):
         count = draft.evidence.count(table.name, broken) if broken is not None else None
         if broken is None:
             untested.append(check)
@@ -56,10 +51,14 @@ def unchanged(draft: Draft, match: Match, table: Table) -> dict[str, Column]:
     return found
 
 
-def _broken(draft: Draft, match: Match, table: Table, check: str) -> str | None:
-    """The MySQL condition of a row that breaks it; a row for which it is unknown passes, as in PostgreSQL."""
-    definition = check.partition(": ")[2]
-    if not definition.startswith(_CHECK) or not definition.endswith(")"):
-        return None
-    holds = on_source(definition[len(_CHECK) : -1], unchanged(draft, match, table))
-    return None if holds is None else f"NOT {holds}"
+def _asked(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str | None]]:
+    """Each CHECK with the MySQL condition of a row that breaks it, where that can be said.
+
+    A row for which it is unknown passes, as in PostgreSQL.
+    """
+    columns = unchanged(draft, match, table) if match.own.checks else {}
+    for check in match.own.checks:
+        definition = check.partition(": ")[2]
+        plain = definition.startswith(_CHECK) and definition.endswith(")")
+        holds = on_source(definition[len(_CHECK) : -1], columns) if plain else None
+        yield check, None if holds is None else f"NOT {holds}"

@@ -15,7 +15,7 @@ from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike
 from converge.planner.reading import begin
 from converge.planner.values import evidence, example, rows_words, said, settle
-from converge.types import Family, Value, base_name, family_of, normal
+from converge.types import TEXTUAL, Family, Value, base_name, family_of, normal
 
 _MADE = {
     "timestamp with time zone": "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
@@ -24,7 +24,6 @@ _MADE = {
     "boolean": "IF({}='y','true','false')",
 }
 """MySQL expressions of the kind that makes such a value, as an example."""
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 
 
 def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
@@ -54,7 +53,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
             "L025", "note", name, "holds times without a zone, which are taken as UTC",
             example(table, column, "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip
-    if column.type in _TEXTS and own.base == "jsonb":
+    if column.type in TEXTUAL and own.base == "jsonb":
         message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
         draft.find("L027", "lossy", name, message)
     if own.generated and not column.generated:
@@ -85,11 +84,10 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     )
 
 
-def conditions(draft: Draft, table: Table) -> Iterator[str]:
+def conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
     """What the scan should count: NULLs for a column that takes none."""
-    match = draft.loading.matches.get(table.name) if draft.loading else None
-    for column in table.columns if match else ():
-        if match and _may_lack(draft, match, column):
+    for column in table.columns:
+        if _may_lack(draft, match, column):
             yield _null(draft, table, column)
 
 
@@ -125,7 +123,7 @@ def _require_filled(draft: Draft, match: Match, table: Table, column: Column) ->
 def _filled(column: Column, own: OwnColumn) -> str:
     """An expression without NULLs: the target's own default, where that is a literal."""
     literal = re.match(r"('(?:[^'\\]|'')*'|-?\d+)(::|$)", own.default)
-    empty = "''" if column.type in _TEXTS else "0"
+    empty = "''" if column.type in TEXTUAL else "0"
     return f"COALESCE({{}}, {literal[1] if literal else empty})"
 
 

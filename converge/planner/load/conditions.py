@@ -15,14 +15,14 @@ from sqlglot.errors import SqlglotError
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, my_text
-from converge.types import Value
+from converge.types import TEXTUAL, Value
 from converge.types.sql import as_bytes
 from converge.types.text import utf8
 
 _EQUAL: Mapping[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "<>"}
 _ORDERED: Mapping[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"})
+_TEXTS = TEXTUAL - {"set"}
 
 
 _CASTS = frozenset({"TEXT", "VARCHAR", "INT", "BIGINT", "SMALLINT", "DECIMAL", "ARRAY"})

@@ -38,7 +38,7 @@ def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKe
 
 def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
     """Whether the rows of a key are checked; notes those that have no parent."""
-    child = loading.match_of(key.table)
+    child = loading.by_quoted.get(key.table)
     if child is None or child.source.name not in draft.tables:
         return True
     table = draft.source(child.source.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 
 from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
@@ -13,7 +14,7 @@ from converge.planner.reading import seen
 from converge.types import base_name, family_of, normal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Match:
     """One source table with the target's table that takes its rows."""
 
@@ -23,7 +24,7 @@ class Match:
     columns: Mapping[str, OwnColumn]
     """By source column; those that the target lacks are not in it."""
 
-    @property
+    @cached_property
     def sources(self) -> Mapping[str, str]:
         """Source columns by the target's names."""
         return {own.name: source for source, own in self.columns.items()}
@@ -41,9 +42,15 @@ class Loading:
     map: Map
     """The maps, and before them a rule for each column that the target's can hold."""
 
-    def match_of(self, quoted: str) -> Match | None:
-        """The match of a target table by its quoted name."""
-        return next((one for one in self.matches.values() if one.own.quoted == quoted), None)
+    @cached_property
+    def by_quoted(self) -> Mapping[str, Match]:
+        """The matches by the quoted names of the target's tables."""
+        return _by_quoted(self.matches)
+
+    @cached_property
+    def free(self) -> tuple[OwnTable, ...]:
+        """The target's tables that take nothing."""
+        return tuple(own for own in self.existing.tables if own.quoted not in self.by_quoted)
 
 
 def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existing) -> Loading:
@@ -55,8 +62,8 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         if name is not None:
             own = existing.by_name[name]
             matches[table.name] = Match(table, own, _columns(table, own, map_))
-    by_quoted = {one.own.quoted: one for one in matches.values()}
-    seen = tuple(
+    by_quoted = _by_quoted(matches)
+    tables = tuple(
         _seen(matches[table.name], catalog, existing.foreign_keys, by_quoted)
         if table.name in matches
         else table
@@ -68,7 +75,11 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         for column, own in one.columns.items()
         if _takes(one.source, one.source.column(column), own, map_)
     }
-    return Loading(existing, matches, replace(catalog, tables=seen), replace(map_, own=rules))
+    return Loading(existing, matches, replace(catalog, tables=tables), replace(map_, own=rules))
+
+
+def _by_quoted(matches: Mapping[str, Match]) -> Mapping[str, Match]:
+    return {one.own.quoted: one for one in matches.values()}
 
 
 def alike(name: str, others: Iterable[str]) -> str | None:
@@ -153,9 +164,7 @@ def _foreign_key(key: OwnForeignKey, child: Match, parent: Match, database: str)
 
 
 def _column(column: Column, own: OwnColumn | None) -> Column:
-    if own is None:
-        return column
-    return replace(column, nullable=own.nullable)
+    return column if own is None else replace(column, nullable=own.nullable)
 
 
 def _index(index: OwnIndex, sources: Mapping[str, str]) -> Index | None:

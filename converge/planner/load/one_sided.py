@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.existing import OwnColumn, OwnTable
-from converge.model.plan import ColumnPlan, Outcome
+from converge.model.plan import Outcome
 from converge.model.quote import toml_text
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, Match, alike
@@ -32,8 +30,7 @@ def require_application(draft: Draft) -> None:
 
 def without_table(draft: Draft, loading: Loading, table: Table) -> None:
     """A source table that has no place in the target."""
-    taken = {match.own.name for match in loading.matches.values()}
-    near = alike(table.name, (own.name for own in loading.existing.tables if own.name not in taken))
+    near = alike(table.name, (own.name for own in loading.free))
     lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
     if table.name in BOOKKEEPING:
         why = "the target has no such table; it seems to keep which migrations of an application have run"
@@ -47,11 +44,10 @@ def without_table(draft: Draft, loading: Loading, table: Table) -> None:
 
 def note_tables(draft: Draft, loading: Loading) -> None:
     """Tables that only the target has: its map must say that they stay."""
-    taken = {match.own.name for match in loading.matches.values()}
     # Those that a map or --exclude leaves out are said to be.
     known = {table.name.lower() for table in draft.catalog.tables}
-    for own in loading.existing.tables:
-        if own.name in taken or own.name.lower() in known:
+    for own in loading.free:
+        if own.name.lower() in known:
             continue
         what = f"only the target has this table, which {_filled(own)}"
         if own.name in BOOKKEEPING or draft.map.keeps(own.name):
@@ -66,12 +62,10 @@ def _filled(own: OwnTable) -> str:
     return f"has {own.rows:,} rows" if own.rows else "is empty"
 
 
-def note_target_columns(draft: Draft, match: Match, columns: Sequence[ColumnPlan]) -> None:
+def note_target_columns(draft: Draft, match: Match) -> None:
     """Columns that only the target has: they get their default, if they have one."""
-    # Those that cannot be filled are said to be.
-    filled = {column.target for column in columns} | set(match.sources)
     for own in match.own.columns:
-        if own.name in filled:
+        if own.name in match.sources:
             continue
         name, gets = f"{match.source.name}.{own.name}", _gets(own)
         ours = entry("target", literally(table=match.own.name, column=own.name), "keep = true")

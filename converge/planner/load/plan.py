@@ -64,7 +64,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
         draft.block("P004", "table", table.name, "none of its columns can be migrated")
         return
     note_namesakes(draft, table, known)
-    note_target_columns(draft, match, known)
+    note_target_columns(draft, match)
     note_checks(draft, match, table)
     rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
     made = table_plan(draft, table, match.own.name, known, rows)

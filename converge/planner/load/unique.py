@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from converge.mapping.rules import policies
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
-from converge.model.existing import OwnColumn, OwnIndex
+from converge.model.existing import OwnIndex
 from converge.planner.choice import rules_for
 from converge.planner.draft import Draft
 from converge.planner.duplicates import Part, parts_of, search, unique_keys
@@ -17,11 +17,9 @@ from converge.planner.load.match import Match
 from converge.planner.values import rows_words, said
 
 
-def searches(draft: Draft, table: Table) -> Iterator[Search]:
+def searches(draft: Draft, match: Match, table: Table) -> Iterator[Search]:
     """A question for each unique key that the source's own do not answer."""
-    match = draft.loading.matches.get(table.name) if draft.loading else None
-    for _, search_ in _searches(draft, match, table) if match else ():
-        yield search_
+    return (search_ for _, search_ in _searches(draft, match, table))
 
 
 def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
@@ -39,9 +37,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
                 evidence=rows_words(table, count),
             )  # fmt: skip
     tested = {index.name for index, _ in asked} | {
-        index.name
-        for index in table.indexes
-        if not any(one.collation in draft.loose for one in _columns(match, index))
+        index.name for index in table.indexes if not _loose(draft, match, index)
     }
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
@@ -57,8 +53,11 @@ def _which(own: OwnIndex) -> str:
     return "by a collation that takes different texts for equal" if all(own.columns) else "by an expression"
 
 
-def _columns(match: Match, index: Index) -> list[OwnColumn]:
-    return [match.columns[name] for name in index.columns if name in match.columns]
+def _loose(draft: Draft, match: Match, index: Index) -> bool:
+    """Whether a collation of the target takes different texts of the key for equal."""
+    return any(
+        match.columns[name].collation in draft.loose for name in index.columns if name in match.columns
+    )
 
 
 def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
@@ -70,8 +69,7 @@ def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequ
     ]
     own = {index.name: index for index in match.own.indexes}
     for index in unique_keys(draft, table):
-        loose = (one.collation in draft.loose for one in _columns(match, index))
-        if index.primary or any(loose):
+        if index.primary or _loose(draft, match, index):
             continue
         parts = parts_of(draft, table, index)
         covered = any(keys <= frozenset(index.columns) for keys in known) and own[index.name].nulls_distinct
@@ -92,10 +90,11 @@ def _searches(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index,
     for index, parts in _new(draft, match, table):
         yield index, search(table, parts, nulls_distinct=own[index.name].nulls_distinct)
     for partial in match.own.indexes:
-        condition = on_source(partial.predicate, unchanged(draft, match, table)) if partial.unique else None
-        if partial.predicate and condition and all(name in match.sources for name in partial.columns):
+        if not (partial.unique and partial.predicate and set(partial.columns) <= match.sources.keys()):
+            continue
+        condition = on_source(partial.predicate, unchanged(draft, match, table))
+        if condition is not None:
             columns = tuple(IndexPart(match.sources[name]) for name in partial.columns)
             index = Index(partial.name, unique=True, kind="BTREE", parts=columns)
             parts = parts_of(draft, table, index)
-            distinct = partial.nulls_distinct
-            yield index, search(table, parts, nulls_distinct=distinct, only=condition)
+            yield index, search(table, parts, nulls_distinct=partial.nulls_distinct, only=condition)
