@@ -32,18 +32,22 @@ class _Enough(ConvergeError):
     """Leaves env.py when all is known: nothing is to be done there."""
 
 
-class _Environment(EnvironmentContext):
-    """Alembic's environment, which looks at env.py's connection before anything is done with it."""
+def _watch(
+    environment: EnvironmentContext,
+    seen: Callable[[Connection | None], None],
+    known: Callable[[MigrationContext], None] | None,
+) -> None:
+    """Looks at env.py's connection before anything is done with it, and at the context that it makes."""
+    configure = environment.configure
 
-    seen: Callable[[Connection | None], None] | None = None
-    known: Callable[[MigrationContext], None] | None = None
+    def watched(connection: Connection | None = None, *args: Any, **how: Any) -> None:
+        seen(connection)
+        configure(connection, *args, **how)
+        if known is not None:
+            known(environment.get_context())
 
-    def configure(self, connection: Connection | None = None, *args: Any, **how: Any) -> None:
-        if self.seen is not None:
-            self.seen(connection)
-        super().configure(connection, *args, **how)
-        if self.known is not None:
-            self.known(self.get_context())
+    # env.py reaches the environment through proxies that Alembic makes for its own class only: no subclass.
+    environment.configure = watched  # type: ignore[method-assign]
 
 
 def upgrade(
@@ -90,8 +94,8 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
         found.append(Applied(heads, (schema, context.version_table), path))
         raise _Enough("all is known")
 
-    with _environment(folder, endpoint, fn=lambda heads, _: (), dont_mutate=True) as environment:
-        environment.known = look
+    nothing: dict[str, Any] = {"fn": lambda heads, _: (), "dont_mutate": True}
+    with _environment(folder, endpoint, look, **nothing) as environment:
         _run(folder, environment, endpoint)
     if not found:
         raise _failed(str(folder.location / "env.py"), "it configures no connection")
@@ -103,7 +107,7 @@ def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
     script, config, buffer = folder.script, folder.config(), io.StringIO()
     _set_address(config, f"{DRIVER}://")
     way = script._downgrade_revs if down else script._upgrade_revs
-    environment = _Environment(
+    environment = EnvironmentContext(
         config,
         script,
         fn=lambda heads, _: way(end, heads),
@@ -131,10 +135,11 @@ class _Way:
         self, heads: tuple[str, ...], context: MigrationContext
     ) -> Iterator[RevisionStep | StampStep]:
         for step in self.steps(heads, context):
-            self.at = step.short_log.replace("_revision", "")
+            one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
+            self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
             self.emit(Said(self.at))
             yield step
-            self.done.append(step.to_revisions[0] if step.is_upgrade else step.from_revisions[0])
+            self.done.append(one)
         self.at = ""
         self.led_to = tuple(sorted(context.get_current_heads()))
 
@@ -155,14 +160,19 @@ def _go(folder: Folder, endpoint: Endpoint, steps: Steps, to: str, emit: Sink) -
 
 
 @contextmanager
-def _environment(folder: Folder, endpoint: Endpoint, **options: Any) -> Iterator[_Environment]:
+def _environment(
+    folder: Folder,
+    endpoint: Endpoint,
+    known: Callable[[MigrationContext], None] | None = None,
+    **options: Any,
+) -> Iterator[EnvironmentContext]:
     """env.py's surroundings, with a connection and an address that it may take."""
     config = folder.config()
     _set_address(config, address(endpoint))
     with witness(endpoint) as query, closing(users_engine(endpoint).connect()) as connection:
         config.attributes["connection"] = connection
-        environment = _Environment(config, folder.script, **options)
-        environment.seen = lambda its: _require_meant(folder, endpoint, its, query)
+        environment = EnvironmentContext(config, folder.script, **options)
+        _watch(environment, lambda its: _require_meant(folder, endpoint, its, query), known)
         with environment:
             yield environment
         # Of an env.py that leaves it to its caller.
@@ -170,7 +180,7 @@ def _environment(folder: Folder, endpoint: Endpoint, **options: Any) -> Iterator
 
 
 def _run(
-    folder: Folder, environment: _Environment, endpoint: Endpoint | None, way: _Way | None = None
+    folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: _Way | None = None
 ) -> None:
     at = folder.location / "env.py"
     # Revisions and logging may print; stdout is for the result.
@@ -209,7 +219,7 @@ def _require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | 
         if connection.exec_driver_sql(query).scalar_one():
             return
         where = connection.exec_driver_sql(
-            "SELECT pg_catalog.current_user, pg_catalog.inet_server_addr()::text,"
+            "SELECT current_user, pg_catalog.inet_server_addr()::text,"
             " pg_catalog.inet_server_port(), pg_catalog.current_database()"
         ).one()
     user, host, port, database = where
