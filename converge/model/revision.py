@@ -1,0 +1,49 @@
+"""Alembic revisions of the user's own folder, as values: where they stand in a database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["up", "down"]
+State = Literal["applied", "pending", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One file of the folder."""
+
+    id: str
+    name: str
+    """The first line of its docstring."""
+    down: tuple[str, ...]
+    """What it follows; empty for the first."""
+    path: str
+    text: str
+    baseline: str = ""
+    """The digest of the definitions that it was made from, when those of a database; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a database says of the folder's revisions, as env.py looks at it."""
+
+    heads: tuple[str, ...]
+    """The version table's rows."""
+    table: tuple[str, str]
+    """Schema and name of the version table."""
+    path: tuple[str, ...]
+    """The schemas in which env.py's connection looks for names, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A revision with its state in one database."""
+
+    id: str
+    name: str
+    state: State
+    head: bool = False
+    """Nothing of the folder follows it."""
+    validated: tuple[Direction, ...] = ()
+    """The directions in which exactly this text was validated."""
