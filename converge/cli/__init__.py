@@ -34,6 +34,7 @@ COMMANDS = {
     "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
     "backfill": "Fills a column from another database, as a map declares it; audited row by row.",
     "audit": "What backfills have tried: shown, tried again, archived.",
+    "matrix": "The whole job on each version of PostgreSQL, side by side.",
     "provision": "Makes the databases and roles of converge.toml where they are missing.",
     "demo": "The whole job on throw-away servers with a sample source.",
 }

@@ -7,6 +7,7 @@ from typing import Literal
 
 Direction = Literal["up", "down"]
 State = Literal["applied", "pending", "unknown"]
+Restores = Literal["all", "catalog", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Revision:
     text: str
     baseline: str = ""
     """The digest of the definitions that it was made from, when those of a database; else empty."""
+    restores: Restores = "all"
+    """What its downgrade promises to bring back: rows and catalog, the catalog alone, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from converge import __version__
+from converge.model.matrix import Matrix
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.model.together import Results
 from converge.report.many import ManyParts, plans_parts, results_parts
+from converge.report.matrix_parts import matrix_parts
 from converge.report.parts import owner, sentence, short, visible
 from converge.report.plan_parts import plan_parts
 from converge.report.run_parts import run_parts
@@ -42,6 +44,11 @@ def results_html(results: Results) -> str:
     """One page of several databases' results."""
     parts = results_parts(results)
     return _many(parts, [(one.name, _result(one.result, one.name)) for one in results.each])
+
+
+def matrix_html(matrix: Matrix) -> str:
+    """One page of all versions."""
+    return _page("matrix.html", matrix_parts(matrix), (), "")
 
 
 def _plan(plan: Plan, within: str = "") -> str:

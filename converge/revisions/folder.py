@@ -19,6 +19,7 @@ from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.revision import Revision
 from converge.resources import folder as shipped
 from converge.revisions.failures import users_own
+from converge.revisions.promise import promise
 
 _INI, _TOML, _DEFAULT = "alembic.ini", "pyproject.toml", "migrations"
 _FILE_TEMPLATE = "%(year)d%(month).2d%(day).2d_%(hour).2d%(minute).2d_%(rev)s_%(slug)s"
@@ -185,8 +186,9 @@ def _revision(script: Script) -> Revision:
         text = Path(script.path).read_text("utf-8")
     named = script._versioned_down_revisions
     own = getattr(script.module, "converge", None)
-    baseline = own.get("baseline", "") if isinstance(own, dict) else ""
-    return Revision(script.revision, script.doc, tuple(named), script.path, text, str(baseline))
+    words = own if isinstance(own, dict) else {}
+    baseline, restores = str(words.get("baseline", "")), promise(script.path, text, words.get("restores"))
+    return Revision(script.revision, script.doc, tuple(named), script.path, text, baseline, restores)
 
 
 def _literal(text: str) -> str:

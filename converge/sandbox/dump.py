@@ -28,7 +28,7 @@ def load_dump(url: str, path: str | Path) -> int:
     """
     path = Path(path)
     count = 0
-    with closing(connect.mysql(url)) as connection, _opened(path) as file:
+    with closing(connect.mysql(url)) as connection, opened(path) as file:
         for statement in split(file):
             try:
                 # COM_QUERY takes a whole CREATE TRIGGER with semicolons inside: no need for
@@ -47,7 +47,7 @@ def load_dump(url: str, path: str | Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as raw:
         zipped = raw.peek(2)[:2] == b"\x1f\x8b"
         with cast(BinaryIO, gzip.open(raw)) if zipped else raw as file:
