@@ -25,6 +25,8 @@ class Revision:
     """The digest of the definitions that it was made from, when those of a database; else empty."""
     restores: Restores = "all"
     """What its downgrade promises to bring back: rows and catalog, the catalog alone, or nothing."""
+    schema: str = ""
+    """That the baseline describes; empty where it is none."""
 
 
 @dataclass(frozen=True, slots=True)
