@@ -80,6 +80,8 @@ class Validation:
     server_version: str = ""
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     verdict: Verdict = "failed"
+    failure: str = ""
+    """Why it did not come to its end."""
     tables: dict[str, int] = field(default_factory=dict)
     """Rows of each table before."""
     affected: list[Affected] = field(default_factory=list)

@@ -35,7 +35,10 @@ def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
             return
         place = stack.enter_context(shadow(endpoint))
         _stream(endpoint, place, schema)
-        yield place, f"others are connected: schema {schema} was made anew, its rows streamed as of one instant"
+        yield (
+            place,
+            f"others are connected: schema {schema} was made anew, its rows streamed as of one instant",
+        )
 
 
 def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:

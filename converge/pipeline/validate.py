@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,8 +18,8 @@ from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.image import Image, Pair, pairs
-from converge.model.revision import Applied, Revision
-from converge.model.validation import Affected, Validation
+from converge.model.revision import Applied, Direction, Revision
+from converge.model.validation import Affected, Validation, Verdict
 from converge.pipeline.copied import copied
 from converge.pipeline.timing import phase
 from converge.planner.difference import compared
@@ -67,9 +66,8 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
     Writes the affected rows and, when all is well, the record that the gate asks for; `result` says what came
     of it, also when it fails. The database itself is only read. Raises ConvergeError.
     """
-    step: Callable[[str], AbstractContextManager[None]] = partial(phase, result, emit)
     with ExitStack() as stack:
-        with step("copy"):
+        with phase(result, emit, "copy"):
             place, result.copied = stack.enter_context(copied(target, wish.schema))
         at = applied(folder, place)
         revision = _chosen(folder, at, wish.revision)
@@ -78,28 +76,31 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
             upgrade(folder, place, parent, emit)
         connection = stack.enter_context(closing(connect(place)))
         result.server_version = connection.info.parameter_status("server_version") or ""
-        with step("look"):
-            before = _look(connection, wish.schema, at)
+        trial = _Trial(connection, at.table, wish, result)
+        with phase(result, emit, "keep"):
+            before = trial.look()
             keep_rows(connection, before.images)
-        result.tables = {name: rows for name, (rows, _) in before.digests.items()}
-        with step("upgrade"):
+            result.tables = {name: rows for name, (rows, _) in before.digests.items()}
+        with phase(result, emit, "upgrade"):
             upgrade(folder, place, revision.id, emit)
-        with step("compare"):
-            after = _look(connection, wish.schema, at)
-            found = _affected(connection, before, after)
-            _export(connection, found, wish, result)
-        with step("reference"):
-            _with_reference(connection, found, wish, result)
-        with step("downgrade"):
-            _go_back(folder, place, revision, connection, before, at, wish.schema, emit, result)
+        with phase(result, emit, "compare"):
+            trial.export(before, trial.look())
+        with phase(result, emit, "reference"):
+            trial.with_reference()
+        with phase(result, emit, "downgrade"):
+            if revision.restores == "nothing" or len(revision.down) > 1:
+                result.downgrade = "no promise"
+            else:
+                downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
+                trial.require_restored(before, rows=revision.restores == "all")
     result.verdict = _verdict(result)
     if result.verdict == "validated":
-        directions = ("up", "down") if result.downgrade == "restored" else ("up",)
-        record(folder, made(revision, directions, result.tables, result.target, result.server_version))
+        ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
+        record(folder, made(revision, ways, result.tables, result.target, result.server_version))
 
 
 def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
-    """The revision that is to be tried. Raises UsageError for one that is applied, or when none is pending."""
+    """The revision that is to be tried. Raises UsageError for one that is applied, and when none is left."""
     done = {one.revision for head in at.heads for one in folder.script.iterate_revisions(head, "base")}
     if name is not None:
         revision = folder.revision(name)
@@ -118,86 +119,101 @@ def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
     )
 
 
-def _look(connection: psycopg.Connection[Any], schema: str, at: Applied) -> _State:
-    images = read_images(connection, *at.table)
-    definitions = read_definitions(connection, schema, without=(at.table[1],))
-    return _State(images, digests(connection, images), definitions)
+class _Trial:
+    """What is looked at in the copy."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        version_table: tuple[str, str],
+        wish: Wish,
+        result: Validation,
+    ) -> None:
+        self._connection = connection
+        self._version_table = version_table
+        self._wish = wish
+        self._result = result
+        self._pairs: dict[str, Pair] = {}
+        """Of the tables that have affected rows, by their files."""
+
+    def look(self) -> _State:
+        """The copy as it is now."""
+        images = read_images(self._connection, *self._version_table)
+        definitions = read_definitions(self._connection, self._wish.schema, without=(self._version_table[1],))
+        return _State(images, digests(self._connection, images), definitions)
+
+    def export(self, before: _State, after: _State) -> None:
+        """Writes each table's affected rows into a file of its own."""
+        result, connection = self._result, self._connection
+        folder = self._wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
+        result.artifacts = str(folder)
+        _clear(folder)
+        for pair in pairs(before.images, after.images):
+            if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
+                continue
+            name = _file_name(pair.image, self._wish.schema)
+            files.write_new(str(folder / name), affected_rows(connection, pair, affected))
+            result.affected.append(replace(affected, file=name))
+            self._pairs[name] = pair
+
+    def with_reference(self) -> None:
+        """Compares the affected rows with the reference's, or makes them the reference."""
+        result, reference = self._result, self._wish.reference
+        if reference is None:
+            return
+        result.reference = str(reference)
+        ours = {one.file: one for one in result.affected}
+        if self._wish.accept:
+            _accept(Path(result.artifacts), reference, ours)
+            result.accepted = True
+            return
+        theirs = {path.name: path for path in reference.glob("*.csv")}
+        for name in sorted(ours.keys() | theirs.keys()):
+            table, key = (
+                (ours[name].table, ours[name].key) if name in ours else (name.removesuffix(".csv"), ())
+            )
+            result.compared.append(
+                compare(self._connection, table, theirs.get(name), self._pairs.get(name), key)
+            )
+
+    def require_restored(self, before: _State, *, rows: bool) -> None:
+        """Compares the copy with what it was."""
+        now = self.look()
+        left = [one.object for one in compared(before.definitions, now.definitions)]
+        if rows:
+            names = sorted(before.digests.keys() | now.digests.keys())
+            left += [f"rows of {name}" for name in names if before.digests.get(name) != now.digests.get(name)]
+        self._result.not_restored = left
+        self._result.downgrade = "differs" if left else "restored"
 
 
-def _affected(
-    connection: psycopg.Connection[Any], before: _State, after: _State
-) -> dict[str, tuple[Pair, Affected]]:
-    """The tables with rows that are not as they were, by their names."""
-    found = {}
-    for pair in pairs(before.images, after.images):
-        same = pair.before and before.digests[str(pair.before)] == after.digests.get(str(pair.after))
-        if same and all(both.before == both.after for both in pair.columns):
-            continue
-        affected = find(connection, pair)
-        if affected is not None:
-            found[affected.table] = (pair, affected)
-    return found
-
-
-def _export(
-    connection: psycopg.Connection[Any],
-    found: Mapping[str, tuple[Pair, Affected]],
-    wish: Wish,
-    result: Validation,
-) -> None:
-    """Writes the affected rows of each table into a file of its own."""
-    folder = wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
-    result.artifacts = str(folder)
-    _clear(folder)
-    for pair, affected in found.values():
-        name = _file_name(pair.image, wish.schema)
-        files.write_new(str(folder / name), affected_rows(connection, pair, affected))
-        result.affected.append(replace(affected, file=name))
+def _untouched(pair: Pair, before: _State, after: _State) -> bool:
+    """Whether digests and columns say already that no row can be affected."""
+    if pair.before is None or pair.after is None:
+        return False
+    same = all(both.before == both.after for both in pair.columns)
+    return same and before.digests[str(pair.before)] == after.digests[str(pair.after)]
 
 
 def _clear(folder: Path) -> None:
     """The folder, without the files of an earlier validation. Raises UsageError for a folder of others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     summary = folder / SUMMARY
-    there = [path for path in folder.iterdir() if path.suffix == ".csv"]
-    if there and not summary.is_file():
-        raise UsageError(
-            f"{folder} has files of others: {there[0].name}",
-            code="A053",
-            hint="--artifacts DIR names a folder for this validation alone",
-        )
     if summary.is_file():
         for one in json.loads(summary.read_text("utf-8")).get("affected", ()):
             (folder / one["file"]).unlink(missing_ok=True)
+        summary.unlink()
+    if others := sorted(path.name for path in folder.glob("*.csv")):
+        raise UsageError(
+            f"{folder} has files of others: {others[0]}",
+            code="A053",
+            hint="--artifacts DIR names a folder for this validation alone",
+        )
 
 
 def _file_name(image: Image, schema: str) -> str:
     name = image.name if image.schema == schema else str(image)
     return f"{quote(name, safe=' ')}.csv"
-
-
-def _with_reference(
-    connection: psycopg.Connection[Any],
-    found: Mapping[str, tuple[Pair, Affected]],
-    wish: Wish,
-    result: Validation,
-) -> None:
-    """Compares the affected rows with the reference's, or makes them the reference."""
-    if wish.reference is None:
-        return
-    result.reference = str(wish.reference)
-    ours = {one.file: one for one in result.affected}
-    if wish.accept:
-        _accept(Path(result.artifacts), wish.reference, ours)
-        result.accepted = True
-        return
-    theirs = {path.name for path in wish.reference.glob("*.csv")}
-    for name in sorted(ours.keys() | theirs):
-        affected = ours.get(name)
-        pair = found[affected.table][0] if affected else None
-        file = wish.reference / name if name in theirs else None
-        table = affected.table if affected else name.removesuffix(".csv")
-        result.compared.append(compare(connection, table, file, pair, affected.key if affected else ()))
 
 
 def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> None:
@@ -220,34 +236,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _go_back(
-    folder: Folder,
-    place: Endpoint,
-    revision: Revision,
-    connection: psycopg.Connection[Any],
-    before: _State,
-    at: Applied,
-    schema: str,
-    emit: Sink,
-    result: Validation,
-) -> None:
-    """Downgrades the copy, and compares it with what it was as far as the revision promises that."""
-    if revision.restores == "nothing" or len(revision.down) > 1:
-        result.downgrade = "no promise"
-        return
-    downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
-    now = _look(connection, schema, at)
-    for differs in compared(before.definitions, now.definitions):
-        result.not_restored.append(differs.object)
-    if revision.restores == "all":
-        names = sorted(before.digests.keys() | now.digests.keys())
-        result.not_restored += [
-            f"rows of {name}" for name in names if before.digests.get(name) != now.digests.get(name)
-        ]
-    result.downgrade = "differs" if result.not_restored else "restored"
-
-
-def _verdict(result: Validation) -> Any:
+def _verdict(result: Validation) -> Verdict:
     if result.downgrade == "differs" or not all(one.equal for one in result.compared):
         return "differs"
     if result.affected and not result.reference:

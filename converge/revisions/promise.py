@@ -29,9 +29,13 @@ def promise(path: str, text: str, word: object) -> Restores:
 def _is_empty(text: str) -> bool:
     """Whether `downgrade` is missing, empty, or only says that it cannot be done."""
     bodies = [
-        node.body for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
+        node.body
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
     ]
-    return all(isinstance(node, ast.Pass | ast.Raise) or _is_constant(node) for body in bodies for node in body)
+    return all(
+        isinstance(node, ast.Pass | ast.Raise) or _is_constant(node) for body in bodies for node in body
+    )
 
 
 def _is_constant(node: ast.stmt) -> bool:
