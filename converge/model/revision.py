@@ -25,6 +25,8 @@ class Revision:
     """The digest of the definitions that it was made from, when those of a database; else empty."""
     restores: Restores = "all"
     """What its downgrade promises to bring back: rows and catalog, the catalog alone, or nothing."""
+    schema: str = ""
+    """That the baseline describes; empty where it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,23 @@ class Standing:
     """Nothing of the folder follows it."""
     validated: tuple[Direction, ...] = ()
     """The directions in which exactly this text was validated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """A statement of a revision that can lose rows, or of which that cannot be said."""
+
+    revision: str
+    direction: Direction
+    statement: str
+    table: str
+    """With its schema; empty where any table may be meant."""
+    rows: int
+    """That are at stake; of very many rows no more than `MOST`."""
+    reason: str
+    judged: bool
+    """Whether it is known to lose rows; else nobody can say."""
+
+
+MOST = 1_000_000
+"""Rows are counted up to here."""

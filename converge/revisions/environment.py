@@ -219,7 +219,7 @@ def _require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | 
         if connection.exec_driver_sql(query).scalar_one():
             return
         where = connection.exec_driver_sql(
-            "SELECT current_user, pg_catalog.inet_server_addr()::text,"
+            "SELECT current_user, pg_catalog.host(pg_catalog.inet_server_addr()),"
             " pg_catalog.inet_server_port(), pg_catalog.current_database()"
         ).one()
     user, host, port, database = where

@@ -187,8 +187,16 @@ def _revision(script: Script) -> Revision:
     named = script._versioned_down_revisions
     own = getattr(script.module, "converge", None)
     words = own if isinstance(own, dict) else {}
-    baseline, restores = str(words.get("baseline", "")), promise(script.path, text, words.get("restores"))
-    return Revision(script.revision, script.doc, tuple(named), script.path, text, baseline, restores)
+    return Revision(
+        id=script.revision,
+        name=script.doc,
+        down=tuple(named),
+        path=script.path,
+        text=text,
+        baseline=str(words.get("baseline", "")),
+        restores=promise(script.path, text, words.get("restores")),
+        schema=str(words.get("schema", "")),
+    )
 
 
 def _literal(text: str) -> str:
