@@ -84,9 +84,10 @@ def migrate(site: Site) -> str:
 
 def verify(site: Site) -> str:
     """Every row and every column of both sides once more."""
-    site.compared = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
-    _require_equal(site.compared)
-    return f"{sum(one.rows_target or 0 for one in site.compared.tables):,} rows equal"
+    result = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
+    _require_equal(result)
+    site.compared = result
+    return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
 
 
 def checks(site: Site) -> str:
@@ -116,6 +117,6 @@ def _failed(failed: Sequence[CheckResult]) -> ConvergeError:
     return TargetError(
         str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
         code="C001" if failed[0].state == "differs" else "C002",
-        details=[f"{one.place}: {one}" for one in failed],
+        details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
         hint=failed[0].why or None,
     )

@@ -52,7 +52,7 @@ class Site:
     known: Evidence | None = None
     """What the plan has seen of the data."""
     compared: Result | None = None
-    """What the last comparison came to."""
+    """What the comparison came to, where all rows are equal."""
     catalog: dict[str, str] = field(default_factory=dict)
 
 
