@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from converge.cli import files
+from converge import files
 from converge.cli.many import again, options_of, tell
 from converge.cli.options import (
     database_options,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from converge.cli import files
+from converge import files
 from converge.config import Where
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import silent

@@ -15,11 +15,13 @@ from converge.model.matrix import Matrix
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.model.together import Results
+from converge.model.validation import Validation
 from converge.report.many import ManyParts, plans_parts, results_parts
 from converge.report.matrix_parts import matrix_parts
 from converge.report.parts import owner, sentence, short, visible
 from converge.report.plan_parts import plan_parts
 from converge.report.run_parts import run_parts
+from converge.report.validation_parts import validation_parts
 
 _PLACE = re.compile(r'(?<=[ <])(id="|href="#)')
 """Ids and links to them. Nothing of a database is taken for one: its quotes are escaped."""
@@ -33,6 +35,11 @@ def plan_html(plan: Plan) -> str:
 def result_html(result: Result) -> str:
     """The run's page."""
     return _result(result)
+
+
+def validation_html(result: Validation) -> str:
+    """The page of a revision's validation."""
+    return _page("validation.html", validation_parts(result), (), "")
 
 
 def plans_html(plans: Sequence[tuple[str, Plan]]) -> str:
