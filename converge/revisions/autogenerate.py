@@ -54,4 +54,6 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
 
 
 def _failed(what: str, why: str) -> ConvergeError:
-    return ConvergeError(f"{what}: {why}", code="A015", hint="repair script.py.mako, or what it runs afterwards")
+    return ConvergeError(
+        f"{what}: {why}", code="A015", hint="repair script.py.mako, or what it runs afterwards"
+    )
