@@ -263,7 +263,7 @@ REFUSED = {
     "no version": (["--postgres", "seventeen"], "X020", "neither a version nor a URL"),
     "twice": (["--postgres", "14,14"], "X020", "twice"),
     "another kind": (["--postgres", "mysql://root@127.0.0.1/x"], "X020", "no PostgreSQL"),
-    "two sources": (["--sample"], "X021", "one source"),
+    "two sources": (["--sample"], "X021", "another one is named"),
     "no schema": (["--mode", "load"], "X022", "--target-sql"),
     "a schema for nothing": (["--target-sql", "x.sql"], "X022", "--target-sql"),
     "no such file": (["--mode", "load", "--target-sql", "/nowhere/x.sql"], "X023", "cannot be read"),

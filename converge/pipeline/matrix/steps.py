@@ -22,7 +22,7 @@ from converge.pipeline.verify import verify as run_verify
 from converge.postgres.connect import connect
 from converge.postgres.existing import shape_now
 from converge.postgres.script import run_script
-from converge.sandbox.dump import opened
+from converge.sandbox.unpack import Joined, unpacked
 
 _SHOWN = 20
 _AS_PSQL = '"$user", public'
@@ -52,7 +52,7 @@ def schema(site: Site) -> str:
     count, passed_over = 0, list[str]()
     with closing(connect(site.target, search_path=_AS_PSQL)) as connection:
         for script in site.wish.scripts:
-            with opened(script) as lines:
+            with unpacked(script.name, Joined((script,))) as lines:
                 done, over = run_script(connection, lines, script.name)
             count += done
             passed_over += over
