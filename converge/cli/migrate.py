@@ -91,7 +91,6 @@ def command(
     emit: Sink,
 ) -> int:
     chosen = several(where)
-    addresses = None if chosen else resolve(where)
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
@@ -99,6 +98,7 @@ def command(
         raise UsageError(
             "--resume and --truncate exclude each other", code="U014", hint="--truncate begins anew"
         )
+    addresses = None if chosen else resolve(where)
     targets = [one.target for one in chosen] if addresses is None else [addresses.target]
     if truncate and not yes and sys.stdin.isatty():
         click.confirm(f"Remove the planned tables in {', '.join(map(str, targets))}?", abort=True, err=True)

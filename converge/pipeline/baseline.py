@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from converge.errors import BlockedError, TargetError
-from converge.model.definitions import Definitions
+from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Applied, Revision
 from converge.planner.difference import compared
@@ -46,10 +46,10 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
     )
 
 
-def definitions(place: Endpoint, schema: str, version_table: str) -> Definitions:
-    """The schema without the version table. Raises TargetError."""
+def definitions(place: Endpoint, schema: str, *without: str) -> Definitions:
+    """The schema, but for the version table and others. Raises TargetError."""
     with closing(connect(place)) as connection:
-        return read_definitions(connection, schema, without=(version_table,))
+        return read_definitions(connection, schema, without=without)
 
 
 def _differs(
@@ -63,8 +63,10 @@ def _differs(
         if error.code != _NO_SHADOW:
             raise
         return [f"table {here.schema}.{name}" for name in here.tables]
-    found = compared(made, here)
-    return [
-        f"{one.object} {'is missing' if not one.after else 'differs' if one.before else 'is not in the baseline'}"
-        for one in found
-    ]
+    return [f"{one.object} {_how(one)}" for one in compared(made, here)]
+
+
+def _how(differs: Differs) -> str:
+    if not differs.after:
+        return "is missing"
+    return "differs" if differs.before else "is not in the baseline"

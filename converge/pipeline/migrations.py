@@ -26,20 +26,22 @@ _SHOWN = 30
 def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[str], emit: Sink) -> Migrated:
     """Runs what is pending up to this revision; a baseline that the database is already is only noted.
 
-    Raises BlockedError before anything is run: for what can lose rows, and was neither validated nor accepted.
+    Raises BlockedError before anything is run: for what can lose rows and was neither validated nor accepted.
     """
     names = {folder.revision(name).id for name in accepted}
     with _alone(folder, target) as at:
-        todo, stamped, ran = ahead(folder, at, revision), [], ()
-        if todo and not at.heads and is_here(target, todo[0], at):
-            stamped, todo = [todo[0].id], todo[1:]
+        todo = ahead(folder, at, revision)
+        stamped: tuple[str, ...] = ()
+        ran: tuple[str, ...] = ()
+        if todo and not at.heads and is_here(folder, target, todo[0], at):
+            stamped, todo = (todo[0].id,), todo[1:]
         _require_harmless(folder, target, todo, "up", names, at)
         for one in stamped:
             emit(Said(f"stamp {one}: the database is so already"))
             stamp(folder, target, one)
         if todo:
             ran = upgrade(folder, target, revision, emit)
-    return _migrated("run", folder, target, ran, tuple(stamped))
+    return _migrated("run", folder, target, ran, stamped)
 
 
 def revert(

@@ -92,14 +92,23 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
             schema = context.version_table_schema or here or ""
             heads = tuple(sorted(context.get_current_heads()))
         found.append(Applied(heads, (schema, context.version_table), path))
-        raise _Enough("all is known")
 
-    nothing: dict[str, Any] = {"fn": lambda heads, _: (), "dont_mutate": True}
-    with _environment(folder, endpoint, look, **nothing) as environment:
-        _run(folder, environment, endpoint)
+    looked(folder, endpoint, look)
     if not found:
         raise _failed(str(folder.location / "env.py"), "it configures no connection")
     return found[0]
+
+
+def looked(folder: Folder, endpoint: Endpoint, look: Callable[[MigrationContext], None]) -> None:
+    """Lets `look` see the context that env.py makes; nothing else is done there. Raises ConvergeError."""
+
+    def enough(context: MigrationContext) -> None:
+        look(context)
+        raise _Enough("all is known")
+
+    nothing: dict[str, Any] = {"fn": lambda heads, _: (), "dont_mutate": True}
+    with _environment(folder, endpoint, enough, **nothing) as environment:
+        _run(folder, environment, endpoint)
 
 
 def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
