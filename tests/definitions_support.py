@@ -63,5 +63,5 @@ def converted(url: str, wanted: Seen, schema: str = "public") -> list[Step]:
     assert now.definitions.digest == wanted.definitions.digest
     assert difference(now.definitions, wanted.definitions) == ()
     changed = differences(wanted.shape, now.shape)
-    assert changed == [], "\n".join(step.sql for step in steps)
+    assert changed == [], "\n".join([*changed, *(step.sql for step in steps)])
     return list(steps)

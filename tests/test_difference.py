@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
 from definitions_support import Seen, converted, seen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mutations import MUTATIONS, SCHEMA
 from support import postgres
 
@@ -59,3 +62,34 @@ def test_there_and_back(name: str, origin: str, former: Seen) -> None:
     assert converted(url, seen(wanted)), "no difference seen"
     assert rows(url) == {table: rows for table, rows in before.items() if table == "parent" or name != LESS}
     converted(url, former)
+
+
+def test_a_new_sequence_goes_on_behind_the_rows(origin: str, former: Seen) -> None:
+    wanted, url = copied(origin, "wanted"), copied(origin, "changed")
+    postgres(wanted, MUTATIONS["serial to identity"])
+    add = "INSERT INTO child (parent_id) VALUES (1) RETURNING id"
+    converted(url, seen(wanted))
+    assert postgres(url, add) == [(10,)]
+    converted(url, former)
+    assert postgres(url, add) == [(11,)]
+    postgres(url, "TRUNCATE child")
+    converted(url, seen(wanted))
+    assert postgres(url, add) == [(1,)]
+
+
+some = st.lists(st.sampled_from(list(MUTATIONS)), max_size=7)
+
+
+@given(first=some, second=some)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_changes_to_any_others(origin: str, first: list[str], second: list[str]) -> None:
+    wanted, url = copied(origin, "wanted"), copied(origin, "changed")
+    for database, names in ((wanted, first), (url, second)):
+        postgres(database, "TRUNCATE parent, child")
+        for name in names:
+            # Not every change is possible after the others.
+            with suppress(psycopg.Error):
+                postgres(database, MUTATIONS[name])
+    before = seen(url)
+    converted(url, seen(wanted))
+    converted(url, before)
