@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from configparser import Error as IniError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -76,7 +76,7 @@ class Folder:
         if place.name == _TOML:
             return cls(toml=_required(place), ini=_there(place.with_name(_INI)))
         if place.suffix in (".ini", ".cfg") or place.is_file():
-            return cls(ini=_required(place))
+            return cls(ini=_required(place), toml=_there(place.with_name(_TOML)))
         if (place / "env.py").is_file() or not place.is_dir():
             around = (cls._in(place), cls._in(place.parent), cls._in(Path()))
             return next((one for one in around if one and one._means(place)), cls(bare=place))
@@ -90,7 +90,9 @@ class Folder:
         return found if (ini or toml) and found._option("script_location") else None
 
     def _means(self, place: Path) -> bool:
-        return self.location.resolve() == place.resolve()
+        with suppress(UsageError):
+            return self.location.resolve() == place.resolve()
+        return False
 
     @property
     def location(self) -> Path:
