@@ -4,6 +4,7 @@ The first that names an address wins, each side for itself: --source/--target, t
 CONVERGE_SOURCE_URL / CONVERGE_TARGET_URL, then `converge.toml`, then `.env` (the same names, or
 DATABASE_TYPE, _HOST, _PORT, _USERNAME, _PASSWORD, _NAME), then what the drivers' users have:
 MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_USER, MYSQL_PWD and ~/.my.cnf; libpq reads PG* and .pgpass itself.
+A dump (--source-dump) stands in the place of a source's address.
 A `converge.toml` with [[database]] entries means all of them, unless --source or --target is given.
 Further databases that a map names are found by their entries' targets, or by their URLs in the same places.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from converge.errors import UsageError
@@ -33,6 +34,8 @@ class Where:
     """A file in place of `converge.toml`."""
     names: tuple[str, ...] = ()
     """Of [[database]] entries; all when there is none."""
+    dump: Callable[[], Endpoint] | None = None
+    """Loads the dump that is the source; the address is that of a throw-away server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,10 @@ def picked(project: Project, where: Where) -> tuple[Database, ...]:
 
     Raises UsageError for a name that no entry has.
     """
-    if where.source or where.target:
+    if where.source or where.target or where.dump:
         if where.names:
-            message = "--database picks entries of converge.toml, --source and --target are for one database"
+            given = "--source-dump" if where.dump else "--source and --target"
+            message = f"--database picks entries of converge.toml, {given} are for one database"
             raise UsageError(message, code="U032", hint="leave out one of them")
         return ()
     known = {one.name: one for one in project.databases}
@@ -109,8 +113,8 @@ def resolve(where: Where, *, need_target: bool = True) -> Addresses:
 
     Raises UsageError when the source, or a needed target, is named nowhere.
     """
-    source = _source(where)
-    if source is None:
+    source = None if where.dump else _source(where)
+    if source is None and where.dump is None:
         raise UsageError(
             "no source is named", code="U001", hint="--source mysql://user:password@host:3306/database"
         )
@@ -119,12 +123,14 @@ def resolve(where: Where, *, need_target: bool = True) -> Addresses:
         raise _no_target()
     target = target and _with_password(target)
     _forget()
+    source = where.dump() if where.dump else source
+    assert source is not None
     return Addresses(source, target)
 
 
 def resolve_known(where: Where) -> tuple[Endpoint | None, Endpoint | None]:
     """The addresses that are named. Raises UsageError when neither is."""
-    found = _source(where), _target(where)
+    found = where.dump() if where.dump else _source(where), _target(where)
     if found == (None, None):
         raise UsageError(
             "neither a source nor a target is named",

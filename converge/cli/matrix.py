@@ -19,6 +19,7 @@ from converge.cli.options import (
     selection_options,
     write_private,
 )
+from converge.cli.source_dump import dump_options
 from converge.config import Where
 from converge.demo.source import LEAST_ROWS, fill
 from converge.errors import UsageError
@@ -31,6 +32,8 @@ from converge.pipeline.options import Options
 from converge.report.html import matrix_html
 from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
 
+_SAMPLE_SERVER = "mysql:8.0.15"
+
 
 @click.command("matrix", help="The whole job on each version of PostgreSQL, side by side.")
 @click.option(
@@ -42,13 +45,11 @@ from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
     metavar="LIST",
     help="versions to start, and URLs of servers on which a database is made and dropped; repeatable",
 )
-@click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
-@click.option("--source-dump", "dump", metavar="FILE", help="a dump that a throw-away MySQL takes")
-@click.option("--sample", is_flag=True, help="the demo's source in a throw-away MySQL")
+@dump_options
+@click.option("--sample", is_flag=True, help="the demo's source, in a throw-away MySQL")
 @click.option(
     "--rows", type=click.IntRange(LEAST_ROWS), default=20_000, show_default=True, help="of the sample"
 )
-@click.option("--mysql", "mysql_version", default="8.0.15", show_default=True, help="the throw-away MySQL")
 @place_options
 @selection_options
 @planning_options
@@ -57,7 +58,7 @@ from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
     "scripts",
     multiple=True,
     metavar="FILE",
-    help="makes the application's own tables, for --mode load; .sql or .sql.gz, repeatable",
+    help="makes the application's own tables, for --mode load; packed or not, repeatable",
 )
 @click.option("--junit", metavar="FILE", help="a testcase for each step of each version")
 @click.option("--html", metavar="FILE", help="the result as a page")
@@ -65,10 +66,8 @@ from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
 @output_options
 def command(
     versions: tuple[str, ...],
-    dump: str | None,
     sample: bool,
     rows: int,
-    mysql_version: str,
     where: Where,
     options: Options,
     scripts: tuple[str, ...],
@@ -84,10 +83,14 @@ def command(
         require_writable(path)
     files = tuple(Path(script) for script in scripts)
     require_scripts(options, files)
-    if sum((dump is not None, sample, where.source is not None)) > 1:
-        message = "--source, --source-dump and --sample are three ways to name one source"
-        raise UsageError(message, code="X021", hint="leave out all but one")
-    with _source(where, options, dump, rows if sample else None, mysql_version, emit) as (source, options):
+    if sample and (where.source or where.dump):
+        message = "--sample is a source of its own, and another one is named"
+        raise UsageError(message, code="X021", hint="leave out one of them")
+    if sample:
+        with _sample(rows, emit) as source:
+            matrix = run_matrix(Wish(source, options, files, emit), servers)
+    else:
+        source, _, options = single(where, options, need_target=False)
         matrix = run_matrix(Wish(source, options, files, emit), servers)
     _write(matrix, junit, html, md)
     click.echo(json.dumps(matrix.to_json()) if as_json else matrix_text(matrix))
@@ -95,25 +98,16 @@ def command(
 
 
 @contextmanager
-def _source(
-    where: Where, options: Options, dump: str | None, rows: int | None, version: str, emit: Sink
-) -> Iterator[tuple[Endpoint, Options]]:
-    """The source's address: as given, or of a throw-away server that is filled first and ended in the end."""
-    if dump is None and rows is None:
-        source, _, options = single(where, options, need_target=False)
-        yield source, options
-        return
+def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
+    """The demo's source on a server that is ended in the end."""
 
     def say(text: str) -> None:
         emit(Said(text))
 
-    with sandbox.start(f"mysql:{version}", on_progress=say) as (server,):
-        url = server.create_database("matrix")
-        if dump is not None:
-            say(f"source: {sandbox.load_dump(url, dump):,} statements of {dump}")
-        elif rows is not None:
-            say(f"source: {fill(url, rows=rows):,} rows")
-        yield parse(url), options
+    with sandbox.start(_SAMPLE_SERVER, on_progress=say) as (server,):
+        url = server.create_database("sample")
+        say(f"source: {fill(url, rows=rows):,} rows")
+        yield parse(url)
 
 
 def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> None:

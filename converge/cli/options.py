@@ -6,22 +6,24 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from converge import files
+from converge.cli.source_dump import dump_options, load, remember
 from converge.config import Where
 from converge.errors import ConvergeError, UsageError
-from converge.model.event import silent
+from converge.model.event import Sink, silent
 from converge.model.plan import Mode
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
 from converge.report.errors import error_text
 from converge.report.progress import Bars, Lines
 from converge.report.write import FORMS, Report, report_as
+from converge.sandbox.dumped import Dump
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,18 +42,19 @@ def place_options(function: F) -> F:
         names: tuple[str, ...],
         source: str | None = None,
         target: str | None = None,
+        dump: Dump | None = None,
         **kwargs: Any,
     ) -> Any:
-        return function(*args, where=Where(source, target, config, names), **kwargs)
+        loading = None if dump is None else partial(load, dump)
+        return function(*args, where=Where(source, target, config, names, loading), **kwargs)
 
     return wrapper  # type: ignore[return-value]
 
 
 def side_options(function: F) -> F:
     """Where both sides are, and what is meant of them; the command gets `where` and `options`."""
-    source = click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
     target = click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
-    return source(target(place_options(selection_options(function))))
+    return dump_options(target(place_options(selection_options(function))))
 
 
 def selection_options(function: F) -> F:
@@ -160,12 +163,11 @@ def output_options(function: F) -> F:
     @click.option("--no-progress", is_flag=True, help="lines instead of bars")
     @wraps(function)
     def wrapper(*args: Any, quiet: bool, no_progress: bool, **kwargs: Any) -> Any:
-        if quiet:
-            return function(*args, emit=silent, **kwargs)
-        if no_progress or not sys.stderr.isatty():
-            return function(*args, emit=Lines(), **kwargs)
+        if quiet or no_progress or not sys.stderr.isatty():
+            sink: Sink = silent if quiet else Lines()
+            return function(*args, emit=remember(sink), **kwargs)
         with Bars() as bars:
-            return function(*args, emit=bars, **kwargs)
+            return function(*args, emit=remember(bars), **kwargs)
 
     return wrapper  # type: ignore[return-value]
 

@@ -27,6 +27,8 @@ class Endpoint:
     """Where the address came from, for messages."""
     origins: tuple[tuple[str, str], ...] = ()
     """Where single values came from, when not all of them came from one place."""
+    name: str = ""
+    """What a server that lives only for this command is called, so that a later one is known by it."""
 
     @property
     def sources(self) -> dict[str, str]:
@@ -45,6 +47,8 @@ class Endpoint:
         return "service" not in options and all(map(_is_local, hosts))
 
     def __str__(self) -> str:
+        if self.name:
+            return self.name
         scheme = "mysql" if self.kind == "mysql" else "postgresql"
         user = f"{quote(self.user)}@" if self.user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from converge.model.check import CheckResult
 from converge.model.plan import Finding
 
 State = Literal["green", "red", "not run"]
@@ -50,7 +51,9 @@ class Cell:
     provider: str
     steps: tuple[Step, ...]
     tables: Mapping[str, Content]
-    """By source table; empty where the comparison did not come to its end."""
+    """By source table; empty where not all are equal to the source's."""
+    checks: tuple[CheckResult, ...]
+    """What the maps' checks gave, by the last comparison."""
     catalog: Mapping[str, str]
     """Object → definition, after the load."""
     decisions: Mapping[str, str]
@@ -160,6 +163,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "seconds": round(cell.seconds, 3),
         "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in cell.steps],
         "tables": [{"source": name, **asdict(one)} for name, one in cell.tables.items()],
+        "checks": [asdict(check) for check in cell.checks],
     }
 
 

@@ -75,10 +75,13 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
 
 
 def position(connection: Connection[Any]) -> str | None:
-    """Where the server's history stands, by GTIDs or binary log; None when the user may not know."""
+    """Where the server's history stands, by GTIDs or binary log; None when the user may not know.
+
+    A log's place is a place of this very server: another one at the same address may have the same.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed")
-        version, has_gtids, executed = cast(tuple[str, int, str], cursor.fetchone())
+        cursor.execute("SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed, @@server_uuid")
+        version, has_gtids, executed, server = cast(tuple[str, int, str, str], cursor.fetchone())
         try:
             cursor.execute(capabilities(version).binary_log_status)
         except pymysql.err.MySQLError as error:
@@ -92,7 +95,7 @@ def position(connection: Connection[Any]) -> str | None:
     # A log that leaves out databases says nothing of them.
     if only or ignored:
         return None
-    return executed if has_gtids else f"{file}:{place}"
+    return executed if has_gtids else f"{server}:{file}:{place}"
 
 
 def _under_lock(

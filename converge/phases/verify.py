@@ -88,7 +88,7 @@ def count(totals: Iterable[Digest], results: dict[str, TableResult]) -> None:
 def judge(
     plan: Plan, crew: Crew, totals: Iterable[Digest], results: dict[str, TableResult]
 ) -> list[Difference]:
-    """Notes in `results` which tables are equal, and digests; returns the differences, a bounded number a table."""
+    """Notes digests and equality in `results`; returns the differences, a bounded number a table."""
     equal = {}
     for total in totals:
         equal[total.table] = results[total.table].verified = total.equal

@@ -35,6 +35,7 @@ def matrix_markdown(matrix: Matrix) -> str:
     lines += markdown.section("What is red", _reasons(parts.reasons))
     lines += markdown.section("Facts", markdown.facts(parts.facts))
     lines += markdown.grid_section("What came of each step", parts.details)
+    lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.grid_section("Digests", parts.digests, nothing="No table was compared.")
     lines += markdown.grid_section("Differences of plans", parts.plans, nothing="None.")
     lines += markdown.grid_section("Differences of catalogs", parts.catalog, nothing="None.")

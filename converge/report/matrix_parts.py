@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from converge.model.check import CheckResult
 from converge.model.matrix import Cell, Matrix, MatrixVerdict, State, Step, Varied
 from converge.model.plan import Finding
+from converge.report.check_parts import TONES as CHECK_TONES
 from converge.report.parts import Cell as GridCell
 from converge.report.parts import Grid, Kind, Mark, Tone, Verdict, grid
 from converge.report.units import counted, seconds
@@ -39,6 +41,7 @@ class MatrixParts:
     reasons: tuple[Reason, ...]
     details: Grid
     """What came of each step, in words."""
+    checks: Grid
     digests: Grid
     plans: Grid
     catalog: Grid
@@ -56,6 +59,7 @@ def matrix_parts(matrix: Matrix) -> MatrixParts:
         overview=_overview(matrix),
         reasons=tuple(_reasons(matrix)),
         details=_details(matrix),
+        checks=_checks(matrix),
         digests=_digests(matrix),
         plans=_differences("Plans", matrix.plans),
         catalog=_differences("Catalog", matrix.catalog),
@@ -133,6 +137,22 @@ def _details(matrix: Matrix) -> Grid:
         "What came of each step",
         [("step", "words"), *((cell.name, "words") for cell in matrix.cells)],
         [(name, *(said(cell, name) for cell in matrix.cells)) for name in matrix.steps],
+    )
+
+
+def _checks(matrix: Matrix) -> Grid:
+    """Checks and versions; what one gave is said where it failed."""
+    cells = [cell for cell in matrix.cells if cell.checks]
+    asked = {check.place: check for cell in cells for check in cell.checks}
+    given = [{check.place: check for check in cell.checks} for cell in cells]
+
+    def state(check: CheckResult | None) -> GridCell:
+        return Mark(check.state, CHECK_TONES[check.state]) if check else ""
+
+    return grid(
+        "Checks",
+        [("check", "words"), ("wants", "words"), *((cell.name, "words") for cell in cells)],
+        [(one.name, one.wants, *(state(own.get(place)) for own in given)) for place, one in asked.items()],
     )
 
 

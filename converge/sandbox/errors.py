@@ -1,4 +1,4 @@
-"""What can go wrong with throw-away servers. Codes: X001 … X009."""
+"""What can go wrong with throw-away servers. Codes: X001 … X012."""
 
 from __future__ import annotations
 
@@ -30,8 +30,17 @@ class StartFailed(SandboxError):
 
 
 class NotOurs(SandboxError):
-    """X005: the server was given by URL, so that converge neither stops it nor sees its files."""
+    """X005: the server was given by URL, so that converge neither stops it nor sees its files.
+
+    X009: it has a database of the name that a dump is about.
+    """
 
 
 class DumpError(SandboxError):
-    """X006: a dump file is cut short or isn't SQL. X007: MySQL refused one of its statements."""
+    """The dump that was to be the source cannot be loaded.
+
+    X006: a file is cut short or isn't SQL. X007: MySQL refused one of its statements. X008: so it did,
+    because the line is of another dialect; the hint has the fix. X010: the dump has no tables.
+    """
+
+    exit_code: ClassVar[int] = 4

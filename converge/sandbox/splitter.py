@@ -1,7 +1,8 @@
-"""Splits what mysqldump writes into statements, as the mysql client does, one line at a time.
+"""Splits what mysqldump writes into statements, as the mysql client does, a piece of a line at a time.
 
 Works on bytes: a dump may hold binary values and several character sets. The rules are those of the
 MySQL 8.0 Reference Manual, 4.5.1 (DELIMITER), 9.1.1 (strings), 9.2 (identifiers) and 9.7 (comments).
+An INSERT of many rows comes out as several, so that its length costs no memory.
 Not covered: the mysql client's \\g and \\G, and character sets in which a byte of a character may be
 a backslash (Big5, GBK, Shift-JIS), which mysqldump doesn't write unless told to.
 """
@@ -11,9 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 from converge.sandbox.errors import DumpError
 
+_PIECE = 1 << 20
+_ROWS = 4 << 20  # from this length on an INSERT is cut between two of its rows
 _DELIMITER = re.compile(rb"\s*delimiter(?:\s+(\S+).*|\s*)", re.IGNORECASE | re.DOTALL)
 # What ends a quoted text: a doubled quote is the end of one text and the begin of the next.
 _ENDS = {
@@ -21,10 +25,22 @@ _ENDS = {
     b'"': re.compile(rb'(?:[^"\\]+|\\.|\\\Z)*+(")?', re.DOTALL),
     b"`": re.compile(rb"[^`]*(`)?"),
     b"/*": re.compile(rb"(?:[^*]+|\*(?!/))*+(\*/)?"),
+    b"--": re.compile(rb"[^\n]*(\n)?"),
 }
 _TOKENS = rb"['\"`]|#|--(?=[\x00-\x20]|\Z)|/\*"
 _VERSION_COMMENT_TOKENS = re.compile(_TOKENS + rb"|\*/")
 _NAMES = {b"'": "a string", b'"': "a string", b"`": "a name", b"/*": "a comment"}
+_NAME = rb"(?:`(?:[^`]|``)*`|[\w$.]+)"
+_HEAD = re.compile(
+    rb"(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\s+)*(?:INTO\s+)?"
+    rb"%(n)s(?:\s*\.\s*%(n)s)?\s*(?:\(\s*%(n)s(?:\s*,\s*%(n)s)*\s*\)\s*)?VALUES?\s*(?=\()" % {b"n": _NAME},
+    re.IGNORECASE,
+)
+_BRACKETS = re.compile(rb"[(),]")
+# No token that matters goes on behind one of these.
+_SAFE_ENDS = frozenset(b"\n,() abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+
+_End = Literal["", "statement", "row"]
 
 
 @dataclass(frozen=True)
@@ -36,40 +52,54 @@ class Statement:
 
 
 class Splitter:
-    """Takes lines and gives statements. Statements that are only comments are left out."""
+    """Takes pieces and gives statements. Statements that are only comments are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int = _ROWS) -> None:
+        self._rows = rows
         self._use_delimiter(b";")
         self._line = 0
-        self._begin = 0
+        self._line_begins = True
         self._opened = 0
-        self._pieces: list[bytes] = []
+        self._substance = False
         self._inside: bytes | None = None  # what opened the text or comment that isn't closed yet
         self._version_comment = False  # inside of /*! … */, which the server executes
-        self._substance = False  # whether the statement has more than comments and spaces
+        self._forget()
 
-    def feed(self, line: bytes) -> Iterator[Statement]:
-        """The statements that end on the next line. Raises DumpError."""
-        self._line += 1
-        if self._inside is None and not self._substance:
-            command = _DELIMITER.fullmatch(line)
+    @property
+    def line(self) -> int:
+        """The number of the line of the last piece."""
+        return self._line
+
+    def feed(self, piece: bytes) -> Iterator[Statement]:
+        """The statements that end in the next piece: a line, or a part of one as `pieces` cuts it.
+
+        Raises DumpError.
+        """
+        begins, self._line_begins = self._line_begins, piece.endswith(b"\n")
+        self._line += begins
+        if begins and self._inside is None and not self._substance:
+            command = _DELIMITER.fullmatch(piece)
             if command:
                 if command[1] is None:
                     raise DumpError(f"line {self._line}: DELIMITER without a delimiter", code="X006")
                 self._use_delimiter(command[1])
                 return
-        at = start = 0
-        while at < len(line):
-            at, ended = self._step(line, at)
+        at = self._start = 0
+        while at < len(piece):
+            at, ended = self._step(piece, at)
             if ended:
-                self._pieces.append(line[start : at - len(self._delimiter)])
+                stop = at - (len(self._delimiter) if ended == "statement" else 1)
+                self._keep(piece[self._start : stop])
                 yield from self._statement()
-                start = at
-        self._pieces.append(line[start:])
+                if ended == "statement":
+                    self._forget(at)
+                else:
+                    self._go_on(at)
+        self._keep(piece[self._start :])
 
     def finish(self) -> Iterator[Statement]:
         """The last statement, if its delimiter is missing. Raises DumpError when it is cut short."""
-        if self._inside is not None or self._version_comment:
+        if self._inside not in (None, b"--") or self._version_comment:
             what = _NAMES[self._inside or b"/*"]
             raise DumpError(f"the file ends inside of {what} of line {self._opened}", code="X006")
         yield from self._statement()
@@ -78,27 +108,41 @@ class Splitter:
         self._delimiter = delimiter
         self._tokens = re.compile(re.escape(delimiter) + b"|" + _TOKENS + b"!?")
 
-    def _step(self, line: bytes, at: int) -> tuple[int, bool]:
-        """Goes to the end of the next token: where it ends, and whether it ends a statement."""
+    def _forget(self, start: int = 0) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._start = start  # of the statement, in this piece
+        self._begin = 0
+        self._substance = False  # whether the statement has more than comments and spaces
+        self._depth = 0  # of round brackets
+        self._head: bytes | None = None  # of an INSERT that may be cut; empty for what may not
+
+    def _step(self, piece: bytes, at: int) -> tuple[int, _End]:
+        """Goes to the end of the next token: where it ends, and what ends with it."""
         if self._inside is not None:
-            end = _ENDS[self._inside].match(line, at)
+            end = _ENDS[self._inside].match(piece, at)
             assert end is not None  # it matches nothing at the least
             if end[1] is not None:
                 self._inside = None
-            return end.end(), False
+            return end.end(), ""
         tokens = _VERSION_COMMENT_TOKENS if self._version_comment else self._tokens
-        token = tokens.search(line, at)
-        if line[at : token.start() if token else len(line)].strip():
-            self._mark_substance()
+        token = tokens.search(piece, at)
+        stop = token.start() if token else len(piece)
+        if piece[at:stop].strip():
+            self._mark_substance(at)
+            if self._size + at - self._start >= self._rows and (cut := self._between_rows(piece, at, stop)):
+                return cut, "row"
+            self._depth += piece.count(b"(", at, stop) - piece.count(b")", at, stop)
         if token is None:
-            return len(line), False
-        return self._take(token[0], token.end(), len(line))
+            return len(piece), ""
+        return self._take(token[0], token.start(), token.end())
 
-    def _take(self, token: bytes, end: int, length: int) -> tuple[int, bool]:
+    def _take(self, token: bytes, start: int, end: int) -> tuple[int, _End]:
         if token == self._delimiter:
-            return end, True
+            return end, "statement"
         if token in (b"#", b"--"):
-            return length, False
+            self._inside = b"--"
+            return end, ""
         if token in _ENDS:
             self._inside = token
             self._opened = self._line
@@ -108,24 +152,60 @@ class Splitter:
         elif token == b"*/":
             self._version_comment = False
         if token != b"/*":
-            self._mark_substance()
-        return end, False
+            self._mark_substance(start)
+        return end, ""
 
-    def _mark_substance(self) -> None:
+    def _mark_substance(self, at: int) -> None:
+        """The statement begins here: what was before it is only comments."""
         if not self._substance:
             self._substance = True
             self._begin = self._line
+            self._pieces = []
+            self._size = 0
+            self._start = at
+
+    def _between_rows(self, piece: bytes, at: int, stop: int) -> int:
+        """Behind the first comma between two rows; 0 where there is none, or the statement is no INSERT."""
+        if self._head is None:
+            head = _HEAD.match(b"".join([*self._pieces, piece[self._start : at]]).lstrip())
+            self._head = head[0] if head else b""
+        if not self._head:
+            return 0
+        depth = self._depth
+        for bracket in _BRACKETS.finditer(piece, at, stop):
+            if bracket[0] != b",":
+                depth += 1 if bracket[0] == b"(" else -1
+            elif depth == 0:
+                return bracket.end()
+        return 0
+
+    def _go_on(self, start: int) -> None:
+        """Begins the next INSERT, of the rows that are left."""
+        head = self._head or b""
+        self._forget(start)
+        self._head, self._substance, self._begin = head, True, self._line
+        self._keep(head)
+
+    def _keep(self, text: bytes) -> None:
+        self._pieces.append(text)
+        self._size += len(text)
 
     def _statement(self) -> Iterator[Statement]:
         if self._substance:
             yield Statement(b"".join(self._pieces).strip(), self._begin)
-        self._pieces = []
-        self._substance = False
 
 
-def split(lines: Iterable[bytes]) -> Iterator[Statement]:
+def pieces(file: BinaryIO, size: int = _PIECE) -> Iterator[bytes]:
+    """The lines of a file, long ones in pieces that end where no token goes on behind them."""
+    while piece := file.readline(size):
+        while piece[-1] not in _SAFE_ENDS and (more := file.readline(1)):
+            piece += more
+        yield piece
+
+
+def split(lines: Iterable[bytes], rows: int = _ROWS) -> Iterator[Statement]:
     """The statements of a dump. Raises DumpError when it is cut short."""
-    splitter = Splitter()
+    splitter = Splitter(rows)
     for line in lines:
         yield from splitter.feed(line)
     yield from splitter.finish()

@@ -65,13 +65,12 @@ def _varied(cells: Sequence[Cell], each: Sequence[Mapping[str, Any]]) -> tuple[V
 
 
 def _differing(one: Varied) -> Varied:
-    """Of a definition in JSON only what is not the same wherever there is one."""
+    """Of a definition in JSON only what is not the same everywhere; all of what some versions do not have."""
     contents = {name: json.loads(text) for name, text in one.texts if text}
     first = next(iter(contents.values()))
     alike = [key for key, value in first.items() if all(own.get(key) == value for own in contents.values())]
-    words = {
-        name: _words(content, () if len(alike) == len(first) else alike) for name, content in contents.items()
-    }
+    left_out = alike if len(contents) == len(one.texts) else []
+    words = {name: _words(content, left_out) for name, content in contents.items()}
     return replace(one, texts=tuple((name, words.get(name, "")) for name, _ in one.texts))
 
 

@@ -101,13 +101,15 @@ class _Run:
 
     def _found(self) -> Cell:
         site = self._site
-        tables = site.compared.tables if site and site.compared else ()
+        compared = site.compared if site else None
+        tables = compared.tables if compared else ()
         return Cell(
             self._server.name,
             self._version,
             self._server.provider,
             tuple(self._steps),
             {one.source: Content(one.rows_target or 0, one.digest) for one in tables},
+            tuple(compared.checks) if compared else (),
             site.catalog if site else {},
             decisions(site.plan) if site and site.plan else {},
         )

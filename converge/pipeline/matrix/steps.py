@@ -22,7 +22,7 @@ from converge.pipeline.verify import verify as run_verify
 from converge.postgres.connect import connect
 from converge.postgres.existing import shape_now
 from converge.postgres.script import run_script
-from converge.sandbox.dump import opened
+from converge.sandbox.unpack import Joined, unpacked
 
 _SHOWN = 20
 _AS_PSQL = '"$user", public'
@@ -52,7 +52,7 @@ def schema(site: Site) -> str:
     count, passed_over = 0, list[str]()
     with closing(connect(site.target, search_path=_AS_PSQL)) as connection:
         for script in site.wish.scripts:
-            with opened(script) as lines:
+            with unpacked(script.name, Joined((script,))) as lines:
                 done, over = run_script(connection, lines, script.name)
             count += done
             passed_over += over
@@ -84,9 +84,10 @@ def migrate(site: Site) -> str:
 
 def verify(site: Site) -> str:
     """Every row and every column of both sides once more."""
-    site.compared = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
-    _require_equal(site.compared)
-    return f"{sum(one.rows_target or 0 for one in site.compared.tables):,} rows equal"
+    result = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
+    _require_equal(result)
+    site.compared = result
+    return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
 
 
 def checks(site: Site) -> str:
@@ -116,6 +117,6 @@ def _failed(failed: Sequence[CheckResult]) -> ConvergeError:
     return TargetError(
         str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
         code="C001" if failed[0].state == "differs" else "C002",
-        details=[f"{one.place}: {one}" for one in failed],
+        details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
         hint=failed[0].why or None,
     )

@@ -13,9 +13,9 @@ from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.pipeline.options import Options
 from converge.postgres.script_parts import split
-from converge.sandbox.dump import opened
 from converge.sandbox.errors import UnknownServer
 from converge.sandbox.spec import Spec
+from converge.sandbox.unpack import Joined, unpacked
 
 _HINT = "--postgres 14,15,16,17.5"
 _MAINTENANCE = "postgres"
@@ -52,7 +52,7 @@ class Site:
     known: Evidence | None = None
     """What the plan has seen of the data."""
     compared: Result | None = None
-    """What the last comparison came to."""
+    """What the comparison came to, where all rows are equal."""
     catalog: dict[str, str] = field(default_factory=dict)
 
 
@@ -102,7 +102,7 @@ def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
         )
     for script in scripts:
         try:
-            with opened(script) as lines:
+            with unpacked(script.name, Joined((script,))) as lines:
                 for statement in split(lines, script.name):
                     for _ in statement.rows or ():
                         pass

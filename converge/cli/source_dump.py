@@ -1,0 +1,66 @@
+"""A dump in the place of a source's address: its options, and its server for as long as the command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink, silent
+from converge.sandbox.dumped import Dump, dumped
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SINK = "converge.sink"
+"""Where a command's context has the sink of its progress."""
+
+
+def load(dump: Dump) -> Endpoint:
+    """A server with the dump's rows, which is removed when the command ends, however it ends."""
+    context = click.get_current_context()
+    emit: Sink = context.meta.get(_SINK, silent)
+    return context.with_resource(dumped(dump, lambda text: emit(Said(text))))
+
+
+def remember(sink: Sink) -> Sink:
+    """The sink itself, which `load` will find."""
+    click.get_current_context().meta[_SINK] = sink
+    return sink
+
+
+def dump_options(function: F) -> F:
+    """A dump in the place of --source; the command gets `source` and `dump`, of which one may be given."""
+
+    @click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
+    @click.option(
+        "--source-dump",
+        "dumps",
+        multiple=True,
+        metavar="FILE",
+        help="what mysqldump wrote, in place of --source: files in order, parts, or a folder",
+    )
+    @click.option("--dump-database", default="", metavar="NAME", help="which one, of a dump of several")
+    @click.option(
+        "--mysql", "mysql_version", default="", metavar="VERSION", help="the throw-away MySQL for the dump"
+    )
+    @wraps(function)
+    def wrapper(
+        *args: Any,
+        source: str | None,
+        dumps: tuple[str, ...],
+        dump_database: str,
+        mysql_version: str,
+        **kwargs: Any,
+    ) -> Any:
+        if (source and dumps) or ((dump_database or mysql_version) and not dumps):
+            what = "--source and --source-dump exclude each other" if source and dumps else "there is no dump"
+            raise UsageError(
+                what, code="U016", hint="--source-dump FILE [--dump-database NAME] [--mysql 8.0.33]"
+            )
+        dump = Dump(dumps, dump_database, mysql_version) if dumps else None
+        return function(*args, source=source, dump=dump, **kwargs)
+
+    return wrapper  # type: ignore[return-value]

@@ -1,0 +1,76 @@
+"""Lines of other dialects that MySQL 8 refuses, and what to do about them: data, first match wins."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pymysql
+
+from converge.sandbox.errors import DumpError
+from converge.sandbox.splitter import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`error` is MySQL's number, `words` what its message or the statement holds."""
+
+    error: int
+    words: str
+    what: str
+    fix: str
+    """With {0} for the file's name."""
+
+
+_REFUSALS = (
+    Refusal(1231, "NO_AUTO_CREATE_USER", "an sql_mode of MySQL 5.7",
+            "sed -i 's/,\\?NO_AUTO_CREATE_USER//g' {0}"),
+    Refusal(1231, "sql_mode", "an sql_mode that MySQL 8 does not have", "remove that mode from the line"),
+    Refusal(1273, "uca1400", "a collation of MariaDB 10.10 and newer",
+            "sed -i 's/utf8mb4_uca1400_[a-z_]*/utf8mb4_0900_ai_ci/g' {0}"),
+    Refusal(1273, "", "a collation that this MySQL does not have",
+            "--mysql VERSION of a newer server, or another collation in that line"),
+    Refusal(1286, "", "a storage engine that this MySQL does not have",
+            "sed -i 's/ENGINE=\\(Aria\\|TokuDB\\|RocksDB\\|FEDERATED\\)/ENGINE=InnoDB/g' {0}"),
+    Refusal(1178, "partition", "partitions of MyISAM, which MySQL 8 does not have",
+            "sed -i 's/ENGINE *= *MyISAM/ENGINE=InnoDB/g' {0}"),
+    Refusal(1193, "", "a setting that MySQL 8 does not have", "sed -i '{line}d' {0}"),
+    Refusal(1064, r"PAGE_CHECKSUM|TRANSACTIONAL=", "a table option of MariaDB's Aria",
+            "sed -i 's/ \\(PAGE_CHECKSUM\\|TRANSACTIONAL\\)=[01]//g' {0}"),
+    Refusal(1064, r"SYSTEM VERSIONING", "a system-versioned table of MariaDB",
+            "mysqldump of a copy after ALTER TABLE … DROP SYSTEM VERSIONING"),
+    Refusal(1064, r"CREATE\s+SEQUENCE", "a sequence of MariaDB",
+            "--ignore-table=DATABASE.SEQUENCE in mysqldump"),
+    Refusal(1064, r"DEFAULT\s+uuid\(\)", "a default that MySQL wants in brackets",
+            "sed -i 's/DEFAULT uuid()/DEFAULT (uuid())/g' {0}"),
+    Refusal(1064, r"\b(?:uuid|inet[46])\b", "a type of MariaDB",
+            "a copy of the table with char(36), or varbinary(16), in its place"),
+    Refusal(1064, r"PERSISTENT", "MariaDB's word for a stored column",
+            "sed -i 's/) PERSISTENT/) STORED/g' {0}"),
+    Refusal(1146, "", "rows of a table that no CREATE TABLE has made",
+            "--source-dump SCHEMA.sql before --source-dump {0}"),
+    Refusal(1049, "", "a database that no CREATE DATABASE has made", "--dump-database NAME"),
+)  # fmt: skip
+
+
+_SHOWN_BYTES = 60  # enough to recognize a statement; the rest may be somebody's data
+
+
+def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpError:
+    """MySQL's refusal with the line of the dump, and the fix where the dialect is known."""
+    number, message = (error.args[0], str(error.args[1])) if len(error.args) > 1 else (0, str(error))
+    text = statement.text.decode(errors="replace")
+    known = _known(number, f"{message}\n{text}")
+    return DumpError(
+        f"{name}, line {statement.line}: {f'{known.what}: ' if known else ''}{message}",
+        code="X008" if known else "X007",
+        details=[text[:_SHOWN_BYTES] + " …"],
+        hint=known.fix.format(name, line=statement.line) if known else None,
+    )
+
+
+def _known(number: int, text: str) -> Refusal | None:
+    for one in _REFUSALS:
+        if one.error == number and re.search(one.words, text, re.IGNORECASE):
+            return one
+    return None

@@ -1,0 +1,110 @@
+"""A dump as a source: loaded into a throw-away MySQL that lives as long as the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint, parse
+from converge.sandbox import connect, start
+from converge.sandbox.dump import Loader
+from converge.sandbox.dump_files import Stream, name_of, streams_of
+from converge.sandbox.errors import DumpError
+from converge.sandbox.header import Header, release_for
+from converge.sandbox.server import Server
+from converge.sandbox.spec import Progress
+from converge.sandbox.splitter import pieces
+from converge.sandbox.unpack import Joined, unpacked
+
+_HEADER_LINES = 40
+# A row must fit into one packet, and a dump may hold what its server could send.
+_SETTINGS = {"mysql": {"max_allowed_packet": "1073741824"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What the command line says of a dump."""
+
+    files: tuple[str | Path, ...]
+    """Files, parts of files or folders, in the order in which they are loaded."""
+    database: str = ""
+    """The one that is meant, of a dump of several."""
+    release: str = ""
+    """Of the MySQL that it is loaded into; empty for the one that is nearest to the dump's own."""
+
+
+@contextmanager
+def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
+    """The address of a server with the dump's rows, which is removed in the end, whatever happens.
+
+    It is called by the dump's name in plans, ledgers and reports, so that the same dump is the same source.
+    Raises UsageError for files that are not there or hold several databases, DumpError for what cannot be
+    loaded, SandboxError without a server.
+    """
+    streams = streams_of(dump.files)
+    name = name_of(dump.files, streams)
+    header = _header(streams)
+    release = dump.release or release_for(header.server)
+    if header.foreign:
+        tell(f"{name} is of {header.foreign}; it is loaded into MySQL {release}")
+    with start(f"mysql:{release}", settings=_SETTINGS, on_progress=tell) as (server,):
+        tell(f"loading {name} into MySQL {server.version} ({server.provider})")
+        with _loaded(server, dump.database, streams, header, tell) as (database, several):
+            if several:
+                name += f"/{database}"
+            at = parse(server.database_url(database), origin="--source-dump")
+            yield replace(at, name=f"dump:{name}")
+
+
+@contextmanager
+def _loaded(
+    server: Server, wanted: str, streams: Sequence[Stream], header: Header, tell: Progress
+) -> Iterator[tuple[str, bool]]:
+    """The database that was loaded, and whether the dump has others too."""
+    taken = _databases(server)
+    loader = Loader(server.url, wanted, taken=taken, definers=server.provider != "url", tell=tell)
+    default = header.database or streams[0].name.partition(".")[0]
+    try:
+        for stream in streams:
+            own = _header([stream]).database
+            loader.load(stream, own or stream.database or wanted or default)
+        yield _chosen(loader, wanted), len(loader.databases.names) > 1
+    finally:
+        if server.provider == "url":
+            for database in loader.made:
+                server.drop_database(database)
+
+
+def _chosen(loader: Loader, wanted: str) -> str:
+    """The database that was loaded. Raises UsageError where nobody can know which, DumpError for none."""
+    names = loader.databases.names
+    if loader.databases.ambiguous or (wanted and names and wanted not in names):
+        what = f"the dump has no database {wanted}; it has" if wanted else "the dump has several databases:"
+        raise UsageError(f"{what} {', '.join(names)}", code="U018", hint=f"--dump-database {names[0]}")
+    if not loader.made:
+        raise DumpError(
+            "the dump makes no table", code="X010", hint="mysqldump writes one; is it the right file?"
+        )
+    return loader.databases.meant
+
+
+def _header(streams: Sequence[Stream]) -> Header:
+    """What the first text that says something says. Raises as `unpacked` does, OSError."""
+    header = Header()
+    for stream in streams:
+        with unpacked(stream.name, Joined(stream.paths)) as file:
+            for piece in islice(pieces(file), _HEADER_LINES):
+                header.look(piece)
+        if header.server:
+            break
+    return header
+
+
+def _databases(server: Server) -> list[str]:
+    with closing(connect.mysql(server.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW DATABASES")
+        return [str(name) for (name,) in cursor.fetchall()]

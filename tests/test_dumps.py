@@ -1,0 +1,429 @@
+"""A dump as a source: the files as mysqldump writes them, one database of them, and the runs over them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from hypothesis import given
+from hypothesis import strategies as st
+from support import ENVIRONMENT, converge, mysql, postgres
+from test_sandbox import NASTY, quoted
+
+from converge.errors import UsageError
+from converge.sandbox import Server, cache
+from converge.sandbox.databases import Databases
+from converge.sandbox.dump import Loader
+from converge.sandbox.dump_files import name_of, streams_of
+from converge.sandbox.errors import DumpError, NotOurs
+from converge.sandbox.header import Header, release_for
+from converge.sandbox.splitter import Splitter, pieces, split
+from converge.sandbox.unpack import Joined, unpacked
+
+HEADER = (
+    "-- MySQL dump 10.13  Distrib 8.0.33\n--\n-- Host: localhost    Database: {}\n-- Server version\t8.0.33\n"
+)
+END = "\n-- Dump completed on 2026-01-01  1:02:03\n"
+
+
+def zstd_packed(data: bytes) -> bytes:
+    from backports import zstd
+
+    return zstd.compress(data)
+
+
+@pytest.fixture
+def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
+    """`load(files, wanted)` loads a dump as `dumped` does, and drops what it made in the end."""
+    loaders: list[Loader] = []
+
+    def run(files: list[Path], wanted: str = "") -> Loader:
+        loader = Loader(mysql_8033.url, wanted, taken=("taken",), definers=True)
+        loaders.append(loader)
+        for stream in streams_of(files):
+            loader.load(stream, stream.database or "plain")
+        return loader
+
+    yield run
+    for loader in loaders:
+        for name in loader.made:
+            mysql_8033.drop_database(name)
+
+
+def rows(server: Server, database: str, table: str = "t") -> int:
+    ((count,),) = mysql(server.database_url(database), f"SELECT count(*) FROM `{table}`")
+    return int(count)
+
+
+def write(folder: Path, **texts: str) -> None:
+    """Files by their names, with __ for the dot."""
+    for name, text in texts.items():
+        (folder / name.replace("__", ".")).write_text(text)
+
+
+ROWS = st.lists(
+    st.lists(st.one_of(st.just(b"NULL"), quoted(b"'", NASTY)), min_size=1, max_size=3), min_size=1
+)
+
+
+@given(ROWS, st.integers(1, 40), st.integers(1, 60))
+def test_an_insert_is_cut_between_its_rows_and_nowhere_else(
+    values: list[list[bytes]], size: int, rows: int
+) -> None:
+    made = [b"(" + b",".join(row) + b")" for row in values]
+    dump = b"-- a comment; \nINSERT INTO `t),(` (`a`, b) VALUES " + b",".join(made) + b";\nSELECT 1;\n"
+    found = [statement.text for statement in split(pieces(io.BytesIO(dump), size), rows)]
+    head = b"INSERT INTO `t),(` (`a`, b) VALUES "
+    assert found.pop() == b"SELECT 1"
+    assert all(text.startswith(head) for text in found)
+    assert b",".join(text.removeprefix(head) for text in found) == b",".join(made)
+    assert all(text.removeprefix(head).count(b"(") for text in found)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"INSERT INTO t SELECT ')', '(' UNION ALL SELECT 'aaaaaaaaaaaaaaaaaaaaa', 'b'",
+        b"INSERT INTO t SET a = concat('aaaaaaaaaaaaaaaaa', (1)), b = 2, c = 3",
+        b"CREATE TABLE t (a int, b varchar(20) default ('aaaaaaaaaaaaaaaaaaaa'), c int)",
+    ],
+)
+def test_only_inserts_of_rows_are_cut(statement: bytes) -> None:
+    assert [one.text for one in split([statement + b";"], rows=5)] == [statement]
+
+
+def test_rows_with_expressions_are_cut_at_their_ends_only() -> None:
+    dump = b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x'),(2,(concat('b',('c'),'d')),'y');"
+    assert [one.text for one in split([dump], rows=1)] == [
+        b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x')",
+        b"INSERT INTO t VALUES (2,(concat('b',('c'),'d')),'y')",
+    ]
+
+
+def test_lines_are_counted_over_pieces() -> None:
+    splitter = Splitter(rows=1)
+    found = []
+    for piece in (b"-- a\n", b"INSERT INTO t VALUES ('aa", b"a\n", b"b'),(2);\n", b"SELECT 1;\n"):
+        found += [(one.text, one.line) for one in splitter.feed(piece)]
+    assert [line for _, line in found] == [2, 3, 4]
+
+
+def test_parts_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress(b"SELECT 1;\n" * 50)
+    for number, mark in enumerate(("aa", "ab", "ac")):
+        (tmp_path / f"all.sql.gz.{mark}").write_bytes(packed[number * 20 : number * 20 + 20])
+    (tmp_path / "all.sql.gz.ac").write_bytes(packed[40:])
+    for one in ("all.sql.gz", "all.sql.gz.aa"):
+        (stream,) = streams_of([tmp_path / one])
+        assert stream.name == "all.sql.gz"
+        with unpacked("x", Joined(stream.paths)) as file:
+            assert len(list(split(pieces(file)))) == 50
+    named = [tmp_path / f"all.sql.gz.{mark}" for mark in ("aa", "ab", "ac")]
+    assert streams_of(named) == streams_of([tmp_path / "all.sql.gz"])
+    assert name_of(named, streams_of(named)) == "all.sql.gz"
+    named[1].unlink()
+    with pytest.raises(UsageError, match=r"a part of all\.sql\.gz is missing before all\.sql\.gz\.ac"):
+        streams_of([tmp_path / "all.sql.gz"])
+    for number in (0, 1, 2, 9, 10):
+        (tmp_path / f"n.sql.{number}").touch()
+    with pytest.raises(UsageError, match=r"missing before n\.sql\.9"):
+        streams_of([tmp_path / "n.sql.0"])
+
+
+def test_a_folder_has_its_schema_first(tmp_path: Path) -> None:
+    names = [
+        "metadata", "shop-schema-create.sql", "shop.a-schema.sql.gz", "shop.z-schema.sql", "shop.a.00000.sql",
+        "shop.a.00001.sql", "shop.v-schema-view.sql", "shop.a-schema-triggers.sql", "shop-schema-post.sql",
+    ]  # fmt: skip
+    for name in reversed(names):
+        (tmp_path / name).touch()
+    found = streams_of([tmp_path])
+    assert [stream.name for stream in found] == names[1:]
+    assert {stream.database for stream in found} == {"shop"}
+    other = tmp_path / "by-hand"
+    other.mkdir()
+    for name in ("data.sql", "schema.sql", "triggers.sql", "views.sql", "README.md"):
+        (other / name).touch()
+    assert [stream.name for stream in streams_of([other])] == [
+        "schema.sql", "data.sql", "views.sql", "triggers.sql",
+    ]  # fmt: skip
+    (other / "data.txt").touch()
+    with pytest.raises(UsageError, match="--tab"):
+        streams_of([other])
+    with pytest.raises(UsageError, match="not there"):
+        streams_of([tmp_path / "nowhere.sql"])
+
+
+@pytest.mark.parametrize(
+    ("server", "release"),
+    [
+        ("8.0.33-0ubuntu0.20.04.2", "8.0.33"), ("8.0.15", "8.0.15"), ("8.0.16", "8.0.33"), ("", "8.0.33"),
+        ("5.7.44-log", "8.0.15"), ("8.4.3", "8.0.33"), ("10.6.12-MariaDB", "8.0.33"),
+    ],
+)  # fmt: skip
+def test_the_nearest_mysql_is_chosen(server: str, release: str) -> None:
+    assert release_for(server) == release
+    assert bool(Header(server=server).foreign) == (server[:2] in ("5.", "10"))
+
+
+def test_what_is_not_about_the_chosen_database_is_left_out() -> None:
+    databases = Databases("b")
+    databases.begin("plain")
+    assert databases.admits(b"/*!40101 SET NAMES utf8mb4 */")
+    for text, meant in [
+        (b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!40100 DEFAULT CHARACTER SET utf8mb4 */", False),
+        (b"USE `a`", False), (b"CREATE TABLE t (a int)", False), (b"use b", True), (b"INSERT INTO t", True),
+        (b"ALTER DATABASE `b` CHARACTER SET latin1", True),
+        (b"/*!40000 DROP DATABASE IF EXISTS `a`*/", False),
+        (b"USE mysql", False), (b"INSERT INTO user VALUES ('root')", False),
+        (b"SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'a:1-5'", False), (b"CHANGE MASTER TO a = 1", False),
+        (b"SET @@SESSION.SQL_LOG_BIN= 0", True),
+    ]:  # fmt: skip
+        assert databases.admits(text) == meant, text
+    assert databases.names == ("a", "b")
+
+
+SEVERAL = """
+SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5';
+CREATE DATABASE /*!32312 IF NOT EXISTS*/ `first` /*!40100 DEFAULT CHARACTER SET latin1 */;
+USE `first`;
+CREATE TABLE t (a int);
+INSERT INTO t VALUES (1);
+CREATE DATABASE `it's ``2` ;
+USE `it's ``2`;
+CREATE TABLE t (a int);
+INSERT INTO t VALUES (1),(2);
+USE `mysql`;
+DROP TABLE `user`;
+"""
+
+
+def test_one_of_several_databases_is_loaded(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    write(tmp_path, all__sql=SEVERAL)
+    loader = load([tmp_path / "all.sql"], "it's `2")
+    assert (loader.made, loader.databases.names) == (["it's `2"], ("first", "it's `2"))
+    assert rows(mysql_8033, "it's `2") == 2
+    assert load([tmp_path / "all.sql"]).databases.ambiguous
+    write(tmp_path, taken__sql="CREATE DATABASE IF NOT EXISTS taken; USE taken; CREATE TABLE t (a int);")
+    with pytest.raises(NotOurs, match="has a database taken already"):
+        load([tmp_path / "taken.sql"])
+
+
+def test_objects_of_accounts_that_are_gone_work(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = """
+    CREATE TABLE t (a int); INSERT INTO t VALUES (1);
+    /*!50001 CREATE ALGORITHM=UNDEFINED */
+    /*!50013 DEFINER=`left_us`@`10.%` SQL SECURITY DEFINER */
+    /*!50001 VIEW `v` AS select `t`.`a` AS `a` from `t` */;
+    DELIMITER ;;
+    /*!50003 CREATE*/ /*!50017 DEFINER=`left_us`@`10.%`*/ /*!50003 TRIGGER b BEFORE INSERT ON t
+    FOR EACH ROW BEGIN SET NEW.a = NEW.a + 1; END */;;
+    DELIMITER ;
+    INSERT INTO t VALUES (2);
+    """
+    write(tmp_path, definer__sql=text)
+    load([tmp_path / "definer.sql"])
+    assert rows(mysql_8033, "plain", "v") == 2
+    mysql(mysql_8033.url, "DROP USER left_us@'10.%'")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words", "hint"),
+    [
+        ("CREATE TABLE t (a int);\n\nSET sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_CREATE_USER';",
+         "X008", "line 3: an sql_mode of MySQL 5.7", "sed -i 's/,\\?NO_AUTO_CREATE_USER//g' bad.sql"),
+        ("CREATE TABLE t (a text COLLATE utf8mb4_uca1400_ai_ci);", "X008", "a collation of MariaDB",
+         "s/utf8mb4_uca1400_[a-z_]*/utf8mb4_0900_ai_ci/g"),
+        ("CREATE TABLE t (a int) ENGINE=Aria DEFAULT CHARSET=utf8mb4;", "X008", "storage engine",
+         "ENGINE=InnoDB"),
+        ("CREATE TABLE t (a int) ENGINE=InnoDB PAGE_CHECKSUM=1;", "X008", "MariaDB's Aria", "PAGE_CHECKSUM"),
+        ("CREATE TABLE t (a int) WITH SYSTEM VERSIONING;", "X008", "system-versioned",
+         "DROP SYSTEM VERSIONING"),
+        ("CREATE TABLE `t` (`id` uuid NOT NULL);", "X008", "a type of MariaDB", "char(36)"),
+        ("CREATE SEQUENCE `s` start with 1;", "X008", "a sequence of MariaDB", "--ignore-table"),
+        ("CREATE TABLE t (a char(36) DEFAULT uuid());", "X008", "wants in brackets", "DEFAULT (uuid())"),
+        ("SET @@SESSION.wsrep_on = 1;", "X008", "a setting that MySQL 8 does not have",
+         "sed -i '1d' bad.sql"),
+        ("INSERT INTO nowhere VALUES (1);", "X008", "rows of a table that no CREATE TABLE has made",
+         "--source-dump SCHEMA.sql before"),
+        ("SELEKT 1;", "X007", "line 1: You have an error in your SQL syntax", ""),
+        (HEADER + "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1),\n",
+         "X006", 'ends in line 6 without mysqldump\'s last line, "-- Dump completed"', "tail -c 200"),
+        ("CREATE TABLE t (a int);\nINSERT INTO t VALUES ('a", "X006", "inside of a string of line 2", "tail"),
+    ],
+)  # fmt: skip
+def test_what_mysql_refuses_is_named_with_its_line_and_fix(
+    text: str, code: str, words: str, hint: str, load: Callable[..., Loader], tmp_path: Path
+) -> None:
+    write(tmp_path, bad__sql=text)
+    with pytest.raises(DumpError) as raised:
+        load([tmp_path / "bad.sql"])
+    assert raised.value.code == code
+    assert raised.value.message.startswith("bad.sql")
+    assert words in raised.value.message
+    assert hint in (raised.value.hint or "")
+    assert raised.value.exit_code == 4
+
+
+def test_packed_dumps_load_and_cut_ones_are_refused(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = b"CREATE TABLE t (a text); INSERT INTO t VALUES ('%s');" % os.urandom(3000).hex().encode()
+    for name, data in (("a.sql.gz", gzip.compress(text)), ("a.sql.zst", zstd_packed(text))):
+        (tmp_path / name).write_bytes(data)
+        loader = load([tmp_path / name])
+        assert rows(mysql_8033, "plain") == 1
+        mysql_8033.drop_database(loader.made.pop())
+        (tmp_path / name).write_bytes(data[:-9])
+        with pytest.raises(DumpError, match="cut short or damaged"):
+            load([tmp_path / name])
+        mysql_8033.drop_database("plain")
+    (tmp_path / "wide.sql").write_bytes("-- MySQL dump".encode("utf-16"))
+    with pytest.raises(UsageError, match="PowerShell"):
+        load([tmp_path / "wide.sql"])
+
+
+MEASURED = """
+import resource, sys
+from converge.sandbox import load_dump
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+load_dump(*sys.argv[1:])
+print(peak() - before)
+"""
+
+
+def test_the_length_of_an_insert_costs_no_memory(
+    mysql_8033: Server, new_mysql_database: NewDatabase, tmp_path: Path
+) -> None:
+    row = b"(%d,'" + b"it\\'s a \\\\ row);(, " * 50 + b"')"
+    lines = [b"CREATE TABLE t (a int primary key, b text);\nINSERT INTO t VALUES "]
+    count = 70_000
+    lines += [row % number + (b"," if number < count - 1 else b";\n") for number in range(count)]
+    (tmp_path / "wide.sql.gz").write_bytes(gzip.compress(b"".join(lines), 1))
+    assert sum(map(len, lines)) > 64 << 20
+    url = new_mysql_database(mysql_8033)
+    command = [sys.executable, "-c", MEASURED, url, str(tmp_path / "wide.sql.gz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert rows(mysql_8033, url.rpartition("/")[2]) == count
+    assert int(done.stdout) < 48
+
+
+def mysqldump(server: Server, *arguments: str) -> bytes:
+    """What the real program writes; the tests that need it are skipped where it is not in the cache."""
+    program = next(cache.folder().glob(f"mysql-{server.version}-*/bin/mysqldump"), None)
+    if program is None:
+        pytest.skip("no mysqldump of this MySQL here")
+    port = server.url.rpartition(":")[2]
+    command = [str(program), "--host=127.0.0.1", f"--port={port}", "--user=root", *arguments]
+    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, cache.folder().glob("*/lib*")))}
+    return subprocess.run(command, capture_output=True, check=True, env=ENVIRONMENT | libraries).stdout
+
+
+def test_one_database_of_a_split_dump_of_all_is_planned_migrated_and_verified(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    first, second = (new_mysql_database(mysql_8033) for _ in range(2))
+    for number, url in enumerate((first, second), 1):
+        mysql(
+            url,
+            "CREATE TABLE t (id int PRIMARY KEY, a text, b blob, c int CHECK (c > 0), d int INVISIBLE);"
+            f"INSERT INTO t (id, a, b, c) VALUES ({number}, 'x\\ty\\\\', x'00ff27', 5);"
+            "CREATE VIEW v AS SELECT id FROM t;"
+            "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.c = NEW.c + 1;"
+            "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;",
+        )
+    name = second.rpartition("/")[2]
+    text = mysqldump(mysql_8033, "--all-databases", "--routines", "--events", "--source-data=1")
+    packed = gzip.compress(text)
+    half = len(packed) // 2
+    for mark, part in (("aa", packed[:half]), ("ab", packed[half:])):
+        (tmp_path / f"all.sql.gz.{mark}").write_bytes(part)
+    target = new_postgres_database(postgres_175)
+    dump = ("--source-dump", str(tmp_path / "all.sql.gz.aa"))
+    unclear = converge("plan", *dump, "--target", target)
+    assert unclear.code == 2
+    assert "error[U018]: the dump has several databases:" in unclear.err
+    assert "--dump-database" in unclear.err
+    addresses = (*dump, "--dump-database", name, "--target", target)
+    ran = converge("migrate", *addresses, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["source"]["url"] == f"dump:all.sql.gz/{name}"
+    assert postgres(target, "SELECT id, a, encode(b, 'hex'), c FROM t") == [(2, "x\ty\\", "00ff27", 5)]
+    verified = converge("verify", *addresses, "--json")
+    assert (verified.code, verified.json["verdict"]) == (0, "verified"), verified.err
+    assert converge("status", "--target", target, "--json").json["run"]["source"] == f"dump:all.sql.gz/{name}"
+
+
+COPIED = """
+SET SESSION cte_max_recursion_depth = 100000;
+{}
+"""
+TABLE = """
+CREATE TABLE t{0} (id int primary key, a text);
+INSERT INTO t{0} WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    SELECT i, REPEAT(MD5(i), 40) FROM n;
+"""
+
+
+def test_a_killed_run_over_a_dump_goes_on_and_sees_what_the_dump_has_now(
+    postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    file = tmp_path / "copied.sql"
+    text = COPIED.format("".join(TABLE.format(number) for number in range(4)))
+    file.write_text(text)
+    target = new_postgres_database(postgres_175)
+    addresses = ("--source-dump", str(file), "--mysql", "8.0.15", "--target", target, "--jobs", "1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "converge", "migrate", *addresses],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    done = 0
+    while not done and process.poll() is None and time.monotonic() < deadline:
+        if postgres(target, "SELECT to_regclass('converge.chunk') IS NOT NULL") == [(True,)]:
+            ((done,),) = postgres(target, "SELECT count(done_at) FROM converge.chunk")
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert done
+    changed = "UPDATE t{0} SET a = 'changed' WHERE id = 17;"
+    file.write_text(text + "".join(changed.format(number) for number in range(4)))
+    ran = converge("migrate", *addresses, "--resume", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["verdict"], ran.json["source"]["url"]) == ("verified", "dump:copied.sql")
+    assert [finding for finding in ran.json["findings"] if finding["code"] == "V002"]
+    union = " UNION ALL ".join(f"SELECT a FROM t{number} WHERE id = 17" for number in range(4))
+    assert postgres(target, union) == [("changed",)] * 4
+
+
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    target = ("--target", "postgresql://a@127.0.0.1:1/b")
+    for arguments in (
+        ("--source-dump", "a.sql", "--source", "mysql://a@b/c"),
+        ("--dump-database", "a"),
+        ("--mysql", "8.0.33", "--source", "mysql://a@b/c"),
+    ):
+        ran = converge("plan", *arguments, *target)
+        assert (ran.code, ran.err.startswith("error[U016]")) == (2, True), ran.err
+    ran = converge("verify", "--source-dump", str(tmp_path / "no.sql"), *target)
+    assert (ran.code, ran.err.startswith("error[U017]")) == (2, True), ran.err
