@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from converge.model.definitions import ASIDE, Definition, Definitions
-from converge.model.quote import pg_name
 from converge.planner.difference.kinds import Change, kind_of
 
 
@@ -110,8 +109,8 @@ class _Judge:
         one = self._new[name]
         if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
             if name not in self._states.changed or not self._retypes(name):
-                cast = kind_of(one).replaced(one, f"{pg_name(one.facts['name'])}::text::{one.facts['type']}")
-                self._states.changed[name] = (cast, *self._states.changed.get(name, ()))
+                cast = kind_of(one).replaced(self._old[name], one)
+                self._states.changed[name] = (*cast, *self._states.changed.get(name, ()))
             self._surround(name)
         elif one.kind != "ownership" or other in self._states.dropped:
             self._again(name)
