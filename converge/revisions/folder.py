@@ -78,8 +78,7 @@ class Folder:
         if place.suffix in (".ini", ".cfg") or place.is_file():
             return cls(ini=_required(place), toml=_there(place.with_name(_TOML)))
         if (place / "env.py").is_file() or not place.is_dir():
-            around = (cls._in(place), cls._in(place.parent), cls._in(Path()))
-            return next((one for one in around if one and one._means(place)), cls(bare=place))
+            return cls._around(place) or cls(bare=place)
         return cls._in(place) or cls(bare=place)
 
     @classmethod
@@ -89,10 +88,15 @@ class Folder:
         found = cls(ini=ini, toml=toml)
         return found if (ini or toml) and found._option("script_location") else None
 
-    def _means(self, place: Path) -> bool:
-        with suppress(UsageError):
-            return self.location.resolve() == place.resolve()
-        return False
+    @classmethod
+    def _around(cls, place: Path) -> Folder | None:
+        """What files in or beside this folder configure, if they mean it."""
+        for near in (place, place.parent, Path()):
+            with suppress(UsageError):
+                found = cls._in(near)
+                if found is not None and found.location.resolve() == place.resolve():
+                    return found
+        return None
 
     @property
     def location(self) -> Path:
