@@ -94,8 +94,8 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
     ran = scene.migrate("--truncate", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
     told = {one["object"]: one["evidence"] for one in ran.json["findings"] if one["code"] == "A063"}
-    assert told["column public.parent.born"] == "made by no revision"
-    assert told["index public.by_name"] == "missing here"
+    assert told["column public.parent.born"] == "is there beside"
+    assert told["index public.by_name"] == "is missing"
     assert "character varying(20)" in told["column public.parent.name"]
     # Nothing is noted in a database that is at no revision.
     assert postgres(scene.target, "SELECT to_regclass('public.alembic_version')") == [(None,)]
@@ -120,7 +120,7 @@ def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
         "view public.v",
     }
     text = converge("migrations", "check", "--target", scene.target, *scene.alembic)
-    assert "view public.v" in text.out and "made by no revision" in text.out
+    assert "view public.v" in text.out and "is there beside" in text.out
 
 
 @pytest.mark.parametrize("revisions", [False, True])

@@ -66,13 +66,4 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
 def _differ(result: Result, differs: Sequence[Differs], message: str) -> None:
     result.verdict, result.next_command = "differs", "converge migrations generate -n drift"
     hint = "converge migrations generate writes the difference as a revision"
-    result.findings += [Finding("A063", "block", one.object, message, hint, words_of(one)) for one in differs]
-
-
-def words_of(one: Differs) -> str:
-    """Both definitions of an object."""
-    if not one.after:
-        return "missing here"
-    if not one.before:
-        return "made by no revision"
-    return f"by the revisions: {one.before}\nhere: {one.after}"
+    result.findings += [Finding("A063", "block", one.object, message, hint, one.words) for one in differs]

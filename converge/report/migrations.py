@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converge.model.migrated import Generated, Migrated
+from converge.model.migrated import Checked, Generated, Migrated
 from converge.model.revision import Standing
 from converge.report.parts import one_line, visible
 from converge.report.units import counted
@@ -35,6 +35,17 @@ def migrated_text(done: Migrated) -> str:
     lines.append(
         f"{'verdict':<10}{done.verdict}: {counted(applied, 'revision')} applied, {len(pending)} pending"
     )
+    return visible("\n".join(map(one_line, lines)))
+
+
+def checked_text(checked: Checked) -> str:
+    """Each object that is not as the revisions make it, with both definitions."""
+    lines = [f"differs   {one.object}: {one.words}" for one in checked.differs]
+    if not checked.differs:
+        return visible("verdict   current: the database is what its revisions make")
+    count = counted(len(checked.differs), "object")
+    lines.append(f"verdict   differs: {count} not as the revisions make it")
+    lines.append("next      converge migrations generate writes the difference as a revision")
     return visible("\n".join(map(one_line, lines)))
 
 
