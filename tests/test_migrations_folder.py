@@ -21,7 +21,9 @@ from converge.cli.migrations import command
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
 from converge.pipeline import migrations
+from converge.postgres.connect import connect
 from converge.postgres.engine import address
+from converge.postgres.ledger import lock
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.sandbox import Server
@@ -265,6 +267,17 @@ def test_a_password_with_percent_signs_is_nowhere(
     assert not any("ca@nary" in text or "ca%40nary" in text for text in files)
 
 
+def test_a_password_in_the_words_of_env_py(url: str, project: Path) -> None:
+    place = init("generic")
+    env = place / "env.py"
+    tells = "raise ValueError(config.get_main_option('sqlalchemy.url') + ' p%ca@nary')"
+    env.write_text(env.read_text().replace("config = context.config", f"config = context.config\n{tells}"))
+    with pytest.raises(ConvergeError) as caught:
+        run(Folder.open(), url.replace("postgres@", "postgres:p%25ca%40nary@"))
+    assert "nary" not in caught.value.message
+    assert "postgres:***@" in caught.value.message
+
+
 def test_a_role_without_rights(postgres_175: Server, url: str, project: Path) -> None:
     postgres(url, "CREATE ROLE may_not LOGIN")
     try:
@@ -275,6 +288,20 @@ def test_a_role_without_rights(postgres_175: Server, url: str, project: Path) ->
         assert "GRANT USAGE, CREATE ON SCHEMA public" in str(caught.value.hint)
     finally:
         postgres(url, "DROP ROLE may_not")
+
+
+def test_blocks_without_a_transaction(url: str, project: Path) -> None:
+    """And two that run at once: the second is told of the first."""
+    concurrently = 'op.execute("CREATE INDEX CONCURRENTLY i ON film (id)")'
+    block = f"with op.get_context().autocommit_block():\n    {concurrently}"
+    of = folder(project / "m", FILMS, block)
+    with connect(parse(url)) as connection:
+        lock(connection)
+        with pytest.raises(BlockedError) as busy:
+            run(of, url)
+    assert busy.value.code == "T009"
+    assert run(of, url).ran == ("r1", "r2")
+    assert postgres(url, "SELECT to_regclass('i') IS NOT NULL") == [(True,)]
 
 
 def test_no_folder(project: Path, url: str) -> None:
@@ -297,10 +324,13 @@ def test_made_folders_work_with_alembic_alone(url: str, project: Path) -> None:
     of = folder(project / "m", FILMS, schema=schema)
     (project / "alembic.ini").write_text("[alembic]\nscript_location = m\n")
 
+    at = parse(url)
+    parts = {"HOST": at.host, "PORT": str(at.port), "USERNAME": at.user, "NAME": at.database}
+
     def alembic(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "alembic", *arguments],
-            env={**os.environ, "CONVERGE_TARGET_URL": url},
+            env={**os.environ, **{f"DATABASE_{name}": value for name, value in parts.items()}},
             capture_output=True,
             text=True,
             check=False,

@@ -134,7 +134,10 @@ class Folder:
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
         with users_own(str(self.location), _configured), on_stderr():
-            return ScriptDirectory.from_config(self.config())
+            found = ScriptDirectory.from_config(self.config())
+        # What is written is said by those who asked for it.
+        found.messaging_opts = {"quiet": True}
+        return found
 
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
