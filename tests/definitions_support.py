@@ -54,14 +54,13 @@ def seen(url: str, schema: str = "public") -> Seen:
     return Seen(defined(url, schema), shape(url, schema, places=False))
 
 
-def converted(url: str, wanted: Seen, schema: str = "public") -> list[Step]:
+def convert(url: str, before: Seen, wanted: Seen, schema: str = "public") -> None:
     """Brings a database to another schema, and judges what came of it."""
-    steps = difference(defined(url, schema), wanted.definitions)
+    steps = difference(before.definitions, wanted.definitions)
     run(url, steps)
     now = seen(url, schema)
     assert compared(now.definitions, wanted.definitions) == ()
     assert now.definitions.digest == wanted.definitions.digest
     assert difference(now.definitions, wanted.definitions) == ()
     changed = differences(wanted.shape, now.shape)
-    assert changed == [], "\n".join(step.sql for step in steps)
-    return list(steps)
+    assert changed == [], "\n".join([*changed, *(step.sql for step in steps)])

@@ -84,6 +84,8 @@ MUTATIONS = {
     "ALTER TYPE mood ADD VALUE 'last'",
     "labels added and used": "ALTER TYPE mood ADD VALUE 'new'; COMMIT; BEGIN; "
     "ALTER TABLE parent ALTER mood SET DEFAULT 'new'; CREATE VIEW fresh AS SELECT * FROM parent WHERE mood = 'new'",
+    "labels added and used in an array": "ALTER TYPE mood ADD VALUE 'new'; COMMIT; BEGIN; "
+    "ALTER TABLE parent ALTER moods SET DEFAULT '{new,calm}'",
     "labels renamed and in another order": "ALTER TYPE mood RENAME VALUE 'loud' TO 'noisy'",
     "enum to text": "DROP VIEW cheaper, cheap; DROP TRIGGER on_row ON parent; DROP INDEX parent_mood; "
     "ALTER TABLE parent ALTER mood DROP DEFAULT; ALTER TABLE parent ALTER moods DROP DEFAULT; "
@@ -125,7 +127,7 @@ MUTATIONS = {
     "ALTER TABLE parent ADD CONSTRAINT other_key PRIMARY KEY (id)",
     "validated": "ALTER TABLE child DROP CONSTRAINT child_parent; ALTER TABLE child ADD CONSTRAINT child_parent "
     "FOREIGN KEY (parent_id) REFERENCES parent ON DELETE CASCADE NOT VALID",
-    "indexes": "DROP INDEX parent_name; CREATE UNIQUE INDEX parent_name ON parent (name) INCLUDE (amount); "
+    "indexes": "DROP INDEX parent_name; CREATE UNIQUE INDEX parent_name ON parent (name) INCLUDE (born); "
     "CREATE INDEX other ON parent (born DESC); ALTER TABLE parent CLUSTER ON other; "
     "ALTER TABLE parent REPLICA IDENTITY USING INDEX parent_name; "
     "COMMENT ON INDEX other IS 'x'; ALTER INDEX child_pkey SET (fillfactor = 40)",

@@ -121,13 +121,10 @@ class _Judge:
 
     def _too_fresh(self, name: str, change: Change) -> bool:
         """Whether something uses what the transaction that makes it cannot use yet."""
-        return any(
-            json.dumps(literal, ensure_ascii=False)[1:-1] in one.text
-            and _bare(one) != _bare(self._old.get(other))
-            for other, one in self._new.items()
-            if other != name
-            for literal in change.fresh
-        )
+        values = [json.dumps(value, ensure_ascii=False)[1:-1] for value in change.fresh]
+        users = (other for other, one in self._new.items() if name in one.needs)
+        changed = (other for other in users if _bare(self._new[other]) != _bare(self._old.get(other)))
+        return any(value in self._new[other].text for other in changed for value in values)
 
 
 def _bare(one: Definition | None) -> object:

@@ -149,6 +149,7 @@ def _identity(old: Definition, new: Definition) -> Iterator[str]:
         return
     if before is None:
         yield f"{_start(new)} ADD GENERATED {_ALWAYS[after]} AS IDENTITY{_identity_options(new)}"
+        yield sequence.caught_up(new.facts["sequence"], table_name(new), pg_name(new.facts["name"]))
         return
     if before != after:
         yield f"{_start(new)} SET GENERATED {_ALWAYS[after]}"

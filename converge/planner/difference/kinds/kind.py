@@ -18,7 +18,7 @@ class Change:
     around: bool = False
     """Whether what needs it must be taken away before and made again after."""
     fresh: tuple[str, ...] = ()
-    """Literals that the transaction which makes the change cannot use yet."""
+    """Values that the transaction which makes the change cannot use yet."""
 
 
 class Kind:
