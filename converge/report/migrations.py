@@ -53,9 +53,10 @@ def generated_text(done: Generated) -> str:
     """The new file with what it is about, and what is not in it."""
     if done.revision is None:
         return visible("\n".join([f"no difference from {done.origin}: nothing was written", *_left(done)]))
+    many = f": {counted(len(done.objects), 'object')}" if done.objects else ""
     lines = [
         f"written   {done.revision.path}",
-        f"from      {done.origin}: {counted(len(done.objects), 'object')}",
+        f"from      {done.origin}{many}",
         *_left(done),
         "next      read it; then converge migrations run",
     ]
