@@ -14,6 +14,8 @@ from converge.errors import ConvergeError, TargetError
 from converge.model.check import CheckResult
 from converge.model.event import silent
 from converge.model.result import Result
+from converge.pipeline.matrix import revisions
+from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site, Wish
 from converge.pipeline.migrate import migrate as run_migrate
 from converge.pipeline.migrate import planned
@@ -24,7 +26,6 @@ from converge.postgres.existing import shape_now
 from converge.postgres.script import run_script
 from converge.sandbox.unpack import Joined, unpacked
 
-_SHOWN = 20
 _AS_PSQL = '"$user", public'
 
 
@@ -36,6 +37,13 @@ class Work:
     do: Callable[[Site], str]
 
 
+_OF_REVISIONS = (
+    Work("upgrade", revisions.upgrade),
+    Work("drift", revisions.drift),
+    Work("downgrade", revisions.downgrade),
+)
+
+
 def steps(wish: Wish) -> tuple[Work, ...]:
     """What there is to do on each version, in its order."""
     return (
@@ -44,6 +52,7 @@ def steps(wish: Wish) -> tuple[Work, ...]:
         Work("migrate", migrate),
         Work("verify", verify),
         Work("checks", checks),
+        *(_OF_REVISIONS if wish.alembic else ()),
     )
 
 
@@ -78,14 +87,14 @@ def migrate(site: Site) -> str:
     run_migrate(site.wish.source, site.target, options, silent, result)
     with closing(connect(site.target)) as connection:
         site.catalog = shape_now(connection, site.wish.options.schema)
-    _require_equal(result)
+    require_equal(result)
     return f"{sum(one.rows_written or 0 for one in result.tables):,} rows, snapshot {result.snapshot}"
 
 
 def verify(site: Site) -> str:
     """Every row and every column of both sides once more."""
     result = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
-    _require_equal(result)
+    require_equal(result)
     site.compared = result
     return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
 
@@ -100,17 +109,6 @@ def checks(site: Site) -> str:
         return "the maps declare none"
     over = sum(one.state == "passed over" for one in asked)
     return f"{len(asked) - over:,} hold" + (f", {over:,} passed over" if over else "")
-
-
-def _require_equal(result: Result) -> None:
-    """Raises TargetError for tables that are not as in the source; the checks have a step of their own."""
-    wrong = [one.source for one in result.tables if not one.verified]
-    if wrong:
-        raise TargetError(
-            f"{len(wrong):,} of {len(result.tables):,} tables differ from the source: {', '.join(wrong)}",
-            code="X026",
-            details=[str(one) for one in result.differences[:_SHOWN]],
-        )
 
 
 def _failed(failed: Sequence[CheckResult]) -> ConvergeError:
