@@ -36,7 +36,7 @@ class Capability:
     """The pattern is the names of functions, which somebody may have made in an older server."""
 
     def used_in(self, words: str, functions: Container[str]) -> str:
-        """What of it SQL, as `_words` writes it, asks for; empty where none or where these functions serve."""
+        """What of it SQL, as `_words` writes it, asks for beyond these functions; empty for nothing."""
         if not self.call:
             return self.name if re.search(self.pattern, words) else ""
         found = re.findall(rf"(?<!\. )\b({self.pattern}) \(|\bPG_CATALOG \. ({self.pattern}) \(", words)
