@@ -32,8 +32,10 @@ COMMANDS = {
     "status": "What the ledger in the target knows of the last run.",
     "recover": "Takes back a run in load mode that did not finish.",
     "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
+    "migrations": "The target's own schema under Alembic: revisions made, run, taken back, shown.",
     "backfill": "Fills a column from another database, as a map declares it; audited row by row.",
     "audit": "What backfills have tried: shown, tried again, archived.",
+    "matrix": "The whole job on each version of PostgreSQL, side by side.",
     "provision": "Makes the databases and roles of converge.toml where they are missing.",
     "demo": "The whole job on throw-away servers with a sample source.",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from converge.cli import files
+from converge import files
 from converge.cli.options import backfill_options, output_options, require_writable, target_options
 from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from converge.cli import files
+from converge import files
 from converge.cli.source_dump import dump_options, load, remember
 from converge.config import Where
 from converge.errors import ConvergeError, UsageError
@@ -53,10 +53,13 @@ def place_options(function: F) -> F:
 
 def side_options(function: F) -> F:
     """Where both sides are, and what is meant of them; the command gets `where` and `options`."""
+    target = click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+    return dump_options(target(place_options(selection_options(function))))
 
-    @dump_options
-    @click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
-    @place_options
+
+def selection_options(function: F) -> F:
+    """What is meant of the databases, and how much is done at a time; the command gets `options`."""
+
     @click.option("--schema", default="public", show_default=True, help="the target schema")
     @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
     @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
@@ -84,8 +87,12 @@ map_option = click.option(
 
 def database_options(function: F) -> F:
     """`side_options`, and what decides the plan."""
+    return side_options(planning_options(function))
 
-    @side_options
+
+def planning_options(function: F) -> F:
+    """What decides the plan, for a command that has `options` already."""
+
     @click.option(
         "--mode",
         type=click.Choice(["create", "load"]),

@@ -96,6 +96,8 @@ class TableResult:
     rows_target: int | None = None
     verified: bool = False
     """Every row and every column was compared on both servers and is equal."""
+    digest: str = ""
+    """Of all the target's rows, by a full comparison: equal rows give equal digests on every server."""
 
 
 def _now() -> str:

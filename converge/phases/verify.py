@@ -88,10 +88,11 @@ def count(totals: Iterable[Digest], results: dict[str, TableResult]) -> None:
 def judge(
     plan: Plan, crew: Crew, totals: Iterable[Digest], results: dict[str, TableResult]
 ) -> list[Difference]:
-    """Notes in `results` which tables are equal; returns the differences, a bounded number a table."""
-    equal = {total.table: total.equal for total in totals}
-    for table, same in equal.items():
-        results[table].verified = same
+    """Notes digests and equality in `results`; returns the differences, a bounded number a table."""
+    equal = {}
+    for total in totals:
+        equal[total.table] = results[total.table].verified = total.equal
+        results[total.table].digest = f"{total.target_sum:x}"
     suspects = [table for table in plan.tables if not equal[table.source]]
     differences: list[Difference] = []
     for found in crew.work(DrillTask(plan.schema, table) for table in suspects):

@@ -5,13 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from converge.model.event import PhaseEnded, PhaseStarted, Sink
-from converge.model.result import Result
+
+
+class Timed(Protocol):
+    """A result that keeps how long its phases took."""
+
+    phases: list[tuple[str, float]]
 
 
 @contextmanager
-def phase(result: Result | None, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
+def phase(result: Timed | None, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
     """Times a phase in the result, where there is one, and tells the sink."""
     emit(PhaseStarted(name, units))
     started = time.monotonic()

@@ -24,7 +24,7 @@ from converge.postgres.target import query
 
 
 @contextmanager
-def _one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """A snapshot in which the server prints every name with its schema."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -34,13 +34,13 @@ def _one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
     """A text for each object of the schema's catalog, as `Existing.shape`; writes nothing."""
-    with _one_instant(connection):
+    with one_instant(connection):
         return read_shape(connection, schema)
 
 
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
     """The schema's tables, in one snapshot; writes nothing."""
-    with _one_instant(connection):
+    with one_instant(connection):
         columns = _by_table(connection, "own_columns", schema)
         indexes = _by_table(connection, "own_indexes", schema)
         rest = _by_table(connection, "own_rest", schema)

@@ -17,7 +17,7 @@ def run_steps(
     refusals: dict[int, str] = {}
     with connection.transaction():
         for number, statement in steps:
-            refused = _try(connection, statement)
+            refused = attempt(connection, statement)
             if refused is not None:
                 refusals[number] = refused
             connection.execute(
@@ -28,7 +28,7 @@ def run_steps(
     return refusals
 
 
-def _try(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
+def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
     """Runs one statement; the reason when the server refuses one that is optional."""
     if not statement.optional:
         connection.execute(statement.sql.encode())

@@ -8,7 +8,7 @@ from converge.model.check import Check, CheckResult, State
 from converge.report.parts import Grid, Mark, Tone, grid
 from converge.report.units import counted
 
-_TONES: dict[State, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "passed over": "warn"}
+TONES: dict[State, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "passed over": "warn"}
 
 
 def planned_checks(checks: Sequence[Check]) -> Grid:
@@ -28,7 +28,7 @@ def check_results(results: Sequence[CheckResult]) -> Grid:
         (("check", "words"), ("result", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
          ("what is wrong", "words"), ("why", "words")),
         [
-            (one.name, Mark(one.state, _TONES[one.state]), one.wants, one.source or "", one.target or "",
+            (one.name, Mark(one.state, TONES[one.state]), one.wants, one.source or "", one.target or "",
              one.message, one.why)
             for one in results
         ],

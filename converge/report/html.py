@@ -11,13 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from converge import __version__
+from converge.model.matrix import Matrix
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.model.together import Results
+from converge.model.validation import Validation
 from converge.report.many import ManyParts, plans_parts, results_parts
+from converge.report.matrix_parts import matrix_parts
 from converge.report.parts import owner, sentence, short, visible
 from converge.report.plan_parts import plan_parts
 from converge.report.run_parts import run_parts
+from converge.report.validation_parts import validation_parts
 
 _PLACE = re.compile(r'(?<=[ <])(id="|href="#)')
 """Ids and links to them. Nothing of a database is taken for one: its quotes are escaped."""
@@ -33,6 +37,11 @@ def result_html(result: Result) -> str:
     return _result(result)
 
 
+def validation_html(result: Validation) -> str:
+    """The page of a revision's validation."""
+    return _page("validation.html", validation_parts(result), (), "")
+
+
 def plans_html(plans: Sequence[tuple[str, Plan]]) -> str:
     """One page of several databases' plans, by name."""
     return _many(plans_parts(plans), [(name, _plan(plan, name)) for name, plan in plans])
@@ -42,6 +51,11 @@ def results_html(results: Results) -> str:
     """One page of several databases' results."""
     parts = results_parts(results)
     return _many(parts, [(one.name, _result(one.result, one.name)) for one in results.each])
+
+
+def matrix_html(matrix: Matrix) -> str:
+    """One page of all versions."""
+    return _page("matrix.html", matrix_parts(matrix), (), "")
 
 
 def _plan(plan: Plan, within: str = "") -> str:

@@ -1,0 +1,119 @@
+"""`converge matrix`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from converge import sandbox
+from converge.cli.many import single
+from converge.cli.options import (
+    output_options,
+    place_options,
+    planning_options,
+    require_writable,
+    selection_options,
+    write_private,
+)
+from converge.cli.source_dump import dump_options
+from converge.config import Where
+from converge.demo.source import LEAST_ROWS, fill
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint, parse
+from converge.model.event import Said, Sink
+from converge.model.matrix import Matrix
+from converge.pipeline.matrix.run import run_matrix
+from converge.pipeline.matrix.wish import Wish, require_scripts, wanted
+from converge.pipeline.options import Options
+from converge.report.html import matrix_html
+from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
+
+_SAMPLE_SERVER = "mysql:8.0.15"
+
+
+@click.command("matrix", help="The whole job on each version of PostgreSQL, side by side.")
+@click.option(
+    "--postgres",
+    "versions",
+    multiple=True,
+    default=("14,15,16,17.5",),
+    show_default=True,
+    metavar="LIST",
+    help="versions to start, and URLs of servers on which a database is made and dropped; repeatable",
+)
+@dump_options
+@click.option("--sample", is_flag=True, help="the demo's source, in a throw-away MySQL")
+@click.option(
+    "--rows", type=click.IntRange(LEAST_ROWS), default=20_000, show_default=True, help="of the sample"
+)
+@place_options
+@selection_options
+@planning_options
+@click.option(
+    "--target-sql",
+    "scripts",
+    multiple=True,
+    metavar="FILE",
+    help="makes the application's own tables, for --mode load; packed or not, repeatable",
+)
+@click.option("--junit", metavar="FILE", help="a testcase for each step of each version")
+@click.option("--html", metavar="FILE", help="the result as a page")
+@click.option("--md", metavar="FILE", help="the result as Markdown, for a summary")
+@output_options
+def command(
+    versions: tuple[str, ...],
+    sample: bool,
+    rows: int,
+    where: Where,
+    options: Options,
+    scripts: tuple[str, ...],
+    junit: str | None,
+    html: str | None,
+    md: str | None,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    servers = wanted(versions)
+    for path in filter(None, (junit, html, md)):
+        require_writable(path)
+    files = tuple(Path(script) for script in scripts)
+    require_scripts(options, files)
+    if sample and (where.source or where.dump):
+        message = "--sample is a source of its own, and another one is named"
+        raise UsageError(message, code="X021", hint="leave out one of them")
+    if sample:
+        with _sample(rows, emit) as source:
+            matrix = run_matrix(Wish(source, options, files, emit), servers)
+    else:
+        source, _, options = single(where, options, need_target=False)
+        matrix = run_matrix(Wish(source, options, files, emit), servers)
+    _write(matrix, junit, html, md)
+    click.echo(json.dumps(matrix.to_json()) if as_json else matrix_text(matrix))
+    return matrix.exit_code
+
+
+@contextmanager
+def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
+    """The demo's source on a server that is ended in the end."""
+
+    def say(text: str) -> None:
+        emit(Said(text))
+
+    with sandbox.start(_SAMPLE_SERVER, on_progress=say) as (server,):
+        url = server.create_database("sample")
+        say(f"source: {fill(url, rows=rows):,} rows")
+        yield parse(url)
+
+
+def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> None:
+    if junit:
+        write_private(junit, matrix_junit(matrix))
+    if html:
+        write_private(html, matrix_html(matrix))
+    if md:
+        write_private(md, matrix_markdown(matrix))

@@ -1,0 +1,198 @@
+"""`converge migrations generate|run|revert|show`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from converge.cli.many import options_of, require_single
+from converge.cli.options import map_option, output_options, side_options, target_options
+from converge.config import Where, resolve_known, resolve_target, several
+from converge.errors import UsageError
+from converge.model.definitions import Definitions
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.migrated import head
+from converge.model.revision import Direction
+from converge.pipeline import migrations
+from converge.pipeline.generate import Origin, Wish, generate
+from converge.pipeline.options import Options
+from converge.pipeline.planned import planned
+from converge.report.migrations import generated_text, migrated_text, standings_text
+from converge.report.parts import visible
+from converge.revisions.folder import Folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+_BACK = re.compile(r"-\d+")
+
+alembic_option = click.option(
+    "--alembic", "place", metavar="DIR|FILE", help="a folder with env.py, an alembic.ini, or a pyproject.toml"
+)
+
+
+@click.group("migrations", help="The target's own schema under Alembic: revisions made, run, taken back.")
+def command() -> None:
+    """The group; its commands return exit codes."""
+
+
+def folder_options(function: F) -> F:
+    """--alembic and --target; the command gets `folder` and `target`."""
+
+    @alembic_option
+    @target_options
+    @wraps(function)
+    def wrapper(*args: Any, place: str | None, where: Where, **kwargs: Any) -> Any:
+        return function(*args, folder=Folder.open(place), target=target_of(where), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def moving_options(function: F) -> F:
+    """What `run` and `revert` share."""
+
+    @click.option("--sql", is_flag=True, help="print what would be executed, and execute nothing")
+    @click.option(
+        "--accept-data-loss",
+        "accepted",
+        multiple=True,
+        metavar="REV",
+        help="this revision may go on though it can lose rows and was not validated",
+    )
+    @folder_options
+    @output_options
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def target_of(where: Where) -> Endpoint:
+    """The one target that is meant. Raises UsageError for several."""
+    if not where.names and (chosen := several(where)):
+        require_single(chosen, "this command")
+        return chosen[0].target
+    return resolve_target(where)
+
+
+@command.command("generate", help="Writes a revision: the baseline first, then what has changed since.")
+@click.option("-n", "--name", required=True, metavar="NAME", help="what the revision is about")
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(["target", "source", "models"]),
+    help="without it: a baseline from the target where it has tables, all else from the source",
+)
+@alembic_option
+@side_options
+@map_option
+@click.option("--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types")
+@output_options
+def _generate(
+    name: str,
+    origin: Origin | None,
+    place: str | None,
+    where: Where,
+    options: Options,
+    maps: tuple[str, ...],
+    scan: bool,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
+        message = f"--name {name!r} is no name: a revision's file begins with it"
+        raise UsageError(message, code="A014", hint='-n "add a column"')
+    source, target, options = _sides(where, replace(options, maps=maps, scan=scan))
+
+    def plan() -> Definitions:
+        if source is None:
+            hint = "--source mysql://user:password@host:3306/database"
+            raise UsageError("no source is named", code="U001", hint=hint)
+        return planned(source, target, replace(options, mode="create"), emit)
+
+    folder = Folder.make(place, options.schema)
+    done = generate(folder, target, Wish(name, options.schema, origin, plan))
+    click.echo(json.dumps(done.to_json()) if as_json else generated_text(done))
+    return 0
+
+
+def _sides(where: Where, options: Options) -> tuple[Endpoint | None, Endpoint, Options]:
+    """Both addresses, as far as they are named, and what is meant of them. Raises UsageError."""
+    if chosen := several(where):
+        require_single(chosen, "this command")
+        return chosen[0].source, chosen[0].target, options_of(chosen[0].entry, options)
+    source, _ = resolve_known(where)
+    return source, resolve_target(where), options
+
+
+@command.command("run", help="Runs what is pending, up to REV: not what can lose rows and was not validated.")
+@click.argument("revision", metavar="[REV]", default="head")
+@moving_options
+def _run(
+    revision: str,
+    folder: Folder,
+    target: Endpoint,
+    sql: bool,
+    accepted: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    if sql:
+        return _script(folder, target, revision, "up", as_json=as_json)
+    done = migrations.run(folder, target, revision, accepted, emit)
+    click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
+    return 0
+
+
+# -2 is no option.
+@command.command(
+    "revert",
+    context_settings={"ignore_unknown_options": True},
+    help="Takes the last revision back, or -N of them, or all after REV, or all: base.",
+)
+@click.argument("revision", metavar="[REV|-N|base]", default="-1")
+@moving_options
+def _revert(
+    revision: str,
+    folder: Folder,
+    target: Endpoint,
+    sql: bool,
+    accepted: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    if revision.startswith("-") and not _BACK.fullmatch(revision):
+        raise click.NoSuchOption(revision)
+    if sql:
+        return _script(folder, target, revision, "down", as_json=as_json)
+    done = migrations.revert(folder, target, revision, accepted, emit)
+    click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
+    return 0
+
+
+@command.command("show", help="Which revisions are applied, pending, or unknown. Writes nothing.")
+@folder_options
+@output_options
+def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: Sink) -> int:
+    found = migrations.show(folder, target)
+    click.echo(json.dumps(found.to_json()) if as_json else standings_text(found))
+    return 0
+
+
+def _script(folder: Folder, target: Endpoint, revision: str, direction: Direction, *, as_json: bool) -> int:
+    text = migrations.script(folder, target, revision, direction)
+    if as_json:
+        document = head("run" if direction == "up" else "revert", "planned")
+        click.echo(json.dumps(document | {"target": {"url": str(target)}, "sql": text}))
+    else:
+        click.echo(visible(text) or "-- nothing to do", nl=not text)
+    return 0

@@ -1,0 +1,82 @@
+"""`converge migrations validate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from converge import files
+from converge.cli.options import output_options, target_options
+from converge.config import Where, resolve_target
+from converge.errors import ConvergeError, UsageError
+from converge.model.event import Sink
+from converge.model.validation import Validation
+from converge.pipeline.validate import SUMMARY, Wish, validate
+from converge.report.validation import validation_junit, validation_markdown, validation_text
+from converge.revisions.folder import Folder
+
+
+def _html(result: Validation) -> str:
+    from converge.report.html import validation_html
+
+    return validation_html(result)
+
+
+_FORMS: Mapping[str, Callable[[Validation], str]] = {
+    SUMMARY: lambda result: json.dumps(result.to_json(), indent=1) + "\n",
+    "summary.md": validation_markdown,
+    "junit.xml": validation_junit,
+    "report.html": _html,
+}
+
+
+@click.command("validate", help="Tries a revision on a copy: which rows it changes, and whether rightly.")
+@click.argument("revision", required=False)
+@target_options
+@click.option("--schema", default="public", show_default=True, help="the target schema")
+@click.option("--alembic", metavar="DIR|FILE", help="the folder of the revisions, or what configures it")
+@click.option("--reference", metavar="DIR", help="CSVs of the affected rows as they should be")
+@click.option("--accept", is_flag=True, help="write the reference instead of comparing with it")
+@click.option("--artifacts", metavar="DIR", help="in place of converge-validation/REVISION")
+@output_options
+def command(
+    where: Where,
+    revision: str | None,
+    schema: str,
+    alembic: str | None,
+    reference: str | None,
+    accept: bool,
+    artifacts: str | None,
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    wish = Wish(schema, revision, _folder(reference), accept, _folder(artifacts))
+    if accept and reference is None:
+        raise UsageError("--accept writes the reference", code="A055", hint="--reference DIR --accept")
+    if reference and not accept and not Path(reference).is_dir():
+        raise UsageError(f"the reference {reference} is no folder", code="A055", hint="--accept writes it")
+    target = resolve_target(where)
+    result = Validation(revision or "", "", str(target))
+    try:
+        validate(Folder.open(alembic), target, wish, emit, result)
+    except ConvergeError as error:
+        result.failure = f"{error.code} {error.message}"
+        if result.artifacts:
+            _write(result)
+        raise
+    _write(result)
+    click.echo(json.dumps(result.to_json()) if as_json else validation_text(result))
+    return result.exit_code
+
+
+def _folder(name: str | None) -> Path | None:
+    return Path(name) if name is not None else None
+
+
+def _write(result: Validation) -> None:
+    for name, form in _FORMS.items():
+        files.write_private(str(Path(result.artifacts, name)), form(result))

@@ -1,0 +1,81 @@
+"""Everything of one PostgreSQL schema that DDL can make, as values.
+
+What belongs to an installation is no part of it: owners, rights, tablespaces, publications, rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ASIDE = "comment"
+"""Facts whose names end so say something about an object and change nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One object."""
+
+    kind: str
+    """What knows how it is made, changed and removed: a name in `planner/difference/kinds`."""
+    object: str
+    """Its name for people and for `Definition.needs`, e.g. ``column public.film.length``."""
+    facts: Mapping[str, Any]
+    """All that makes it what it is, as its query (``define_<kind>.sql``) tells: JSON values,
+    names unquoted."""
+    needs: frozenset[str]
+    """Objects without which it cannot be; those outside of the schema are not named."""
+
+    @property
+    def text(self) -> str:
+        """By which it is compared: what it needs follows from its facts."""
+        return json.dumps([self.kind, dict(self.facts)], sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """A schema. Two are the same when their digests are: the order of columns does not count."""
+
+    schema: str
+    objects: Mapping[str, Definition]
+    """By their names; columns in the order of their tables."""
+    unwritten: tuple[str, ...] = ()
+    """Objects for which no DDL is written, and all that needs them: each with its kind and name."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all objects, in hex: equal for equal definitions."""
+        texts = sorted(f"{name} {one.text}" for name, one in self.objects.items())
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables, without their schema."""
+        return tuple(one.facts["name"] for one in self.objects.values() if one.kind == "table")
+
+
+NOTHING = Definitions("", {})
+"""What an empty database has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement that brings a schema nearer to another."""
+
+    object: str
+    """What it makes, changes or removes, e.g. ``table public.film``."""
+    sql: str
+    """Without a final semicolon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """An object that two schemas define differently."""
+
+    object: str
+    before: str
+    """Its definition as a text; empty where it is missing."""
+    after: str

@@ -1,0 +1,123 @@
+"""Tables as they were at one moment, and which of two moments are the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: str
+    collation: int
+    """OID; 0 where the type has none."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A table as it was at one moment."""
+
+    oid: int
+    schema: str
+    name: str
+    columns: Mapping[int, Column]
+    """By their numbers."""
+    key: tuple[int, ...]
+    """Numbers of the primary key's columns."""
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """One column at both moments; None where it was not there."""
+
+    before: Column | None
+    after: Column | None
+
+    def at(self, after: bool) -> Column | None:
+        return self.after if after else self.before
+
+    @property
+    def label(self) -> str:
+        column = self.after or self.before
+        assert column is not None
+        return column.name
+
+    @property
+    def alike(self) -> bool:
+        """Whether values of both moments compare as they are; else only their texts do."""
+        a, b = self.before, self.after
+        return a is not None and b is not None and (a.type, a.collation) == (b.type, b.collation)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One table at both moments, of which it may miss one."""
+
+    before: Image | None
+    after: Image | None
+    columns: tuple[Both, ...]
+    """As they are afterwards, then those that went."""
+    key: tuple[int, ...]
+    """Places in `columns` of the primary key; empty where both moments do not have the same."""
+
+    @property
+    def image(self) -> Image:
+        """The table as it is, or was."""
+        image = self.after or self.before
+        assert image is not None
+        return image
+
+    def at(self, after: bool) -> Image | None:
+        return self.after if after else self.before
+
+    @property
+    def labels(self) -> list[str]:
+        return [both.label for both in self.columns]
+
+
+def pairs(before: Sequence[Image], after: Sequence[Image]) -> Iterator[Pair]:
+    """Each table with what it was: by its OID, else by its name.
+
+    A table keeps its OID and a column its number under any name (PostgreSQL manual, "pg_class" and
+    "pg_attribute"), so that a new name is no change of rows.
+    """
+    left = {image.oid: image for image in before}
+    same = {image.oid: left.pop(image.oid) for image in after if image.oid in left}
+    names = {str(image): image.oid for image in left.values()}
+    for image in after:
+        if image.oid not in same and str(image) in names:
+            same[image.oid] = left.pop(names[str(image)])
+    for image in after:
+        yield _pair(same.get(image.oid), image)
+    for image in left.values():
+        yield _pair(image, None)
+
+
+def _pair(before: Image | None, after: Image | None) -> Pair:
+    columns = _columns(before, after)
+    keys = []
+    for image, is_after in ((before, False), (after, True)):
+        if image is not None:
+            places = {id(both.at(is_after)): place for place, both in enumerate(columns)}
+            keys.append(tuple(places[id(image.columns[number])] for number in image.key))
+    return Pair(before, after, columns, keys[0] if keys[0] == keys[-1] else ())
+
+
+def _columns(before: Image | None, after: Image | None) -> tuple[Both, ...]:
+    was, now = dict(before.columns) if before else {}, dict(after.columns) if after else {}
+    same: dict[int, Column] = {}
+    if before and after and before.oid == after.oid:
+        same = {number: was.pop(number) for number in now if number in was}
+    # What was dropped and made again has another number, or even another table.
+    names = {column.name: number for number, column in was.items()}
+    for number, column in now.items():
+        if number not in same and column.name in names:
+            same[number] = was.pop(names[column.name])
+    return (
+        *(Both(same.get(number), column) for number, column in sorted(now.items())),
+        *(Both(column, None) for _, column in sorted(was.items())),
+    )

@@ -1,0 +1,113 @@
+"""What came of trying a revision on a copy of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+MOST_DEVIATIONS = 100
+"""A table's deviations beyond this are counted and not listed."""
+
+Restored = Literal["", "restored", "differs", "no promise"]
+"""What the downgrade has left; empty before it ran."""
+Verdict = Literal["validated", "unreviewed", "differs", "failed"]
+EXIT_CODES: dict[Verdict, int] = {"validated": 0, "unreviewed": 1, "differs": 1, "failed": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """The rows of one table that are not as they were before the revision."""
+
+    table: str
+    """As it is called afterwards; a dropped table's former name."""
+    was: str
+    """As it was called before; empty for a table that the revision made."""
+    key: tuple[str, ...]
+    """The primary key's columns; empty where rows can only be told by all their values."""
+    changed: int
+    added: int
+    removed: int
+    columns: Mapping[str, int]
+    """Rows in which this column differs, for those in which it does in any."""
+    file: str = ""
+    """The CSV that holds them, in the folder of the artifacts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """What is not as the reference has it."""
+
+    table: str
+    key: str
+    """``id=17``; the whole row where the table has no key."""
+    column: str | None
+    """None when the whole row is on one side only."""
+    reference: str | None
+    found: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One table's affected rows beside the reference's."""
+
+    table: str
+    rows: int
+    """Of the reference."""
+    missing: int
+    """Rows that only the reference has."""
+    extra: int
+    """Rows that the reference lacks."""
+    columns: Mapping[str, int]
+    """Rows in which this column is not as in the reference."""
+    deviations: tuple[Deviation, ...]
+    """The first of them."""
+
+    @property
+    def equal(self) -> bool:
+        return not (self.missing or self.extra or self.columns)
+
+
+@dataclass
+class Validation:
+    revision: str
+    name: str
+    target: str
+    """The database that was copied, without its password."""
+    copied: str = ""
+    """How, in words."""
+    server_version: str = ""
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    verdict: Verdict = "failed"
+    failure: str = ""
+    """Why it did not come to its end."""
+    tables: dict[str, int] = field(default_factory=dict)
+    """Rows of each table before."""
+    affected: list[Affected] = field(default_factory=list)
+    reference: str = ""
+    """The folder that was compared with, or written."""
+    accepted: bool = False
+    """Whether the reference was written by this very validation."""
+    compared: list[Compared] = field(default_factory=list)
+    downgrade: Restored = ""
+    not_restored: list[str] = field(default_factory=list)
+    """What the downgrade has left otherwise, by object or table."""
+    artifacts: str = ""
+    phases: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that --json prints."""
+        own = {name: value for name, value in asdict(self).items() if name not in ("phases", "target")}
+        return {
+            "converge": 1,
+            "command": "migrations validate",
+            "exit_code": self.exit_code,
+            "target": {"url": self.target, "version": self.server_version},
+            "phases": [{"name": name, "seconds": round(took, 3)} for name, took in self.phases],
+            **own,
+        }

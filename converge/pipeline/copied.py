@@ -1,0 +1,66 @@
+"""A copy of the database to try things on; the original is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+
+from converge.model.definitions import NOTHING, Definitions
+from converge.model.endpoint import Endpoint
+from converge.planner.difference import difference
+from converge.postgres.connect import connect
+from converge.postgres.definitions import read_definitions
+from converge.postgres.images import read_images
+from converge.postgres.pour import pour, set_sequences
+from converge.postgres.shadow import shadow, twin
+
+_FOR_ROWS = frozenset(
+    {"schema", "extension", "collation", "type", "sequence", "table", "column", "default", "ownership"}
+)
+"""Kinds that rows need; keys, indexes and triggers come after them."""
+
+
+@contextmanager
+def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
+    """The copy, and in words how it came about; it is dropped in the end.
+
+    The server copies its files where nobody else is connected; else the schema is made anew and its rows are
+    streamed. Raises TargetError.
+    """
+    with ExitStack() as stack:
+        made = stack.enter_context(twin(endpoint))
+        if made is not None:
+            yield made, "the server copied the whole database from its files"
+            return
+        place = stack.enter_context(shadow(endpoint))
+        _stream(endpoint, place, schema)
+        yield (
+            place,
+            f"others are connected: schema {schema} was made anew, its rows streamed as of one instant",
+        )
+
+
+def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
+    with closing(connect(endpoint)) as source, closing(connect(place)) as target:
+        source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        whole = read_definitions(source, schema, without=())
+        bare = _for_rows(whole)
+        for step in difference(NOTHING, bare):
+            target.execute(step.sql.encode())
+        pour(source, target, (image for image in read_images(source, schema, "") if image.schema == schema))
+        set_sequences(source, target, schema)
+        for step in difference(bare, whole):
+            target.execute(step.sql.encode())
+
+
+def _for_rows(whole: Definitions) -> Definitions:
+    """The tables, and what they need."""
+    kept: dict[str, None] = {}
+    left = [name for name, one in whole.objects.items() if one.kind in _FOR_ROWS]
+    while left:
+        name = left.pop()
+        if name not in kept:
+            kept[name] = None
+            left += whole.objects[name].needs
+    return replace(whole, objects={name: one for name, one in whole.objects.items() if name in kept})

@@ -1,0 +1,52 @@
+"""Whether a database is what its revisions make: everything that DDL can make is compared, by object."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from converge.model.definitions import Definitions, Differs
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.planner.difference import compared
+from converge.postgres.connect import connect
+from converge.postgres.definitions import read_definitions
+from converge.postgres.shadow import shadow
+from converge.revisions.environment import applied, upgrade
+from converge.revisions.folder import Folder
+
+
+def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[Differs, ...]:
+    """What the revisions that are applied would make, beside what is there. Raises ConvergeError.
+
+    They are run on an empty throw-away database; this one is only read.
+    """
+    at = applied(folder, endpoint)
+    with shadow(endpoint) as place:
+        for head in at.heads:
+            upgrade(folder, place, head, emit)
+        made = definitions(place, schema, at.table[1])
+    return compared(made, definitions(endpoint, schema, at.table[1]))
+
+
+def standing(
+    folder: Folder, endpoint: Endpoint, schema: str, emit: Sink
+) -> tuple[str | None, tuple[Differs, ...]]:
+    """The first revision that makes exactly this schema; None with what the nearest makes otherwise."""
+    table = applied(folder, endpoint).table[1]
+    now = definitions(endpoint, schema, table)
+    nearest: tuple[Differs, ...] | None = None
+    with shadow(endpoint) as place:
+        for revision in folder.revisions:
+            upgrade(folder, place, revision.id, emit)
+            left = compared(definitions(place, schema, table), now)
+            if not left:
+                return revision.id, ()
+            if nearest is None or len(left) < len(nearest):
+                nearest = left
+    return None, nearest or ()
+
+
+def definitions(endpoint: Endpoint, schema: str, version_table: str) -> Definitions:
+    """The schema as it is, without Alembic's own table."""
+    with closing(connect(endpoint)) as connection:
+        return read_definitions(connection, schema, without=(version_table,))

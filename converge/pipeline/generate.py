@@ -1,0 +1,139 @@
+"""`converge migrations generate`: a revision from the difference of two schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from converge.errors import BlockedError, UsageError
+from converge.model.definitions import NOTHING, Definitions, Step
+from converge.model.endpoint import Endpoint
+from converge.model.migrated import Generated
+from converge.model.revision import Applied
+from converge.phases.explain import explained
+from converge.pipeline.baseline import definitions
+from converge.planner.difference import difference
+from converge.postgres.connect import connect
+from converge.postgres.history import last_run
+from converge.revisions.autogenerate import from_models
+from converge.revisions.environment import applied
+from converge.revisions.folder import Folder
+from converge.revisions.gate.effect import Empties, Loses
+from converge.revisions.gate.effects import effects
+from converge.revisions.gate.words import statements
+from converge.revisions.way import require_known
+from converge.revisions.write import write
+
+Origin = Literal["source", "target", "models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a revision is to be made from."""
+
+    name: str
+    schema: str
+    origin: Origin | None
+    """None for the target where the folder is new and the target has tables, else the source."""
+    planned: Callable[[], Definitions]
+    """The source's schema as it is planned now, for those who ask."""
+
+
+def generate(folder: Folder, target: Endpoint, wish: Wish) -> Generated:
+    """Writes the next revision into the folder, or nothing where there is no difference.
+
+    Raises BlockedError when the target is not at the folder's head, and ConvergeError.
+    """
+    with explained(target, target):
+        at = applied(folder, target)
+        require_known(folder, at)
+        if folder.require_head() is None:
+            return _baseline(folder, target, wish, at)
+        _require_at_head(folder, target, at)
+        if wish.origin == "models":
+            made = from_models(folder, target, wish.name)
+            return Generated(str(target), str(folder.location), made, "the models", ())
+        if wish.origin == "target":
+            raise UsageError(
+                "the target is where the folder's revisions have led: only the first one is made from it",
+                code="A012",
+                hint="--from source, or --from models",
+            )
+        return _later(folder, target, wish, at)
+
+
+def _baseline(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generated:
+    here = definitions(target, wish.schema, at.table[1])
+    origin = wish.origin or ("target" if here.tables else "source")
+    if origin == "models":
+        made = from_models(folder, target, wish.name)
+        return Generated(str(target), str(folder.location), made, "the models", ())
+    after = here if origin == "target" else wish.planned()
+    up, down = difference(NOTHING, after), difference(after, NOTHING)
+    says = {"baseline": after.digest, "schema": wish.schema, "restores": "catalog"}
+    return _written(folder, target, wish, f"the {origin}", up, down, says, at, after.unwritten)
+
+
+def _later(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generated:
+    """What the source's schema has become since. Tables that never came from there stay as they are."""
+    after = wish.planned()
+    theirs = _from_source(target, wish.schema) | set(after.tables)
+    every = definitions(target, wish.schema, at.table[1])
+    own = [name for name in every.tables if name not in theirs]
+    before = definitions(target, wish.schema, at.table[1], *own)
+    up, down = difference(before, after), difference(after, before)
+    says = {"restores": "catalog"} if _loses(up) else {}
+    left = (*after.unwritten, *(f"table {wish.schema}.{name} (not the source's)" for name in own))
+    return _written(folder, target, wish, "the source", up, down, says, at, left)
+
+
+def _written(
+    folder: Folder,
+    target: Endpoint,
+    wish: Wish,
+    origin: str,
+    up: tuple[Step, ...],
+    down: tuple[Step, ...],
+    says: dict[str, str],
+    at: Applied,
+    left: tuple[str, ...],
+) -> Generated:
+    # env.py makes the schema of the version table before the first revision, and keeps it after the last.
+    of_env = f"schema {at.table[0]}"
+    up, down = (
+        tuple(
+            step
+            for step in steps
+            if step.object != of_env or not step.sql.startswith(("CREATE SCHEMA", "DROP SCHEMA"))
+        )
+        for steps in (up, down)
+    )
+    made = write(folder, wish.name, up, down, says) if up else None
+    objects = tuple(dict.fromkeys(step.object for step in up))
+    return Generated(str(target), str(folder.location), made, origin, objects, left)
+
+
+def _require_at_head(folder: Folder, target: Endpoint, at: Applied) -> None:
+    if at.heads != tuple(sorted(folder.heads)):
+        stands = ", ".join(at.heads) or "no revision"
+        raise BlockedError(
+            f"{target} is at {stands}, and the folder's head is {', '.join(folder.heads)}",
+            code="A011",
+            hint="converge migrations run",
+        )
+
+
+def _from_source(target: Endpoint, schema: str) -> set[str]:
+    """The tables that the last run has made from the source."""
+    with connect(target) as connection:
+        run = last_run(connection)
+    if run is None or run["target_schema"] != schema:
+        return set()
+    return set(run["targets"].values())
+
+
+def _loses(steps: tuple[Step, ...]) -> bool:
+    """Whether no downgrade can bring back the rows or values that the steps take away."""
+    found = (effect for step in steps for one in statements(step.sql) for effect in effects(one))
+    return any(isinstance(effect, Loses | Empties) for effect in found)

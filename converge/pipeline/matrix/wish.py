@@ -1,0 +1,112 @@
+"""What a matrix is asked to do, and what one cell's steps know of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint, parse
+from converge.model.event import Sink, silent
+from converge.model.evidence import Evidence
+from converge.model.plan import Plan
+from converge.model.result import Result
+from converge.pipeline.options import Options
+from converge.postgres.script_parts import split
+from converge.sandbox.errors import UnknownServer
+from converge.sandbox.spec import Spec
+from converge.sandbox.unpack import Joined, unpacked
+
+_HINT = "--postgres 14,15,16,17.5"
+_MAINTENANCE = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The same for all cells."""
+
+    source: Endpoint
+    options: Options
+    scripts: tuple[Path, ...] = ()
+    """What makes the application's own schema, in load mode."""
+    emit: Sink = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A server of the matrix: a version to start, or one that runs."""
+
+    name: str
+    """In tables: the version, or the address without its password."""
+    endpoint: Endpoint | None = None
+    """None for a version."""
+
+
+@dataclass
+class Site:
+    """One cell while it is at work: an empty database, and what the steps have left."""
+
+    wish: Wish
+    target: Endpoint
+    plan: Plan | None = None
+    known: Evidence | None = None
+    """What the plan has seen of the data."""
+    compared: Result | None = None
+    """What the comparison came to, where all rows are equal."""
+    catalog: dict[str, str] = field(default_factory=dict)
+
+
+def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:
+    """Versions and URLs as the command line lists them, separated by commas.
+
+    Raises UsageError for what is neither, and for one that is named twice.
+    """
+    found: dict[str, Wanted] = {}
+    for word in (part.strip() for text in given for part in _parts(text)):
+        one = _wanted(word)
+        if one.name in found:
+            raise UsageError(f"--postgres names {one.name} twice", code="X020", hint=_HINT)
+        found[one.name] = one
+    if not found:
+        raise UsageError("--postgres names no version", code="X020", hint=_HINT)
+    return tuple(found.values())
+
+
+def _parts(text: str) -> list[str]:
+    """A URL may hold commas itself, so it is given alone."""
+    return [text] if "://" in text else [part for part in text.split(",") if part.strip()]
+
+
+def _wanted(word: str) -> Wanted:
+    if "://" not in word:
+        try:
+            Spec.parse(f"postgres:{word}")
+        except UnknownServer:
+            message = f"--postgres {word} is neither a version nor a URL"
+            raise UsageError(message, code="X020", hint=_HINT) from None
+        return Wanted(word)
+    endpoint = parse(word, origin="--postgres")
+    if endpoint.kind != "postgres":
+        raise UsageError(f"--postgres {endpoint} is no PostgreSQL server", code="X020", hint=_HINT)
+    endpoint = endpoint if endpoint.database else replace(endpoint, database=_MAINTENANCE)
+    return Wanted(str(endpoint), endpoint)
+
+
+def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
+    """Reads the scripts once. Raises UsageError for one that no version could take."""
+    if bool(scripts) != (options.mode == "load"):
+        raise UsageError(
+            "load mode fills the tables that --target-sql makes, and only load mode does",
+            code="X022",
+            hint="--mode load --target-sql schema.sql, or neither",
+        )
+    for script in scripts:
+        try:
+            with unpacked(script.name, Joined((script,))) as lines:
+                for statement in split(lines, script.name):
+                    for _ in statement.rows or ():
+                        pass
+        except OSError as error:
+            raise UsageError(
+                f"--target-sql {script} cannot be read: {error.strerror}", code="X023", hint="a file of SQL"
+            ) from error

@@ -1,0 +1,244 @@
+"""Tries a revision on a copy of the database, and shows what it does to rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+from converge import files
+from converge.errors import UsageError
+from converge.model.definitions import Definitions
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.image import Image, Pair, pairs
+from converge.model.revision import Applied, Direction, Revision
+from converge.model.validation import Affected, Validation, Verdict
+from converge.pipeline.copied import copied
+from converge.pipeline.timing import phase
+from converge.planner.difference import compared
+from converge.postgres.affected import find
+from converge.postgres.affected_csv import affected_rows
+from converge.postgres.connect import connect
+from converge.postgres.definitions import read_definitions
+from converge.postgres.images import Digest, digests, keep_rows, read_images
+from converge.postgres.reference import compare
+from converge.revisions.environment import applied, downgrade, upgrade
+from converge.revisions.folder import Folder
+from converge.revisions.validated import made, record
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be validated, and against what."""
+
+    schema: str = "public"
+    revision: str | None = None
+    """None for the first that is pending."""
+    reference: Path | None = None
+    """The folder of the CSVs to compare with."""
+    accept: bool = False
+    """Write the reference, and compare with nothing."""
+    artifacts: Path | None = None
+    """None for `converge-validation/<revision>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The copy at one moment."""
+
+    images: tuple[Image, ...]
+    digests: Mapping[str, Digest]
+    definitions: Definitions
+
+
+def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: Validation) -> None:
+    """Upgrades a copy, compares every row with what it was and with the reference, and downgrades it again.
+
+    Writes the affected rows and, when all is well, the record that the gate asks for; `result` says what came
+    of it, also when it fails. The database itself is only read. Raises ConvergeError.
+    """
+    with ExitStack() as stack:
+        with phase(result, emit, "copy"):
+            place, result.copied = stack.enter_context(copied(target, wish.schema))
+        at = applied(folder, place)
+        revision = _chosen(folder, at, wish.revision)
+        result.revision, result.name = revision.id, revision.name
+        for parent in revision.down:
+            upgrade(folder, place, parent, emit)
+        connection = stack.enter_context(closing(connect(place)))
+        result.server_version = connection.info.parameter_status("server_version") or ""
+        trial = _Trial(connection, at.table, wish, result)
+        with phase(result, emit, "keep"):
+            before = trial.look()
+            keep_rows(connection, before.images)
+            result.tables = {name: rows for name, (rows, _) in before.digests.items()}
+        with phase(result, emit, "upgrade"):
+            upgrade(folder, place, revision.id, emit)
+        with phase(result, emit, "compare"):
+            trial.export(before, trial.look())
+        with phase(result, emit, "reference"):
+            trial.with_reference()
+        with phase(result, emit, "downgrade"):
+            if revision.restores == "nothing" or len(revision.down) > 1:
+                result.downgrade = "no promise"
+            else:
+                downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
+                trial.require_restored(before, rows=revision.restores == "all")
+    result.verdict = _verdict(result)
+    if result.verdict == "validated":
+        ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
+        record(folder, made(revision, ways, result.tables, result.target, result.server_version))
+
+
+def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
+    """The revision that is to be tried. Raises UsageError for one that is applied, and when none is left."""
+    done = {one.revision for head in at.heads for one in folder.script.iterate_revisions(head, "base")}
+    if name is not None:
+        revision = folder.revision(name)
+        if revision.id in done:
+            raise UsageError(
+                f"revision {revision.id} is applied already: what it did to rows is no longer to be seen",
+                code="A050",
+                hint="name a database that is not so far",
+            )
+        return revision
+    for revision in folder.revisions:
+        if revision.id not in done:
+            return revision
+    raise UsageError(
+        "no revision is pending: there is nothing to validate", code="A050", hint="converge migrations show"
+    )
+
+
+class _Trial:
+    """What is looked at in the copy."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        version_table: tuple[str, str],
+        wish: Wish,
+        result: Validation,
+    ) -> None:
+        self._connection = connection
+        self._version_table = version_table
+        self._wish = wish
+        self._result = result
+        self._pairs: dict[str, Pair] = {}
+        """Of the tables that have affected rows, by their files."""
+
+    def look(self) -> _State:
+        """The copy as it is now."""
+        images = read_images(self._connection, *self._version_table)
+        definitions = read_definitions(self._connection, self._wish.schema, without=(self._version_table[1],))
+        return _State(images, digests(self._connection, images), definitions)
+
+    def export(self, before: _State, after: _State) -> None:
+        """Writes each table's affected rows into a file of its own."""
+        result, connection = self._result, self._connection
+        folder = self._wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
+        result.artifacts = str(folder)
+        _clear(folder)
+        for pair in pairs(before.images, after.images):
+            if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
+                continue
+            name = _file_name(pair.image, self._wish.schema)
+            files.write_new(str(folder / name), affected_rows(connection, pair, affected))
+            result.affected.append(replace(affected, file=name))
+            self._pairs[name] = pair
+
+    def with_reference(self) -> None:
+        """Compares the affected rows with the reference's, or makes them the reference."""
+        result, reference = self._result, self._wish.reference
+        if reference is None:
+            return
+        result.reference = str(reference)
+        ours = {one.file: one for one in result.affected}
+        if self._wish.accept:
+            _accept(Path(result.artifacts), reference, ours)
+            result.accepted = True
+            return
+        theirs = {path.name: path for path in reference.glob("*.csv")}
+        for name in sorted(ours.keys() | theirs.keys()):
+            table, key = (
+                (ours[name].table, ours[name].key) if name in ours else (name.removesuffix(".csv"), ())
+            )
+            result.compared.append(
+                compare(self._connection, table, theirs.get(name), self._pairs.get(name), key)
+            )
+
+    def require_restored(self, before: _State, *, rows: bool) -> None:
+        """Compares the copy with what it was."""
+        now = self.look()
+        left = [one.object for one in compared(before.definitions, now.definitions)]
+        if rows:
+            names = sorted(before.digests.keys() | now.digests.keys())
+            left += [f"rows of {name}" for name in names if before.digests.get(name) != now.digests.get(name)]
+        self._result.not_restored = left
+        self._result.downgrade = "differs" if left else "restored"
+
+
+def _untouched(pair: Pair, before: _State, after: _State) -> bool:
+    """Whether digests and columns say already that no row can be affected."""
+    if pair.before is None or pair.after is None:
+        return False
+    same = all(both.before == both.after for both in pair.columns)
+    return same and before.digests[str(pair.before)] == after.digests[str(pair.after)]
+
+
+def _clear(folder: Path) -> None:
+    """The folder, without the files of an earlier validation. Raises UsageError for a folder of others."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    summary = folder / SUMMARY
+    if summary.is_file():
+        for one in json.loads(summary.read_text("utf-8")).get("affected", ()):
+            (folder / one["file"]).unlink(missing_ok=True)
+        summary.unlink()
+    if others := sorted(path.name for path in folder.glob("*.csv")):
+        raise UsageError(
+            f"{folder} has files of others: {others[0]}",
+            code="A053",
+            hint="--artifacts DIR names a folder for this validation alone",
+        )
+
+
+def _file_name(image: Image, schema: str) -> str:
+    name = image.name if image.schema == schema else str(image)
+    return f"{quote(name, safe=' ')}.csv"
+
+
+def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> None:
+    """Raises UsageError where the folder has the rows of another revision, which would never be equal."""
+    reference.mkdir(parents=True, exist_ok=True)
+    if others := sorted(path.name for path in reference.glob("*.csv") if path.name not in ours):
+        raise UsageError(
+            f"the reference {reference} has {others[0]}, though this revision affects no row of that table",
+            code="A053",
+            hint="--reference DIR names a folder for this revision alone",
+        )
+    for name in ours:
+        (reference / name).unlink(missing_ok=True)
+        files.write_new(str(reference / name), _blocks(artifacts / name))
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
+
+
+def _verdict(result: Validation) -> Verdict:
+    if result.downgrade == "differs" or not all(one.equal for one in result.compared):
+        return "differs"
+    if result.affected and not result.reference:
+        return "unreviewed"
+    return "validated"

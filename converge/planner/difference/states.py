@@ -1,0 +1,140 @@
+"""What becomes of each object on the way from one schema to another: before any order is known."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from converge.model.definitions import ASIDE, Definition, Definitions
+from converge.model.quote import pg_name
+from converge.planner.difference.kinds import Change, kind_of
+
+
+@dataclass(frozen=True)
+class States:
+    """Names of objects by what is done to them; what is in none of these stays as it is, comments apart."""
+
+    dropped: set[str] = field(default_factory=set)
+    """They are gone, or are made again."""
+    made: set[str] = field(default_factory=set)
+    """They are new, or were dropped before."""
+    replaced: set[str] = field(default_factory=set)
+    """Types that columns have: the new one is made beside the old one."""
+    changed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Statements of the objects that are changed as they stand."""
+
+
+def states(before: Definitions, after: Definitions) -> States:
+    """Each object of both schemas is judged by itself, then by what happens to those that it needs."""
+    return _Judge(before.objects, after.objects).judge()
+
+
+class _Judge:
+    def __init__(self, old: Mapping[str, Definition], new: Mapping[str, Definition]) -> None:
+        self._old, self._new = old, new
+        self._users: defaultdict[str, list[str]] = defaultdict(list)
+        for name, one in old.items():
+            for other in one.needs:
+                self._users[other].append(name)
+        self._states = States()
+        self._around: set[str] = set()
+        """Objects that stay, and around whose change all that needs them is dropped and made again."""
+        self._pending: list[str] = []
+
+    def judge(self) -> States:
+        old, new = self._old, self._new
+        self._states.made.update(new.keys() - old.keys())
+        for name in old:
+            if name not in new:
+                self._drop(name)
+            elif _bare(old[name]) != _bare(new[name]):
+                self._change(name)
+        while self._pending:
+            name = self._pending.pop()
+            for user in self._users[name]:
+                if user in new:
+                    self._touch(user, name)
+        return self._states
+
+    def _drop(self, name: str) -> None:
+        if name not in self._states.dropped:
+            self._states.dropped.add(name)
+            self._states.changed.pop(name, None)
+            self._pending.append(name)
+
+    def _again(self, name: str) -> None:
+        """Drops it and makes it again, a type beside the old one where columns that stay have it."""
+        if name in self._states.made:
+            return
+        self._states.made.add(name)
+        if kind_of(self._old[name]).typed and self._kept_columns(name):
+            self._states.replaced.add(name)
+        self._drop(name)
+
+    def _kept_columns(self, name: str) -> bool:
+        """Whether columns that stay have the type, maybe by way of another type."""
+        for user in self._users[name]:
+            if user not in self._new:
+                continue
+            kind = self._old[user].kind
+            if kind == "column" or (kind_of(self._old[user]).typed and self._kept_columns(user)):
+                return True
+        return False
+
+    def _change(self, name: str) -> None:
+        change = self._asked(name)
+        if change is None or self._too_fresh(name, change):
+            self._again(name)
+            return
+        self._states.changed[name] = change.statements
+        if change.around:
+            self._surround(name)
+
+    def _asked(self, name: str) -> Change | None:
+        old, new = self._old[name], self._new[name]
+        return kind_of(new).change(old, new) if old.kind == new.kind else None
+
+    def _surround(self, name: str) -> None:
+        if name not in self._around:
+            self._around.add(name)
+            self._pending.append(name)
+
+    def _touch(self, name: str, other: str) -> None:
+        """An object that needed another one, which is dropped, replaced or changed under it."""
+        kept = other not in self._new or other not in self._new[name].needs
+        if kept and other not in self._around and name in self._states.changed:
+            # Its own change frees it from the other.
+            return
+        one = self._new[name]
+        if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
+            if name not in self._states.changed or not self._retypes(name):
+                cast = kind_of(one).replaced(one, f"{pg_name(one.facts['name'])}::text::{one.facts['type']}")
+                self._states.changed[name] = (cast, *self._states.changed.get(name, ()))
+            self._surround(name)
+        elif one.kind != "ownership" or other in self._states.dropped:
+            self._again(name)
+
+    def _retypes(self, name: str) -> bool:
+        before, after = (known[name].facts["type"] for known in (self._old, self._new))
+        return bool(before != after)
+
+    def _too_fresh(self, name: str, change: Change) -> bool:
+        """Whether something uses what the transaction that makes it cannot use yet."""
+        return any(
+            json.dumps(literal, ensure_ascii=False)[1:-1] in one.text
+            and _bare(one) != _bare(self._old.get(other))
+            for other, one in self._new.items()
+            if other != name
+            for literal in change.fresh
+        )
+
+
+def _bare(one: Definition | None) -> object:
+    """By which it is compared, without comments."""
+    if one is None:
+        return None
+    return one.kind, {
+        key: value for key, value in one.facts.items() if not key.endswith((ASIDE, f"{ASIDE}s"))
+    }

@@ -1,0 +1,93 @@
+"""The rows that a revision has touched: what is not the same beside the images that were kept before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from converge.model.image import Both, Pair
+from converge.model.quote import pg_name
+from converge.model.validation import Affected
+from converge.postgres.images import SCHEMA, kept
+
+
+def found(pair: Pair) -> str:
+    """The table that holds the pair's affected rows, quoted.
+
+    Its columns: ``change`` (changed, added, removed), ``nr`` (their order), ``v`` (texts of the values,
+    in the order of the pair's columns), ``p`` (the same before).
+    """
+    return pg_name(SCHEMA, f"affected {pair.image.oid}")
+
+
+def find(connection: psycopg.Connection[Any], pair: Pair) -> Affected | None:
+    """Puts the affected rows into their table and counts them; None when there are none."""
+    paired = pair.key and pair.before and pair.after
+    rows = _by_key(pair) if paired else _by_values(pair)
+    connection.execute(f"CREATE UNLOGGED TABLE {found(pair)} AS {rows}".encode())
+    differs = [
+        f"count(*) FILTER (WHERE change = 'changed' AND v[{at}] IS DISTINCT FROM p[{at}])"
+        for at in range(1, len(pair.columns) + 1)
+    ]
+    kinds = [f"count(*) FILTER (WHERE change = '{kind}')" for kind in ("changed", "added", "removed")]
+    counts = connection.execute(f"SELECT {', '.join(kinds + differs)} FROM {found(pair)}".encode()).fetchone()
+    assert counts is not None
+    changed, added, removed, *columns = counts
+    if not changed + added + removed:
+        return None
+    return Affected(
+        table=str(pair.image),
+        was=str(pair.before or ""),
+        key=tuple(pair.columns[at].label for at in pair.key),
+        changed=changed,
+        added=added,
+        removed=removed,
+        columns={label: count for label, count in zip(pair.labels, columns, strict=True) if count},
+    )
+
+
+def _by_key(pair: Pair) -> str:
+    """Rows with the same key are the same row."""
+    keys = range(len(pair.key))
+    same = " AND ".join(f"a.k{at} = b.k{at}" for at in keys)
+    order = ", ".join(f"coalesce(a.k{at}, b.k{at})" for at in keys)
+    return (
+        "SELECT CASE WHEN b.v IS NULL THEN 'added' WHEN a.v IS NULL THEN 'removed' ELSE 'changed' END "
+        f"AS change, row_number() OVER (ORDER BY {order}) AS nr, coalesce(a.v, b.v) AS v, b.v AS p "
+        f"FROM {_side(pair, after=True)} AS a FULL JOIN {_side(pair, after=False)} AS b ON {same} "
+        "WHERE a.v IS DISTINCT FROM b.v"
+    )
+
+
+def _by_values(pair: Pair) -> str:
+    """Rows that only one side has, as often as it has more of them."""
+    now, was = _side(pair, after=True), _side(pair, after=False)
+    rows = " UNION ALL ".join(
+        f"SELECT '{kind}' AS change, v FROM (SELECT v FROM {here} h EXCEPT ALL SELECT v FROM {there} t) r"
+        for kind, here, there in (("added", now, was), ("removed", was, now))
+    )
+    return f"SELECT change, row_number() OVER (ORDER BY v, change) AS nr, v, v AS p FROM ({rows}) AS f"
+
+
+def _side(pair: Pair, *, after: bool) -> str:
+    """A subquery of the values' texts as an array, which may be longer than a row, and of the key."""
+    image = pair.at(after)
+    if image is None:
+        return "(SELECT NULL::text[] AS v WHERE false)"
+    values = ", ".join(_text(both, after) for both in pair.columns)
+    keys = [pair.columns[at] for at in pair.key]
+    names = [
+        f"{_value(both, after)}{'' if both.alike else '::text'} AS k{at}" for at, both in enumerate(keys)
+    ]
+    table = pg_name(image.schema, image.name) if after else kept(image)
+    return f"(SELECT {', '.join([f'ARRAY[{values}]::text[] AS v', *names])} FROM ONLY {table})"
+
+
+def _text(both: Both, after: bool) -> str:
+    return f"{_value(both, after)}::text"
+
+
+def _value(both: Both, after: bool) -> str:
+    column = both.at(after)
+    return pg_name(column.name) if column else "NULL"

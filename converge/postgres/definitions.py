@@ -1,0 +1,128 @@
+"""Reads a schema's objects as values from which they can be made again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import psycopg
+
+from converge.model.definitions import Definition, Definitions
+from converge.postgres.existing import one_instant
+from converge.postgres.target import query
+
+_KINDS = (
+    "schema", "extension", "collation", "type", "sequence", "table", "column", "default", "ownership",
+    "constraint", "index", "view", "function", "aggregate", "trigger", "rule", "policy", "statistics",
+)  # fmt: skip
+"""Each has a query ``define_<kind>.sql``."""
+
+_Address = tuple[int, int, int]
+"""classid, objid and objsubid, as in pg_depend."""
+
+
+def read_definitions(
+    connection: psycopg.Connection[Any], schema: str, *, without: Collection[str] = ("alembic_version",)
+) -> Definitions:
+    """The schema in one snapshot; writes nothing. `without` are tables to leave out with all that needs them.
+
+    What an extension has brought is left out; extensions that the schema needs are part of it.
+    """
+    with one_instant(connection):
+        rows = [row for kind in _KINDS for row in query(connection, f"define_{kind}", schema)]
+        odd = query(connection, "define_unwritten", schema)
+        depends = query(connection, "define_needs", schema)
+    names = {(class_, oid, sub): name for class_, oid, sub, _, name, _ in rows}
+    unwritten = {(class_, oid, sub): name for class_, oid, sub, name in odd}
+    links = _Links(depends, names, unwritten)
+    found = {}
+    for class_, oid, sub, kind, name, facts in rows:
+        if (class_, oid, sub) not in links.members and (class_, oid, 0) not in unwritten:
+            needs = links.needs((class_, oid, sub)) | set(facts.pop("needs", ()))
+            found[name] = Definition(kind, name, facts, frozenset(needs - {name, "schema public"}))
+    out = {name for name, one in found.items() if one.kind == "table" and one.facts["name"] in without}
+    found = _without(found, out)
+    odd_names = {name for address, name in unwritten.items() if address not in links.members}
+    written = _without(found, odd_names)
+    gone = found.keys() - written.keys()
+    # What hangs on something else goes with it unsaid.
+    left = (f"{name} (needs what is left out)" for name in gone if "of" not in found[name].facts)
+    return Definitions(schema, _used(written), tuple(sorted({*odd_names, *left})))
+
+
+class _Links:
+    """What the objects need, by pg_depend."""
+
+    def __init__(
+        self, depends: list[tuple[Any, ...]], names: Mapping[_Address, str], unwritten: Mapping[_Address, str]
+    ) -> None:
+        self._names, self._unwritten = names, unwritten
+        self._parts: dict[_Address, _Address] = {}
+        """Addresses of what is internal to something else, or an extension's."""
+        self.members: set[_Address] = set()
+        """What extensions have brought."""
+        self._direct: defaultdict[_Address, list[_Address]] = defaultdict(list)
+        for class_, oid, sub, other_class, other, other_sub, kind in depends:
+            at, to = (class_, oid, sub), (other_class, other, other_sub)
+            if kind == "e":
+                self.members.add(at)
+            if kind in "ei":
+                self._parts.setdefault(at, to)
+            self._direct[at].append(to)
+        self._all: defaultdict[str, set[str]] = defaultdict(set)
+        for at, others in self._direct.items():
+            for name in self._of(at):
+                self._all[name] |= {found for to in others for found in self._of(to)} - {name}
+
+    def needs(self, address: _Address) -> set[str]:
+        """Names of the objects that the one at the address needs."""
+        name = self._names[address]
+        needs = set(self._all[name])
+        if address[2]:
+            needs |= set(self._of((address[0], address[1], 0)))
+        return needs - {name}
+
+    def _of(self, address: _Address) -> Iterator[str]:
+        """The object that has an address, or whose part it is; nothing for what is none of ours."""
+        seen = set()
+        while address not in seen:
+            seen.add(address)
+            whole = (*address[:2], 0)
+            if whole not in self.members:
+                found = self._unwritten.get(whole) or self._names.get(address)
+                if found:
+                    yield found
+                    return
+            address = self._parts.get(address) or self._parts.get(whole) or whole
+
+
+def _without(found: Mapping[str, Definition], out: set[str]) -> dict[str, Definition]:
+    """All but some objects, what needs them, and the sequences that belong to them."""
+    out = set(out)
+    while True:
+        more = {
+            name
+            for name, one in found.items()
+            if name not in out and (one.needs & out or f"owner of {name}" in out)
+        }
+        if not more:
+            return {name: one for name, one in found.items() if name not in out}
+        out |= more
+
+
+def _used(found: Mapping[str, Definition]) -> dict[str, Definition]:
+    """Without extensions that nothing needs."""
+    needed = {name for one in found.values() for name in one.needs if one.kind != "extension"}
+    needed |= {name for name, one in found.items() if one.kind == "extension" and one.facts["called"]}
+    while more := {other for name in needed if name in found for other in found[name].needs} - needed:
+        needed |= more
+    kept = {}
+    for name, one in found.items():
+        if one.kind == "extension":
+            if name not in needed:
+                continue
+            facts = {key: value for key, value in one.facts.items() if key != "called"}
+            one = Definition(one.kind, name, facts, one.needs)
+        kept[name] = one
+    return kept

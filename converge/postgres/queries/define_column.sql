@@ -1,0 +1,31 @@
+SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'column',
+       format('column %%I.%%I.%%I', n.nspname, c.relname, a.attname),
+       jsonb_strip_nulls(jsonb_build_object(
+           'of', format('table %%I.%%I', n.nspname, c.relname),
+           'schema', n.nspname, 'table', c.relname, 'name', a.attname,
+           'type', format_type(a.atttypid, a.atttypmod),
+           'collation', nullif(a.attcollation, t.typcollation)::regcollation::text,
+           'not null', nullif(a.attnotnull, false),
+           'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+           'identity', nullif(a.attidentity, ''),
+           'sequence', (SELECT jsonb_build_object(
+                                   'schema', sn.nspname, 'name', s.relname,
+                                   'type', format_type(q.seqtypid, NULL), 'start', q.seqstart,
+                                   'increment', q.seqincrement, 'min', q.seqmin, 'max', q.seqmax,
+                                   'cache', q.seqcache, 'cycle', q.seqcycle)
+                          FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace
+                          JOIN pg_sequence q ON q.seqrelid = s.oid WHERE s.oid = i.objid),
+           'storage', nullif(a.attstorage, t.typstorage),
+           'compression', nullif(a.attcompression, ''),
+           'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
+           'options', a.attoptions,
+           'sequence comment', obj_description(i.objid, 'pg_class'),
+           'comment', col_description(c.oid, a.attnum)))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  LEFT JOIN pg_depend i ON a.attidentity <> '' AND i.classid = 'pg_class'::regclass AND i.deptype = 'i'
+                       AND (i.refclassid, i.refobjid, i.refobjsubid) = ('pg_class'::regclass, a.attrelid, a.attnum)
+ WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f')
+ ORDER BY c.relname COLLATE "C", a.attnum

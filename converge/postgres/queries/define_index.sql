@@ -1,0 +1,17 @@
+-- Indexes without those of constraints.
+SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0, 'index', format('index %%I.%%I', n.nspname, x.relname),
+       jsonb_strip_nulls(jsonb_build_object(
+           'of', format('%%s %%I.%%I', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
+                        n.nspname, t.relname),
+           'schema', n.nspname, 'name', x.relname, 'table', t.relname,
+           'definition', pg_get_indexdef(x.oid),
+           'clustered', nullif(i.indisclustered, false), 'replica identity', nullif(i.indisreplident, false),
+           'statistics', (SELECT jsonb_object_agg(a.attnum, to_jsonb(a) -> 'attstattarget') FROM pg_attribute a
+                           WHERE a.attrelid = x.oid
+                             AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> -1),
+           'comment', obj_description(x.oid, 'pg_class')))
+  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = x.relnamespace
+ WHERE n.nspname = %(schema)s
+   AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = x.oid AND c.contype IN ('p', 'u', 'x'))
+ ORDER BY t.relname COLLATE "C", x.relname COLLATE "C"

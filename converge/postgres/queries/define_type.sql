@@ -1,0 +1,42 @@
+-- Enums, domains, composite types and ranges. All are objects `type …`, because they share their names.
+SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
+       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite' END,
+       format('type %%I.%%I', n.nspname, t.typname),
+       jsonb_strip_nulls(jsonb_build_object(
+           'schema', n.nspname, 'name', t.typname,
+           'labels', CASE t.typtype WHEN 'e' THEN
+               coalesce((SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
+                           FROM pg_enum e WHERE e.enumtypid = t.oid), '[]') END,
+           'base', CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
+           'collation', (SELECT nullif(t.typcollation, b.typcollation)::regcollation::text
+                           FROM pg_type b WHERE t.typtype = 'd' AND b.oid = t.typbasetype),
+           'default', CASE t.typtype WHEN 'd' THEN t.typdefault END,
+           -- Its name is known since 17.
+           'not null', CASE WHEN t.typtype = 'd' AND t.typnotnull THEN
+               coalesce((SELECT k.conname FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n'), '')
+               END,
+           'attributes', (SELECT jsonb_agg(jsonb_build_object(
+                                     'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+                                     'collation', nullif(a.attcollation, y.typcollation)::regcollation::text)
+                                     ORDER BY a.attnum)
+                            FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+                           WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
+                             AND NOT a.attisdropped),
+           'attribute comments', (SELECT jsonb_object_agg(a.attname, col_description(a.attrelid, a.attnum))
+                                    FROM pg_attribute a
+                                   WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
+                                     AND col_description(a.attrelid, a.attnum) IS NOT NULL),
+           'range', (SELECT jsonb_build_object(
+                                'subtype', format_type(r.rngsubtype, NULL),
+                                'subtype_opclass', CASE WHEN NOT o.opcdefault THEN
+                                    format('%%I.%%I', o.opcnamespace::regnamespace, o.opcname) END,
+                                'collation', nullif(r.rngcollation, s.typcollation)::regcollation::text,
+                                'subtype_diff', nullif(r.rngsubdiff, 0)::regproc::text,
+                                'multirange_type_name', format_type(r.rngmultitypid, NULL))
+                       FROM pg_range r JOIN pg_type s ON s.oid = r.rngsubtype
+                       JOIN pg_opclass o ON o.oid = r.rngsubopc WHERE r.rngtypid = t.oid),
+           'comment', obj_description(t.oid, 'pg_type')))
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN pg_class c ON c.oid = t.typrelid
+ WHERE n.nspname = %(schema)s AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
+ ORDER BY t.typname COLLATE "C"

@@ -1,0 +1,138 @@
+"""Throw-away databases on the target's server: what a revision does is seen there, and nowhere else."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from converge.errors import ConvergeError, TargetError
+from converge.model.endpoint import Endpoint
+from converge.model.quote import pg_name, pg_text
+from converge.postgres.connect import connect, explain
+from converge.resources import sql
+
+_PROVIDERS = {"i": "icu", "b": "builtin"}
+_MAINTENANCE = ("postgres", "template1")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What CREATE DATABASE needs to make another one like it."""
+
+    name: str
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    locale: str | None
+    rules: str | None
+    settings: list[str]
+    """``name=value`` of ALTER DATABASE … SET, as far as any session may set them."""
+
+
+def read_database(connection: psycopg.Connection[Any]) -> Database:
+    """The database of this session."""
+    row = connection.execute(sql("converge.postgres", "database").encode()).fetchone()
+    assert row is not None
+    return Database(*row)
+
+
+@contextmanager
+def shadow(endpoint: Endpoint) -> Iterator[Endpoint]:
+    """An empty database like this one on the same server; it is dropped in the end, whatever happens.
+
+    Raises TargetError (T036) for a role that may not make databases.
+    """
+    with ExitStack() as stack:
+        here = stack.enter_context(closing(connect(endpoint)))
+        like = read_database(here)
+        try:
+            name = stack.enter_context(_made(here, f"TEMPLATE template0{_options(like)}"))
+        except psycopg.Error as error:
+            raise _refused(error, endpoint, here.info.user) from error
+        yield stack.enter_context(_settled(endpoint, like, name))
+
+
+@contextmanager
+def twin(endpoint: Endpoint) -> Iterator[Endpoint | None]:
+    """A copy of the database, which the server makes from its files; dropped in the end.
+
+    None where the server does not: somebody else is connected (PostgreSQL manual, "Template Databases"), the
+    role does not own the database, or there is no second one from which to ask.
+    """
+    with ExitStack() as stack:
+        with closing(connect(endpoint)) as there:
+            like = read_database(there)
+        here = _elsewhere(endpoint, like.name)
+        if here is None:
+            yield None
+            return
+        stack.enter_context(closing(here))
+        try:
+            name = stack.enter_context(_made(here, f"TEMPLATE {pg_name(like.name)}"))
+        except (psycopg.errors.ObjectInUse, psycopg.errors.InsufficientPrivilege):
+            yield None
+            return
+        yield stack.enter_context(_settled(endpoint, like, name))
+
+
+@contextmanager
+def _made(here: psycopg.Connection[Any], options: str) -> Iterator[str]:
+    """The name of a new database. Whatever a killed process has left of its own goes first."""
+    for (left,) in here.execute(sql("converge.postgres", "shadows_left").encode()).fetchall():
+        here.execute(f"DROP DATABASE IF EXISTS {pg_name(left)}".encode())
+    name = f"converge_shadow_{int(time.time())}_{secrets.token_hex(4)}"
+    here.execute(f"CREATE DATABASE {pg_name(name)} {options}".encode())
+    try:
+        yield name
+    finally:
+        here.execute(f"DROP DATABASE IF EXISTS {pg_name(name)} WITH (FORCE)".encode())
+
+
+@contextmanager
+def _settled(endpoint: Endpoint, like: Database, name: str) -> Iterator[Endpoint]:
+    """The new database with the old one's settings, and a session in it: nobody takes it for a left one."""
+    place = replace(endpoint, database=name)
+    with closing(connect(place)) as connection:
+        for setting in like.settings:
+            option, _, value = setting.partition("=")
+            connection.execute("SELECT set_config(%s, %s, false)", [option, value])
+            alter = f"ALTER DATABASE {pg_name(name)} SET {pg_name(option)} FROM CURRENT"
+            connection.execute(alter.encode())
+        yield place
+
+
+def _elsewhere(endpoint: Endpoint, name: str) -> psycopg.Connection[Any] | None:
+    """A session in another database of the server: the one to be copied must have none."""
+    for other in _MAINTENANCE:
+        if other != name:
+            with suppress(TargetError):
+                return connect(replace(endpoint, database=other))
+    return None
+
+
+def _options(like: Database) -> str:
+    """As CREATE DATABASE has them; servers before 15 know one provider, and no word for it."""
+    options = {"ENCODING": like.encoding, "LC_COLLATE": like.collate, "LC_CTYPE": like.ctype}
+    if like.provider != "c":
+        provider = _PROVIDERS[like.provider]
+        options |= {"LOCALE_PROVIDER": provider, f"{provider.upper()}_LOCALE": like.locale or ""}
+        if like.rules:
+            options["ICU_RULES"] = like.rules
+    return "".join(f" {name} {pg_text(value)}" for name, value in options.items())
+
+
+def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeError:
+    if not isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return explain(error, endpoint)
+    return TargetError(
+        f"PostgreSQL at {endpoint} does not let the role make a throw-away database to try revisions in",
+        code="T036",
+        hint=f"ALTER ROLE {pg_name(role)} CREATEDB;",
+    )

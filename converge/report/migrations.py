@@ -1,0 +1,55 @@
+"""The user's revisions for a terminal."""
+
+from __future__ import annotations
+
+from converge.model.migrated import Generated, Migrated
+from converge.model.revision import Standing
+from converge.report.parts import one_line, visible
+from converge.report.units import counted
+
+_MARKS = {"applied": "[X]", "pending": "[ ]", "unknown": "[?]"}
+
+
+def standings_text(shown: Migrated) -> str:
+    """A line for each revision, the first one first, as TypeORM shows them."""
+    if not shown.revisions:
+        return visible(f"{shown.folder} has no revisions.")
+    width = max(len(one.id) for one in shown.revisions)
+    return visible("\n".join(_line(one, width) for one in shown.revisions))
+
+
+def _line(one: Standing, width: int) -> str:
+    name = one.name if one.state != "unknown" else "in the database, and not in the folder"
+    validated = f"  (validated: {', '.join(one.validated)})" if one.validated else ""
+    return one_line(f"{_MARKS[one.state]} {one.id:<{width}}  {name}{validated}")
+
+
+def migrated_text(done: Migrated) -> str:
+    """What was run or taken back, and where the database stands now."""
+    names = {one.id: one.name for one in done.revisions}
+    verb = "run" if done.action == "run" else "reverted"
+    lines = [f"is here   {one}  {names[one]}: noted as applied, nothing was run" for one in done.stamped]
+    lines += [f"{verb:<10}{one}  {names.get(one, '')}" for one in done.ran]
+    pending = [one for one in done.revisions if one.state == "pending"]
+    applied = len(done.revisions) - len(pending)
+    lines.append(
+        f"{'verdict':<10}{done.verdict}: {counted(applied, 'revision')} applied, {len(pending)} pending"
+    )
+    return visible("\n".join(map(one_line, lines)))
+
+
+def generated_text(done: Generated) -> str:
+    """The new file with what it is about, and what is not in it."""
+    if done.revision is None:
+        return visible("\n".join([f"no difference from {done.origin}: nothing was written", *_left(done)]))
+    lines = [
+        f"written   {done.revision.path}",
+        f"from      {done.origin}: {counted(len(done.objects), 'object')}",
+        *_left(done),
+        "next      read it; then converge migrations run",
+    ]
+    return visible("\n".join(lines))
+
+
+def _left(done: Generated) -> list[str]:
+    return [one_line(f"left out  {name}") for name in done.left_out]

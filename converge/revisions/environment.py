@@ -1,0 +1,225 @@
+"""Runs the folder's env.py, once it is sure that env.py means the database that we mean."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
+from sqlalchemy import Connection
+
+from converge.errors import ConvergeError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink, silent
+from converge.model.revision import Applied
+from converge.postgres.connect import explain
+from converge.postgres.engine import DRIVER, address, users_engine
+from converge.postgres.witness import witness
+from converge.revisions.failures import users_own
+from converge.revisions.folder import Folder
+from converge.revisions.meant import left_alone, require_meant
+from converge.revisions.stdout import on_stderr
+
+Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
+
+
+class _Enough(ConvergeError):
+    """Leaves env.py when all is known: nothing is to be done there."""
+
+
+def _watch(
+    environment: EnvironmentContext,
+    seen: Callable[[Connection | None], None],
+    known: Callable[[MigrationContext], None] | None,
+) -> None:
+    """Looks at env.py's connection before anything is done with it, and at the context that it makes."""
+    configure = environment.configure
+
+    def watched(connection: Connection | None = None, *args: Any, **how: Any) -> None:
+        seen(connection)
+        configure(connection, *args, **how)
+        if known is not None:
+            known(environment.get_context())
+
+    # env.py reaches the environment through proxies that Alembic makes for its own class only: no subclass.
+    environment.configure = watched  # type: ignore[method-assign]
+
+
+def upgrade(
+    folder: Folder, endpoint: Endpoint, revision: str = "head", emit: Sink = silent
+) -> tuple[str, ...]:
+    """Runs what is pending up to this revision; the ids of those that ran. Raises ConvergeError."""
+    return _go(
+        folder,
+        endpoint,
+        lambda heads, _: iter(folder.script._upgrade_revs(revision, heads)),  # type: ignore[arg-type]
+        revision,
+        emit,
+    )
+
+
+def downgrade(folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent) -> tuple[str, ...]:
+    """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises ConvergeError."""
+    return _go(
+        folder,
+        endpoint,
+        lambda heads, _: iter(folder.script._downgrade_revs(revision, heads)),  # type: ignore[arg-type]
+        revision,
+        emit,
+    )
+
+
+def stamp(folder: Folder, endpoint: Endpoint, revision: str) -> None:
+    """Notes in the version table that the database is at this revision, and runs nothing."""
+    _go(folder, endpoint, lambda heads, _: iter(folder.script._stamp_revs(revision, heads)), revision, silent)
+
+
+def applied(folder: Folder, endpoint: Endpoint) -> Applied:
+    """What the database says of the folder's revisions; nothing is written. Raises ConvergeError."""
+    found: list[Applied] = []
+
+    def look(context: MigrationContext) -> None:
+        connection = context.connection
+        assert connection is not None
+        with left_alone(connection):
+            path = tuple(connection.exec_driver_sql("SELECT pg_catalog.current_schemas(true)").scalar_one())
+            here = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar_one_or_none()
+            schema = context.version_table_schema or here or ""
+            heads = tuple(sorted(context.get_current_heads()))
+        found.append(Applied(heads, (schema, context.version_table), path))
+
+    looked(folder, endpoint, look)
+    if not found:
+        raise _failed(str(folder.location / "env.py"), "it configures no connection")
+    return found[0]
+
+
+def looked(folder: Folder, endpoint: Endpoint, look: Callable[[MigrationContext], None]) -> None:
+    """Lets `look` see the context that env.py makes; nothing else is done there. Raises ConvergeError."""
+
+    def enough(context: MigrationContext) -> None:
+        look(context)
+        raise _Enough("all is known")
+
+    nothing: dict[str, Any] = {"fn": lambda heads, _: (), "dont_mutate": True}
+    with _environment(folder, endpoint, enough, **nothing) as environment:
+        _run(folder, environment, endpoint)
+
+
+def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
+    """The SQL that leads from one revision to another, as Alembic writes it; `base` is before the first."""
+    script, config, buffer = folder.script, folder.config(), io.StringIO()
+    _set_address(config, f"{DRIVER}://")
+    way = script._downgrade_revs if down else script._upgrade_revs
+    environment = EnvironmentContext(
+        config,
+        script,
+        fn=lambda heads, _: way(end, heads),
+        as_sql=True,
+        starting_rev=None if start == "base" else start,
+        destination_rev=end,
+        output_buffer=buffer,
+    )
+    with environment:
+        _run(folder, environment, None)
+    return buffer.getvalue()
+
+
+@dataclass
+class _Way:
+    """The steps of one command: said as they are done, and where they have led."""
+
+    steps: Steps
+    emit: Sink
+    done: list[str] = field(default_factory=list)
+    at: str = ""
+    led_to: tuple[str, ...] | None = None
+
+    def __call__(
+        self, heads: tuple[str, ...], context: MigrationContext
+    ) -> Iterator[RevisionStep | StampStep]:
+        for step in self.steps(heads, context):
+            one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
+            self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
+            self.emit(Said(self.at))
+            yield step
+            self.done.append(one)
+        self.at = ""
+        self.led_to = tuple(sorted(context.get_current_heads()))
+
+
+def _go(folder: Folder, endpoint: Endpoint, steps: Steps, to: str, emit: Sink) -> tuple[str, ...]:
+    """Runs the steps, and looks whether env.py has committed them."""
+    way = _Way(steps, emit)
+    with _environment(folder, endpoint, fn=way, destination_rev=to) as environment:
+        _run(folder, environment, endpoint, way)
+    if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
+        raise ConvergeError(
+            f"{folder.location / 'env.py'} has not committed: the database is where it was",
+            code="A008",
+            hint="with context.begin_transaction(): context.run_migrations()\n"
+            "and nothing executed on the connection before context.configure(…)",
+        )
+    return tuple(way.done)
+
+
+@contextmanager
+def _environment(
+    folder: Folder,
+    endpoint: Endpoint,
+    known: Callable[[MigrationContext], None] | None = None,
+    **options: Any,
+) -> Iterator[EnvironmentContext]:
+    """env.py's surroundings, with a connection and an address that it may take."""
+    config = folder.config()
+    _set_address(config, address(endpoint))
+    with witness(endpoint) as query, closing(users_engine(endpoint).connect()) as connection:
+        config.attributes["connection"] = connection
+        environment = EnvironmentContext(config, folder.script, **options)
+        _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
+        with environment:
+            yield environment
+        # Of an env.py that leaves it to its caller.
+        connection.commit()
+
+
+def _run(
+    folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: _Way | None = None
+) -> None:
+    at = folder.location / "env.py"
+    # Revisions and logging may print; stdout is for the result.
+    with on_stderr(), suppress(_Enough):
+        try:
+            with users_own(str(at), _failed):
+                environment.script.run_env()
+        except psycopg.Error as error:
+            running = way is not None and way.at
+            wrong = explain(error, endpoint if running else None)
+            wrong.message = f"{running or at}: {wrong.message}"
+            wrong.hint = wrong.hint or _grant(error)
+            raise wrong from error
+        except ConvergeError as error:
+            if way is not None and way.at:
+                error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
+            raise
+
+
+def _grant(error: psycopg.Error) -> str | None:
+    """The statement that gives a role what it lacks to make things in a schema."""
+    found = re.search(r"permission denied for schema (\S+)", str(error))
+    return f"GRANT USAGE, CREATE ON SCHEMA {found[1]} TO …;" if found else None
+
+
+def _set_address(config: Config, url: str) -> None:
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+
+
+def _failed(what: str, why: str) -> ConvergeError:
+    return ConvergeError(f"{what}: {why}", code="A007", hint="repair env.py or the revision")

@@ -1,0 +1,228 @@
+"""Where the user's revisions are: an Alembic folder, found as Alembic itself would find it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from configparser import Error as IniError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+
+from converge.errors import BlockedError, ConvergeError, UsageError
+from converge.model.revision import Revision
+from converge.resources import folder as shipped
+from converge.revisions.failures import users_own
+from converge.revisions.promise import promise
+from converge.revisions.stdout import on_stderr
+
+_INI, _TOML, _DEFAULT = "alembic.ini", "pyproject.toml", "migrations"
+_FILE_TEMPLATE = "%(year)d%(month).2d%(day).2d_%(hour).2d%(minute).2d_%(rev)s_%(slug)s"
+_GENERATE = "converge migrations generate -n NAME"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with env.py, and the files that configure it."""
+
+    ini: Path | None = None
+    toml: Path | None = None
+    bare: Path | None = None
+    """The folder itself, where neither file names one."""
+
+    @classmethod
+    def open(cls, path: str | None = None) -> Folder:
+        """The folder that `path` means, or the working folder's. Raises UsageError when there is none."""
+        found = cls.find(path)
+        if not (found.location / "env.py").is_file():
+            raise UsageError(
+                f"{found.location} holds no env.py: it is no folder of Alembic",
+                code="A001",
+                hint=f"{_GENERATE} makes it, --alembic DIR names another",
+            )
+        if found.location.resolve() == shipped("migrations").resolve():
+            message = f"{found.location} is converge's own: the revisions of its ledger"
+            raise UsageError(message, code="A001", hint="--alembic DIR names your own")
+        return found
+
+    @classmethod
+    def make(cls, path: str | None, schema: str) -> Folder:
+        """The folder, with env.py and what else Alembic needs where it is missing. Raises ConvergeError."""
+        found = cls.find(path)
+        if (found.location / "env.py").is_file():
+            return cls.open(path)
+        template = files("converge.revisions").joinpath("template")
+        env = template.joinpath("env.py.txt").read_text("utf-8").replace("@SCHEMA@", _literal(schema))
+        with writing(found.location):
+            (found.location / "versions").mkdir(parents=True, exist_ok=True)
+            (found.location / "env.py").write_text(env, "utf-8")
+            mako = found.location / "script.py.mako"
+            if not mako.exists():
+                mako.write_text(template.joinpath(mako.name).read_text("utf-8"), "utf-8")
+        return found
+
+    @classmethod
+    def find(cls, path: str | None) -> Folder:
+        """What `path` means, whether it is there or not."""
+        if path is None:
+            return cls._in(Path()) or cls(bare=Path(_DEFAULT))
+        place = Path(path)
+        if place.name == _TOML:
+            return cls(toml=_required(place), ini=_there(place.with_name(_INI)))
+        if place.suffix in (".ini", ".cfg") or place.is_file():
+            return cls(ini=_required(place))
+        if (place / "env.py").is_file() or not place.is_dir():
+            around = (cls._in(place), cls._in(place.parent), cls._in(Path()))
+            return next((one for one in around if one and one._means(place)), cls(bare=place))
+        return cls._in(place) or cls(bare=place)
+
+    @classmethod
+    def _in(cls, place: Path) -> Folder | None:
+        """What the files in this place configure."""
+        ini, toml = _there(place / _INI), _there(place / _TOML)
+        found = cls(ini=ini, toml=toml)
+        return found if (ini or toml) and found._option("script_location") else None
+
+    def _means(self, place: Path) -> bool:
+        return self.location.resolve() == place.resolve()
+
+    @property
+    def location(self) -> Path:
+        """The folder of env.py."""
+        if self.bare is not None:
+            return self.bare
+        written = self._option("script_location")
+        if written is None:
+            raise UsageError(
+                f"{self.ini or self.toml} names no script_location",
+                code="A002",
+                hint="[alembic]\nscript_location = %(here)s/migrations",
+            )
+        with users_own("script_location", _configured):
+            from alembic.util import coerce_resource_to_filename
+
+            return Path(coerce_resource_to_filename(written))
+
+    def config(self) -> Config:
+        """A configuration of its own for each use: what is set there is in no file."""
+        config = Config(
+            str(self.ini) if self.ini else None, str(self.toml) if self.toml else None, stdout=sys.stderr
+        )
+        if self.bare is not None:
+            for name, value in (
+                ("script_location", str(self.bare)),
+                ("file_template", _FILE_TEMPLATE),
+                ("prepend_sys_path", "."),
+                ("path_separator", "os"),
+            ):
+                config.set_main_option(name, value.replace("%", "%%"))
+        return config
+
+    @cached_property
+    def script(self) -> ScriptDirectory:
+        """Alembic's view of the files; a new Folder sees those that came later."""
+        with users_own(str(self.location), _configured), on_stderr():
+            return ScriptDirectory.from_config(self.config())
+
+    @cached_property
+    def revisions(self) -> tuple[Revision, ...]:
+        """All revisions, each after those that it follows. Raises ConvergeError for files that fail."""
+        with users_own(str(self.location), _broken), on_stderr():
+            found = list(self.script.walk_revisions())
+        return tuple(_revision(one) for one in reversed(found))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The revisions that nothing follows."""
+        with users_own(str(self.location), _broken), on_stderr():
+            return tuple(self.script.get_heads())
+
+    def require_head(self) -> str | None:
+        """The only head; None in an empty folder. Raises BlockedError when there are several."""
+        if len(self.heads) > 1:
+            raise BlockedError(
+                f"{self.location} has {len(self.heads)} heads: {', '.join(sorted(self.heads))}",
+                code="A003",
+                hint=f'alembic merge -m "one head" {" ".join(sorted(self.heads))}, or name a revision',
+            )
+        return next(iter(self.heads), None)
+
+    def revision(self, name: str) -> Revision:
+        """The revision with this id, or the beginning of it. Raises UsageError."""
+        with users_own(name, _unknown):
+            found = self.script.get_revision(name)
+        if found is None:
+            raise _unknown(name, f"{self.location} has no revision {name}")
+        return next(one for one in self.revisions if one.id == found.revision)
+
+    def _option(self, name: str) -> str | None:
+        try:
+            found = self.config().get_alembic_option(name)
+        except (IniError, CommandError, ValueError, KeyError, OSError) as error:
+            raise _configured(str(self.ini or self.toml), str(error)) from error
+        return None if found is None else str(found)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Raises ConvergeError when a file in the folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ConvergeError(
+            f"{error.filename or place} cannot be written: {error.strerror}",
+            code="A015",
+            hint="--alembic DIR names a folder that you may write to",
+        ) from error
+
+
+def _revision(script: Script) -> Revision:
+    with users_own(script.path, _broken):
+        text = Path(script.path).read_text("utf-8")
+    named = script._versioned_down_revisions
+    own = getattr(script.module, "converge", None)
+    words = own if isinstance(own, dict) else {}
+    return Revision(
+        id=script.revision,
+        name=script.doc,
+        down=tuple(named),
+        path=script.path,
+        text=text,
+        baseline=str(words.get("baseline", "")),
+        restores=promise(script.path, text, words.get("restores")),
+        schema=str(words.get("schema", "")),
+    )
+
+
+def _literal(text: str) -> str:
+    """A Python literal as formatters like it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _there(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _required(path: Path) -> Path:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", code="A002", hint="--alembic DIR|FILE names another")
+    return path
+
+
+def _configured(what: str, why: str) -> ConvergeError:
+    hint = "a relative script_location begins in the working folder: %(here)s/… begins beside the file"
+    return UsageError(f"{what}: {why}", code="A002", hint=hint)
+
+
+def _broken(what: str, why: str) -> ConvergeError:
+    return UsageError(f"{what}: {why}", code="A004", hint="repair the revision's file")
+
+
+def _unknown(what: str, why: str) -> ConvergeError:
+    return UsageError(f"{what}: {why}", code="A005", hint="converge migrations show lists them")

@@ -1,0 +1,363 @@
+"""`converge matrix`: every step on every version, and what is red says why."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+import pytest
+from conftest import NewDatabase
+from support import ENVIRONMENT, Ran, converge, mysql, postgres
+
+from converge import sandbox
+from converge.errors import UsageError
+from converge.model.endpoint import parse
+from converge.model.event import Event, Said
+from converge.model.matrix import Matrix
+from converge.pipeline.matrix.run import run_matrix
+from converge.pipeline.matrix.wish import Wish, wanted
+from converge.pipeline.options import Options
+from converge.postgres.script_parts import split
+from converge.sandbox import Server
+
+FOLDER = Path(__file__).parents[1]
+STEPS = ["start", "plan", "migrate", "verify", "checks", "digests"]
+SOURCE = (
+    "CREATE TABLE item (id INT PRIMARY KEY, name VARCHAR(20), price DECIMAL(8,2));"
+    "INSERT INTO item VALUES (1, 'one', 1.50), (2, 'zwei', NULL), (3, '三', 3)"
+)
+TARGET = "CREATE TABLE item (id int PRIMARY KEY, name varchar(20), price numeric(8,2));\n"
+
+
+@pytest.fixture
+def source(mysql_8033: Server, new_mysql_database: NewDatabase) -> str:
+    url = new_mysql_database(mysql_8033)
+    mysql(url, SOURCE)
+    return url
+
+
+@pytest.fixture
+def four(postgres_14: Server, postgres_15: Server, postgres_16: Server, postgres_175: Server) -> list[str]:
+    """Servers that run, in the order of their versions."""
+    return [one.url for one in (postgres_14, postgres_15, postgres_16, postgres_175)]
+
+
+def matrix(source: str, servers: list[str], *arguments: str) -> Ran:
+    given = [word for url in servers for word in ("--postgres", url)]
+    return converge("matrix", "--source", source, *given, "--json", *arguments)
+
+
+def states(cell: dict[str, Any]) -> dict[str, str]:
+    return {step["name"]: step["state"] for step in cell["steps"]}
+
+
+def reasons(document: dict[str, Any]) -> list[list[tuple[str, str]]]:
+    """Of each cell: step and code."""
+    return [
+        [(step["name"], step["reason"]["code"]) for step in cell["steps"] if step["reason"]]
+        for cell in document["cells"]
+    ]
+
+
+def left(servers: list[str]) -> list[str]:
+    """Databases that a matrix has not dropped."""
+    found = "SELECT datname::text FROM pg_database WHERE datname LIKE 'converge_shadow_%'"
+    return [name for url in servers for (name,) in postgres(f"{url}/postgres", found)]
+
+
+def test_sakila_on_four_versions(
+    mysql_8015: Server, new_mysql_database: NewDatabase, shared_data: Path, tmp_path: Path
+) -> None:
+    """The servers are started and ended; one page, one JUnit file and one summary tell of all."""
+    url = new_mysql_database(mysql_8015)
+    sandbox.load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
+    files = [str(tmp_path / name) for name in ("matrix.html", "matrix.xml", "matrix.md")]
+    ran = converge(
+        "matrix", "--source", url, "--json", "--html", files[0], "--junit", files[1], "--md", files[2]
+    )
+    assert ran.code == 0, ran.err
+    document = ran.json
+    assert (document["verdict"], document["exit_code"]) == ("verified", 0)
+    assert [cell["name"] for cell in document["cells"]] == ["14", "15", "16", "17.5"]
+    versions = [cell["version"].partition(".")[0] for cell in document["cells"]]
+    assert versions == ["14", "15", "16", "17"]
+    for cell in document["cells"]:
+        assert states(cell) == dict.fromkeys(STEPS, "green")
+        assert sum(table["rows"] for table in cell["tables"]) == 47_273
+        assert cell["tables"] == document["cells"][0]["tables"]
+        assert all(re.fullmatch("[0-9a-f]+", table["digest"]) for table in cell["tables"])
+    assert document["differences"]["digests"] == []
+    # A view that reads with the caller's rights, which 14 does not know.
+    (view,) = document["differences"]["catalog"]
+    assert view["object"] == "view public.actor_info"
+    assert view["cells"] == {
+        "14": "there", **dict.fromkeys(["15", "16", "17.5"], 'options: ["security_invoker=true"]')
+    }  # fmt: skip
+    plans = {one["object"].split(":")[0]: one["cells"] for one in document["differences"]["plans"]}
+    assert plans == {"finding P053 actor_info": {"14": "note", "15": "", "16": "", "17.5": ""}}
+
+    page, junit, summary = (Path(name).read_text("utf-8") for name in files)
+    assert "<h1>Verified</h1>" in page
+    assert page.count('<span class="mark good">all 4</span>') == 16
+    root = ElementTree.fromstring(junit)
+    assert [suite.get("name") for suite in root] == [f"PostgreSQL {n}" for n in ("14", "15", "16", "17.5")]
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("24", "0", "0")
+    assert summary.startswith("# converge matrix: verified\n")
+    assert re.search(r"\| `17\.5` \| 17\.5, \w+ \| ok [\d.]+ s \|", summary)
+
+
+def test_kratos_in_load_mode_on_four_versions(
+    mysql_8033: Server, new_mysql_database: NewDatabase, four: list[str], shared_data: Path
+) -> None:
+    """The application's own schema from its own file, with the rows that its migrations seed."""
+    url = new_mysql_database(mysql_8033)
+    sandbox.load_dump(url, shared_data / "kratos" / "mysql.sql.gz")
+    own = ("--mode", "load", "--map", "kratos", "--target-sql", str(shared_data / "kratos/pg_schema.sql"))
+    ran = matrix(url, four, *own)
+    assert ran.code == 0, ran.err
+    cells = ran.json["cells"]
+    assert [states(cell) for cell in cells] == [dict.fromkeys(["start", "schema", *STEPS[1:]], "green")] * 4
+    assert all(cell["tables"] == cells[0]["tables"] and len(cell["tables"]) == 23 for cell in cells)
+    asked = [[check["state"] for check in cell["checks"]] for cell in cells]
+    assert asked == [asked[0]] * 4
+    assert asked[0].count("ok") > 5
+    assert ran.json["differences"] == {"digests": [], "plans": [], "catalog": []}
+    assert left(four) == []
+
+
+def test_a_feature_of_15_in_the_schema_turns_14_red(source: str, four: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "schema.sql"
+    script.write_text(TARGET + "ALTER TABLE item\n    ADD UNIQUE NULLS NOT DISTINCT (name);\n")
+    junit, page, summary = (str(tmp_path / name) for name in ("m.xml", "m.html", "m.md"))
+    files = ("--junit", junit, "--html", page, "--md", summary)
+    ran = matrix(source, four, "--mode", "load", "--target-sql", str(script), *files)
+    assert (ran.code, ran.json["verdict"]) == (1, "failed")
+    assert reasons(ran.json) == [[("schema", "X024")], [], [], []]
+    first = ran.json["cells"][0]
+    assert states(first) == {"start": "green", "schema": "red", **dict.fromkeys(STEPS[1:], "not run")}
+    reason = first["steps"][1]["reason"]
+    assert reason["message"] == 'schema.sql, line 2: syntax error at or near "NULLS"'
+    failed = ElementTree.parse(junit).getroot().findall("./testsuite/testcase[failure]")
+    assert [(one.get("classname"), one.get("name")) for one in failed] == [
+        (f"converge.matrix.{first['name']}", "schema")
+    ]
+    for told in (Path(page).read_text("utf-8"), Path(summary).read_text("utf-8")):
+        assert "RED X024" in told
+        assert "schema.sql, line 2: syntax error at or near" in told
+    assert left(four) == []
+
+
+def test_a_function_of_15_in_a_check_turns_14_red(source: str, four: list[str], tmp_path: Path) -> None:
+    map_ = tmp_path / "own.toml"
+    map_.write_text(
+        '[[check]]\nname = "no name with two e"\nequals = 0\n'
+        "target = \"SELECT count(*) FROM item WHERE regexp_count(name, 'e') > 1\"\n"
+    )
+    ran = matrix(source, [four[0], four[3]], "--map", str(map_))
+    assert ran.code == 1
+    assert reasons(ran.json) == [[("checks", "C002")], []]
+    # Its rows arrived, and are compared with the others'.
+    assert states(ran.json["cells"][0])["digests"] == "green"
+    assert "regexp_count" in ran.json["cells"][0]["steps"][4]["reason"]["message"]
+
+
+def test_a_planned_feature_of_15_turns_14_red(source: str, four: list[str], tmp_path: Path) -> None:
+    """A server that cannot be had is red, too, and keeps nobody away."""
+    nowhere = "postgresql://postgres@127.0.0.1:1"
+    ran = matrix(source, [nowhere, four[3]])
+    assert ran.code == 1
+    assert reasons(ran.json) == [[("start", "T001")], []]
+
+
+def test_a_role_that_may_not_make_databases(source: str, four: list[str]) -> None:
+    server = four[3]
+    postgres(f"{server}/postgres", "CREATE ROLE matrix_guest LOGIN")
+    try:
+        guest = urlsplit(server)._replace(netloc=f"matrix_guest@127.0.0.1:{urlsplit(server).port}").geturl()
+        ran = matrix(source, [guest, four[0]])
+    finally:
+        postgres(f"{server}/postgres", "DROP ROLE matrix_guest")
+    assert reasons(ran.json) == [[("start", "T036")], []]
+    assert ran.json["cells"][0]["steps"][0]["reason"]["hint"] == 'ALTER ROLE "matrix_guest" CREATEDB;'
+
+
+def meanwhile(source: str, servers: list[str], when: str, act: Callable[[], object]) -> Matrix:
+    """A matrix during which something happens: once, after the step that is said like this."""
+    waiting = [when]
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Said) and waiting and waiting[0] in event.text:
+            waiting.clear()
+            act()
+
+    return run_matrix(Wish(parse(source), Options(jobs=2), emit=hear), wanted(tuple(servers)))
+
+
+def test_a_version_with_another_digest_is_red(source: str, four: list[str]) -> None:
+    port = urlsplit(four[1]).port
+    moved = meanwhile(
+        source, four[:3], f"{port}/postgres checks green",
+        lambda: mysql(source, "UPDATE item SET name = 'other' WHERE id = 2"),
+    )  # fmt: skip
+    assert (moved.verdict, moved.exit_code) == ("differs", 1)
+    assert [[step.reason.code for step in cell.steps if step.reason] for cell in moved.cells] == [
+        [], [], ["X027"]
+    ]  # fmt: skip
+    assert [one.object for one in moved.contents] == ["item"]
+    assert "item" in (moved.cells[2].step("digests").reason or pytest.fail("no reason")).message
+
+
+def test_a_value_that_is_not_equal_is_named(source: str, four: list[str]) -> None:
+    def spoil() -> object:
+        ((name,),) = postgres(
+            f"{four[0]}/postgres", "SELECT datname::text FROM pg_database WHERE datname LIKE 'converge_sh%'"
+        )
+        return postgres(f"{four[0]}/{name}", "UPDATE item SET price = 9 WHERE id = 3")
+
+    found = meanwhile(source, [four[0], four[3]], " migrate green", spoil)
+    assert found.verdict == "failed"
+    reason = found.cells[0].step("verify").reason
+    assert reason is not None
+    assert (reason.code, reason.message) == ("X026", "1 of 1 tables differ from the source: item")
+    assert reason.evidence == "item id=3 price: source '3.00', target '9.00'"
+    assert found.cells[0].step("checks").state == "not run"
+    assert not found.cells[1].red
+
+
+def test_ctrl_c_ends_servers_and_drops_databases(source: str, four: list[str]) -> None:
+    script = [sys.executable, "-m", "converge", "matrix", "--source", source, "--postgres", four[0]]
+    running = subprocess.Popen(
+        [*script, "--postgres", "17.5"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "start green" in line:
+            break
+    children = subprocess.run(
+        ["pgrep", "-P", str(running.pid), "-f", "converge.sandbox.keeper"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert len(children) == 1
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    assert running.communicate(timeout=60) and running.returncode == 130
+    assert not Path("/proc", children[0]).exists()
+    assert left(four) == []
+
+
+REFUSED = {
+    "no version": (["--postgres", "seventeen"], "X020", "neither a version nor a URL"),
+    "twice": (["--postgres", "14,14"], "X020", "twice"),
+    "another kind": (["--postgres", "mysql://root@127.0.0.1/x"], "X020", "no PostgreSQL"),
+    "two sources": (["--sample"], "X021", "another one is named"),
+    "no schema": (["--mode", "load"], "X022", "--target-sql"),
+    "a schema for nothing": (["--target-sql", "x.sql"], "X022", "--target-sql"),
+    "no such file": (["--mode", "load", "--target-sql", "/nowhere/x.sql"], "X023", "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_anything_starts(case: str) -> None:
+    arguments, code, words = REFUSED[case]
+    ran = converge("matrix", "--source", "mysql://root@127.0.0.1:1/x", *arguments)
+    assert ran.code == 2, ran.err
+    assert f"error[{code}]" in ran.err
+    assert words in ran.err
+
+
+SCRIPT = rb"""-- as pg_dump writes it
+\restrict aBc
+SET transaction_timeout = 0;
+SET statement_timeout = 0; SELECT pg_catalog.set_config('search_path', '', false);
+/* a /* nested; */ comment; */ CREATE TABLE public.t (a int, "b;""c" text DEFAULT 'it''s;');
+CREATE FUNCTION public.f() RETURNS int LANGUAGE sql
+    BEGIN ATOMIC SELECT CASE WHEN true THEN 1 ELSE 2 END; SELECT 2; END;
+CREATE FUNCTION public.g() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN PERFORM $$'x;$$; END; $body$;
+CREATE RULE r AS ON INSERT TO public.t DO ALSO (SELECT 1; SELECT 2);
+INSERT INTO public.t VALUES (0, E'it\'s; ''x' || $$;$$);
+COPY public.t (a, "b;""c") FROM stdin;
+1	x;'
+2	\N
+\.
+
+\unrestrict aBc
+SELECT 5
+"""
+
+
+def test_a_script_is_split_as_psql_does() -> None:
+    parts = [
+        (one.line, one.text.decode().split("(")[0].strip(), list(one.rows) if one.rows else None)
+        for one in split(SCRIPT.splitlines(keepends=True), "x")
+    ]
+    assert parts == [
+        (3, "SET transaction_timeout = 0", None),
+        (4, "SET statement_timeout = 0", None),
+        (4, "SELECT pg_catalog.set_config", None),
+        (5, "CREATE TABLE public.t", None),
+        (6, "CREATE FUNCTION public.f", None),
+        (8, "CREATE FUNCTION public.g", None),
+        (9, "CREATE RULE r AS ON INSERT TO public.t DO ALSO", None),
+        (10, "INSERT INTO public.t VALUES", None),
+        (11, "COPY public.t", [b"1\tx;'\n", b"2\t\\N\n"]),
+        (17, "SELECT 5", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (b"SELECT 1;\n\\connect other\n", "line 2: \\connect is a command of psql"),
+        (b"\\i more.sql\n", "line 1: \\i is a command of psql"),
+        (b"SELECT 1;\nSELECT 'open;\n\n", "line 3: ends inside of a text or comment of line 2"),
+        (b"COPY t FROM stdin;\n1\n", "line 2: ends inside of the rows of line 1"),
+    ],
+)
+def test_a_script_that_cannot_be_run_is_refused(script: bytes, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)) as refused:
+        for one in split(script.splitlines(keepends=True), "x.sql"):
+            list(one.rows or ())
+    assert refused.value.code == "X023"
+
+
+def test_a_script_of_a_newer_pg_dump_runs_on_14(source: str, four: list[str], tmp_path: Path) -> None:
+    """With rows, which stay; what 14 cannot set is told."""
+    script = tmp_path / "schema.sql.gz"
+    rows = b"COPY public.item (id, name, price) FROM stdin;\n1\tone\t1.50\n\\.\n"
+    own = SCRIPT.replace(
+        b"\\unrestrict", TARGET.replace("item", "public.item").encode() + rows + b"\\unrestrict"
+    )
+    script.write_bytes(gzip.compress(own))
+    map_ = tmp_path / "own.toml"
+    map_.write_text(
+        '[[target]]\nmatch = { table = "t" }\nkeep = true\n'
+        '[[table]]\nmatch = { table = "item" }\nrows = "source"\n'
+    )
+    own_schema = ("--mode", "load", "--target-sql", str(script), "--map", str(map_))
+    ran = matrix(source, [four[0], four[3]], *own_schema)
+    assert ran.code == 0, ran.out
+    words = [cell["steps"][1]["words"] for cell in ran.json["cells"]]
+    assert words == ["12 statements; not known to this version: SET transaction_timeout = 0", "12 statements"]
+
+
+def test_every_code_is_documented() -> None:
+    documented = set(
+        re.findall(r"^\| (X0[23]\d) ", (FOLDER / "docs/matrix.md").read_text("utf-8"), re.MULTILINE)
+    )
+    files = [*(FOLDER / "converge").rglob("*.py")]
+    used = {code for file in files for code in re.findall(r'"(X0[23]\d)"', file.read_text("utf-8"))}
+    assert used == documented

@@ -1,0 +1,286 @@
+"""`converge migrations validate`: what a revision does to rows is seen in a copy, before it is run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import psycopg
+import pytest
+from conftest import NewDatabase
+from revisions import execute, make_folder, write
+from support import Ran, converge, postgres
+
+from converge.model.endpoint import parse
+from converge.revisions.folder import Folder
+from converge.revisions.validated import validated
+from converge.sandbox import Server
+
+USERS = """
+CREATE TABLE identities (id uuid PRIMARY KEY, email text);
+CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name varchar(40));
+INSERT INTO identities SELECT md5(i::text)::uuid, 'u' || i || '@x.org' FROM generate_series(1, 10000) i;
+INSERT INTO users SELECT i, 'U' || i || '@X.org', 'n' FROM generate_series(1, 10000) i;
+CREATE TABLE other (a int, b text);
+INSERT INTO other VALUES (1, 'x'), (1, 'x'), (2, NULL);
+"""
+FILL = (
+    "ALTER TABLE users ADD auth_id uuid",
+    "UPDATE users u SET auth_id = i.id FROM identities i WHERE lower(u.email) = i.email",
+)
+WRONG = "UPDATE users SET auth_id = md5('wrong')::uuid WHERE id IN (17, 204, 9911)"
+BACK = "ALTER TABLE users DROP auth_id"
+SHADOWS = "SELECT datname FROM pg_database WHERE datname LIKE 'converge_shadow%'"
+
+
+class Scene:
+    """A database with rows, a folder with a revision, and a place for what is written."""
+
+    def __init__(self, url: str, place: Path) -> None:
+        self.url, self.place = url, place
+        self.folder = make_folder(place / "migrations")
+        self.artifacts = place / "artifacts"
+        postgres(url, USERS)
+
+    def validate(self, *arguments: str) -> Ran:
+        options = ("--target", self.url, "--alembic", str(self.folder), "--artifacts", str(self.artifacts))
+        ran = converge("migrations", "validate", *options, *arguments)
+        assert postgres(self.url, SHADOWS) == []
+        return ran
+
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.artifacts / "summary.json").read_text())
+        return found
+
+    def passed(self, id: str) -> tuple[str, ...]:
+        """The directions in which the gate knows it."""
+        folder = Folder.open(str(self.folder))
+        revision = folder.revision(id)
+        return tuple(way for way in ("up", "down") if validated(folder, revision, way))
+
+    def content(self) -> list[tuple[object, ...]]:
+        """All that the database has, by digests of its tables."""
+        return [
+            row
+            for table in ("users", "identities", "other")
+            for row in postgres(
+                self.url, f"SELECT '{table}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t"
+            )
+        ] + postgres(
+            self.url, "SELECT count(*)::text, md5(string_agg(relname, ',' ORDER BY relname)) FROM pg_class"
+        )
+
+
+@pytest.fixture
+def scene(postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path) -> Scene:
+    return Scene(new_postgres_database(postgres_175), tmp_path)
+
+
+def test_a_wrong_backfill_is_found_by_key_and_column(scene: Scene) -> None:
+    before = scene.content()
+    write(scene.folder, "fill", execute(*FILL), execute(BACK))
+    reference = str(scene.place / "reference")
+
+    first = scene.validate()
+    assert first.code == 1, first.err
+    assert "unreviewed" in first.out
+    assert "public.users" in first.out and "10,000" in first.out
+    assert scene.passed("fill") == ()
+
+    accepted = scene.validate("--reference", reference, "--accept")
+    assert accepted.code == 0, accepted.err
+    rows = list(csv.DictReader((scene.place / "reference" / "users.csv").open()))
+    assert len(rows) == 10_000
+    assert rows[16]["(change)"] == "changed" and rows[16]["auth_id (before)"] == ""
+    again = scene.validate("fill", "--reference", reference)
+    assert (again.code, "validated" in again.out) == (0, True), again.err
+    assert scene.passed("fill") == ("up", "down")
+
+    write(scene.folder, "fill", execute(*FILL, WRONG), execute(BACK))
+    # Another text is another revision to the gate.
+    assert scene.passed("fill") == ()
+    wrong = scene.validate("--reference", reference)
+    assert wrong.code == 1
+    for key in ("id=17", "id=204", "id=9911"):
+        assert f"public.users {key} auth_id: reference " in wrong.out
+    assert scene.summary()["verdict"] == "differs"
+    (compared,) = scene.summary()["compared"]
+    assert compared["columns"] == {"auth_id": 3}
+    suites = ElementTree.parse(scene.artifacts / "junit.xml").getroot()
+    assert [case.get("name") for case in suites.iter("testcase") if case.find("failure") is not None] == [
+        "fill",
+        "public.users",
+    ]
+    assert "id=9911" in (scene.artifacts / "report.html").read_text()
+    assert scene.passed("fill") == ()
+    assert scene.content() == before
+
+
+def test_a_revision_that_touches_no_row_needs_no_reference(scene: Scene) -> None:
+    write(scene.folder, "r1", execute("CREATE INDEX by_name ON users (name)"), execute("DROP INDEX by_name"))
+    ran = scene.validate()
+    assert (ran.code, "no row is affected" in ran.out) == (0, True), ran.err
+    assert scene.passed("r1") == ("up", "down")
+
+
+def test_what_is_dropped_is_in_the_artifacts(scene: Scene) -> None:
+    write(
+        scene.folder,
+        "r1",
+        execute("ALTER TABLE users DROP name", "DROP TABLE other"),
+        execute("ALTER TABLE users ADD name varchar(40)", "CREATE TABLE other (a int, b text)"),
+    )
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert ran.code == 1, ran.err
+    assert (scene.artifacts / "other.csv").read_text().splitlines()[1:] == [
+        '"removed","1","x"',
+        '"removed","1","x"',
+        '"removed","2",',
+    ]
+    rows = list(csv.DictReader((scene.artifacts / "users.csv").open()))
+    assert len(rows) == 10_000 and {row["name (before)"] for row in rows} == {"n"}
+    # Its downgrade brings back the tables, and not their rows.
+    assert scene.summary()["not_restored"] == ["rows of public.other", "rows of public.users"]
+
+
+@pytest.mark.parametrize(
+    ("back", "more", "downgrade", "code"),
+    [
+        ("pass", "", "no promise", 0),
+        ("raise NotImplementedError", "", "no promise", 0),
+        (execute(BACK), "", "restored", 0),
+        (execute("SELECT 1"), "", "differs", 1),
+        (execute("UPDATE users SET auth_id = NULL"), 'converge = {"restores": "catalog"}', "differs", 1),
+        (execute(BACK, "DELETE FROM other"), 'converge = {"restores": "catalog"}', "restored", 0),
+        (execute(BACK, "DELETE FROM other"), "", "differs", 1),
+        ("1 / 0", 'converge = {"restores": "nothing"}', "no promise", 0),
+    ],
+)
+def test_downgrades_keep_what_they_promise(
+    scene: Scene, back: str, more: str, downgrade: str, code: int
+) -> None:
+    write(scene.folder, "r1", execute(*FILL), back, more=more)
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert (ran.code, scene.summary()["downgrade"]) == (code, downgrade), ran.err
+    assert scene.passed("r1") == (
+        (("up", "down") if downgrade == "restored" else ("up",)) if code == 0 else ()
+    )
+
+
+def test_the_first_pending_one_and_those_before(scene: Scene) -> None:
+    write(scene.folder, "r1", execute("ALTER TABLE users ADD n int"), execute("ALTER TABLE users DROP n"))
+    write(
+        scene.folder,
+        "r2",
+        execute("UPDATE users SET n = 1 WHERE id = 5"),
+        execute("UPDATE users SET n = NULL"),
+        down="r1",
+    )
+    reference = ("--reference", str(scene.place / "ref"), "--accept")
+    assert scene.validate(*reference).code == 0
+    assert scene.summary()["revision"] == "r1"
+    second = scene.validate("r2", "--reference", str(scene.place / "ref2"), "--accept")
+    assert second.code == 0, second.err
+    (users,) = scene.summary()["affected"]
+    assert (users["changed"], users["columns"]) == (1, {"n": 1})
+
+
+def test_a_copy_beside_other_clients(
+    postgres: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """Where somebody is connected the server does not copy its files."""
+    scene = Scene(new_postgres_database(postgres), tmp_path)
+    more = """
+    CREATE TYPE mood AS ENUM ('ok', 'bad');
+    CREATE TABLE odd (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      twice int GENERATED ALWAYS AS (v * 2) STORED,
+      v int CHECK (v > 0), m mood, "Up per" bytea, parent int REFERENCES odd);
+    CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 7; RETURN NEW; END $$;
+    INSERT INTO odd (v, m, "Up per") VALUES (1, 'ok', '\\x00'), (2, 'bad', NULL), (3, NULL, '');
+    UPDATE odd SET parent = 4 - id;
+    CREATE TRIGGER louder BEFORE INSERT ON odd FOR EACH ROW EXECUTE FUNCTION loud();
+    CREATE VIEW few AS SELECT id, v FROM odd GROUP BY id;
+    CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM odd;
+    """
+    with psycopg.connect(scene.url) as other:
+        other.execute(more.encode())
+        other.commit()
+        before = scene.content()
+        write(
+            scene.folder,
+            "r1",
+            execute("INSERT INTO odd (v) VALUES (10)", "UPDATE odd SET v = 5 WHERE id = 2"),
+            execute("DELETE FROM odd WHERE id = 4", "UPDATE odd SET v = 2 WHERE id = 2"),
+        )
+        ran = scene.validate("--reference", str(tmp_path / "ref"), "--accept")
+        assert ran.code == 0, ran.err + ran.out
+    assert "streamed" in str(scene.summary()["copied"])
+    assert (scene.artifacts / "odd.csv").read_text().splitlines() == [
+        "(change),id,twice,v,m,Up per,parent,twice (before),v (before)",
+        '"changed","2","10","5","bad",,"2","4","2"',
+        '"added","4","14","7",,,,,',
+    ]
+    assert scene.content() == before
+
+
+def test_a_revision_that_fails(scene: Scene) -> None:
+    write(scene.folder, "r1", execute("UPDATE users SET email = NULL"))
+    before = scene.content()
+    ran = scene.validate()
+    assert ran.code == 5, ran.out
+    assert "upgrade r1" in ran.err and "null value" in ran.err
+    assert scene.passed("r1") == ()
+    assert scene.content() == before
+
+
+def test_what_was_applied_cannot_be_tried(scene: Scene) -> None:
+    write(scene.folder, "r1", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"))
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    assert converge("migrations", "run", *options).code == 0
+    for arguments in (("r1",), ()):
+        ran = scene.validate(*arguments)
+        assert (ran.code, "A050" in ran.err) == (2, True), ran.err
+
+
+def test_folders_of_others_are_left_alone(scene: Scene) -> None:
+    write(scene.folder, "r1", execute(*FILL), execute(BACK))
+    scene.artifacts.mkdir()
+    mine = scene.artifacts / "mine.csv"
+    mine.write_text("a\n1\n")
+    assert "A053" in scene.validate().err
+    assert mine.read_text() == "a\n1\n"
+    mine.unlink()
+    (scene.place / "ref").mkdir()
+    (scene.place / "ref" / "films.csv").write_text("a\n1\n")
+    assert "A053" in scene.validate("--reference", str(scene.place / "ref"), "--accept").err
+    # A second validation replaces what the first has written.
+    assert scene.validate().code == 1
+    assert sorted(path.name for path in scene.artifacts.iterdir()) == [
+        "junit.xml",
+        "report.html",
+        "summary.json",
+        "summary.md",
+        "users.csv",
+    ]
+    assert scene.artifacts.stat().st_mode & 0o077 == 0
+    assert (scene.artifacts / "users.csv").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("arguments", [("--accept",), ("--reference", "nowhere")])
+def test_arguments_that_do_not_go_together(scene: Scene, arguments: tuple[str, ...]) -> None:
+    ran = scene.validate(*arguments)
+    assert (ran.code, "A055" in ran.err) == (2, True), ran.err
+
+
+def test_a_role_that_makes_no_databases(scene: Scene) -> None:
+    write(scene.folder, "r1", execute(*FILL), execute(BACK))
+    postgres(scene.url, "DROP ROLE IF EXISTS validator")
+    postgres(scene.url, "CREATE ROLE validator LOGIN")
+    url = scene.url.replace("postgres@", "validator@")
+    ran = converge("migrations", "validate", "--target", url, "--alembic", str(scene.folder))
+    assert ran.code == 5 and "T036" in ran.err and 'ALTER ROLE "validator" CREATEDB' in ran.err
+    postgres(scene.url, "DROP ROLE validator")
+    assert parse(url).user == "validator"
