@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from converge import files
-from converge.cli.many import again, options_of, tell
+from converge.cli.many import again, options_of, require_single, tell
 from converge.cli.options import (
     database_options,
     finish,
@@ -34,6 +34,7 @@ from converge.pipeline.run import RESUME, MigrateOptions
 from converge.report.errors import error_text
 from converge.report.many import many_text
 from converge.report.result import result_text
+from converge.revisions.folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ class Outputs:
 )
 @click.option("--rejects", "rejects_file", metavar="FILE", help="the rows left out, as JSON lines")
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), default="full", show_default=True)
+@click.option(
+    "--alembic", metavar="DIR|FILE", help="stamp, upgrade and compare the target with these revisions"
+)
 @report_option
 @click.option("--yes", is_flag=True, help="do not ask")
 @output_options
@@ -79,6 +83,7 @@ def command(
     max_rejects: int,
     rejects_file: str | None,
     verify: VerifyLevel,
+    alembic: str | None,
     reports: tuple[str, ...],
     yes: bool,
     as_json: bool,
@@ -107,8 +112,11 @@ def command(
     digests = digests_of(plan_file) if plan_file else None
     outputs = Outputs(reports, rejects_file, as_json)
     if addresses is None:
+        if alembic:
+            require_single(chosen, "--alembic")
         return _several(where, chosen, wanted, digests, outputs, emit)
-    return _single(addresses, replace(wanted, expected_digest=digest_for("", digests)), outputs, emit)
+    wanted = replace(wanted, expected_digest=digest_for("", digests), alembic=_folder(alembic))
+    return _single(addresses, wanted, outputs, emit)
 
 
 def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emit: Sink) -> int:
@@ -126,6 +134,10 @@ def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emi
     return _try_rejects(map(asdict, result.rejects), outputs.rejects) or code
 
 
+def _folder(path: str | None) -> Folder | None:
+    return Folder.open(path) if path else None
+
+
 def _several(
     where: Where,
     chosen: Sequence[Chosen],
@@ -137,7 +149,8 @@ def _several(
     moves = []
     for one in chosen:
         common, digest = options_of(one.entry, options.common), digest_for(one.entry.name, digests)
-        wanted = replace(options, common=common, expected_digest=digest)
+        folder = _folder(one.entry.alembic)
+        wanted = replace(options, common=common, expected_digest=digest, alembic=folder)
         moves.append(Move(one.entry.name, one.source, one.target, wanted))
     results = migrate_several(moves, emit)
     for done in results.each:

@@ -106,8 +106,9 @@ def _generate(
     verbose: bool,
     emit: Sink,
 ) -> int:
-    if not re.search(r"\w", name):
-        raise UsageError(f"--name {name!r} has no letter", code="A014", hint='-n "add a column"')
+    if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
+        message = f"--name {name!r} is no name: a revision's file begins with it"
+        raise UsageError(message, code="A014", hint='-n "add a column"')
     source, target, options = _sides(where, replace(options, maps=maps, scan=scan))
 
     def plan() -> Definitions:

@@ -19,7 +19,8 @@ from converge.postgres.history import last_run
 from converge.revisions.autogenerate import from_models
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
-from converge.revisions.gate.effects import Empties, Loses, effects
+from converge.revisions.gate.effect import Empties, Loses
+from converge.revisions.gate.effects import effects
 from converge.revisions.gate.words import statements
 from converge.revisions.way import require_known
 from converge.revisions.write import write

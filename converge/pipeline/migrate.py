@@ -21,6 +21,7 @@ from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
+from converge.pipeline.settle import require_revisions, settle
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import Backend, end
@@ -35,13 +36,16 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
     when the user stopped it; the ledger then knows how to go on.
     """
+    if options.alembic is not None:
+        with explained(source, target):
+            require_revisions(options.alembic, target)
     waits = pauses(RUN_TRIES)
     most = 0
     attempt = _Attempt(Job(source, target, options, emit, result))
     while True:
         try:
             attempt.go()
-            return
+            break
         except ConvergeError as error:
             note(result, error)
             if attempt.run is not None and attempt.run.copy.done > most:
@@ -61,6 +65,9 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             time.sleep(pause)
         except KeyboardInterrupt:
             raise interrupted(options.common.mode) from None
+    if options.alembic is not None:
+        with explained(source, target):
+            settle(options.alembic, target, options.common.schema, emit, result)
 
 
 class _Attempt:

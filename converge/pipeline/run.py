@@ -35,6 +35,7 @@ from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.saved import drop_saved
 from converge.postgres.take_back import take_back
+from converge.revisions.folder import Folder
 
 RESUME = "converge migrate --resume"
 
@@ -49,6 +50,8 @@ class MigrateOptions:
     """Rows that the target may refuse in all; with 0 the first one stops the run."""
     expected_digest: str = ""
     """Of a plan that was reviewed before; empty when there is none."""
+    alembic: Folder | None = None
+    """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None
     """What the plan of all databases has seen of this one's data already."""
 

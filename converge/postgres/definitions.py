@@ -45,7 +45,9 @@ def read_definitions(
     found = _without(found, out)
     odd_names = {name for address, name in unwritten.items() if address not in links.members}
     written = _without(found, odd_names)
-    left = (f"{name} (needs what is left out)" for name in found.keys() - written.keys())
+    gone = found.keys() - written.keys()
+    # What hangs on something else goes with it unsaid.
+    left = (f"{name} (needs what is left out)" for name in gone if "of" not in found[name].facts)
     return Definitions(schema, _used(written), tuple(sorted({*odd_names, *left})))
 
 
@@ -86,14 +88,13 @@ class _Links:
         seen = set()
         while address not in seen:
             seen.add(address)
-            if address in self._unwritten and address not in self.members:
-                yield self._unwritten[address]
-                return
-            if address in self._names and address not in self.members:
-                yield self._names[address]
-                return
-            class_, oid, _ = address
-            address = self._parts.get(address) or self._parts.get((class_, oid, 0)) or (class_, oid, 0)
+            whole = (*address[:2], 0)
+            if whole not in self.members:
+                found = self._unwritten.get(whole) or self._names.get(address)
+                if found:
+                    yield found
+                    return
+            address = self._parts.get(address) or self._parts.get(whole) or whole
 
 
 def _without(found: Mapping[str, Definition], out: set[str]) -> dict[str, Definition]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from typing import Any
 
 import psycopg
 
+from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
 from converge.model.recovery import LoadRun
+from converge.postgres.connect import connect
 
 Move = tuple[str, str]
 """The source's address, without its password, and the target schema: what a run is about."""
@@ -37,6 +41,16 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
         "SELECT report FROM converge.run WHERE state <> 'running' AND id = %s", (run,)
     ).fetchone()
     return None if row is None else row[0]
+
+
+def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
+    """Puts this report in the place of the one that the last run of this move has. Raises TargetError."""
+    with closing(connect(endpoint)) as connection:
+        connection.execute(
+            "UPDATE converge.run SET report = %s::json WHERE id = (SELECT max(id) FROM converge.run "
+            "WHERE source = %s AND target_schema = %s)",
+            (json.dumps(report), *move),
+        )
 
 
 def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:

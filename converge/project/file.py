@@ -26,7 +26,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOP = {"source": "text", "target": "text", "admin": "text", "database": "tables"}
 _DATABASE = {
     "name": "text", "source": "text", "target": "text", "map": "texts", "mode": "mode", "schema": "text",
-    "include": "texts", "exclude": "texts", "provision": "table",
+    "include": "texts", "exclude": "texts", "alembic": "text", "provision": "table",
 }  # fmt: skip
 _PROVISION = {
     "database": "text", "role": "text", "password_env": "text", "template": "text", "encoding": "text",
@@ -61,6 +61,8 @@ class Database:
     schema: str = "public"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    alembic: str = ""
+    """The folder of the target's revisions; empty for none."""
     provision: Provision | None = None
 
     @property
@@ -130,6 +132,7 @@ def _database(file: Path, number: int, entry: Any) -> Database:
         entry.get("schema", "public"),
         _frozen(entry.get("include", [])),
         _frozen(entry.get("exclude", [])),
+        str(file.parent / entry["alembic"]) if entry.get("alembic") else "",
         cast("Provision | None", wanted),
     )
 

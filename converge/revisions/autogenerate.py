@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from typing import Any
 
 from alembic.autogenerate import RevisionContext
@@ -15,6 +13,7 @@ from converge.model.revision import Revision
 from converge.revisions.environment import looked
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder, writing
+from converge.revisions.stdout import on_stderr
 
 
 def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
@@ -48,7 +47,7 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
     operations = [script.upgrade_ops, script.downgrade_ops]
     if all(one is None or one.is_empty() for one in operations):
         return None
-    with writing(folder.location), users_own(str(folder.location), _failed), redirect_stdout(sys.stderr):
+    with writing(folder.location), users_own(str(folder.location), _failed), on_stderr():
         written = [one for one in revisions.generate_scripts() if one is not None]
     return Folder(folder.ini, folder.toml, folder.bare).revision(written[0].revision)
 

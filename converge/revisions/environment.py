@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import sys
+import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, redirect_stdout, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
 from sqlalchemy import Connection
 
-from converge.errors import BlockedError, ConvergeError
+from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
@@ -24,6 +24,8 @@ from converge.postgres.engine import DRIVER, address, users_engine
 from converge.postgres.witness import witness
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
+from converge.revisions.meant import left_alone, require_meant
+from converge.revisions.stdout import on_stderr
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 
@@ -86,7 +88,7 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
     def look(context: MigrationContext) -> None:
         connection = context.connection
         assert connection is not None
-        with _left_alone(connection):
+        with left_alone(connection):
             path = tuple(connection.exec_driver_sql("SELECT pg_catalog.current_schemas(true)").scalar_one())
             here = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar_one_or_none()
             schema = context.version_table_schema or here or ""
@@ -181,7 +183,7 @@ def _environment(
     with witness(endpoint) as query, closing(users_engine(endpoint).connect()) as connection:
         config.attributes["connection"] = connection
         environment = EnvironmentContext(config, folder.script, **options)
-        _watch(environment, lambda its: _require_meant(folder, endpoint, its, query), known)
+        _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
         with environment:
             yield environment
         # Of an env.py that leaves it to its caller.
@@ -193,7 +195,7 @@ def _run(
 ) -> None:
     at = folder.location / "env.py"
     # Revisions and logging may print; stdout is for the result.
-    with redirect_stdout(sys.stderr), suppress(_Enough):
+    with on_stderr(), suppress(_Enough):
         try:
             with users_own(str(at), _failed):
                 environment.script.run_env()
@@ -201,6 +203,7 @@ def _run(
             running = way is not None and way.at
             wrong = explain(error, endpoint if running else None)
             wrong.message = f"{running or at}: {wrong.message}"
+            wrong.hint = wrong.hint or _grant(error)
             raise wrong from error
         except ConvergeError as error:
             if way is not None and way.at:
@@ -208,45 +211,14 @@ def _run(
             raise
 
 
+def _grant(error: psycopg.Error) -> str | None:
+    """The statement that gives a role what it lacks to make things in a schema."""
+    found = re.search(r"permission denied for schema (\S+)", str(error))
+    return f"GRANT USAGE, CREATE ON SCHEMA {found[1]} TO …;" if found else None
+
+
 def _set_address(config: Config, url: str) -> None:
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-
-
-def _require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | None, query: str) -> None:
-    """Raises BlockedError unless this connection sees the lock that we hold."""
-    hint = (
-        'connection = config.attributes.get("connection"), or an engine for the address '
-        'config.get_main_option("sqlalchemy.url"): converge sets both'
-    )
-    env = folder.location / "env.py"
-    if connection is None:
-        raise BlockedError(f"{env} gives Alembic no connection", code="A006", hint=hint)
-    if connection.dialect.name != "postgresql":
-        message = f"{env} connects to {connection.engine.url!r}, not to {endpoint}; nothing was run"
-        raise BlockedError(message, code="A006", hint=hint)
-    with _left_alone(connection):
-        if connection.exec_driver_sql(query).scalar_one():
-            return
-        where = connection.exec_driver_sql(
-            "SELECT current_user, pg_catalog.host(pg_catalog.inet_server_addr()),"
-            " pg_catalog.inet_server_port(), pg_catalog.current_database()"
-        ).one()
-    user, host, port, database = where
-    there = f"postgresql://{user}@{host or ''}{f':{port}' if port else ''}/{database}"
-    raise BlockedError(
-        f"{env} connects to {there}, not to {endpoint}; nothing was run", code="A006", hint=hint
-    )
-
-
-@contextmanager
-def _left_alone(connection: Connection) -> Iterator[None]:
-    """Ends the transaction that a look begins: to Alembic it would be its caller's, and never committed."""
-    theirs = connection.in_transaction()
-    try:
-        yield
-    finally:
-        if not theirs:
-            connection.rollback()
 
 
 def _failed(what: str, why: str) -> ConvergeError:

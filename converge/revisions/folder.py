@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from configparser import Error as IniError
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -20,6 +20,7 @@ from converge.model.revision import Revision
 from converge.resources import folder as shipped
 from converge.revisions.failures import users_own
 from converge.revisions.promise import promise
+from converge.revisions.stdout import on_stderr
 
 _INI, _TOML, _DEFAULT = "alembic.ini", "pyproject.toml", "migrations"
 _FILE_TEMPLATE = "%(year)d%(month).2d%(day).2d_%(hour).2d%(minute).2d_%(rev)s_%(slug)s"
@@ -126,20 +127,20 @@ class Folder:
     @cached_property
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
-        with users_own(str(self.location), _configured), redirect_stdout(sys.stderr):
+        with users_own(str(self.location), _configured), on_stderr():
             return ScriptDirectory.from_config(self.config())
 
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """All revisions, each after those that it follows. Raises ConvergeError for files that fail."""
-        with users_own(str(self.location), _broken), redirect_stdout(sys.stderr):
+        with users_own(str(self.location), _broken), on_stderr():
             found = list(self.script.walk_revisions())
         return tuple(_revision(one) for one in reversed(found))
 
     @property
     def heads(self) -> tuple[str, ...]:
         """The revisions that nothing follows."""
-        with users_own(str(self.location), _broken), redirect_stdout(sys.stderr):
+        with users_own(str(self.location), _broken), on_stderr():
             return tuple(self.script.get_heads())
 
     def require_head(self) -> str | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
 from itertools import groupby
 
 from alembic.util import rev_id
@@ -15,6 +13,7 @@ from converge.model.definitions import Step
 from converge.model.revision import Revision
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder, writing
+from converge.revisions.stdout import on_stderr
 
 # As SQLAlchemy's text() reads them (sqlalchemy.sql.compiler, BIND_PARAMS and BIND_PARAMS_ESC).
 _ESCAPED = re.compile(r"\x5c(:[\w\$]*)(?![:\w\$])")
@@ -30,11 +29,13 @@ def write(
     Raises ConvergeError.
     """
     id_ = rev_id()
-    own = "\nconverge = {" + ", ".join(f'"{key}": "{value}"' for key, value in says.items()) + "}\n"
+    own = "".join(
+        ("\nconverge = {\n", *(f'    "{key}": {literal(value)},\n' for key, value in says.items()), "}\n")
+    )
     with (
         writing(folder.location),
         users_own(str(folder.location), _failed),
-        redirect_stdout(sys.stderr),
+        on_stderr(),
     ):
         folder.script.generate_revision(
             id_,

@@ -11,4 +11,7 @@ SELECT 'pg_proc'::regclass::oid::bigint, p.oid::bigint, 0, 'function',
            'comment', obj_description(p.oid, 'pg_proc')))
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
  WHERE n.nspname = %(schema)s AND p.prokind IN ('f', 'p', 'w')
+   -- Those that make ranges come with their types.
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
  ORDER BY p.proname COLLATE "C", p.oid::regprocedure::text COLLATE "C"

@@ -3,64 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Set
-from dataclasses import dataclass
 
+from converge.revisions.gate.alter import altered
+from converge.revisions.gate.effect import Effect, Empties, Loses, Unjudged
 from converge.revisions.gate.reader import Reader
-from converge.revisions.gate.words import Statement, Word
+from converge.revisions.gate.words import Statement, set_of
 
-
-@dataclass(frozen=True, slots=True)
-class Loses:
-    """Rows of a relation may be lost, or the values of a column."""
-
-    relation: tuple[str, ...]
-    reason: str
-    column: str = ""
-    becomes: tuple[Word, ...] = ()
-    """A column's new type: harmless where it holds all that the old one does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Empties:
-    """All that is in a schema goes."""
-
-    schema: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unjudged:
-    """It may do anything to any table."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """A relation has another name, or is in another schema, from here on."""
-
-    relation: tuple[str, ...]
-    name: str = ""
-    schema: str = ""
-
-
-Effect = Loses | Empties | Unjudged | Renamed
-
-
-def _all(*words: str) -> frozenset[str]:
-    return frozenset(word for line in words for word in line.split())
-
-
-_HARMLESS = _all("begin commit comment grant revoke analyze reindex vacuum refresh lock notify checkpoint")
-_MAKES = _all(
+_HARMLESS = set_of("begin commit comment grant revoke analyze reindex vacuum refresh lock notify checkpoint")
+_MAKES = set_of(
     "table index view type domain sequence schema function procedure aggregate trigger rule policy "
     "extension collation statistics operator cast text unique materialized recursive"
 )
-_DROPS = _all(
+_DROPS = set_of(
     "index view materialized type domain function procedure routine aggregate trigger rule policy "
     "collation statistics operator cast schema sequence text"
 )
-_CASCADES_TO_NO_ROWS = _all("index view materialized trigger rule policy statistics")
-_SETTINGS = _all(
+_CASCADES_TO_NO_ROWS = set_of("index view materialized trigger rule policy statistics")
+_SETTINGS = set_of(
     "lock_timeout statement_timeout idle_in_transaction_session_timeout client_min_messages "
     "check_function_bodies maintenance_work_mem work_mem max_parallel_maintenance_workers"
 )
@@ -126,104 +85,6 @@ def _drop(reader: Reader) -> Iterator[Effect]:
         yield Unjudged("CASCADE takes along what hangs on it, columns too")
 
 
-def _alter(reader: Reader) -> Iterator[Effect]:
-    kind = reader.next()
-    reader.take(kind)
-    if kind in ("materialized", "foreign"):
-        reader.take("view") or reader.take("table")
-    reader.take("if", "exists")
-    reader.take("only")
-    harmless = _ALTERS.get("table" if kind == "foreign" else kind)
-    if harmless is None or reader.has("all", "in", "tablespace"):
-        yield Unjudged(f"what ALTER {kind.upper()} does to rows is not known")
-        return
-    name = reader.name()
-    reader.take("*")
-    yield from harmless(name, reader)
-
-
-def _alter_table(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
-    for part in reader.parts():
-        first = part.any_of("add", "drop", "alter", "rename", "set")
-        if first:
-            yield from _ACTIONS[first](name, part)
-        elif part.next() not in _TABLE_ACTIONS:
-            yield Unjudged(f"what ALTER TABLE … {part.next().upper()} does to rows is not known")
-
-
-_TABLE_ACTIONS = _all(
-    "validate enable disable cluster replica owner reset force no inherit attach detach of not"
-)
-
-
-def _add(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
-    column = part.take("column")
-    if not column and part.next() in (
-        "constraint",
-        "primary",
-        "unique",
-        "foreign",
-        "check",
-        "exclude",
-        "not",
-    ):
-        return
-    filled = any(part.has(word) for word in ("default", "generated", "serial", "bigserial", "smallserial"))
-    if part.has("not", "null") and not filled:
-        yield Loses(name, "it adds a column that must not be NULL and has no default")
-
-
-def _drop_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
-    if part.take("constraint"):
-        return
-    part.take("column")
-    part.take("if", "exists")
-    column = part.name()[-1]
-    yield Loses(name, f"it drops the column {column}", column)
-    if part.take("cascade"):
-        yield Unjudged("CASCADE takes along what hangs on it")
-
-
-def _alter_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
-    if part.take("constraint"):
-        return
-    part.take("column")
-    column = (part.name() or ("",))[-1]
-    if part.take("set", "data", "type") or part.take("type"):
-        yield Loses(name, f"it changes the type of {column}", column, tuple(part.left))
-    elif part.take("set", "not", "null"):
-        yield Loses(name, f"it makes {column} NOT NULL", column)
-    elif part.next() not in ("set", "drop", "add", "reset", "restart"):
-        yield Unjudged(f"what ALTER COLUMN … {part.next().upper()} does to rows is not known")
-
-
-def _rename(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
-    if part.take("to"):
-        yield Renamed(name, name=part.name()[-1])
-
-
-def _set(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
-    if part.take("schema"):
-        yield Renamed(name, schema=part.name()[-1])
-    elif part.take("unlogged"):
-        yield Unjudged("a crash empties an unlogged table")
-
-
-def _alter_relation(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
-    """Views, sequences and the like: only their names matter."""
-    if (first := reader.any_of("rename", "set")) and not reader.take("column"):
-        yield from _ACTIONS[first](name, reader)
-
-
-def _alter_type(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
-    if reader.has("attribute"):
-        yield Unjudged("columns of this type change, too")
-
-
-def _alter_harmless(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
-    return iter(())
-
-
 def _set_variable(reader: Reader) -> Iterator[Effect]:
     reader.any_of("local", "session")
     if reader.next() not in _SETTINGS:
@@ -272,27 +133,10 @@ def _select(reader: Reader) -> Iterator[Effect]:
         yield Unjudged("a query may call anything, and its answer decide what follows")
 
 
-_Action = Callable[[tuple[str, ...], Reader], Iterable[Effect]]
-_ACTIONS: dict[str, _Action] = {
-    "add": _add,
-    "drop": _drop_column,
-    "alter": _alter_column,
-    "rename": _rename,
-    "set": _set,
-}
-_ALTERS: dict[str, _Action] = {
-    "table": _alter_table,
-    "type": _alter_type,
-    **dict.fromkeys(("view", "materialized", "sequence"), _alter_relation),
-    **dict.fromkeys(
-        _all("index function procedure routine aggregate trigger policy rule domain collation statistics"),
-        _alter_harmless,
-    ),
-}
 _KINDS: dict[str, Callable[[Reader], Iterable[Effect]]] = {
     "create": _create,
     "drop": _drop,
-    "alter": _alter,
+    "alter": altered,
     "set": _set_variable,
     "insert": _insert,
     "update": _update,

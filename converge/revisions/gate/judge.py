@@ -10,7 +10,8 @@ from converge.model.revision import Applied, Danger, Direction, Revision
 from converge.postgres.held import Held, Relation, held
 from converge.revisions.folder import Folder
 from converge.revisions.gate import widening
-from converge.revisions.gate.effects import Effect, Empties, Loses, Renamed, Unjudged, effects, made_functions
+from converge.revisions.gate.effect import Effect, Empties, Loses, Renamed, Unjudged
+from converge.revisions.gate.effects import effects, made_functions
 from converge.revisions.gate.render import Unreadable, rendered
 from converge.revisions.gate.source import hides
 from converge.revisions.gate.words import Statement, statements

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
 from typing import TextIO, cast
 
 from alembic.operations import Operations
@@ -13,6 +11,7 @@ from converge.errors import ConvergeError
 from converge.model.revision import Direction, Revision
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
+from converge.revisions.stdout import on_stderr
 
 
 class Unreadable(ConvergeError):
@@ -41,7 +40,7 @@ def rendered(folder: Folder, revision: Revision, direction: Direction) -> list[s
     module = folder.script.get_revision(revision.id).module
     with (
         users_own(revision.id, lambda _, why: Unreadable(why)),
-        redirect_stdout(sys.stderr),
+        on_stderr(),
         Operations.context(context),
     ):
         (module.upgrade if direction == "up" else module.downgrade)()

@@ -99,3 +99,8 @@ def _end_of_comment(text: str, at: int) -> int:
         if depth == 0:
             return found.end()
     return len(text)
+
+
+def set_of(*lines: str) -> frozenset[str]:
+    """The words of these lines."""
+    return frozenset(word for line in lines for word in line.split())

@@ -16,7 +16,7 @@ from converge.planner.difference.kinds.table import Table
 from converge.planner.difference.kinds.types import Collation, Composite, Domain, Enum, Range
 from converge.planner.difference.kinds.view import MaterializedView, View
 
-_KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind] = {
     "schema": Schema(),
     "extension": Extension(),
     "collation": Collation(),
@@ -44,7 +44,7 @@ _KINDS: Mapping[str, Kind] = {
 
 
 def kind_of(it: Definition) -> Kind:
-    return _KINDS[it.kind]
+    return KINDS[it.kind]
 
 
-__all__ = ["Change", "Kind", "kind_of"]
+__all__ = ["KINDS", "Change", "Kind", "kind_of"]

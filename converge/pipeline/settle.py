@@ -1,0 +1,78 @@
+"""After a run: the target is noted to be at the revision that it is, brought to the newest, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converge.errors import UsageError
+from converge.model.definitions import Differs
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.plan import Finding
+from converge.model.result import Result
+from converge.pipeline.drift import drift, standing
+from converge.pipeline.migrations import run
+from converge.pipeline.reach import attempt
+from converge.pipeline.timing import phase
+from converge.postgres.history import keep_report
+from converge.postgres.shadow import shadow
+from converge.revisions.environment import applied, stamp
+from converge.revisions.folder import Folder
+
+
+def require_revisions(folder: Folder, target: Endpoint) -> None:
+    """Before a run: raises ConvergeError for what would keep `settle` from doing its work afterwards."""
+    if not folder.revisions:
+        raise UsageError(
+            f"{folder.location} has no revision yet",
+            code="A060",
+            hint="converge migrate without --alembic, then converge migrations generate -n baseline",
+        )
+    with shadow(target):
+        pass
+
+
+def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Result) -> None:
+    """Stamps a new target, runs what is pending through the gate, and tells what differs, by object.
+
+    The rows are there and compared already: so what goes wrong here is a finding of the run and no error.
+    """
+    with phase(result, emit, "revisions"):
+        _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
+    if error is not None:
+        result.verdict, result.next_command = "failed", "converge migrations run"
+        details = "\n".join(error.details)
+        message = f"the rows are there, and the revisions are not settled: {error.message}"
+        result.findings.append(Finding(error.code, "block", "revisions", message, error.hint or "", details))
+    keep_report(target, (result.source, schema), result.to_json())
+
+
+def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Result) -> None:
+    if not applied(folder, target).heads:
+        here, nearest = standing(folder, target, schema, emit)
+        if here is None:
+            _differ(result, nearest, "no revision makes the schema as it is; the nearest one differs here")
+            return
+        stamp(folder, target, here)
+        words = f"stamped at {here}, which makes exactly this schema"
+        result.findings.append(Finding("A061", "note", "revisions", words))
+    done = run(folder, target, "head", (), emit)
+    if done.ran:
+        result.findings.append(Finding("A062", "note", "revisions", f"ran {', '.join(done.ran)}"))
+    if differs := drift(folder, target, schema, emit):
+        _differ(result, differs, "this is not as the revisions make it")
+
+
+def _differ(result: Result, differs: Sequence[Differs], message: str) -> None:
+    result.verdict, result.next_command = "differs", "converge migrations generate -n drift"
+    hint = "converge migrations generate writes the difference as a revision"
+    result.findings += [Finding("A063", "block", one.object, message, hint, words_of(one)) for one in differs]
+
+
+def words_of(one: Differs) -> str:
+    """Both definitions of an object."""
+    if not one.after:
+        return "missing here"
+    if not one.before:
+        return "made by no revision"
+    return f"by the revisions: {one.before}\nhere: {one.after}"

@@ -1,0 +1,126 @@
+"""What ALTER does to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from converge.revisions.gate.effect import Effect, Loses, Renamed, Unjudged
+from converge.revisions.gate.reader import Reader
+from converge.revisions.gate.words import set_of
+
+
+def altered(reader: Reader) -> Iterator[Effect]:
+    kind = reader.next()
+    reader.take(kind)
+    if kind in ("materialized", "foreign"):
+        reader.take("view") or reader.take("table")
+    reader.take("if", "exists")
+    reader.take("only")
+    harmless = _ALTERS.get("table" if kind == "foreign" else kind)
+    if harmless is None or reader.has("all", "in", "tablespace"):
+        yield Unjudged(f"what ALTER {kind.upper()} does to rows is not known")
+        return
+    name = reader.name()
+    reader.take("*")
+    yield from harmless(name, reader)
+
+
+def _alter_table(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
+    for part in reader.parts():
+        first = part.any_of("add", "drop", "alter", "rename", "set")
+        if first:
+            yield from _ACTIONS[first](name, part)
+        elif part.next() not in _TABLE_ACTIONS:
+            yield Unjudged(f"what ALTER TABLE … {part.next().upper()} does to rows is not known")
+
+
+_TABLE_ACTIONS = set_of(
+    "validate enable disable cluster replica owner reset force no inherit attach detach of not"
+)
+
+
+def _add(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    column = part.take("column")
+    if not column and part.next() in (
+        "constraint",
+        "primary",
+        "unique",
+        "foreign",
+        "check",
+        "exclude",
+        "not",
+    ):
+        return
+    filled = any(part.has(word) for word in ("default", "generated", "serial", "bigserial", "smallserial"))
+    if part.has("not", "null") and not filled:
+        yield Loses(name, "it adds a column that must not be NULL and has no default")
+
+
+def _drop_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    if part.take("constraint"):
+        return
+    part.take("column")
+    part.take("if", "exists")
+    column = part.name()[-1]
+    yield Loses(name, f"it drops the column {column}", column)
+    if part.take("cascade"):
+        yield Unjudged("CASCADE takes along what hangs on it")
+
+
+def _alter_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    if part.take("constraint"):
+        return
+    part.take("column")
+    column = (part.name() or ("",))[-1]
+    if part.take("set", "data", "type") or part.take("type"):
+        yield Loses(name, f"it changes the type of {column}", column, tuple(part.left))
+    elif part.take("set", "not", "null"):
+        yield Loses(name, f"it makes {column} NOT NULL", column)
+    elif part.next() not in ("set", "drop", "add", "reset", "restart"):
+        yield Unjudged(f"what ALTER COLUMN … {part.next().upper()} does to rows is not known")
+
+
+def _rename(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    if part.take("to"):
+        yield Renamed(name, name=part.name()[-1])
+
+
+def _set(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    if part.take("schema"):
+        yield Renamed(name, schema=part.name()[-1])
+    elif part.take("unlogged"):
+        yield Unjudged("a crash empties an unlogged table")
+
+
+def _alter_relation(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
+    """Views, sequences and the like: only their names matter."""
+    if (first := reader.any_of("rename", "set")) and not reader.take("column"):
+        yield from _ACTIONS[first](name, reader)
+
+
+def _alter_type(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
+    if reader.has("attribute"):
+        yield Unjudged("columns of this type change, too")
+
+
+def _alter_harmless(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
+    return iter(())
+
+
+_Action = Callable[[tuple[str, ...], Reader], Iterable[Effect]]
+_ACTIONS: dict[str, _Action] = {
+    "add": _add,
+    "drop": _drop_column,
+    "alter": _alter_column,
+    "rename": _rename,
+    "set": _set,
+}
+_ALTERS: dict[str, _Action] = {
+    "table": _alter_table,
+    "type": _alter_type,
+    **dict.fromkeys(("view", "materialized", "sequence"), _alter_relation),
+    **dict.fromkeys(
+        set_of("index function procedure routine aggregate trigger policy rule domain collation statistics"),
+        _alter_harmless,
+    ),
+}

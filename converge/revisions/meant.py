@@ -1,0 +1,49 @@
+"""Whether env.py's connection is to the database that was meant: it may know another address than ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from converge.errors import BlockedError
+from converge.model.endpoint import Endpoint
+from converge.revisions.folder import Folder
+
+
+def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | None, query: str) -> None:
+    """Raises BlockedError unless this connection sees the lock that we hold."""
+    hint = (
+        'connection = config.attributes.get("connection"), or an engine for the address '
+        'config.get_main_option("sqlalchemy.url"): converge sets both'
+    )
+    env = folder.location / "env.py"
+    if connection is None:
+        raise BlockedError(f"{env} gives Alembic no connection", code="A006", hint=hint)
+    if connection.dialect.name != "postgresql":
+        message = f"{env} connects to {connection.engine.url!r}, not to {endpoint}; nothing was run"
+        raise BlockedError(message, code="A006", hint=hint)
+    with left_alone(connection):
+        if connection.exec_driver_sql(query).scalar_one():
+            return
+        where = connection.exec_driver_sql(
+            "SELECT current_user, pg_catalog.host(pg_catalog.inet_server_addr()),"
+            " pg_catalog.inet_server_port(), pg_catalog.current_database()"
+        ).one()
+    user, host, port, database = where
+    there = f"postgresql://{user}@{host or ''}{f':{port}' if port else ''}/{database}"
+    raise BlockedError(
+        f"{env} connects to {there}, not to {endpoint}; nothing was run", code="A006", hint=hint
+    )
+
+
+@contextmanager
+def left_alone(connection: Connection) -> Iterator[None]:
+    """Ends the transaction that a look begins: to Alembic it would be its caller's, and never committed."""
+    theirs = connection.in_transaction()
+    try:
+        yield
+    finally:
+        if not theirs:
+            connection.rollback()

@@ -1,0 +1,99 @@
+"""A schema written as DDL gives the same catalog in an empty database, and its reverse an empty one again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import own_schema
+import pytest
+from conftest import NewDatabase
+from definitions_schema import SCHEMA, UNWRITTEN
+from definitions_support import defined, run, shape
+from support import converge, postgres
+
+from converge import sandbox
+from converge.model.definitions import NOTHING
+from converge.model.existing import differences
+from converge.planner.difference import compared, difference
+from converge.planner.difference.kinds import KINDS
+from converge.sandbox import Server
+
+
+def there_and_back(wanted: str, empty: str, schema: str = "public", *, places: bool = True) -> None:
+    """The schema of one database is made in an empty one, and removed from it."""
+    nothing = shape(empty, schema)
+    definitions = defined(wanted, schema)
+    assert difference(definitions, definitions) == ()
+    run(empty, difference(NOTHING, definitions))
+    made = defined(empty, schema)
+    assert compared(definitions, made) == ()
+    assert made.digest == definitions.digest
+    assert differences(shape(wanted, schema, places=places), shape(empty, schema, places=places)) == []
+    run(empty, difference(made, NOTHING))
+    assert shape(empty, schema) == nothing
+    assert not defined(empty, schema).objects
+    assert postgres(empty, "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql'") == []
+
+
+def test_every_kind_of_object_is_written_and_removed(
+    postgres_any: Server, new_postgres_database: NewDatabase
+) -> None:
+    wanted, empty = new_postgres_database(postgres_any), new_postgres_database(postgres_any)
+    postgres(wanted, SCHEMA)
+    definitions = defined(wanted, "App s")
+    assert definitions.unwritten == ()
+    assert "alembic_version" not in definitions.tables
+    assert "author" in definitions.tables
+    kinds = {one.kind for one in definitions.objects.values()}
+    assert kinds == KINDS.keys()
+    there_and_back(wanted, empty, "App s")
+
+
+@pytest.fixture(params=["postgres_14", "postgres_15", "postgres_16", "postgres_175"])
+def postgres_any(request: pytest.FixtureRequest) -> Server:
+    server: Server = request.getfixturevalue(request.param)
+    return server
+
+
+def test_an_applications_schema_with_what_only_15_knows(
+    postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    wanted, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    # Rights, and what other schemas have, are no part of it.
+    own = own_schema.SCHEMA[: own_schema.SCHEMA.index("CREATE TABLE other.outside")]
+    postgres(wanted, own + own_schema.SINCE_15[: own_schema.SINCE_15.index("INSERT")])
+    there_and_back(wanted, empty, "app")
+
+
+@pytest.mark.parametrize("name", ["alkemio", "kratos"])
+def test_real_schemas(
+    name: str, postgres_175: Server, new_postgres_database: NewDatabase, shared_data: Path
+) -> None:
+    wanted, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    postgres(wanted, (shared_data / name / "pg_schema.sql").read_text("utf-8"))
+    # Kratos has dropped columns.
+    there_and_back(wanted, empty, places=name != "kratos")
+
+
+def test_sakila_as_migrate_makes_it(
+    databases: tuple[str, str], postgres_175: Server, new_postgres_database: NewDatabase, shared_data: Path
+) -> None:
+    source, target = databases
+    sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
+    ran = converge("migrate", "--source", source, "--target", target, "--verify", "none")
+    assert ran.code == 0, ran.err
+    there_and_back(target, new_postgres_database(postgres_175))
+
+
+def test_what_cannot_be_written_is_named(postgres_175: Server, new_postgres_database: NewDatabase) -> None:
+    url, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    postgres(url, SCHEMA + UNWRITTEN)
+    definitions = defined(url, "App s")
+    assert definitions.unwritten == (
+        'inheriting table "App s".heir',
+        'partition "App s".part',
+        'partitioned table "App s".parted',
+        'view "App s".of_parted (needs what is left out)',
+    )
+    run(empty, difference(NOTHING, definitions))
+    assert defined(empty, "App s").digest == definitions.digest

@@ -1,0 +1,150 @@
+"""`migrate --alembic`: the target ends at a revision, and is what its revisions make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from revisions import execute, make_folder, write
+from support import Ran, converge, mysql, postgres
+
+from converge.sandbox import Server
+
+SOURCE = """
+CREATE TABLE parent (
+  id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(9) COMMENT 'its name', KEY by_name (name)
+);
+CREATE TABLE child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parent (id));
+INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+INSERT INTO child VALUES (1, 1), (2, 2);
+"""
+
+
+class Scene:
+    def __init__(self, source: str, target: str, place: Path) -> None:
+        self.source, self.target = source, target
+        self.folder = make_folder(place / "migrations")
+        mysql(source, SOURCE)
+
+    def migrate(self, *options: str) -> Ran:
+        return converge("migrate", *self.where, *self.alembic, *options)
+
+    def generate(self) -> str:
+        """A baseline of the target; its revision."""
+        assert converge("migrate", *self.where).code == 0
+        made = converge(
+            "migrations", "generate", "-n", "baseline", "--target", self.target, *self.alembic, "--json"
+        )
+        assert made.code == 0, made.err
+        revision: str = made.json["revision"]["id"]
+        return revision
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        return ("--source", self.source, "--target", self.target)
+
+    @property
+    def alembic(self) -> tuple[str, ...]:
+        return ("--alembic", str(self.folder))
+
+
+@pytest.fixture
+def scene(databases: tuple[str, str], tmp_path: Path) -> Scene:
+    return Scene(*databases, tmp_path)
+
+
+def found(ran: Ran) -> dict[str, dict[str, Any]]:
+    return {one["code"]: one for one in ran.json["findings"]}
+
+
+def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None:
+    baseline = scene.generate()
+    back = execute("ALTER TABLE parent DROP note")
+    write(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
+    ran = scene.migrate("--truncate", "--json")
+    assert ran.code == 0, ran.err
+    assert baseline in found(ran)["A061"]["message"]
+    assert found(ran)["A062"]["message"] == "ran more"
+    assert "revisions" in [phase["name"] for phase in ran.json["phases"]]
+    assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [("more",)]
+    assert postgres(scene.target, "SELECT name, note FROM parent ORDER BY id") == [("a", None), ("b", None)]
+    # The ledger's report says it, too.
+    written = scene.folder / "report.md"
+    assert converge("report", "--target", scene.target, "-o", str(written)).code == 0
+    assert "ran more" in written.read_text()
+
+
+def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:
+    baseline = scene.generate()
+    write(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
+    ran = scene.migrate("--truncate", "--json")
+    assert ran.code == 1, ran.err
+    assert ran.json["verdict"] == "failed"
+    refused = found(ran)["A009"]
+    assert "wipe" in refused["message"] and "validate wipe" in refused["hint"]
+    assert postgres(scene.target, "SELECT count(*) FROM child") == [(2,)]
+    assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
+
+
+def test_drift_is_told_by_object(scene: Scene) -> None:
+    """A schema that has moved on since its baseline: every kind of object counts."""
+    scene.generate()
+    mysql(scene.source, "ALTER TABLE parent ADD born DATE, DROP KEY by_name, MODIFY name VARCHAR(20)")
+    ran = scene.migrate("--truncate", "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    told = {one["object"]: one["evidence"] for one in ran.json["findings"] if one["code"] == "A063"}
+    assert told["column public.parent.born"] == "made by no revision"
+    assert told["index public.by_name"] == "missing here"
+    assert "character varying(20)" in told["column public.parent.name"]
+    # Nothing is noted in a database that is at no revision.
+    assert postgres(scene.target, "SELECT to_regclass('public.alembic_version')") == [(None,)]
+
+
+def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
+    baseline = scene.generate()
+    write(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    assert converge("migrations", "run", "--target", scene.target, *scene.alembic).code == 0
+    assert converge("migrations", "check", "--target", scene.target, *scene.alembic).code == 0
+    for change in (
+        "ALTER TABLE t ADD CHECK (a > 0)",
+        "COMMENT ON TABLE t IS 'x'",
+        "CREATE VIEW v AS SELECT 1 AS a",
+    ):
+        postgres(scene.target, change)
+    ran = converge("migrations", "check", "--target", scene.target, *scene.alembic, "--json")
+    assert ran.code == 1, ran.err
+    assert {one["object"] for one in ran.json["differs"]} == {
+        "constraint t_a_check on public.t",
+        "table public.t",
+        "view public.v",
+    }
+    text = converge("migrations", "check", "--target", scene.target, *scene.alembic)
+    assert "view public.v" in text.out and "made by no revision" in text.out
+
+
+@pytest.mark.parametrize("revisions", [False, True])
+def test_what_would_fail_afterwards_is_said_before(scene: Scene, revisions: bool) -> None:
+    """No revision, or no right to make the throw-away database."""
+    target = scene.target
+    if revisions:
+        scene.generate()
+        postgres(target, "DROP ROLE IF EXISTS settler")
+        postgres(target, "CREATE ROLE settler LOGIN")
+        scene.target = target.replace("postgres@", "settler@")
+    ran = scene.migrate()
+    code = "T036" if revisions else "A060"
+    assert (ran.code, code in ran.err) == (5 if revisions else 2, True), ran.err
+    if not revisions:
+        assert postgres(target, "SELECT to_regclass('public.parent')") == [(None,)]
+
+
+def test_several_databases_have_their_own(scene: Scene, mysql_8033: Server, tmp_path: Path) -> None:
+    baseline = scene.generate()
+    (tmp_path / "converge.toml").write_text(
+        f'[[database]]\nname = "one"\nsource = "{scene.source}"\ntarget = "{scene.target}"\n'
+        'alembic = "migrations"\n'
+    )
+    ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--truncate", "--yes")
+    assert ran.code == 0, ran.err
+    assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
