@@ -32,7 +32,7 @@ from converge.postgres.script_parts import split
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]
-STEPS = ["start", "plan", "migrate", "verify", "checks", "digests"]
+STEPS = ["start", "compatibility", "plan", "migrate", "verify", "checks", "digests"]
 SOURCE = (
     "CREATE TABLE item (id INT PRIMARY KEY, name VARCHAR(20), price DECIMAL(8,2));"
     "INSERT INTO item VALUES (1, 'one', 1.50), (2, 'zwei', NULL), (3, '三', 3)"
@@ -112,7 +112,7 @@ def test_sakila_on_four_versions(
     assert page.count('<span class="mark good">all 4</span>') == 16
     root = ElementTree.fromstring(junit)
     assert [suite.get("name") for suite in root] == [f"PostgreSQL {n}" for n in ("14", "15", "16", "17.5")]
-    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("24", "0", "0")
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("28", "0", "0")
     assert summary.startswith("# converge matrix: verified\n")
     assert re.search(r"\| `17\.5` \| 17\.5, \w+ \| ok [\d.]+ s \|", summary)
 
@@ -148,6 +148,8 @@ def test_a_feature_of_15_in_the_schema_turns_14_red(source: str, four: list[str]
     assert states(first) == {"start": "green", "schema": "red", **dict.fromkeys(STEPS[1:], "not run")}
     reason = first["steps"][1]["reason"]
     assert reason["message"] == 'schema.sql, line 2: syntax error at or near "NULLS"'
+    assert "PostgreSQL has NULLS NOT DISTINCT from 15 on, and this is 14" in reason["evidence"]
+    assert reason["hint"].startswith("a unique index of coalesce(column, …)")
     failed = ElementTree.parse(junit).getroot().findall("./testsuite/testcase[failure]")
     assert [(one.get("classname"), one.get("name")) for one in failed] == [
         (f"converge.matrix.{first['name']}", "schema")
@@ -166,10 +168,23 @@ def test_a_function_of_15_in_a_check_turns_14_red(source: str, four: list[str], 
     )
     ran = matrix(source, [four[0], four[3]], "--map", str(map_))
     assert ran.code == 1
-    assert reasons(ran.json) == [[("checks", "C002")], []]
-    # Its rows arrived, and are compared with the others'.
+    assert reasons(ran.json) == [[("compatibility", "T040")], []]
+    assert (
+        "regexp_count(), which PostgreSQL has from 15 on"
+        in ran.json["cells"][0]["steps"][1]["reason"]["message"]
+    )
+
+
+def test_a_check_that_does_not_hold_on_one_version(source: str, four: list[str], tmp_path: Path) -> None:
+    """Its rows arrived, and are compared with the others'."""
+    map_ = tmp_path / "own.toml"
+    map_.write_text(
+        '[[check]]\nname = "the version"\nat_least = 150000\n'
+        "target = \"SELECT current_setting('server_version_num')::int\"\n"
+    )
+    ran = matrix(source, [four[0], four[3]], "--map", str(map_))
+    assert reasons(ran.json) == [[("checks", "C001")], []]
     assert states(ran.json["cells"][0])["digests"] == "green"
-    assert "regexp_count" in ran.json["cells"][0]["steps"][4]["reason"]["message"]
 
 
 def test_a_server_that_cannot_be_had_keeps_nobody_away(source: str, four: list[str]) -> None:
@@ -395,7 +410,7 @@ def test_revisions_go_up_and_back_on_four_versions(source: str, four: list[str],
         assert states(cell) == dict.fromkeys(
             [*STEPS[:-1], "upgrade", "drift", "downgrade", "digests"], "green"
         )
-        words = [step["words"] for step in cell["steps"][5:8]]
+        words = [step["words"] for step in cell["steps"][6:9]]
         assert re.fullmatch("baseline [0-9a-f]+ is here, 1 revisions run", words[0])
         assert words[1:] == [
             "the schema is what the revisions make",
@@ -429,5 +444,5 @@ def test_a_table_that_no_revision_makes_is_drift(source: str, four: list[str], f
     write(folder, "stray", STRAY, "op.execute('DROP TABLE IF EXISTS stray')", down="label")
     ran = matrix(source, four[3:], "--alembic", str(folder))
     assert reasons(ran.json) == [[("drift", "X028")]]
-    reason = ran.json["cells"][0]["steps"][6]["reason"]
+    reason = ran.json["cells"][0]["steps"][7]["reason"]
     assert reason["message"].endswith(": table public.stray")

@@ -14,6 +14,8 @@ from converge.errors import ConvergeError, TargetError
 from converge.model.check import CheckResult
 from converge.model.event import silent
 from converge.model.result import Result
+from converge.pipeline.checks import blocked
+from converge.pipeline.doctor import diagnose
 from converge.pipeline.matrix import revisions
 from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site, Wish
@@ -48,6 +50,7 @@ def steps(wish: Wish) -> tuple[Work, ...]:
     """What there is to do on each version, in its order."""
     return (
         *([Work("schema", schema)] if wish.scripts else ()),
+        Work("compatibility", compatibility),
         Work("plan", plan),
         Work("migrate", migrate),
         Work("verify", verify),
@@ -67,6 +70,14 @@ def schema(site: Site) -> str:
             passed_over += over
     words = f"{count:,} statements"
     return f"{words}; not known to this version: {', '.join(passed_over)}" if passed_over else words
+
+
+def compatibility(site: Site) -> str:
+    """What `doctor` says of this server: what its version lacks, settings that hurt, room, extensions."""
+    findings = diagnose(site.wish.source, site.target, site.wish.options).findings
+    if blocks := [one for one in findings if one.severity == "block"]:
+        raise blocked(blocks)
+    return ", ".join(sorted({f"{one.severity} {one.code}" for one in findings})) or "nothing in the way"
 
 
 def plan(site: Site) -> str:
