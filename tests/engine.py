@@ -40,12 +40,9 @@ class Engine:
         if path == "/version":
             return 200, {"ApiVersion": "1.44"}
         if image := re.fullmatch(r"/images/(.+)/json", path):
-            there = image[1] in self.images
-            return (
-                (200, {"Id": "sha256:1", "RepoTags": [image[1]]})
-                if there
-                else (404, {"message": f"No such image: {image[1]}"})
-            )
+            if image[1] not in self.images:
+                return 404, {"message": f"No such image: {image[1]}"}
+            return 200, {"Id": "sha256:1", "RepoTags": [image[1]]}
         if path.startswith("/images/create"):
             return 404, {"message": "pull access denied"}
         if path.startswith("/containers/create"):
