@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
     loaders: list[Loader] = []
 
     def run(files: list[Path], wanted: str = "") -> Loader:
-        loader = Loader(mysql_8033.url, wanted, taken=("taken",), definers=True)
+        loader = Loader(mysql_8033.url, wanted, taken=("taken",), own=True)
         loaders.append(loader)
         for stream in streams_of(files):
             loader.load(stream, stream.database or "plain")
@@ -278,6 +280,43 @@ def test_what_mysql_refuses_is_named_with_its_line_and_fix(
     assert raised.value.exit_code == 4
 
 
+def test_a_folder_as_mydumper_writes_it_loads(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    for name, text in {
+        "metadata": "Started dump",
+        "my-shop-schema-create.sql": "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `my-shop`;",
+        "my-shop.t-schema.sql": "/*!40101 SET NAMES binary*/;\nCREATE TABLE `t` (`a` int);",
+        "my-shop.t.00000.sql": "/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES (1),(2);",
+        "my-shop.v-schema-view.sql": "CREATE VIEW `v` AS SELECT `a` FROM `t`;",
+    }.items():
+        (tmp_path / name).write_text(text)
+    assert load([tmp_path]).made == ["my-shop"]
+    assert rows(mysql_8033, "my-shop", "v") == 2
+
+
+def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.sql.zst").write_bytes(zstd_packed(b"SELECT 1;"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    raw = Joined((tmp_path / "a.sql.zst",))
+    with pytest.raises(UsageError, match="this Python cannot unpack") as raised, unpacked("a.sql.zst", raw):
+        pass
+    assert (raised.value.code, "converge[sandbox]" in str(raised.value.hint)) == ("U019", True)
+
+
+def test_every_code_of_dumps_is_documented() -> None:
+    folder = Path(__file__).parents[1]
+    documented = set(re.findall(r"^\| ([UX]\d{3}) ", (folder / "docs/dumps.md").read_text(), re.MULTILINE))
+    modules = ("cli/source_dump", "sandbox/dump", "sandbox/dump_files", "sandbox/dumped", "sandbox/unpack",
+               "sandbox/dialect", "sandbox/splitter")  # fmt: skip
+    used = {
+        code
+        for module in modules
+        for code in re.findall(r'"([UX]\d{3})"', (folder / f"converge/{module}.py").read_text())
+    }
+    assert used == documented
+
+
 def test_packed_dumps_load_and_cut_ones_are_refused(
     load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
 ) -> None:
@@ -350,26 +389,36 @@ def test_one_database_of_a_split_dump_of_all_is_planned_migrated_and_verified(
             "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.c = NEW.c + 1;"
             "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END;",
         )
-    name = second.rpartition("/")[2]
-    text = mysqldump(mysql_8033, "--all-databases", "--routines", "--events", "--source-data=1")
+    names = [url.rpartition("/")[2] for url in (first, second)]
+    name = names[1]
+    text = mysqldump(mysql_8033, "--routines", "--events", "--source-data=1", "--databases", "mysql", *names)
+    for one in names:
+        mysql_8033.drop_database(one)
     packed = gzip.compress(text)
     half = len(packed) // 2
     for mark, part in (("aa", packed[:half]), ("ab", packed[half:])):
         (tmp_path / f"all.sql.gz.{mark}").write_bytes(part)
     target = new_postgres_database(postgres_175)
     dump = ("--source-dump", str(tmp_path / "all.sql.gz.aa"))
-    unclear = converge("plan", *dump, "--target", target)
+    # On a server that runs already: the databases are made there and dropped in the end.
+    run = partial(converge, CONVERGE_SANDBOX_MYSQL_8_0_33=mysql_8033.url)
+    unclear = run("plan", *dump, "--target", target)
     assert unclear.code == 2
     assert "error[U018]: the dump has several databases:" in unclear.err
     assert "--dump-database" in unclear.err
     addresses = (*dump, "--dump-database", name, "--target", target)
-    ran = converge("migrate", *addresses, "--json")
+    ran = run("migrate", *addresses, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["source"]["url"] == f"dump:all.sql.gz/{name}"
     assert postgres(target, "SELECT id, a, encode(b, 'hex'), c FROM t") == [(2, "x\ty\\", "00ff27", 5)]
-    verified = converge("verify", *addresses, "--json")
+    verified = run("verify", *addresses, "--json")
     assert (verified.code, verified.json["verdict"]) == (0, "verified"), verified.err
     assert converge("status", "--target", target, "--json").json["run"]["source"] == f"dump:all.sql.gz/{name}"
+    left = mysql(mysql_8033.url, "SHOW DATABASES")
+    assert not {(one,) for one in names} & set(left)
+    mysql(mysql_8033.url, f"CREATE DATABASE {name}")
+    refused = run("plan", *addresses)
+    assert (refused.code, "error[X009]" in refused.err) == (1, True), refused.err
 
 
 COPIED = """
@@ -378,7 +427,7 @@ SET SESSION cte_max_recursion_depth = 100000;
 """
 TABLE = """
 CREATE TABLE t{0} (id int primary key, a text);
-INSERT INTO t{0} WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+INSERT INTO t{0} WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000)
     SELECT i, REPEAT(MD5(i), 40) FROM n;
 """
 

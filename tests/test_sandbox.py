@@ -86,7 +86,8 @@ def test_mysql_answers(mysql: Server, new_mysql_database: NewDatabase) -> None:
     query = "SELECT version(), @@character_set_database, @@log_bin, @@local_infile, current_user()"
     version, charset, binary_log, local_infile, user = ask(url, query)
     assert str(version).startswith(mysql.version)
-    assert (charset, binary_log, local_infile, user) == ("utf8mb4", 1, 1, "root@localhost")
+    assert (charset, binary_log, local_infile) == ("utf8mb4", 1, 1)
+    assert str(user).startswith("root@")  # a container's server sees its clients at the bridge
 
 
 def test_postgres_answers(postgres: Server, new_postgres_database: NewDatabase) -> None:

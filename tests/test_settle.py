@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from revisions import execute, make_folder, write
+from revisions import execute, folder, revision
 from support import Ran, converge, mysql, postgres
 
 from converge.sandbox import Server
@@ -24,7 +24,7 @@ INSERT INTO child VALUES (1, 1), (2, 2);
 class Scene:
     def __init__(self, source: str, target: str, place: Path) -> None:
         self.source, self.target = source, target
-        self.folder = make_folder(place / "migrations")
+        self.folder = folder(place / "migrations").location
         mysql(source, SOURCE)
 
     def migrate(self, *options: str) -> Ran:
@@ -61,7 +61,7 @@ def found(ran: Ran) -> dict[str, dict[str, Any]]:
 def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None:
     baseline = scene.generate()
     back = execute("ALTER TABLE parent DROP note")
-    write(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
+    revision(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
     ran = scene.migrate("--truncate", "--json")
     assert ran.code == 0, ran.err
     assert baseline in found(ran)["A061"]["message"]
@@ -77,7 +77,7 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
 
 def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:
     baseline = scene.generate()
-    write(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
+    revision(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
     ran = scene.migrate("--truncate", "--json")
     assert ran.code == 1, ran.err
     assert ran.json["verdict"] == "failed"
@@ -93,17 +93,32 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
     mysql(scene.source, "ALTER TABLE parent ADD born DATE, DROP KEY by_name, MODIFY name VARCHAR(20)")
     ran = scene.migrate("--truncate", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
-    told = {one["object"]: one["evidence"] for one in ran.json["findings"] if one["code"] == "A063"}
-    assert told["column public.parent.born"] == "made by no revision"
-    assert told["index public.by_name"] == "missing here"
+    told = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "A063"}
+    assert told["column public.parent.born"].endswith("this is there beside")
+    assert told["index public.by_name"].endswith("this is missing")
     assert "character varying(20)" in told["column public.parent.name"]
+    written = scene.folder / "report.md"
+    assert converge("report", "--target", scene.target, "-o", str(written)).code == 0
+    assert "3 objects of the schema not as the revisions make it" in written.read_text()
     # Nothing is noted in a database that is at no revision.
     assert postgres(scene.target, "SELECT to_regclass('public.alembic_version')") == [(None,)]
 
 
+def test_no_revision_runs_on_rows_that_differ(scene: Scene, tmp_path: Path) -> None:
+    baseline = scene.generate()
+    revision(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    check = tmp_path / "check.toml"
+    check.write_text('[[check]]\nname = "never"\ntarget = "SELECT 2"\nequals = 1\n')
+    ran = scene.migrate("--truncate", "--map", str(check), "--json")
+    assert (ran.code, "A064" in found(ran)) == (1, True), ran.err
+    assert postgres(
+        scene.target, "SELECT to_regclass('public.t'), to_regclass('public.alembic_version')"
+    ) == [(None, None)]
+
+
 def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
     baseline = scene.generate()
-    write(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    revision(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
     assert converge("migrations", "run", "--target", scene.target, *scene.alembic).code == 0
     assert converge("migrations", "check", "--target", scene.target, *scene.alembic).code == 0
     for change in (
@@ -120,7 +135,7 @@ def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
         "view public.v",
     }
     text = converge("migrations", "check", "--target", scene.target, *scene.alembic)
-    assert "view public.v" in text.out and "made by no revision" in text.out
+    assert "view public.v" in text.out and "is there beside" in text.out
 
 
 @pytest.mark.parametrize("revisions", [False, True])

@@ -19,7 +19,8 @@ _HARMLESS = frozenset(
     """bin_to_uuid uuid_to_bin convert_tz substring_index regexp_replace regexp_substr json_unquote json_valid
     elt field find_in_set format inet_ntoa inet_aton inet6_ntoa inet6_aton is_uuid maketime makedate
     sec_to_time time_to_sec crc32 conv oct ord soundex strcmp truncate unhex hex
-    gen_random_uuid uuid_generate_v4 nextval now clock_timestamp to_timestamp jsonb_build_object""".split()  # noqa: SIM905
+    gen_random_uuid uuid_generate_v4 uuidv4 uuidv7
+    nextval now clock_timestamp to_timestamp jsonb_build_object""".split()  # noqa: SIM905
 )
 
 

@@ -52,6 +52,16 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnSetting:
+    """A setting that a role or a database has of its own, with the statement that takes it back."""
+
+    name: str
+    value: str
+    where: str
+    reset: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFacts:
     version: str
     distribution: str
@@ -130,6 +140,8 @@ class TargetFacts:
     extensions: tuple[str, ...]
     installable: tuple[str, ...]
     """Extensions for which a map or a type may ask, and that this role could make."""
+    own_settings: tuple[OwnSetting, ...]
+    """Those of the role or the database."""
     event_triggers: tuple[str, ...]
     connections: int
     """In use by all, of the server's connections."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 
 from converge.errors import ConvergeError
 from converge.mapping.read import load
-from converge.model.check import Application
+from converge.mapping.rules import Map
 from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.facts import SourceFacts, TargetFacts
@@ -19,6 +18,7 @@ from converge.mysql.rights import missing_select, read_rights
 from converge.phases.explain import explained
 from converge.pipeline.options import Options
 from converge.pipeline.reach import attempt, connect_source
+from converge.planner.compatibility import lacking_in_checks
 from converge.planner.forecast import space
 from converge.postgres.connect import connect as connect_target
 from converge.postgres.facts import read_facts as read_target_facts
@@ -32,7 +32,7 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
 
     Raises UsageError for a map that is not there or means nothing.
     """
-    applications = load(options.maps).applications
+    map_ = load(options.maps)
     findings: list[Finding] = []
     wrong: list[ConvergeError] = []
     here: SourceFacts | None = None
@@ -42,9 +42,7 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
         here, more = found or (None, [_unreached("source", error, wrong)])
         findings += more
     if target is not None:
-        also_found, error = attempt(
-            lambda: _target(target, options, applications, here.tables if here else 0)
-        )
+        also_found, error = attempt(lambda: _target(target, options, map_, here.tables if here else 0))
         there, more = also_found or (None, [_unreached("target", error, wrong)])
         findings += more
     needed = space(here.data_bytes, here.index_bytes) if here else None
@@ -72,7 +70,7 @@ def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Fin
 
 
 def _target(
-    endpoint: Endpoint, options: Options, applications: Sequence[Application], tables: int
+    endpoint: Endpoint, options: Options, map_: Map, tables: int
 ) -> tuple[TargetFacts, list[Finding]]:
     with explained(endpoint, endpoint), connect_target(endpoint) as connection:
         target = read_target(connection, options.schema)
@@ -80,7 +78,8 @@ def _target(
     return facts, [
         *lacking(target),
         *check_target(facts, endpoint, options.jobs, tables=tables),
-        *missing_tables(applications, target),
+        *missing_tables(map_.applications, target),
+        *lacking_in_checks(target.version, target.functions, map_.checks),
     ]
 
 

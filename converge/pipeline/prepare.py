@@ -91,7 +91,13 @@ def prepare(
         )
         if facts is not None:
             taken = facts.foreign_names(own_names(inputs))
-            inputs = replace(inputs, taken=taken, collations=facts.collations, extensions=facts.extensions)
+            inputs = replace(
+                inputs,
+                taken=taken,
+                collations=facts.collations,
+                extensions=facts.extensions,
+                functions=facts.functions,
+            )
         recorded = known
         if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)

@@ -57,6 +57,8 @@ class Inputs:
     """ICU locales of the target's nondeterministic collations, by their quoted names."""
     extensions: Mapping[str, str] | None = None
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
+    functions: frozenset[str] = frozenset()
+    """Functions of newer versions that the target has all the same."""
     lacking: tuple[Finding, ...] = ()
     """What either side lacks for a run: rights, mostly."""
     snapshot: str = ""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
-from converge.model.plan import Outcome, Plan, digest
+from converge.model.plan import Finding, Outcome, Plan, digest
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.comments import plan_comments
+from converge.planner.compatibility import lacking_features
 from converge.planner.draft import Draft
 from converge.planner.duplicates import note_duplicates
 from converge.planner.forecast import forecast
@@ -48,7 +49,7 @@ def make_plan(inputs: Inputs) -> Plan:
         tables=tuple(draft.tables.values()),
         statements=tuple(draft.statements),
         identities=tuple(draft.identities),
-        findings=tuple(draft.findings),
+        findings=(*draft.findings, *_newer(inputs, draft)),
         outcomes=tuple(draft.outcomes),
         snapshot=inputs.snapshot,
         scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
@@ -56,6 +57,15 @@ def make_plan(inputs: Inputs) -> Plan:
         checks=inputs.map.checks,
     )
     return replace(plan, digest=digest(plan))
+
+
+def _newer(inputs: Inputs, draft: Draft) -> Iterator[Finding]:
+    """What is planned, and what the checks ask for, that only a newer target has."""
+    there = {table.name for table in inputs.catalog.tables}
+    checks = [check for check in inputs.map.checks if there.issuperset(check.where_source_has)]
+    yield from lacking_features(
+        inputs.target_version, inputs.functions, draft.tables.values(), draft.statements, checks
+    )
 
 
 def draft_plan(inputs: Inputs) -> Draft:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.pq import Conninfo
 
 from converge.model.endpoint import Endpoint
-from converge.model.facts import Setting, TargetFacts, Tls, Verified
+from converge.model.facts import OwnSetting, Setting, TargetFacts, Tls, Verified
 from converge.postgres.disk import free_space
 from converge.postgres.history import last_run
 from converge.postgres.rights import known_rights
@@ -46,6 +46,7 @@ def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: En
         settings=tuple(Setting(name, value) for name, value in settings),
         extensions=tuple(extensions),
         installable=tuple(name for name in _USED if target.extensions.get(name) == ""),
+        own_settings=tuple(OwnSetting(*row) for row in query(connection, "own_settings", target.schema)),
         event_triggers=tuple(triggers),
         connections=used,
         max_connections=most,

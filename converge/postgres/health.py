@@ -11,6 +11,11 @@ from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.postgres.target import Target
 
+_HURTFUL = frozenset(
+    {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+     "transaction_timeout", "default_transaction_read_only"}
+)  # fmt: skip
+"""Settings that converge overrides in its own sessions, and that migrations of others meet."""
 _LOCKS_A_TABLE = 6
 """A table, its TOAST table with its index, and some indexes: --truncate drops all tables at once."""
 
@@ -84,10 +89,19 @@ def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
     if locks > facts.locks:
         yield Finding(
             "T022", "note", "target",
-            f"--truncate locks about {locks:,} objects at once, the server has room for {facts.locks:,}",
+            f"--truncate, and a migration that makes all tables in one transaction, lock about {locks:,} "
+            f"objects at once; the server has room for {facts.locks:,}",
             f"ALTER SYSTEM SET max_locks_per_transaction = {-(-locks // facts.max_connections)}; "
             "-- and restart the server",
         )  # fmt: skip
+    for one in facts.own_settings:
+        if one.name in _HURTFUL and one.value not in ("0", "off", "false"):
+            yield Finding(
+                "T041", "note", "target",
+                f"{one.name} = {one.value} is set for {one.where}: not for converge's own sessions, but for "
+                "the application's migrations (alembic upgrade) and its backfills",
+                one.reset,
+            )  # fmt: skip
     if facts.event_triggers:
         yield Finding(
             "T025", "note", "target",

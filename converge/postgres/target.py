@@ -10,6 +10,7 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.quote import pg_name
+from converge.postgres.capabilities import FUNCTIONS
 from converge.resources import folder, sql
 
 
@@ -62,6 +63,9 @@ class Target:
     extensions: Mapping[str, str]
     """Extensions with their schemas; empty for one that is not made but could be."""
 
+    functions: frozenset[str]
+    """Functions of newer versions, from an extension or of the user's own."""
+
     @property
     def names(self) -> frozenset[str]:
         """Tables, views and types that stand for themselves."""
@@ -94,7 +98,15 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         relations=tuple((name, owner) for name, owner in query(connection, "relations", schema)),
         collations=_collations(connection, schema),
         extensions=dict(query(connection, "known_extensions", schema)),
+        functions=_functions(connection),
     )
+
+
+def _functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    rows = connection.execute(
+        "SELECT DISTINCT proname::text FROM pg_proc WHERE proname = ANY(%s)", (list(FUNCTIONS),)
+    )
+    return frozenset(name for (name,) in rows)
 
 
 def _collations(connection: psycopg.Connection[Any], schema: str) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import wrap
@@ -11,6 +12,7 @@ from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Right, SourceFacts, TargetFacts, Tls
 from converge.model.plan import Finding, Severity
+from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.parts import SEVERITIES, visible
 from converge.report.units import counted, size, table
 
@@ -37,6 +39,7 @@ def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
         facts = _target(there, found) if there else [_NOT_REACHED]
         origins = found.target.sources | dict(there.origins if there else ())
         lines += _side("target", found.target, origins, facts, there.rights if there else ())
+        lines += _compatibility(there.version) if there else []
     for severity, title, _ in SEVERITIES:
         lines += _findings(severity, title, found.findings)
     return visible("\n".join(lines))
@@ -54,10 +57,18 @@ def doctor_json(found: Diagnosis) -> dict[str, Any]:
         "target": _document(found.target, found.target_facts),
         "snapshot": snapshot,
         "needed_bytes": found.needed_bytes,
+        "compatibility": _features(found.target_facts),
         "tables": [],
         "findings": [asdict(finding) for finding in found.findings],
         "phases": [],
     }
+
+
+def _features(facts: TargetFacts | None) -> list[dict[str, Any]]:
+    if facts is None:
+        return []
+    here = major(facts.version)
+    return [{"feature": one.name, "since": one.since, "here": one.since <= here} for one in CAPABILITIES]
 
 
 def _document(endpoint: Endpoint | None, facts: SourceFacts | TargetFacts | None) -> dict[str, Any]:
@@ -76,6 +87,23 @@ def _verdict(found: Diagnosis) -> str:
     return (
         f"{counted(blocks, 'thing')} would stop a run{more}" if blocks else f"nothing would stop a run{more}"
     )
+
+
+def _compatibility(version: str) -> list[str]:
+    """What maps, checks and migrations may ask for, by the version that brought it."""
+    names: defaultdict[int, list[str]] = defaultdict(list)
+    for one in CAPABILITIES:
+        names[one.since].append(one.name)
+    lines = ["", "  compatibility: what maps, checks and migrations may ask of this server"]
+    for since, features in sorted(names.items()):
+        here = "yes" if since <= major(version) else "no"
+        lines += wrap(
+            ", ".join(features),
+            _WIDTH,
+            initial_indent=f"  from {since}  {here:<4} ",
+            subsequent_indent=" " * 15,
+        )
+    return lines
 
 
 def _side(

@@ -53,16 +53,18 @@ class Loader:
         wanted: str = "",
         *,
         taken: Iterable[str] = (),
-        definers: bool = False,
+        own: bool = False,
         tell: Progress = lambda message: None,
     ) -> None:
-        """`taken` are databases of others. `definers` makes the accounts that objects are said to be of."""
+        """`taken` are databases of others. On a server of our `own` the accounts that objects are said to be
+        of are made, and nothing goes to the binary log.
+        """
         self.count = 0
         self.databases = Databases(wanted)
         self.made: list[str] = []
         self._server = connect.with_database(url, "")
         self._taken = frozenset(taken)
-        self._definers = definers
+        self._own = own
         self._tell = tell
 
     def load(self, stream: Stream, default: str) -> None:
@@ -75,6 +77,8 @@ class Loader:
         self.databases.begin(default)
         with closing(connect.mysql(self._server)) as connection:
             inside = ""
+            if self._own:
+                connection.query(b"SET SESSION sql_log_bin = 0")
             for statement in self._statements(stream):
                 if self.databases.admits(statement.text):
                     name = self.databases.current
@@ -121,7 +125,7 @@ class Loader:
 
     def _execute(self, connection: pymysql.Connection, stream: Stream, statement: Statement) -> None:
         try:
-            if self._definers and _CREATE.match(statement.text):
+            if self._own and _CREATE.match(statement.text):
                 self._make_definer(connection, statement.text[:_HEAD_BYTES])
             # COM_QUERY takes a whole CREATE TRIGGER with semicolons inside: no need for
             # CLIENT.MULTI_STATEMENTS, which would send some statements with another's errors.

@@ -26,6 +26,13 @@ _PING_SECONDS = 2
 _START_SECONDS = 120.0
 _PORTS = {"mysql": 3306, "postgres": 5432}
 _PASSWORDS = {"mysql": "MYSQL_ROOT_PASSWORD", "postgres": "POSTGRES_PASSWORD"}
+_OPEN = {"mysql": ("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"), "postgres": ("POSTGRES_HOST_AUTH_METHOD", "trust")}
+# As servers from packages are made.
+_MAKE = {
+    "mysql": {"MYSQL_INITDB_SKIP_TZINFO": "1"},
+    "postgres": {"POSTGRES_INITDB_ARGS": "--encoding=UTF8 --locale=C.UTF-8"},
+}
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def find(spec: Spec, progress: Progress) -> Launcher | None:
@@ -52,20 +59,48 @@ class Container:
     def __init__(self, spec: Spec, options: Options) -> None:
         from testcontainers.core.container import DockerContainer
 
+        docker = _docker()
         self._spec = spec
-        # The port is chosen here, since Docker would choose another one after a restart.
-        self._port = ports.free()
         self._container: DockerContainer = DockerContainer(str(spec)).with_command(_command(spec, options))
-        self._container.with_bind_ports(_PORTS[spec.kind], self._port)
-        # Docker publishes the port on all interfaces, so this server gets a password.
-        self._password = secrets.token_hex(16)
-        self._container.with_env(_PASSWORDS[spec.kind], self._password)
-        self._container.start()
+        self._publish()
+        for name, value in _MAKE[spec.kind].items():
+            self._container.with_env(name, value)
+        try:
+            self._container.start()
+        except (docker.errors.DockerException, OSError) as error:
+            raise StartFailed(
+                f"{spec} in Docker: {error}",
+                code="X004",
+                hint="TESTCONTAINERS_RYUK_DISABLED=true where Docker cannot have testcontainers/ryuk",
+            ) from error
+
+    def _publish(self) -> None:
+        """An engine of this machine serves only this machine, as our own servers do, and without a password.
+
+        Another one serves on all its interfaces, so that server gets a password. So it does where we are in
+        a container ourselves, and ours is met at a gateway or, with its own port, on a network of both.
+        """
+        kind, port = self._spec.kind, _PORTS[self._spec.kind]
+        client = self._container.get_docker_client()
+        way = client.get_connection_mode().name
+        # The port is chosen here, since Docker would choose another one after a restart.
+        self._port = port if way == "bridge_ip" else ports.free()
+        self._password = ""
+        if way == "docker_host" and client.host() in _THIS_MACHINE:
+            published: dict[Any, Any] = self._container.ports
+            published[f"{port}/tcp"] = ("127.0.0.1", self._port)
+            self._container.with_env(*_OPEN[kind])
+        else:
+            self._password = secrets.token_hex(16)
+            if way != "bridge_ip":
+                self._container.with_bind_ports(port, self._port)
+            self._container.with_env(_PASSWORDS[kind], self._password)
 
     @property
     def url(self) -> str:
         host = self._container.get_container_host_ip().replace("localhost", "127.0.0.1")
-        return f"{ENGINES[self._spec.kind].SCHEME}:{self._password}@{host}:{self._port}"
+        login = ENGINES[self._spec.kind].SCHEME + (f":{self._password}" if self._password else "")
+        return f"{login}@{host}:{self._port}"
 
     @property
     def files(self) -> Path:
