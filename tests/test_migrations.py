@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
-from revisions import folder, revert, revision, run, shape, states
+from folders import folder, revert, revision, run, shape, states
 from support import converge, mysql, postgres
 
 from converge import sandbox
@@ -203,6 +203,18 @@ def test_tables_in_the_way_of_a_baseline(databases: tuple[str, str], place: Path
     )  # fmt: skip
     postgres(target, "ALTER TABLE film DROP more, ADD title text")
     assert "is here" in call("run", "--target", target)
+
+
+def test_a_baseline_of_another_version(
+    postgres_14: Server, postgres_175: Server, new_postgres_database: NewDatabase, place: Path, call: Call
+) -> None:
+    """Servers print views differently: what counts is what the baseline makes there."""
+    older, newer = new_postgres_database(postgres_14), new_postgres_database(postgres_175)
+    for url in (older, newer):
+        postgres(url, "CREATE TABLE film (id int, title text)")
+        postgres(url, "CREATE VIEW titles AS SELECT title FROM film WHERE id > 1")
+    call("generate", "-n", "baseline", "--target", older)
+    assert "is here" in call("run", "--target", newer)
 
 
 def test_names_that_are_none(databases: tuple[str, str], place: Path, call: Call) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from conftest import NewDatabase
-from revisions import folder, revert, revision, run, states
+from folders import folder, revert, revision, run, states
 from sqlalchemy import make_url
 from support import converge, postgres
 
