@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psycopg
 
@@ -41,15 +42,25 @@ def shape(url: str, schema: str = "public", *, places: bool = True) -> dict[str,
     }
 
 
-def converted(url: str, wanted: str, schema: str = "public") -> list[Step]:
-    """Brings a database to another's schema, and judges what came of it."""
-    before, after = defined(url, schema), defined(wanted, schema)
-    steps = difference(before, after)
+@dataclass(frozen=True)
+class Seen:
+    """What both readers see of a schema; columns' places apart."""
+
+    definitions: Definitions
+    shape: dict[str, str]
+
+
+def seen(url: str, schema: str = "public") -> Seen:
+    return Seen(defined(url, schema), shape(url, schema, places=False))
+
+
+def convert(url: str, before: Seen, wanted: Seen, schema: str = "public") -> None:
+    """Brings a database to another schema, and judges what came of it."""
+    steps = difference(before.definitions, wanted.definitions)
     run(url, steps)
-    now = defined(url, schema)
-    assert compared(now, after) == ()
-    assert now.digest == after.digest
-    assert difference(now, after) == ()
-    changed = differences(shape(wanted, schema, places=False), shape(url, schema, places=False))
-    assert changed == [], "\n".join(step.sql for step in steps)
-    return list(steps)
+    now = seen(url, schema)
+    assert compared(now.definitions, wanted.definitions) == ()
+    assert now.definitions.digest == wanted.definitions.digest
+    assert difference(now.definitions, wanted.definitions) == ()
+    changed = differences(wanted.shape, now.shape)
+    assert changed == [], "\n".join([*changed, *(step.sql for step in steps)])

@@ -12,6 +12,7 @@ from definitions_support import defined, run, shape
 from support import converge, postgres
 
 from converge import sandbox
+from converge.demo import source
 from converge.model.definitions import NOTHING
 from converge.model.existing import differences
 from converge.planner.difference import compared, difference
@@ -65,24 +66,38 @@ def test_an_applications_schema_with_what_only_15_knows(
     there_and_back(wanted, empty, "app")
 
 
-@pytest.mark.parametrize("name", ["alkemio", "kratos"])
+@pytest.mark.parametrize("name, server", [("alkemio", "postgres_14"), ("kratos", "postgres_16")])
 def test_real_schemas(
-    name: str, postgres_175: Server, new_postgres_database: NewDatabase, shared_data: Path
+    name: str,
+    server: str,
+    new_postgres_database: NewDatabase,
+    shared_data: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    wanted, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    wanted, empty = (new_postgres_database(request.getfixturevalue(server)) for _ in range(2))
     postgres(wanted, (shared_data / name / "pg_schema.sql").read_text("utf-8"))
     # Kratos has dropped columns.
     there_and_back(wanted, empty, places=name != "kratos")
 
 
-def test_sakila_as_migrate_makes_it(
-    databases: tuple[str, str], postgres_175: Server, new_postgres_database: NewDatabase, shared_data: Path
+@pytest.mark.parametrize("name, server", [("sakila", "postgres_175"), ("demo", "postgres_15")])
+def test_what_migrate_makes(
+    name: str,
+    server: str,
+    mysql_8033: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    request: pytest.FixtureRequest,
 ) -> None:
-    source, target = databases
-    sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
-    ran = converge("migrate", "--source", source, "--target", target, "--verify", "none")
+    from_ = new_mysql_database(mysql_8033)
+    target, empty = (new_postgres_database(request.getfixturevalue(server)) for _ in range(2))
+    if name == "demo":
+        source.fill(from_, rows=source.LEAST_ROWS)
+    else:
+        sandbox.load_dump(from_, request.getfixturevalue("shared_data") / name / "mysql.sql.gz")
+    ran = converge("migrate", "--source", from_, "--target", target, "--verify", "none")
     assert ran.code == 0, ran.err
-    there_and_back(target, new_postgres_database(postgres_175))
+    there_and_back(target, empty)
 
 
 def test_what_cannot_be_written_is_named(postgres_175: Server, new_postgres_database: NewDatabase) -> None:

@@ -93,12 +93,27 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
     mysql(scene.source, "ALTER TABLE parent ADD born DATE, DROP KEY by_name, MODIFY name VARCHAR(20)")
     ran = scene.migrate("--truncate", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
-    told = {one["object"]: one["evidence"] for one in ran.json["findings"] if one["code"] == "A063"}
-    assert told["column public.parent.born"] == "made by no revision"
-    assert told["index public.by_name"] == "missing here"
+    told = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "A063"}
+    assert told["column public.parent.born"].endswith("this is there beside")
+    assert told["index public.by_name"].endswith("this is missing")
     assert "character varying(20)" in told["column public.parent.name"]
+    written = scene.folder / "report.md"
+    assert converge("report", "--target", scene.target, "-o", str(written)).code == 0
+    assert "3 objects of the schema not as the revisions make it" in written.read_text()
     # Nothing is noted in a database that is at no revision.
     assert postgres(scene.target, "SELECT to_regclass('public.alembic_version')") == [(None,)]
+
+
+def test_no_revision_runs_on_rows_that_differ(scene: Scene, tmp_path: Path) -> None:
+    baseline = scene.generate()
+    write(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    check = tmp_path / "check.toml"
+    check.write_text('[[check]]\nname = "never"\ntarget = "SELECT 2"\nequals = 1\n')
+    ran = scene.migrate("--truncate", "--map", str(check), "--json")
+    assert (ran.code, "A064" in found(ran)) == (1, True), ran.err
+    assert postgres(
+        scene.target, "SELECT to_regclass('public.t'), to_regclass('public.alembic_version')"
+    ) == [(None, None)]
 
 
 def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
@@ -120,7 +135,7 @@ def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
         "view public.v",
     }
     text = converge("migrations", "check", "--target", scene.target, *scene.alembic)
-    assert "view public.v" in text.out and "made by no revision" in text.out
+    assert "view public.v" in text.out and "is there beside" in text.out
 
 
 @pytest.mark.parametrize("revisions", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -31,6 +31,7 @@ from converge.pipeline.matrix.wish import Wish, require_scripts, wanted
 from converge.pipeline.options import Options
 from converge.report.html import matrix_html
 from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
+from converge.revisions.folder import Folder
 
 _SAMPLE_SERVER = "mysql:8.0.15"
 
@@ -60,6 +61,9 @@ _SAMPLE_SERVER = "mysql:8.0.15"
     metavar="FILE",
     help="makes the application's own tables, for --mode load; packed or not, repeatable",
 )
+@click.option(
+    "--alembic", metavar="DIR|FILE", help="the target's own revisions: upgraded, compared, taken back"
+)
 @click.option("--junit", metavar="FILE", help="a testcase for each step of each version")
 @click.option("--html", metavar="FILE", help="the result as a page")
 @click.option("--md", metavar="FILE", help="the result as Markdown, for a summary")
@@ -71,6 +75,7 @@ def command(
     where: Where,
     options: Options,
     scripts: tuple[str, ...],
+    alembic: str | None,
     junit: str | None,
     html: str | None,
     md: str | None,
@@ -86,12 +91,14 @@ def command(
     if sample and (where.source or where.dump):
         message = "--sample is a source of its own, and another one is named"
         raise UsageError(message, code="X021", hint="leave out one of them")
-    if sample:
-        with _sample(rows, emit) as source:
-            matrix = run_matrix(Wish(source, options, files, emit), servers)
-    else:
-        source, _, options = single(where, options, need_target=False)
-        matrix = run_matrix(Wish(source, options, files, emit), servers)
+    if alembic:
+        Folder.open(alembic).require_head()
+    with ExitStack() as stack:
+        if sample:
+            source = stack.enter_context(_sample(rows, emit))
+        else:
+            source, _, options = single(where, options, need_target=False)
+        matrix = run_matrix(Wish(source, options, files, alembic, emit), servers)
     _write(matrix, junit, html, md)
     click.echo(json.dumps(matrix.to_json()) if as_json else matrix_text(matrix))
     return matrix.exit_code

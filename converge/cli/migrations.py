@@ -1,4 +1,4 @@
-"""`converge migrations generate|run|revert|show`."""
+"""`converge migrations`: generate, run, revert and show; check and validate are modules of their own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
+from converge.cli.check import command as check
 from converge.cli.many import options_of, require_single
-from converge.cli.options import map_option, output_options, side_options, target_options
+from converge.cli.options import map_option, output_options, side_options
+from converge.cli.revision_options import alembic_option, folder_options
+from converge.cli.validate import command as validate
 from converge.config import Where, resolve_known, resolve_target, several
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
@@ -31,26 +34,14 @@ from converge.revisions.folder import Folder
 F = TypeVar("F", bound=Callable[..., Any])
 _BACK = re.compile(r"-\d+")
 
-alembic_option = click.option(
-    "--alembic", "place", metavar="DIR|FILE", help="a folder with env.py, an alembic.ini, or a pyproject.toml"
-)
-
 
 @click.group("migrations", help="The target's own schema under Alembic: revisions made, run, taken back.")
 def command() -> None:
     """The group; its commands return exit codes."""
 
 
-def folder_options(function: F) -> F:
-    """--alembic and --target; the command gets `folder` and `target`."""
-
-    @alembic_option
-    @target_options
-    @wraps(function)
-    def wrapper(*args: Any, place: str | None, where: Where, **kwargs: Any) -> Any:
-        return function(*args, folder=Folder.open(place), target=target_of(where), **kwargs)
-
-    return wrapper  # type: ignore[return-value]
+command.add_command(check)
+command.add_command(validate)
 
 
 def moving_options(function: F) -> F:
@@ -71,14 +62,6 @@ def moving_options(function: F) -> F:
         return function(*args, **kwargs)
 
     return wrapper  # type: ignore[return-value]
-
-
-def target_of(where: Where) -> Endpoint:
-    """The one target that is meant. Raises UsageError for several."""
-    if not where.names and (chosen := several(where)):
-        require_single(chosen, "this command")
-        return chosen[0].target
-    return resolve_target(where)
 
 
 @command.command("generate", help="Writes a revision: the baseline first, then what has changed since.")

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from converge import files
-from converge.cli.options import output_options, target_options
-from converge.config import Where, resolve_target
+from converge.cli.options import output_options
+from converge.cli.revision_options import folder_options
 from converge.errors import ConvergeError, UsageError
+from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.validation import Validation
 from converge.pipeline.validate import SUMMARY, Wish, validate
@@ -35,18 +36,17 @@ _FORMS: Mapping[str, Callable[[Validation], str]] = {
 
 @click.command("validate", help="Tries a revision on a copy: which rows it changes, and whether rightly.")
 @click.argument("revision", required=False)
-@target_options
+@folder_options
 @click.option("--schema", default="public", show_default=True, help="the target schema")
-@click.option("--alembic", metavar="DIR|FILE", help="the folder of the revisions, or what configures it")
 @click.option("--reference", metavar="DIR", help="CSVs of the affected rows as they should be")
 @click.option("--accept", is_flag=True, help="write the reference instead of comparing with it")
 @click.option("--artifacts", metavar="DIR", help="in place of converge-validation/REVISION")
 @output_options
 def command(
-    where: Where,
+    folder: Folder,
+    target: Endpoint,
     revision: str | None,
     schema: str,
-    alembic: str | None,
     reference: str | None,
     accept: bool,
     artifacts: str | None,
@@ -59,11 +59,11 @@ def command(
         raise UsageError("--accept writes the reference", code="A055", hint="--reference DIR --accept")
     if reference and not accept and not Path(reference).is_dir():
         raise UsageError(f"the reference {reference} is no folder", code="A055", hint="--accept writes it")
-    target = resolve_target(where)
     result = Validation(revision or "", "", str(target))
     try:
-        validate(Folder.open(alembic), target, wish, emit, result)
+        validate(folder, target, wish, emit, result)
     except ConvergeError as error:
+        # A validation that fails has its files, too, once there is a folder for them.
         result.failure = f"{error.code} {error.message}"
         if result.artifacts:
             _write(result)

@@ -79,3 +79,18 @@ class Differs:
     before: str
     """Its definition as a text; empty where it is missing."""
     after: str
+
+    @property
+    def words(self) -> str:
+        """What is otherwise: each fact with both values, or that one side lacks the object."""
+        if not self.before or not self.after:
+            return "is missing" if self.before else "is there beside"
+        (_, old), (_, new) = json.loads(self.before), json.loads(self.after)
+        changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+        return "; ".join(
+            f"{name} is {_shown(new.get(name))}, not {_shown(old.get(name))}" for name in changed
+        )
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -146,6 +146,11 @@ class Matrix:
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "cells": [_cell(cell) for cell in self.cells],
+            "findings": [
+                asdict(reason) | {"object": f"{cell.name} {reason.object}"}
+                for cell in self.cells
+                for reason in cell.reasons
+            ],
             "differences": {
                 "digests": [_varied(one) for one in self.contents],
                 "plans": [_varied(one) for one in self.plans],

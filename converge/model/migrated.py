@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from converge.model.definitions import Differs
 from converge.model.revision import Revision, Standing
 
-Action = Literal["generate", "run", "revert", "show"]
+Action = Literal["generate", "run", "revert", "show", "check"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,30 @@ class Generated:
             "revision": {name: made[name] for name in ("id", "name", "down", "path")} if made else None,
             "findings": [],
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A database beside what its revisions make."""
+
+    target: str
+    folder: str
+    differs: tuple[Differs, ...]
+    """Before: as the revisions make it; after: as it is."""
+
+    @property
+    def verdict(self) -> str:
+        return "differs" if self.differs else "current"
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.differs else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that --json prints."""
+        differs = [{"object": one.object, "words": one.words} for one in self.differs]
+        document = {"exit_code": self.exit_code, "target": {"url": self.target}, "folder": self.folder}
+        return head("check", self.verdict) | document | {"differs": differs, "findings": []}
 
 
 def head(action: Action, verdict: str) -> dict[str, Any]:

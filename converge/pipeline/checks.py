@@ -23,7 +23,7 @@ _DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
 def check_plan(plan: Plan, *, expected_digest: str) -> None:
     """What the plan says must be settled first. Raises BlockedError."""
     if plan.blocks:
-        raise _blocked(plan.blocks)
+        raise blocked(plan.blocks)
     if expected_digest and expected_digest != plan.digest:
         raise BlockedError(
             "the source, the maps, the options or the target have changed since the plan was written",
@@ -79,7 +79,7 @@ def _said(finding: Finding) -> str:
     return f"{where}{finding.message}" + (f" ({finding.evidence})" if finding.evidence else "")
 
 
-def _blocked(findings: Sequence[Finding]) -> BlockedError:
+def blocked(findings: Sequence[Finding]) -> BlockedError:
     """One finding as itself; several as a list with the first one's fix."""
     first = findings[0]
     if len(findings) == 1:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
-from converge.model.definitions import NOTHING, Definitions
+import psycopg
+
+from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
@@ -46,11 +49,15 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
         source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         whole = read_definitions(source, schema, without=())
         bare = _for_rows(whole)
-        for step in difference(NOTHING, bare):
-            target.execute(step.sql.encode())
+        _make(target, difference(NOTHING, bare))
         pour(source, target, (image for image in read_images(source, schema, "") if image.schema == schema))
         set_sequences(source, target, schema)
-        for step in difference(bare, whole):
+        _make(target, difference(bare, whole))
+
+
+def _make(target: psycopg.Connection[Any], steps: Iterable[Step]) -> None:
+    with target.transaction():
+        for step in steps:
             target.execute(step.sql.encode())
 
 

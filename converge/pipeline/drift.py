@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
-from converge.model.definitions import Definitions, Differs
+from converge.model.definitions import Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.pipeline.baseline import definitions
 from converge.planner.difference import compared
-from converge.postgres.connect import connect
-from converge.postgres.definitions import read_definitions
 from converge.postgres.shadow import shadow
 from converge.revisions.environment import applied, upgrade
 from converge.revisions.folder import Folder
@@ -44,9 +41,3 @@ def standing(
             if nearest is None or len(left) < len(nearest):
                 nearest = left
     return None, nearest or ()
-
-
-def definitions(endpoint: Endpoint, schema: str, version_table: str) -> Definitions:
-    """The schema as it is, without Alembic's own table."""
-    with closing(connect(endpoint)) as connection:
-        return read_definitions(connection, schema, without=(version_table,))

@@ -10,6 +10,7 @@ from converge.errors import BlockedError, UsageError
 from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
 from converge.model.migrated import Generated
+from converge.model.quote import pg_name
 from converge.model.revision import Applied
 from converge.phases.explain import explained
 from converge.pipeline.baseline import definitions
@@ -19,9 +20,7 @@ from converge.postgres.history import last_run
 from converge.revisions.autogenerate import from_models
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
-from converge.revisions.gate.effect import Empties, Loses
-from converge.revisions.gate.effects import effects
-from converge.revisions.gate.words import statements
+from converge.revisions.gate.widening import widens
 from converge.revisions.way import require_known
 from converge.revisions.write import write
 
@@ -83,7 +82,7 @@ def _later(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generat
     own = [name for name in every.tables if name not in theirs]
     before = definitions(target, wish.schema, at.table[1], *own)
     up, down = difference(before, after), difference(after, before)
-    says = {"restores": "catalog"} if _loses(up) else {}
+    says = {"restores": "catalog"} if _loses(before, after) else {}
     left = (*after.unwritten, *(f"table {wish.schema}.{name} (not the source's)" for name in own))
     return _written(folder, target, wish, "the source", up, down, says, at, left)
 
@@ -100,15 +99,8 @@ def _written(
     left: tuple[str, ...],
 ) -> Generated:
     # env.py makes the schema of the version table before the first revision, and keeps it after the last.
-    of_env = f"schema {at.table[0]}"
-    up, down = (
-        tuple(
-            step
-            for step in steps
-            if step.object != of_env or not step.sql.startswith(("CREATE SCHEMA", "DROP SCHEMA"))
-        )
-        for steps in (up, down)
-    )
+    of_env = tuple(f"{verb} SCHEMA {pg_name(at.table[0])}" for verb in ("CREATE", "DROP"))
+    up, down = (tuple(step for step in steps if step.sql not in of_env) for steps in (up, down))
     made = write(folder, wish.name, up, down, says) if up else None
     objects = tuple(dict.fromkeys(step.object for step in up))
     return Generated(str(target), str(folder.location), made, origin, objects, left)
@@ -133,7 +125,12 @@ def _from_source(target: Endpoint, schema: str) -> set[str]:
     return set(run["targets"].values())
 
 
-def _loses(steps: tuple[Step, ...]) -> bool:
-    """Whether no downgrade can bring back the rows or values that the steps take away."""
-    found = (effect for step in steps for one in statements(step.sql) for effect in effects(one))
-    return any(isinstance(effect, Loses | Empties) for effect in found)
+def _loses(before: Definitions, after: Definitions) -> bool:
+    """Whether rows or values go that no downgrade can bring back."""
+    for name, one in before.objects.items():
+        other = after.objects.get(name)
+        if one.kind in ("table", "column") and other is None:
+            return True
+        if one.kind == "column" and other and not widens(one.facts["type"], other.facts["type"]):
+            return True
+    return False

@@ -37,6 +37,10 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
 
     The rows are there and compared already: so what goes wrong here is a finding of the run and no error.
     """
+    if result.exit_code:
+        words = "no revision was run: the rows are not as in the source"
+        result.findings.append(Finding("A064", "note", "revisions", words, "converge migrations run"))
+        return
     with phase(result, emit, "revisions"):
         _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
     if error is not None:
@@ -51,7 +55,7 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     if not applied(folder, target).heads:
         here, nearest = standing(folder, target, schema, emit)
         if here is None:
-            _differ(result, nearest, "no revision makes the schema as it is; the nearest one differs here")
+            _differ(result, nearest, "no revision makes the schema as it is; in the nearest one this")
             return
         stamp(folder, target, here)
         words = f"stamped at {here}, which makes exactly this schema"
@@ -60,19 +64,12 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     if done.ran:
         result.findings.append(Finding("A062", "note", "revisions", f"ran {', '.join(done.ran)}"))
     if differs := drift(folder, target, schema, emit):
-        _differ(result, differs, "this is not as the revisions make it")
+        _differ(result, differs, "not as the revisions make it: this")
 
 
 def _differ(result: Result, differs: Sequence[Differs], message: str) -> None:
     result.verdict, result.next_command = "differs", "converge migrations generate -n drift"
     hint = "converge migrations generate writes the difference as a revision"
-    result.findings += [Finding("A063", "block", one.object, message, hint, words_of(one)) for one in differs]
-
-
-def words_of(one: Differs) -> str:
-    """Both definitions of an object."""
-    if not one.after:
-        return "missing here"
-    if not one.before:
-        return "made by no revision"
-    return f"by the revisions: {one.before}\nhere: {one.after}"
+    result.findings += [
+        Finding("A063", "block", one.object, f"{message} {one.words}", hint) for one in differs
+    ]

@@ -51,6 +51,15 @@ def address(endpoint: Endpoint) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def without_password(text: str, endpoint: Endpoint) -> str:
+    """The text with stars for this address's password, as it is and as an URL has it."""
+    if not endpoint.password:
+        return text
+    url = URL.create(DRIVER, password=endpoint.password, username="u", host="h")
+    encoded = url.render_as_string(hide_password=False).removeprefix(f"{DRIVER}://u:").removesuffix("@h")
+    return text.replace(encoded, "***").replace(endpoint.password, "***")
+
+
 def _transactional(endpoint: Endpoint) -> psycopg.Connection[Any]:
     connection = connect(endpoint)
     connection.autocommit = False

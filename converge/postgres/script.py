@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import TargetError
+from converge.postgres.capabilities import lacking_for
 from converge.postgres.connect import is_lost
 from converge.postgres.script_parts import Statement, split
 
@@ -34,7 +35,8 @@ def run_script(
             _run(connection, statement)
         except psycopg.Error as error:
             if error.sqlstate != _UNDEFINED or not _SETTING.match(statement.text):
-                raise _refused(error, statement, name) from error
+                version = connection.info.parameter_status("server_version") or ""
+                raise _refused(error, statement, name, version) from error
             passed_over.append(_begin_of(statement))
     return count, tuple(passed_over)
 
@@ -48,16 +50,27 @@ def _run(connection: psycopg.Connection[Any], statement: Statement) -> None:
             copy.write(row)
 
 
-def _refused(error: psycopg.Error, statement: Statement, name: str) -> TargetError:
+def _refused(error: psycopg.Error, statement: Statement, name: str, version: str) -> TargetError:
     said = error.diag.message_primary or str(error).strip()
-    roles = error.sqlstate == _UNDEFINED and _OF_ROLES.match(statement.text)
+    newer = list(lacking_for(statement.text.decode(errors="replace"), version))
     return TargetError(
         f"{name}, line {statement.line}: {said}",
         code="X024",
-        details=[_begin_of(statement), *filter(None, [error.diag.message_detail])],
-        hint=error.diag.message_hint or ("pg_dump --no-owner --no-privileges" if roles else None),
+        details=[
+            _begin_of(statement),
+            *filter(None, [error.diag.message_detail]),
+            *(f"PostgreSQL has {what} from {one.since} on, and this is {version}" for what, one in newer),
+        ],
+        hint="\n".join(one.instead for _, one in newer)
+        or error.diag.message_hint
+        or _no_roles(error, statement),
         lost=is_lost(error),
     )
+
+
+def _no_roles(error: psycopg.Error, statement: Statement) -> str | None:
+    missing = error.sqlstate == _UNDEFINED and _OF_ROLES.match(statement.text)
+    return "pg_dump --no-owner --no-privileges" if missing else None
 
 
 def _begin_of(statement: Statement) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from converge.model.matrix import Cell, Matrix, Step
+from converge.model.matrix import Cell, Matrix, Step, Varied
 from converge.report import markdown
 from converge.report.junit_cases import document, tell, testcase, testsuite
 from converge.report.matrix_parts import Reason, matrix_parts
@@ -18,8 +19,7 @@ def matrix_text(matrix: Matrix) -> str:
     """Versions and steps, what differs between versions, why a cell is red and, last, the verdict."""
     parts = matrix_parts(matrix)
     lines = [*_text(parts.overview), ""]
-    for title, grid in (("plan", parts.plans), ("catalog", parts.catalog)):
-        lines += _listed(title, grid)
+    lines += _listed("plan", matrix.plans) + _listed("catalog", matrix.catalog)
     for reason in parts.reasons:
         lines += _reason(reason)
     lines.append(f"{'digests':<10}{_digests(matrix)}")
@@ -73,11 +73,14 @@ def _text(grid: Grid) -> list[str]:
     return table(grid.head, [[one_line(cell) for cell in row] for row in grid.lines], left=2)
 
 
-def _listed(title: str, grid: Grid) -> list[str]:
-    rows = [[one_line(short(cell)) for cell in row] for row in grid.lines]
-    shown = [f"{title:<10}{' '.join(filter(None, row))}" for row in rows[:_MOST_DIFFERENCES]]
-    more = len(rows) - len(shown)
-    return [*shown, f"{title:<10}and {more:,} more lines, in --html and --json"] if more else shown
+def _listed(title: str, differences: Sequence[Varied]) -> list[str]:
+    """A line a difference: the object, and what is there on which versions."""
+    lines = []
+    for one in differences[:_MOST_DIFFERENCES]:
+        said = (f"{', '.join(names)} {text or 'nothing'}" for text, names in one.grouped)
+        lines.append(f"{title:<10}{one_line(short(one.object))}: {one_line(short('; '.join(said)))}")
+    more = len(differences) - len(lines)
+    return [*lines, f"{title:<10}and {more:,} more, in --html and --json"] if more else lines
 
 
 def _reason(reason: Reason) -> list[str]:

@@ -72,7 +72,8 @@ def _words(matrix: Matrix) -> str:
         tables = counted(len(matrix.tables), "table")
         same = f", and {tables} have the same rows and digests on all" if len(matrix.cells) > 1 else ""
         return f"all steps are green on {cells}{same}"
-    return f"{len(matrix.red):,} of {cells} are red: {', '.join(cell.name for cell in matrix.red)}"
+    are = "is" if len(matrix.red) == 1 else "are"
+    return f"{len(matrix.red):,} of {cells} {are} red: {', '.join(cell.name for cell in matrix.red)}"
 
 
 def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:

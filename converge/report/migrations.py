@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converge.model.migrated import Generated, Migrated
+from converge.model.migrated import Checked, Generated, Migrated
 from converge.model.revision import Standing
 from converge.report.parts import one_line, visible
 from converge.report.units import counted
@@ -38,13 +38,25 @@ def migrated_text(done: Migrated) -> str:
     return visible("\n".join(map(one_line, lines)))
 
 
+def checked_text(checked: Checked) -> str:
+    """Each object that is not as the revisions make it, with both definitions."""
+    lines = [f"differs   {one.object}: {one.words}" for one in checked.differs]
+    if not checked.differs:
+        return visible("verdict   current: the database is what its revisions make")
+    count = counted(len(checked.differs), "object")
+    lines.append(f"verdict   differs: {count} not as the revisions make it")
+    lines.append("next      converge migrations generate writes the difference as a revision")
+    return visible("\n".join(map(one_line, lines)))
+
+
 def generated_text(done: Generated) -> str:
     """The new file with what it is about, and what is not in it."""
     if done.revision is None:
         return visible("\n".join([f"no difference from {done.origin}: nothing was written", *_left(done)]))
+    many = f": {counted(len(done.objects), 'object')}" if done.objects else ""
     lines = [
         f"written   {done.revision.path}",
-        f"from      {done.origin}: {counted(len(done.objects), 'object')}",
+        f"from      {done.origin}{many}",
         *_left(done),
         "next      read it; then converge migrations run",
     ]

@@ -47,6 +47,8 @@ def verdict_words(result: Result) -> str:
             return f"{what}, is equal on both servers{declared}"
         case "migrated":
             return f"{tables} are there, but their values were not compared"
+        case "differs" | "failed" if words := _of_revisions(result):
+            return words
         case "differs" if result.rejects:
             return _rejected_words(result)
         case "differs" if not any(equality(result, one).tone == "bad" for one in result.tables):
@@ -62,6 +64,17 @@ def verdict_words(result: Result) -> str:
             return "nothing was written"
         case _:
             return "nothing was written; see the findings"
+
+
+def _of_revisions(result: Result) -> str:
+    """What is wrong with the target's revisions, when only that is."""
+    wrong = [one for one in result.findings if one.code.startswith("A") and one.severity == "block"]
+    if not wrong or not all(one.verified for one in result.tables):
+        return ""
+    if result.verdict == "failed":
+        return "every row is there and equal, but the revisions are not settled"
+    count = counted(len(wrong), "object")
+    return f"every row is there and equal, but {count} of the schema not as the revisions make it"
 
 
 def _rejected_words(result: Result) -> str:

@@ -15,6 +15,8 @@ from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder, writing
 from converge.revisions.stdout import on_stderr
 
+_IMPORT = "import sqlalchemy as sa"
+
 
 def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
     """Writes the next revision after `env.py`'s `target_metadata`; None where there is no difference.
@@ -47,6 +49,8 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
     operations = [script.upgrade_ops, script.downgrade_ops]
     if all(one is None or one.is_empty() for one in operations):
         return None
+    if _IMPORT not in (folder.location / "script.py.mako").read_text("utf-8"):
+        script.imports.add(_IMPORT)
     with writing(folder.location), users_own(str(folder.location), _failed), on_stderr():
         written = [one for one in revisions.generate_scripts() if one is not None]
     return Folder(folder.ini, folder.toml, folder.bare).revision(written[0].revision)

@@ -20,7 +20,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.connect import explain
-from converge.postgres.engine import DRIVER, address, users_engine
+from converge.postgres.engine import DRIVER, address, users_engine, without_password
 from converge.postgres.witness import witness
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
@@ -208,6 +208,9 @@ def _run(
         except ConvergeError as error:
             if way is not None and way.at:
                 error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
+            if endpoint is not None:
+                # Code that has failed may tell of the address that it was given.
+                error.message = without_password(error.message, endpoint)
             raise
 
 

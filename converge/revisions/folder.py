@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from configparser import Error as IniError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -76,10 +76,9 @@ class Folder:
         if place.name == _TOML:
             return cls(toml=_required(place), ini=_there(place.with_name(_INI)))
         if place.suffix in (".ini", ".cfg") or place.is_file():
-            return cls(ini=_required(place))
+            return cls(ini=_required(place), toml=_there(place.with_name(_TOML)))
         if (place / "env.py").is_file() or not place.is_dir():
-            around = (cls._in(place), cls._in(place.parent), cls._in(Path()))
-            return next((one for one in around if one and one._means(place)), cls(bare=place))
+            return cls._around(place) or cls(bare=place)
         return cls._in(place) or cls(bare=place)
 
     @classmethod
@@ -89,8 +88,15 @@ class Folder:
         found = cls(ini=ini, toml=toml)
         return found if (ini or toml) and found._option("script_location") else None
 
-    def _means(self, place: Path) -> bool:
-        return self.location.resolve() == place.resolve()
+    @classmethod
+    def _around(cls, place: Path) -> Folder | None:
+        """What files in or beside this folder configure, if they mean it."""
+        for near in (place, place.parent, Path()):
+            with suppress(UsageError):
+                found = cls._in(near)
+                if found is not None and found.location.resolve() == place.resolve():
+                    return found
+        return None
 
     @property
     def location(self) -> Path:
@@ -128,7 +134,10 @@ class Folder:
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
         with users_own(str(self.location), _configured), on_stderr():
-            return ScriptDirectory.from_config(self.config())
+            found = ScriptDirectory.from_config(self.config())
+        # What is written is said by those who asked for it.
+        found.messaging_opts = {"quiet": True}
+        return found
 
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:

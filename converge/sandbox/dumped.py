@@ -67,7 +67,9 @@ def _loaded(
     """The database that was loaded, and whether the dump has others too."""
     taken = _databases(server)
     loader = Loader(server.url, wanted, taken=taken, own=server.provider != "url", tell=tell)
-    default = header.database or streams[0].name.partition(".")[0]
+    named = streams[0].name.partition(".")[0]
+    # A file may be called like a database of the server's own, such as mysql.sql.gz.
+    default = header.database or (f"{named}_dump" if named in taken else named)
     try:
         for stream in streams:
             own = _header([stream]).database

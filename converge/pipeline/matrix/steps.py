@@ -14,6 +14,10 @@ from converge.errors import ConvergeError, TargetError
 from converge.model.check import CheckResult
 from converge.model.event import silent
 from converge.model.result import Result
+from converge.pipeline.checks import blocked
+from converge.pipeline.doctor import diagnose
+from converge.pipeline.matrix import revisions
+from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site, Wish
 from converge.pipeline.migrate import migrate as run_migrate
 from converge.pipeline.migrate import planned
@@ -24,7 +28,6 @@ from converge.postgres.existing import shape_now
 from converge.postgres.script import run_script
 from converge.sandbox.unpack import Joined, unpacked
 
-_SHOWN = 20
 _AS_PSQL = '"$user", public'
 
 
@@ -36,14 +39,23 @@ class Work:
     do: Callable[[Site], str]
 
 
+_OF_REVISIONS = (
+    Work("upgrade", revisions.upgrade),
+    Work("drift", revisions.drift),
+    Work("downgrade", revisions.downgrade),
+)
+
+
 def steps(wish: Wish) -> tuple[Work, ...]:
     """What there is to do on each version, in its order."""
     return (
         *([Work("schema", schema)] if wish.scripts else ()),
+        Work("compatibility", compatibility),
         Work("plan", plan),
         Work("migrate", migrate),
         Work("verify", verify),
         Work("checks", checks),
+        *(_OF_REVISIONS if wish.alembic else ()),
     )
 
 
@@ -58,6 +70,14 @@ def schema(site: Site) -> str:
             passed_over += over
     words = f"{count:,} statements"
     return f"{words}; not known to this version: {', '.join(passed_over)}" if passed_over else words
+
+
+def compatibility(site: Site) -> str:
+    """What `doctor` says of this server: what its version lacks, settings that hurt, room, extensions."""
+    findings = diagnose(site.wish.source, site.target, site.wish.options).findings
+    if blocks := [one for one in findings if one.severity == "block"]:
+        raise blocked(blocks)
+    return ", ".join(sorted({f"{one.severity} {one.code}" for one in findings})) or "nothing in the way"
 
 
 def plan(site: Site) -> str:
@@ -78,14 +98,14 @@ def migrate(site: Site) -> str:
     run_migrate(site.wish.source, site.target, options, silent, result)
     with closing(connect(site.target)) as connection:
         site.catalog = shape_now(connection, site.wish.options.schema)
-    _require_equal(result)
+    require_equal(result)
     return f"{sum(one.rows_written or 0 for one in result.tables):,} rows, snapshot {result.snapshot}"
 
 
 def verify(site: Site) -> str:
     """Every row and every column of both sides once more."""
     result = run_verify(site.wish.source, site.target, site.wish.options, "full", silent)
-    _require_equal(result)
+    require_equal(result)
     site.compared = result
     return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
 
@@ -100,17 +120,6 @@ def checks(site: Site) -> str:
         return "the maps declare none"
     over = sum(one.state == "passed over" for one in asked)
     return f"{len(asked) - over:,} hold" + (f", {over:,} passed over" if over else "")
-
-
-def _require_equal(result: Result) -> None:
-    """Raises TargetError for tables that are not as in the source; the checks have a step of their own."""
-    wrong = [one.source for one in result.tables if not one.verified]
-    if wrong:
-        raise TargetError(
-            f"{len(wrong):,} of {len(result.tables):,} tables differ from the source: {', '.join(wrong)}",
-            code="X026",
-            details=[str(one) for one in result.differences[:_SHOWN]],
-        )
 
 
 def _failed(failed: Sequence[CheckResult]) -> ConvergeError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converge.errors import UsageError
+from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Sink, silent
 from converge.model.evidence import Evidence
@@ -29,6 +30,8 @@ class Wish:
     options: Options
     scripts: tuple[Path, ...] = ()
     """What makes the application's own schema, in load mode."""
+    alembic: str | None = None
+    """The folder of the user's own revisions."""
     emit: Sink = silent
 
 
@@ -54,6 +57,11 @@ class Site:
     compared: Result | None = None
     """What the comparison came to, where all rows are equal."""
     catalog: dict[str, str] = field(default_factory=dict)
+    before: Definitions | None = None
+    """The schema as the load left it; what follows is of the user's revisions."""
+    version_table: str = ""
+    stamped: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
 
 
 def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:

@@ -8,6 +8,8 @@ from converge.model.definitions import Definition, Definitions, Differs, Step
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
 from converge.planner.difference.kinds import kind_of
+from converge.planner.difference.kinds.kind import table_name
+from converge.planner.difference.kinds.sequence import WHOLE, caught_up
 from converge.planner.difference.order import CHANGE, DROP, MAKE, Deed, Order
 from converge.planner.difference.states import States, states
 
@@ -49,6 +51,7 @@ def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[S
     for deed, members in Order(before, after, found).deeds():
         if deed.what == MAKE:
             yield from _made(new[deed.object], [new[name] for name in members])
+            yield from _caught_up(new[deed.object], new, found)
         elif deed.what == CHANGE:
             yield from (Step(deed.object, sql) for sql in found.changed[deed.object])
         else:
@@ -65,6 +68,16 @@ def _made(it: Definition, members: list[Definition]) -> Iterator[Step]:
         yield from (Step(one.object, sql) for sql in kind_of(one).settle(one))
     for one in (it, *parts):
         yield from _said(one, {})
+
+
+def _caught_up(it: Definition, new: Mapping[str, Definition], found: States) -> Iterator[Step]:
+    """A new sequence that was given to a column that is not new."""
+    if it.kind == "ownership" and it.facts["sequence"] in found.made and it.facts["of"] not in found.made:
+        column = new[it.facts["of"]]
+        if column.facts["type"] in WHOLE:
+            own = new[it.facts["sequence"]]
+            sql = caught_up(own.facts, table_name(column), pg_name(column.facts["name"]))
+            yield Step(own.object, sql)
 
 
 def _removed(deed: Deed, it: Definition, found: States) -> Iterator[str]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from converge.model.definitions import ASIDE, Definition, Definitions
-from converge.model.quote import pg_name
 from converge.planner.difference.kinds import Change, kind_of
 
 
@@ -110,8 +109,8 @@ class _Judge:
         one = self._new[name]
         if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
             if name not in self._states.changed or not self._retypes(name):
-                cast = kind_of(one).replaced(one, f"{pg_name(one.facts['name'])}::text::{one.facts['type']}")
-                self._states.changed[name] = (cast, *self._states.changed.get(name, ()))
+                cast = kind_of(one).replaced(self._old[name], one)
+                self._states.changed[name] = (*cast, *self._states.changed.get(name, ()))
             self._surround(name)
         elif one.kind != "ownership" or other in self._states.dropped:
             self._again(name)
@@ -122,13 +121,10 @@ class _Judge:
 
     def _too_fresh(self, name: str, change: Change) -> bool:
         """Whether something uses what the transaction that makes it cannot use yet."""
-        return any(
-            json.dumps(literal, ensure_ascii=False)[1:-1] in one.text
-            and _bare(one) != _bare(self._old.get(other))
-            for other, one in self._new.items()
-            if other != name
-            for literal in change.fresh
-        )
+        values = [json.dumps(value, ensure_ascii=False)[1:-1] for value in change.fresh]
+        users = (other for other, one in self._new.items() if name in one.needs)
+        changed = (other for other in users if _bare(self._new[other]) != _bare(self._old.get(other)))
+        return any(value in self._new[other].text for other in changed for value in values)
 
 
 def _bare(one: Definition | None) -> object:

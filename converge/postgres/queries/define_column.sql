@@ -4,6 +4,8 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'co
            'of', format('table %%I.%%I', n.nspname, c.relname),
            'schema', n.nspname, 'table', c.relname, 'name', a.attname,
            'type', format_type(a.atttypid, a.atttypmod),
+           -- Below a domain, by which values are cast.
+           'base', CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
            'collation', nullif(a.attcollation, t.typcollation)::regcollation::text,
            'not null', nullif(a.attnotnull, false),
            'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
@@ -16,6 +18,8 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'co
                           FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace
                           JOIN pg_sequence q ON q.seqrelid = s.oid WHERE s.oid = i.objid),
            'storage', nullif(a.attstorage, t.typstorage),
+           -- What SET STORAGE DEFAULT would mean, which is known since 16; EXTENDED for most.
+           'usual storage', CASE WHEN t.typlen = -1 THEN nullif(t.typstorage, 'x') END,
            'compression', nullif(a.attcompression, ''),
            'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
            'options', a.attoptions,

@@ -9,6 +9,8 @@ SELECT 'pg_extension'::regclass::oid::bigint, e.oid::bigint, 0, 'extension', 'ex
                  JOIN pg_proc f ON f.pronamespace = to_regnamespace(quote_ident(%(schema)s))
                 WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
                   AND strpos(f.prosrc, own.proname || '(') > 0
+                  AND NOT EXISTS (SELECT FROM pg_proc same WHERE same.proname = own.proname
+                                     AND same.pronamespace = 'pg_catalog'::regnamespace)
                   AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_proc'::regclass
                                      AND m.objid = f.oid AND m.deptype = 'e')))
   FROM pg_extension e WHERE e.extname <> 'plpgsql'

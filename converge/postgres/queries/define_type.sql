@@ -11,10 +11,11 @@ SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
            'collation', (SELECT nullif(t.typcollation, b.typcollation)::regcollation::text
                            FROM pg_type b WHERE t.typtype = 'd' AND b.oid = t.typbasetype),
            'default', CASE t.typtype WHEN 'd' THEN t.typdefault END,
-           -- Its name is known since 17.
+           -- A name of its own, which is known since 17.
            'not null', CASE WHEN t.typtype = 'd' AND t.typnotnull THEN
-               coalesce((SELECT k.conname FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n'), '')
-               END,
+               coalesce((SELECT k.conname FROM pg_constraint k
+                          WHERE k.contypid = t.oid AND k.contype = 'n'
+                            AND k.conname <> t.typname || '_not_null'), '') END,
            'attributes', (SELECT jsonb_agg(jsonb_build_object(
                                      'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
                                      'collation', nullif(a.attcollation, y.typcollation)::regcollation::text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TextIO, cast
 
 from alembic.operations import Operations
@@ -32,6 +33,19 @@ class _Written(list[str]):
 def rendered(folder: Folder, revision: Revision, direction: Direction) -> list[str]:
     """What the revision would execute. Raises Unreadable."""
     written = _Written()
+    # It would say that it generates SQL, after an env.py that has asked for its log.
+    logging.getLogger(MigrationContext.__module__).addFilter(_nothing)
+    try:
+        return _rendered(folder, revision, direction, written)
+    finally:
+        logging.getLogger(MigrationContext.__module__).removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _rendered(folder: Folder, revision: Revision, direction: Direction, written: _Written) -> list[str]:
     context = MigrationContext.configure(
         dialect_name="postgresql",
         dialect_opts={"paramstyle": "named"},

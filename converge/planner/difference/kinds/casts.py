@@ -16,23 +16,25 @@ _FAMILIES = (
 _TEXTS = _FAMILIES[1]
 
 
-def using(column: str, old: str, new: str) -> str:
-    """The expression over a quoted column; empty where the server's own cast is best.
+def using(column: str, old: str, new: str, type_: str) -> str:
+    """The expression over a quoted column that makes values of `type_`, a domain over `new` or the same.
 
-    An explicit cast to a shorter type would cut texts off, the server's own refuses them.
+    Empty where the server's own cast is best: an explicit one to a shorter type cuts texts off, the server's
+    own refuses them.
     """
     before, after = _bare(old), _bare(new)
-    if before == after or after in _TEXTS or any(before in one and after in one for one in _FAMILIES):
+    if any(before in one and after in one for one in _FAMILIES) or after in _TEXTS:
         return ""
     if before in _TEXTS:
-        return f"{column}::{new}"
+        return f"{column}::{type_}"
     if before in _FAMILIES[0] and after == "boolean":
         return f"{column} <> 0"
     if before == "boolean" and after in _FAMILIES[0]:
         return f"{column}::integer"
-    return f"{column}::text::{new}"
+    # Also for a type of the same name that is not the same type.
+    return "" if before == after and "." not in after else f"{column}::text::{type_}"
 
 
 def _bare(type_: str) -> str:
-    """Without lengths: ``timestamp(3) without time zone`` is a timestamp."""
-    return re.sub(r"\([\d,]+\)", "", type_)
+    """Without lengths and brackets: ``timestamp(3) without time zone[]`` is a timestamp."""
+    return re.sub(r"\([\d,]+\)|\[\]$", "", type_)

@@ -36,8 +36,7 @@ class Column(Kind):
         yield f"ALTER TABLE {table_name(it)} ADD COLUMN {in_words(it, default)}"
 
     def settle(self, it: Definition) -> Iterator[str]:
-        if "storage" in it.facts:
-            yield f"{_start(it)} SET STORAGE {_STORAGE[it.facts['storage']]}"
+        yield from _storage(it, it.facts.keys() & {"storage"})
         if "statistics" in it.facts:
             yield f"{_start(it)} SET STATISTICS {it.facts['statistics']}"
         if "options" in it.facts:
@@ -60,15 +59,17 @@ class Column(Kind):
         if "not null" in old.facts and "not null" not in new.facts:
             statements.append(f"{_start(new)} DROP NOT NULL")
         if retyped:
-            statements.append(
-                _retyped(new, using(pg_name(new.facts["name"]), old.facts["type"], new.facts["type"]))
-            )
+            statements += self.replaced(old, new)
         if "not null" in new.facts and "not null" not in old.facts:
             statements.append(f"{_start(new)} SET NOT NULL")
         return Change((*statements, *_identity(old, new), *_kept(old, new)), around=retyped)
 
-    def replaced(self, it: Definition, using: str) -> str:
-        return _retyped(it, using)
+    def replaced(self, old: Definition, new: Definition) -> Sequence[str]:
+        collation = f" COLLATE {new.facts['collation']}" if "collation" in new.facts else ""
+        cast = using(pg_name(new.facts["name"]), _base(old), _base(new), new.facts["type"])
+        statement = f"{_start(new)} TYPE {new.facts['type']}{collation}{f' USING {cast}' if cast else ''}"
+        # The server forgets with the type how its values were kept.
+        return statement, *_storage(new, set(new.facts))
 
     def made_with(self, it: Definition) -> str | None:
         return self.gone_with(it)
@@ -123,9 +124,10 @@ def _start(it: Definition) -> str:
     return f"ALTER TABLE {table_name(it)} ALTER COLUMN {pg_name(it.facts['name'])}"
 
 
-def _retyped(it: Definition, using: str) -> str:
-    collation = f" COLLATE {it.facts['collation']}" if "collation" in it.facts else ""
-    return f"{_start(it)} TYPE {it.facts['type']}{collation}{f' USING {using}' if using else ''}"
+def _base(it: Definition) -> str:
+    """The type that holds the values: of a domain the one below it."""
+    base: str = it.facts.get("base") or it.facts["type"]
+    return base
 
 
 def _sequence_name(it: Definition) -> str:
@@ -147,12 +149,16 @@ def _identity(old: Definition, new: Definition) -> Iterator[str]:
         return
     if before is None:
         yield f"{_start(new)} ADD GENERATED {_ALWAYS[after]} AS IDENTITY{_identity_options(new)}"
+        yield sequence.caught_up(new.facts["sequence"], table_name(new), pg_name(new.facts["name"]))
         return
     if before != after:
         yield f"{_start(new)} SET GENERATED {_ALWAYS[after]}"
     was, now = old.facts["sequence"], new.facts["sequence"]
     if was["name"] != now["name"]:
         yield f"ALTER SEQUENCE {_sequence_name(old)} RENAME TO {pg_name(now['name'])}"
+        if "sequence comment" in old.facts:
+            # Comments are compared by what they are on, which has a new name.
+            yield f"COMMENT ON SEQUENCE {_sequence_name(new)} IS NULL"
     if said := sequence.changed_options(was, now):
         yield f"{_start(new)} {' '.join(f'SET {one}' for one in said)}"
 
@@ -160,12 +166,18 @@ def _identity(old: Definition, new: Definition) -> Iterator[str]:
 def _kept(old: Definition, new: Definition) -> Iterator[str]:
     """How the values are kept: nothing that changes them."""
     other = differing(old, new)
-    if "storage" in other:
-        storage = new.facts.get("storage")
-        yield f"{_start(new)} SET STORAGE {_STORAGE[storage] if storage else 'DEFAULT'}"
-    if "compression" in other:
-        compression = new.facts.get("compression")
-        yield f"{_start(new)} SET COMPRESSION {_COMPRESSION[compression] if compression else 'DEFAULT'}"
+    if not other & {"type", "collation"}:
+        yield from _storage(new, other)
     if "statistics" in other:
         yield f"{_start(new)} SET STATISTICS {new.facts.get('statistics', -1)}"
     yield from changed_options(_start(new), old.facts, new.facts)
+
+
+def _storage(it: Definition, names: set[str]) -> Iterator[str]:
+    """Those of storage and compression that are named, of which a fact that is missing means the usual."""
+    if "storage" in names:
+        storage = it.facts.get("storage") or it.facts.get("usual storage", "x")
+        yield f"{_start(it)} SET STORAGE {_STORAGE[storage]}"
+    if "compression" in names:
+        compression = it.facts.get("compression")
+        yield f"{_start(it)} SET COMPRESSION {_COMPRESSION[compression] if compression else 'DEFAULT'}"

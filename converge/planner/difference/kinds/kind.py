@@ -18,7 +18,7 @@ class Change:
     around: bool = False
     """Whether what needs it must be taken away before and made again after."""
     fresh: tuple[str, ...] = ()
-    """Literals that the transaction which makes the change cannot use yet."""
+    """Values that the transaction which makes the change cannot use yet."""
 
 
 class Kind:
@@ -50,8 +50,8 @@ class Kind:
         """None when it must be dropped and made again. Comments are not asked for."""
         return None
 
-    def replaced(self, it: Definition, using: str) -> str:
-        """Of a column: the statement that gives its values the type of the same name that was made anew."""
+    def replaced(self, old: Definition, new: Definition) -> Sequence[str]:
+        """Of a column: the statements that bring its values to its type, which may have been made anew."""
         raise NotImplementedError
 
     def made_with(self, it: Definition) -> str | None:

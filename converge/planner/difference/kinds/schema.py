@@ -39,6 +39,9 @@ class Extension(Kind):
         return f"EXTENSION {pg_name(it.facts['name'])}"
 
     def make(self, it: Definition, parts: Sequence[Definition]) -> Iterator[str]:
+        if it.facts["schema"] != _PUBLIC and not it.needs:
+            # It is neither the usual schema nor the one that is described.
+            yield f"CREATE SCHEMA IF NOT EXISTS {it.facts['schema']}"
         yield f"CREATE EXTENSION IF NOT EXISTS {pg_name(it.facts['name'])} WITH SCHEMA {it.facts['schema']}"
 
     def change(self, old: Definition, new: Definition) -> Change | None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from converge.model.definitions import Definition
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.planner.difference.kinds.kind import Change, Kind, differing, own_name
 
-_MOST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+WHOLE = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+"""The types that columns with sequences have, each with its highest value."""
 _WORDS = {
     "increment": "INCREMENT BY",
     "min": "MINVALUE",
@@ -21,7 +22,7 @@ _WORDS = {
 
 def said_options(facts: Mapping[str, Any]) -> list[str]:
     """Options of a sequence that CREATE SEQUENCE would not give it unasked, without its type."""
-    up, most = facts["increment"] > 0, _MOST[facts["type"]]
+    up, most = facts["increment"] > 0, WHOLE[facts["type"]]
     least = 1 if up else -most - 1
     greatest = most if up else -1
     start = facts["min"] if up else facts["max"]
@@ -41,6 +42,16 @@ def changed_options(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
     if old["cycle"] != new["cycle"]:
         said.append("CYCLE" if new["cycle"] else "NO CYCLE")
     return said
+
+
+def caught_up(sequence: Mapping[str, Any], table: str, column: str) -> str:
+    """Sets a sequence that is new behind the values of a column that is not. Both names are quoted."""
+    best, side, sign = ("max", "greatest", ">=") if sequence["increment"] > 0 else ("min", "least", "<=")
+    name, start = pg_text(pg_name(sequence["schema"], sequence["name"])), sequence["start"]
+    return (
+        f"SELECT pg_catalog.setval({name}, {side}({best}({column}), {start}), "
+        f"coalesce({best}({column}) {sign} {start}, false)) FROM {table}"
+    )
 
 
 class OwnSequence(Kind):

@@ -36,7 +36,7 @@ class Enum(_Type):
                 where = ""
             statements.append(f"ALTER TYPE {own_name(new)} ADD VALUE {pg_text(label)}{where}")
             there.insert(place, label)
-        fresh = tuple(pg_text(label) for label in after if label not in before)
+        fresh = tuple(label for label in after if label not in before)
         return Change(tuple(statements), fresh=fresh)
 
 
@@ -74,10 +74,9 @@ class Domain(_Type):
 
 
 def _not_null(it: Definition) -> str:
-    """Its constraint has a name since PostgreSQL 17, which is said when it is not the usual one."""
+    """Its constraint can have a name of its own since PostgreSQL 17."""
     name = it.facts["not null"]
-    usual = name in ("", f"{it.facts['name']}_not_null")
-    return "NOT NULL" if usual else f"CONSTRAINT {pg_name(name)} NOT NULL"
+    return f"CONSTRAINT {pg_name(name)} NOT NULL" if name else "NOT NULL"
 
 
 class Composite(_Type):
@@ -92,8 +91,8 @@ class Composite(_Type):
     def change(self, old: Definition, new: Definition) -> Change | None:
         before, after = old.facts.get("attributes", []), new.facts.get("attributes", [])
         kept = [one for one in before if one in after]
-        names = {one["name"] for one in kept}
         added = after[len(kept) :]
+        names = {one["name"] for one in before}
         if after[: len(kept)] != kept or any(one["name"] in names for one in added):
             return None
         start = f"ALTER TYPE {own_name(new)}"

@@ -1,0 +1,26 @@
+"""`converge migrations check`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from converge.cli.options import output_options
+from converge.cli.revision_options import folder_options
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.migrated import Checked
+from converge.pipeline.drift import drift
+from converge.report.migrations import checked_text
+from converge.revisions.folder import Folder
+
+
+@click.command("check", help="Whether the target is what its revisions make, by object. Writes nothing.")
+@folder_options
+@click.option("--schema", default="public", show_default=True, help="the target schema")
+@output_options
+def command(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+    checked = Checked(str(target), str(folder.location), drift(folder, target, schema, emit))
+    click.echo(json.dumps(checked.to_json()) if as_json else checked_text(checked))
+    return checked.exit_code

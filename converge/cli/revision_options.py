@@ -1,0 +1,41 @@
+"""Options of the commands that are about the user's revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from converge.cli.many import require_single
+from converge.cli.options import target_options
+from converge.config import Where, resolve_target, several
+from converge.model.endpoint import Endpoint
+from converge.revisions.folder import Folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+alembic_option = click.option(
+    "--alembic", "place", metavar="DIR|FILE", help="a folder with env.py, an alembic.ini, or a pyproject.toml"
+)
+
+
+def folder_options(function: F) -> F:
+    """--alembic and --target; the command gets `folder` and `target`."""
+
+    @alembic_option
+    @target_options
+    @wraps(function)
+    def wrapper(*args: Any, place: str | None, where: Where, **kwargs: Any) -> Any:
+        return function(*args, folder=Folder.open(place), target=target_of(where), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def target_of(where: Where) -> Endpoint:
+    """The one target that is meant. Raises UsageError for several."""
+    if not where.names and (chosen := several(where)):
+        require_single(chosen, "this command")
+        return chosen[0].target
+    return resolve_target(where)
