@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 revision = "{id}"
 down_revision = {down}
-
+{more}
 
 def upgrade() -> None:
 {up}
@@ -30,15 +30,21 @@ def downgrade() -> None:
 '''
 
 
-def revision(place: Path, id_: str, up: str, back: str = "pass", *, down: str | None = None) -> Path:
+def revision(
+    place: Path, id_: str, up: str, back: str = "pass", *, down: str | None = None, more: str = ""
+) -> Path:
     """Writes a revision; `up` and `back` are Python, or SQL where they begin with a capital."""
     versions = place / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     path = versions / f"{id_}.py"
-    path.write_text(
-        REVISION.format(id=id_, name=f"about {id_}", down=repr(down), up=_body(up), back=_body(back))
-    )
+    parts = {"down": repr(down), "more": more, "up": _body(up), "back": _body(back)}
+    path.write_text(REVISION.format(id=id_, name=f"about {id_}", **parts))
     return path
+
+
+def execute(*statements: str) -> str:
+    """Python that executes these statements of SQL."""
+    return "\n".join(f"op.execute({statement!r})" for statement in statements)
 
 
 def folder(place: Path, *statements: str, schema: str = "public") -> Folder:
