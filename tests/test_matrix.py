@@ -448,3 +448,9 @@ def test_a_table_that_no_revision_makes_is_drift(source: str, four: list[str], f
     assert reasons(ran.json) == [[("drift", "X028")]]
     reason = ran.json["cells"][0]["steps"][7]["reason"]
     assert reason["message"].endswith(": table public.stray")
+
+
+def test_a_full_disk_costs_a_page_and_no_result(source: str, four: list[str]) -> None:
+    ran = matrix(source, four[3:], "--html", "/dev/full")
+    assert (ran.code, ran.json["exit_code"], ran.json["verdict"]) == (1, 1, "verified")
+    assert "error[U012]: the report /dev/full cannot be written" in ran.err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from converge import sandbox
+from converge import files, sandbox
 from converge.cli.many import single
 from converge.cli.options import (
     output_options,
@@ -17,18 +18,18 @@ from converge.cli.options import (
     planning_options,
     require_writable,
     selection_options,
-    write_private,
 )
 from converge.cli.source_dump import dump_options
 from converge.config import Where
 from converge.demo.source import LEAST_ROWS, fill
-from converge.errors import UsageError
+from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.model.matrix import Matrix
 from converge.pipeline.matrix.run import run_matrix
 from converge.pipeline.matrix.wish import Wish, require_scripts, wanted
 from converge.pipeline.options import Options
+from converge.report.errors import error_text
 from converge.report.html import matrix_html
 from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
 from converge.revisions.folder import Folder
@@ -86,8 +87,8 @@ def command(
     servers = wanted(versions)
     for path in filter(None, (junit, html, md)):
         require_writable(path)
-    files = tuple(Path(script) for script in scripts)
-    require_scripts(options, files)
+    own = tuple(Path(script) for script in scripts)
+    require_scripts(options, own)
     if sample and (where.source or where.dump):
         message = "--sample is a source of its own, and another one is named"
         raise UsageError(message, code="X021", hint="leave out one of them")
@@ -98,10 +99,11 @@ def command(
             source = stack.enter_context(_sample(rows, emit))
         else:
             source, _, options = single(where, options, need_target=False)
-        matrix = run_matrix(Wish(source, options, files, alembic, emit), servers)
-    _write(matrix, junit, html, md)
-    click.echo(json.dumps(matrix.to_json()) if as_json else matrix_text(matrix))
-    return matrix.exit_code
+        matrix = run_matrix(Wish(source, options, own, alembic, emit), servers)
+    unwritten = _write(matrix, {junit: matrix_junit, html: matrix_html, md: matrix_markdown})
+    code = matrix.exit_code or unwritten
+    click.echo(json.dumps(matrix.to_json() | {"exit_code": code}) if as_json else matrix_text(matrix))
+    return code
 
 
 @contextmanager
@@ -114,13 +116,20 @@ def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
     with sandbox.start(_SAMPLE_SERVER, on_progress=say) as (server,):
         url = server.create_database("sample")
         say(f"source: {fill(url, rows=rows):,} rows")
-        yield parse(url)
+        yield replace(parse(url), name=f"sample:{rows} rows")
 
 
-def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> None:
-    if junit:
-        write_private(junit, matrix_junit(matrix))
-    if html:
-        write_private(html, matrix_html(matrix))
-    if md:
-        write_private(md, matrix_markdown(matrix))
+def _write(matrix: Matrix, forms: Mapping[str | None, Callable[[Matrix], str]]) -> int:
+    """Writes each file that is named, whatever becomes of the others; the exit code of a failure, or 0."""
+    code = 0
+    for path, form in forms.items():
+        try:
+            if path is not None:
+                files.write_private(path, form(matrix))
+        except OSError as error:
+            unwritten = ConvergeError(
+                f"the report {path} cannot be written: {error.strerror}", code="U012", hint="make room"
+            )
+            click.echo(error_text(unwritten), err=True)
+            code = unwritten.exit_code
+    return code
