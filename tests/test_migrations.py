@@ -205,6 +205,18 @@ def test_tables_in_the_way_of_a_baseline(databases: tuple[str, str], place: Path
     assert "is here" in call("run", "--target", target)
 
 
+def test_a_baseline_of_another_version(
+    postgres_14: Server, postgres_175: Server, new_postgres_database: NewDatabase, place: Path, call: Call
+) -> None:
+    """Servers print views differently: what counts is what the baseline makes there."""
+    older, newer = new_postgres_database(postgres_14), new_postgres_database(postgres_175)
+    for url in (older, newer):
+        postgres(url, "CREATE TABLE film (id int, title text)")
+        postgres(url, "CREATE VIEW titles AS SELECT title FROM film WHERE id > 1")
+    call("generate", "-n", "baseline", "--target", older)
+    assert "is here" in call("run", "--target", newer)
+
+
 def test_names_that_are_none(databases: tuple[str, str], place: Path, call: Call) -> None:
     for name in ("", "…", 'a"""b', "a\\b", "a\nb"):
         with pytest.raises(UsageError) as refused:

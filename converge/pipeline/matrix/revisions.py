@@ -30,7 +30,7 @@ def upgrade(site: Site) -> str:
     done = migrations.run(folder, site.target, "head", everything, silent)
     site.version_table, site.stamped, site.ran = version_table, done.stamped, done.ran
     words = [f"baseline {one} is here" for one in done.stamped]
-    return ", ".join([*words, f"{len(done.ran):,} revisions run"])
+    return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
 
 
 def drift(site: Site) -> str:
