@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -35,11 +35,12 @@ def shape(url: str, schema: str = "public", *, places: bool = True) -> dict[str,
     """All that the catalog has, by another way than definitions; without Alembic's own table."""
     with psycopg.connect(url) as connection:
         found = shape_now(connection, schema)
-    return {
-        name: text if places else json.dumps({**json.loads(text), "place": None})
-        for name, text in found.items()
-        if "alembic_version" not in name
-    }
+    return {name: text for name, text in _placed(found, places) if "alembic_version" not in name}
+
+
+def _placed(found: Mapping[str, str], places: bool) -> Iterator[tuple[str, str]]:
+    for name, text in found.items():
+        yield name, text if places else json.dumps({**json.loads(text), "place": None})
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Seen:
 
 
 def seen(url: str, schema: str = "public") -> Seen:
-    return Seen(defined(url, schema), shape(url, schema, places=False))
+    with psycopg.connect(url) as connection:
+        definitions, found = read_definitions(connection, schema), shape_now(connection, schema)
+    return Seen(definitions, dict(_placed(found, places=False)))
 
 
 def convert(url: str, before: Seen, wanted: Seen, schema: str = "public") -> None:

@@ -154,3 +154,130 @@ MUTATIONS = {
     "range": "CREATE TYPE span AS RANGE (subtype = float8); ALTER TABLE parent ADD span span",
 }
 """Each by its name; statements that one transaction can run."""
+PAIRS = {
+    "arrays of a domain": (
+        "CREATE DOMAIN d AS int CHECK (VALUE > 0); "
+        "CREATE TABLE t (a d[], b d); "
+        "INSERT INTO t VALUES ('{1,2}', 3)",
+        "CREATE DOMAIN d AS bigint CHECK (VALUE > 0); CREATE TABLE t (a d[], b d)",
+    ),
+    "a domain over an enum in a composite type": (
+        "CREATE TYPE e AS ENUM ('a','b'); "
+        "CREATE DOMAIN d AS e; "
+        "CREATE TYPE c AS (x d, y int); "
+        "CREATE TABLE t (a d, b e[], c c); "
+        "INSERT INTO t VALUES ('a', '{b}', '(a,1)')",
+        "CREATE TYPE e AS ENUM ('b','a'); "
+        "CREATE DOMAIN d AS e; "
+        "CREATE TYPE c AS (x d, y int); "
+        "CREATE TABLE t (a d, b e[], c c)",
+    ),
+    "a shorter domain": (
+        "CREATE DOMAIN d AS varchar(9); CREATE TABLE t (a d); INSERT INTO t VALUES ('12345')",
+        "CREATE DOMAIN d AS varchar(5); CREATE TABLE t (a d)",
+    ),
+    "text to a shorter domain": (
+        "CREATE TABLE t (a text); INSERT INTO t VALUES ('12345')",
+        "CREATE DOMAIN d AS varchar(5); CREATE TABLE t (a d)",
+    ),
+    "to and from truth": (
+        "CREATE TABLE t (a int DEFAULT 0, b boolean DEFAULT true, c smallint, d jsonb, e bytea, f date, g uuid); "
+        "INSERT INTO t VALUES (0, false, 1, '[1]', 'x', now(), gen_random_uuid())",
+        "CREATE TABLE t (a boolean DEFAULT false, b smallint DEFAULT 1, c boolean, d json, e text, f timestamptz, g text)",
+    ),
+    "texts to everything": (
+        "CREATE TABLE t (a boolean, b text, c text, d text, e text, f varchar(40)); "
+        "INSERT INTO t VALUES (true, '2020-02-02', '7', '[1]', gen_random_uuid(), '{1,2}')",
+        "CREATE TABLE t (a int, b date, c numeric(5,2), d jsonb, e uuid, f int[])",
+    ),
+    "a trigger's function": (
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'; "
+        "CREATE TABLE t (a int); "
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()",
+        "CREATE FUNCTION f2() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'; "
+        "CREATE TABLE t (a int); "
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f2()",
+    ),
+    "a function with a parsed body": (
+        "CREATE TABLE t (a int, b int); "
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT max(a) FROM t; END; "
+        "CREATE VIEW v AS SELECT f() AS x",
+        "CREATE TABLE t (a bigint, b int); "
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT max(a) FROM t; END; "
+        "CREATE VIEW v AS SELECT f() AS x",
+    ),
+    "both ends of a foreign key": (
+        "CREATE TABLE p (id text PRIMARY KEY); "
+        "CREATE TABLE c (p text REFERENCES p); "
+        "INSERT INTO p SELECT gen_random_uuid(); "
+        "INSERT INTO c SELECT id FROM p",
+        "CREATE TABLE p (id uuid PRIMARY KEY); CREATE TABLE c (p uuid REFERENCES p)",
+    ),
+    "an enum in conditions and expressions": (
+        "CREATE TYPE e AS ENUM ('a','b','c'); "
+        "CREATE TABLE t (a e CHECK (a <> 'c'), b int GENERATED ALWAYS AS (CASE WHEN a = 'b' THEN 1 ELSE 0 END) STORED, UNIQUE (a)); "
+        "INSERT INTO t VALUES ('a')",
+        "CREATE TYPE e AS ENUM ('a','b'); "
+        "CREATE TABLE t (a e CHECK (a <> 'b'), b int GENERATED ALWAYS AS (CASE WHEN a = 'a' THEN 1 ELSE 0 END) STORED, UNIQUE (a))",
+    ),
+    "an enum in keys": (
+        "CREATE TYPE e AS ENUM ('a','b'); "
+        "CREATE TABLE t (a e PRIMARY KEY); "
+        "CREATE TABLE u (a e REFERENCES t); "
+        "INSERT INTO t VALUES ('b'); "
+        "INSERT INTO u VALUES ('b')",
+        "CREATE TYPE e AS ENUM ('b'); CREATE TABLE t (a e PRIMARY KEY); CREATE TABLE u (a e REFERENCES t)",
+    ),
+    "a type with the name of a table that goes": (
+        "CREATE TABLE x (a int); CREATE TABLE t (id int)",
+        "CREATE TYPE x AS ENUM ('a'); CREATE TABLE t (id int, x x DEFAULT 'a')",
+    ),
+    "a table with the name of a type that goes": (
+        "CREATE TYPE x AS ENUM ('a'); CREATE TABLE t (id int, x x DEFAULT 'a')",
+        "CREATE TABLE x (a int); CREATE TABLE t (id int, x text DEFAULT 'b')",
+    ),
+    "an index becomes a constraint": (
+        "CREATE TABLE t (a int); CREATE UNIQUE INDEX u ON t (a)",
+        "CREATE TABLE t (a int CONSTRAINT u UNIQUE)",
+    ),
+    "a sequence becomes a table": (
+        "CREATE SEQUENCE s; CREATE TABLE t (a int DEFAULT nextval('s'))",
+        "CREATE TABLE s (a int); CREATE TABLE t (a int DEFAULT 5)",
+    ),
+    "rows of views": (
+        "CREATE TABLE t (a int, b text); CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT v FROM v",
+        "CREATE TABLE t (a int, b varchar(5), c int); "
+        "CREATE VIEW v AS SELECT * FROM t; "
+        "CREATE VIEW w AS SELECT v FROM v",
+    ),
+    "a table's row as a type": (
+        "CREATE TABLE t (a int); CREATE TABLE u (t t, s t[])",
+        "CREATE TABLE t (a int, b int); CREATE TABLE u (t t, s t[])",
+    ),
+    "a table's row as a type, gone": (
+        "CREATE TABLE t (a int); CREATE TABLE u (t t, s int)",
+        "CREATE TABLE u (s int)",
+    ),
+    "rule": (
+        "CREATE TABLE t (a int); CREATE RULE r AS ON INSERT TO t DO ALSO NOTIFY x",
+        "CREATE TABLE t (a bigint); CREATE RULE r AS ON INSERT TO t DO ALSO NOTIFY y",
+    ),
+    "domain to its text": (
+        "CREATE DOMAIN d AS text CHECK (VALUE <> ''); "
+        "CREATE TABLE t (a d DEFAULT 'x'); "
+        "INSERT INTO t VALUES ('q')",
+        "CREATE TABLE t (a varchar(20) DEFAULT 'x')",
+    ),
+    "a collation in a key": (
+        "CREATE COLLATION k (provider=icu, locale='de'); "
+        "CREATE TABLE t (a text COLLATE k UNIQUE); "
+        "INSERT INTO t VALUES ('q')",
+        "CREATE COLLATION k (provider=icu, locale='sv'); CREATE TABLE t (a text COLLATE k UNIQUE)",
+    ),
+    "arrays of other precision": (
+        "CREATE TABLE t (a numeric(10,2)[], b timestamp(3)[]); "
+        "INSERT INTO t VALUES ('{1.5}', '{2020-01-01}')",
+        "CREATE TABLE t (a numeric(12,3)[], b timestamptz(0)[])",
+    ),
+}
+"""Schemas before and after, with rows that fit both, each by what is hard about it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import own_schema
@@ -139,3 +142,35 @@ def test_extensions_come_when_they_are_used(postgres_175: Server, new_postgres_d
     assert defined(empty).digest == defined(wanted).digest
     run(empty, difference(defined(empty), NOTHING))
     assert postgres(empty, "SELECT extname FROM pg_extension") == [("plpgsql",)]
+
+
+CIRCLES = """
+import pickle, sys
+from converge.model.definitions import NOTHING
+from converge.planner.difference import difference
+found = pickle.load(sys.stdin.buffer)
+for step in (*difference(NOTHING, found), *difference(found, NOTHING)):
+    print(step)
+"""
+
+
+def test_circles_are_broken_at_the_same_place_in_every_process(
+    postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    url = new_postgres_database(postgres_175)
+    tables = [f"t{number}" for number in range(9)]
+    postgres(url, ";".join(f"CREATE TABLE {name} (id int PRIMARY KEY, a int, b int)" for name in tables))
+    for place, name in enumerate(tables):
+        for column, step in (("a", 1), ("b", 4)):
+            other = tables[(place + step) % len(tables)]
+            postgres(url, f"ALTER TABLE {name} ADD FOREIGN KEY ({column}) REFERENCES {other}")
+    given = pickle.dumps(defined(url))
+    command = [sys.executable, "-c", CIRCLES]
+    texts = {
+        subprocess.run(
+            command, input=given, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
+    assert texts.pop().count(b"DROP TABLE") == len(tables)

@@ -10,9 +10,10 @@ import pytest
 from definitions_support import Seen, convert, seen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutations import MUTATIONS, SCHEMA
+from mutations import MUTATIONS, PAIRS, SCHEMA
 from support import postgres
 
+from converge.model.quote import pg_name
 from converge.planner.difference import compared
 from converge.sandbox import Server
 
@@ -69,6 +70,37 @@ def test_back_and_there(name: str, origin: str, former: Seen) -> None:
     assert rows(url) == stay
 
 
+@pytest.fixture(scope="module")
+def two(postgres_175: Server) -> Iterator[tuple[str, str]]:
+    names = ("pairs", "pairs after")
+    first, second = (postgres_175.create_database(name) for name in names)
+    yield first, second
+    for name in names:
+        postgres_175.drop_database(name)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_there_and_back(name: str, two: tuple[str, str]) -> None:
+    """Each in a schema of its own, in both databases."""
+    schema = f"the {name}"
+    for database, statements in zip(two, PAIRS[name], strict=True):
+        postgres(database, f'CREATE SCHEMA "{schema}"; SET search_path = "{schema}"; {statements}')
+    url, _ = two
+    before, after = (seen(database, schema) for database in two)
+    full = counts(url, before)
+    convert(url, before, after, schema)
+    kept = counts(url, after)
+    assert {table: full.get(table, 0) for table in kept} == kept
+    convert(url, after, before, schema)
+    assert {table: kept.get(table, 0) for table in full} == counts(url, before)
+
+
+def counts(url: str, schema: Seen) -> dict[str, int]:
+    """The rows of each table."""
+    asked = ((name, pg_name(schema.definitions.schema, name)) for name in schema.definitions.tables)
+    return {name: postgres(url, f"SELECT count(*) FROM {quoted}")[0][0] for name, quoted in asked}
+
+
 def test_a_new_sequence_goes_on_behind_the_rows(origin: str, former: Seen) -> None:
     url = copied(origin, "changed")
     postgres(url, MUTATIONS["serial to identity"])
@@ -87,7 +119,7 @@ some = st.lists(st.sampled_from(list(MUTATIONS)), max_size=7)
 
 
 @given(first=some, second=some)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changes_to_any_others(origin: str, first: list[str], second: list[str]) -> None:
     wanted, url = copied(origin, "wanted"), copied(origin, "changed")
     for database, names in ((wanted, first), (url, second)):

@@ -58,25 +58,26 @@ class Order:
         rank = kind_of(one).rank
         return _URGENCY[deed.what], -rank if deed.what == DROP else rank, self._places[deed.object]
 
-    def _graph(self) -> tuple[dict[Deed, set[Deed]], defaultdict[Deed, list[str]]]:
+    def _graph(self) -> tuple[dict[Deed, dict[Deed, None]], defaultdict[Deed, list[str]]]:
+        """Each deed with those before it, and with its parts: in one order, by which circles are found."""
         members: defaultdict[Deed, list[str]] = defaultdict(list)
-        graph: dict[Deed, set[Deed]] = {}
+        graph: dict[Deed, dict[Deed, None]] = {}
         for deed in self._all():
             whole = self._whole(deed)
             members[whole].append(deed.object)
-            graph.setdefault(whole, set())
+            graph.setdefault(whole, {})
         for first, then in self._pairs():
             one, other = self._whole(first), self._whole(then)
             if one != other:
-                graph[other].add(one)
+                graph[other][one] = None
         return graph, members
 
     def _all(self) -> Iterator[Deed]:
         states = self._states
-        yield from (Deed(DROP, name) for name in states.dropped)
-        yield from (Deed(FORGET, name) for name in states.replaced)
+        yield from (Deed(DROP, name) for name in sorted(states.dropped))
+        yield from (Deed(FORGET, name) for name in sorted(states.replaced))
         yield from (Deed(CHANGE, name) for name in states.changed)
-        yield from (Deed(MAKE, name) for name in states.made)
+        yield from (Deed(MAKE, name) for name in sorted(states.made))
 
     def _whole(self, deed: Deed) -> Deed:
         """The deed with which it is done."""
@@ -97,15 +98,15 @@ class Order:
     def _pairs(self) -> Iterator[tuple[Deed, Deed]]:
         """What is done first, and what then."""
         states = self._states
-        for name in states.dropped & states.made:
+        for name in sorted(states.dropped & states.made):
             yield Deed(DROP, name), Deed(MAKE, name)
-        for name in states.replaced:
+        for name in sorted(states.replaced):
             yield Deed(MAKE, name), Deed(FORGET, name)
         for name, one in self._old.items():
-            for other in one.needs:
+            for other in sorted(one.needs):
                 yield from self._leave(name, other)
         for name, one in self._new.items():
-            for other in one.needs:
+            for other in sorted(one.needs):
                 yield from self._arrive(name, other)
 
     def _leave(self, name: str, other: str) -> Iterator[tuple[Deed, Deed]]:

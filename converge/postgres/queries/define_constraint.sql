@@ -1,5 +1,6 @@
 -- Constraints of tables and domains. Of a key's index there is what its definition does not tell.
-SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0, CASE c.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END,
+SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
+       CASE c.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END,
        format('constraint %%I on ', c.conname) || format('%%I.%%I', n.nspname, coalesce(t.relname, y.typname)),
        jsonb_strip_nulls(jsonb_build_object(
            'of', format('%%s %%I.%%I', CASE WHEN t.oid IS NULL THEN 'type' ELSE 'table' END,

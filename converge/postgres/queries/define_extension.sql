@@ -1,6 +1,7 @@
 -- All extensions. One is `called` when a function of the schema names one of its functions in its body: no
 -- dependency is known of that.
-SELECT 'pg_extension'::regclass::oid::bigint, e.oid::bigint, 0, 'extension', 'extension ' || quote_ident(e.extname),
+SELECT 'pg_extension'::regclass::oid::bigint, e.oid::bigint, 0, 'extension',
+       'extension ' || quote_ident(e.extname),
        jsonb_build_object(
            'name', e.extname, 'schema', e.extnamespace::regnamespace::text,
            'called', EXISTS (

@@ -1,8 +1,9 @@
 -- Indexes without those of constraints.
-SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0, 'index', format('index %%I.%%I', n.nspname, x.relname),
+SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0, 'index',
+       format('index %%I.%%I', n.nspname, x.relname),
        jsonb_strip_nulls(jsonb_build_object(
-           'of', format('%%s %%I.%%I', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
-                        n.nspname, t.relname),
+           'of', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END
+                 || format(' %%I.%%I', n.nspname, t.relname),
            'schema', n.nspname, 'name', x.relname, 'table', t.relname,
            'definition', pg_get_indexdef(x.oid),
            'clustered', nullif(i.indisclustered, false), 'replica identity', nullif(i.indisreplident, false),

@@ -1,8 +1,8 @@
 SELECT 'pg_policy'::regclass::oid::bigint, p.oid::bigint, 0, 'policy',
        format('policy %%I on %%I.%%I', p.polname, n.nspname, t.relname),
        jsonb_strip_nulls(jsonb_build_object(
-           'of', format('%%s %%I.%%I', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
-                        n.nspname, t.relname),
+           'of', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END
+                 || format(' %%I.%%I', n.nspname, t.relname),
            'schema', n.nspname, 'table', t.relname, 'name', p.polname,
            'command', p.polcmd, 'permissive', p.polpermissive,
            -- An empty name stands for PUBLIC.

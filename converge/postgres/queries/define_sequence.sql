@@ -1,6 +1,7 @@
 -- Sequences of their own, and as an object beside it the column that a sequence belongs to. Those of identity
 -- columns are the columns'.
-SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'sequence', format('sequence %%I.%%I', n.nspname, c.relname),
+SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'sequence',
+       format('sequence %%I.%%I', n.nspname, c.relname),
        jsonb_strip_nulls(jsonb_build_object(
            'of', (SELECT format('column %%I.%%I.%%I', tn.nspname, t.relname, a.attname)
                     FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid

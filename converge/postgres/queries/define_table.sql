@@ -1,4 +1,5 @@
-SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table', format('table %%I.%%I', n.nspname, c.relname),
+SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table',
+       format('table %%I.%%I', n.nspname, c.relname),
        jsonb_strip_nulls(jsonb_build_object(
            'schema', n.nspname, 'name', c.relname, 'unlogged', nullif(c.relpersistence = 'u', false),
            'options', c.reloptions || (SELECT array_agg('toast.' || o) FROM unnest(t.reloptions) o),

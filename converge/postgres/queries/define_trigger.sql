@@ -1,9 +1,10 @@
 SELECT 'pg_trigger'::regclass::oid::bigint, g.oid::bigint, 0, 'trigger',
        format('trigger %%I on %%I.%%I', g.tgname, n.nspname, t.relname),
        jsonb_strip_nulls(jsonb_build_object(
-           'of', format('%%s %%I.%%I', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
-                        n.nspname, t.relname),
-           'schema', n.nspname, 'table', t.relname, 'name', g.tgname,           'definition', pg_get_triggerdef(g.oid), 'enabled', nullif(g.tgenabled, 'O'),
+           'of', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END
+                 || format(' %%I.%%I', n.nspname, t.relname),
+           'schema', n.nspname, 'table', t.relname, 'name', g.tgname,
+           'definition', pg_get_triggerdef(g.oid), 'enabled', nullif(g.tgenabled, 'O'),
            'comment', obj_description(g.oid, 'pg_trigger')))
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = %(schema)s AND NOT g.tgisinternal
