@@ -59,7 +59,7 @@ def convert(url: str, before: Seen, wanted: Seen, schema: str = "public") -> Non
     steps = difference(before.definitions, wanted.definitions)
     run(url, steps)
     now = seen(url, schema)
-    assert compared(now.definitions, wanted.definitions) == ()
+    assert (found := compared(now.definitions, wanted.definitions)) == (), found
     assert now.definitions.digest == wanted.definitions.digest
     assert difference(now.definitions, wanted.definitions) == ()
     changed = differences(wanted.shape, now.shape)

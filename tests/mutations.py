@@ -113,6 +113,8 @@ MUTATIONS = {
     "a view becomes a table": "DROP VIEW cheaper; CREATE TABLE cheaper (name text, amount int)",
     "a view becomes materialized": "DROP VIEW cheaper; "
     "CREATE MATERIALIZED VIEW cheaper AS SELECT name, amount FROM cheap WHERE mood = 'calm'",
+    "a view without its rows": "REFRESH MATERIALIZED VIEW counted WITH NO DATA; "
+    "ALTER MATERIALIZED VIEW counted SET (fillfactor = 70)",
     "function's body": "CREATE OR REPLACE FUNCTION label(m mood) RETURNS text LANGUAGE sql STABLE AS 'SELECT NULL'",
     "function that a column needs": "ALTER TABLE parent DROP twice; DROP FUNCTION doubled; "
     "CREATE FUNCTION doubled(number int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT number * 2'; "

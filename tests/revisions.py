@@ -1,18 +1,24 @@
-"""Folders of revisions for tests, as users have them."""
+"""Folders of revisions for tests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.model.migrated import Migrated
+from converge.pipeline import migrations
+from converge.postgres.connect import connect
+from converge.postgres.shape import read_shape
 from converge.revisions.folder import Folder
 
-_REVISION = '''"""{name}"""
+REVISION = '''"""{name}"""
 
 from alembic import op
 import sqlalchemy as sa
 
-revision = {id!r}
-down_revision = {down!r}
+revision = "{id}"
+down_revision = {down}
 {more}
 
 def upgrade() -> None:
@@ -24,26 +30,53 @@ def downgrade() -> None:
 '''
 
 
-def make_folder(place: Path, schema: str = "public") -> Path:
-    """An empty folder as `generate` makes it."""
-    Folder.make(str(place), schema)
-    return place
-
-
-def write(
-    place: Path, id: str, up: str, back: str = "pass", *, down: str | None = None, more: str = ""
+def revision(
+    place: Path, id_: str, up: str, back: str = "pass", *, down: str | None = None, more: str = ""
 ) -> Path:
-    """A revision of these Python statements."""
-    path = place / "versions" / f"{id}.py"
-    parts = {"up": _indented(up), "back": _indented(back), "more": more}
-    path.write_text(_REVISION.format(id=id, name=f"revision {id}", down=down, **parts))
+    """Writes a revision; `up` and `back` are Python, or SQL where they begin with a capital."""
+    versions = place / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    path = versions / f"{id_}.py"
+    parts = {"down": repr(down), "more": more, "up": _body(up), "back": _body(back)}
+    path.write_text(REVISION.format(id=id_, name=f"about {id_}", **parts))
     return path
 
 
 def execute(*statements: str) -> str:
-    """Python statements that execute these of SQL."""
+    """Python that executes these statements of SQL."""
     return "\n".join(f"op.execute({statement!r})" for statement in statements)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+def folder(place: Path, *statements: str, schema: str = "public") -> Folder:
+    """A folder of converge's making with a revision r1, r2, … for each statement."""
+    Folder.make(str(place), schema)
+    for number, up in enumerate(statements, 1):
+        revision(place, f"r{number}", up, down=f"r{number - 1}" if number > 1 else None)
+    return Folder.open(str(place))
+
+
+def run(of: Folder, url: str, to: str = "head", *accepted: str) -> Migrated:
+    return migrations.run(
+        Folder.open(str(of.ini or of.toml or of.location)), parse(url), to, accepted, silent
+    )
+
+
+def revert(of: Folder, url: str, to: str = "-1", *accepted: str) -> Migrated:
+    return migrations.revert(of, parse(url), to, accepted, silent)
+
+
+def states(of: Folder, url: str) -> dict[str, str]:
+    return {one.id: one.state for one in migrations.show(of, parse(url)).revisions}
+
+
+def shape(url: str, schema: str = "public") -> dict[str, str]:
+    """The catalog without the version table."""
+    with connect(parse(url)) as connection:
+        found = read_shape(connection, schema)
+    return {name: text for name, text in found.items() if "alembic_version" not in name}
+
+
+def _body(code: str) -> str:
+    if code[:1].isupper():
+        code = f'op.execute("""{code}""")'
+    return "\n".join(f"    {line}" for line in code.splitlines())

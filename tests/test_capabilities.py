@@ -10,6 +10,7 @@ from conftest import NewDatabase
 from support import converge, mysql, relations
 from support import postgres as ask
 
+from converge import sandbox
 from converge.model.endpoint import parse
 from converge.postgres.capabilities import CAPABILITIES, FUNCTIONS, lacking_for, major
 from converge.sandbox import Server
@@ -138,3 +139,28 @@ def test_doctor_shows_what_the_version_has_and_what_migrations_would_meet(
         f"ALTER DATABASE {name} RESET statement_timeout;",
     }
     assert {one["here"] for one in document["compatibility"]} == {False}
+
+
+def test_a_lock_table_that_is_too_small_is_found_before_anything_is_emptied(
+    mysql_8033: Server, new_mysql_database: NewDatabase
+) -> None:
+    source = new_mysql_database(mysql_8033)
+    names = [f"t{number}" for number in range(60)]
+    mysql(source, "".join(f"CREATE TABLE {name} (id INT PRIMARY KEY, a TEXT);" for name in names))
+    small = {"postgres": {"max_locks_per_transaction": "10", "max_connections": "20"}}
+    with sandbox.start("postgres:17.5", settings=small) as (server,):
+        if server.provider == "url":
+            pytest.skip("the server is not ours to set")
+        target = server.create_database("small")
+        with psycopg.connect(target, autocommit=True) as connection:
+            for name in names:
+                connection.execute(f"CREATE TABLE {name} (id int PRIMARY KEY, a text)".encode())
+            connection.execute("INSERT INTO t0 VALUES (1, 'stays')")
+        load = ("migrate", "--mode", "load", "--source", source, "--target", target, "--truncate", "--yes")
+        ran = converge(*load)
+        assert (ran.code, "error[T042]" in ran.err) == (3, True), ran.err
+        assert "locks 240 tables and indexes; the server has room for 200" in ran.err
+        assert "ALTER SYSTEM SET max_locks_per_transaction = 12;" in ran.err
+        assert ask(target, "SELECT a FROM t0") == [("stays",)]
+        ran = converge(*load, "--include", "t1*")
+        assert "T042" not in ran.err, ran.err

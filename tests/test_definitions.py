@@ -112,3 +112,30 @@ def test_what_cannot_be_written_is_named(postgres_175: Server, new_postgres_data
     )
     run(empty, difference(NOTHING, definitions))
     assert defined(empty, "App s").digest == definitions.digest
+
+
+EXTENSIONS = """
+CREATE SCHEMA apart;
+CREATE EXTENSION citext SCHEMA apart;
+CREATE EXTENSION cube;
+CREATE EXTENSION earthdistance;
+CREATE EXTENSION pgcrypto;
+CREATE EXTENSION hstore;
+CREATE TABLE t (word apart.citext, radius float8 DEFAULT earth());
+CREATE FUNCTION secret() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN crypt(''a'', gen_salt(''bf'')); END';
+"""
+
+
+def test_extensions_come_when_they_are_used(postgres_175: Server, new_postgres_database: NewDatabase) -> None:
+    wanted, empty = new_postgres_database(postgres_175), new_postgres_database(postgres_175)
+    postgres(wanted, EXTENSIONS)
+    # What they have brought is theirs, as earthdistance's domain with its constraints. Nothing uses hstore.
+    assert set(defined(wanted).objects) == {
+        "extension citext", "extension cube", "extension earthdistance", "extension pgcrypto",
+        "table public.t", "column public.t.word", "column public.t.radius",
+        "default of column public.t.radius", "function public.secret()",
+    }  # fmt: skip
+    run(empty, difference(NOTHING, defined(wanted)))
+    assert defined(empty).digest == defined(wanted).digest
+    run(empty, difference(defined(empty), NOTHING))
+    assert postgres(empty, "SELECT extname FROM pg_extension") == [("plpgsql",)]

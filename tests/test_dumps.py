@@ -194,6 +194,17 @@ def test_what_is_not_about_the_chosen_database_is_left_out() -> None:
     assert databases.names == ("a", "b")
 
 
+def test_a_dump_without_use_is_about_the_database_that_it_makes() -> None:
+    databases = Databases()
+    databases.begin("plain")
+    assert databases.admits(b"CREATE DATABASE `shop`")
+    assert databases.current == ""
+    assert databases.admits(b"CREATE TABLE `shop`.`t` (a int)")
+    assert (databases.current, databases.names) == ("shop", ("shop",))
+    assert not databases.admits(b"CREATE DATABASE `other`")
+    assert databases.ambiguous
+
+
 SEVERAL = """
 SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5';
 CREATE DATABASE /*!32312 IF NOT EXISTS*/ `first` /*!40100 DEFAULT CHARACTER SET latin1 */;
@@ -317,6 +328,20 @@ def test_every_code_of_dumps_is_documented() -> None:
     assert used == documented
 
 
+def test_events_do_not_run_on_a_server_that_was_given(
+    mysql_8033: Server, load: Callable[..., Loader], tmp_path: Path
+) -> None:
+    write(tmp_path, event__sql="CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1;")
+    (stream,) = streams_of([tmp_path / "event.sql"])
+    loader = Loader(mysql_8033.url, taken=("taken",))
+    try:
+        with pytest.raises(NotOurs, match="would run them") as raised:
+            loader.load(stream, "with_events")
+    finally:
+        mysql_8033.drop_database("with_events")
+    assert raised.value.code == "X011"
+
+
 def test_packed_dumps_load_and_cut_ones_are_refused(
     load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
 ) -> None:
@@ -423,6 +448,10 @@ def test_one_database_of_a_split_dump_of_all_is_planned_migrated_and_verified(
 
 COPIED = """
 SET SESSION cte_max_recursion_depth = 100000;
+CREATE FUNCTION unsafe() RETURNS double RETURN rand();
+CREATE TABLE ticks (id int primary key);
+/*!50106 CREATE*/ /*!50117 DEFINER=`gone`@`%`*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 SECOND
+    DO INSERT INTO ticks SELECT coalesce(max(id), 0) + 1 FROM ticks */;
 {}
 """
 TABLE = """
@@ -460,6 +489,8 @@ def test_a_killed_run_over_a_dump_goes_on_and_sees_what_the_dump_has_now(
     ran = converge("migrate", *addresses, "--resume", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["verdict"], ran.json["source"]["url"]) == ("verified", "dump:copied.sql")
+    # The dump's event has not run.
+    assert postgres(target, "SELECT count(*) FROM ticks") == [(0,)]
     assert [finding for finding in ran.json["findings"] if finding["code"] == "V002"]
     union = " UNION ALL ".join(f"SELECT a FROM t{number} WHERE id = 17" for number in range(4))
     assert postgres(target, union) == [("changed",)] * 4

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import NewDatabase
-from revisions import execute, write
+from revisions import execute, revision
 from support import ENVIRONMENT, Ran, converge, mysql, postgres
 
 from converge import sandbox
@@ -392,7 +392,9 @@ def baseline(
     made = converge("migrations", "generate", "-n", "baseline", *own, "--json")
     assert made.code == 0, made.err
     up = execute("ALTER TABLE item ADD COLUMN label text", "UPDATE item SET label = upper(name)")
-    write(place, "label", up, execute("ALTER TABLE item DROP COLUMN label"), down=made.json["revision"]["id"])
+    revision(
+        place, "label", up, execute("ALTER TABLE item DROP COLUMN label"), down=made.json["revision"]["id"]
+    )
     yield place
     mysql_8033.drop_database("matrix")
     postgres_175.drop_database("matrix")
@@ -411,7 +413,7 @@ def test_revisions_go_up_and_back_on_four_versions(source: str, four: list[str],
             [*STEPS[:-1], "upgrade", "drift", "downgrade", "digests"], "green"
         )
         words = [step["words"] for step in cell["steps"][6:9]]
-        assert re.fullmatch("baseline [0-9a-f]+ is here, 1 revisions run", words[0])
+        assert re.fullmatch("baseline [0-9a-f]+ is here, label run", words[0])
         assert words[1:] == [
             "the schema is what the revisions make",
             "catalog and rows are as they were before",
@@ -429,7 +431,7 @@ SPOILED = {
 @pytest.mark.parametrize("case", SPOILED)
 def test_a_revision_that_is_wrong_is_red(source: str, four: list[str], folder: Path, case: str) -> None:
     up, back, red = SPOILED[case]
-    write(folder, "wrong", execute(up), execute(back), down="label")
+    revision(folder, "wrong", execute(up), execute(back), down="label")
     ran = matrix(source, four[:1], "--alembic", str(folder))
     assert ran.code == 1
     assert [[step for step, _ in found] for found in reasons(ran.json)] == [[red]]
@@ -441,7 +443,7 @@ op.execute("DO $$ BEGIN IF NOT EXISTS (SELECT FROM item) THEN DROP TABLE stray; 
 
 def test_a_table_that_no_revision_makes_is_drift(source: str, four: list[str], folder: Path) -> None:
     """It depends on rows: what it makes of an empty database is something else."""
-    write(folder, "stray", STRAY, "op.execute('DROP TABLE IF EXISTS stray')", down="label")
+    revision(folder, "stray", STRAY, "op.execute('DROP TABLE IF EXISTS stray')", down="label")
     ran = matrix(source, four[3:], "--alembic", str(folder))
     assert reasons(ran.json) == [[("drift", "X028")]]
     reason = ran.json["cells"][0]["steps"][7]["reason"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
-from folders import folder, revert, revision, run, shape, states
+from revisions import folder, revert, revision, run, shape, states
 from support import converge, mysql, postgres
 
 from converge import sandbox

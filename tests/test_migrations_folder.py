@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from conftest import NewDatabase
-from folders import folder, revert, revision, run, states
+from revisions import folder, revert, revision, run, states
 from sqlalchemy import make_url
 from support import converge, postgres
 

@@ -6,9 +6,9 @@ import ast
 from pathlib import Path
 
 import pytest
-from folders import folder, revert, revision, run, states
 from hypothesis import example, given
 from hypothesis import strategies as st
+from revisions import folder, revert, revision, run, states
 from sqlalchemy import DDL, text
 from sqlalchemy.dialects.postgresql import dialect
 from support import postgres

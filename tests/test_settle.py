@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from revisions import execute, make_folder, write
+from revisions import execute, folder, revision
 from support import Ran, converge, mysql, postgres
 
 from converge.sandbox import Server
@@ -24,7 +24,7 @@ INSERT INTO child VALUES (1, 1), (2, 2);
 class Scene:
     def __init__(self, source: str, target: str, place: Path) -> None:
         self.source, self.target = source, target
-        self.folder = make_folder(place / "migrations")
+        self.folder = folder(place / "migrations").location
         mysql(source, SOURCE)
 
     def migrate(self, *options: str) -> Ran:
@@ -61,7 +61,7 @@ def found(ran: Ran) -> dict[str, dict[str, Any]]:
 def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None:
     baseline = scene.generate()
     back = execute("ALTER TABLE parent DROP note")
-    write(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
+    revision(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
     ran = scene.migrate("--truncate", "--json")
     assert ran.code == 0, ran.err
     assert baseline in found(ran)["A061"]["message"]
@@ -77,7 +77,7 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
 
 def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:
     baseline = scene.generate()
-    write(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
+    revision(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
     ran = scene.migrate("--truncate", "--json")
     assert ran.code == 1, ran.err
     assert ran.json["verdict"] == "failed"
@@ -106,7 +106,7 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
 
 def test_no_revision_runs_on_rows_that_differ(scene: Scene, tmp_path: Path) -> None:
     baseline = scene.generate()
-    write(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    revision(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
     check = tmp_path / "check.toml"
     check.write_text('[[check]]\nname = "never"\ntarget = "SELECT 2"\nequals = 1\n')
     ran = scene.migrate("--truncate", "--map", str(check), "--json")
@@ -118,7 +118,7 @@ def test_no_revision_runs_on_rows_that_differ(scene: Scene, tmp_path: Path) -> N
 
 def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
     baseline = scene.generate()
-    write(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
+    revision(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
     assert converge("migrations", "run", "--target", scene.target, *scene.alembic).code == 0
     assert converge("migrations", "check", "--target", scene.target, *scene.alembic).code == 0
     for change in (

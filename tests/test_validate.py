@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 from conftest import NewDatabase
-from revisions import execute, make_folder, write
+from revisions import execute, folder, revision
 from support import Ran, converge, postgres
 
 from converge.model.endpoint import parse
@@ -41,7 +41,7 @@ class Scene:
 
     def __init__(self, url: str, place: Path) -> None:
         self.url, self.place = url, place
-        self.folder = make_folder(place / "migrations")
+        self.folder = folder(place / "migrations").location
         self.artifacts = place / "artifacts"
         postgres(url, USERS)
 
@@ -81,7 +81,7 @@ def scene(postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Pa
 
 def test_a_wrong_backfill_is_found_by_key_and_column(scene: Scene) -> None:
     before = scene.content()
-    write(scene.folder, "fill", execute(*FILL), execute(BACK))
+    revision(scene.folder, "fill", execute(*FILL), execute(BACK))
     reference = str(scene.place / "reference")
 
     first = scene.validate()
@@ -99,7 +99,7 @@ def test_a_wrong_backfill_is_found_by_key_and_column(scene: Scene) -> None:
     assert (again.code, "validated" in again.out) == (0, True), again.err
     assert scene.passed("fill") == ("up", "down")
 
-    write(scene.folder, "fill", execute(*FILL, WRONG), execute(BACK))
+    revision(scene.folder, "fill", execute(*FILL, WRONG), execute(BACK))
     # Another text is another revision to the gate.
     assert scene.passed("fill") == ()
     wrong = scene.validate("--reference", reference)
@@ -120,14 +120,16 @@ def test_a_wrong_backfill_is_found_by_key_and_column(scene: Scene) -> None:
 
 
 def test_a_revision_that_touches_no_row_needs_no_reference(scene: Scene) -> None:
-    write(scene.folder, "r1", execute("CREATE INDEX by_name ON users (name)"), execute("DROP INDEX by_name"))
+    revision(
+        scene.folder, "r1", execute("CREATE INDEX by_name ON users (name)"), execute("DROP INDEX by_name")
+    )
     ran = scene.validate()
     assert (ran.code, "no row is affected" in ran.out) == (0, True), ran.err
     assert scene.passed("r1") == ("up", "down")
 
 
 def test_what_is_dropped_is_in_the_artifacts(scene: Scene) -> None:
-    write(
+    revision(
         scene.folder,
         "r1",
         execute("ALTER TABLE users DROP name", "DROP TABLE other"),
@@ -162,7 +164,7 @@ def test_what_is_dropped_is_in_the_artifacts(scene: Scene) -> None:
 def test_downgrades_keep_what_they_promise(
     scene: Scene, back: str, more: str, downgrade: str, code: int
 ) -> None:
-    write(scene.folder, "r1", execute(*FILL), back, more=more)
+    revision(scene.folder, "r1", execute(*FILL), back, more=more)
     ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
     assert (ran.code, scene.summary()["downgrade"]) == (code, downgrade), ran.err
     assert scene.passed("r1") == (
@@ -171,8 +173,8 @@ def test_downgrades_keep_what_they_promise(
 
 
 def test_the_first_pending_one_and_those_before(scene: Scene) -> None:
-    write(scene.folder, "r1", execute("ALTER TABLE users ADD n int"), execute("ALTER TABLE users DROP n"))
-    write(
+    revision(scene.folder, "r1", execute("ALTER TABLE users ADD n int"), execute("ALTER TABLE users DROP n"))
+    revision(
         scene.folder,
         "r2",
         execute("UPDATE users SET n = 1 WHERE id = 5"),
@@ -209,7 +211,7 @@ def test_a_copy_beside_other_clients(
         other.execute(more.encode())
         other.commit()
         before = scene.content()
-        write(
+        revision(
             scene.folder,
             "r1",
             execute("INSERT INTO odd (v) VALUES (10)", "UPDATE odd SET v = 5 WHERE id = 2"),
@@ -227,7 +229,7 @@ def test_a_copy_beside_other_clients(
 
 
 def test_a_revision_that_fails(scene: Scene) -> None:
-    write(scene.folder, "r1", execute("UPDATE users SET email = NULL"))
+    revision(scene.folder, "r1", execute("UPDATE users SET email = NULL"))
     before = scene.content()
     ran = scene.validate()
     assert ran.code == 5, ran.out
@@ -236,8 +238,27 @@ def test_a_revision_that_fails(scene: Scene) -> None:
     assert scene.content() == before
 
 
+def test_a_converged_database_is_at_its_baseline(scene: Scene) -> None:
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    made = converge("migrations", "generate", "-n", "baseline", *options, "--json")
+    assert made.code == 0, made.err
+    baseline = made.json["revision"]["id"]
+    revision(scene.folder, "fill", execute(*FILL), execute(BACK), down=baseline)
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert (ran.code, scene.summary()["revision"]) == (0, "fill"), ran.err
+    # What was tried passes the gate now, and what was not does not.
+    passed = converge("migrations", "run", *options)
+    assert passed.code == 0, passed.err
+    assert postgres(scene.url, "SELECT count(auth_id) FROM users") == [(10_000,)]
+    revision(scene.folder, "wipe", execute("DELETE FROM users"), down="fill")
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, "A009" in refused.err) == (3, True), refused.err
+    assert converge("migrations", "revert", *options).code == 0
+    assert postgres(scene.url, "SELECT count(*) FROM users") == [(10_000,)]
+
+
 def test_what_was_applied_cannot_be_tried(scene: Scene) -> None:
-    write(scene.folder, "r1", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"))
+    revision(scene.folder, "r1", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"))
     options = ("--target", scene.url, "--alembic", str(scene.folder))
     assert converge("migrations", "run", *options).code == 0
     for arguments in (("r1",), ()):
@@ -246,7 +267,7 @@ def test_what_was_applied_cannot_be_tried(scene: Scene) -> None:
 
 
 def test_folders_of_others_are_left_alone(scene: Scene) -> None:
-    write(scene.folder, "r1", execute(*FILL), execute(BACK))
+    revision(scene.folder, "r1", execute(*FILL), execute(BACK))
     scene.artifacts.mkdir()
     mine = scene.artifacts / "mine.csv"
     mine.write_text("a\n1\n")
@@ -276,7 +297,7 @@ def test_arguments_that_do_not_go_together(scene: Scene, arguments: tuple[str, .
 
 
 def test_a_role_that_makes_no_databases(scene: Scene) -> None:
-    write(scene.folder, "r1", execute(*FILL), execute(BACK))
+    revision(scene.folder, "r1", execute(*FILL), execute(BACK))
     postgres(scene.url, "DROP ROLE IF EXISTS validator")
     postgres(scene.url, "CREATE ROLE validator LOGIN")
     url = scene.url.replace("postgres@", "validator@")

@@ -12,6 +12,7 @@ from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.history import last_run
+from converge.postgres.locks import require_locks
 from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
 
@@ -31,10 +32,14 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
         )
 
 
-def check_target(target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool) -> None:
+def check_target(
+    target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool, truncates: bool
+) -> None:
     """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
     require_rights(inputs.lacking)
     if inputs.evidence.existing is not None:
+        if truncates:
+            require_locks(target, inputs.schema, target_tables(inputs))
         return
     if may_exist:
         require_owned(facts, own_names(inputs))

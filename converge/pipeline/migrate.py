@@ -148,7 +148,7 @@ def planned(job: Job) -> Iterator[Prepared]:
         as_recorded=options.resume,
         known=options.known,
         may_hold_rows=options.resume or options.truncate,
-        first=partial(check_target, may_exist=options.resume or options.truncate),
+        first=partial(check_target, may_exist=options.resume or options.truncate, truncates=options.truncate),
     ) as prepared:
         plan = prepared.plan
         result.findings += plan.findings

@@ -20,6 +20,7 @@ from converge.model.event import Sink
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation, Verdict
+from converge.pipeline.baseline import is_here
 from converge.pipeline.copied import copied
 from converge.pipeline.timing import phase
 from converge.planner.difference import compared
@@ -29,9 +30,10 @@ from converge.postgres.connect import connect
 from converge.postgres.definitions import read_definitions
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare
-from converge.revisions.environment import applied, downgrade, upgrade
+from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.validated import made, record
+from converge.revisions.way import require_known, standings
 
 SUMMARY = "summary.json"
 
@@ -69,7 +71,7 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
     with ExitStack() as stack:
         with phase(result, emit, "copy"):
             place, result.copied = stack.enter_context(copied(target, wish.schema))
-        at = applied(folder, place)
+        at = _standing(folder, place)
         revision = _chosen(folder, at, wish.revision)
         result.revision, result.name = revision.id, revision.name
         for parent in revision.down:
@@ -99,9 +101,19 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
         record(folder, made(revision, ways, result.tables, result.target, result.server_version))
 
 
+def _standing(folder: Folder, place: Endpoint) -> Applied:
+    """Where the copy stands; one that is what the baseline makes is noted to be there, as `run` does."""
+    at = applied(folder, place)
+    if at.heads or not folder.revisions or not is_here(folder, place, folder.revisions[0], at):
+        return at
+    stamp(folder, place, folder.revisions[0].id)
+    return applied(folder, place)
+
+
 def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
     """The revision that is to be tried. Raises UsageError for one that is applied, and when none is left."""
-    done = {one.revision for head in at.heads for one in folder.script.iterate_revisions(head, "base")}
+    require_known(folder, at)
+    done = {one.id for one in standings(folder, at) if one.state == "applied"}
     if name is not None:
         revision = folder.revision(name)
         if revision.id in done:

@@ -37,6 +37,7 @@ _SESSION = {
 }
 _SINCE_17 = {"transaction_timeout": "0"}
 _DISK_FULL = "53100"
+_NO_MEMORY = "53200"
 _NO_PLACE = "53300"
 _NO_PLACE_WORDS = ("too many clients", "too many connections", "remaining connection slots")
 # Connections that end, servers that shut down, crash or start, and no place for one more client
@@ -161,6 +162,12 @@ def explain(
         )
     if state == _DISK_FULL:
         return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room")
+    if state == _NO_MEMORY and "shared memory" in text:
+        return TargetError(
+            f"{where} has no room for more locks: {text}",
+            code="T042",
+            hint="a larger max_locks_per_transaction in postgresql.conf, and a restart",
+        )
     if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
         return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:

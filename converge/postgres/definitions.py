@@ -13,10 +13,10 @@ from converge.postgres.existing import one_instant
 from converge.postgres.target import query
 
 _KINDS = (
-    "schema", "extension", "collation", "type", "sequence", "table", "column", "default", "ownership",
-    "constraint", "index", "view", "function", "aggregate", "trigger", "rule", "policy", "statistics",
+    "schema", "extension", "collation", "type", "sequence", "function", "aggregate", "table", "view",
+    "column", "default", "ownership", "constraint", "index", "statistics", "rule", "trigger", "policy",
 )  # fmt: skip
-"""Each has a query ``define_<kind>.sql``."""
+"""Each has a query ``define_<kind>.sql``. What hangs on something else comes after it."""
 
 _Address = tuple[int, int, int]
 """classid, objid and objsubid, as in pg_depend."""
@@ -34,21 +34,28 @@ def read_definitions(
         odd = query(connection, "define_unwritten", schema)
         depends = query(connection, "define_needs", schema)
     names = {(class_, oid, sub): name for class_, oid, sub, _, name, _ in rows}
-    unwritten = {(class_, oid, sub): name for class_, oid, sub, name in odd}
-    links = _Links(depends, names, unwritten)
-    found = {}
-    for class_, oid, sub, kind, name, facts in rows:
-        if (class_, oid, sub) not in links.members and (class_, oid, 0) not in unwritten:
-            needs = links.needs((class_, oid, sub)) | set(facts.pop("needs", ()))
-            found[name] = Definition(kind, name, facts, frozenset(needs - {name, "schema public"}))
+    links = _Links(depends, names, {(class_, oid, sub): name for class_, oid, sub, name in odd})
+    found = _found(rows, links)
     out = {name for name, one in found.items() if one.kind == "table" and one.facts["name"] in without}
     found = _without(found, out)
-    odd_names = {name for address, name in unwritten.items() if address not in links.members}
-    written = _without(found, odd_names)
+    written = _without(found, set(links.unwritten.values()))
     gone = found.keys() - written.keys()
     # What hangs on something else goes with it unsaid.
     left = (f"{name} (needs what is left out)" for name in gone if "of" not in found[name].facts)
-    return Definitions(schema, _used(written), tuple(sorted({*odd_names, *left})))
+    return Definitions(schema, _used(written), tuple(sorted({*links.unwritten.values(), *left})))
+
+
+def _found(rows: list[tuple[Any, ...]], links: _Links) -> dict[str, Definition]:
+    """All objects that are neither an extension's nor unwritten, nor hang on such a one."""
+    found: dict[str, Definition] = {}
+    for class_, oid, sub, kind, name, facts in rows:
+        address = (class_, oid, sub)
+        of = None if kind == "sequence" else facts.get("of")
+        if address in links.members or address in links.unwritten or (of and of not in found):
+            continue
+        needs = links.needs(address) | set(facts.pop("needs", ()))
+        found[name] = Definition(kind, name, facts, frozenset(needs - {name, "schema public"}))
+    return found
 
 
 class _Links:
@@ -57,7 +64,7 @@ class _Links:
     def __init__(
         self, depends: list[tuple[Any, ...]], names: Mapping[_Address, str], unwritten: Mapping[_Address, str]
     ) -> None:
-        self._names, self._unwritten = names, unwritten
+        self._names = names
         self._parts: dict[_Address, _Address] = {}
         """Addresses of what is internal to something else, or an extension's."""
         self.members: set[_Address] = set()
@@ -70,6 +77,7 @@ class _Links:
             if kind in "ei":
                 self._parts.setdefault(at, to)
             self._direct[at].append(to)
+        self.unwritten = {at: name for at, name in unwritten.items() if at not in self.members}
         self._all: defaultdict[str, set[str]] = defaultdict(set)
         for at, others in self._direct.items():
             for name in self._of(at):
@@ -90,7 +98,7 @@ class _Links:
             seen.add(address)
             whole = (*address[:2], 0)
             if whole not in self.members:
-                found = self._unwritten.get(whole) or self._names.get(address)
+                found = self.unwritten.get(whole) or self._names.get(address)
                 if found:
                     yield found
                     return

@@ -9,6 +9,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.facts import TargetFacts
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
+from converge.postgres.locks import raise_locks
 from converge.postgres.target import Target
 
 _HURTFUL = frozenset(
@@ -91,8 +92,7 @@ def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
             "T022", "note", "target",
             f"--truncate, and a migration that makes all tables in one transaction, lock about {locks:,} "
             f"objects at once; the server has room for {facts.locks:,}",
-            f"ALTER SYSTEM SET max_locks_per_transaction = {-(-locks // facts.max_connections)}; "
-            "-- and restart the server",
+            raise_locks(locks, facts.max_connections),
         )  # fmt: skip
     for one in facts.own_settings:
         if one.name in _HURTFUL and one.value not in ("0", "off", "false"):

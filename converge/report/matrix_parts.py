@@ -136,7 +136,7 @@ def _details(matrix: Matrix) -> Grid:
 
     return grid(
         "What came of each step",
-        [("step", "words"), *((cell.name, "words") for cell in matrix.cells)],
+        [("step", "name"), *((cell.name, "words") for cell in matrix.cells)],
         [(name, *(said(cell, name) for cell in matrix.cells)) for name in matrix.steps],
     )
 

@@ -27,6 +27,7 @@ class Databases:
         self._names: dict[str, None] = {}
         self._current = ""
         self._default = ""
+        self._used = False  # whether a USE has come in this text
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,17 +51,21 @@ class Databases:
 
     def begin(self, default: str) -> None:
         """A new text: until its first USE it is about this database."""
-        self._current, self._default = "", default
+        self._current, self._default, self._used = "", default, False
 
     def admits(self, statement: bytes) -> bool:
         """Whether the statement is to be executed; what it says of databases is remembered."""
         if _OF_ANOTHER_SERVER.match(statement):
             return False
         if used := _USE.match(statement):
-            self._current = self._note(used)
+            self._current, self._used = self._note(used), True
             return self._is_meant(self._current)
         if made := _DATABASE.match(statement):
-            name = self._note(made) if made["verb"].upper() == b"CREATE" else _name(made)
+            if made["verb"].upper() != b"CREATE":
+                return self._is_meant(_name(made))
+            name = self._note(made)
+            if not self._used:  # mysqlpump never writes one: what follows is about this database
+                self._current, self._default = "", name
             return self._is_meant(name)
         if _SETTING.match(statement):
             return True

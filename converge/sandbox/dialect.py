@@ -47,6 +47,8 @@ _REFUSALS = (
             "a copy of the table with char(36), or varbinary(16), in its place"),
     Refusal(1064, r"PERSISTENT", "MariaDB's word for a stored column",
             "sed -i 's/) PERSISTENT/) STORED/g' {0}"),
+    Refusal(1418, "", "a function that says nothing of replicas",
+            "SET GLOBAL log_bin_trust_function_creators = ON; on the server that was given"),
     Refusal(1146, "", "rows of a table that no CREATE TABLE has made",
             "--source-dump SCHEMA.sql before --source-dump {0}"),
     Refusal(1049, "", "a database that no CREATE DATABASE has made", "--dump-database NAME"),

@@ -25,6 +25,7 @@ from converge.sandbox.unpack import Joined, unpacked
 _TELL_SECONDS = 10.0
 _HEAD_BYTES = 1000
 _DEFINER = re.compile(rb"\bDEFINER\s*=\s*`((?:[^`]|``)*)`@`((?:[^`]|``)*)`", re.IGNORECASE)
+_EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
 _CREATE = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b", re.IGNORECASE)
 
 
@@ -125,14 +126,28 @@ class Loader:
 
     def _execute(self, connection: pymysql.Connection, stream: Stream, statement: Statement) -> None:
         try:
-            if self._own and _CREATE.match(statement.text):
-                self._make_definer(connection, statement.text[:_HEAD_BYTES])
+            if _CREATE.match(statement.text):
+                self._prepare(connection, statement.text[:_HEAD_BYTES])
             # COM_QUERY takes a whole CREATE TRIGGER with semicolons inside: no need for
             # CLIENT.MULTI_STATEMENTS, which would send some statements with another's errors.
             connection.query(statement.text)
         except pymysql.MySQLError as error:
             raise refused(error, stream.name, statement) from error
         self.count += 1
+
+    def _prepare(self, connection: pymysql.Connection, head: bytes) -> None:
+        """What a trigger, a view or an event needs, and what it must not do."""
+        if self._own:
+            self._make_definer(connection, head)
+        elif self._taken and _EVENT.search(head):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@event_scheduler")
+                if cursor.fetchone() == ("ON",):
+                    raise NotOurs(
+                        "the dump has events, and the server that was given would run them",
+                        code="X011",
+                        hint="SET GLOBAL event_scheduler = OFF;",
+                    )
 
     def _make_definer(self, connection: pymysql.Connection, head: bytes) -> None:
         """A trigger or a view runs with its definer's rights, so it needs one; nobody can log in as it."""

@@ -21,8 +21,15 @@ from converge.sandbox.splitter import pieces
 from converge.sandbox.unpack import Joined, unpacked
 
 _HEADER_LINES = 40
-# A row must fit into one packet, and a dump may hold what its server could send.
-_SETTINGS = {"mysql": {"max_allowed_packet": "1073741824"}}
+# A row must fit into one packet, and a dump may hold what its server could send. Its functions are not for
+# replicas, and its events must not change the rows.
+_SETTINGS = {
+    "mysql": {
+        "max_allowed_packet": "1073741824",
+        "log_bin_trust_function_creators": "ON",
+        "event_scheduler": "OFF",
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class StartFailed(SandboxError):
 class NotOurs(SandboxError):
     """X005: the server was given by URL, so that converge neither stops it nor sees its files.
 
-    X009: it has a database of the name that a dump is about.
+    X009: it has a database of the name that a dump is about. X011: it would run a dump's events.
     """
 
 

@@ -10,6 +10,7 @@ from converge.model.event import silent
 from converge.model.revision import Revision
 from converge.pipeline import drift as drifting
 from converge.pipeline import migrations
+from converge.pipeline.baseline import definitions
 from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site
 from converge.pipeline.verify import verify
@@ -25,11 +26,11 @@ def upgrade(site: Site) -> str:
     folder = _folder(site)
     everything = [one.id for one in folder.revisions]
     version_table = migrations.show(folder, site.target).version_table.rpartition(".")[2]
-    site.before = drifting.definitions(site.target, site.wish.options.schema, version_table)
+    site.before = definitions(site.target, site.wish.options.schema, version_table)
     done = migrations.run(folder, site.target, "head", everything, silent)
     site.version_table, site.stamped, site.ran = version_table, done.stamped, done.ran
     words = [f"baseline {one} is here" for one in done.stamped]
-    return ", ".join([*words, f"{len(done.ran):,} revisions run"])
+    return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
 
 
 def drift(site: Site) -> str:
@@ -50,7 +51,7 @@ def downgrade(site: Site) -> str:
     everything = [one.id for one in folder.revisions]
     back_to = next(iter(site.stamped), _BASE)
     migrations.revert(folder, site.target, back_to, everything, silent)
-    after = drifting.definitions(site.target, site.wish.options.schema, site.version_table)
+    after = definitions(site.target, site.wish.options.schema, site.version_table)
     assert site.before is not None
     _require_none(compared(site.before, after), "X029", "are not what they were before the upgrade")
     if _promising(ran, "catalog"):

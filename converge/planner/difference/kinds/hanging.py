@@ -11,6 +11,7 @@ from converge.planner.difference.kinds.kind import Change, Kind, differing, own_
 _SWITCH = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 """By pg_trigger.tgenabled and pg_rewrite.ev_enabled."""
 _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
+_STATISTICS = {"d": "ndistinct", "f": "dependencies", "m": "mcv"}
 
 
 class _Hanging(Kind):
@@ -68,7 +69,12 @@ class Statistics(Kind):
     comment_on = "STATISTICS"
 
     def make(self, it: Definition, parts: Sequence[Definition]) -> Iterator[str]:
-        yield it.facts["definition"]
+        kinds = [_STATISTICS[kind] for kind in it.facts.get("kinds", ())]
+        # A single expression has none that could be named.
+        some = f" ({', '.join(kinds)})" if 0 < len(kinds) < len(_STATISTICS) else ""
+        on = [pg_name(column) for column in it.facts.get("columns", ())]
+        on += [f"({expression})" for expression in it.facts.get("expressions", ())]
+        yield f"CREATE {self.named(it)}{some} ON {', '.join(on)} FROM {table_name(it)}"
 
     def settle(self, it: Definition) -> Iterator[str]:
         if "target" in it.facts:

@@ -45,9 +45,13 @@ class MaterializedView(View):
         yield _create("CREATE MATERIALIZED VIEW", it) + empty
 
     def change(self, old: Definition, new: Definition) -> Change | None:
-        if differing(old, new) - {"options", "comment", "column comments"}:
+        other = differing(old, new)
+        if other - {"options", "empty", "comment", "column comments"}:
             return None
-        return Change(tuple(changed_options(f"ALTER {self.named(new)}", old.facts, new.facts)))
+        statements = list(changed_options(f"ALTER {self.named(new)}", old.facts, new.facts))
+        if "empty" in other:
+            statements.append(f"REFRESH {self.named(new)}{' WITH NO DATA' if 'empty' in new.facts else ''}")
+        return Change(tuple(statements))
 
 
 def _create(start: str, it: Definition) -> str:
