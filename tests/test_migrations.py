@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,10 +44,11 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 
 
 @pytest.fixture(scope="module")
-def sakila(mysql_8033: Server, shared_data: Path) -> str:
+def sakila(mysql_8033: Server, shared_data: Path) -> Iterator[str]:
     url = mysql_8033.create_database("sakila_migrations")
     sandbox.load_dump(url, str(shared_data / "sakila/mysql.sql.gz"))
-    return url
+    yield url
+    mysql_8033.drop_database("sakila_migrations")
 
 
 def test_a_converged_sakila(
