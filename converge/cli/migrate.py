@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,7 +34,9 @@ from converge.pipeline.run import RESUME, MigrateOptions
 from converge.report.errors import error_text
 from converge.report.many import many_text
 from converge.report.result import result_text
-from converge.revisions.folder import Folder
+
+if TYPE_CHECKING:
+    from converge.revisions.folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,11 @@ def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emi
 
 
 def _folder(path: str | None) -> Folder | None:
-    return Folder.open(path) if path else None
+    if not path:
+        return None
+    from converge.revisions.folder import Folder
+
+    return Folder.open(path)
 
 
 def _several(

@@ -21,7 +21,6 @@ from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
-from converge.pipeline.settle import require_revisions, settle
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import Backend, end
@@ -37,6 +36,9 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     when the user stopped it; the ledger then knows how to go on.
     """
     if options.alembic is not None:
+        # Alembic takes its time to load, and most runs need none of it.
+        from converge.pipeline.settle import require_revisions
+
         with explained(source, target):
             require_revisions(options.alembic, target)
     waits = pauses(RUN_TRIES)
@@ -66,6 +68,8 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
         except KeyboardInterrupt:
             raise interrupted(options.common.mode) from None
     if options.alembic is not None:
+        from converge.pipeline.settle import settle
+
         with explained(source, target):
             settle(options.alembic, target, options.common.schema, emit, result)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
@@ -35,7 +36,9 @@ from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.saved import drop_saved
 from converge.postgres.take_back import take_back
-from converge.revisions.folder import Folder
+
+if TYPE_CHECKING:
+    from converge.revisions.folder import Folder
 
 RESUME = "converge migrate --resume"
 
