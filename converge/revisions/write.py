@@ -15,10 +15,16 @@ from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder, writing
 from converge.revisions.stdout import on_stderr
 
-# As SQLAlchemy's text() reads them (sqlalchemy.sql.compiler, BIND_PARAMS and BIND_PARAMS_ESC).
-_ESCAPED = re.compile(r"\x5c(:[\w\$]*)(?![:\w\$])")
-_BOUND = re.compile(r"(?<![:\w\$\x5c]):([\w\$]+)(?![:\w\$])")
+# As text() of SQLAlchemy 2.0 and of 2.1 reads them: a name of a parameter, and a colon that begins none.
+_RULES = tuple(
+    (
+        re.compile(rf"(?<![:{name}\x5c]):([{name}]+)(?![:{name}])"),
+        re.compile(rf"\x5c(:[{name}]*)(?![:{name}])"),
+    )
+    for name in (r"\w\$", r"\w")
+)
 _LINE = 88
+_DDL = "DDL("
 
 
 def write(
@@ -29,9 +35,11 @@ def write(
     Raises ConvergeError.
     """
     id_ = rev_id()
-    own = "".join(
-        ("\nconverge = {\n", *(f'    "{key}": {literal(value)},\n' for key, value in says.items()), "}\n")
-    )
+    words = (f'    "{key}": {literal(value)},\n' for key, value in says.items())
+    own = "".join(("\nconverge = {\n", *words, "}\n")) if says else ""
+    bodies = _body(up), _body(down)
+    if any(f"op.execute({_DDL}" in body for body in bodies):
+        own = f"from sqlalchemy import DDL\n{own}"
     with (
         writing(folder.location),
         users_own(str(folder.location), _failed),
@@ -42,9 +50,9 @@ def write(
             name,
             refresh=False,
             head="head",
-            upgrades=_body(up),
-            downgrades=_body(down),
-            imports=own if says else "",
+            upgrades=bodies[0],
+            downgrades=bodies[1],
+            imports=own,
         )
     again = Folder(folder.ini, folder.toml, folder.bare)
     return again.revision(id_)
@@ -55,13 +63,17 @@ def _body(steps: Iterable[Step]) -> str:
     lines: list[str] = []
     for object_, its in groupby(steps, key=lambda step: step.object):
         lines.append(f"    # {_one_line(object_)}")
-        lines += [f"    op.execute({literal(as_text(step.sql))})" for step in its]
+        lines += [f"    {executed(step.sql)}" for step in its]
     return "\n".join(lines).lstrip()
 
 
-def as_text(sql: str) -> str:
-    """What `text()` reads as just this statement: a colon is none of its parameters."""
-    return _BOUND.sub(r"\\:\1", _ESCAPED.sub(r"\\\\\1", sql))
+def executed(sql: str) -> str:
+    """Python that executes just this statement, whatever colons it has."""
+    for bound, escaped in _RULES:
+        written = bound.sub(r"\\:\1", escaped.sub(r"\\\\\1", sql))
+        if all(rule.sub(r"\1", written) == sql and not other.search(written) for other, rule in _RULES):
+            return f"op.execute({literal(written)})"
+    return f"op.execute({_DDL}{literal(sql.replace('%', '%%'))}))"
 
 
 def literal(text: str) -> str:

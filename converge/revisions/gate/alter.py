@@ -61,7 +61,7 @@ def _drop_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
         return
     part.take("column")
     part.take("if", "exists")
-    column = part.name()[-1]
+    column = (part.name() or ("",))[-1]
     yield Loses(name, f"it drops the column {column}", column)
     if part.take("cascade"):
         yield Unjudged("CASCADE takes along what hangs on it")
@@ -82,12 +82,21 @@ def _alter_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
 
 def _rename(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
     if part.take("to"):
-        yield Renamed(name, name=part.name()[-1])
+        yield from _moved(name, new=part.name())
+
+
+def _moved(
+    name: tuple[str, ...], new: tuple[str, ...] = (), schema: tuple[str, ...] = ()
+) -> Iterator[Effect]:
+    if name and (new or schema):
+        yield Renamed(name, name=new[-1]) if new else Renamed(name, schema=schema[-1])
+    else:
+        yield Unjudged("a name in it cannot be read")
 
 
 def _set(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
     if part.take("schema"):
-        yield Renamed(name, schema=part.name()[-1])
+        yield from _moved(name, schema=part.name())
     elif part.take("unlogged"):
         yield Unjudged("a crash empties an unlogged table")
 
@@ -118,9 +127,9 @@ _ACTIONS: dict[str, _Action] = {
 _ALTERS: dict[str, _Action] = {
     "table": _alter_table,
     "type": _alter_type,
-    **dict.fromkeys(("view", "materialized", "sequence"), _alter_relation),
+    **dict.fromkeys(("view", "materialized", "sequence", "index"), _alter_relation),
     **dict.fromkeys(
-        set_of("index function procedure routine aggregate trigger policy rule domain collation statistics"),
+        set_of("function procedure routine aggregate trigger policy rule domain collation statistics"),
         _alter_harmless,
     ),
 }

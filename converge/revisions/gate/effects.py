@@ -78,7 +78,8 @@ def _drop(reader: Reader) -> Iterator[Effect]:
     elif kind == "sequence" and not cascade:
         yield from (Loses(name, "it drops the sequence, and where it stands") for name in reader.names())
     elif kind == "schema" and cascade:
-        yield from (Empties(name[-1]) for name in reader.names())
+        for name in reader.names():
+            yield Empties(name[-1]) if name else Unjudged("a name in it cannot be read")
     elif kind not in _DROPS:
         yield Unjudged(f"what DROP {kind.upper()} takes along is not known")
     elif cascade and kind not in _CASCADES_TO_NO_ROWS:

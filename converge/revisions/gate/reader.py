@@ -35,25 +35,24 @@ class Reader:
         return next((text for text in texts if self.take(text)), "")
 
     def name(self) -> tuple[str, ...]:
-        """A name with what qualifies it; empty when none comes."""
+        """A name with what qualifies it; empty when none comes, or not all of it can be read."""
         parts: list[str] = []
         while self.left and self.left[0].kind in ("word", "name"):
             parts.append(self.left[0].text)
             self._at += 1
             if not self.take("."):
-                break
-        return tuple(parts)
+                return tuple(parts)
+        return ()
 
     def names(self) -> list[tuple[str, ...]]:
-        """Names with commas between them."""
+        """Names with commas between them; an empty one for each that cannot be read."""
         found = []
-        while name := self.name():
-            found.append(name)
+        while True:
+            self.take("only")
+            found.append(self.name())
             self.take("*")
             if not self.take(","):
-                break
-            self.take("only")
-        return found
+                return found
 
     def parts(self) -> Iterator[Reader]:
         """What is left, cut at the commas outside of parentheses."""

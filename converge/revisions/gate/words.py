@@ -7,19 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# PostgreSQL manual, "Lexical Structure"; standard_conforming_strings is on in every session of ours.
+# PostgreSQL manual, "Lexical Structure"; standard_conforming_strings is on in every session of ours. A name
+# with Unicode escapes is taken for a string: nobody writes it, and no name can be read where it stands.
 _TOKEN = re.compile(
     r"""
     (?P<space>\s+|--[^\n]*)
   | (?P<comment>/\*)
-  | (?P<string>[eE]'(?:[^'\\]|\\.|'')*' | (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*' | (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag))
-  | (?P<name>(?:[uU]&)?"(?:[^"]|"")+")
+  | (?P<string>[eE]'(?:[^'\\]|\\.|'')*' | (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*' | (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag) | [uU]&"(?:[^"]|"")+")
+  | (?P<name>"(?:[^"]|"")+")
   | (?P<word>[^\W\d][\w$]*)
   | (?P<number>\d[\w.]*)
   | (?P<symbol>::|.)
     """,  # noqa: E501
     re.VERBOSE | re.DOTALL,
 )
+_CAPITALS = re.compile("[A-Z]+")
 _COMMENT = re.compile(r"/\*|\*/")
 
 
@@ -82,10 +84,12 @@ def _words(text: str) -> Iterator[Word]:
         if kind == "comment":
             end = _end_of_comment(text, end)
         elif kind == "name":
-            quoted = found["name"]
-            yield Word("name", quoted[quoted.index('"') + 1 : -1].replace('""', '"'), at, end)
-        elif kind in ("word", "number", "symbol"):
-            yield Word(kind, found[kind].lower(), at, end)  # type: ignore[arg-type]
+            yield Word("name", found["name"][1:-1].replace('""', '"'), at, end)
+        elif kind == "word":
+            # As the server does it: no other letters are folded.
+            yield Word("word", _CAPITALS.sub(lambda one: one[0].lower(), found["word"]), at, end)
+        elif kind in ("number", "symbol"):
+            yield Word(kind, found[kind], at, end)  # type: ignore[arg-type]
         elif kind != "space":
             yield Word("string", found["string"], at, end)
         at = end
