@@ -76,6 +76,17 @@ def left(servers: list[str]) -> list[str]:
     return [name for url in servers for (name,) in postgres(f"{url}/postgres", found)]
 
 
+def test_versions_and_urls_in_one_list() -> None:
+    asked = wanted(("14,postgresql://a@/x?host=h1,h2,17.5,postgres://b@[::1]/y", "16"))
+    assert [one.name for one in asked] == [
+        "14",
+        "postgresql://a@h1,h2/x",
+        "17.5",
+        "postgresql://b@[::1]/y",
+        "16",
+    ]
+
+
 def test_sakila_on_four_versions(
     mysql_8015: Server, new_mysql_database: NewDatabase, shared_data: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from converge.sandbox.errors import UnknownServer
 from converge.sandbox.spec import Spec
 from converge.sandbox.unpack import Joined, unpacked
 
+_VERSION = re.compile(r"\s*\d+(\.\d+)*\s*")
 _HINT = "--postgres 14,15,16,17.5"
 _MAINTENANCE = "postgres"
 
@@ -81,8 +83,14 @@ def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:
 
 
 def _parts(text: str) -> list[str]:
-    """A URL may hold commas itself, so it is given alone."""
-    return [text] if "://" in text else [part for part in text.split(",") if part.strip()]
+    """A URL may hold commas itself: what is neither a version nor a URL goes on with the URL before it."""
+    parts: list[str] = []
+    for part in text.split(","):
+        if parts and "://" in parts[-1] and "://" not in part and not _VERSION.fullmatch(part):
+            parts[-1] += f",{part}"
+        elif part.strip():
+            parts.append(part)
+    return parts
 
 
 def _wanted(word: str) -> Wanted:
