@@ -163,3 +163,25 @@ def test_several_databases_have_their_own(scene: Scene, mysql_8033: Server, tmp_
     ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--truncate", "--yes")
     assert ran.code == 0, ran.err
     assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
+
+
+def test_tables_of_an_application(scene: Scene) -> None:
+    """Load mode: the baseline is of the application's own tables, and the source has no say in them."""
+    for statement in (
+        "CREATE TABLE parent (id bigint PRIMARY KEY, name text NOT NULL)",
+        "CREATE TABLE child (id int PRIMARY KEY, parent bigint CONSTRAINT theirs REFERENCES parent)",
+    ):
+        postgres(scene.target, statement)
+    made = converge(
+        "migrations", "generate", "-n", "theirs", "--target", scene.target, *scene.alembic, "--json"
+    )
+    assert made.code == 0, made.err
+    ran = scene.migrate("--mode", "load", "--json")
+    assert ran.code == 0, ran.err
+    assert made.json["revision"]["id"] in found(ran)["A061"]["message"]
+    later = converge("migrations", "generate", "-n", "later", *scene.where, *scene.alembic)
+    assert (later.code, "A017" in later.err) == (3, True), later.err
+    named = converge(
+        "migrations", "generate", "-n", "later", *scene.where, *scene.alembic, "--from", "source"
+    )
+    assert named.code == 0, named.err

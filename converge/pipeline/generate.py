@@ -16,7 +16,7 @@ from converge.phases.explain import explained
 from converge.pipeline.baseline import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
-from converge.postgres.history import last_run
+from converge.postgres.history import last_load, last_run
 from converge.revisions.autogenerate import from_models
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
@@ -76,6 +76,8 @@ def _baseline(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Gene
 
 def _later(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generated:
     """What the source's schema has become since. Tables that never came from there stay as they are."""
+    if wish.origin is None:
+        _require_source_decides(target, wish.schema)
     after = wish.planned()
     theirs = _from_source(target, wish.schema) | set(after.tables)
     every = definitions(target, wish.schema, at.table[1])
@@ -113,6 +115,20 @@ def _require_at_head(folder: Folder, target: Endpoint, at: Applied) -> None:
             f"{target} is at {stands}, and the folder's head is {', '.join(folder.heads)}",
             code="A011",
             hint="converge migrations run",
+        )
+
+
+def _require_source_decides(target: Endpoint, schema: str) -> None:
+    """Raises BlockedError where the tables are an application's own, which the source says nothing of."""
+    with connect(target) as connection:
+        run, load = last_run(connection), last_load(connection, schema)
+    if run is not None and load is not None and run["id"] == load.id:
+        raise BlockedError(
+            f"the last run has filled tables in {schema} that the application's own migrations made: "
+            "what they are to become is not the source's to say",
+            code="A017",
+            hint="--from models compares with target_metadata of env.py; --from source would make them as "
+            "converge migrate makes tables",
         )
 
 

@@ -55,7 +55,9 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     if not applied(folder, target).heads:
         here, nearest = standing(folder, target, schema, emit)
         if here is None:
-            _differ(result, nearest, "no revision makes the schema as it is; in the nearest one this")
+            result.next_command = "converge migrations generate -n NAME"
+            hint = "where a database is at the folder's head, this writes what the source has become since"
+            _differ(result, nearest, "no revision makes the schema as it is; in the nearest one this", hint)
             return
         stamp(folder, target, here)
         words = f"stamped at {here}, which makes exactly this schema"
@@ -64,12 +66,14 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     if done.ran:
         result.findings.append(Finding("A062", "note", "revisions", f"ran {', '.join(done.ran)}"))
     if differs := drift(folder, target, schema, emit):
-        _differ(result, differs, "not as the revisions make it: this")
+        result.next_command = "converge migrations check"
+        _differ(
+            result, differs, "not as the revisions make it: this", "take it back, or write it as a revision"
+        )
 
 
-def _differ(result: Result, differs: Sequence[Differs], message: str) -> None:
-    result.verdict, result.next_command = "differs", "converge migrations generate -n drift"
-    hint = "converge migrations generate writes the difference as a revision"
+def _differ(result: Result, differs: Sequence[Differs], message: str, hint: str) -> None:
+    result.verdict = "differs"
     result.findings += [
         Finding("A063", "block", one.object, f"{message} {one.words}", hint) for one in differs
     ]

@@ -45,7 +45,7 @@ def checked_text(checked: Checked) -> str:
         return visible("verdict   current: the database is what its revisions make")
     count = counted(len(checked.differs), "object")
     lines.append(f"verdict   differs: {count} not as the revisions make it")
-    lines.append("next      converge migrations generate writes the difference as a revision")
+    lines.append("next      take it back, or write it as a revision; then alembic stamp")
     return visible("\n".join(map(one_line, lines)))
 
 

@@ -129,7 +129,8 @@ def _merge(reader: Reader) -> Iterator[Effect]:
 def _select(reader: Reader) -> Iterator[Effect]:
     """Setting a sequence is all that a query may do here: another's answer may decide what follows."""
     sets = reader.take("pg_catalog", ".", "setval") or reader.take("setval")
-    known = {"setval", "pg_get_serial_sequence", "max", "coalesce", "greatest", "count", "select", "from"}
+    known = {"setval", "pg_get_serial_sequence", "max", "min", "coalesce", "greatest", "least", "count"}
+    known |= {"select", "from"}
     if not sets or (reader.calls() - known) or any(word.text == ";" for word in reader.left):
         yield Unjudged("a query may call anything, and its answer decide what follows")
 
