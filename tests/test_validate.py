@@ -257,6 +257,24 @@ def test_a_converged_database_is_at_its_baseline(scene: Scene) -> None:
     assert postgres(scene.url, "SELECT count(*) FROM users") == [(10_000,)]
 
 
+def test_a_trial_without_rows_shows_nothing(
+    scene: Scene, new_postgres_database: NewDatabase, postgres_175: Server
+) -> None:
+    """What passed on an empty database of development may not touch the rows of production."""
+    empty = new_postgres_database(postgres_175)
+    postgres(empty, USERS)
+    postgres(empty, "TRUNCATE users")
+    revision(scene.folder, "wipe", execute("DELETE FROM users WHERE id > 5"))
+    options = ("--alembic", str(scene.folder))
+    tried = converge(
+        "migrations", "validate", *options, "--target", empty, "--artifacts", str(scene.artifacts)
+    )
+    assert (tried.code, scene.passed("wipe")) == (0, ("up",)), tried.err
+    refused = converge("migrations", "run", *options, "--target", scene.url)
+    assert (refused.code, "validated where no row was at stake" in refused.err) == (3, True), refused.err
+    assert converge("migrations", "run", *options, "--target", empty).code == 0
+
+
 def test_what_was_applied_cannot_be_tried(scene: Scene) -> None:
     revision(scene.folder, "r1", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"))
     options = ("--target", scene.url, "--alembic", str(scene.folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
@@ -17,7 +18,7 @@ from converge.postgres.ledger import lock
 from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import dangers
-from converge.revisions.validated import validated
+from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
 
 _SHOWN = 30
@@ -112,8 +113,13 @@ def _require_harmless(
     at: Applied,
 ) -> None:
     """The gate. All revisions are judged before the first is run."""
-    passed = {one.id for one in todo if one.id in accepted or validated(folder, one, direction)}
-    refused = [one for one in dangers(folder, target, todo, direction, at) if one.revision not in passed]
+    records = {one.id: validated(folder, one, direction) for one in todo}
+    refused = [
+        replace(danger, reason=f"{danger.reason} (validated where no row was at stake)") if record else danger
+        for danger in dangers(folder, target, todo, direction, at)
+        if danger.revision not in accepted
+        and not ((record := records[danger.revision]) and covers(record, danger))
+    ]
     if not refused:
         return
     names = list(dict.fromkeys(one.revision for one in refused))

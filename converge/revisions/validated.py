@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from converge.errors import UsageError
-from converge.model.revision import Direction, Revision
+from converge.model.revision import Danger, Direction, Revision
 from converge.revisions.folder import Folder, writing
 
 
@@ -25,7 +25,7 @@ class Record:
     directions: tuple[Direction, ...]
     """Those that were proven."""
     tables: Mapping[str, int]
-    """The tables that it touched, with their rows then."""
+    """All tables of the database, with their rows before."""
     at: str
     """UTC, ISO 8601."""
     database: str
@@ -57,7 +57,9 @@ def record(folder: Folder, passed: Record) -> Path:
     before = _read(folder, passed.revision)
     if before is not None and before.digest == passed.digest:
         both = dict.fromkeys((*before.directions, *passed.directions))
-        passed = replace(passed, directions=tuple(both), tables={**before.tables, **passed.tables})
+        most = {**before.tables, **passed.tables}
+        tables = {name: max(rows, before.tables.get(name, 0)) for name, rows in most.items()}
+        passed = replace(passed, directions=tuple(both), tables=tables)
     path = _path(folder, passed.revision)
     with writing(path):
         path.parent.mkdir(exist_ok=True)
@@ -71,6 +73,15 @@ def validated(folder: Folder, revision: Revision, direction: Direction) -> Recor
     if found is None or found.digest != digest(revision) or direction not in found.directions:
         return None
     return found
+
+
+def covers(record: Record, danger: Danger) -> bool:
+    """Whether rows were at stake there, too: an empty table shows nothing.
+
+    A table that was not there by this name, such as one that is renamed on the way, counts with all others.
+    """
+    known = record.tables.get(danger.table)
+    return (sum(record.tables.values()) if known is None else known) > 0
 
 
 def _path(folder: Folder, revision: str) -> Path:
