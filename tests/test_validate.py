@@ -275,6 +275,13 @@ def test_a_trial_without_rows_shows_nothing(
     assert converge("migrations", "run", *options, "--target", empty).code == 0
 
 
+def test_a_value_that_a_revision_cannot_convert(scene: Scene) -> None:
+    revision(scene.folder, "r1", "ALTER TABLE users ALTER name TYPE int USING name::int")
+    ran = scene.validate()
+    assert ran.code == 5 and "upgrade r1" in ran.err and 'integer: "n"' in ran.err
+    assert "the source" not in ran.err
+
+
 def test_what_was_applied_cannot_be_tried(scene: Scene) -> None:
     revision(scene.folder, "r1", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"))
     options = ("--target", scene.url, "--alembic", str(scene.folder))

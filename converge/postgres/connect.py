@@ -125,9 +125,43 @@ def explain(
     error: psycopg.Error, endpoint: Endpoint | None = None, *, connecting: bool = False
 ) -> ConvergeError:
     """The server's error in the words of the person who has to act."""
-    text = error.diag.message_primary or str(error).strip()
-    where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
-    state = error.sqlstate
+    text, state = _text(error), error.sqlstate
+    if (known := _of_login(text, state, endpoint) or _of_room(text, state, endpoint)) is not None:
+        return known
+    if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
+        return untrusted
+    if isinstance(error, psycopg.OperationalError) and state is None:
+        return TargetError(
+            f"{_where(endpoint)} cannot be reached: {text.splitlines()[0]}",
+            code="T001",
+            hint="check host, port and firewall; is PostgreSQL running there?",
+            lost=True,
+        )
+    if is_of_value(error):
+        return TargetError(
+            f"PostgreSQL cannot hold a value of the source: {text}",
+            code="D001",
+            details=_details(error),
+            hint="repair the value in the source, or --exclude its table",
+        )
+    return in_its_words(error, endpoint)
+
+
+def in_its_words(error: psycopg.Error, endpoint: Endpoint | None) -> TargetError:
+    """What the server says of a statement that is not ours."""
+    return TargetError(
+        f"{_where(endpoint)}: {_text(error)}", code="T000", details=_details(error), lost=is_lost(error)
+    )
+
+
+def is_of_value(error: psycopg.Error) -> bool:
+    """Whether a value is refused, or a row for its size."""
+    return error.sqlstate is not None and error.sqlstate.startswith(_VALUE)
+
+
+def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> TargetError | None:
+    """Why the server does not let the role in or do what it wants. Errors of the login have no SQLSTATE."""
+    where = _where(endpoint)
     if state == "28P01" or "password authentication failed" in text or "no password supplied" in text:
         return TargetError(
             f"{where} refused the user: wrong user name or password",
@@ -136,15 +170,14 @@ def explain(
             + (endpoint.origin if endpoint else "the target URL")
             + tls.wanted(endpoint),
         )
+    name, user = (endpoint.database, endpoint.user) if endpoint else ("", "")
     if state == "3D000" or ('database "' in text and "does not exist" in text):
-        name = endpoint.database if endpoint else ""
         return TargetError(
             f"{where} has no database {name!r}",
             code="T003",
             hint=f"CREATE DATABASE {pg_name(name)} TEMPLATE template0 ENCODING 'UTF8';",
         )
     if state is None and "permission denied for database" in text:
-        name, user = (endpoint.database, endpoint.user) if endpoint else ("", "")
         return TargetError(
             f"{where} lets the role not into the database",
             code="T004",
@@ -152,7 +185,12 @@ def explain(
         )
     if state == "42501":
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
-    # An error of the login has no SQLSTATE.
+    return None
+
+
+def _of_room(text: str, state: str | None, endpoint: Endpoint | None) -> TargetError | None:
+    """What the server has no more of: places for clients, disk, locks."""
+    where = _where(endpoint)
     if state == _NO_PLACE or (state is None and any(words in text for words in _NO_PLACE_WORDS)):
         return TargetError(
             f"{where} has no place for one more client: {text}",
@@ -168,21 +206,16 @@ def explain(
             code="T042",
             hint="a larger max_locks_per_transaction in postgresql.conf, and a restart",
         )
-    if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
-        return untrusted
-    if isinstance(error, psycopg.OperationalError) and state is None:
-        return TargetError(
-            f"{where} cannot be reached: {text.splitlines()[0]}",
-            code="T001",
-            hint="check host, port and firewall; is PostgreSQL running there?",
-            lost=True,
-        )
-    details = [line for line in (error.diag.message_detail, error.diag.context) if line]
-    if state is not None and state.startswith(_VALUE):
-        return TargetError(
-            f"PostgreSQL cannot hold a value of the source: {text}",
-            code="D001",
-            details=details,
-            hint="repair the value in the source, or --exclude its table",
-        )
-    return TargetError(f"{where}: {text}", code="T000", details=details, lost=is_lost(error))
+    return None
+
+
+def _where(endpoint: Endpoint | None) -> str:
+    return f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
+
+
+def _text(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).strip()
+
+
+def _details(error: psycopg.Error) -> list[str]:
+    return [line for line in (error.diag.message_detail, error.diag.context) if line]

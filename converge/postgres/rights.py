@@ -106,19 +106,19 @@ def _rights(target: Target) -> Iterator[Finding]:
     if missing and not target.may_create_schemas:
         yield _no_schemas(target, missing)
     if target.schema_exists and not target.may_create_in_schema:
-        yield _denied(
+        yield denied(
             f"the role {target.role} may not create in the schema {target.schema}",
             f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};",
         )
     if target.ledger is not None:
         yield from _ledger(target)
     if target.tablespace:
-        yield _denied(
+        yield denied(
             f"default_tablespace is {target.tablespace}, where the role {target.role} may not create",
             f"GRANT CREATE ON TABLESPACE {pg_name(target.tablespace)} TO {role};",
         )
     for kind in target.stripped:
-        yield _denied(
+        yield denied(
             f"default privileges take rights from the role {target.role} on its own new {kind.lower()}",
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT ALL ON {kind} TO {role};",
         )
@@ -129,30 +129,31 @@ def _ledger(target: Target) -> Iterator[Finding]:
     role, ledger = pg_name(target.role), target.ledger
     assert ledger is not None
     if not ledger.usable:
-        yield _denied(
+        yield denied(
             f"the schema {LEDGER} is another role's, and the role {target.role} may not create in it",
             f"GRANT USAGE, CREATE ON SCHEMA {pg_name(LEDGER)} TO {role};",
         )
     if ledger.outdated:
         owners = (f"ALTER TABLE {pg_name(LEDGER, name)} OWNER TO {role};" for name in ledger.foreign)
-        yield _denied(
+        yield denied(
             f"the ledger is older than this converge, and belongs to another role than {target.role}",
             "\n".join(owners),
         )
     elif ledger.closed:
-        yield _denied(
+        yield denied(
             f"the role {target.role} may not write all tables of the ledger: {', '.join(ledger.closed)}",
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {pg_name(LEDGER)} TO {role};",
         )
 
 
 def _no_schemas(target: Target, missing: Sequence[str]) -> Finding:
-    return _denied(
+    return denied(
         f"the role {target.role} may not create schemas in {target.database}, and "
         f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not there yet",
         f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};",
     )
 
 
-def _denied(message: str, hint: str) -> Finding:
+def denied(message: str, hint: str) -> Finding:
+    """A right that the role lacks; the hint is the statement that gives it."""
     return Finding("T004", "block", "target", message, hint)

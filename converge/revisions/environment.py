@@ -19,7 +19,7 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
-from converge.postgres.connect import explain
+from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
 from converge.postgres.witness import witness
 from converge.revisions.failures import users_own
@@ -201,7 +201,9 @@ def _run(
                 environment.script.run_env()
         except psycopg.Error as error:
             running = way is not None and way.at
-            wrong = explain(error, endpoint if running else None)
+            place = endpoint if running else None
+            # A value that a revision's statement meets is none of the source's.
+            wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
             wrong.message = f"{running or at}: {wrong.message}"
             wrong.hint = wrong.hint or _grant(error)
             raise wrong from error

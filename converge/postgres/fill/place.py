@@ -12,7 +12,7 @@ from converge.errors import BlockedError
 from converge.model.backfill import Backfill
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
-from converge.postgres.rights import temporary_grant
+from converge.postgres.rights import denied, temporary_grant
 from converge.postgres.target import Target
 from converge.resources import sql
 
@@ -110,24 +110,20 @@ def lacking_rights(target: Target, place: Place) -> Iterator[Finding]:
     role = pg_name(target.role)
     if not all(column.reachable for column in place.columns.values()):
         grant = f"GRANT USAGE ON SCHEMA {pg_name(place.schema)} TO {role};"
-        yield _denied(f"the role {target.role} may not use the schema {place.schema}", grant)
+        yield denied(f"the role {target.role} may not use the schema {place.schema}", grant)
     unread = [name for name in place.backfill.columns if not place.columns[name].readable]
     if unread:
         listed = ", ".join(map(pg_name, unread))
         grant = f"GRANT SELECT ({listed}) ON {place.table} TO {role};"
-        yield _denied(f"the role {target.role} may not read {place.name} ({', '.join(unread)})", grant)
+        yield denied(f"the role {target.role} may not read {place.name} ({', '.join(unread)})", grant)
     if not place.columns[place.backfill.column].writable:
         column = place.backfill.column
         grant = f"GRANT UPDATE ({pg_name(column)}) ON {place.table} TO {role};"
-        yield _denied(f"the role {target.role} may not write {place.name}.{column}", grant)
+        yield denied(f"the role {target.role} may not write {place.name}.{column}", grant)
     if not target.may_make_temporary:
         message = f"the role {target.role} may not make temporary tables, in which rows are matched"
-        yield _denied(message, temporary_grant(target))
+        yield denied(message, temporary_grant(target))
 
 
 def _unfit(message: str, hint: str) -> BlockedError:
     return BlockedError(message, code="B004", hint=hint)
-
-
-def _denied(message: str, hint: str) -> Finding:
-    return Finding("T004", "block", "target", message, hint)
