@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
+import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,13 +17,17 @@ from sqlalchemy.dialects.postgresql import dialect
 from support import postgres
 
 from converge.errors import BlockedError
+from converge.model.endpoint import parse
+from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
-from converge.revisions.gate.effect import Empties, Loses, Renamed, Unjudged
+from converge.revisions.gate.effect import Arms, Empties, Fires, Loses, Renamed, Unjudged
 from converge.revisions.gate.effects import effects
+from converge.revisions.gate.judge import dangers
 from converge.revisions.gate.source import hides
 from converge.revisions.gate.widening import widens
 from converge.revisions.gate.words import statements
 from converge.revisions.validated import made, record
+from converge.revisions.way import ahead
 from converge.revisions.write import executed
 from converge.sandbox import Server
 
@@ -42,6 +49,15 @@ DROP INDEX IF EXISTS i
 DROP MATERIALIZED VIEW v CASCADE
 DROP FUNCTION f(integer, text)
 DROP SCHEMA s
+CREATE FUNCTION own() RETURNS TABLE (a int) LANGUAGE sql AS 'SELECT 1'
+CREATE TRIGGER w BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION own()
+CREATE VIEW v AS SELECT own()
+CREATE INDEX i ON t (own(a))
+ALTER FUNCTION own() RENAME TO others
+DROP FUNCTION own(int)
+ALTER TABLE t ENABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY
+ALTER TABLE t ALTER a DROP EXPRESSION
+ALTER TYPE e RENAME TO f
 COMMENT ON TABLE t IS 'DROP TABLE t'
 INSERT INTO t (a) SELECT max(b) FROM u ON CONFLICT DO NOTHING
 SET LOCAL lock_timeout = '1s'
@@ -66,6 +82,11 @@ LOSING = {
     "TRUNCATE ÄRGER": [("Ärger",)],
     "MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE": [("t",)],
     "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2": [("t",)],
+    "ALTER TABLE p DETACH PARTITION s.t CONCURRENTLY": [("s", "t")],
+    "ALTER TABLE p ATTACH PARTITION t DEFAULT": [("t",)],
+    "ALTER TABLE t NO INHERIT p": [("t",)],
+    "ALTER TABLE t INHERIT p": [("t",)],
+    "ALTER TABLE t ALTER COLUMN a SET EXPRESSION AS (b + 1)": [("t",)],
 }
 
 UNJUDGED = """
@@ -78,6 +99,19 @@ WITH d AS (DELETE FROM t RETURNING *) INSERT INTO u SELECT * FROM d
 INSERT INTO u WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d
 INSERT INTO u SELECT own(a) FROM t
 CREATE TABLE u AS SELECT own(1)
+CREATE UNLOGGED TABLE u (a int DEFAULT s.own(), CHECK (a > 0))
+CREATE DOMAIN d AS int DEFAULT own()
+ALTER TABLE t ADD COLUMN z int DEFAULT own()
+ALTER TABLE t ADD CHECK ("own"() = 1)
+ALTER TABLE t ALTER a SET DEFAULT own()
+ALTER DOMAIN d ADD CHECK (own(VALUE) = 1)
+UPDATE t SET a = own()
+DELETE FROM t WHERE own() = 1
+SELECT setval('s', 1), own()
+ALTER TYPE e RENAME VALUE 'x' TO 'y'
+COMMIT
+BEGIN
+END
 DROP TYPE e CASCADE
 DROP EXTENSION x
 DROP OWNED BY r
@@ -104,7 +138,7 @@ def _effects(sql: str) -> list[object]:
 
 @pytest.mark.parametrize("sql", HARMLESS)
 def test_harmless(sql: str) -> None:
-    assert [one for one in _effects(sql) if not isinstance(one, Renamed)] == []
+    assert [one for one in _effects(sql) if not isinstance(one, Renamed | Fires | Arms)] == []
 
 
 @pytest.mark.parametrize("sql", LOSING)
@@ -124,6 +158,20 @@ def test_names_and_cascades() -> None:
     assert _effects("ALTER TABLE t SET SCHEMA s") == [Renamed(("t",), schema="s")]
     assert _effects('DROP SCHEMA IF EXISTS "S" CASCADE') == [Empties("S")]
     assert [type(one) for one in _effects("DROP TABLE t CASCADE")] == [Loses, Unjudged]
+
+
+def test_what_hangs_on_a_relation() -> None:
+    assert _effects("INSERT INTO s.t SELECT 1") == [Fires(("s", "t"), ("insert",))]
+    assert Fires(("t",), ("insert", "update", "delete")) in _effects("MERGE INTO t USING u ON true")
+    assert Fires(("b",), ("truncate",)) in _effects("TRUNCATE a, b")
+    assert _effects("CREATE OR REPLACE TEMP VIEW v AS SELECT 1") == [Arms(("v",))]
+    for arming in (
+        "CREATE CONSTRAINT TRIGGER w AFTER INSERT ON t EXECUTE FUNCTION f()",
+        "CREATE OR REPLACE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u",
+        "ALTER TABLE t ENABLE ALWAYS TRIGGER w",
+        "CREATE SCHEMA s CREATE VIEW v AS SELECT 1",
+    ):
+        assert _effects(arming) == [Arms()], arming
 
 
 def test_statements_end_at_their_semicolons() -> None:
@@ -218,6 +266,11 @@ def url(postgres_175: Server, new_postgres_database: object) -> str:
         "DO $$ BEGIN END $$",
         "op.get_bind().execute(sa.text('SELECT 1'))",
         "op.execute(undefined)",
+        "op.execute('COMMIT')",
+        "CREATE VIEW seen AS SELECT * FROM film; ALTER VIEW seen RENAME TO v; DELETE FROM v",
+        "CREATE RULE r AS ON INSERT TO empty DO ALSO DELETE FROM film; INSERT INTO empty VALUES (1)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'DELETE FROM film RETURNING 1';"
+        " ALTER TABLE film ADD COLUMN z int DEFAULT f()",
     ],
 )
 def test_refused_with_rows(code: str, url: str, tmp_path: Path) -> None:
@@ -243,6 +296,8 @@ def test_refused_with_rows(code: str, url: str, tmp_path: Path) -> None:
         "ALTER TABLE film ALTER COLUMN length TYPE int USING length::int",
         "op.bulk_insert(sa.table('film', sa.column('id', sa.Integer)), [{'id': 3}])",
         "CREATE TABLE made (id int); INSERT INTO made VALUES (1); UPDATE made SET id = 2",
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('CREATE INDEX CONCURRENTLY i ON film (id)')",
         "op.create_table('x', sa.Column('id', sa.Integer, primary_key=True), sa.Column('at', sa.DateTime,"
         " server_default=sa.func.now()))",
     ],
@@ -250,6 +305,81 @@ def test_refused_with_rows(code: str, url: str, tmp_path: Path) -> None:
 def test_passes_with_rows(code: str, url: str, tmp_path: Path) -> None:
     revisions = folder(tmp_path, code)
     assert run(revisions, url).ran == ("r1",)
+
+
+HANGING = """
+CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM film; RETURN NULL; END';
+CREATE FUNCTION delord() RETURNS int LANGUAGE sql AS 'DELETE FROM film RETURNING 1';
+CREATE FUNCTION fine(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE TYPE mood AS ENUM ('good');
+CREATE TABLE logged (id int PRIMARY KEY, parent int REFERENCES logged);
+CREATE TRIGGER t AFTER INSERT OR DELETE ON logged EXECUTE FUNCTION wipe();
+CREATE TABLE ruled (id int);
+CREATE RULE r AS ON INSERT TO ruled DO ALSO DELETE FROM film;
+CREATE TABLE filling (id int, n int DEFAULT delord());
+CREATE TABLE checked (id int CHECK (fine(id)));
+CREATE TABLE above (id int);
+CREATE TABLE below () INHERITS (above);
+CREATE TRIGGER t AFTER INSERT ON below FOR EACH ROW EXECUTE FUNCTION wipe();
+CREATE VIEW shown AS SELECT * FROM empty;
+CREATE TABLE parted (id int) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF parted DEFAULT;
+INSERT INTO parted VALUES (1);
+CREATE TABLE base (id int);
+ALTER TABLE film INHERIT base;
+"""
+
+
+def test_what_hangs_on_tables_in_the_database(url: str, tmp_path: Path) -> None:
+    postgres(url, HANGING)
+    refused = (
+        "INSERT INTO logged VALUES (1)", "DELETE FROM logged", "INSERT INTO ruled VALUES (1)",
+        "INSERT INTO filling (id) VALUES (1)", "INSERT INTO checked VALUES (1)",
+        "INSERT INTO above VALUES (1)", "INSERT INTO shown VALUES (1)",
+        "ALTER TABLE film ADD COLUMN z int DEFAULT delord()", "ALTER TYPE mood RENAME VALUE 'good' TO 'bad'",
+        "ALTER TABLE parted DETACH PARTITION part", "ALTER TABLE film NO INHERIT base",
+    )  # fmt: skip
+    passing = (
+        "UPDATE logged SET id = 2", "UPDATE ruled SET id = 2", "TRUNCATE logged",
+        "ALTER TABLE logged DISABLE TRIGGER t", "INSERT INTO empty VALUES (3)", "INSERT INTO film VALUES (3)",
+    )  # fmt: skip
+    revisions = folder(tmp_path, *refused, *passing)
+    at = applied(revisions, parse(url))
+    found = dangers(revisions, parse(url), ahead(revisions, at, "head"), "up", at)
+    assert list(dict.fromkeys(one.revision for one in found)) == [f"r{n + 1}" for n in range(len(refused))]
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_rows_that_come_after_the_gate_has_looked(url: str, tmp_path: Path, renamed: bool) -> None:
+    """An INSERT that nobody has committed yet: DROP TABLE would wait for it, and take its row."""
+    postgres(url, 'CREATE TABLE "a%b" (id int)')
+    first, name = ('ALTER TABLE "a%b" RENAME TO "c%" ', "c%") if renamed else ("CREATE TABLE x ()", "a%b")
+    revisions = folder(tmp_path, first, f'CREATE TABLE before (); DROP TABLE "{name}" ')
+    with psycopg.connect(url) as writer:
+        writer.execute('INSERT INTO "a%b" VALUES (1)')
+        # Committed when a revision waits for it, and the gate has passed both.
+        with ThreadPoolExecutor(1) as pool:
+            ran = pool.submit(run, revisions, url)
+            for _ in range(200):
+                if ran.done() or postgres(url, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+                    break
+                sleep(0.05)
+            writer.commit()
+            with pytest.raises(BlockedError) as caught:
+                ran.result()
+    assert (caught.value.code, caught.value.exit_code) == ("A009", 3)
+    assert caught.value.message.startswith(f"upgrade r2: public.{name} had no rows")
+    assert postgres(url, f'SELECT id FROM "{name}"') == [(1,)]
+    assert postgres(url, "SELECT to_regclass('before')") == [(None,)]
+    assert states(revisions, url) == {"r1": "applied", "r2": "pending"}
+    assert run(revisions, url, "head", "r2").ran == ("r2",)
+
+
+def test_rows_that_the_revisions_put_in_themselves(url: str, tmp_path: Path) -> None:
+    revisions = folder(
+        tmp_path, "INSERT INTO empty VALUES (1)", "UPDATE empty SET id = 2", "DROP TABLE empty"
+    )
+    assert run(revisions, url).ran == ("r1", "r2", "r3")
 
 
 def test_a_table_that_an_earlier_revision_renames(url: str, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
-from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
+from converge.revisions.environment import Spared, applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
-from converge.revisions.gate.judge import dangers
+from converge.revisions.gate.judge import dangers, judged
 from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
 
@@ -36,12 +36,13 @@ def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[st
         ran: tuple[str, ...] = ()
         if todo and not at.heads and is_here(folder, target, todo[0], at):
             stamped, todo = (todo[0].id,), todo[1:]
+        spared = _spared(folder, target, todo, "up", names, at)
         _require_harmless(folder, target, todo, "up", names, at)
         for one in stamped:
             emit(Said(f"stamp {one}: the database is so already"))
             stamp(folder, target, one)
         if todo:
-            ran = upgrade(folder, target, revision, emit)
+            ran = upgrade(folder, target, revision, emit, spared)
     return _migrated("run", folder, target, ran, stamped)
 
 
@@ -52,8 +53,9 @@ def revert(
     names = {folder.revision(name).id for name in accepted}
     with _alone(folder, target) as at:
         todo = back(folder, at, revision) if at.heads else ()
+        spared = _spared(folder, target, todo, "down", names, at)
         _require_harmless(folder, target, todo, "down", names, at)
-        ran = downgrade(folder, target, revision, emit) if todo else ()
+        ran = downgrade(folder, target, revision, emit, spared) if todo else ()
     return _migrated("revert", folder, target, ran)
 
 
@@ -102,6 +104,19 @@ def _migrated(
     at = applied(folder, target)
     table = ".".join(filter(None, at.table))
     return Migrated(action, str(target), str(folder.location), table, standings(folder, at), ran, stamped)
+
+
+def _spared(
+    folder: Folder,
+    target: Endpoint,
+    todo: Sequence[Revision],
+    direction: Direction,
+    accepted: Collection[str],
+    at: Applied,
+) -> Spared:
+    """What has no rows before the gate looks, and must have none when its revision runs."""
+    found = judged(folder, target, todo, direction, at).spared
+    return {revision: relations for revision, relations in found.items() if revision not in accepted}
 
 
 def _require_harmless(

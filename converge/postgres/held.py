@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,9 @@ from converge.model.revision import MOST
 from converge.postgres.connect import connect
 from converge.resources import sql
 
+# pg_trigger.tgtype and pg_rewrite.ev_type.
+_EVENTS = {"insert": (4, "3"), "delete": (8, "4"), "update": (16, "2"), "truncate": (32, "")}
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -26,6 +29,14 @@ class Relation:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+
+def counted(relation: Relation) -> str:
+    """The query for its rows, up to `MOST`; a sequence that was used counts as one."""
+    name = pg_name(relation.schema, relation.name)
+    if relation.kind == "S":
+        return f"SELECT is_called::int::bigint FROM {name}"
+    return f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {MOST}) counted"
 
 
 class Held:
@@ -41,20 +52,24 @@ class Held:
 
     def rows(self, relation: Relation) -> int:
         """How many rows it has, counted up to `MOST`; a sequence that was used counts as one."""
-        name = pg_name(relation.schema, relation.name)
-        if relation.kind == "S":
-            query = f"SELECT is_called::int::bigint FROM {name}"
-        else:
-            query = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {MOST}) counted"
-        ((count,),) = self._connection.execute(query.encode()).fetchall()
+        ((count,),) = self._connection.execute(counted(relation).encode()).fetchall()
         return int(count)
 
-    def filled(self, schema: str | None, without: tuple[str, str]) -> Iterator[tuple[str, int]]:
-        """Tables with rows, of one schema or of all, each with their number."""
-        for found, name in self._rows("held_relations", schema=schema):
-            relation = self.relation(found, name)
-            if relation is not None and (found, name) != without and (rows := self.rows(relation)):
-                yield str(relation), rows
+    def tables(self, schema: str | None) -> Iterator[Relation]:
+        """Tables of one schema or of all."""
+        for name in self._rows("held_relations", schema=schema):
+            if (relation := self.relation(*name)) is not None:
+                yield relation
+
+    def runs(self, relation: Relation, events: Collection[str]) -> bool:
+        """Whether the server runs what a user has written when this happens to rows of the relation."""
+        ((found,),) = self._rows(
+            "held_runs",
+            oid=relation.oid,
+            events=sum(_EVENTS[event][0] for event in events),
+            rules=[_EVENTS[event][1] for event in events],
+        )
+        return bool(found)
 
     def functions(self) -> frozenset[str]:
         """The names of all functions that are neither the server's nor an extension's."""
@@ -80,7 +95,7 @@ class Held:
         ((name,),) = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchall()
         return str(name)
 
-    def _rows(self, query: str, **parameters: str | None) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql("converge.postgres", query).encode(), parameters).fetchall()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,17 @@ from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
+from converge.postgres.held import Relation
 from converge.postgres.witness import witness
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
+from converge.revisions.gate.again import require_empty
 from converge.revisions.meant import left_alone, require_meant
 from converge.revisions.stdout import on_stderr
 
+Spared = Mapping[str, Sequence[Relation]]
+"""By revision: what it would lose, if it had rows."""
+_NOTHING: Spared = {}
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 
 
@@ -53,32 +58,34 @@ def _watch(
 
 
 def upgrade(
-    folder: Folder, endpoint: Endpoint, revision: str = "head", emit: Sink = silent
+    folder: Folder,
+    endpoint: Endpoint,
+    revision: str = "head",
+    emit: Sink = silent,
+    spared: Spared = _NOTHING,
 ) -> tuple[str, ...]:
-    """Runs what is pending up to this revision; the ids of those that ran. Raises ConvergeError."""
-    return _go(
-        folder,
-        endpoint,
-        lambda heads, _: iter(folder.script._upgrade_revs(revision, heads)),  # type: ignore[arg-type]
-        revision,
-        emit,
-    )
+    """Runs what is pending up to this revision; the ids of those that ran.
+
+    Raises BlockedError for a revision whose spared relations have got rows meanwhile, ConvergeError.
+    """
+    script = folder.script
+    way = _Way(lambda heads, _: iter(script._upgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
+    return _go(folder, endpoint, way, revision)
 
 
-def downgrade(folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent) -> tuple[str, ...]:
-    """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises ConvergeError."""
-    return _go(
-        folder,
-        endpoint,
-        lambda heads, _: iter(folder.script._downgrade_revs(revision, heads)),  # type: ignore[arg-type]
-        revision,
-        emit,
-    )
+def downgrade(
+    folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent, spared: Spared = _NOTHING
+) -> tuple[str, ...]:
+    """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
+    script = folder.script
+    way = _Way(lambda heads, _: iter(script._downgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
+    return _go(folder, endpoint, way, revision)
 
 
 def stamp(folder: Folder, endpoint: Endpoint, revision: str) -> None:
     """Notes in the version table that the database is at this revision, and runs nothing."""
-    _go(folder, endpoint, lambda heads, _: iter(folder.script._stamp_revs(revision, heads)), revision, silent)
+    way = _Way(lambda heads, _: iter(folder.script._stamp_revs(revision, heads)))
+    _go(folder, endpoint, way, revision)
 
 
 def applied(folder: Folder, endpoint: Endpoint) -> Applied:
@@ -137,7 +144,8 @@ class _Way:
     """The steps of one command: said as they are done, and where they have led."""
 
     steps: Steps
-    emit: Sink
+    emit: Sink = silent
+    spared: Spared = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     at: str = ""
     led_to: tuple[str, ...] | None = None
@@ -149,15 +157,29 @@ class _Way:
             one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
             self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
             self.emit(Said(self.at))
+            self._guard(step, one, context)
             yield step
             self.done.append(one)
         self.at = ""
         self.led_to = tuple(sorted(context.get_current_heads()))
 
+    def _guard(self, step: RevisionStep | StampStep, revision: str, context: MigrationContext) -> None:
+        """Lets the step look again, in its own transaction and before anything else."""
+        relations = self.spared.get(revision)
+        if not relations:
+            return
+        own = step.migration_fn
 
-def _go(folder: Folder, endpoint: Endpoint, steps: Steps, to: str, emit: Sink) -> tuple[str, ...]:
+        def guarded(**how: Any) -> None:
+            assert context.connection is not None
+            require_empty(context.connection, revision, relations)
+            own(**how)
+
+        step.migration_fn = guarded
+
+
+def _go(folder: Folder, endpoint: Endpoint, way: _Way, to: str) -> tuple[str, ...]:
     """Runs the steps, and looks whether env.py has committed them."""
-    way = _Way(steps, emit)
     with _environment(folder, endpoint, fn=way, destination_rev=to) as environment:
         _run(folder, environment, endpoint, way)
     if way.led_to is None or applied(folder, endpoint).heads != way.led_to:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from converge.revisions.gate.effect import Effect, Loses, Renamed, Unjudged
+from converge.revisions.gate.effect import Arms, Effect, Loses, Renamed, Unjudged
 from converge.revisions.gate.reader import Reader
 from converge.revisions.gate.words import set_of
 
@@ -30,13 +30,25 @@ def _alter_table(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
         first = part.any_of("add", "drop", "alter", "rename", "set")
         if first:
             yield from _ACTIONS[first](name, part)
+        elif moved := next((words for words in _MOVES_ROWS if part.take(*words)), None):
+            yield from _moves_rows(name, moved, part)
+        elif part.take("enable"):
+            # A trigger or a rule, maybe one without effect as the database is now.
+            yield from () if part.take("row") else (Arms(),)
         elif part.next() not in _TABLE_ACTIONS:
             yield Unjudged(f"what ALTER TABLE … {part.next().upper()} does to rows is not known")
 
 
-_TABLE_ACTIONS = set_of(
-    "validate enable disable cluster replica owner reset force no inherit attach detach of not"
-)
+_TABLE_ACTIONS = set_of("validate disable cluster replica owner reset force no of not")
+_MOVES_ROWS = (("inherit",), ("no", "inherit"), ("attach", "partition"), ("detach", "partition"))
+
+
+def _moves_rows(name: tuple[str, ...], how: tuple[str, ...], part: Reader) -> Iterator[Effect]:
+    child = part.name() if "partition" in how else name
+    if how in (("inherit",), ("attach", "partition")):
+        yield Loses(child, "its rows become rows of another table, too")
+    else:
+        yield Loses(child, "its rows leave the table above it")
 
 
 def _add(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
@@ -76,6 +88,8 @@ def _alter_column(name: tuple[str, ...], part: Reader) -> Iterator[Effect]:
         yield Loses(name, f"it changes the type of {column}", column, tuple(part.left))
     elif part.take("set", "not", "null"):
         yield Loses(name, f"it makes {column} NOT NULL", column)
+    elif part.has("set", "expression"):
+        yield Loses(name, f"it computes {column} anew", column)
     elif part.next() not in ("set", "drop", "add", "reset", "restart"):
         yield Unjudged(f"what ALTER COLUMN … {part.next().upper()} does to rows is not known")
 
@@ -110,6 +124,8 @@ def _alter_relation(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
 def _alter_type(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:
     if reader.has("attribute"):
         yield Unjudged("columns of this type change, too")
+    elif reader.take("rename", "value"):
+        yield Unjudged("every row with this value shows another one")
 
 
 def _alter_harmless(name: tuple[str, ...], reader: Reader) -> Iterator[Effect]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from converge.revisions.gate.words import Word
+
+Event = Literal["insert", "update", "delete", "truncate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +44,20 @@ class Renamed:
     schema: str = ""
 
 
-Effect = Loses | Empties | Unjudged | Renamed
+@dataclass(frozen=True, slots=True)
+class Fires:
+    """The server runs what hangs on a relation: triggers, rules, functions of its defaults and checks."""
+
+    relation: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """From here on more may be run than the database knows of yet."""
+
+    relation: tuple[str, ...] = ()
+    """A view, by which other relations are written to; empty for what may hang on any relation."""
+
+
+Effect = Loses | Empties | Unjudged | Renamed | Fires | Arms

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Set
 
 from converge.revisions.gate.alter import altered
-from converge.revisions.gate.effect import Effect, Empties, Loses, Unjudged
+from converge.revisions.gate.effect import Arms, Effect, Empties, Fires, Loses, Unjudged
 from converge.revisions.gate.reader import Reader
 from converge.revisions.gate.words import Statement, set_of
 
-_HARMLESS = set_of("begin commit comment grant revoke analyze reindex vacuum refresh lock notify checkpoint")
+_HARMLESS = set_of("comment grant revoke analyze reindex vacuum refresh lock notify checkpoint")
 _MAKES = set_of(
     "table index view type domain sequence schema function procedure aggregate trigger rule policy "
     "extension collation statistics operator cast text unique materialized recursive"
@@ -19,6 +19,12 @@ _DROPS = set_of(
     "collation statistics operator cast schema sequence text"
 )
 _CASCADES_TO_NO_ROWS = set_of("index view materialized trigger rule policy statistics")
+_CALLS_NOW = {
+    "create": set_of("table materialized domain schema"),
+    "alter": set_of("table foreign view materialized domain"),
+}
+"""The kinds of objects whose functions are called at once, or as soon as a row comes."""
+_ROWS = ("insert", "update", "delete", "merge", "select")
 _SETTINGS = set_of(
     "lock_timeout statement_timeout idle_in_transaction_session_timeout client_min_messages "
     "check_function_bodies maintenance_work_mem work_mem max_parallel_maintenance_workers"
@@ -37,31 +43,47 @@ def effects(statement: Statement, own: Set[str] = frozenset()) -> Iterator[Effec
         yield Unjudged(f"what {first.upper() or 'it'} does is not known")
         return
     yield from known(reader)
-    if first == "insert" or (first == "create" and _fills(Reader(statement.words))):
+    if _calls_now(statement):
         yield from (Unjudged(f"it calls {name}()") for name in sorted(Reader(statement.words).calls() & own))
 
 
 def made_functions(statement: Statement) -> tuple[str, ...]:
-    """The name of the function that the statement makes."""
+    """The name that a function has from this statement on."""
     reader = Reader(statement.words)
-    if reader.take("create"):
-        reader.take("or", "replace")
-        if reader.any_of("function", "procedure"):
-            return reader.name()[-1:]
-    return ()
+    verb = reader.any_of("create", "alter")
+    reader.take("or", "replace")
+    if not verb or not reader.any_of("function", "procedure", "routine", "aggregate"):
+        return ()
+    if verb == "create":
+        return reader.name()[-1:]
+    return (statement.words[-1].text,) if reader.has("rename", "to") else ()
 
 
-def _fills(reader: Reader) -> bool:
-    """Whether what is made gets its rows from a query at once."""
-    return reader.has("materialized") or (reader.has("table") and reader.has("as"))
+def _calls_now(statement: Statement) -> bool:
+    reader = Reader(statement.words)
+    verb = reader.any_of(*_CALLS_NOW, *_ROWS)
+    return verb in _ROWS or (verb != "" and _kind_made(reader) in _CALLS_NOW[verb])
 
 
-def _create(reader: Reader) -> Iterator[Effect]:
+def _kind_made(reader: Reader) -> str:
+    """The kind of object that CREATE names, which comes next."""
     reader.take("or", "replace")
     while reader.any_of("temp", "temporary", "unlogged", "global", "local", "trusted", "constraint"):
         pass
-    if reader.next() not in _MAKES:
-        yield Unjudged(f"what CREATE {reader.next().upper()} does to rows is not known")
+    if reader.has("recursive", "view"):
+        reader.take("recursive")
+    return reader.next()
+
+
+def _create(reader: Reader) -> Iterator[Effect]:
+    kind = _kind_made(reader)
+    reader.take(kind)
+    if kind not in _MAKES:
+        yield Unjudged(f"what CREATE {kind.upper()} does to rows is not known")
+    elif kind in ("trigger", "rule") or (kind == "schema" and reader.has("create")):
+        yield Arms()
+    elif kind == "view":
+        yield Arms(reader.name())
 
 
 def _drop(reader: Reader) -> Iterator[Effect]:
@@ -95,6 +117,7 @@ def _set_variable(reader: Reader) -> Iterator[Effect]:
 def _insert(reader: Reader) -> Iterator[Effect]:
     reader.take("into")
     name = reader.name()
+    yield Fires(name, ("insert", "update") if reader.has("do", "update") else ("insert",))
     if reader.has("do", "update"):
         yield Loses(name, "ON CONFLICT DO UPDATE overwrites rows")
     if reader.has("delete") or (reader.has("update") and not reader.has("do", "update")):
@@ -103,19 +126,25 @@ def _insert(reader: Reader) -> Iterator[Effect]:
 
 def _update(reader: Reader) -> Iterator[Effect]:
     reader.take("only")
-    yield Loses(reader.name(), "it overwrites rows")
+    name = reader.name()
+    yield Fires(name, ("update",))
+    yield Loses(name, "it overwrites rows")
 
 
 def _delete(reader: Reader) -> Iterator[Effect]:
     reader.take("from")
     reader.take("only")
-    yield Loses(reader.name(), "it deletes rows")
+    name = reader.name()
+    yield Fires(name, ("delete",))
+    yield Loses(name, "it deletes rows")
 
 
 def _truncate(reader: Reader) -> Iterator[Effect]:
     reader.take("table")
     reader.take("only")
-    yield from (Loses(name, "it empties the table") for name in reader.names())
+    for name in reader.names():
+        yield Fires(name, ("truncate",))
+        yield Loses(name, "it empties the table")
     if reader.has("cascade"):
         yield Unjudged("CASCADE empties what references it, too")
 
@@ -123,7 +152,13 @@ def _truncate(reader: Reader) -> Iterator[Effect]:
 def _merge(reader: Reader) -> Iterator[Effect]:
     reader.take("into")
     reader.take("only")
-    yield Loses(reader.name(), "it overwrites or deletes rows")
+    name = reader.name()
+    yield Fires(name, ("insert", "update", "delete"))
+    yield Loses(name, "it overwrites or deletes rows")
+
+
+def _transaction(reader: Reader) -> Iterator[Effect]:
+    yield Unjudged("it ends or begins a transaction: where the rest fails, a half of the revision stays")
 
 
 def _select(reader: Reader) -> Iterator[Effect]:
@@ -146,4 +181,5 @@ _KINDS: dict[str, Callable[[Reader], Iterable[Effect]]] = {
     "truncate": _truncate,
     "merge": _merge,
     "select": _select,
+    **dict.fromkeys(set_of("begin start commit end rollback abort"), _transaction),
 }

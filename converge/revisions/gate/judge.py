@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Applied, Danger, Direction, Revision
 from converge.postgres.held import Held, Relation, held
 from converge.revisions.folder import Folder
 from converge.revisions.gate import widening
-from converge.revisions.gate.effect import Effect, Empties, Loses, Renamed, Unjudged
+from converge.revisions.gate.effect import Arms, Effect, Empties, Fires, Loses, Renamed, Unjudged
 from converge.revisions.gate.effects import effects, made_functions
 from converge.revisions.gate.render import Unreadable, rendered
 from converge.revisions.gate.source import hides
-from converge.revisions.gate.words import Statement, statements
+from converge.revisions.gate.words import Statement, one_line, statements
 
-_SHOWN = 200
+
+@dataclass(frozen=True)
+class Judged:
+    """What revisions could do to the rows that are there now."""
+
+    dangers: list[Danger] = field(default_factory=list)
+    spared: dict[str, list[Relation]] = field(default_factory=dict)
+    """By revision: what has no rows now, and would lose them."""
 
 
 def dangers(
@@ -26,63 +33,107 @@ def dangers(
 
     Nothing is run but queries. Raises ConvergeError.
     """
+    return judged(folder, endpoint, revisions, direction, at).dangers
+
+
+def judged(
+    folder: Folder, endpoint: Endpoint, revisions: Sequence[Revision], direction: Direction, at: Applied
+) -> Judged:
+    """The same, with what these revisions would lose if rows came meanwhile."""
     with held(endpoint, at.path) as database:
-        judge = _Judge(database, at)
-        return [danger for revision in revisions for danger in judge.of(folder, revision, direction)]
+        judge = _Judge(database, at, direction)
+        for revision in revisions:
+            judge.read(folder, revision)
+        return judge.found
 
 
 class _Judge:
-    """What is known of the database, and of what the revisions so far have renamed there."""
+    """What is known of the database, and of what the revisions so far have done there."""
 
-    def __init__(self, database: Held, at: Applied) -> None:
+    def __init__(self, database: Held, at: Applied, direction: Direction) -> None:
+        self.found = Judged()
         self._database = database
         self._at = at
+        self._direction = direction
+        self._revision = ""
         self._functions = set(database.functions())
         self._renamed: dict[tuple[str, str], Relation] = {}
-        self._filled: list[tuple[str, int]] | None = None
+        self._armed: set[str] = set()
+        """Names of views that the revisions make; one that is empty for all relations."""
+        self._given: set[Relation] = set()
+        """To which the revisions themselves give rows."""
+        self._filled: int | None = None
 
-    def of(self, folder: Folder, revision: Revision, direction: Direction) -> Iterator[Danger]:
+    def read(self, folder: Folder, revision: Revision) -> None:
+        self._revision = revision.id
         reason = hides(revision.text)
         try:
-            written = [] if reason else rendered(folder, revision, direction)
+            written = [] if reason else rendered(folder, revision, self._direction)
         except Unreadable as error:
             reason, written = f"it cannot be read without running it: {error.message}", []
         if reason:
-            yield from self._anywhere("", reason, revision, direction)
+            self._anywhere("", reason)
         for text in written:
             for statement in statements(text):
-                yield from self._judged(statement, revision, direction)
+                self._judge(statement)
 
-    def _judged(self, statement: Statement, revision: Revision, direction: Direction) -> Iterator[Danger]:
+    def _judge(self, statement: Statement) -> None:
         self._functions.update(made_functions(statement))
+        text = one_line(statement.text)
         for effect in effects(statement, self._functions):
-            for danger in self._weighed(effect, _short(statement.text), revision, direction):
-                yield replace(danger, statement=_short(statement.text))
+            self._weigh(effect, text)
 
-    def _weighed(
-        self, effect: Effect, text: str, revision: Revision, direction: Direction
-    ) -> Iterator[Danger]:
-        if isinstance(effect, Unjudged):
-            yield from self._anywhere(text, effect.reason, revision, direction)
-        elif isinstance(effect, Empties):
-            for table, rows in self._database.filled(effect.schema, self._at.table):
-                yield Danger(revision.id, direction, text, table, rows, "it drops the table", True)
-        elif isinstance(effect, Renamed):
-            self._rename(effect)
-        elif not effect.relation:
-            yield from self._anywhere(text, effect.reason, revision, direction)
-        elif (relation := self._find(effect.relation)) is not None and (rows := self._rows(relation)):
-            reason = self._narrows(effect, relation) if effect.becomes else effect.reason
-            if reason:
-                yield Danger(revision.id, direction, text, str(relation), rows, reason, True)
+    def _weigh(self, effect: Effect, text: str) -> None:
+        match effect:
+            case Unjudged():
+                self._anywhere(text, effect.reason)
+            case Empties():
+                for table in self._database.tables(effect.schema):
+                    self._lose(table, text, "it drops the table")
+            case Renamed():
+                self._rename(effect)
+            case Arms():
+                self._armed.add(effect.relation[-1] if effect.relation else "")
+            case Fires():
+                self._fire(effect, text)
+            case Loses() if not effect.relation:
+                self._anywhere(text, effect.reason)
+            case Loses():
+                relation = self._find(effect.relation)
+                reason = relation and (self._narrows(effect, relation) if effect.becomes else effect.reason)
+                if relation and reason:
+                    self._lose(relation, text, reason)
 
-    def _anywhere(self, text: str, reason: str, revision: Revision, direction: Direction) -> Iterator[Danger]:
+    def _lose(self, relation: Relation, text: str, reason: str) -> None:
+        if (relation.schema, relation.name) == self._at.table:
+            return
+        if rows := self._database.rows(relation):
+            self.found.dangers.append(
+                Danger(self._revision, self._direction, text, str(relation), rows, reason, True)
+            )
+        elif relation not in self._given:
+            self.found.spared.setdefault(self._revision, []).append(relation)
+
+    def _anywhere(self, text: str, reason: str) -> None:
         """What nobody can judge is harmless only where no table has rows."""
         if self._filled is None:
-            self._filled = list(self._database.filled(None, self._at.table))
-        if self._filled:
-            rows = sum(rows for _, rows in self._filled)
-            yield Danger(revision.id, direction, text, "", rows, reason, False)
+            tables = self._database.tables(None)
+            self._filled = sum(
+                self._database.rows(one) for one in tables if (one.schema, one.name) != self._at.table
+            )
+        if rows := self._filled:
+            self.found.dangers.append(Danger(self._revision, self._direction, text, "", rows, reason, False))
+
+    def _fire(self, effect: Fires, text: str) -> None:
+        if not effect.relation:
+            self._anywhere(text, "a name in it cannot be read")
+            return
+        relation, name = self._find(effect.relation), effect.relation[-1]
+        armed = not self._armed.isdisjoint({"", name})
+        if armed or (relation is not None and self._database.runs(relation, effect.events)):
+            self._anywhere(text, f"triggers, rules or functions of {name} may do anything")
+        if relation is not None and "insert" in effect.events:
+            self._given.add(relation)
 
     def _narrows(self, effect: Loses, relation: Relation) -> str:
         """Why the column's new type may not hold the values; empty when it holds them all."""
@@ -94,10 +145,6 @@ class _Judge:
         from_ = f" from {old}" if old else ""
         return f"{effect.reason}{from_}, to what may not hold every value" if written else effect.reason
 
-    def _rows(self, relation: Relation) -> int:
-        own = (relation.schema, relation.name) == self._at.table
-        return 0 if own else self._database.rows(relation)
-
     def _find(self, name: tuple[str, ...]) -> Relation | None:
         """What this name means in the database as it is now, by the names that it has had."""
         for schema in (name[-2],) if len(name) > 1 else self._at.path:
@@ -106,12 +153,9 @@ class _Judge:
         return self._database.relation(*name[-2:])
 
     def _rename(self, effect: Renamed) -> None:
+        if effect.relation[-1] in self._armed:
+            self._armed.add(effect.name or effect.relation[-1])
         relation = self._find(effect.relation)
         if relation is not None:
             schema = effect.schema or (effect.relation[-2] if len(effect.relation) > 1 else relation.schema)
             self._renamed[schema, effect.name or effect.relation[-1]] = relation
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

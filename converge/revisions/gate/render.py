@@ -45,12 +45,18 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
+def _silent() -> None:
+    pass
+
+
 def _rendered(folder: Folder, revision: Revision, direction: Direction, written: _Written) -> list[str]:
     context = MigrationContext.configure(
         dialect_name="postgresql",
         dialect_opts={"paramstyle": "named"},
         opts={"as_sql": True, "literal_binds": True, "output_buffer": cast(TextIO, written)},
     )
+    # What an autocommit_block writes around its statements, which are all that is judged.
+    context.impl.emit_begin = context.impl.emit_commit = _silent  # type: ignore[method-assign]
     module = folder.script.get_revision(revision.id).module
     with (
         users_own(revision.id, lambda _, why: Unreadable(why)),

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     """,  # noqa: E501
     re.VERBOSE | re.DOTALL,
 )
+_SHOWN = 200
 _CAPITALS = re.compile("[A-Z]+")
 _COMMENT = re.compile(r"/\*|\*/")
 
@@ -103,6 +104,12 @@ def _end_of_comment(text: str, at: int) -> int:
         if depth == 0:
             return found.end()
     return len(text)
+
+
+def one_line(text: str) -> str:
+    """A statement as messages show it."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
 def set_of(*lines: str) -> frozenset[str]:
