@@ -139,6 +139,9 @@ def test_code_that_fails_is_named(url: str, project: Path) -> None:
     with pytest.raises(ConvergeError) as caught:
         run(Folder.open(), url)
     assert caught.value.message == "upgrade r2: ValueError: no"
+    assert "r2.py:11: raise ValueError('no')" in caught.value.details[0]
+    with pytest.raises(ConvergeError, match=r"^upgrade r2: ValueError: no$"):
+        migrations.script(Folder.open(), parse(url), "head", "up")
     (place / "versions/r2.py").write_text("def (")
     with pytest.raises(UsageError) as broken:
         run(Folder.open(), url)
@@ -155,6 +158,19 @@ def test_a_refusal_of_the_server_names_the_revision(url: str, project: Path) -> 
     assert caught.value.message.endswith('relation "film" already exists')
     assert states(of, url) == {"r1": "applied", "r2": "pending"}
     assert postgres(url, "SELECT to_regclass('half')") == [(None,)]
+
+
+def test_a_refusal_of_the_server_names_statement_and_line(url: str, project: Path) -> None:
+    """Without the values that it was given."""
+    said = "INSERT INTO nope\\n VALUES (:x)"
+    of = folder(project / "m", f"op.get_bind().execute(sa.text('{said}'), {{'x': 'somebody'}})")
+    with pytest.raises(TargetError) as caught:
+        run(of, url)
+    assert caught.value.message.endswith('relation "nope" does not exist')
+    statement, line = caught.value.details[:2]
+    assert statement.startswith("INSERT INTO nope VALUES (")
+    assert line.endswith("r1.py:11: " + f"op.get_bind().execute(sa.text('{said}'), {{'x': 'somebody'}})")
+    assert "somebody" not in statement
 
 
 def test_an_environment_that_does_not_commit(url: str, project: Path) -> None:

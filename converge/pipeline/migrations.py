@@ -15,9 +15,10 @@ from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
-from converge.revisions.environment import Spared, applied, downgrade, sql_of, stamp, upgrade
+from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import dangers, judged
+from converge.revisions.steps import Spared
 from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
 

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Said, Sink, silent
+from converge.model.event import Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
-from converge.postgres.held import Relation
 from converge.postgres.witness import witness
-from converge.revisions.failures import users_own
+from converge.revisions.failures import places, users_own
 from converge.revisions.folder import Folder
-from converge.revisions.gate.again import require_empty
 from converge.revisions.meant import left_alone, require_meant
 from converge.revisions.stdout import on_stderr
+from converge.revisions.steps import Spared, Way
 
-Spared = Mapping[str, Sequence[Relation]]
-"""By revision: what it would lose, if it had rows."""
 _NOTHING: Spared = {}
-Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 
 
 class _Enough(ConvergeError):
@@ -69,7 +64,7 @@ def upgrade(
     Raises BlockedError for a revision whose spared relations have got rows meanwhile, ConvergeError.
     """
     script = folder.script
-    way = _Way(lambda heads, _: iter(script._upgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
+    way = Way(lambda heads, _: iter(script._upgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
     return _go(folder, endpoint, way, revision)
 
 
@@ -78,13 +73,13 @@ def downgrade(
 ) -> tuple[str, ...]:
     """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
     script = folder.script
-    way = _Way(lambda heads, _: iter(script._downgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
+    way = Way(lambda heads, _: iter(script._downgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
     return _go(folder, endpoint, way, revision)
 
 
 def stamp(folder: Folder, endpoint: Endpoint, revision: str) -> None:
     """Notes in the version table that the database is at this revision, and runs nothing."""
-    way = _Way(lambda heads, _: iter(folder.script._stamp_revs(revision, heads)))
+    way = Way(lambda heads, _: iter(folder.script._stamp_revs(revision, heads)))
     _go(folder, endpoint, way, revision)
 
 
@@ -124,61 +119,23 @@ def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
     """The SQL that leads from one revision to another, as Alembic writes it; `base` is before the first."""
     script, config, buffer = folder.script, folder.config(), io.StringIO()
     _set_address(config, f"{DRIVER}://")
-    way = script._downgrade_revs if down else script._upgrade_revs
+    found = script._downgrade_revs if down else script._upgrade_revs
+    way = Way(lambda heads, _: iter(found(end, heads)))  # type: ignore[arg-type]
     environment = EnvironmentContext(
         config,
         script,
-        fn=lambda heads, _: way(end, heads),
+        fn=way,
         as_sql=True,
         starting_rev=None if start == "base" else start,
         destination_rev=end,
         output_buffer=buffer,
     )
     with environment:
-        _run(folder, environment, None)
+        _run(folder, environment, None, way)
     return buffer.getvalue()
 
 
-@dataclass
-class _Way:
-    """The steps of one command: said as they are done, and where they have led."""
-
-    steps: Steps
-    emit: Sink = silent
-    spared: Spared = field(default_factory=dict)
-    done: list[str] = field(default_factory=list)
-    at: str = ""
-    led_to: tuple[str, ...] | None = None
-
-    def __call__(
-        self, heads: tuple[str, ...], context: MigrationContext
-    ) -> Iterator[RevisionStep | StampStep]:
-        for step in self.steps(heads, context):
-            one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
-            self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
-            self.emit(Said(self.at))
-            self._guard(step, one, context)
-            yield step
-            self.done.append(one)
-        self.at = ""
-        self.led_to = tuple(sorted(context.get_current_heads()))
-
-    def _guard(self, step: RevisionStep | StampStep, revision: str, context: MigrationContext) -> None:
-        """Lets the step look again, in its own transaction and before anything else."""
-        relations = self.spared.get(revision)
-        if not relations:
-            return
-        own = step.migration_fn
-
-        def guarded(**how: Any) -> None:
-            assert context.connection is not None
-            require_empty(context.connection, revision, relations)
-            own(**how)
-
-        step.migration_fn = guarded
-
-
-def _go(folder: Folder, endpoint: Endpoint, way: _Way, to: str) -> tuple[str, ...]:
+def _go(folder: Folder, endpoint: Endpoint, way: Way, to: str) -> tuple[str, ...]:
     """Runs the steps, and looks whether env.py has committed them."""
     with _environment(folder, endpoint, fn=way, destination_rev=to) as environment:
         _run(folder, environment, endpoint, way)
@@ -213,7 +170,7 @@ def _environment(
 
 
 def _run(
-    folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: _Way | None = None
+    folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: Way | None = None
 ) -> None:
     at = folder.location / "env.py"
     # Revisions and logging may print; stdout is for the result.
@@ -227,15 +184,22 @@ def _run(
             # A value that a revision's statement meets is none of the source's.
             wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
             wrong.message = f"{running or at}: {wrong.message}"
+            wrong.details = (*places(error), *wrong.details)
             wrong.hint = wrong.hint or _grant(error)
+            _hide(wrong, endpoint)
             raise wrong from error
         except ConvergeError as error:
             if way is not None and way.at:
                 error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
-            if endpoint is not None:
-                # Code that has failed may tell of the address that it was given.
-                error.message = without_password(error.message, endpoint)
+            _hide(error, endpoint)
             raise
+
+
+def _hide(error: ConvergeError, endpoint: Endpoint | None) -> None:
+    """Code that has failed may tell of the address that it was given."""
+    if endpoint is not None:
+        error.message = without_password(error.message, endpoint)
+        error.details = tuple(without_password(one, endpoint) for one in error.details)
 
 
 def _grant(error: psycopg.Error) -> str | None:

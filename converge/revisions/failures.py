@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,30 +15,52 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from converge.errors import ConvergeError
+from converge.revisions.gate.words import one_line
 
-_LIBRARIES = (*alembic.__path__, *sqlalchemy.__path__, "<frozen")
+_LIBRARIES = (
+    *alembic.__path__, *sqlalchemy.__path__, *psycopg.__path__, contextlib.__file__, "<frozen", "<string>",
+)  # fmt: skip
 
 
 @contextmanager
 def users_own(what: str, failed: Callable[[str, str], ConvergeError]) -> Iterator[None]:
     """Raises `failed(what, why)` for whatever ends code of the user; our own errors pass.
 
-    A driver's error passes as the driver's own, for those who explain it.
+    A driver's error passes as the driver's own, for those who explain it; where it came from is in its notes.
     """
     try:
         yield
-    except (ConvergeError, psycopg.Error):
+    except ConvergeError:
+        raise
+    except psycopg.Error as error:
+        _note(error, *_where(error))
         raise
     except CommandError as error:
-        raise failed(what, str(error)) from error
+        raise _with(failed(what, str(error)), *_where(error)) from error
     except DBAPIError as error:
+        # Without its parameters, which may be somebody's data.
+        found = (*([one_line(error.statement)] if error.statement else []), *_where(error))
         if isinstance(error.orig, psycopg.Error):
+            _note(error.orig, *found)
             raise error.orig from error
-        raise failed(what, str(error.orig)) from error
+        raise _with(failed(what, str(error.orig)), *found) from error
     except Exception as error:  # the user's code may raise anything
-        wrong = failed(what, f"{type(error).__name__}: {error}")
-        wrong.details += _where(error)
-        raise wrong from error
+        raise _with(failed(what, f"{type(error).__name__}: {error}"), *_where(error)) from error
+
+
+def places(error: psycopg.Error) -> tuple[str, ...]:
+    """The statement and the line of the user's code, of an error that `users_own` has let pass."""
+    return tuple(getattr(error, "__notes__", ()))
+
+
+def _note(error: psycopg.Error, *notes: str) -> None:
+    for note in notes:
+        error.add_note(note)
+
+
+def _with(error: ConvergeError, *details: str) -> ConvergeError:
+    error.details += details
+    return error
 
 
 def _where(error: Exception) -> tuple[str, ...]:
