@@ -14,7 +14,7 @@ from mutations import MUTATIONS, PAIRS, SCHEMA
 from support import postgres
 
 from converge.model.quote import pg_name
-from converge.planner.difference import compared
+from converge.planner.difference import compared, difference
 from converge.sandbox import Server
 
 KEPT = {"parent": ("id", "name", "born"), "child": ("id", "parent_id", "code")}
@@ -93,6 +93,41 @@ def test_there_and_back(name: str, two: tuple[str, str]) -> None:
     assert {table: full.get(table, 0) for table in kept} == kept
     convert(url, after, before, schema)
     assert {table: kept.get(table, 0) for table in full} == counts(url, before)
+
+
+LONGER = """
+CREATE TABLE t (a varchar({a}) PRIMARY KEY, b numeric({n},2) CHECK (b > 0), c varbit({a}), d {d}, e {d}
+    CHECK (e <> ''));
+CREATE INDEX "by a" ON t (lower(a)) WHERE a <> '';
+CREATE INDEX "by b" ON t (b DESC, c); COMMENT ON INDEX "by b" IS 'b'; ALTER TABLE t CLUSTER ON "by b";
+CREATE INDEX "by d" ON t (d);
+CREATE INDEX "by e" ON t ((e || 'x'));
+CREATE INDEX "with statistics" ON t ((a || 'x'));
+ALTER INDEX "with statistics" ALTER COLUMN 1 SET STATISTICS 7;
+CREATE TABLE u (a varchar({a}) REFERENCES t);
+CREATE VIEW v AS SELECT a, b FROM t;
+INSERT INTO t VALUES ('x', 1, '1', 'y', 'z')
+"""
+
+
+def test_what_the_server_keeps_when_a_column_gets_longer(two: tuple[str, str]) -> None:
+    schema = "the longer"
+    for database, sizes in zip(two, ((9, 5, "varchar(9)"), (20, 7, "text")), strict=True):
+        statements = LONGER.format(a=sizes[0], n=sizes[1], d=sizes[2])
+        postgres(database, f'CREATE SCHEMA "{schema}"; SET search_path = "{schema}"; {statements}')
+    before, after = (seen(database, schema) for database in two)
+    steps = difference(before.definitions, after.definitions)
+    again = {one.object for one in steps if one.object.split()[0] in ("index", "constraint", "foreign")}
+    # The expressions of `e` are written in another way over text.
+    indexes = {f'index "{schema}"."{name}"' for name in ("by e", "with statistics")}
+    assert again == {*indexes, f'constraint t_e_check on "{schema}".t'}
+    files = f"SELECT relname, relfilenode FROM pg_class WHERE relnamespace = '\"{schema}\"'::regnamespace"
+    was = dict(postgres(two[0], files))
+    convert(two[0], before, after, schema)
+    rebuilt = {name for name, file in postgres(two[0], files) if was[name] != file}
+    # The server itself builds indexes with expressions again.
+    assert rebuilt == {"by a", "by e", "with statistics"}
+    convert(two[0], after, before, schema)
 
 
 def counts(url: str, schema: Seen) -> dict[str, int]:

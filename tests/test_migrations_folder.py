@@ -140,8 +140,9 @@ def test_code_that_fails_is_named(url: str, project: Path) -> None:
         run(Folder.open(), url)
     assert caught.value.message == "upgrade r2: ValueError: no"
     assert "r2.py:11: raise ValueError('no')" in caught.value.details[0]
-    with pytest.raises(ConvergeError, match=r"^upgrade r2: ValueError: no$"):
+    with pytest.raises(ConvergeError) as caught:
         migrations.script(Folder.open(), parse(url), "head", "up")
+    assert caught.value.message == "upgrade r2: ValueError: no"
     (place / "versions/r2.py").write_text("def (")
     with pytest.raises(UsageError) as broken:
         run(Folder.open(), url)

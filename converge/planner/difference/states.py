@@ -40,6 +40,8 @@ class _Judge:
         self._states = States()
         self._around: set[str] = set()
         """Objects that stay, and around whose change all that needs them is dropped and made again."""
+        self._along: dict[str, frozenset[str]] = {}
+        """Of those the kinds of objects that stay, too."""
         self._pending: list[str] = []
 
     def judge(self) -> States:
@@ -90,6 +92,7 @@ class _Judge:
         self._states.changed[name] = change.statements
         if change.around:
             self._surround(name)
+            self._along[name] = change.but
 
     def _asked(self, name: str) -> Change | None:
         old, new = self._old[name], self._new[name]
@@ -107,6 +110,8 @@ class _Judge:
             # Its own change frees it from the other.
             return
         one = self._new[name]
+        if self._goes_along(name, other):
+            return
         if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
             if name not in self._states.changed or not self._retypes(name):
                 cast = kind_of(one).replaced(self._old[name], one)
@@ -114,6 +119,17 @@ class _Judge:
             self._surround(name)
         elif one.kind != "ownership" or other in self._states.dropped:
             self._again(name)
+
+    def _goes_along(self, name: str, other: str) -> bool:
+        """Whether the server itself keeps an object that does not change, when the other one does."""
+        one, touched = self._new[name], self._states
+        # An index that is taken along forgets what it knows of the values of its expressions.
+        return (
+            one.kind in self._along.get(other, ())
+            and "statistics" not in one.facts
+            and name not in touched.changed
+            and other not in touched.dropped
+        )
 
     def _retypes(self, name: str) -> bool:
         before, after = (known[name].facts["type"] for known in (self._old, self._new))

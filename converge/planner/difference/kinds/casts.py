@@ -35,6 +35,21 @@ def using(column: str, old: str, new: str, type_: str) -> str:
     return "" if before == after and "." not in after else f"{column}::text::{type_}"
 
 
+def lengthens(old: str, new: str) -> bool:
+    """Whether the values stay as they lie there, and have more room: the server keeps indexes over them."""
+    before, after = _LENGTH.fullmatch(old), _LENGTH.fullmatch(new)
+    if before is None or new == "text":
+        return before is not None and before["base"] == "character varying"
+    if after is None or before["base"] != after["base"] or before["scale"] != after["scale"]:
+        return False
+    return int(before["size"]) <= int(after["size"])
+
+
+_LENGTH = re.compile(
+    r"(?P<base>character varying|bit varying|numeric)\((?P<size>\d+)(?:,(?P<scale>-?\d+))?\)"
+)
+
+
 def _bare(type_: str) -> str:
     """Without lengths and brackets: ``timestamp(3) without time zone[]`` is a timestamp."""
     return re.sub(r"\([\d,]+\)|\[\]$", "", type_)

@@ -8,7 +8,7 @@ from typing import Any
 from converge.model.definitions import Definition
 from converge.model.quote import pg_name
 from converge.planner.difference.kinds import sequence
-from converge.planner.difference.kinds.casts import using
+from converge.planner.difference.kinds.casts import lengthens, using
 from converge.planner.difference.kinds.kind import (
     Change,
     Kind,
@@ -19,6 +19,7 @@ from converge.planner.difference.kinds.kind import (
     with_options,
 )
 
+_TAKEN_ALONG = frozenset({"index", "constraint", "foreign key"})
 _ALWAYS = {"a": "ALWAYS", "d": "BY DEFAULT"}
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
@@ -62,7 +63,9 @@ class Column(Kind):
             statements += self.replaced(old, new)
         if "not null" in new.facts and "not null" not in old.facts:
             statements.append(f"{_start(new)} SET NOT NULL")
-        return Change((*statements, *_identity(old, new), *_kept(old, new)), around=retyped)
+        along = "collation" not in other and lengthens(old.facts["type"], new.facts["type"])
+        but = _TAKEN_ALONG if along else frozenset[str]()
+        return Change((*statements, *_identity(old, new), *_kept(old, new)), around=retyped, but=but)
 
     def replaced(self, old: Definition, new: Definition) -> Sequence[str]:
         collation = f" COLLATE {new.facts['collation']}" if "collation" in new.facts else ""

@@ -17,6 +17,8 @@ class Change:
     statements: tuple[str, ...]
     around: bool = False
     """Whether what needs it must be taken away before and made again after."""
+    but: frozenset[str] = frozenset()
+    """Kinds of objects that the server takes along then."""
     fresh: tuple[str, ...] = ()
     """Values that the transaction which makes the change cannot use yet."""
 
