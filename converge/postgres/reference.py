@@ -36,7 +36,8 @@ def compare(
         raise UsageError(
             f"the reference {file} lacks the column {missing[0]}, by which rows of {table} are told apart",
             code="A051",
-            hint="--accept writes the reference anew",
+            details=[f"its columns: {', '.join(labels)}"],
+            hint="save it as CSV with commas and in UTF-8, with the columns of the key",
         )
     places = [labels.index(label) + 1 for label in key] or list(range(1, len(labels) + 1))
     fields = all_fields(pair) if pair else {}
@@ -78,7 +79,7 @@ def _load(connection: psycopg.Connection[Any], file: Path) -> list[str]:
         raise UsageError(
             f"the reference {file} cannot be read as CSV: {why}",
             code="A052",
-            hint="--accept writes the reference anew",
+            hint="save it as CSV with commas and in UTF-8",
         ) from error
     return labels
 

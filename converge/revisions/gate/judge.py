@@ -17,6 +17,7 @@ from converge.revisions.gate.source import hides
 from converge.revisions.gate.words import Statement, statements
 
 _SHOWN = 200
+_TABLES = ("r", "p")
 
 
 def dangers(
@@ -74,15 +75,19 @@ class _Judge:
         elif (relation := self._find(effect.relation)) is not None and (rows := self._rows(relation)):
             reason = self._narrows(effect, relation) if effect.becomes else effect.reason
             if reason:
-                yield Danger(revision.id, direction, text, str(relation), rows, reason, True)
+                others = () if relation.kind in _TABLES else tuple(name for name, _ in self._all_filled())
+                yield Danger(revision.id, direction, text, str(relation), rows, reason, True, others)
 
     def _anywhere(self, text: str, reason: str, revision: Revision, direction: Direction) -> Iterator[Danger]:
         """What nobody can judge is harmless only where no table has rows."""
+        if filled := self._all_filled():
+            rows, tables = sum(rows for _, rows in filled), tuple(name for name, _ in filled)
+            yield Danger(revision.id, direction, text, "", rows, reason, False, tables)
+
+    def _all_filled(self) -> list[tuple[str, int]]:
         if self._filled is None:
             self._filled = list(self._database.filled(None, self._at.table))
-        if self._filled:
-            rows = sum(rows for _, rows in self._filled)
-            yield Danger(revision.id, direction, text, "", rows, reason, False)
+        return self._filled
 
     def _narrows(self, effect: Loses, relation: Relation) -> str:
         """Why the column's new type may not hold the values; empty when it holds them all."""
