@@ -275,6 +275,107 @@ def test_a_trial_without_rows_shows_nothing(
     assert converge("migrations", "run", *options, "--target", empty).code == 0
 
 
+def test_a_streamed_copy_shows_nothing_of_other_schemas(scene: Scene) -> None:
+    postgres(scene.url, "CREATE SCHEMA far; CREATE TABLE far.o AS SELECT 1 AS a")
+    revision(scene.folder, "r1", "DROP TABLE IF EXISTS far.o")
+    revision(
+        scene.folder, "r2", "DO $$ BEGIN DELETE FROM far.o; EXCEPTION WHEN OTHERS THEN END $$", down="r1"
+    )
+    with psycopg.connect(scene.url):
+        assert scene.validate("r1").code == 0
+        assert scene.validate("r2").code == 0
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    refused = converge("migrations", "run", *options)
+    assert (refused.code, refused.err.count("validated where no row was at stake")) == (3, 2), refused.err
+    assert postgres(scene.url, "SELECT count(*) FROM far.o") == [(1,)]
+    # The server's own copy has it.
+    accept = ("--reference", str(scene.place / "ref"), "--accept")
+    assert scene.validate("r1", *accept).code == 0
+    assert converge("migrations", "run", "r1", *options).code == 0
+
+
+def test_types_that_are_replaced(scene: Scene) -> None:
+    """What was kept of the rows holds on to no type of the user's."""
+    postgres(scene.url, "CREATE TYPE mood AS ENUM ('x', 'y'); CREATE DOMAIN pos AS int")
+    postgres(scene.url, "CREATE TYPE pair AS (a int, b text)")
+    postgres(scene.url, "CREATE TABLE moody (id mood PRIMARY KEY, p pos, c pair)")
+    postgres(scene.url, "INSERT INTO moody VALUES ('x', 5, (1, 'b')), ('y', 6, NULL)")
+    revision(
+        scene.folder,
+        "r1",
+        execute(
+            "ALTER TYPE mood RENAME TO old_mood",
+            "CREATE TYPE mood AS ENUM ('x', 'z', 'y')",
+            "ALTER TABLE moody ALTER id TYPE mood USING id::text::mood",
+            "DROP TYPE old_mood",
+            "UPDATE moody SET p = p + 100",
+            "ALTER DOMAIN pos ADD CHECK (value > 100)",
+            "ALTER TABLE moody DROP c",
+            "DROP TYPE pair",
+        ),
+    )
+    ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
+    assert ran.code == 0, ran.err
+    assert (scene.artifacts / "moody.csv").read_text().splitlines() == [
+        "(change),id,p,c,p (before),c (before)",
+        '"changed","x","105",,"5","(1,b)"',
+        '"changed","y","106",,"6",',
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "CREATE TABLE p (id int) PARTITION BY RANGE (id);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9)",
+        "CREATE TABLE p (id int); CREATE TABLE child () INHERITS (p)",
+        "CREATE SCHEMA far; CREATE TYPE far.e AS ENUM ('a'); CREATE TABLE te (id int PRIMARY KEY, e far.e)",
+    ],
+)
+def test_what_cannot_be_streamed(scene: Scene, odd: str) -> None:
+    postgres(scene.url, odd)
+    revision(scene.folder, "r1", "CREATE TABLE fresh (a int)", "DROP TABLE fresh")
+    with psycopg.connect(scene.url):
+        ran = scene.validate()
+    assert (ran.code, "A056" in ran.err, "end the other sessions" in ran.err) == (5, True, True), ran.err
+    assert scene.validate().code == 0
+
+
+def test_rows_that_a_policy_hides(scene: Scene) -> None:
+    postgres(scene.url, "DROP ROLE IF EXISTS hidden")
+    postgres(scene.url, "CREATE ROLE hidden LOGIN CREATEDB")
+    postgres(scene.url, f'ALTER DATABASE "{parse(scene.url).database}" OWNER TO hidden')
+    for table in ("users", "identities", "other"):
+        postgres(scene.url, f"ALTER TABLE {table} OWNER TO hidden")
+    postgres(scene.url, "ALTER TABLE users ENABLE ROW LEVEL SECURITY")
+    postgres(scene.url, "ALTER TABLE users FORCE ROW LEVEL SECURITY")
+    postgres(scene.url, "CREATE POLICY few ON users USING (id = 1)")
+    revision(scene.folder, "r1", "ALTER TABLE users DROP name")
+    scene.url = scene.url.replace("postgres@", "hidden@")
+    accept = ("--reference", str(scene.place / "ref"), "--accept")
+    ran = scene.validate(*accept)
+    assert (ran.code, "row-level security" in ran.err) == (5, True), ran.err
+    with psycopg.connect(scene.url):
+        ran = scene.validate(*accept)
+    assert (ran.code, "row-level security" in ran.err) == (5, True), ran.err
+    assert scene.passed("r1") == ()
+
+
+def test_a_server_that_does_not_let_us(scene: Scene) -> None:
+    """Such as by an event trigger: an error of the server, not of ours."""
+    postgres(
+        scene.url,
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no ddl'; END $$",
+    )
+    postgres(
+        scene.url,
+        "CREATE EVENT TRIGGER et ON ddl_command_start WHEN tag IN ('CREATE SCHEMA') EXECUTE FUNCTION no()",
+    )
+    revision(scene.folder, "r1", "CREATE TABLE fresh (a int)")
+    ran = scene.validate()
+    assert (ran.code, "no ddl" in ran.err) == (5, True), ran.err
+
+
 def test_a_value_that_a_revision_cannot_convert(scene: Scene) -> None:
     revision(scene.folder, "r1", "ALTER TABLE users ALTER name TYPE int USING name::int")
     ran = scene.validate()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+_NUMBER = re.compile(r"(small|big)?int(eger)?$|numeric\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
     type: str
-    collation: int
-    """OID; 0 where the type has none."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,6 @@ class Both:
     before: Column | None
     after: Column | None
 
-    def at(self, after: bool) -> Column | None:
-        return self.after if after else self.before
-
     @property
     def label(self) -> str:
         column = self.after or self.before
@@ -47,10 +45,14 @@ class Both:
         return column.name
 
     @property
-    def alike(self) -> bool:
-        """Whether values of both moments compare as they are; else only their texts do."""
-        a, b = self.before, self.after
-        return a is not None and b is not None and (a.type, a.collation) == (b.type, b.collation)
+    def is_number(self) -> bool:
+        """Whether its texts are numbers at both moments."""
+        types = [column.type for column in (self.before, self.after) if column is not None]
+        return all(_NUMBER.match(one) for one in types)
+
+    @property
+    def same_name(self) -> bool:
+        return self.before is not None and self.after is not None and self.before.name == self.after.name
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,6 @@ class Pair:
         image = self.after or self.before
         assert image is not None
         return image
-
-    def at(self, after: bool) -> Image | None:
-        return self.after if after else self.before
 
     @property
     def labels(self) -> list[str]:
@@ -102,7 +101,9 @@ def _pair(before: Image | None, after: Image | None) -> Pair:
     keys = []
     for image, is_after in ((before, False), (after, True)):
         if image is not None:
-            places = {id(both.at(is_after)): place for place, both in enumerate(columns)}
+            places = {
+                id(both.after if is_after else both.before): place for place, both in enumerate(columns)
+            }
             keys.append(tuple(places[id(image.columns[number])] for number in image.key))
     return Pair(before, after, columns, keys[0] if keys[0] == keys[-1] else ())
 

@@ -63,6 +63,8 @@ class Compared:
     """Rows in which this column is not as in the reference."""
     deviations: tuple[Deviation, ...]
     """The first of them."""
+    not_compared: tuple[str, ...] = ()
+    """Columns that the reference does not have."""
 
     @property
     def equal(self) -> bool:
@@ -83,7 +85,7 @@ class Validation:
     failure: str = ""
     """Why it did not come to its end."""
     tables: dict[str, int] = field(default_factory=dict)
-    """Rows of each table before."""
+    """Rows of each table before, also by the names that it had before other pending revisions."""
     affected: list[Affected] = field(default_factory=list)
     reference: str = ""
     """The folder that was compared with, or written."""

@@ -9,10 +9,12 @@ from typing import Any
 
 import psycopg
 
+from converge.errors import TargetError
 from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
+from converge.model.quote import pg_text
 from converge.planner.difference import difference
-from converge.postgres.connect import connect
+from converge.postgres.connect import connect, explain
 from converge.postgres.definitions import read_definitions
 from converge.postgres.images import read_images
 from converge.postgres.pour import pour, set_sequences
@@ -37,22 +39,38 @@ def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
             yield made, "the server copied the whole database from its files"
             return
         place = stack.enter_context(shadow(endpoint))
-        _stream(endpoint, place, schema)
-        yield (
-            place,
-            f"others are connected: schema {schema} was made anew, its rows streamed as of one instant",
+        try:
+            _stream(endpoint, place, schema)
+        except psycopg.Error as error:
+            raise _not_streamed(endpoint, [explain(error).message]) from error
+        words = (
+            f"others are connected: only schema {schema} was made anew, its rows streamed as of one instant"
         )
+        yield place, words
 
 
 def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
-    with closing(connect(endpoint)) as source, closing(connect(place)) as target:
+    # A policy must not hide rows: with this setting the server fails instead.
+    with closing(connect(endpoint, row_security="off")) as source, closing(connect(place)) as target:
         source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         whole = read_definitions(source, schema, without=())
+        if whole.unwritten:
+            raise _not_streamed(endpoint, [f"not made anew: {name}" for name in whole.unwritten])
         bare = _for_rows(whole)
         _make(target, difference(NOTHING, bare))
         pour(source, target, (image for image in read_images(source, schema, "") if image.schema == schema))
         set_sequences(source, target, schema)
         _make(target, difference(bare, whole))
+
+
+def _not_streamed(endpoint: Endpoint, details: list[str]) -> TargetError:
+    return TargetError(
+        f"others are connected to {endpoint}, so that the server does not copy it, and it cannot be streamed",
+        code="A056",
+        details=details,
+        hint="end the other sessions: SELECT pid, usename, application_name FROM pg_stat_activity "
+        f"WHERE datname = {pg_text(endpoint.database)};",
+    )
 
 
 def _make(target: psycopg.Connection[Any], steps: Iterable[Step]) -> None:

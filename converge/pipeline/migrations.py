@@ -145,8 +145,13 @@ def _require_harmless(
         code="A009",
         details=[_said(one) for one in refused[:_SHOWN]]
         + ([f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []),
-        hint=f"converge migrations validate {names[0]} --reference DIR\n"
-        f"which tries it on a copy; or without that: converge migrations {action} "
+        hint=f"converge migrations validate {names[0]}\n"
+        + (
+            "which tries it on a copy"
+            if direction == "up"
+            else "on a database where it is pending, which tries its downgrade, too"
+        )
+        + f"; or without that: converge migrations {action} "
         + " ".join(f"--accept-data-loss {name}" for name in names),
     )
 

@@ -44,10 +44,10 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
     with phase(result, emit, "revisions"):
         _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
     if error is not None:
-        result.verdict, result.next_command = "failed", "converge migrations run"
-        details = "\n".join(error.details)
-        message = f"the rows are there, and the revisions are not settled: {error.message}"
-        result.findings.append(Finding(error.code, "block", "revisions", message, error.hint or "", details))
+        result.verdict = "failed"
+        result.next_command = (error.hint or "").partition("\n")[0] or "converge migrations run"
+        message = "; ".join((f"the rows are there, but not the revisions: {error.message}", *error.details))
+        result.findings.append(Finding(error.code, "block", "revisions", message, error.hint or ""))
     keep_report(target, (result.source, schema), result.to_json())
 
 

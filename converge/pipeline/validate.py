@@ -20,6 +20,7 @@ from converge.model.event import Sink
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation, Verdict
+from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.pipeline.copied import copied
 from converge.pipeline.timing import phase
@@ -28,6 +29,7 @@ from converge.postgres.affected import find
 from converge.postgres.affected_csv import affected_rows
 from converge.postgres.connect import connect
 from converge.postgres.definitions import read_definitions
+from converge.postgres.held import held
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
@@ -68,21 +70,24 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
     Writes the affected rows and, when all is well, the record that the gate asks for; `result` says what came
     of it, also when it fails. The database itself is only read. Raises ConvergeError.
     """
-    with ExitStack() as stack:
+    with explained(target, target), ExitStack() as stack:
         with phase(result, emit, "copy"):
             place, result.copied = stack.enter_context(copied(target, wish.schema))
         at = _standing(folder, place)
         revision = _chosen(folder, at, wish.revision)
         result.revision, result.name = revision.id, revision.name
+        with held(place, at.path) as database:
+            result.tables = dict(database.filled(None, at.table))
         for parent in revision.down:
             upgrade(folder, place, parent, emit)
-        connection = stack.enter_context(closing(connect(place)))
+        # A policy must not hide rows: with this setting the server fails instead.
+        connection = stack.enter_context(closing(connect(place, row_security="off")))
         result.server_version = connection.info.parameter_status("server_version") or ""
         trial = _Trial(connection, at.table, wish, result)
         with phase(result, emit, "keep"):
             before = trial.look()
             keep_rows(connection, before.images)
-            result.tables = {name: rows for name, (rows, _) in before.digests.items()}
+            result.tables |= {name: rows for name, (rows, _) in before.digests.items()}
         with phase(result, emit, "upgrade"):
             upgrade(folder, place, revision.id, emit)
         with phase(result, emit, "compare"):
@@ -203,7 +208,7 @@ def _untouched(pair: Pair, before: _State, after: _State) -> bool:
     """Whether digests and columns say already that no row can be affected."""
     if pair.before is None or pair.after is None:
         return False
-    same = all(both.before == both.after for both in pair.columns)
+    same = all(both.same_name for both in pair.columns)
     return same and before.digests[str(pair.before)] == after.digests[str(pair.after)]
 
 

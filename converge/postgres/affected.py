@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from converge.model.image import Both, Pair
+from converge.model.image import Pair
 from converge.model.quote import pg_name
 from converge.model.validation import Affected
 from converge.postgres.images import SCHEMA, kept
@@ -49,14 +49,16 @@ def find(connection: psycopg.Connection[Any], pair: Pair) -> Affected | None:
 
 def _by_key(pair: Pair) -> str:
     """Rows with the same key are the same row."""
-    keys = range(len(pair.key))
-    same = " AND ".join(f"a.k{at} = b.k{at}" for at in keys)
-    order = ", ".join(f"coalesce(a.k{at}, b.k{at})" for at in keys)
+    key = ", ".join(f"v[{at + 1}]" for at in pair.key)
+    sides = (f"(SELECT v, ARRAY[{key}] AS k FROM {_side(pair, after=after)} AS s)" for after in (True, False))
+    order = ", ".join(
+        f"k[{at}]" + ("::numeric" if pair.columns[place].is_number else "")
+        for at, place in enumerate(pair.key, 1)
+    )
     return (
         "SELECT CASE WHEN b.v IS NULL THEN 'added' WHEN a.v IS NULL THEN 'removed' ELSE 'changed' END "
         f"AS change, row_number() OVER (ORDER BY {order}) AS nr, coalesce(a.v, b.v) AS v, b.v AS p "
-        f"FROM {_side(pair, after=True)} AS a FULL JOIN {_side(pair, after=False)} AS b ON {same} "
-        "WHERE a.v IS DISTINCT FROM b.v"
+        f"FROM {' AS a FULL JOIN '.join(sides)} AS b USING (k) WHERE a.v IS DISTINCT FROM b.v"
     )
 
 
@@ -71,23 +73,15 @@ def _by_values(pair: Pair) -> str:
 
 
 def _side(pair: Pair, *, after: bool) -> str:
-    """A subquery of the values' texts as an array, which may be longer than a row, and of the key."""
-    image = pair.at(after)
+    """A subquery of the values' texts as an array, which may be longer than a row, by the pair's columns."""
+    image = pair.after if after else pair.before
     if image is None:
         return "(SELECT NULL::text[] AS v WHERE false)"
-    values = ", ".join(_text(both, after) for both in pair.columns)
-    keys = [pair.columns[at] for at in pair.key]
-    names = [
-        f"{_value(both, after)}{'' if both.alike else '::text'} AS k{at}" for at, both in enumerate(keys)
-    ]
+    places = {column: at for at, (_, column) in enumerate(sorted(image.columns.items()), 1)}
+    values = []
+    for both in pair.columns:
+        column = both.after if after else both.before
+        kept_as = f"v[{places[column]}]" if column else ""
+        values.append("NULL" if column is None else f"{pg_name(column.name)}::text" if after else kept_as)
     table = pg_name(image.schema, image.name) if after else kept(image)
-    return f"(SELECT {', '.join([f'ARRAY[{values}]::text[] AS v', *names])} FROM ONLY {table})"
-
-
-def _text(both: Both, after: bool) -> str:
-    return f"{_value(both, after)}::text"
-
-
-def _value(both: Both, after: bool) -> str:
-    column = both.at(after)
-    return pg_name(column.name) if column else "NULL"
+    return f"(SELECT ARRAY[{', '.join(values)}]::text[] AS v FROM ONLY {table})"

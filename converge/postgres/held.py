@@ -61,6 +61,12 @@ class Held:
             if (relation := self.relation(*name)) is not None:
                 yield relation
 
+    def filled(self, schema: str | None, without: tuple[str, str]) -> Iterator[tuple[str, int]]:
+        """Tables with rows, of one schema or of all, each with their number."""
+        for relation in self.tables(schema):
+            if (relation.schema, relation.name) != without and (rows := self.rows(relation)):
+                yield str(relation), rows
+
     def runs(self, relation: Relation, events: Collection[str]) -> bool:
         """Whether the server runs what a user has written when this happens to rows of the relation."""
         ((found,),) = self._rows(

@@ -35,10 +35,14 @@ def kept(image: Image) -> str:
 
 
 def keep_rows(connection: psycopg.Connection[Any], images: Iterable[Image]) -> None:
-    """Copies the rows of all tables into tables of their own."""
+    """Copies the rows of all tables into tables of their own: ``v``, the values' texts by their numbers.
+
+    Texts, because a column of the user's own type would hold on to that type.
+    """
     connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
     for image in images:
-        rows = f"SELECT * FROM ONLY {pg_name(image.schema, image.name)}"
+        texts = ",".join(f"{pg_name(column.name)}::text" for _, column in sorted(image.columns.items()))
+        rows = f"SELECT ARRAY[{texts}]::text[] AS v FROM ONLY {pg_name(image.schema, image.name)}"
         connection.execute(f"CREATE UNLOGGED TABLE {kept(image)} AS {rows}".encode())
         connection.execute(f"ANALYZE {kept(image)}".encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def compare(
         raise UsageError(
             f"the reference {file} lacks the column {missing[0]}, by which rows of {table} are told apart",
             code="A051",
-            hint="--accept writes the reference anew",
+            details=[f"its columns: {', '.join(labels)}"],
+            hint="save it as CSV with commas and in UTF-8, with the columns of the key",
         )
     places = [labels.index(label) + 1 for label in key] or list(range(1, len(labels) + 1))
     fields = all_fields(pair) if pair else {}
@@ -50,7 +52,9 @@ def compare(
         "WHERE f.v IS DISTINCT FROM r.v"
     )
     connection.execute(statement.encode())
-    return _counted(connection, table, labels, places, rows=_count(connection, _REFERENCE) if file else 0)
+    compared = _counted(connection, table, labels, places, rows=_count(connection, _REFERENCE) if file else 0)
+    left = tuple(label for label in pair.labels if label not in labels) if pair and file else ()
+    return replace(compared, not_compared=left)
 
 
 def _without_file(pair: Pair | None, key: Sequence[str]) -> list[str]:
@@ -78,7 +82,7 @@ def _load(connection: psycopg.Connection[Any], file: Path) -> list[str]:
         raise UsageError(
             f"the reference {file} cannot be read as CSV: {why}",
             code="A052",
-            hint="--accept writes the reference anew",
+            hint="save it as CSV with commas and in UTF-8",
         ) from error
     return labels
 

@@ -19,6 +19,8 @@ from converge.resources import sql
 
 _PROVIDERS = {"i": "icu", "b": "builtin"}
 _MAINTENANCE = ("postgres", "template1")
+_LOOKS, _PAUSE = 10, 0.05
+"""Our own session before may need a moment to be gone; seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ def twin(endpoint: Endpoint) -> Iterator[Endpoint | None]:
             yield None
             return
         stack.enter_context(closing(here))
+        if _in_use(here, like.name):
+            yield None
+            return
         try:
             name = stack.enter_context(_made(here, f"TEMPLATE {pg_name(like.name)}"))
         except (psycopg.errors.ObjectInUse, psycopg.errors.InsufficientPrivilege):
@@ -115,6 +120,16 @@ def _elsewhere(endpoint: Endpoint, name: str) -> psycopg.Connection[Any] | None:
             with suppress(TargetError):
                 return connect(replace(endpoint, database=other))
     return None
+
+
+def _in_use(here: psycopg.Connection[Any], name: str) -> bool:
+    """Whether others stay connected. CREATE DATABASE itself would wait five seconds for them to go."""
+    query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s)"
+    for _ in range(_LOOKS):
+        if here.execute(query, [name]).fetchone() == (False,):
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def _options(like: Database) -> str:

@@ -76,12 +76,8 @@ def validated(folder: Folder, revision: Revision, direction: Direction) -> Recor
 
 
 def covers(record: Record, danger: Danger) -> bool:
-    """Whether rows were at stake there, too: an empty table shows nothing.
-
-    A table that was not there by this name, such as one that is renamed on the way, counts with all others.
-    """
-    known = record.tables.get(danger.table)
-    return (sum(record.tables.values()) if known is None else known) > 0
+    """Whether all that is at stake now was so there, too: a table that is empty or missing shows nothing."""
+    return all(record.tables.get(table) for table in danger.tables)
 
 
 def _path(folder: Folder, revision: str) -> Path:

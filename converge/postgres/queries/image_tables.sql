@@ -1,7 +1,7 @@
 -- Tables whose rows a revision may touch, with their columns by number and the numbers of their primary key.
 SELECT c.oid::bigint, n.nspname, c.relname,
        (SELECT coalesce(jsonb_object_agg(a.attnum, jsonb_build_array(a.attname,
-                   format_type(a.atttypid, a.atttypmod), a.attcollation)), '{}')
+                   format_type(a.atttypid, a.atttypmod))), '{}')
           FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
        (SELECT coalesce(array_agg(k ORDER BY place), '{}') FROM pg_index i,
                unnest(i.indkey::int2[]) WITH ORDINALITY u(k, place)

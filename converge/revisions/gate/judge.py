@@ -16,6 +16,8 @@ from converge.revisions.gate.render import Unreadable, rendered
 from converge.revisions.gate.source import hides
 from converge.revisions.gate.words import Statement, one_line, statements
 
+_TABLES = ("r", "p")
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -62,7 +64,7 @@ class _Judge:
         """Names of views that the revisions make; one that is empty for all relations."""
         self._given: set[Relation] = set()
         """To which the revisions themselves give rows."""
-        self._filled: int | None = None
+        self._filled: list[tuple[str, int]] | None = None
 
     def read(self, folder: Folder, revision: Revision) -> None:
         self._revision = revision.id
@@ -108,21 +110,25 @@ class _Judge:
         if (relation.schema, relation.name) == self._at.table:
             return
         if rows := self._database.rows(relation):
+            others = () if relation.kind in _TABLES else tuple(name for name, _ in self._all_filled())
             self.found.dangers.append(
-                Danger(self._revision, self._direction, text, str(relation), rows, reason, True)
+                Danger(self._revision, self._direction, text, str(relation), rows, reason, True, others)
             )
         elif relation not in self._given:
             self.found.spared.setdefault(self._revision, []).append(relation)
 
     def _anywhere(self, text: str, reason: str) -> None:
         """What nobody can judge is harmless only where no table has rows."""
-        if self._filled is None:
-            tables = self._database.tables(None)
-            self._filled = sum(
-                self._database.rows(one) for one in tables if (one.schema, one.name) != self._at.table
+        if filled := self._all_filled():
+            rows, names = sum(rows for _, rows in filled), tuple(name for name, _ in filled)
+            self.found.dangers.append(
+                Danger(self._revision, self._direction, text, "", rows, reason, False, names)
             )
-        if rows := self._filled:
-            self.found.dangers.append(Danger(self._revision, self._direction, text, "", rows, reason, False))
+
+    def _all_filled(self) -> list[tuple[str, int]]:
+        if self._filled is None:
+            self._filled = list(self._database.filled(None, self._at.table))
+        return self._filled
 
     def _fire(self, effect: Fires, text: str) -> None:
         if not effect.relation:
