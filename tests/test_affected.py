@@ -236,6 +236,7 @@ def test_a_reference_written_by_hand(scene: Scene, tmp_path: Path) -> None:
     told = reference(scene, tmp_path / "users.csv", FILL, FILL, keep=text)
     assert (told.missing, told.extra, told.columns) == (1, 0, {})
     assert [one.key for one in told.deviations] == ["id=7"]
+    assert told.not_compared == ("name", "note")
 
 
 def test_no_row_is_affected_though_the_reference_has_some(scene: Scene, tmp_path: Path) -> None:

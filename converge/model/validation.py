@@ -63,6 +63,8 @@ class Compared:
     """Rows in which this column is not as in the reference."""
     deviations: tuple[Deviation, ...]
     """The first of them."""
+    not_compared: tuple[str, ...] = ()
+    """Columns that the reference does not have."""
 
     @property
     def equal(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ def compare(
         "WHERE f.v IS DISTINCT FROM r.v"
     )
     connection.execute(statement.encode())
-    return _counted(connection, table, labels, places, rows=_count(connection, _REFERENCE) if file else 0)
+    compared = _counted(connection, table, labels, places, rows=_count(connection, _REFERENCE) if file else 0)
+    left = tuple(label for label in pair.labels if label not in labels) if pair and file else ()
+    return replace(compared, not_compared=left)
 
 
 def _without_file(pair: Pair | None, key: Sequence[str]) -> list[str]:

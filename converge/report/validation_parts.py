@@ -101,12 +101,13 @@ def _columns(counts: Mapping[str, int]) -> str:
 def _compared(found: Sequence[Compared]) -> Grid:
     def row(one: Compared) -> Sequence[Cell]:
         mark = Mark("equal", "good") if one.equal else Mark("differs", "bad")
-        return (one.table, f"{one.rows:,}", mark, f"{one.missing:,}", f"{one.extra:,}", _columns(one.columns))
+        counts = f"{one.missing:,}", f"{one.extra:,}"
+        return (one.table, f"{one.rows:,}", mark, *counts, _columns(one.columns), ", ".join(one.not_compared))
 
     return grid(
         "Reference",
         (("table", "name"), ("rows", "number"), ("equal", "words"), ("missing", "number"),
-         ("extra", "number"), ("columns that differ", "words")),
+         ("extra", "number"), ("columns that differ", "words"), ("not compared", "words")),
         map(row, found),
     )  # fmt: skip
 
