@@ -22,10 +22,11 @@ from support import ENVIRONMENT, converge, mysql, postgres
 from test_sandbox import NASTY, quoted
 
 from converge.errors import UsageError
-from converge.sandbox import Server, cache
+from converge.sandbox import Server, cache, definers, mydumper
 from converge.sandbox.databases import Databases
 from converge.sandbox.dump import Loader
 from converge.sandbox.dump_files import name_of, streams_of
+from converge.sandbox.dumped import Dump, dumped
 from converge.sandbox.errors import DumpError, NotOurs
 from converge.sandbox.header import Header, release_for
 from converge.sandbox.splitter import Splitter, pieces, split
@@ -35,6 +36,25 @@ HEADER = (
     "-- MySQL dump 10.13  Distrib 8.0.33\n--\n-- Host: localhost    Database: {}\n-- Server version\t8.0.33\n"
 )
 END = "\n-- Dump completed on 2026-01-01  1:02:03\n"
+
+
+FINISHED = """# Started dump at: 2026-01-01 01:02:03
+[config]
+quote-character = BACKTICK
+
+[`my-shop`.`t`]
+real_table_name=t
+rows = 2
+data_checksum = 3119812626
+
+[`my-shop`.`odd_1`]
+real_table_name=o`dd
+Rows = 7
+
+[`my-shop`]
+schema_checksum = FDF2173B
+# Finished dump at: 2026-01-01 01:02:03
+"""
 
 
 def zstd_packed(data: bytes) -> bytes:
@@ -272,6 +292,9 @@ def test_objects_of_accounts_that_are_gone_work(
          "sed -i '1d' bad.sql"),
         ("INSERT INTO nowhere VALUES (1);", "X008", "rows of a table that no CREATE TABLE has made",
          "--source-dump SCHEMA.sql before"),
+        ("SET NAMES gbk;", "X008", "line 1: the character set gbk", "--default-character-set=utf8mb4"),
+        ('CREATE TABLE "t" ("id" UUID NOT NULL);', "X008", "a name in double quotes", "ANSI_QUOTES"),
+        ("CREATE TABLE t (a int); INSERT INTO t VALUES (1),(2)", "X006", "ends without the ;", "make it"),
         ("SELEKT 1;", "X007", "line 1: You have an error in your SQL syntax", ""),
         (HEADER + "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1),\n",
          "X006", 'ends in line 6 without mysqldump\'s last line, "-- Dump completed"', "tail -c 200"),
@@ -295,7 +318,7 @@ def test_a_folder_as_mydumper_writes_it_loads(
     load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
 ) -> None:
     for name, text in {
-        "metadata": "Started dump",
+        "metadata": FINISHED,
         "my-shop-schema-create.sql": "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `my-shop`;",
         "my-shop.t-schema.sql": "/*!40101 SET NAMES binary*/;\nCREATE TABLE `t` (`a` int);",
         "my-shop.t.00000.sql": "/*!40101 SET NAMES binary*/;\nINSERT INTO `t` VALUES (1),(2);",
@@ -304,6 +327,182 @@ def test_a_folder_as_mydumper_writes_it_loads(
         (tmp_path / name).write_text(text)
     assert load([tmp_path]).made == ["my-shop"]
     assert rows(mysql_8033, "my-shop", "v") == 2
+
+
+def test_rows_that_mydumper_has_counted_must_be_there(
+    mysql_8033: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        metadata=FINISHED,
+        my_shop__t__00001__sql="INSERT INTO `t` VALUES (2);",
+    )
+    (tmp_path / "my-shop-schema-create.sql").write_text("CREATE DATABASE `my-shop`;")
+    (tmp_path / "my-shop.t-schema.sql").write_text("CREATE TABLE `t` (`a` int);")
+    (tmp_path / "my_shop.t.00001.sql").rename(tmp_path / "my-shop.t.00001.sql")
+    monkeypatch.setenv("CONVERGE_SANDBOX_MYSQL_8_0_33", mysql_8033.url)
+
+    def loaded() -> list[str]:
+        said: list[str] = []
+        with dumped(Dump((tmp_path,), release="8.0.33"), said.append) as at:
+            assert at.database == "my-shop"
+        return said
+
+    with pytest.raises(DumpError, match="t has 1 rows, and 2 in mydumper's metadata") as raised:
+        loaded()
+    assert raised.value.code == "X006"
+    (tmp_path / "my-shop.t.00000.sql").write_text("INSERT INTO `t` VALUES (1);")
+    with pytest.raises(DumpError, match="o`dd has 0 rows, and 7 in"):
+        loaded()
+    (tmp_path / "my-shop.t.00000.sql").unlink()
+    (tmp_path / "metadata").unlink()
+    assert any("has no file my-shop.t.00000" in said for said in loaded())
+    assert ("my-shop",) not in mysql(mysql_8033.url, "SHOW DATABASES")
+
+
+@pytest.mark.parametrize(
+    ("files", "refused"),
+    [
+        ({"metadata": FINISHED}, False),
+        ({"metadata": "Started dump at: x\nSHOW MASTER STATUS:\n\nFinished dump at: x\n"}, False),
+        ({"metadata": ""}, False),  # go-mydumper
+        ({}, False),
+        ({"metadata": FINISHED, "metadata.partial.0": ""}, False),  # --stream
+        ({"metadata.partial": "Started dump at: x"}, True),
+        ({"metadata.partial": "# Started dump at: x", "metadata": FINISHED}, True),
+        ({"metadata.partial.0": "[`a`.`b`]"}, True),
+        ({"metadata": "Started dump at: x\nSHOW MASTER STATUS:\n"}, True),
+        ({"metadata": FINISHED.partition("# Finished")[0]}, True),
+    ],
+)
+def test_a_folder_that_mydumper_has_not_finished_is_refused(
+    files: dict[str, str], refused: bool, tmp_path: Path
+) -> None:
+    for name, text in (files | {"a.t-schema.sql": "CREATE TABLE t (a int);"}).items():
+        (tmp_path / name).write_text(text)
+    if not refused:
+        assert streams_of([tmp_path])
+        return
+    with pytest.raises(DumpError, match="is not finished") as raised:
+        streams_of([tmp_path])
+    assert raised.value.code == "X006"
+
+
+def test_what_mydumper_says_of_rows_and_files(tmp_path: Path) -> None:
+    for name in ("a.t.00000.sql", "a.t.00003.sql.gz", "a.u.00001.00000.sql", "a.v.00000.00002.sql", "a.w.sql",
+                 "my-shop.t.00001.sql", "a.t-schema.sql"):  # fmt: skip
+        (tmp_path / name).touch()
+    assert mydumper.rows_of(tmp_path) == {}
+    assert mydumper.gaps(tmp_path) == ["a.t.00001", "a.u.00000", "my-shop.t.00000"]
+    (tmp_path / "metadata").write_text(FINISHED)
+    assert mydumper.rows_of(tmp_path) == {("my-shop", "t"): 2, ("my-shop", "o`dd"): 7}
+    assert "has no file a.t.00001, a.u.00000, and its metadata" in mydumper.unproven(tmp_path)
+    (tmp_path / "metadata").write_text(FINISHED.replace("`", '"'))
+    assert mydumper.rows_of(tmp_path)["my-shop", "t"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "account"),
+    [
+        ("CREATE DEFINER=`a``b`@`10.%` PROCEDURE p() SELECT 1", ("a`b", "10.%")),
+        ("CREATE DEFINER=ghost@nowhere.example VIEW v AS SELECT 1", ("ghost", "nowhere.example")),
+        ("CREATE DEFINER='it''s'@'no where' VIEW v AS SELECT 1", ("it's", "no where")),
+        ('create or replace algorithm = MERGE definer = "a"@"%" view v as select 1', ("a", "%")),
+        ("/*!50003 CREATE*/ /*!50017 DEFINER=ghost@`x`*/ /*!50003 TRIGGER b", ("ghost", "x")),
+        ("/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a`@`b` SQL SECURITY", ("a", "b")),
+        ("CREATE DEFINER=everywhere FUNCTION f() RETURNS int RETURN 1", ("everywhere", "%")),
+        ("CREATE DEFINER=CURRENT_USER() VIEW v AS SELECT 1", None),
+        ("CREATE TABLE t (a int) COMMENT 'DEFINER=a@b'", None),
+    ],
+)
+def test_definers_are_found_in_each_way_to_write_them(text: str, account: tuple[str, str] | None) -> None:
+    assert definers.find(text.encode()) == account
+
+
+def test_accounts_on_a_server_that_was_given_are_locked_and_dropped(
+    mysql_8033: Server, tmp_path: Path
+) -> None:
+    write(tmp_path, ghost__sql="CREATE DATABASE ghosts; USE ghosts; CREATE TABLE t (a int);"
+          "CREATE DEFINER=ghost@nowhere SQL SECURITY DEFINER VIEW v AS SELECT a FROM t;")  # fmt: skip
+    loader = Loader(mysql_8033.url, taken=("mysql",))
+    (stream,) = streams_of([tmp_path / "ghost.sql"])
+    ghosts = "SELECT account_locked, length(authentication_string) > 0 FROM mysql.user WHERE user = 'ghost'"
+    try:
+        loader.load(stream, "ghost")
+        assert rows(mysql_8033, "ghosts", "v") == 0
+        assert mysql(mysql_8033.url, ghosts) == [("Y", 1)]
+    finally:
+        mysql_8033.drop_database("ghosts")
+        loader.drop_accounts()
+    assert mysql(mysql_8033.url, ghosts) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0", "no text of SQL"), (b'{"a": 1}', "no text of SQL"),
+        (gzip.compress(b"SELECT 1;\0"), "no text of SQL"), (b"<html>", "no text of SQL"),
+        (gzip.compress(b"a.sql".ljust(257, b"\0") + b"ustar"), "a tar archive"),
+        (b'<?xml version="1.0"?>\n<mysqldump', "mysqldump --xml"),
+        (b"--\n-- PostgreSQL database dump\n--\n", "a dump of PostgreSQL"),
+    ],
+)  # fmt: skip
+def test_what_is_no_sql_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_bytes(data)
+    with pytest.raises(UsageError, match=words) as raised, unpacked("a.sql", Joined((tmp_path / "a.sql",))):
+        pass
+    assert raised.value.code == "U017"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd_packed])
+@pytest.mark.parametrize(
+    "text", [b"", b"\n\n/*M!999999\\- enable */;", b"(SELECT 1);", b"\xef\xbb\xbf-- \xc3\xa9\n", b"# a\n"]
+)
+def test_texts_are_read_without_the_mark_of_an_editor(
+    text: bytes, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "a.sql").write_bytes(pack(text))
+    with unpacked("a.sql", Joined((tmp_path / "a.sql",))) as file:
+        assert file.read() == text.removeprefix(b"\xef\xbb\xbf")
+
+
+def test_pipes_and_empty_names_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.sql")
+    for given_, words in ((tmp_path / "pipe.sql", "no regular file"), ("", "is empty")):
+        with pytest.raises(UsageError, match=words) as raised:
+            streams_of([given_])
+        assert raised.value.code == "U017"
+
+
+def test_strings_without_escapes_are_followed(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
+    text = (
+        "SET @old = @@sql_mode; SET sql_mode = 'NO_BACKSLASH_ESCAPES'; CREATE TABLE t (a varchar(9));"
+        "INSERT INTO t VALUES ('c:\\'),(';'); SET sql_mode = @old; INSERT INTO t VALUES ('\\';');"
+    )
+    write(tmp_path, plain__sql=text)
+    load([tmp_path / "plain.sql"])
+    assert mysql(mysql_8033.database_url("plain"), "SELECT a FROM t") == [("c:\\",), (";",), ("';",)]
+
+
+def test_a_row_that_the_server_does_not_take_is_named(mysql_8033: Server, tmp_path: Path) -> None:
+    ((limit,),) = mysql(mysql_8033.url, "SELECT @@max_allowed_packet")
+    (stream,) = streams_of([_large(tmp_path, 3 << 20)])
+    loader = Loader(mysql_8033.url)
+    try:
+        mysql(mysql_8033.url, f"SET GLOBAL max_allowed_packet = {2 << 20}")
+        with pytest.raises(DumpError, match="line 2: a row that is larger than the server") as raised:
+            loader.load(stream, "large")
+    finally:
+        mysql(mysql_8033.url, f"SET GLOBAL max_allowed_packet = {limit}")
+        mysql_8033.drop_database("large")
+    assert (raised.value.code, "max_allowed_packet =" in str(raised.value.hint)) == ("X008", True)
+
+
+def _large(folder: Path, size: int) -> Path:
+    write(folder, large__sql=f"CREATE TABLE t (a longtext);\nINSERT INTO t VALUES ('{'a' * size}');\n")
+    return folder / "large.sql"
 
 
 def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +518,7 @@ def test_every_code_of_dumps_is_documented() -> None:
     folder = Path(__file__).parents[1]
     documented = set(re.findall(r"^\| ([UX]\d{3}) ", (folder / "docs/dumps.md").read_text(), re.MULTILINE))
     modules = ("cli/source_dump", "sandbox/dump", "sandbox/dump_files", "sandbox/dumped", "sandbox/unpack",
-               "sandbox/dialect", "sandbox/splitter")  # fmt: skip
+               "sandbox/dialect", "sandbox/splitter", "sandbox/mydumper")  # fmt: skip
     used = {
         code
         for module in modules
@@ -505,5 +704,12 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     ):
         ran = converge("plan", *arguments, *target)
         assert (ran.code, ran.err.startswith("error[U016]")) == (2, True), ran.err
-    ran = converge("verify", "--source-dump", str(tmp_path / "no.sql"), *target)
-    assert (ran.code, ran.err.startswith("error[U017]")) == (2, True), ran.err
+    (tmp_path / "a.sql").write_text("SELECT 1;")
+    for dump, code in (
+        ([str(tmp_path / "no.sql")], "U017"),
+        ([""], "U017"),
+        ([str(tmp_path / "a.sql"), "--mysql", "banana"], "X001"),
+        ([str(tmp_path / "a.sql"), "--dump-database", "mysql"], "U018"),
+    ):
+        ran = converge("verify", "--source-dump", *dump, *target)
+        assert (ran.code, ran.err.startswith(f"error[{code}]")) == (2, True), ran.err

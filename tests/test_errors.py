@@ -140,6 +140,20 @@ def test_a_target_that_is_not_empty(source: str, target: str) -> None:
     assert done.json["verdict"] == "verified", done.err
 
 
+def test_a_run_that_was_killed_can_be_resumed_and_one_of_another_source_is_named(
+    source: str, target: str
+) -> None:
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    postgres(target, "UPDATE converge.run SET state = 'running'")
+    ran = converge("migrate", "--source", source, "--target", target)
+    refused(ran, 3, "T005")
+    assert "--resume goes on with the interrupted run 1; " in ran.err
+    postgres(target, "UPDATE converge.run SET source = 'dump:other.sql'")
+    ran = converge("migrate", "--source", source, "--target", target, "--resume")
+    refused(ran, 2, "T010")
+    assert "the interrupted run 1 is of dump:other.sql into the schema public; this is mysql://" in ran.err
+
+
 def test_truncate_never_cascades(source: str, target: str) -> None:
     assert converge("migrate", "--source", source, "--target", target).code == 0
     postgres(target, "CREATE VIEW mine AS SELECT id FROM note")

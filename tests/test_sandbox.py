@@ -380,7 +380,7 @@ def texts(dump: bytes) -> list[bytes]:
 @pytest.mark.parametrize(
     ("dump", "statements"),
     [
-        (b"SELECT 1;SELECT 2", [b"SELECT 1", b"SELECT 2"]),
+        (b"SELECT 1;SELECT 2;", [b"SELECT 1", b"SELECT 2"]),
         (b"SELECT ';', \"a;\", `b;`;\nSELECT 2;", [b"SELECT ';', \"a;\", `b;`", b"SELECT 2"]),
         (b"SELECT 'it''s \\';', '\\\\';SELECT 2;", [b"SELECT 'it''s \\';', '\\\\'", b"SELECT 2"]),
         (b"SELECT 'a\n;\\\n;b';SELECT 2;", [b"SELECT 'a\n;\\\n;b'", b"SELECT 2"]),
@@ -438,11 +438,17 @@ def test_nasty_statements_come_out_as_they_went_in(parts: list[tuple[bytes, byte
 
 
 @pytest.mark.parametrize(
-    "dump", [b"SELECT 'a", b"SELECT 1 /* a", b"/*! SELECT 1", b"DELIMITER\nSELECT 1", b"SELECT 'a\\"]
-)
+    "dump",
+    [
+        b"SELECT 'a", b"SELECT 1 /* a", b"/*! SELECT 1", b"DELIMITER\nSELECT 1", b"SELECT 'a\\",
+        b"SELECT 1;\nSELECT 2", b"INSERT INTO t VALUES (1),(2)", b"INSERT INTO t VALUES (1),(2),\n",
+        b"SET a = 1 -- ;", b"/*!40101 SET a = 1 */\n", b"DELIMITER $$\nBEGIN a; END;\n",
+    ],
+)  # fmt: skip
 def test_a_dump_that_is_cut_short_is_refused(dump: bytes) -> None:
-    with pytest.raises(DumpError):
+    with pytest.raises(DumpError) as raised:
         texts(dump)
+    assert raised.value.code == "X006"
 
 
 def test_sakila_loads(mysql: Server, new_mysql_database: NewDatabase, shared_data: Path) -> None:

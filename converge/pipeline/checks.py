@@ -12,6 +12,7 @@ from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.history import last_run
+from converge.postgres.ledger import require_free
 from converge.postgres.locks import require_locks
 from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
@@ -48,7 +49,8 @@ def check_target(
         require_empty(target, facts, target_tables(inputs))
     except BlockedError as error:
         run = last_run(target)
-        if run and run["source"] == inputs.source and run["state"] in ("interrupted", "failed"):
+        if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
+            require_free(target)  # one that was killed has not said so
             error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
         raise
 

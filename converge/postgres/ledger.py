@@ -21,6 +21,7 @@ from converge.model.result import Reject
 from converge.model.work import Copied, Range
 from converge.postgres.connect import backend
 
+_UNFINISHED = ("running", "interrupted", "failed")
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
 BUILDER = "converge build"
@@ -223,7 +224,11 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
     ).fetchone()
     if row is None or row[2] == "recovered" or (row[2] == "finished" and not row[3] and not again):
         taken_back = ": the last one was taken back" if row and row[2] == "recovered" else ""
-        raise UsageError(f"there is no interrupted run to resume in this target{taken_back}", code="T010")
+        raise UsageError(
+            f"there is no interrupted run to resume in this target{taken_back}",
+            code="T010",
+            hint=_other_run(connection, plan),
+        )
     if row[2] == "recovering":
         raise BlockedError(
             "the last run has been taken back in part, and can only be taken back as a whole",
@@ -235,6 +240,16 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         "UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],)
     )
     return int(row[0])
+
+
+def _other_run(connection: psycopg.Connection[Any], plan: Plan) -> str | None:
+    """A hint where the last run did not finish, and is of another source or schema."""
+    row = connection.execute(
+        "SELECT id, source, target_schema, state FROM converge.run ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if row is None or row[1:3] == (plan.source, plan.schema) or row[3] not in _UNFINISHED:
+        return None
+    return f"the interrupted run {row[0]} is of {row[1]} into the schema {row[2]}; this is {plan.source}"
 
 
 def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:

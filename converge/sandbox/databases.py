@@ -19,6 +19,11 @@ _OF_ANOTHER_SERVER = re.compile(
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 
 
+def is_system(name: str) -> bool:
+    """Whether a database is the server's own."""
+    return name.lower() in _SYSTEM
+
+
 class Databases:
     """What a dump has spoken of until now. Without `wanted` the first database is meant."""
 
@@ -76,12 +81,12 @@ class Databases:
 
     def _note(self, match: re.Match[bytes]) -> str:
         name = _name(match)
-        if name.lower() not in _SYSTEM:
+        if not is_system(name):
             self._names[name] = None
         return name
 
     def _is_meant(self, name: str) -> bool:
-        return name == self.meant and not self.ambiguous and name.lower() not in _SYSTEM
+        return name == self.meant and not self.ambiguous and not is_system(name)
 
 
 def _name(match: re.Match[bytes]) -> str:

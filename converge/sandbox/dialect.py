@@ -22,6 +22,8 @@ class Refusal:
     """With {0} for the file's name."""
 
 
+_LARGE = "a row that is larger than the server that was given takes"
+_TAKE_LARGE = "SET GLOBAL max_allowed_packet = 1073741824;"
 _REFUSALS = (
     Refusal(1231, "NO_AUTO_CREATE_USER", "an sql_mode of MySQL 5.7",
             "sed -i 's/,\\?NO_AUTO_CREATE_USER//g' {0}"),
@@ -43,10 +45,15 @@ _REFUSALS = (
             "--ignore-table=DATABASE.SEQUENCE in mysqldump"),
     Refusal(1064, r"DEFAULT\s+uuid\(\)", "a default that MySQL wants in brackets",
             "sed -i 's/DEFAULT uuid()/DEFAULT (uuid())/g' {0}"),
-    Refusal(1064, r"\b(?:uuid|inet[46])\b", "a type of MariaDB",
+    Refusal(1064, r"near '(?:uuid|inet[46])\b", "a type of MariaDB",
             "a copy of the table with char(36), or varbinary(16), in its place"),
+    Refusal(1064, "near '\"", "a name in double quotes, as sql_mode=ANSI_QUOTES or PostgreSQL has them",
+            "if it is of MySQL: sed -i \"1i SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES');\" {0}"),
     Refusal(1064, r"PERSISTENT", "MariaDB's word for a stored column",
             "sed -i 's/) PERSISTENT/) STORED/g' {0}"),
+    Refusal(1153, "", _LARGE, _TAKE_LARGE),
+    Refusal(1227, "", "a right that the account on the server that was given lacks",
+            "in CONVERGE_SANDBOX_MYSQL_… an account such as root: a dump needs CREATE USER and SUPER"),
     Refusal(1418, "", "a function that says nothing of replicas",
             "SET GLOBAL log_bin_trust_function_creators = ON; on the server that was given"),
     Refusal(1146, "", "rows of a table that no CREATE TABLE has made",
@@ -55,6 +62,10 @@ _REFUSALS = (
 )  # fmt: skip
 
 
+_MULTI_BYTE = re.compile(
+    rb"(?:/\*!\d*\s*)?SET\s+(?:NAMES|CHARACTER\s+SET|CHARSET)\s+['\"]?(big5|gbk|gb18030|sjis|cp932)\b",
+    re.IGNORECASE,
+)
 _SHOWN_BYTES = 60  # enough to recognize a statement; the rest may be somebody's data
 
 
@@ -69,6 +80,28 @@ def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpE
         details=[text[:_SHOWN_BYTES] + " …"],
         hint=known.fix.format(name, line=statement.line) if known else None,
     )
+
+
+def too_large(name: str, statement: Statement, limit: int) -> DumpError:
+    """What the server would end the connection for."""
+    size = len(statement.text)
+    return DumpError(
+        f"{name}, line {statement.line}: {_LARGE}: {size:,} bytes, and max_allowed_packet is {limit:,}",
+        code="X008",
+        hint=_TAKE_LARGE,
+    )
+
+
+def require_single_bytes(name: str, statement: Statement) -> None:
+    """Raises DumpError for a character set in which a backslash or a quote may be a part of a character."""
+    if found := _MULTI_BYTE.match(statement.text):
+        charset = found[1].decode()
+        raise DumpError(
+            f"{name}, line {statement.line}: the character set {charset}, in which a byte of a character may "
+            "be a backslash",
+            code="X008",
+            hint="mysqldump --default-character-set=utf8mb4 …",
+        )
 
 
 def _known(number: int, text: str) -> Refusal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -10,21 +11,23 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pymysql
+from pymysql.constants import SERVER_STATUS
 
 from converge.model.quote import my_name, my_text
-from converge.sandbox import connect
+from converge.sandbox import connect, definers
 from converge.sandbox.databases import Databases
-from converge.sandbox.dialect import refused
+from converge.sandbox.dialect import refused, require_single_bytes, too_large
 from converge.sandbox.dump_files import Stream, streams_of
 from converge.sandbox.errors import DumpError, NotOurs
 from converge.sandbox.header import Header
 from converge.sandbox.spec import Progress
-from converge.sandbox.splitter import Splitter, Statement, pieces
+from converge.sandbox.splitter import ROWS, Splitter, Statement, pieces
 from converge.sandbox.unpack import Joined, unpacked
 
 _TELL_SECONDS = 10.0
 _HEAD_BYTES = 1000
-_DEFINER = re.compile(rb"\bDEFINER\s*=\s*`((?:[^`]|``)*)`@`((?:[^`]|``)*)`", re.IGNORECASE)
+_NO_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+_EXISTS = 1396  # what CREATE USER says of an account that is there
 _EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
 _CREATE = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b", re.IGNORECASE)
 
@@ -45,7 +48,7 @@ class Loader:
     """Executes the statements of dumps on one server, those of one database.
 
     Reads a piece at a time, whatever the size of files and statements. `count` is the number of statements,
-    `databases` what the dumps spoke of, `made` what was made for them.
+    `databases` what the dumps spoke of, `made` and `accounts` the databases and accounts that were made.
     """
 
     def __init__(
@@ -57,12 +60,13 @@ class Loader:
         own: bool = False,
         tell: Progress = lambda message: None,
     ) -> None:
-        """`taken` are databases of others. On a server of our `own` the accounts that objects are said to be
-        of are made, and nothing goes to the binary log.
+        """`taken` are databases of others, if it is known that all others are left alone. On a server of our
+        `own` nothing goes to the binary log.
         """
         self.count = 0
         self.databases = Databases(wanted)
         self.made: list[str] = []
+        self.accounts: list[str] = []
         self._server = connect.with_database(url, "")
         self._taken = frozenset(taken)
         self._own = own
@@ -80,19 +84,31 @@ class Loader:
             inside = ""
             if self._own:
                 connection.query(b"SET SESSION sql_log_bin = 0")
-            for statement in self._statements(stream):
+            splitter, limit = Splitter(), _limit(connection)
+            splitter.rows = min(ROWS, limit // 4)
+            for statement in self._statements(stream, splitter):
+                require_single_bytes(stream.name, statement)
+                if len(statement.text) >= limit:
+                    raise too_large(stream.name, statement, limit)
                 if self.databases.admits(statement.text):
                     name = self.databases.current
                     if name and name == self.databases.meant and name != inside:
                         self._enter(connection, name)
                         inside = name
                     self._execute(connection, stream, statement)
+                    splitter.escapes = not connection.server_status & _NO_ESCAPES  # type: ignore[attr-defined]
             connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
 
-    def _statements(self, stream: Stream) -> Iterable[Statement]:
+    def drop_accounts(self) -> None:
+        """Drops the accounts that were made, after the objects that are said to be of them."""
+        with closing(connect.mysql(self._server)) as connection:
+            while self.accounts:
+                connection.query(f"DROP USER IF EXISTS {self.accounts.pop()}".encode())
+
+    def _statements(self, stream: Stream, splitter: Splitter) -> Iterable[Statement]:
         """Tells of the progress meanwhile. Raises DumpError for a text that is cut short."""
         raw, size = Joined(stream.paths), sum(path.stat().st_size for path in stream.paths)
-        header, splitter = Header(), Splitter()
+        header = Header()
         told = time.monotonic()
         try:
             with unpacked(stream.name, raw) as file:
@@ -105,7 +121,7 @@ class Loader:
                 if header.unfinished:
                     message = f"the file ends in line {splitter.line} without mysqldump's last line"
                     raise DumpError(f'{message}, "-- Dump completed"', code="X006", hint=_AGAIN)
-                yield from splitter.finish()
+                splitter.finish()
         except DumpError as error:
             if stream.name not in error.message:
                 error.message = f"{stream.name}: {error.message}"
@@ -117,7 +133,8 @@ class Loader:
             raise NotOurs(
                 f"the server that was given has a database {name} already, and the dump would go there",
                 code="X009",
-                hint=f"DROP DATABASE {my_name(name)}; or leave the server to converge",
+                hint="leave the server to converge, or give another; where nobody needs what is there: "
+                f"DROP DATABASE {my_name(name)};",
             )
         connection.query(f"CREATE DATABASE IF NOT EXISTS {my_name(name)} CHARACTER SET utf8mb4".encode())
         connection.select_db(name)
@@ -137,9 +154,9 @@ class Loader:
 
     def _prepare(self, connection: pymysql.Connection, head: bytes) -> None:
         """What a trigger, a view or an event needs, and what it must not do."""
-        if self._own:
+        if self._own or self._taken:
             self._make_definer(connection, head)
-        elif self._taken and _EVENT.search(head):
+        if self._taken and not self._own and _EVENT.search(head):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT @@event_scheduler")
                 if cursor.fetchone() == ("ON",):
@@ -150,15 +167,35 @@ class Loader:
                     )
 
     def _make_definer(self, connection: pymysql.Connection, head: bytes) -> None:
-        """A trigger or a view runs with its definer's rights, so it needs one; nobody can log in as it."""
-        if (found := _DEFINER.search(head)) is None:
+        """A trigger or a view runs with its definer's rights, so it needs one; nobody can log in as it.
+
+        One that is there already on a server that was given keeps the rights that it has.
+        """
+        if (found := definers.find(head)) is None:
             return
-        user, host = (part.decode().replace("``", "`") for part in found.groups())
-        if (user, host) == ("root", "localhost") or user.startswith("mysql."):
+        account = "@".join(map(my_text, found))
+        if account in self.accounts or found == ("root", "localhost") or found[0].startswith("mysql."):
             return
-        account = f"{my_text(user)}@{my_text(host)}"
-        connection.query(f"CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK".encode())
+        # A password, although nobody can use it: a server may insist on one.
+        password = my_text(f"aA1!{secrets.token_urlsafe()}")
+        try:
+            connection.query(f"CREATE USER {account} IDENTIFIED BY {password} ACCOUNT LOCK".encode())
+            self.accounts.append(account)
+        except pymysql.MySQLError as error:
+            if error.args[0] != _EXISTS:
+                raise
+            if not self._own:
+                return
         connection.query(f"GRANT ALL ON {my_name(self.databases.current)}.* TO {account}".encode())
+
+
+def _limit(connection: pymysql.Connection) -> int:
+    """The bytes of the longest statement that the server takes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 _AGAIN = "copy the file again, or make it again; `tail -c 200 FILE` shows where it ends"

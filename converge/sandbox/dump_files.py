@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from converge.errors import UsageError
+from converge.sandbox import mydumper
 
 _SQL = r".+\.sql(?:\.(?:gz|zst|bz2|xz))?"
 _FILE = re.compile(_SQL, re.IGNORECASE)
@@ -39,7 +40,12 @@ class Stream:
 
 
 def streams_of(given: Sequence[str | Path]) -> tuple[Stream, ...]:
-    """The texts to load, in order. Raises UsageError for files that are not there, or no dump."""
+    """The texts to load, in order.
+
+    Raises UsageError for files that are not there, or no dump, DumpError for a folder that is not finished.
+    """
+    if "" in given:
+        raise UsageError("the name of the dump is empty", code="U017", hint="--source-dump FILE")
     return _joined(given) if len(given) > 1 else tuple(_of(Path(given[0])))
 
 
@@ -70,8 +76,15 @@ def _of(path: Path) -> Iterator[Stream]:
     base = _base(path)
     if base is not None:
         yield _of_parts(base, _parts(base))
-    elif path.exists():
+    elif path.is_file():
         yield Stream(path.name, (path,))
+    elif path.exists():
+        # It is read twice: first for its header.
+        raise UsageError(
+            f"{path} is no regular file, and a dump is read more than once",
+            code="U017",
+            hint="write it into a file first: mysqldump … > dump.sql",
+        )
     elif parts := _parts(path):
         yield _of_parts(path, parts)
     else:
@@ -122,6 +135,7 @@ def _number(path: Path) -> int:
 
 
 def _of_folder(folder: Path) -> Iterator[Stream]:
+    mydumper.check_finished(folder)
     names = [path for path in folder.iterdir() if path.is_file()]
     if tab := [path.name for path in names if path.suffix == ".txt" and path.with_suffix(".sql") in names]:
         raise UsageError(

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
-from converge.sandbox import connect, start
+from converge.model.quote import my_name
+from converge.sandbox import connect, mydumper, start
+from converge.sandbox.databases import is_system
 from converge.sandbox.dump import Loader
 from converge.sandbox.dump_files import Stream, name_of, streams_of
 from converge.sandbox.errors import DumpError
@@ -52,15 +54,26 @@ def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
     Raises UsageError for files that are not there or hold several databases, DumpError for what cannot be
     loaded, SandboxError without a server.
     """
+    if is_system(dump.database):
+        raise UsageError(
+            f"{dump.database} is MySQL's own database, and is not moved",
+            code="U018",
+            hint="--dump-database NAME",
+        )
+    folders = [Path(file) for file in dump.files if file and Path(file).is_dir()]
     streams = streams_of(dump.files)
     name = name_of(dump.files, streams)
     header = _header(streams)
     release = dump.release or release_for(header.server)
     if header.foreign:
         tell(f"{name} is of {header.foreign}; it is loaded into MySQL {release}")
+    for said in filter(None, map(mydumper.unproven, folders)):
+        tell(said)
     with start(f"mysql:{release}", settings=_SETTINGS, on_progress=tell) as (server,):
         tell(f"loading {name} into MySQL {server.version} ({server.provider})")
         with _loaded(server, dump.database, streams, header, tell) as (database, several):
+            for folder in folders:
+                _check_rows(server, database, folder)
             if several:
                 name += f"/{database}"
             at = parse(server.database_url(database), origin="--source-dump")
@@ -86,6 +99,7 @@ def _loaded(
         if server.provider == "url":
             for database in loader.made:
                 server.drop_database(database)
+            loader.drop_accounts()
 
 
 def _chosen(loader: Loader, wanted: str) -> str:
@@ -99,6 +113,25 @@ def _chosen(loader: Loader, wanted: str) -> str:
             "the dump makes no table", code="X010", hint="mysqldump writes one; is it the right file?"
         )
     return loader.databases.meant
+
+
+def _check_rows(server: Server, database: str, folder: Path) -> None:
+    """Raises DumpError for a table that has fewer rows than mydumper has counted."""
+    counted = {table: rows for (name, table), rows in mydumper.rows_of(folder).items() if name == database}
+    with closing(connect.mysql(server.database_url(database))) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW FULL TABLES")
+        there = {str(name) for name, _ in cursor.fetchall()}
+        for table, rows in counted.items():
+            found = 0
+            if rows and table in there:
+                cursor.execute(f"SELECT count(*) FROM {my_name(table)}")
+                ((found,),) = cursor.fetchall()
+            if found < rows:
+                raise DumpError(
+                    f"{folder.name}: {table} has {found:,} rows, and {rows:,} in mydumper's metadata",
+                    code="X006",
+                    hint="copy the folder again, or make the dump again: a file is missing or cut off",
+                )
 
 
 def _header(streams: Sequence[Stream]) -> Header:

@@ -14,7 +14,13 @@ class SandboxError(ConvergeError):
 
 
 class UnknownServer(SandboxError):
-    """X001: the name isn't like mysql:8.0 or postgres:17.5, or nothing here can give that server."""
+    """X001: nothing here can give that server."""
+
+
+class BadName(UnknownServer):
+    """X001: the name isn't like mysql:8.0 or postgres:17.5, which is a word of the command line."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class MissingTool(SandboxError):
@@ -39,8 +45,8 @@ class NotOurs(SandboxError):
 class DumpError(SandboxError):
     """The dump that was to be the source cannot be loaded.
 
-    X006: a file is cut short or isn't SQL. X007: MySQL refused one of its statements. X008: so it did,
-    because the line is of another dialect; the hint has the fix. X010: the dump has no tables.
+    X006: a file is cut short, or rows are missing. X007: MySQL refused one of its statements. X008: so it
+    did, because the line is of another dialect; the hint has the fix. X010: the dump has no tables.
     """
 
     exit_code: ClassVar[int] = 4

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from converge.sandbox.errors import UnknownServer
+from converge.sandbox.errors import BadName
 
 Kind = Literal["mysql", "postgres"]
 Progress = Callable[[str], None]
@@ -24,10 +24,10 @@ class Spec:
 
     @classmethod
     def parse(cls, name: str) -> Spec:
-        """Raises UnknownServer unless the name is like mysql:8.0.15 or postgres:17.5."""
+        """Raises BadName unless the name is like mysql:8.0.15 or postgres:17.5."""
         match = _NAME.fullmatch(name)
         if match is None:
-            raise UnknownServer(
+            raise BadName(
                 f"{name!r} names no server", code="X001", hint="write it like mysql:8.0.15 or postgres:17.5"
             )
         return cls(cast(Kind, match["kind"]), match["version"])

@@ -4,7 +4,7 @@ Works on bytes: a dump may hold binary values and several character sets. The ru
 MySQL 8.0 Reference Manual, 4.5.1 (DELIMITER), 9.1.1 (strings), 9.2 (identifiers) and 9.7 (comments).
 An INSERT of many rows comes out as several, so that its length costs no memory.
 Not covered: the mysql client's \\g and \\G, and character sets in which a byte of a character may be
-a backslash (Big5, GBK, Shift-JIS), which mysqldump doesn't write unless told to.
+a backslash (Big5, GBK, Shift-JIS), which mysqldump doesn't write unless told to, and `Loader` refuses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 from converge.sandbox.errors import DumpError
 
 _PIECE = 1 << 20
-_ROWS = 4 << 20  # from this length on an INSERT is cut between two of its rows
+ROWS = 4 << 20  # from this length on an INSERT is cut between two of its rows
 _DELIMITER = re.compile(rb"\s*delimiter(?:\s+(\S+).*|\s*)", re.IGNORECASE | re.DOTALL)
 # What ends a quoted text: a doubled quote is the end of one text and the begin of the next.
 _ENDS = {
@@ -27,6 +27,7 @@ _ENDS = {
     b"/*": re.compile(rb"(?:[^*]+|\*(?!/))*+(\*/)?"),
     b"--": re.compile(rb"[^\n]*(\n)?"),
 }
+_ENDS_WITHOUT_ESCAPES = _ENDS | {b"'": re.compile(rb"[^']*(')?"), b'"': re.compile(rb'[^"]*(")?')}
 _TOKENS = rb"['\"`]|#|--(?=[\x00-\x20]|\Z)|/\*"
 _VERSION_COMMENT_TOKENS = re.compile(_TOKENS + rb"|\*/")
 _NAMES = {b"'": "a string", b'"': "a string", b"`": "a name", b"/*": "a comment"}
@@ -52,10 +53,15 @@ class Statement:
 
 
 class Splitter:
-    """Takes pieces and gives statements. Statements that are only comments are left out."""
+    """Takes pieces and gives statements. Statements that are only comments are left out.
 
-    def __init__(self, rows: int = _ROWS) -> None:
-        self._rows = rows
+    `escapes` says whether a backslash escapes in strings: not under the sql_mode NO_BACKSLASH_ESCAPES.
+    `rows` is from what length on an INSERT is cut between two of its rows.
+    """
+
+    def __init__(self, rows: int = ROWS) -> None:
+        self.escapes = True
+        self.rows = rows
         self._use_delimiter(b";")
         self._line = 0
         self._line_begins = True
@@ -97,12 +103,21 @@ class Splitter:
                     self._go_on(at)
         self._keep(piece[self._start :])
 
-    def finish(self) -> Iterator[Statement]:
-        """The last statement, if its delimiter is missing. Raises DumpError when it is cut short."""
+    def finish(self) -> None:
+        """Raises DumpError when the text ends inside of a statement.
+
+        A last one without its delimiter is refused too: it may be an INSERT that was cut between two rows.
+        """
         if self._inside not in (None, b"--") or self._version_comment:
             what = _NAMES[self._inside or b"/*"]
             raise DumpError(f"the file ends inside of {what} of line {self._opened}", code="X006")
-        yield from self._statement()
+        if self._substance:
+            last = self._delimiter.decode(errors="replace")
+            raise DumpError(
+                f"the file ends without the {last} of the statement that begins in line {self._begin}",
+                code="X006",
+                hint=f"make it again; if it is whole, write a {last} behind its last statement",
+            )
 
     def _use_delimiter(self, delimiter: bytes) -> None:
         self._delimiter = delimiter
@@ -120,7 +135,8 @@ class Splitter:
     def _step(self, piece: bytes, at: int) -> tuple[int, _End]:
         """Goes to the end of the next token: where it ends, and what ends with it."""
         if self._inside is not None:
-            end = _ENDS[self._inside].match(piece, at)
+            ends = _ENDS if self.escapes else _ENDS_WITHOUT_ESCAPES
+            end = ends[self._inside].match(piece, at)
             assert end is not None  # it matches nothing at the least
             if end[1] is not None:
                 self._inside = None
@@ -130,7 +146,7 @@ class Splitter:
         stop = token.start() if token else len(piece)
         if piece[at:stop].strip():
             self._mark_substance(at)
-            if self._size + at - self._start >= self._rows and (cut := self._between_rows(piece, at, stop)):
+            if self._size + at - self._start >= self.rows and (cut := self._between_rows(piece, at, stop)):
                 return cut, "row"
             self._depth += piece.count(b"(", at, stop) - piece.count(b")", at, stop)
         if token is None:
@@ -203,9 +219,9 @@ def pieces(file: BinaryIO, size: int = _PIECE) -> Iterator[bytes]:
         yield piece
 
 
-def split(lines: Iterable[bytes], rows: int = _ROWS) -> Iterator[Statement]:
+def split(lines: Iterable[bytes], rows: int = ROWS) -> Iterator[Statement]:
     """The statements of a dump. Raises DumpError when it is cut short."""
     splitter = Splitter(rows)
     for line in lines:
         yield from splitter.feed(line)
-    yield from splitter.finish()
+    splitter.finish()

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,12 +20,17 @@ from converge.sandbox.errors import DumpError
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PACKED = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
-_LONGEST_MARK = 6
-# What is no text of SQL, and how it becomes one.
-_FOREIGN = {
-    b"PK\x03\x04": ("a zip archive", "unzip -p {0} > dump.sql"),
-    b"\xff\xfe": ("UTF-16, as PowerShell's > writes it", "mysqldump --result-file=dump.sql …"),
-}
+_BEGIN_BYTES = 512
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What is no text of SQL for MySQL, and how it becomes one; a NUL byte is never in one.
+_FOREIGN = (
+    (rb"PK\x03\x04", "a zip archive", "unzip -p {0} > dump.sql"),
+    (rb"\xff\xfe", "UTF-16, as PowerShell's > writes it", "mysqldump --result-file=dump.sql …"),
+    (rb"\s*<\?xml", "XML, as mysqldump --xml writes it", "mysqldump without --xml"),
+    (rb"PGDMP|[\s-]*PostgreSQL database (?:cluster )?dump", "a dump of PostgreSQL", "a dump of mysqldump"),
+    (rb"[\s\S]{257}ustar", "a tar archive", "tar -xOf {0} > dump.sql"),
+    (rb"[\s\S]*\0|\s*[^\s\w/#(;`\\-]", "no text of SQL", "a dump of mysqldump"),
+)
 
 
 class Joined(io.RawIOBase):
@@ -63,15 +69,13 @@ def unpacked(name: str, raw: Joined) -> Iterator[BinaryIO]:
     """
     with ExitStack() as stack:
         file = stack.enter_context(io.BufferedReader(raw, 1 << 17))
-        begin = file.peek(_LONGEST_MARK)[:_LONGEST_MARK]
-        for mark, (what, hint) in _FOREIGN.items():
-            if begin.startswith(mark):
-                raise UsageError(f"{name} is {what}", code="U017", hint=hint.format(name))
+        begin = file.peek(_BEGIN_BYTES)
         packer = next((packer for mark, packer in _PACKED.items() if begin.startswith(mark)), None)
         if begin.startswith(_ZSTD):
             packer = _zstd(name)
         opened = file if packer is None else stack.enter_context(cast(Any, packer).open(file))
         try:
+            _require_text(name, opened)
             yield cast(BinaryIO, opened)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if packer is None:
@@ -82,6 +86,16 @@ def unpacked(name: str, raw: Joined) -> Iterator[BinaryIO]:
             if type(error).__name__ != "ZstdError":
                 raise
             raise _damaged(name, error) from error
+
+
+def _require_text(name: str, opened: Any) -> None:
+    """Skips the mark that editors of Windows put before a text. Raises UsageError for what is no SQL."""
+    if opened.peek(_BEGIN_BYTES).startswith(_BYTE_ORDER_MARK):
+        opened.read(len(_BYTE_ORDER_MARK))
+    begin = opened.peek(_BEGIN_BYTES)[:_BEGIN_BYTES]
+    for pattern, what, hint in _FOREIGN:
+        if re.match(pattern, begin):
+            raise UsageError(f"{name} is {what}", code="U017", hint=hint.format(name))
 
 
 def _damaged(name: str, error: Exception) -> DumpError:
