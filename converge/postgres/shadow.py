@@ -147,7 +147,7 @@ def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeErr
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return explain(error, endpoint)
     return TargetError(
-        f"PostgreSQL at {endpoint} does not let the role make a throw-away database to try revisions in",
+        f"PostgreSQL at {endpoint} does not let the role make a throw-away database",
         code="T036",
         hint=f"ALTER ROLE {pg_name(role)} CREATEDB;",
     )
