@@ -187,6 +187,43 @@ def test_a_function_of_15_in_a_check_turns_14_red(source: str, four: list[str], 
     )
 
 
+NO_ALIAS = '[[check]]\nname = "three"\nequals = 3\ntarget = "SELECT count(*) FROM (SELECT id FROM item)"\n'
+
+
+def test_a_check_that_a_version_cannot_read_is_found_before_the_run(
+    source: str, four: list[str], tmp_path: Path
+) -> None:
+    """A subquery without a name, since 16: no pattern of a feature would find it."""
+    map_ = tmp_path / "own.toml"
+    map_.write_text(NO_ALIAS)
+    ran = matrix(source, four, "--map", str(map_))
+    assert reasons(ran.json) == [[("compatibility", "T043")], [("compatibility", "T043")], [], []]
+    reason = ran.json["cells"][0]["steps"][1]["reason"]
+    assert re.search(r"PostgreSQL 14\.\d+, refuses the query of 'three': subquery in FROM", reason["message"])
+
+
+def test_a_name_that_a_version_does_not_know_is_found_in_load_mode(
+    source: str, four: list[str], tmp_path: Path
+) -> None:
+    map_, script = tmp_path / "own.toml", tmp_path / "schema.sql"
+    map_.write_text(
+        NO_ALIAS.replace("count(*) FROM (SELECT id FROM item)", "count(SYSTEM_USER) + 3 FROM item")
+    )
+    script.write_text(TARGET)
+    target = f"{four[0]}/refused_check"
+    postgres(f"{four[0]}/postgres", "CREATE DATABASE refused_check")
+    try:
+        postgres(target, TARGET)
+        ran = converge(
+            "plan", "--source", source, "--target", target, "--mode", "load", "--map", str(map_), "--json"
+        )
+    finally:
+        postgres(f"{four[0]}/postgres", "DROP DATABASE refused_check")
+    blocks = [one for one in ran.json["plan"]["findings"] if one["severity"] == "block"]
+    assert [one["code"] for one in blocks] == ["T043"]
+    assert 'column "system_user" does not exist' in blocks[0]["message"]
+
+
 def test_a_check_that_does_not_hold_on_one_version(source: str, four: list[str], tmp_path: Path) -> None:
     """Its rows arrived, and are compared with the others'."""
     map_ = tmp_path / "own.toml"
@@ -515,6 +552,18 @@ def test_a_revision_that_changes_rows_on_one_version_only(
     told = [junit.read_text("utf-8"), page.read_text("utf-8"), summary.read_text("utf-8")]
     assert all("X030" in text and "public.item" in text for text in told)
     assert all("public.item, revised" in text for text in told[1:])
+
+
+def test_a_revision_of_15_names_what_14_lacks(source: str, four: list[str], folder: Path) -> None:
+    revision(folder, "own", execute("ALTER TABLE item ADD UNIQUE NULLS NOT DISTINCT (name)"), down="label")
+    ran = matrix(source, four[:1], "--alembic", str(folder))
+    assert reasons(ran.json) == [[("upgrade", "T000")]]
+    reason = ran.json["cells"][0]["steps"][6]["reason"]
+    assert "upgrade own: " in reason["message"]
+    assert re.search(
+        r"PostgreSQL has NULLS NOT DISTINCT from 15 on, and this is 14\.\d+$", reason["evidence"]
+    )
+    assert reason["hint"].startswith("a unique index of coalesce(column, …)")
 
 
 STRAY = """op.execute("CREATE TABLE IF NOT EXISTS stray ()")

@@ -59,6 +59,8 @@ class Inputs:
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     functions: frozenset[str] = frozenset()
     """Functions of newer versions that the target has all the same."""
+    refused_checks: Mapping[str, str] = field(default_factory=dict)
+    """Why the target cannot understand the queries of checks, by their places."""
     lacking: tuple[Finding, ...] = ()
     """What either side lacks for a run: rights, mostly."""
     snapshot: str = ""

@@ -19,10 +19,11 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
+from converge.postgres.capabilities import older
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
 from converge.postgres.witness import witness
-from converge.revisions.failures import users_own
+from converge.revisions.failures import statement_of, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.meant import left_alone, require_meant
 from converge.revisions.stdout import on_stderr
@@ -141,10 +142,13 @@ class _Way:
     done: list[str] = field(default_factory=list)
     at: str = ""
     led_to: tuple[str, ...] | None = None
+    version: str = ""
+    """The server's, once a step begins."""
 
     def __call__(
         self, heads: tuple[str, ...], context: MigrationContext
     ) -> Iterator[RevisionStep | StampStep]:
+        self.version = ".".join(map(str, getattr(context.dialect, "server_version_info", None) or ()))
         for step in self.steps(heads, context):
             one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
             self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
@@ -205,7 +209,9 @@ def _run(
             # A value that a revision's statement meets is none of the source's.
             wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
             wrong.message = f"{running or at}: {wrong.message}"
-            wrong.hint = wrong.hint or _grant(error)
+            lacking, instead = older(statement_of(error), way.version) if way and way.version else ([], "")
+            wrong.details += tuple(lacking)
+            wrong.hint = wrong.hint or instead or _grant(error)
             raise wrong from error
         except ConvergeError as error:
             if way is not None and way.at:
