@@ -124,7 +124,6 @@ TARGET_WRITES = {
     "WITH gone AS (DELETE FROM person RETURNING id) SELECT count(*) FROM gone": "top level",
     "SELECT set_config('transaction_read_only', 'off', true)": "read-write",
     "SELECT writes()": "read-only",
-    "SELECT 1 INTO TEMPORARY kept": "INTO is not allowed",
     "SELECT id FROM person FOR UPDATE": "read-only",
 }
 SOURCE_WRITES = {
@@ -172,6 +171,25 @@ def test_no_check_can_write_or_hang(both: tuple[str, str], tmp_path: Path) -> No
     assert mysql(source, COUNT) == postgres(target, COUNT) == [(2,)]
     assert not {"public.written", "public.kept"} & set(relations(target))
     assert postgres(target, "SELECT is_called FROM numbers") == [(False,)]
+
+
+def test_a_query_that_is_none_is_found_before_the_run(source: str, target: str, tmp_path: Path) -> None:
+    """The target reads it and does not run it; what only the rows or the time can tell is not in the way."""
+    map_ = map_of(
+        tmp_path,
+        entry("into", target="SELECT 1 INTO TEMPORARY kept", equals=1),
+        entry("words", target="SELECT 1 FROM WHERE", equals=1),
+        entry("later", target="SELECT count(nothing) FROM person", equals=1),
+    )
+    ran = converge("migrate", "--source", source, "--target", target, *map_)
+    assert (ran.code, ran.err.count("T043 own [[check]]")) == (3, 2), ran.err
+    for command in ("plan", "doctor"):
+        ran = converge(command, "--source", source, "--target", target, *map_, "--json")
+        document = ran.json if command != "plan" else ran.json["plan"]
+        refused = [one for one in document["findings"] if one["code"] == "T043"]
+        assert [one["object"] for one in refused] == ["own [[check]] 1", "own [[check]] 2"], command
+        assert "INTO is not allowed here" in refused[0]["message"]
+    assert relations(target) == []
 
 
 def copied(target: str) -> bool:

@@ -61,6 +61,24 @@ def test_a_parent_that_differs_by_case(databases: tuple[str, str]) -> None:
     assert blocks(source, target) == {("V030", "c.c_k_fkey")}
 
 
+def test_a_parent_that_is_left_out_and_empty(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Found by the plan: the key would refuse the rows when all is copied."""
+    source, target = databases
+    mysql(source, "CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (1)")
+    mysql(source, "CREATE TABLE c (id INT PRIMARY KEY, p INT NOT NULL REFERENCES p(id))")
+    mysql(source, "ALTER TABLE c ADD CONSTRAINT c_p_fkey FOREIGN KEY (p) REFERENCES p (id)")
+    mysql(source, "INSERT INTO c VALUES (1, 1)")
+    postgres(target, "CREATE TABLE p (id int PRIMARY KEY)")
+    postgres(target, "CREATE TABLE c (id int PRIMARY KEY, p int NOT NULL REFERENCES p)")
+    assert blocks(source, target) == set()
+    assert blocks(source, target, "--include", "c") == {("L029", "c.c_p_fkey")}
+    (finding,) = found(plan(source, target, "--include", "c"), "L029")
+    map_ = written(tmp_path, finding["hint"].partition("\n")[2])
+    assert blocks(source, target, "--include", "c", "--map", map_) == set()
+    postgres(target, "INSERT INTO p VALUES (1)")
+    assert load(source, target, "--include", "c").json["verdict"] == "verified"
+
+
 EQUAL = {
     "cut": (
         "v VARCHAR(20) UNIQUE", "('abcdefgh1'), ('abcdefgh2')", "v varchar(8) UNIQUE", 'too_long = "cut"',

@@ -24,11 +24,12 @@ from converge import sandbox
 from converge.errors import UsageError
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
-from converge.model.matrix import Matrix
+from converge.model.matrix import Matrix, Varied
 from converge.pipeline.matrix.run import run_matrix
 from converge.pipeline.matrix.wish import Wish, wanted
 from converge.pipeline.options import Options
 from converge.postgres.script_parts import split
+from converge.report.matrix import matrix_text
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]
@@ -143,7 +144,7 @@ def test_kratos_in_load_mode_on_four_versions(
     asked = [[check["state"] for check in cell["checks"]] for cell in cells]
     assert asked == [asked[0]] * 4
     assert asked[0].count("ok") > 5
-    assert ran.json["differences"] == {"digests": [], "plans": [], "catalog": []}
+    assert ran.json["differences"] == {"digests": [], "revised": [], "plans": [], "catalog": []}
     assert left(four) == []
 
 
@@ -186,6 +187,43 @@ def test_a_function_of_15_in_a_check_turns_14_red(source: str, four: list[str], 
     )
 
 
+NO_ALIAS = '[[check]]\nname = "three"\nequals = 3\ntarget = "SELECT count(*) FROM (SELECT id FROM item)"\n'
+
+
+def test_a_check_that_a_version_cannot_read_is_found_before_the_run(
+    source: str, four: list[str], tmp_path: Path
+) -> None:
+    """A subquery without a name, since 16: no pattern of a feature would find it."""
+    map_ = tmp_path / "own.toml"
+    map_.write_text(NO_ALIAS)
+    ran = matrix(source, four, "--map", str(map_))
+    assert reasons(ran.json) == [[("compatibility", "T043")], [("compatibility", "T043")], [], []]
+    reason = ran.json["cells"][0]["steps"][1]["reason"]
+    assert re.search(r"PostgreSQL 14\.\d+, refuses the query of 'three': subquery in FROM", reason["message"])
+
+
+def test_a_name_that_a_version_does_not_know_is_found_in_load_mode(
+    source: str, four: list[str], tmp_path: Path
+) -> None:
+    map_, script = tmp_path / "own.toml", tmp_path / "schema.sql"
+    map_.write_text(
+        NO_ALIAS.replace("count(*) FROM (SELECT id FROM item)", "count(SYSTEM_USER) + 3 FROM item")
+    )
+    script.write_text(TARGET)
+    target = f"{four[0]}/refused_check"
+    postgres(f"{four[0]}/postgres", "CREATE DATABASE refused_check")
+    try:
+        postgres(target, TARGET)
+        ran = converge(
+            "plan", "--source", source, "--target", target, "--mode", "load", "--map", str(map_), "--json"
+        )
+    finally:
+        postgres(f"{four[0]}/postgres", "DROP DATABASE refused_check")
+    blocks = [one for one in ran.json["plan"]["findings"] if one["severity"] == "block"]
+    assert [one["code"] for one in blocks] == ["T043"]
+    assert 'column "system_user" does not exist' in blocks[0]["message"]
+
+
 def test_a_check_that_does_not_hold_on_one_version(source: str, four: list[str], tmp_path: Path) -> None:
     """Its rows arrived, and are compared with the others'."""
     map_ = tmp_path / "own.toml"
@@ -213,7 +251,7 @@ def test_a_role_that_may_not_make_databases(source: str, four: list[str]) -> Non
         ran = matrix(source, [guest, four[0]])
     finally:
         postgres(f"{server}/postgres", "DROP ROLE matrix_guest")
-    assert reasons(ran.json) == [[("start", "T036")], []]
+    assert reasons(ran.json) == [[("start", "T043")], []]
     assert ran.json["cells"][0]["steps"][0]["reason"]["hint"] == 'ALTER ROLE "matrix_guest" CREATEDB;'
 
 
@@ -260,6 +298,12 @@ def test_a_value_that_is_not_equal_is_named(source: str, four: list[str]) -> Non
     assert not found.cells[1].red
 
 
+STOPPED = [
+    "error[R130]: stopped: databases that were made are dropped, servers that were started have ended",
+    "  hint   converge matrix, with the same options",
+]
+
+
 def test_ctrl_c_ends_servers_and_drops_databases(source: str, four: list[str]) -> None:
     script = [sys.executable, "-m", "converge", "matrix", "--source", source, "--postgres", four[0]]
     running = subprocess.Popen(
@@ -281,12 +325,37 @@ def test_ctrl_c_ends_servers_and_drops_databases(source: str, four: list[str]) -
     assert len(children) == 1
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    assert running.communicate(timeout=60) and running.returncode == 130
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.splitlines()[-2:] == STOPPED
     assert not Path("/proc", children[0]).exists()
     assert left(four) == []
 
 
+def test_a_run_that_fails_in_a_matrix_is_not_resumed(source: str, four: list[str], tmp_path: Path) -> None:
+    """Its database is dropped: neither a resumed run nor a way back could find anything there."""
+    script = tmp_path / "schema.sql"
+    script.write_text(TARGET + "CREATE UNIQUE INDEX one ON item ((id > 0));\n")
+    ran = matrix(source, four[3:], "--mode", "load", "--target-sql", str(script))
+    assert [[step for step, _ in found] for found in reasons(ran.json)] == [["migrate"]]
+    assert "--resume" not in ran.out + ran.err
+    assert "recover" not in ran.out + ran.err
+
+
+def test_a_definition_that_ends_in_a_semicolon_is_listed_with_one() -> None:
+    differs = Varied("view v", (("14", "definition: SELECT 1;"), ("15", "definition: SELECT 2;")))
+    told = matrix_text(Matrix("s", "8.0.33", "2026-01-01T00:00:00+00:00", 1.0, (), catalog=(differs,)))
+    assert "view v: 14 definition: SELECT 1; 15 definition: SELECT 2\n" in told
+
+
+def test_no_such_table_is_said_before_anything_begins(source: str) -> None:
+    ran = converge("matrix", "--source", source, "--postgres", "17.5", "--include", "zzz")
+    assert (ran.code, "error[U010]: --include zzz: the source has no such table" in ran.err) == (2, True)
+    assert "start" not in ran.err
+
+
 REFUSED = {
+    "no such map": (["--map", "nope"], "M001", "nope"),
     "no version": (["--postgres", "seventeen"], "X020", "neither a version nor a URL"),
     "twice": (["--postgres", "14,14"], "X020", "twice"),
     "another kind": (["--postgres", "mysql://root@127.0.0.1/x"], "X020", "no PostgreSQL"),
@@ -306,7 +375,7 @@ def test_refused_before_anything_starts(case: str) -> None:
     assert words in ran.err
 
 
-SCRIPT = rb"""-- as pg_dump writes it
+SCRIPT = rb"""-- PostgreSQL database dump
 \restrict aBc
 SET transaction_timeout = 0;
 SET statement_timeout = 0; SELECT pg_catalog.set_config('search_path', '', false);
@@ -322,7 +391,8 @@ COPY public.t (a, "b;""c") FROM stdin;
 \.
 
 \unrestrict aBc
-SELECT 5
+SELECT 5;
+-- PostgreSQL database dump complete
 """
 
 
@@ -352,6 +422,12 @@ def test_a_script_is_split_as_psql_does() -> None:
         (b"\\i more.sql\n", "line 1: \\i is a command of psql"),
         (b"SELECT 1;\nSELECT 'open;\n\n", "line 3: ends inside of a text or comment of line 2"),
         (b"COPY t FROM stdin;\n1\n", "line 2: ends inside of the rows of line 1"),
+        (b"SELECT 1;\nSELECT\n  2", "line 3: ends inside of the statement of line 2"),
+        (b"--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n", "line 5: the dump of line 2 has no end"),
+        (
+            b"-- PostgreSQL database dump\n" * 2 + b"-- PostgreSQL database dump complete\n",
+            "line 2: the dump of line 1 has no end",
+        ),
     ],
 )
 def test_a_script_that_cannot_be_run_is_refused(script: bytes, words: str) -> None:
@@ -446,6 +522,48 @@ def test_a_revision_that_is_wrong_is_red(source: str, four: list[str], folder: P
     ran = matrix(source, four[:1], "--alembic", str(folder))
     assert ran.code == 1
     assert [[step for step, _ in found] for found in reasons(ran.json)] == [[red]]
+
+
+def test_a_revision_that_changes_rows_on_one_version_only(
+    source: str, four: list[str], folder: Path, tmp_path: Path
+) -> None:
+    """It promises no way back, so that the downgrade says nothing of it."""
+    up = execute("UPDATE item SET price = NULL WHERE current_setting('server_version_num')::int > 150000")
+    revision(folder, "newer", up, "pass", down="label")
+    junit, page, summary = (tmp_path / name for name in ("m.xml", "m.html", "m.md"))
+    files = ("--junit", str(junit), "--html", str(page), "--md", str(summary))
+    ran = matrix(source, four[:1] + four[2:], "--alembic", str(folder), *files)
+    assert (ran.code, ran.json["verdict"]) == (1, "differs")
+    assert reasons(ran.json) == [[("digests", "X030")], [], []]
+    first, *others = ran.json["cells"]
+    reason = first["steps"][-1]["reason"]
+    assert reason["message"].endswith("not what they are on other versions: public.item")
+    held = [cell["revised"][0]["digest"] for cell in (first, *others)]
+    assert reason["evidence"].splitlines() == [
+        "public.item",
+        f"  {first['name']}: 3 rows, {held[0]}",
+        f"  {others[0]['name']}, {others[1]['name']}: 3 rows, {held[1]}",
+    ]
+    (differs,) = ran.json["differences"]["revised"]
+    assert (differs["object"], list(differs["cells"])) == (
+        "public.item", [cell["name"] for cell in [first, *others]]
+    )  # fmt: skip
+    assert others[0]["revised"] == others[1]["revised"] != first["revised"]
+    told = [junit.read_text("utf-8"), page.read_text("utf-8"), summary.read_text("utf-8")]
+    assert all("X030" in text and "public.item" in text for text in told)
+    assert all("public.item, revised" in text for text in told[1:])
+
+
+def test_a_revision_of_15_names_what_14_lacks(source: str, four: list[str], folder: Path) -> None:
+    revision(folder, "own", execute("ALTER TABLE item ADD UNIQUE NULLS NOT DISTINCT (name)"), down="label")
+    ran = matrix(source, four[:1], "--alembic", str(folder))
+    assert reasons(ran.json) == [[("upgrade", "T000")]]
+    reason = ran.json["cells"][0]["steps"][6]["reason"]
+    assert "upgrade own: " in reason["message"]
+    assert re.search(
+        r"PostgreSQL has NULLS NOT DISTINCT from 15 on, and this is 14\.\d+$", reason["evidence"]
+    )
+    assert reason["hint"].startswith("a unique index of coalesce(column, …)")
 
 
 STRAY = """op.execute("CREATE TABLE IF NOT EXISTS stray ()")

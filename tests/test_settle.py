@@ -148,7 +148,7 @@ def test_what_would_fail_afterwards_is_said_before(scene: Scene, revisions: bool
         postgres(target, "CREATE ROLE settler LOGIN")
         scene.target = target.replace("postgres@", "settler@")
     ran = scene.migrate()
-    code = "T036" if revisions else "A060"
+    code = "T043" if revisions else "A060"
     assert (ran.code, code in ran.err) == (5 if revisions else 2, True), ran.err
     if not revisions:
         assert postgres(target, "SELECT to_regclass('public.parent')") == [(None,)]

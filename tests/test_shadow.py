@@ -110,7 +110,7 @@ def test_a_role_that_makes_no_databases(postgres: Server, new_postgres_database:
     plain = parse(url.replace("postgres@", "maker@"))
     with pytest.raises(TargetError) as refused, shadow(plain):
         pass
-    assert refused.value.code == "T036"
+    assert refused.value.code == "T043"
     assert refused.value.hint == 'ALTER ROLE "maker" CREATEDB;'
     with twin(plain) as made:
         assert made is None

@@ -427,6 +427,6 @@ def test_a_role_that_makes_no_databases(scene: Scene) -> None:
     postgres(scene.url, "CREATE ROLE validator LOGIN")
     url = scene.url.replace("postgres@", "validator@")
     ran = converge("migrations", "validate", "--target", url, "--alembic", str(scene.folder))
-    assert ran.code == 5 and "T036" in ran.err and 'ALTER ROLE "validator" CREATEDB' in ran.err
+    assert ran.code == 5 and "T043" in ran.err and 'ALTER ROLE "validator" CREATEDB' in ran.err
     postgres(scene.url, "DROP ROLE validator")
     assert parse(url).user == "validator"

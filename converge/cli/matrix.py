@@ -22,7 +22,8 @@ from converge.cli.options import (
 from converge.cli.source_dump import dump_options
 from converge.config import Where
 from converge.demo.source import LEAST_ROWS, fill
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError, Interrupted, UsageError
+from converge.mapping.read import load
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.model.matrix import Matrix
@@ -89,12 +90,14 @@ def command(
         require_writable(path)
     own = tuple(Path(script) for script in scripts)
     require_scripts(options, own)
+    load(options.maps)
     if sample and (where.source or where.dump):
         message = "--sample is a source of its own, and another one is named"
         raise UsageError(message, code="X021", hint="leave out one of them")
     if alembic:
         Folder.open(alembic).require_head()
     with ExitStack() as stack:
+        stack.enter_context(_stopped())
         if sample:
             source = stack.enter_context(_sample(rows, emit))
         else:
@@ -104,6 +107,16 @@ def command(
     code = matrix.exit_code or unwritten
     click.echo(json.dumps(matrix.to_json() | {"exit_code": code}) if as_json else matrix_text(matrix))
     return code
+
+
+@contextmanager
+def _stopped() -> Iterator[None]:
+    """Says what a stop has left: nothing, because everything of a matrix is thrown away in the end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        what = "stopped: databases that were made are dropped, servers that were started have ended"
+        raise Interrupted(what, code="R130", hint="converge matrix, with the same options") from None
 
 
 @contextmanager

@@ -54,6 +54,8 @@ class Cell:
     """By source table; empty where not all are equal to the source's."""
     checks: tuple[CheckResult, ...]
     """What the maps' checks gave, by the last comparison."""
+    revised: Mapping[str, Content]
+    """By target table, after the user's revisions; empty where they have not run."""
     catalog: Mapping[str, str]
     """Object → definition, after the load."""
     decisions: Mapping[str, str]
@@ -106,6 +108,8 @@ class Matrix:
     cells: tuple[Cell, ...]
     contents: tuple[Varied, ...] = ()
     """Tables without the same rows and digest everywhere."""
+    revised: tuple[Varied, ...] = ()
+    """The same of the target's tables, after the user's revisions."""
     plans: tuple[Varied, ...] = ()
     catalog: tuple[Varied, ...] = ()
 
@@ -117,6 +121,10 @@ class Matrix:
     @property
     def tables(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.tables))
+
+    @property
+    def revised_tables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.revised))
 
     @property
     def red(self) -> tuple[Cell, ...]:
@@ -153,6 +161,7 @@ class Matrix:
             ],
             "differences": {
                 "digests": [_varied(one) for one in self.contents],
+                "revised": [_varied(one) for one in self.revised],
                 "plans": [_varied(one) for one in self.plans],
                 "catalog": [_varied(one) for one in self.catalog],
             },
@@ -168,6 +177,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "seconds": round(cell.seconds, 3),
         "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in cell.steps],
         "tables": [{"source": name, **asdict(one)} for name, one in cell.tables.items()],
+        "revised": [{"target": name, **asdict(one)} for name, one in cell.revised.items()],
         "checks": [asdict(check) for check in cell.checks],
     }
 

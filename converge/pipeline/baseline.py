@@ -17,7 +17,7 @@ from converge.revisions.environment import upgrade
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
-_NO_SHADOW = "T036"
+_NO_SHADOW = "T043"
 
 
 def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -> bool:

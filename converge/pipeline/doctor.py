@@ -18,8 +18,9 @@ from converge.mysql.rights import missing_select, read_rights
 from converge.phases.explain import explained
 from converge.pipeline.options import Options
 from converge.pipeline.reach import attempt, connect_source
-from converge.planner.compatibility import lacking_in_checks
+from converge.planner.compatibility import refused_checks
 from converge.planner.forecast import space
+from converge.postgres.ask import refused as refused_queries
 from converge.postgres.connect import connect as connect_target
 from converge.postgres.facts import read_facts as read_target_facts
 from converge.postgres.health import check_space, check_target, missing_tables
@@ -75,11 +76,12 @@ def _target(
     with explained(endpoint, endpoint), connect_target(endpoint) as connection:
         target = read_target(connection, options.schema)
         facts = read_target_facts(connection, target, endpoint)
+        refused = refused_queries(connection, map_.checks, options.schema, made=options.mode == "load")
     return facts, [
         *lacking(target),
         *check_target(facts, endpoint, options.jobs, tables=tables),
         *missing_tables(map_.applications, target),
-        *lacking_in_checks(target.version, target.functions, map_.checks),
+        *refused_checks(target.version, target.functions, map_.checks, refused),
     ]
 
 

@@ -55,18 +55,18 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 waits = pauses(RUN_TRIES)
             pause = next(waits, None) if error.lost and attempt.begun else None
             if pause is None:
-                if attempt.begun and not isinstance(error, BlockedError):
+                if attempt.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
-            raise interrupted(options.common.mode) if attempt.begun else KeyboardInterrupt from None
+            raise _stopped(options) if attempt.begun else KeyboardInterrupt from None
         attempt = attempt.next()
         try:
             time.sleep(pause)
         except KeyboardInterrupt:
-            raise interrupted(options.common.mode) from None
+            raise _stopped(options) from None
     if options.alembic is not None:
         from converge.pipeline.settle import settle
 
@@ -189,6 +189,10 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
         ways = _BACK.lstrip("\n") if not ways else ways + _BACK
     if ways:
         error.hint = f"{error.hint}; then {ways}" if error.hint else ways
+
+
+def _stopped(options: MigrateOptions) -> BaseException:
+    return KeyboardInterrupt() if options.thrown_away else interrupted(options.common.mode)
 
 
 def interrupted(mode: Mode) -> Interrupted:

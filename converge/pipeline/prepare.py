@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +11,7 @@ import psycopg
 
 from converge.errors import UsageError
 from converge.mapping.read import load
+from converge.mapping.rules import Map
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence
@@ -29,6 +30,7 @@ from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
+from converge.postgres.ask import refused
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_evidence
 from converge.postgres.rights import lacking, temporary_grant
@@ -97,6 +99,7 @@ def prepare(
                 collations=facts.collations,
                 extensions=facts.extensions,
                 functions=facts.functions,
+                refused_checks=_refused_checks(there, map_, options),
             )
         recorded = known
         if recorded is None and there is not None and as_recorded:
@@ -113,6 +116,11 @@ def prepare(
                 beyond = compared(inputs, here, there) if options.mode == "load" else tried(inputs, there)
                 inputs = replace(inputs, evidence=beyond)
         yield Prepared(here, there, facts, inputs, make_plan(inputs))
+
+
+def _refused_checks(target: psycopg.Connection[Any] | None, map_: Map, options: Options) -> Mapping[str, str]:
+    """In load mode the tables are there, so that the names of a query can be looked up."""
+    return refused(target, map_.checks, options.schema, made=options.mode == "load") if target else {}
 
 
 def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Existing:

@@ -57,6 +57,8 @@ class MigrateOptions:
     """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None
     """What the plan of all databases has seen of this one's data already."""
+    thrown_away: bool = False
+    """The target is dropped in the end: a run that fails there is neither resumed nor taken back."""
 
 
 @dataclass(frozen=True, slots=True)

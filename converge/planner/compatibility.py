@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from converge.model.check import Check
 from converge.model.plan import Finding, Statement, TablePlan
@@ -14,7 +14,6 @@ def lacking_features(
     functions: Container[str],
     tables: Iterable[TablePlan],
     statements: Iterable[Statement],
-    checks: Iterable[Check],
 ) -> Iterator[Finding]:
     """Each feature once an object: a column's, else the statement's.
 
@@ -32,14 +31,21 @@ def lacking_features(
             if (statement.object, what) not in found:
                 found.add((statement.object, what))
                 yield _finding(what, one, version, statement.object)
-    yield from lacking_in_checks(version, functions, checks)
 
 
-def lacking_in_checks(version: str, functions: Container[str], checks: Iterable[Check]) -> Iterator[Finding]:
-    """Features that the queries of maps ask for."""
+def refused_checks(
+    version: str, functions: Container[str], checks: Iterable[Check], refused: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Features that the queries of maps ask for, and queries that the target refuses for another reason."""
     for check in checks:
-        for what, one in lacking_for(check.target, version, functions):
+        newer = list(lacking_for(check.target, version, functions))
+        for what, one in newer:
             yield _finding(f"the check {check.name!r} asks for {what}", one, version, check.place)
+        if not newer and check.place in refused:
+            message = f"the target, PostgreSQL {version}, refuses the query of {check.name!r}"
+            why = refused[check.place]
+            hint = "a query that every version of the target understands, in the map's target = …"
+            yield Finding("T043", "block", check.place, f"{message}: {why}", hint)
 
 
 def _finding(what: str, one: Capability, version: str, object_: str) -> Finding:

@@ -59,6 +59,8 @@ class Inputs:
     """The target's extensions with their schemas, empty for one that could be made; None without a target."""
     functions: frozenset[str] = frozenset()
     """Functions of newer versions that the target has all the same."""
+    refused_checks: Mapping[str, str] = field(default_factory=dict)
+    """Why the target cannot understand the queries of checks, by their places."""
     lacking: tuple[Finding, ...] = ()
     """What either side lacks for a run: rights, mostly."""
     snapshot: str = ""
@@ -74,7 +76,7 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     """A draft that only has names, and the tables that are taken into it."""
     catalog = inputs.catalog
     if "tables" not in catalog.unreadable:
-        _require_matches(inputs.selection, catalog.tables)
+        require_matches(inputs.selection, [table.name for table in catalog.tables])
     held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
@@ -111,9 +113,8 @@ def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
     return selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
 
 
-def _require_matches(selection: Selection, tables: Sequence[Table]) -> None:
+def require_matches(selection: Selection, names: Sequence[str]) -> None:
     """A pattern that no table matches is a slip that would look like success. Raises UsageError."""
-    names = [table.name for table in tables]
     for option, globs in (("include", selection.include), ("exclude", selection.exclude)):
         for glob in globs:
             if not any(fnmatchcase(name, glob) for name in names):

@@ -13,7 +13,7 @@ from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.comments import plan_comments
-from converge.planner.compatibility import lacking_features
+from converge.planner.compatibility import lacking_features, refused_checks
 from converge.planner.draft import Draft
 from converge.planner.duplicates import note_duplicates
 from converge.planner.forecast import forecast
@@ -64,8 +64,9 @@ def _newer(inputs: Inputs, draft: Draft) -> Iterator[Finding]:
     there = {table.name for table in inputs.catalog.tables}
     checks = [check for check in inputs.map.checks if there.issuperset(check.where_source_has)]
     yield from lacking_features(
-        inputs.target_version, inputs.functions, draft.tables.values(), draft.statements, checks
+        inputs.target_version, inputs.functions, draft.tables.values(), draft.statements
     )
+    yield from refused_checks(inputs.target_version, inputs.functions, checks, inputs.refused_checks)
 
 
 def draft_plan(inputs: Inputs) -> Draft:

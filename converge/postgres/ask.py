@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
+from converge.model.check import Check
 from converge.model.quote import pg_name
+
+_SECONDS = 10
+"""The most that a query may take to be understood: somebody may hold a lock."""
+_OF_GRAMMAR = ("42601",)
+_OF_NAMES = ("42703", "42704", "42883")
+"""Columns, types and functions that are not there."""
 
 
 def ask(
@@ -17,11 +26,39 @@ def ask(
     As a subquery it can be nothing but a query, and a prepared statement holds only one. Raises the
     driver's errors.
     """
+    with _read_only(connection, schema, seconds):
+        asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
+        return connection.execute(asked.encode(), prepare=True).fetchall()
+
+
+def refused(
+    connection: psycopg.Connection[Any], checks: Iterable[Check], schema: str, *, made: bool
+) -> dict[str, str]:
+    """Why this server cannot understand the queries of checks, by their places. Runs none of them.
+
+    Before the tables are `made` only their grammar counts.
+    """
+    codes = _OF_GRAMMAR + _OF_NAMES if made else _OF_GRAMMAR
+    found = {}
+    for check in checks:
+        try:
+            with _read_only(connection, schema, _SECONDS):
+                asked = f"EXPLAIN SELECT * FROM (\n{check.target}\n) AS asked"
+                connection.execute(asked.encode(), prepare=True)
+        except psycopg.Error as error:
+            if error.sqlstate is None or connection.closed:
+                raise
+            if error.sqlstate in codes:
+                found[check.place] = (error.diag.message_primary or str(error)).splitlines()[0]
+    return found
+
+
+@contextmanager
+def _read_only(connection: psycopg.Connection[Any], schema: str, seconds: int) -> Iterator[None]:
     with connection.transaction(force_rollback=True):
         connection.execute("SET TRANSACTION READ ONLY")
         connection.execute(
             "SELECT set_config('search_path', %s, true), set_config('statement_timeout', %s, true)",
             (pg_name(schema), str(seconds * 1000)),
         )
-        asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
-        return connection.execute(asked.encode(), prepare=True).fetchall()
+        yield

@@ -153,6 +153,13 @@ def lacking_for(sql: str, version: str, functions: Container[str] = ()) -> Itera
         yield from ((what, one) for one in newer if (what := one.used_in(words, functions)))
 
 
+def older(sql: str, version: str) -> tuple[list[str], str]:
+    """Of a statement that a server refused: what its version lacks, in words, and what does the same."""
+    newer = list(lacking_for(sql, version))
+    told = [f"PostgreSQL has {what} from {one.since} on, and this is {version}" for what, one in newer]
+    return told, "\n".join(one.instead for _, one in newer)
+
+
 def _words(sql: str) -> str:
     """The words in capitals with a space between; texts and quoted names are one mark each."""
     made = []

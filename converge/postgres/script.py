@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import TargetError
-from converge.postgres.capabilities import lacking_for
+from converge.postgres.capabilities import older
 from converge.postgres.connect import is_lost
 from converge.postgres.script_parts import Statement, split
 
@@ -52,18 +52,16 @@ def _run(connection: psycopg.Connection[Any], statement: Statement) -> None:
 
 def _refused(error: psycopg.Error, statement: Statement, name: str, version: str) -> TargetError:
     said = error.diag.message_primary or str(error).strip()
-    newer = list(lacking_for(statement.text.decode(errors="replace"), version))
+    lacking, instead = older(statement.text.decode(errors="replace"), version)
     return TargetError(
         f"{name}, line {statement.line}: {said}",
         code="X024",
         details=[
             _begin_of(statement),
             *filter(None, [error.diag.message_detail]),
-            *(f"PostgreSQL has {what} from {one.since} on, and this is {version}" for what, one in newer),
+            *lacking,
         ],
-        hint="\n".join(one.instead for _, one in newer)
-        or error.diag.message_hint
-        or _no_roles(error, statement),
+        hint=instead or error.diag.message_hint or _no_roles(error, statement),
         lost=is_lost(error),
     )
 

@@ -21,6 +21,8 @@ _COMMAND = re.compile(rb"\s*\\(\w+|.)(.*)", re.DOTALL)
 _COPY = re.compile(rb"COPY\b.*\bFROM\s+STDIN\b", re.IGNORECASE | re.DOTALL)
 _ROUTINES = {b"FUNCTION", b"PROCEDURE"}
 _END_OF_ROWS = b"\\."
+_DUMP = b"-- PostgreSQL database dump"
+_DUMP_END = _DUMP + b" complete"
 _IDLE = frozenset({"restrict", "unrestrict", "echo", "qecho", "warn", "pset", "timing", "set", "unset"})
 """Commands of psql without which the statements mean the same."""
 
@@ -48,6 +50,7 @@ class _Splitter:
         self._lines = iter(lines)
         self._name = name
         self._line = 0
+        self._dump = 0  # line on which a dump begins that has not ended
         self._reset()
 
     def _reset(self) -> None:
@@ -70,7 +73,8 @@ class _Splitter:
         if self._end is not None:
             raise self._wrong(f"ends inside of a text or comment of line {self._opened}")
         if self._pieces:
-            yield self._statement()
+            raise self._wrong(f"ends inside of the statement of line {self._begin}")
+        self._require_dumped()
 
     def _cut(self, line: bytes) -> Iterator[Statement]:
         """The statements that end on a line."""
@@ -115,6 +119,7 @@ class _Splitter:
             return b"", len(line)
         token = match[0]
         if token == b"--":
+            self._look(line[match.start() :].strip())
             return b"", len(line)
         if token == b"/*":
             self._open(_COMMENT)
@@ -124,6 +129,21 @@ class _Splitter:
             self._mark(match.start())
         self._count(token)
         return token, match.end()
+
+    def _look(self, comment: bytes) -> None:
+        """pg_dump says where it begins, and in the end that it is complete."""
+        if comment == _DUMP:
+            self._require_dumped()
+            self._dump = self._line
+        elif comment == _DUMP_END:
+            self._dump = 0
+
+    def _require_dumped(self) -> None:
+        if self._dump:
+            raise self._wrong(
+                f"the dump of line {self._dump} has no end: {_DUMP_END.decode()!r} is missing",
+                hint="write the file with pg_dump again: what is missing nobody knows",
+            )
 
     def _count(self, token: bytes) -> None:
         if token.endswith(b"'"):

@@ -49,7 +49,7 @@ def read_database(connection: psycopg.Connection[Any]) -> Database:
 def shadow(endpoint: Endpoint) -> Iterator[Endpoint]:
     """An empty database like this one on the same server; it is dropped in the end, whatever happens.
 
-    Raises TargetError (T036) for a role that may not make databases.
+    Raises TargetError (T043) for a role that may not make databases.
     """
     with ExitStack() as stack:
         here = stack.enter_context(closing(connect(endpoint)))
@@ -147,7 +147,7 @@ def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeErr
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return explain(error, endpoint)
     return TargetError(
-        f"PostgreSQL at {endpoint} does not let the role make a throw-away database to try revisions in",
-        code="T036",
+        f"PostgreSQL at {endpoint} does not let the role make a throw-away database",
+        code="T043",
         hint=f"ALTER ROLE {pg_name(role)} CREATEDB;",
     )

@@ -77,7 +77,7 @@ def _listed(title: str, differences: Sequence[Varied]) -> list[str]:
     """A line a difference: the object, and what is there on which versions."""
     lines = []
     for one in differences[:_MOST_DIFFERENCES]:
-        said = (f"{', '.join(names)} {text or 'nothing'}" for text, names in one.grouped)
+        said = (f"{', '.join(names)} {text.rstrip(';') or 'nothing'}" for text, names in one.grouped)
         lines.append(f"{title:<10}{one_line(short(one.object))}: {one_line(short('; '.join(said)))}")
     more = len(differences) - len(lines)
     return [*lines, f"{title:<10}and {more:,} more, in --html and --json"] if more else lines
@@ -110,4 +110,8 @@ def _digests(matrix: Matrix) -> str:
     differ = len(matrix.contents)
     same = len(matrix.tables) - differ
     words = f"{same:,} of {len(matrix.tables):,} tables have the same rows and digests"
-    return f"{words} on {reached:,} of {len(matrix.cells):,} versions"
+    words += f" on {reached:,} of {len(matrix.cells):,} versions"
+    if not (every := len(matrix.revised_tables)):
+        return words
+    revised = sum(bool(cell.revised) for cell in matrix.cells)
+    return f"{words}; after the revisions {every - len(matrix.revised):,} of {every:,} on {revised:,}"

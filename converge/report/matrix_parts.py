@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from converge.model.check import CheckResult
-from converge.model.matrix import Cell, Matrix, MatrixVerdict, State, Step, Varied
+from converge.model.matrix import Cell, Content, Matrix, MatrixVerdict, State, Step, Varied
 from converge.model.plan import Finding
 from converge.report.check_parts import TONES as CHECK_TONES
 from converge.report.parts import Cell as GridCell
@@ -71,6 +71,8 @@ def _words(matrix: Matrix) -> str:
     if not matrix.red:
         tables = counted(len(matrix.tables), "table")
         same = f", and {tables} have the same rows and digests on all" if len(matrix.cells) > 1 else ""
+        if same and (revised := len(matrix.revised_tables)):
+            same += f", as have {counted(revised, 'table')} after the revisions"
         return f"all steps are green on {cells}{same}"
     are = "is" if len(matrix.red) == 1 else "are"
     return f"{len(matrix.red):,} of {cells} {are} red: {', '.join(cell.name for cell in matrix.red)}"
@@ -159,27 +161,27 @@ def _checks(matrix: Matrix) -> Grid:
 
 def _digests(matrix: Matrix) -> Grid:
     """A row a table: rows and digest once where all versions have the same."""
-    cells = [cell for cell in matrix.cells if cell.tables]
-    wrong = {one.object: dict(one.texts) for one in matrix.contents}
-
-    def row(table: str) -> tuple[GridCell, ...]:
-        held = next(cell.tables[table] for cell in cells if table in cell.tables)
-        if table not in wrong:
-            same = Mark(f"all {len(cells):,}" if len(cells) > 1 else "one version", "good")
-            return (table, f"{held.rows:,}", held.digest[:_DIGEST_SHOWN], same)
-        texts = Varied(table, tuple(wrong[table].items())).grouped
-        return (
-            table,
-            "",
-            "",
-            Mark("; ".join(f"{', '.join(names)}: {text or 'none'}" for text, names in texts), "bad"),
-        )
-
+    loaded = {cell.name: cell.tables for cell in matrix.cells if cell.tables}
+    revised = {cell.name: cell.revised for cell in matrix.cells if cell.revised}
     return grid(
         "Digests",
         (("table", "name"), ("rows", "number"), ("digest", "code"), ("the same on", "words")),
-        [row(table) for table in matrix.tables],
+        [*_contents(loaded, matrix.contents, ""), *_contents(revised, matrix.revised, ", revised")],
     )
+
+
+def _contents(
+    held: Mapping[str, Mapping[str, Content]], differ: Sequence[Varied], suffix: str
+) -> Iterator[tuple[GridCell, ...]]:
+    wrong = {one.object: one for one in differ}
+    for table in dict.fromkeys(name for own in held.values() for name in own):
+        if table in wrong:
+            groups = (f"{', '.join(names)}: {text or 'none'}" for text, names in wrong[table].grouped)
+            yield f"{table}{suffix}", "", "", Mark("; ".join(groups), "bad")
+            continue
+        one = next(iter(held.values()))[table]
+        same = Mark(f"all {len(held):,}" if len(held) > 1 else "one version", "good")
+        yield f"{table}{suffix}", f"{one.rows:,}", one.digest[:_DIGEST_SHOWN], same
 
 
 def _differences(title: str, differences: Sequence[Varied]) -> Grid:

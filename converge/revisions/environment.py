@@ -18,10 +18,11 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, silent
 from converge.model.revision import Applied
+from converge.postgres.capabilities import older
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
 from converge.postgres.witness import witness
-from converge.revisions.failures import places, users_own
+from converge.revisions.failures import places, statement_of, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.meant import left_alone, require_meant
 from converge.revisions.stdout import on_stderr
@@ -184,8 +185,9 @@ def _run(
             # A value that a revision's statement meets is none of the source's.
             wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
             wrong.message = f"{running or at}: {wrong.message}"
-            wrong.details = (*places(error), *wrong.details)
-            wrong.hint = wrong.hint or _grant(error)
+            lacking, instead = older(statement_of(error), way.version) if way and way.version else ([], "")
+            wrong.details = (*places(error), *wrong.details, *lacking)
+            wrong.hint = wrong.hint or instead or _grant(error)
             _hide(wrong, endpoint)
             raise wrong from error
         except ConvergeError as error:

@@ -63,6 +63,12 @@ def _with(error: ConvergeError, *details: str) -> ConvergeError:
     return error
 
 
+def statement_of(error: psycopg.Error) -> str:
+    """The statement that SQLAlchemy gave to the driver; empty for what code of the user's gave it itself."""
+    cause = error.__cause__
+    return (cause.statement or "") if isinstance(cause, DBAPIError) else ""
+
+
 def _where(error: Exception) -> tuple[str, ...]:
     """The last place of the user's own code in the error's way."""
     ours = str(Path(__file__).parents[1])

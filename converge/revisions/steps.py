@@ -27,10 +27,13 @@ class Way:
     done: list[str] = field(default_factory=list)
     at: str = ""
     led_to: tuple[str, ...] | None = None
+    version: str = ""
+    """The server's, once a step begins."""
 
     def __call__(
         self, heads: tuple[str, ...], context: MigrationContext
     ) -> Iterator[RevisionStep | StampStep]:
+        self.version = ".".join(map(str, getattr(context.dialect, "server_version_info", None) or ()))
         for step in self.steps(heads, context):
             one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
             self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"

@@ -9,10 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from converge.model.matrix import DIGESTS, Cell, Content, Matrix, Step, Varied
+from converge.model.matrix import DIGESTS, Content, Matrix, Step, Varied
 from converge.model.plan import Finding, Plan
 
 _SHOWN = 20
+_Held = Mapping[str, Mapping[str, Content]]
+"""By cell, what each table holds."""
+_MOVED = "a source that is written to meanwhile moves between the versions: --source-dump holds it still"
+_OTHERWISE = (
+    "a revision that asks for the version or the time, or takes random values, gives each version others; so "
+    "do values whose text a newer version writes in another way"
+)
 # Since 18 the catalog has a constraint for each NOT NULL, which the column's own text tells already.
 _NOT_NULL = re.compile("NOT NULL ")
 # Since 15 the schema public belongs to a role of the server's.
@@ -21,17 +28,17 @@ _OF_PUBLIC = ("owner", "rights")
 
 def compared(matrix: Matrix) -> Matrix:
     """With what differs between its cells, and a last step for each that came so far: its digests."""
-    reached = [cell for cell in matrix.cells if cell.tables]
-    contents = _varied(reached, [cell.tables for cell in reached])
-    wrong = _wrong(reached)
+    reached = {cell.name: cell.tables for cell in matrix.cells if cell.tables}
+    revised = {cell.name: cell.revised for cell in matrix.cells if cell.revised}
     planned = [cell for cell in matrix.cells if cell.decisions]
     loaded = [cell for cell in matrix.cells if cell.catalog]
     return replace(
         matrix,
-        cells=tuple(cell.with_step(_digests(cell, wrong, len(reached))) for cell in matrix.cells),
-        contents=contents,
-        plans=_varied(planned, [cell.decisions for cell in planned]),
-        catalog=tuple(map(_differing, _varied(loaded, [_normal(cell.catalog) for cell in loaded]))),
+        cells=tuple(cell.with_step(_digests(cell.name, reached, revised)) for cell in matrix.cells),
+        contents=_varied(reached),
+        revised=_varied(revised),
+        plans=_varied({cell.name: cell.decisions for cell in planned}),
+        catalog=tuple(map(_differing, _varied({cell.name: _normal(cell.catalog) for cell in loaded}))),
     )
 
 
@@ -54,11 +61,11 @@ def _column(column: Any) -> str:
     return " ".join(filter(None, words))
 
 
-def _varied(cells: Sequence[Cell], each: Sequence[Mapping[str, Any]]) -> tuple[Varied, ...]:
-    """Objects whose texts are not the same in all of `each`."""
+def _varied(each: Mapping[str, Mapping[str, Any]]) -> tuple[Varied, ...]:
+    """Objects whose texts are not the same in all cells."""
     found = []
-    for name in sorted({name for one in each for name in one}):
-        texts = tuple((cell.name, str(one.get(name, ""))) for cell, one in zip(cells, each, strict=True))
+    for name in sorted({name for one in each.values() for name in one}):
+        texts = tuple((cell, str(one.get(name, ""))) for cell, one in each.items())
         if len({text for _, text in texts}) > 1:
             found.append(Varied(name, texts))
     return tuple(found)
@@ -83,29 +90,48 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _wrong(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """Cell → tables that are not what most cells have: of all cells, where two are as frequent."""
-    wrong: dict[str, list[str]] = {cell.name: [] for cell in cells}
-    for table in sorted({name for cell in cells for name in cell.tables}):
-        held: dict[str, Content | None] = {cell.name: cell.tables.get(table) for cell in cells}
-        ranked = Counter(held.values()).most_common(2)
-        usual = ranked[0][0] if len(ranked) < 2 or ranked[0][1] > ranked[1][1] else ...
-        for name, content in held.items():
-            if content != usual:
-                wrong[name].append(table)
-    return wrong
-
-
-def _digests(cell: Cell, wrong: Mapping[str, Sequence[str]], count: int) -> Step:
-    if cell.name not in wrong:
+def _digests(cell: str, reached: _Held, revised: _Held) -> Step:
+    """The rows as they arrived decide first: what becomes of others can be no better."""
+    if cell not in reached:
         return Step(DIGESTS, "not run")
-    tables = wrong[cell.name]
-    if not tables:
-        words = f"{len(cell.tables):,} tables as on all versions" if count > 1 else "no other to compare with"
-        return Step(DIGESTS, "green", 0.0, words)
-    message = f"{len(tables):,} tables are not what they are on other versions: {', '.join(tables[:_SHOWN])}"
-    hint = "a source that is written to meanwhile moves between the versions: --source-dump holds it still"
-    return Step(DIGESTS, "red", 0.0, "", Finding("X027", "block", DIGESTS, message, hint))
+    if reason := _unlike(cell, reached, "X027", "are not what they are on other versions", _MOVED):
+        return Step(DIGESTS, "red", 0.0, "", reason)
+    after = "are, after the revisions, not what they are on other versions"
+    if reason := _unlike(cell, revised, "X030", after, _OTHERWISE):
+        return Step(DIGESTS, "red", 0.0, "", reason)
+    if len(reached) == 1:
+        return Step(DIGESTS, "green", 0.0, "no other to compare with")
+    words = f"{len(reached[cell]):,} tables as on all versions"
+    if cell in revised:
+        words += f", {len(revised[cell]):,} after the revisions on {len(revised):,}"
+    return Step(DIGESTS, "green", 0.0, words)
+
+
+def _unlike(cell: str, held: _Held, code: str, words: str, hint: str) -> Finding | None:
+    """Why a cell is not like most others: its tables, and what each version has."""
+    wrong = _wrong(held).get(cell)
+    if not wrong:
+        return None
+    shown = wrong[:_SHOWN]
+    told = [
+        "\n".join([one.object, *(f"  {', '.join(names)}: {text or 'none'}" for text, names in one.grouped)])
+        for one in _varied({name: {table: own[table] for table in shown if table in own}
+                            for name, own in held.items()})
+    ]  # fmt: skip
+    message = f"{len(wrong):,} tables {words}: {', '.join(shown)}"
+    return Finding(code, "block", DIGESTS, message, hint, evidence="\n".join(told))
+
+
+def _wrong(held: _Held) -> dict[str, list[str]]:
+    """Cell → tables that are not what most cells have: of all cells, where two are as frequent."""
+    wrong: dict[str, list[str]] = {cell: [] for cell in held}
+    for table in sorted({name for own in held.values() for name in own}):
+        ranked = Counter(own.get(table) for own in held.values()).most_common(2)
+        usual = ranked[0][0] if len(ranked) < 2 or ranked[0][1] > ranked[1][1] else ...
+        for cell, own in held.items():
+            if own.get(table) != usual:
+                wrong[cell].append(table)
+    return wrong
 
 
 def _normal(catalog: Mapping[str, str]) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from converge.errors import TargetError
 from converge.model.definitions import Differs
 from converge.model.event import silent
+from converge.model.matrix import Content
 from converge.model.revision import Revision
 from converge.pipeline import drift as drifting
 from converge.pipeline import migrations
@@ -15,6 +17,8 @@ from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site
 from converge.pipeline.verify import verify
 from converge.planner.difference import compared
+from converge.postgres.connect import connect
+from converge.postgres.images import digests, read_images
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
@@ -25,10 +29,11 @@ def upgrade(site: Site) -> str:
     """All that is pending. What may lose rows may do so here: the database is thrown away."""
     folder = _folder(site)
     everything = [one.id for one in folder.revisions]
-    version_table = migrations.show(folder, site.target).version_table.rpartition(".")[2]
+    version_schema, _, version_table = migrations.show(folder, site.target).version_table.rpartition(".")
     site.before = definitions(site.target, site.wish.options.schema, version_table)
     done = migrations.run(folder, site.target, "head", everything, silent)
     site.version_table, site.stamped, site.ran = version_table, done.stamped, done.ran
+    site.revised = _contents(site, version_schema)
     words = [f"baseline {one} is here" for one in done.stamped]
     return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
 
@@ -58,6 +63,13 @@ def downgrade(site: Site) -> str:
         return "the catalog is as it was before"
     require_equal(verify(site.wish.source, site.target, site.wish.options, "full", silent))
     return "catalog and rows are as they were before"
+
+
+def _contents(site: Site, version_schema: str) -> dict[str, Content]:
+    """Of all tables as they are now, by the texts of their values."""
+    with closing(connect(site.target)) as connection:
+        found = digests(connection, read_images(connection, version_schema, site.version_table))
+    return {name: Content(rows, f"{digest:x}") for name, (rows, digest) in found.items()}
 
 
 def _folder(site: Site) -> Folder:

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from converge.errors import ConvergeError, Interrupted
+from converge.errors import ConvergeError
+from converge.mapping.read import load
 from converge.model.event import Said
 from converge.model.matrix import Cell, Content, Matrix, Step
 from converge.model.plan import Finding
 from converge.mysql.connect import connect as connect_source
+from converge.mysql.facts import table_names
+from converge.mysql.rights import missing_select, read_rights
+from converge.mysql.watched import WatchedConnection
 from converge.phases.explain import explained
 from converge.pipeline.matrix.compare import compared, decisions
 from converge.pipeline.matrix.servers import Server, servers
 from converge.pipeline.matrix.steps import steps
 from converge.pipeline.matrix.wish import Site, Wanted, Wish
 from converge.pipeline.reach import attempt
+from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
 
@@ -31,14 +36,24 @@ _START, _END = "start", "drop"
 def run_matrix(wish: Wish, wanted: Sequence[Wanted]) -> Matrix:
     """Does every step on every version. What is red is in the result, and nothing is raised for it.
 
-    Raises SourceError when the source cannot be reached, and Interrupted.
+    Raises UsageError for maps and tables that are not there, SourceError when the source cannot be reached.
     """
+    load(wish.options.maps)
     began, now = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     with explained(wish.source, None), connect_source(wish.source) as source:
         version = str(vars(source)["server_version"])
+        _require_tables(source, wish)
     with servers(wanted, wish.emit) as there:
         cells = [_Run(wish, server).cell() for server in there]
     return compared(Matrix(str(wish.source), version, now, time.monotonic() - began, tuple(cells)))
+
+
+def _require_tables(source: WatchedConnection, wish: Wish) -> None:
+    """Raises UsageError for --include and --exclude of no table; what may not be seen is a step's to say."""
+    selection, rights = wish.options.selection, read_rights(source, wish.source.database)
+    names = table_names(source, wish.source.database)
+    if not missing_select(rights, names, selection.names):
+        require_matches(selection, names)
 
 
 class _Run:
@@ -82,11 +97,9 @@ class _Run:
             self._steps.append(Step(_END, "red", 0.0, "", _reason(_END, error)))
 
     def _do(self, name: str, action: Callable[[], str], before: float = 0.0) -> bool:
-        """Whether the step is green. `before` are its seconds until now. Raises Interrupted."""
+        """Whether the step is green. `before` are its seconds until now."""
         started = time.monotonic()
         words, error = attempt(lambda: self._explained(action))
-        if isinstance(error, Interrupted):
-            raise error
         took = before + time.monotonic() - started
         reason = None if error is None else _reason(name, error)
         step = Step(name, "red" if reason else "green", took, words or "", reason)
@@ -110,6 +123,7 @@ class _Run:
             tuple(self._steps),
             {one.source: Content(one.rows_target or 0, one.digest) for one in tables},
             tuple(compared.checks) if compared else (),
+            site.revised if site else {},
             site.catalog if site else {},
             decisions(site.plan) if site and site.plan else {},
         )

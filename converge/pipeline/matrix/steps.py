@@ -93,7 +93,9 @@ def plan(site: Site) -> str:
 def migrate(site: Site) -> str:
     """The whole run, with its own comparison."""
     assert site.plan is not None
-    options = MigrateOptions(site.wish.options, expected_digest=site.plan.digest, known=site.known)
+    options = MigrateOptions(
+        site.wish.options, expected_digest=site.plan.digest, known=site.known, thrown_away=True
+    )
     result = Result("migrate", str(site.wish.source), str(site.target))
     run_migrate(site.wish.source, site.target, options, silent, result)
     with closing(connect(site.target)) as connection:

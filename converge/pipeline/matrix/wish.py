@@ -11,6 +11,7 @@ from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Sink, silent
 from converge.model.evidence import Evidence
+from converge.model.matrix import Content
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.pipeline.options import Options
@@ -64,6 +65,8 @@ class Site:
     version_table: str = ""
     stamped: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
+    revised: dict[str, Content] = field(default_factory=dict)
+    """All tables of the target as the revisions left them."""
 
 
 def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from converge.mapping.rules import Rule, setting
+from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
 from converge.model.existing import OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import TablePlan
@@ -46,9 +47,29 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
     seen = next((one for one in table.foreign_keys if one.name == key.name), None)
     rules = _rules(draft, table, seen, key)
     checked = setting(rules, "validate")[0] is not False
+    if checked:
+        _require_parent(draft, loading, child, key)
     if seen is not None:
         note_rows(draft, table, seen, checked=checked)
     return checked
+
+
+def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeignKey) -> None:
+    """Blocks for rows that refer to a table that is left out and empty: the key would refuse them."""
+    parent = loading.by_quoted.get(key.parent)
+    if parent is not None and parent.source.name in {*draft.tables, *draft.kept}:
+        return
+    own = next((table for table in loading.existing.tables if table.quoted == key.parent), None)
+    facts = draft.evidence.table(child.source.name)
+    if own is None or own.rows or not (facts and facts.rows):
+        return
+    name = child.source.name
+    draft.find(
+        "L029", "block", f"{name}.{key.name}",
+        f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
+        f"load {own.name} too; or, where the key may stay unchecked:\n"
+        + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
+    )  # fmt: skip
 
 
 def _rules(draft: Draft, table: Table, seen: ForeignKey | None, key: OwnForeignKey) -> tuple[Rule, ...]:
