@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -430,3 +431,12 @@ def test_a_role_that_makes_no_databases(scene: Scene) -> None:
     assert ran.code == 5 and "T043" in ran.err and 'ALTER ROLE "validator" CREATEDB' in ran.err
     postgres(scene.url, "DROP ROLE validator")
     assert parse(url).user == "validator"
+
+
+def test_every_code_is_documented() -> None:
+    """Those of the gate and of the folder are in docs/migrations.md, by their own test."""
+    folder = Path(__file__).parents[1]
+    code = r"(A0[56]\d|T043)"
+    files = (folder / "converge").rglob("*.py")
+    used = {found for file in files for found in re.findall(rf'"{code}"', file.read_text("utf-8"))}
+    assert used == set(re.findall(rf"^\| {code} ", (folder / "docs/validate.md").read_text(), re.MULTILINE))
