@@ -182,11 +182,11 @@ def test_a_query_that_is_none_is_found_before_the_run(source: str, target: str, 
         entry("later", target="SELECT count(nothing) FROM person", equals=1),
     )
     ran = converge("migrate", "--source", source, "--target", target, *map_)
-    assert (ran.code, ran.err.count("T043 own [[check]]")) == (3, 2), ran.err
+    assert (ran.code, ran.err.count("T044 own [[check]]")) == (3, 2), ran.err
     for command in ("plan", "doctor"):
         ran = converge(command, "--source", source, "--target", target, *map_, "--json")
         document = ran.json if command != "plan" else ran.json["plan"]
-        refused = [one for one in document["findings"] if one["code"] == "T043"]
+        refused = [one for one in document["findings"] if one["code"] == "T044"]
         assert [one["object"] for one in refused] == ["own [[check]] 1", "own [[check]] 2"], command
         assert "INTO is not allowed here" in refused[0]["message"]
     assert relations(target) == []

@@ -197,7 +197,7 @@ def test_a_check_that_a_version_cannot_read_is_found_before_the_run(
     map_ = tmp_path / "own.toml"
     map_.write_text(NO_ALIAS)
     ran = matrix(source, four, "--map", str(map_))
-    assert reasons(ran.json) == [[("compatibility", "T043")], [("compatibility", "T043")], [], []]
+    assert reasons(ran.json) == [[("compatibility", "T044")], [("compatibility", "T044")], [], []]
     reason = ran.json["cells"][0]["steps"][1]["reason"]
     assert re.search(r"PostgreSQL 14\.\d+, refuses the query of 'three': subquery in FROM", reason["message"])
 
@@ -220,7 +220,7 @@ def test_a_name_that_a_version_does_not_know_is_found_in_load_mode(
     finally:
         postgres(f"{four[0]}/postgres", "DROP DATABASE refused_check")
     blocks = [one for one in ran.json["plan"]["findings"] if one["severity"] == "block"]
-    assert [one["code"] for one in blocks] == ["T043"]
+    assert [one["code"] for one in blocks] == ["T044"]
     assert 'column "system_user" does not exist' in blocks[0]["message"]
 
 

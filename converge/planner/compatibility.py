@@ -45,7 +45,7 @@ def refused_checks(
             message = f"the target, PostgreSQL {version}, refuses the query of {check.name!r}"
             why = refused[check.place]
             hint = "a query that every version of the target understands, in the map's target = …"
-            yield Finding("T043", "block", check.place, f"{message}: {why}", hint)
+            yield Finding("T044", "block", check.place, f"{message}: {why}", hint)
 
 
 def _finding(what: str, one: Capability, version: str, object_: str) -> Finding:

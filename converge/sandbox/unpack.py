@@ -62,8 +62,8 @@ class Joined(io.RawIOBase):
 
 
 @contextmanager
-def unpacked(name: str, raw: Joined) -> Iterator[BinaryIO]:
-    """The bytes of a dump that may be packed.
+def unpacked(name: str, raw: Joined, *, of_mysql: bool = True) -> Iterator[BinaryIO]:
+    """The bytes of a dump that may be packed; with `of_mysql` what is no SQL of MySQL is refused.
 
     Raises DumpError for what is cut short, UsageError for what cannot be unpacked here, OSError.
     """
@@ -75,7 +75,9 @@ def unpacked(name: str, raw: Joined) -> Iterator[BinaryIO]:
             packer = _zstd(name)
         opened = file if packer is None else stack.enter_context(cast(Any, packer).open(file))
         try:
-            _require_text(name, opened)
+            _skip_mark(opened)
+            if of_mysql:
+                _require_text(name, opened)
             yield cast(BinaryIO, opened)
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
             if packer is None:
@@ -88,10 +90,14 @@ def unpacked(name: str, raw: Joined) -> Iterator[BinaryIO]:
             raise _damaged(name, error) from error
 
 
-def _require_text(name: str, opened: Any) -> None:
-    """Skips the mark that editors of Windows put before a text. Raises UsageError for what is no SQL."""
+def _skip_mark(opened: Any) -> None:
+    """Editors of Windows put it before a text."""
     if opened.peek(_BEGIN_BYTES).startswith(_BYTE_ORDER_MARK):
         opened.read(len(_BYTE_ORDER_MARK))
+
+
+def _require_text(name: str, opened: Any) -> None:
+    """Raises UsageError for what is no SQL of MySQL."""
     begin = opened.peek(_BEGIN_BYTES)[:_BEGIN_BYTES]
     for pattern, what, hint in _FOREIGN:
         if re.match(pattern, begin):

@@ -64,7 +64,7 @@ def schema(site: Site) -> str:
     count, passed_over = 0, list[str]()
     with closing(connect(site.target, search_path=_AS_PSQL)) as connection:
         for script in site.wish.scripts:
-            with unpacked(script.name, Joined((script,))) as lines:
+            with unpacked(script.name, Joined((script,)), of_mysql=False) as lines:
                 done, over = run_script(connection, lines, script.name)
             count += done
             passed_over += over

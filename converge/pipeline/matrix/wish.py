@@ -121,7 +121,7 @@ def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
         )
     for script in scripts:
         try:
-            with unpacked(script.name, Joined((script,))) as lines:
+            with unpacked(script.name, Joined((script,)), of_mysql=False) as lines:
                 for statement in split(lines, script.name):
                     for _ in statement.rows or ():
                         pass
