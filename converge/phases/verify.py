@@ -94,13 +94,14 @@ def judge(
         equal[total.table] = results[total.table].verified = total.equal
         results[total.table].digest = f"{total.target_sum:x}"
     suspects = [table for table in plan.tables if not equal[table.source]]
-    differences: list[Difference] = []
+    # Workers answer in any order; what is told of them has the plan's.
+    differences: dict[str, list[Difference]] = {}
     for found in crew.work(DrillTask(plan.schema, table) for table in suspects):
         if isinstance(found, tuple):
             table, rows = found
             results[table].verified = not rows
-            differences += rows
-    return differences
+            differences[table] = rows
+    return [one for table in suspects for one in differences.get(table.source, ())]
 
 
 def _count(plan: Plan, table: TablePlan) -> DigestTask:
