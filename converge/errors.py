@@ -65,6 +65,11 @@ class Interrupted(ConvergeError):
     exit_code = 130
 
 
+def first_of(lines: Sequence[str], most: int) -> list[str]:
+    """Details of which there may be many: the first of them, and how many more there are."""
+    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]
+
+
 def _rebuild(
     kind: type[ConvergeError],
     message: str,

@@ -22,7 +22,7 @@ from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.revisions.gate.effect import Arms, Empties, Fires, Loses, Renamed, Unjudged
 from converge.revisions.gate.effects import effects
-from converge.revisions.gate.judge import dangers
+from converge.revisions.gate.judge import judged
 from converge.revisions.gate.source import hides
 from converge.revisions.gate.widening import widens
 from converge.revisions.gate.words import statements
@@ -345,7 +345,7 @@ def test_what_hangs_on_tables_in_the_database(url: str, tmp_path: Path) -> None:
     )  # fmt: skip
     revisions = folder(tmp_path, *refused, *passing)
     at = applied(revisions, parse(url))
-    found = dangers(revisions, parse(url), ahead(revisions, at, "head"), "up", at)
+    found = judged(revisions, parse(url), ahead(revisions, at, "head"), "up", at).dangers
     assert list(dict.fromkeys(one.revision for one in found)) == [f"r{n + 1}" for n in range(len(refused))]
 
 

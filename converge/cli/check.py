@@ -6,7 +6,7 @@ import json
 
 import click
 
-from converge.cli.options import output_options
+from converge.cli.options import output_options, schema_option
 from converge.cli.revision_options import folder_options
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -18,7 +18,7 @@ from converge.revisions.folder import Folder
 
 @click.command("check", help="Whether the target is what its revisions make, by object. Writes nothing.")
 @folder_options
-@click.option("--schema", default="public", show_default=True, help="the target schema")
+@schema_option
 @output_options
 def command(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose: bool, emit: Sink) -> int:
     checked = Checked(str(target), str(folder.location), drift(folder, target, schema, emit))

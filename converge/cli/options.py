@@ -28,6 +28,9 @@ from converge.sandbox.dumped import Dump
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+schema_option = click.option("--schema", default="public", show_default=True, help="the target schema")
+
+
 def place_options(function: F) -> F:
     """--config and --database; the command gets `where`, with --source and --target if it has them."""
 
@@ -60,7 +63,7 @@ def side_options(function: F) -> F:
 def selection_options(function: F) -> F:
     """What is meant of the databases, and how much is done at a time; the command gets `options`."""
 
-    @click.option("--schema", default="public", show_default=True, help="the target schema")
+    @schema_option
     @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
     @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
     @click.option(
@@ -138,7 +141,7 @@ def backfill_options(function: F) -> F:
     """--target, --schema, --map and --from; the command gets `where`, and `given`: addresses by name."""
 
     @target_options
-    @click.option("--schema", default="public", show_default=True, help="the target schema")
+    @schema_option
     @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that declares backfills")
     @click.option(
         "--from", "named", multiple=True, metavar="NAME=URL", help="the address of the database that is asked"

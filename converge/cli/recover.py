@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from converge.cli.many import over, show
-from converge.cli.options import output_options, target_options
+from converge.cli.options import output_options, schema_option, target_options
 from converge.config import Chosen, Where, resolve_target, several
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -20,7 +20,7 @@ from converge.report.recovery import recovery_text
 
 @click.command("recover", help="Takes back a run in load mode that did not finish: rows, keys, triggers.")
 @target_options
-@click.option("--schema", default="public", show_default=True, help="the target schema")
+@schema_option
 @click.option("--yes", is_flag=True, help="do not ask")
 @output_options
 def command(where: Where, schema: str, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:

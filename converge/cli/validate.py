@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from converge import files
-from converge.cli.options import output_options
+from converge.cli.options import output_options, schema_option
 from converge.cli.revision_options import folder_options
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
@@ -37,7 +37,7 @@ _FORMS: Mapping[str, Callable[[Validation], str]] = {
 @click.command("validate", help="Tries a revision on a copy: which rows it changes, and whether rightly.")
 @click.argument("revision", required=False)
 @folder_options
-@click.option("--schema", default="public", show_default=True, help="the target schema")
+@schema_option
 @click.option("--reference", metavar="DIR", help="CSVs of the affected rows as they should be")
 @click.option("--accept", is_flag=True, help="write the reference instead of comparing with it")
 @click.option("--artifacts", metavar="DIR", help="in place of converge-validation/REVISION")

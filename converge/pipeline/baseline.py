@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-from converge.errors import BlockedError, TargetError
+from converge.errors import BlockedError, TargetError, first_of
 from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Applied, Revision
@@ -37,10 +37,7 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
     raise BlockedError(
         f"{target} has tables already, and they are not what the baseline {revision.id} makes",
         code="A010",
-        details=[
-            *differs[:_SHOWN],
-            *([f"and {len(differs) - _SHOWN} more"] if len(differs) > _SHOWN else []),
-        ],
+        details=first_of(differs, _SHOWN),
         hint=f"run it on an empty database, or write the difference as a revision; when all is well as it "
         f"is: alembic stamp {revision.id}",
     )

@@ -26,16 +26,15 @@ def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[
 
 
 def standing(
-    folder: Folder, endpoint: Endpoint, schema: str, emit: Sink
+    folder: Folder, endpoint: Endpoint, schema: str, version_table: str, emit: Sink
 ) -> tuple[str | None, tuple[Differs, ...]]:
     """The first revision that makes exactly this schema; None with what the nearest makes otherwise."""
-    table = applied(folder, endpoint).table[1]
-    now = definitions(endpoint, schema, table)
+    now = definitions(endpoint, schema, version_table)
     nearest: tuple[Differs, ...] | None = None
     with shadow(endpoint) as place:
         for revision in folder.revisions:
             upgrade(folder, place, revision.id, emit)
-            left = compared(definitions(place, schema, table), now)
+            left = compared(definitions(place, schema, version_table), now)
             if not left:
                 return revision.id, ()
             if nearest is None or len(left) < len(nearest):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from converge.errors import BlockedError
+from converge.errors import BlockedError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.migrated import Action, Migrated
@@ -17,7 +17,7 @@ from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
 from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
-from converge.revisions.gate.judge import dangers, judged
+from converge.revisions.gate.judge import judged
 from converge.revisions.steps import Spared
 from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
@@ -37,8 +37,7 @@ def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[st
         ran: tuple[str, ...] = ()
         if todo and not at.heads and is_here(folder, target, todo[0], at):
             stamped, todo = (todo[0].id,), todo[1:]
-        spared = _spared(folder, target, todo, "up", names, at)
-        _require_harmless(folder, target, todo, "up", names, at)
+        spared = _require_harmless(folder, target, todo, "up", names, at)
         for one in stamped:
             emit(Said(f"stamp {one}: the database is so already"))
             stamp(folder, target, one)
@@ -54,8 +53,7 @@ def revert(
     names = {folder.revision(name).id for name in accepted}
     with _alone(folder, target) as at:
         todo = back(folder, at, revision) if at.heads else ()
-        spared = _spared(folder, target, todo, "down", names, at)
-        _require_harmless(folder, target, todo, "down", names, at)
+        spared = _require_harmless(folder, target, todo, "down", names, at)
         ran = downgrade(folder, target, revision, emit, spared) if todo else ()
     return _migrated("revert", folder, target, ran)
 
@@ -107,19 +105,6 @@ def _migrated(
     return Migrated(action, str(target), str(folder.location), table, standings(folder, at), ran, stamped)
 
 
-def _spared(
-    folder: Folder,
-    target: Endpoint,
-    todo: Sequence[Revision],
-    direction: Direction,
-    accepted: Collection[str],
-    at: Applied,
-) -> Spared:
-    """What has no rows before the gate looks, and must have none when its revision runs."""
-    found = judged(folder, target, todo, direction, at).spared
-    return {revision: relations for revision, relations in found.items() if revision not in accepted}
-
-
 def _require_harmless(
     folder: Folder,
     target: Endpoint,
@@ -127,24 +112,27 @@ def _require_harmless(
     direction: Direction,
     accepted: Collection[str],
     at: Applied,
-) -> None:
-    """The gate. All revisions are judged before the first is run."""
+) -> Spared:
+    """The gate. All revisions are judged before the first is run.
+
+    Returns what has no rows now, and must have none when its revision runs. Raises BlockedError.
+    """
+    found = judged(folder, target, todo, direction, at)
     records = {one.id: validated(folder, one, direction) for one in todo}
     refused = [
         replace(danger, reason=f"{danger.reason} (validated where no row was at stake)") if record else danger
-        for danger in dangers(folder, target, todo, direction, at)
+        for danger in found.dangers
         if danger.revision not in accepted
         and not ((record := records[danger.revision]) and covers(record, danger))
     ]
     if not refused:
-        return
+        return {name: relations for name, relations in found.spared.items() if name not in accepted}
     names = list(dict.fromkeys(one.revision for one in refused))
     action = "run" if direction == "up" else "revert"
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code="A009",
-        details=[_said(one) for one in refused[:_SHOWN]]
-        + ([f"and {len(refused) - _SHOWN} more"] if len(refused) > _SHOWN else []),
+        details=first_of(list(map(_said, refused)), _SHOWN),
         hint=f"converge migrations validate {names[0]}\n"
         + (
             "which tries it on a copy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,36 +71,13 @@ def prepare(
     with explained(source, target), ExitStack() as stack:
         here, there = reach(source, target, stack)
         facts = read_target(there, options.schema) if there else None
-        rights = read_rights(here, source.database)
-        catalog = read_catalog(here, rights)
-        readable = [table.name for table in catalog.tables]
-        inputs = Inputs(
-            catalog,
-            map_,
-            source=str(source),
+        inputs = replace(
+            _read(here, source, map_, options, facts),
             target=str(target) if target else "",
-            target_version=facts.version if facts else NEWEST,
-            schema=options.schema,
-            schema_exists=facts.schema_exists if facts else True,
-            selection=options.selection,
-            lacking=(
-                *missing_select(rights, readable, options.selection.names),
-                *(lacking(facts) if facts else ()),
-            ),
-            snapshot=str(read_possible_snapshot(here, rights)),
-            temporary=temporary_grant(facts) if facts else "--target URL",
             may_hold_rows=may_hold_rows,
         )
-        if facts is not None:
-            taken = facts.foreign_names(own_names(inputs))
-            inputs = replace(
-                inputs,
-                taken=taken,
-                collations=facts.collations,
-                extensions=facts.extensions,
-                functions=facts.functions,
-                refused_checks=_refused_checks(there, map_, options),
-            )
+        if there is not None and facts is not None:
+            inputs = _with_target(inputs, there, facts, options)
         recorded = known
         if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
@@ -118,9 +95,41 @@ def prepare(
         yield Prepared(here, there, facts, inputs, make_plan(inputs))
 
 
-def _refused_checks(target: psycopg.Connection[Any] | None, map_: Map, options: Options) -> Mapping[str, str]:
-    """In load mode the tables are there, so that the names of a query can be looked up."""
-    return refused(target, map_.checks, options.schema, made=options.mode == "load") if target else {}
+def _read(
+    source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options, facts: Target | None
+) -> Inputs:
+    """What the source is, and what both sides lack for a run."""
+    rights = read_rights(source, endpoint.database)
+    catalog = read_catalog(source, rights)
+    readable = [table.name for table in catalog.tables]
+    return Inputs(
+        catalog,
+        map_,
+        source=str(endpoint),
+        target_version=facts.version if facts else NEWEST,
+        schema=options.schema,
+        schema_exists=facts.schema_exists if facts else True,
+        selection=options.selection,
+        lacking=(
+            *missing_select(rights, readable, options.selection.names),
+            *(lacking(facts) if facts else ()),
+        ),
+        snapshot=str(read_possible_snapshot(source, rights)),
+        temporary=temporary_grant(facts) if facts else "--target URL",
+    )
+
+
+def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target, options: Options) -> Inputs:
+    """What the target has that a plan must know, and what it says of the maps' checks."""
+    return replace(
+        inputs,
+        taken=facts.foreign_names(own_names(inputs)),
+        collations=facts.collations,
+        extensions=facts.extensions,
+        functions=facts.functions,
+        # In load mode the tables are there, so that the names of a query can be looked up.
+        refused_checks=refused(target, inputs.map.checks, options.schema, made=options.mode == "load"),
+    )
 
 
 def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Existing:

@@ -52,8 +52,9 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
 
 
 def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Result) -> None:
-    if not applied(folder, target).heads:
-        here, nearest = standing(folder, target, schema, emit)
+    at = applied(folder, target)
+    if not at.heads:
+        here, nearest = standing(folder, target, schema, at.table[1], emit)
         if here is None:
             result.next_command = "converge migrations generate -n NAME"
             hint = "where a database is at the folder's head, this writes what the source has become since"

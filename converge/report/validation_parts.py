@@ -11,7 +11,6 @@ from converge.report.parts import Cell, Grid, Mark, Tone, Verdict, grid
 from converge.report.units import counted, seconds
 
 _TONES: Mapping[Word, Tone] = {"validated": "good", "unreviewed": "warn", "differs": "bad", "failed": "bad"}
-_MOST = 20
 
 
 @dataclass(frozen=True, slots=True)

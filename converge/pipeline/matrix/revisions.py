@@ -19,6 +19,7 @@ from converge.pipeline.verify import verify
 from converge.planner.difference import compared
 from converge.postgres.connect import connect
 from converge.postgres.images import digests, read_images
+from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
@@ -29,11 +30,11 @@ def upgrade(site: Site) -> str:
     """All that is pending. What may lose rows may do so here: the database is thrown away."""
     folder = _folder(site)
     everything = [one.id for one in folder.revisions]
-    version_schema, _, version_table = migrations.show(folder, site.target).version_table.rpartition(".")
-    site.before = definitions(site.target, site.wish.options.schema, version_table)
+    site.version_table = applied(folder, site.target).table
+    site.before = definitions(site.target, site.wish.options.schema, site.version_table[1])
     done = migrations.run(folder, site.target, "head", everything, silent)
-    site.version_table, site.stamped, site.ran = version_table, done.stamped, done.ran
-    site.revised = _contents(site, version_schema)
+    site.stamped, site.ran = done.stamped, done.ran
+    site.revised = _contents(site)
     words = [f"baseline {one} is here" for one in done.stamped]
     return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
 
@@ -56,7 +57,7 @@ def downgrade(site: Site) -> str:
     everything = [one.id for one in folder.revisions]
     back_to = next(iter(site.stamped), _BASE)
     migrations.revert(folder, site.target, back_to, everything, silent)
-    after = definitions(site.target, site.wish.options.schema, site.version_table)
+    after = definitions(site.target, site.wish.options.schema, site.version_table[1])
     assert site.before is not None
     _require_none(compared(site.before, after), "X029", "are not what they were before the upgrade")
     if _promising(ran, "catalog"):
@@ -65,10 +66,10 @@ def downgrade(site: Site) -> str:
     return "catalog and rows are as they were before"
 
 
-def _contents(site: Site, version_schema: str) -> dict[str, Content]:
+def _contents(site: Site) -> dict[str, Content]:
     """Of all tables as they are now, by the texts of their values."""
     with closing(connect(site.target)) as connection:
-        found = digests(connection, read_images(connection, version_schema, site.version_table))
+        found = digests(connection, read_images(connection, *site.version_table))
     return {name: Content(rows, f"{digest:x}") for name, (rows, digest) in found.items()}
 
 

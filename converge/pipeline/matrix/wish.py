@@ -62,7 +62,8 @@ class Site:
     catalog: dict[str, str] = field(default_factory=dict)
     before: Definitions | None = None
     """The schema as the load left it; what follows is of the user's revisions."""
-    version_table: str = ""
+    version_table: tuple[str, str] = ("", "")
+    """Schema and name."""
     stamped: tuple[str, ...] = ()
     ran: tuple[str, ...] = ()
     revised: dict[str, Content] = field(default_factory=dict)

@@ -28,20 +28,13 @@ class Judged:
     """By revision: what has no rows now, and would lose them."""
 
 
-def dangers(
+def judged(
     folder: Folder, endpoint: Endpoint, revisions: Sequence[Revision], direction: Direction, at: Applied
-) -> list[Danger]:
+) -> Judged:
     """What these revisions, one after the other, could do to the rows that are there now.
 
     Nothing is run but queries. Raises ConvergeError.
     """
-    return judged(folder, endpoint, revisions, direction, at).dangers
-
-
-def judged(
-    folder: Folder, endpoint: Endpoint, revisions: Sequence[Revision], direction: Direction, at: Applied
-) -> Judged:
-    """The same, with what these revisions would lose if rows came meanwhile."""
     with held(endpoint, at.path) as database:
         judge = _Judge(database, at, direction)
         for revision in revisions:
