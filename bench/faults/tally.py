@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
-from faults.rounds import Outcome
+from bench.faults.record import Ended
 
 _HEAD = """# Faults
 
     make faults                                     # every fault with 20 seeds, 1,000 random kills: hours
     python -m bench.faults --seeds 2 --kills 20     # a smoke run
     python -m bench.faults --only mysqld            # the faults whose name has this word
+
+Rounds run side by side, each with servers of its own. Every round that has ended is a line in `faults.jsonl`;
+the same command goes on where an earlier one was stopped, and without that file it begins anew.
 
 Each round migrates 22 MB in some 40 chunks: tables with a number, a text or two columns as key, two without
 a key (one of them with thousands of equal rows), foreign keys that cascade, generated columns. MySQL and
@@ -25,50 +27,36 @@ the tests.
 """
 
 
-@dataclass
-class Tally:
-    """A line of the page. `wrong` has the rounds that were not as they must be, with their seeds."""
-
-    fault: str
-    rounds: int = 0
-    injected: int = 0
-    lost: int = 0
-    doubled: int = 0
-    changed: int = 0
-    alone: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    def add(self, outcome: Outcome, seed: int) -> None:
-        self.rounds += 1
-        self.injected += outcome.injected
-        self.lost += outcome.verdict.lost
-        self.doubled += outcome.verdict.doubled
-        self.changed += outcome.verdict.changed
-        if outcome.wrong:
-            self.wrong.append(f"{self.fault}, seed {seed}: {outcome.wrong}")
-        else:
-            self.alone += outcome.alone
-
-    def fail(self, seed: int, why: str) -> None:
-        """A round that did not come to its end."""
-        self.rounds += 1
-        self.wrong.append(f"{self.fault}, seed {seed}: {why}")
-
-    @property
-    def line(self) -> str:
-        resumed = self.rounds - self.alone - len(self.wrong)
-        counts = (self.rounds, self.injected, self.lost, self.doubled, self.changed)
-        cells = (*counts, self.alone, resumed, len(self.wrong))
-        return f"| {self.fault} | " + " | ".join(f"{cell:,}" for cell in cells) + " |"
-
-
-def page(versions: str, tallies: Sequence[Tally]) -> str:
-    """docs/faults.md."""
-    head = (
-        "| fault | rounds | faults | lost | doubled | changed | ended by itself | after `--resume` | wrong |"
+def page(versions: str, kinds: Iterable[str], rounds: Sequence[Ended]) -> str:
+    """docs/faults.md: a line for each kind of round, and the rounds that were not as they must be."""
+    titles = (
+        "rounds",
+        "faults",
+        "lost",
+        "doubled",
+        "changed",
+        "ended by itself",
+        "after `--resume`",
+        "wrong",
     )
-    lines = [_HEAD, f"{versions}:", "", head, "|---|" + "--:|" * 8, *(tally.line for tally in tallies)]
-    wrong = [f"- {' '.join(one.split())[:300]}" for tally in tallies for one in tally.wrong]
-    if wrong:
-        lines += ["", "## Wrong", "", *wrong]
+    lines = [_HEAD, f"{versions}:", "", f"| fault | {' | '.join(titles)} |", "|---|" + "--:|" * len(titles)]
+    for kind in kinds:
+        if ended := [one for one in rounds if one.kind == kind]:
+            lines.append(f"| {kind} | {' | '.join(f'{count:,}' for count in _counts(ended))} |")
+    if wrong := [one for one in rounds if one.wrong]:
+        lines += ["", "## Wrong", ""]
+        lines += [f"- {one.kind}, seed {one.seed}: {' '.join(one.wrong.split())[:300]}" for one in wrong]
     return "\n".join(lines) + "\n"
+
+
+def _counts(ended: Sequence[Ended]) -> Iterable[int]:
+    wrong = sum(bool(one.wrong) for one in ended)
+    alone = sum(one.alone and not one.wrong for one in ended)
+    yield len(ended)
+    yield sum(one.injected for one in ended)
+    yield sum(one.lost for one in ended)
+    yield sum(one.doubled for one in ended)
+    yield sum(one.changed for one in ended)
+    yield alone
+    yield len(ended) - alone - wrong
+    yield wrong
