@@ -85,9 +85,14 @@ class Proxy:
         self._loop.run_until_complete(asyncio.sleep(0.01))
         self._loop.close()
 
+    @property
+    def living(self) -> list[Link]:
+        """The connections that are open now."""
+        return [link for link in self.links if link.open]
+
     def cut(self, *links: Link, reset: bool = True) -> None:
         """Cuts these connections, or all."""
-        for link in links or [link for link in self.links if link.open]:
+        for link in links or self.living:
             self._loop.call_soon_threadsafe(link.cut, reset)
 
     def swallow(self, *links: Link) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -65,6 +66,23 @@ def begun(
         env=ENVIRONMENT,
         **streams | how,
     )
+
+
+def workers_of(run: int) -> list[int]:
+    """Process ids of a run's worker processes: children of the server that it forks them from."""
+    return [worker for server in _children(run) for worker in _children(server)]
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return found
 
 
 def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from conftest import NewDatabase
 from judge import compare
-from support import begun, converge, mysql, postgres
+from support import begun, converge, mysql, postgres, workers_of
 
 from converge.sandbox import Server
 
@@ -55,22 +55,6 @@ class Killed:
                     return
             time.sleep(0.02)
         pytest.fail(f"the run was over before {count} chunks were done: {self.process.communicate()}")
-
-    def workers(self) -> list[int]:
-        """Process ids of the worker processes: children of the server that the run forks them from."""
-        return [worker for server in _children(self.process.pid) for worker in _children(server)]
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == parent:
-            found.append(int(status.parent.name))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +117,7 @@ def test_a_signal_settles_and_resumes(source: str, run: Killed, signum: int) -> 
 
 def test_a_killed_coordinator_takes_its_workers_along(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
-    workers = run.workers()
+    workers = workers_of(run.process.pid)
     assert workers
     run.process.kill()
     run.process.wait()
@@ -146,7 +130,7 @@ def test_a_killed_coordinator_takes_its_workers_along(source: str, run: Killed) 
 
 def test_a_run_survives_a_killed_worker(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
-    os.kill(random.choice(run.workers()), signal.SIGKILL)
+    os.kill(random.choice(workers_of(run.process.pid)), signal.SIGKILL)
     goes_on_by_itself(source, run)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pymysql
 import pytest
 from conftest import NewDatabase
-from support import ENVIRONMENT, begun, converge, mysql, postgres
+from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
 from test_interrupt import SOURCE, Killed, finished_exactly
 
 from converge.model.endpoint import parse
@@ -49,7 +49,7 @@ def test_a_second_signal_ends_at_once(source: str, target: str) -> None:
     """Also while the first one waits for a chunk that does not settle."""
     run = Killed(begun(source, target), target)
     run.wait_for_chunks(1)
-    workers = run.workers()
+    workers = workers_of(run.process.pid)
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
     os.kill(run.process.pid, signal.SIGINT)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 from support import postgres
 
-from faults.scene import Scene, later
+from faults.scene import Scene, hit, later
 
 _COPYING = "datname = current_database() AND query LIKE 'COPY%%'"
 _OURS = "datname = current_database() AND application_name = 'converge'"
@@ -50,13 +50,12 @@ def cancel_backend(scene: Scene) -> None:
 def terminate_any_backend(scene: Scene) -> None:
     """Whatever it does now."""
     any_of_them = f"SELECT pid FROM pg_stat_activity WHERE {_OURS} ORDER BY random() LIMIT 1"
-    query = f"SELECT pg_terminate_backend(pid) FROM ({any_of_them}) AS one"
-    postgres(scene.target, query)
+    hit(postgres(scene.target, f"SELECT pg_terminate_backend(pid) FROM ({any_of_them}) AS one"))
 
 
 def terminate_all_backends(scene: Scene) -> None:
     """The coordinator's too, which holds the lock of the run."""
-    postgres(scene.target, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_OURS}")
+    hit(postgres(scene.target, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_OURS}"))
 
 
 def deadlock(scene: Scene) -> None:
@@ -91,6 +90,8 @@ def raising(state: str, times: int) -> Callable[[Scene], None]:
             f"CREATE TRIGGER refuse {trigger}",
         ):
             postgres(scene.target, statement)
+        raised = "SELECT last_value >= %s FROM faults.count"
+        scene.wait_for(f"{times} refusals", lambda: postgres(scene.target, raised, times) == [(True,)])
 
     return inject
 

@@ -1,4 +1,7 @@
-"""What can happen to processes, servers and networks in the middle of a copy, one function each."""
+"""What can happen to processes, servers and networks in the middle of a copy, one function each.
+
+Those that find nothing to hit raise NeverHappened: a round counts only what has happened.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import time
 from contextlib import suppress
 
 import psycopg
-from support import mysql, postgres
+from support import mysql, postgres, workers_of
 
 from faults.backends import copying
-from faults.scene import END_SECONDS, Scene, later
+from faults.scene import END_SECONDS, Scene, hit, later
 
 # Processes of the tool
 
@@ -25,9 +28,8 @@ def terminate_tool(scene: Scene) -> None:
 
 
 def kill_worker(scene: Scene) -> None:
-    workers = scene.workers()
-    if workers:  # before they start there is nothing to kill
-        os.kill(scene.chance.choice(workers), signal.SIGKILL)
+    workers = hit(workers_of(scene.process.pid))
+    os.kill(scene.chance.choice(workers), signal.SIGKILL)
 
 
 # Servers
@@ -85,7 +87,7 @@ def lose_target(scene: Scene) -> None:
 def kill_mysql_sessions(scene: Scene) -> None:
     """As an administrator ends what runs for too long."""
     query = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
-    for (number,) in mysql(scene.source, query):
+    for (number,) in hit(mysql(scene.source, query)):
         with suppress(Exception):  # it ended meanwhile
             mysql(scene.source, f"KILL {number}")
 
@@ -94,42 +96,44 @@ def kill_mysql_sessions(scene: Scene) -> None:
 
 
 def cut_source(scene: Scene) -> None:
-    scene.source_proxy.cut(reset=scene.chance.random() < 0.5)
+    scene.source_proxy.cut(*hit(scene.source_proxy.living), reset=scene.chance.random() < 0.5)
 
 
 def cut_target(scene: Scene) -> None:
-    scene.target_proxy.cut(reset=scene.chance.random() < 0.5)
+    scene.target_proxy.cut(*hit(scene.target_proxy.living), reset=scene.chance.random() < 0.5)
 
 
 def cut_one(scene: Scene) -> None:
     """One connection of a worker, in the middle of a block."""
-    living = [link for link in scene.target_proxy.links if link.open and link.carried > 100_000]
-    scene.target_proxy.cut(scene.chance.choice(living))
+    busy = hit([link for link in scene.target_proxy.living if link.carried > 100_000])
+    scene.target_proxy.cut(scene.chance.choice(busy))
 
 
 def lose_commits(scene: Scene) -> None:
-    scene.target_proxy.answers_to_lose = 3
+    proxy = scene.target_proxy
+    proxy.answers_to_lose = 3
+    scene.wait_for("a lost answer", lambda: proxy.answers_to_lose < 3)
 
 
 def refuse_target(scene: Scene) -> None:
     """The network is gone for some seconds."""
     scene.target_proxy.refuse()
-    scene.target_proxy.cut()
+    scene.target_proxy.cut(*hit(scene.target_proxy.living))
     later(scene, scene.chance.uniform(1, 5), scene.target_proxy.accept)
 
 
 def refuse_source(scene: Scene) -> None:
     scene.source_proxy.refuse()
-    scene.source_proxy.cut()
+    scene.source_proxy.cut(*hit(scene.source_proxy.living))
     later(scene, scene.chance.uniform(1, 5), scene.source_proxy.accept)
 
 
 def swallow_target(scene: Scene) -> None:
-    scene.target_proxy.swallow()
+    scene.target_proxy.swallow(*hit(scene.target_proxy.living))
 
 
 def swallow_source(scene: Scene) -> None:
-    scene.source_proxy.swallow()
+    scene.source_proxy.swallow(*hit(scene.source_proxy.living))
 
 
 def impatient_source(scene: Scene) -> None:

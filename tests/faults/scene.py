@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
@@ -34,11 +33,12 @@ _RATE = 6_000_000
 END_SECONDS = 180.0
 """Longer than all bounded retries together."""
 _LOOK_SECONDS = 0.01
+T = TypeVar("T")
 _POSTGRES_DOWN = (psycopg.OperationalError, OSError)
 
 
 class NeverHappened(AssertionError):
-    """What the scene waits for did not come."""
+    """What the scene waits for did not come, or what was to happen hit nothing."""
 
 
 @dataclass
@@ -106,19 +106,6 @@ class Scene:
         except _POSTGRES_DOWN:
             pass
         return [(0,)] if "count(" in query else []
-
-    def workers(self) -> list[int]:
-        """Process ids of the run's worker processes."""
-        found = []
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent = int(status.read_text().rpartition(")")[2].split()[1])
-                command = (status.parent / "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if parent == self.process.pid and b"spawn_main" in command:
-                found.append(int(status.parent.name))
-        return found
 
     def open_copies(self) -> int:
         """Sessions of runs in the target that are not idle."""
@@ -203,6 +190,13 @@ def scene(
             yield made
         finally:
             made.kill()
+
+
+def hit(found: list[T]) -> list[T]:
+    """What there is to hit. Raises NeverHappened where there is nothing."""
+    if not found:
+        raise NeverHappened("there was nothing to hit")
+    return found
 
 
 def later(scene: Scene, seconds: float, what: Callable[[], object]) -> None:
