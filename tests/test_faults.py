@@ -6,17 +6,16 @@ The long form, with many seeds and random kills, is ``make faults``.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 
-import pymysql
 import pytest
-from faults import backends, injectors, rounds
+from faults import backends, busy, injectors, rounds
 from faults.application import COINS, TOTAL, fill, writers
 from faults.data import SOURCE, move
 from faults.disk import why_not
 from faults.every import FAULTS, Fault
-from faults.rounds import Outcome, settle
+from faults.refusals import least_rights, orphans, policies, rejects, tables_of_others, two_runs
+from faults.rounds import Outcome, Round, settle
 from faults.scene import Scene, document
 from support import Ran, mysql, postgres
 
@@ -143,34 +142,17 @@ def test_a_full_disk(servers: rounds.Pair, source: str) -> None:
     well(rounds.full_disk(servers, source, 1))
 
 
-DDL = {
-    "truncate": "TRUNCATE TABLE texted",
-    "add a column": "ALTER TABLE texted ADD COLUMN late INT",
-    "rename": "RENAME TABLE texted TO gone",
-    "drop": "DROP TABLE texted",
-    "change a column": "ALTER TABLE texted MODIFY body LONGTEXT NOT NULL",
-}
+@pytest.mark.parametrize("change", busy.DDL)
+def test_a_schema_that_changes_is_never_verified(
+    servers: rounds.Pair, moving_source: str, change: str
+) -> None:
+    well(busy.schema_changes(servers, moving_source, 1, change))
 
 
-@pytest.mark.parametrize("change", DDL)
-def test_a_schema_that_changes_is_never_verified(moving_stage: Scene, change: str) -> None:
-    stage = moving_stage
-    stage.begin()
-    stage.wait_for_chunks(1)
-    stage.target_proxy.hold()
-    try:
-        mysql(stage.source, f"SET SESSION lock_wait_timeout = 3; {DDL[change]}")
-        changed = True
-    except pymysql.err.OperationalError:  # the run holds it off
-        changed = False
-    stage.target_proxy.flow()
-    ran = stage.end()
-    if changed:
-        assert ran.code == 4, ran.out + ran.err
-        assert "texted" in ran.err
-        assert document(ran).get("verdict") != "verified"
-    else:
-        well(settle(stage, ran))
+@pytest.mark.parametrize("refused", [policies, rejects, orphans, tables_of_others, least_rights, two_runs])
+def test_what_is_in_the_way_is_named(servers: rounds.Pair, moving_source: str, refused: Round) -> None:
+    """Then it is done what the refusal says, and everything arrives."""
+    well(refused(servers, moving_source, 4))
 
 
 def test_a_new_snapshot_while_the_application_writes(moving_stage: Scene) -> None:
@@ -187,22 +169,10 @@ def test_a_new_snapshot_while_the_application_writes(moving_stage: Scene) -> Non
     assert postgres(stage.target, TOTAL) == [(COINS,)]
 
 
-def test_a_long_query_stalls_the_application_for_moments_only(moving_stage: Scene) -> None:
-    """FLUSH TABLES WITH READ LOCK waits for it, and all writers wait behind the lock that waits."""
-    stage = moving_stage
-    fill(stage.source)
-    query = threading.Thread(target=mysql, args=(stage.source, "SELECT SLEEP(25) FROM twins LIMIT 1"))
-    query.start()
-    with writers(stage.source, 2) as activity:
-        stage.begin(slowly=False)
-        ran = stage.end()
-    mysql(stage.source, "SELECT 1")
-    # Without one instant for all readers the comparison may find what the writers did between them.
-    assert ran.code == 0 or (ran.code, document(ran)["snapshot"]) == (1, "none"), ran.err
-    # About a second at a time is the promise, on a machine that may be busy; a lock that waits for the query
-    # stalls the writers for as long as the query runs.
-    assert activity.longest_pause < 10
-    query.join()
+def test_a_long_query_stalls_the_application_for_moments_only(
+    servers: rounds.Pair, moving_source: str
+) -> None:
+    well(busy.long_query(servers, moving_source, 1))
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -220,5 +190,5 @@ def test_a_server_that_accepts_and_says_nothing(stage: Scene, side: str) -> None
 def test_parallel_snapshots_agree(servers: rounds.Pair) -> None:
     """100 of 100 in the long form, with at least 300 commits a second."""
     for seed in range(5):
-        outcome = rounds.one_snapshot(servers, seed)
+        outcome = busy.one_snapshot(servers, seed)
         assert not outcome.wrong or outcome.wrong.startswith("only"), outcome.wrong

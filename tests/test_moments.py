@@ -217,6 +217,16 @@ def test_a_clock_that_jumps(small: str, target: str, tmp_path: Path, jump: int) 
     assert all(0 <= seconds < 300 for seconds in spans), spans
 
 
+def test_ledgers_that_are_made_at_once(target: str) -> None:
+    """Runs that begin at the same moment both find none; the later one takes what the first has made."""
+    make = (
+        "import sys; from converge.model.endpoint import parse; from converge.postgres.upgrade import upgrade"
+    )
+    command = [sys.executable, "-c", f"{make}; upgrade(parse(sys.argv[1]))", target]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[1] for process in processes] == [""] * 4
+
+
 def test_two_runs_into_one_database(source: str, small: str, target: str) -> None:
     """One ledger, one run at a time, whatever the schema; comparing beside a run is free."""
     assert converge("migrate", "--source", small, "--target", target, "--schema", "other").code == 0

@@ -138,6 +138,31 @@ def test_every_trap_is_found_before_anything_is_written(
     assert relations(target) == []
 
 
+def test_what_no_scan_has_looked_at_is_refused_or_differs(
+    mysql: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql), new_postgres_database(postgres_175)
+    # A label that is none breaks the CHECK of a text, which ends the run.
+    cases = {f"t{number}": case for number, case in enumerate(CASES)
+             if case.stops and (case.trap, case.to) != ("empty_label", "text")}  # fmt: skip
+    _fill_each(source, cases)
+    path = tmp_path / "types.toml"
+    path.write_text("".join(
+        f"[[column]]\nmatch = {{ table = '{table}', column = 'c' }}\nto = '{case.to}'\n"
+        for table, case in cases.items() if case.to
+    ))  # fmt: skip
+    options = ("--map", str(path), "--no-scan", "--on-bad-row", "reject", "--json")
+    ran = converge("migrate", "--source", source, "--target", target, *options)
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    # Each bad row, and no other: refused, and then missing, or there with another value.
+    assert {(one["table"], one["key"]) for one in ran.json["differences"]} == {(t, "id=1") for t in cases}
+    assert {one["key"] for one in ran.json["rejects"]} == {"id=1"}
+
+
 @pytest.mark.parametrize("number", range(ROUNDS + 1))
 def test_a_policy_holds_and_is_mirrored_and_counted(
     number: int,
@@ -176,6 +201,15 @@ def _fill(source: str) -> None:
         f"SET SESSION sql_mode = ''; CREATE TABLE odd (id INT PRIMARY KEY, {columns}); "
         f"INSERT INTO odd VALUES (1, {bad}), (2, {good}), (3, {bad}), (4, {nothing})",
     )
+
+
+def _fill_each(source: str, cases: dict[str, Case]) -> None:
+    for table, case in cases.items():
+        mysql(
+            source,
+            f"SET SESSION sql_mode = ''; CREATE TABLE {table} (id INT PRIMARY KEY, c {case.type}); "
+            f"INSERT INTO {table} VALUES (1, {case.bad}), (2, {case.good}), (3, NULL)",
+        )
 
 
 def _way(case: Case, number: int) -> tuple[str, str | None, bool]:

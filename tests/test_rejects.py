@@ -78,6 +78,21 @@ def test_rejects_are_named_and_the_rest_arrives(arguments: list[str], tmp_path: 
     assert converge("migrate", *arguments, "--resume").code == 2
 
 
+def test_bytes_that_are_no_text_are_found_in_their_column(arguments: list[str], tmp_path: Path) -> None:
+    """The server complains of the line, and names no column."""
+    mysql(arguments[1], "UPDATE kept SET number = 1, body = IF(id = 9, 'nul\\0', body)")
+    mysql(
+        arguments[1], "ALTER TABLE keyless ADD raw VARBINARY(9); UPDATE keyless SET raw = x'61ff', number = 1"
+    )
+    mysql(arguments[1], "DELETE FROM keyless LIMIT 599")
+    narrow = Path(arguments[5])
+    narrow.write_text(f'{narrow.read_text()}[[column]]\nmatch = {{ column = "raw" }}\nto = "text"\n')
+    ran = converge("migrate", *arguments, "--on-bad-row", "reject", "--json")
+    found = {(one["table"], one["column"], one["value"], one["sqlstate"]) for one in ran.json["rejects"]}
+    nul, no_text = ("kept", "body", b"nul\0".hex(), "22021"), ("keyless", "raw", "61ff", "22021")
+    assert found == {nul, no_text}, ran.json
+
+
 def test_a_value_that_the_target_was_widened_for_is_loaded(arguments: list[str]) -> None:
     assert converge("migrate", *arguments, "--on-bad-row", "reject").code == 1
     postgres(arguments[3], "ALTER TABLE kept ALTER number TYPE integer")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from faults import rounds
+from faults import busy, refusals, rounds
 from faults.every import FAULTS, MORE
 from faults.own import kill_a_load
-from faults.rounds import Outcome, Pair
+from faults.rounds import Round
+
+from bench.faults import wide
 
 _KILLS_A_ROUND = 10
-
-Round = Callable[[Pair, str, int], Outcome]
-"""Servers, URL of the source, seed."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Kind:
 KINDS = (
     Kind(
         "snapshot while four writers commit",
-        lambda servers, _, seed: rounds.one_snapshot(servers, seed),
+        lambda servers, _, seed: busy.one_snapshot(servers, seed),
         "snapshots",
         alone=True,
     ),
@@ -42,6 +40,15 @@ KINDS = (
         for phase in ("copy", "validate")
     ),
     Kind("full disk (53100)", rounds.full_disk),
-    Kind("kill in load mode, then --resume or recover", kill_a_load, "loads"),
+    Kind("a table of the source is altered", busy.schema_changes),
+    Kind("read lock behind a long query", busy.long_query),
+    Kind("values that PostgreSQL cannot hold, by policy", refusals.policies),
+    Kind("values that PostgreSQL cannot hold, as rejects; no file for them", refusals.rejects),
+    Kind("rows without a parent", refusals.orphans),
+    Kind("tables of others in the target", refusals.tables_of_others),
+    Kind("rights missing on both sides; then a kill under the least rights", refusals.least_rights),
+    Kind("two runs at once", refusals.two_runs),
+    Kind("rows of up to 300 MB", wide.rows),
     Kind("random kills of all sorts", partial(rounds.random_kills, most=_KILLS_A_ROUND), "kills"),
+    Kind("kill in load mode, then --resume or recover", kill_a_load, "loads"),
 )

@@ -18,9 +18,11 @@ from converge.model.result import Reject
 from converge.model.work import CopyTask
 from converge.postgres.copy import write
 from converge.postgres.text import fields
+from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024
-_COLUMN = re.compile(r"^COPY .*, line \d+, column (?P<name>.*?)(?:: .*)?$", re.DOTALL)
+# Lines of the value's own type, as of JSON, may come first.
+_COLUMN = re.compile(r"^COPY .*, line \d+, column (?P<name>.*?)(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
 
 Encode = Callable[[list[bytes]], bytes]
 
@@ -73,8 +75,8 @@ def _refused(
 def _reject(task: CopyTask, text: bytes, error: psycopg.Error) -> Reject:
     values = fields(text)
     sources = [source for source, _ in task.columns]
-    place = _place(task, error)
-    value = text.removesuffix(b"\n") if place is None else values[place] or b""
+    place = _place(task, values, error)
+    value = text.removesuffix(b"\n") if place is None else own_bytes(values[place] or b"")
     # A generated column of the key is computed by the target.
     key = (f"{name}={_readable(values[sources.index(name)])}" for name in task.key if name in sources)
     return Reject(
@@ -88,13 +90,23 @@ def _reject(task: CopyTask, text: bytes, error: psycopg.Error) -> Reject:
     )
 
 
-def _place(task: CopyTask, error: psycopg.Error) -> int | None:
-    """Which column the server complains of, where it says so."""
+def _place(task: CopyTask, values: list[bytes | None], error: psycopg.Error) -> int | None:
+    """Which column the server complains of, where it says so, or holds bytes that are no text."""
+    if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
+        # COPY looks at the bytes of a line before it tells its columns.
+        return next((place for place, value in enumerate(values) if not _is_text(value or b"")), None)
     name = error.diag.column_name
-    if name is None and (match := _COLUMN.match(error.diag.context or "")):
+    if name is None and (match := _COLUMN.search(error.diag.context or "")):
         name = match["name"]
     targets = [target for _, target in task.columns]
     return targets.index(name) if name in targets else None
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        return "\0" not in value.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _readable(value: bytes | None) -> str:

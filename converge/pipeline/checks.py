@@ -1,4 +1,4 @@
-"""What can stop a run before anything is written, and what --truncate removes."""
+"""What can stop a run before anything is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs, own_names, target_tables
 from converge.postgres.history import last_run
 from converge.postgres.ledger import require_free
@@ -18,7 +17,6 @@ from converge.postgres.rights import require_owned
 from converge.postgres.target import Target, require_empty
 
 _SHOWN = 50
-_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
 
 
 def check_plan(plan: Plan, *, expected_digest: str) -> None:
@@ -48,9 +46,9 @@ def check_target(
     try:
         require_empty(target, facts, target_tables(inputs))
     except BlockedError as error:
+        require_free(target)  # they may be those of a run that is at work
         run = last_run(target)
         if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
-            require_free(target)  # one that was killed has not said so
             error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
         raise
 
@@ -98,63 +96,3 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
         ],
         hint=f"for the first of them, in a file for --map:\n{first.hint}" if first.hint else "converge plan",
     )
-
-
-def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate in load mode: removes the rows of all loaded tables at once, and no others.
-
-    Their foreign keys, and those to them, go first, and triggers are switched off, as the plan says.
-    """
-    names = ", ".join(pg_name(plan.schema, table.target) for table in plan.tables)
-    with target.transaction():
-        for statement in plan.statements:
-            if statement.phase == "shared":
-                target.execute(statement.sql.encode())
-        target.execute(f"TRUNCATE {names}".encode())
-
-
-def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate: removes what the plan makes, and nothing that depends on it.
-
-    All or nothing, unless the server has not as many locks as that takes: then in parts, and after an error
-    the same command goes on with what is left.
-    """
-    made = [statement.makes.partition(" ") for statement in reversed(plan.statements) if statement.makes]
-    drops = [(kind, [name for word, _, name in made if word == kind]) for kind in _DROPPED]
-    try:
-        with target.transaction():
-            for kind, names in drops:
-                _drop(target, kind, names)
-    except psycopg.errors.OutOfMemory:
-        _drop_foreign_keys(target, dict(drops)["TABLE"])
-        for kind, names in drops:
-            _drop_in_parts(target, kind, names)
-
-
-def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
-    if names:
-        target.execute(f"DROP {kind} IF EXISTS {', '.join(names)}".encode())
-
-
-def _drop_in_parts(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
-    """As many at once as the server has locks for: a table takes several, of which it has some thousands."""
-    try:
-        _drop(target, kind, names)
-    except psycopg.errors.OutOfMemory:
-        if len(names) == 1:
-            raise
-        half = len(names) // 2
-        _drop_in_parts(target, kind, names[:half])
-        _drop_in_parts(target, kind, names[half:])
-
-
-def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:
-    """Or a table could not go before those that refer to it."""
-    keys = target.execute(
-        "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.conrelid::regclass, c.conname) "
-        "FROM unnest(%s::text[]) name JOIN pg_constraint c ON c.conrelid = to_regclass(name) "
-        "WHERE c.contype = 'f'",
-        (list(tables),),
-    ).fetchall()
-    for (statement,) in keys:
-        target.execute(statement.encode())

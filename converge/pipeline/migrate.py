@@ -20,6 +20,7 @@ from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.prepare import Prepared, prepare
+from converge.pipeline.room import require_droppable
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
@@ -123,9 +124,11 @@ class _Attempt:
         job, options = self._job, self._job.options
         prepared = stack.enter_context(planned(job))
         assert prepared.target is not None
-        upgrade(job.target)
         if self._lost is not None:
             end(prepared.target, self._lost)
+        elif options.truncate and prepared.plan.mode == "create":
+            require_droppable(prepared.target, prepared.plan)
+        upgrade(job.target)
         ledger = Ledger.open(
             prepared.target,
             prepared.plan,

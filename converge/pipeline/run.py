@@ -24,12 +24,12 @@ from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import drop, empty
 from converge.pipeline.look_back import look_back, require_schema
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
 from converge.pipeline.recover import shape_findings
+from converge.pipeline.room import drop, empty
 from converge.pipeline.timing import phase
 from converge.postgres.existing import shape_now
 from converge.postgres.identity import set_next_values

@@ -64,7 +64,9 @@ class AsJsonb(AsJson):
         bare = as_bytes(text)
         for digit in _DIGITS:
             bare = f"REPLACE({bare},'{digit}','')"
-        return f"CONCAT(MD5(CAST(CAST({text} AS JSON) AS CHAR)),LENGTH({text})-LENGTH({bare}))"
+        meant = f"CONCAT(MD5(CAST(CAST({text} AS JSON) AS CHAR)),LENGTH({text})-LENGTH({bare}))"
+        # What no scan has looked at may be none, for which MySQL would end the comparison.
+        return f"IF(JSON_VALID({text}),{meant},MD5({text}))"
 
     def target_text(self, reference: str, value: Value) -> str:
         text = f"{reference}::text"

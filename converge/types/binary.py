@@ -7,7 +7,7 @@ from converge.types.as_json import AsJson, AsJsonb
 from converge.types.as_text import AsText
 from converge.types.as_uuid import swapped
 from converge.types.base import Length, Value
-from converge.types.sql import escapes, is_utf8
+from converge.types.sql import digits_of, escapes, is_utf8, refused
 from converge.types.traps import Trap
 from converge.types.written import Written
 
@@ -36,6 +36,18 @@ class Binary(Written):
 
     def whole(self, value: Value) -> str:
         return value.sql
+
+    # Bytes that are no UTF-8 would be cut or become NULL without a word: the copy gives a text that the
+    # target refuses, and the comparison one that it cannot hold.
+
+    def read(self, value: Value) -> str:
+        text = super().read(value)
+        return _unless_broken(value, text, refused(value.sql)) if _may_be_broken(value) else text
+
+    def source_text(self, value: Value) -> str:
+        text = super().source_text(value)
+        digits = f"CONCAT(CHAR(0 USING utf8mb4),{digits_of(value.sql)})"
+        return _unless_broken(value, text, digits) if _may_be_broken(value) else text
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         if _raw_uuid(value):
@@ -71,6 +83,15 @@ class Binary(Written):
 def _raw_uuid(value: Value) -> bool:
     """Whether the bytes are a UUID themselves, and not its text."""
     return value.to == "uuid" and value.column.length == _UUID_BYTES
+
+
+def _may_be_broken(value: Value) -> bool:
+    """Whether the bytes are read as a text, and no policy takes care of those that are none."""
+    return not _raw_uuid(value) and value.to != "bytea" and "not_utf8" not in value.handled
+
+
+def _unless_broken(value: Value, text: str, other: str) -> str:
+    return f"IF({value.sql} IS NULL OR {is_utf8(value.sql)},{text},{other})"
 
 
 def _decoded(value: Value) -> str:

@@ -26,8 +26,7 @@ class Decimal(Family):
             return _TEXT.traps(_digits(value), value)
         precision, scale = value.column.precision or 10, value.column.scale or 0
         if value.to == "double precision":
-            again = f"CAST({shortest(f'{value.sql}*1e0')} AS DECIMAL(65,{scale}))"
-            return (Trap("inexact", f"{value.sql}<>{again}"),) if precision > _DOUBLE_DIGITS else ()
+            return (Trap("inexact", _rounded(value)),) if precision > _DOUBLE_DIGITS else ()
         return decimal_traps(value.sql, precision - scale, scale, value.to)
 
     def adopted(self, expression: str, column: Column) -> str:
@@ -43,7 +42,10 @@ class Decimal(Family):
 
     def source_text(self, value: Value) -> str:
         if value.to == "double precision":
-            return double_text(f"({value.sql}*1e0)")
+            text = double_text(f"({value.sql}*1e0)")
+            inexact = self.traps(value) and "inexact" not in value.handled
+            # A value that the copy rounds without a word must not be compared as a rounded one.
+            return f"IF({_rounded(value)},CONCAT('exactly ',{value.sql}),{text})" if inexact else text
         if base_name(value.to) in AsText.targets:
             return _digits(value)
         if value.to in INTEGERS:
@@ -61,6 +63,12 @@ class Decimal(Family):
         scale = scale_of(value.to)
         lost = literal.partition(".")[2][scale:] if scale is not None else ""
         return None if lost.strip("0") else literal
+
+
+def _rounded(value: Value) -> str:
+    """MySQL condition: the nearest double prints as another number."""
+    again = f"CAST({shortest(f'{value.sql}*1e0')} AS DECIMAL(65,{value.column.scale or 0}))"
+    return f"{value.sql}<>{again}"
 
 
 def _digits(value: Value) -> str:

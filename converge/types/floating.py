@@ -39,16 +39,18 @@ class Floating(Family):
             return (Trap("inexact", f"{x}<>0 AND ({lost})"),)
         if base_name(value.to) != "numeric":
             return ()
-        exact = _decimal(value)
-        lost = f"ABS({x})>=1e{_WHOLE_DIGITS} OR {exact}*1e0<>{x}"
-        return (Trap("inexact", lost), *decimal_traps(exact, _WHOLE_DIGITS, _SCALE, value.to))
+        traps = decimal_traps(_decimal(value), _WHOLE_DIGITS, _SCALE, value.to)
+        return (Trap("inexact", _beyond_decimal(value)), *traps)
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"({expression}+0e0)"
 
     def read(self, value: Value) -> str:
         if base_name(value.to) == "numeric":
-            return bare_number(_decimal(value))
+            text = bare_number(_decimal(value))
+            # MySQL's decimal would become its greatest one without a word.
+            whole = as_bytes(f"IF({_beyond_decimal(value)},{shortest(_number(value))},{text})")
+            return text if "inexact" in value.handled else whole
         if _is_exact(value):
             return value.sql
         x = _number(value)
@@ -113,6 +115,12 @@ def shortest(x: str) -> str:
 
 def _decimal(value: Value) -> str:
     return f"CAST({shortest(_number(value))} AS DECIMAL({_WHOLE_DIGITS + _SCALE},{_SCALE}))"
+
+
+def _beyond_decimal(value: Value) -> str:
+    """MySQL condition: no decimal of the server is this double."""
+    x = _number(value)
+    return f"ABS({x})>=1e{_WHOLE_DIGITS} OR {_decimal(value)}*1e0<>{x}"
 
 
 def _number(value: Value) -> str:

@@ -31,3 +31,23 @@ def one_of(text: str, texts: tuple[str, ...]) -> str:
 def bare_number(text: str) -> str:
     """The text of a number with a point, without zeros at its end."""
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
+
+
+# The server makes NULL of a text that is longer than max_allowed_packet, and nobody reads more than this.
+_SHOWN_BYTES = 64 * 1024
+_REFUSED = b"\xc0"
+
+
+def digits_of(value: str) -> str:
+    """The beginning of a value's bytes in hex."""
+    return f"HEX(LEFT({as_bytes(value)},{_SHOWN_BYTES}))"
+
+
+def refused(value: str) -> str:
+    """A text that every target refuses: a byte that is no UTF-8, then the value's own in hex."""
+    return f"CONCAT(0x{_REFUSED.hex()},{digits_of(value)})"
+
+
+def own_bytes(text: bytes) -> bytes:
+    """The beginning of the value that `refused` was made of; any other text as it is."""
+    return bytes.fromhex(text[1:].decode()) if text.startswith(_REFUSED) else text

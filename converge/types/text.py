@@ -1,8 +1,8 @@
 """CHAR, VARCHAR and the TEXT types: the same code points, '' and NULL kept apart.
 
 MySQL turns a character that has no Unicode mapping (GBK 0xA2A0, ASCII 0xFF) into '?', and a text that is no
-Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as a byte that is no
-UTF-8, so that the target refuses it where no policy says otherwise.
+Unicode at all (UCS-2 0xD800) into NULL, without a word. Such a value is read as one that the target
+refuses, where no policy says otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from converge.model.catalog import Column
 from converge.model.quote import my_name
 from converge.types.base import Length, Value
 from converge.types.forms import MADE
-from converge.types.sql import escapes, is_utf8
+from converge.types.sql import escapes, is_utf8, refused
 from converge.types.traps import Trap
 from converge.types.written import Written
 
@@ -20,7 +20,6 @@ from converge.types.written import Written
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # Character sets all of whose bytes have a Unicode mapping.
 _MAPPED = frozenset({"latin1"})
-_NO_UTF8 = "0xC0"
 # A field of PostgreSQL is smaller than 1 GB; COPY's escapes come on top, and are counted with the whole row.
 _MOST_BYTES = 1_073_740_000
 # A character of one byte can have three in UTF-8, and one of four bytes has four.
@@ -60,7 +59,7 @@ class Text(Written):
         if mapped or value.to in ("uuid", "bytea"):
             return text
         name = my_name(value.column.name)
-        return f"IF({name} IS NULL OR {_kept(value.column)},{text},{_NO_UTF8})"
+        return f"IF({name} IS NULL OR {_kept(value.column)},{text},{refused(name)})"
 
     def most(self, column: Column) -> int:
         growth = _CHARACTER_BYTES if column.type in ("char", "varchar") else _UTF8_GROWTH

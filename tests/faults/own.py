@@ -17,9 +17,8 @@ from support import ENVIRONMENT, Ran, converge, postgres
 from converge.postgres.existing import read_existing
 from converge.sandbox import Server
 from faults.data import TABLES
-from faults.rounds import Outcome
+from faults.rounds import EXACT, Outcome
 from faults.scene import Scene, document, scene
-from faults.verdict import Verdict
 
 TEMPLATE = "own_template"
 MAP = """
@@ -97,7 +96,7 @@ def kill_a_load(servers: tuple[Server, Server], source: str, seed: int) -> Outco
             wrong = _round(stage, before, target, ("--mode", "load", "--map", map_.name))
     finally:
         server.drop_database(name)
-    return Outcome(1, alone=False, verdict=Verdict(0, 0, 0, ""), wrong="; ".join(wrong))
+    return Outcome(1, alone=False, verdict=EXACT, wrong="; ".join(wrong))
 
 
 def _round(stage: Scene, before: State, target: str, options: tuple[str, ...]) -> list[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from support import Ran, converge, postgres
+from support import Ran
 
 from converge.sandbox import Server
 from faults import backends, injectors
-from faults.application import COINS, TOTAL, fill, writers
 from faults.data import move
 from faults.disk import small_disk
 from faults.every import Fault
@@ -23,7 +21,7 @@ Pair = tuple[Server, Server]
 """The servers of the source and of the target."""
 ATTEMPTS = 4
 """Of `--resume` after one fault."""
-_EXACT = Verdict(0, 0, 0, "")
+EXACT = Verdict(0, 0, 0, "")
 _KILLS = (
     injectors.kill_tool,
     injectors.kill_tool,
@@ -50,6 +48,10 @@ class Outcome:
     verdict: Verdict
     wrong: str
     """What is not as it must be; empty when all is well."""
+
+
+Round = Callable[[Pair, str, int], Outcome]
+"""Of these servers, this source's URL and this seed."""
 
 
 @contextmanager
@@ -125,28 +127,6 @@ def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
         resize(200)
         ended = settle(stage, ran, injected=2)
     return Outcome(2, ended.alone, ended.verdict, "; ".join([*wrong, ended.wrong]).strip("; "))
-
-
-def one_snapshot(servers: Pair, seed: int) -> Outcome:
-    """All readers at one instant, while an application commits 300 times a second or more."""
-    name = f"purses_{seed}"
-    for server in servers:
-        server.drop_database(name)
-    source, target = (server.create_database(name) for server in servers)
-    fill(source)
-    with writers(source, 4) as activity:
-        time.sleep(0.5)
-        ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
-    wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
-    if ran.code != 0:
-        wrong = ran.err[-1000:]
-    else:
-        found = (ran.json["verdict"], ran.json["snapshot"], postgres(target, TOTAL))
-        if found != ("verified", "locked", [(COINS,)]):
-            wrong = str(found)
-    for server in servers:
-        server.drop_database(name)
-    return Outcome(0, ran.code == 0, _EXACT, wrong)
 
 
 def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:

@@ -55,6 +55,8 @@ class Scene:
     chance: random.Random
     user: str = ""
     """Role of the target that the runs use instead of the server's own."""
+    reader: str = ""
+    """User of the source, likewise."""
     cleanup: ExitStack = field(default_factory=ExitStack)
     """Puts back, at the end of the scene, what an injector has changed."""
     _process: subprocess.Popen[str] | None = None
@@ -67,7 +69,7 @@ class Scene:
     def begin(self, *options: str, slowly: bool = True) -> None:
         """Starts `converge migrate`; its copy takes a few seconds when it goes `slowly`."""
         self.target_proxy.rate = _RATE if slowly else 0
-        source = self._through(self.source, self.source_proxy, "")
+        source = self._through(self.source, self.source_proxy, self.reader)
         target = self._through(self.target, self.target_proxy, self.user)
         self._process = begun(source, target, "--json", "--jobs", "2", *options, command=("-c", _COMMAND))
 

@@ -75,6 +75,7 @@ _PARSERS: dict[tuple[str, str], tuple[Parse, Parse]] = {
     ("json", "json"): (document, document),
     ("json", "text"): (document, document),
     ("binary", "bytea"): (values.same, values.same),
+    ("binary", "text"): (values.same, values.utf8),
     ("binary", "uuid"): (values.uuid_bytes, values.uuid_text),
     ("geometry", "bytea"): (values.wkb, values.same),
 }

@@ -1,0 +1,110 @@
+"""What --truncate removes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from converge.errors import BlockedError
+from converge.model.plan import Plan
+from converge.model.quote import pg_name
+from converge.postgres.ledger import require_free
+
+_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
+
+
+def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
+    """--truncate in load mode: removes the rows of all loaded tables at once, and no others.
+
+    Their foreign keys, and those to them, go first, and triggers are switched off, as the plan says.
+    """
+    names = ", ".join(pg_name(plan.schema, table.target) for table in plan.tables)
+    with target.transaction():
+        for statement in plan.statements:
+            if statement.phase == "shared":
+                target.execute(statement.sql.encode())
+        target.execute(f"TRUNCATE {names}".encode())
+
+
+def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
+    """--truncate: removes what the plan makes, and nothing that depends on it.
+
+    All or nothing, unless the server has not as many locks as that takes: then in parts, and after an error
+    the same command goes on with what is left. Raises BlockedError for what depends on it.
+    """
+    drops = _drops(plan)
+    with _dependents_named():
+        try:
+            with target.transaction():
+                for kind, names in drops.items():
+                    _drop(target, kind, names)
+        except psycopg.errors.OutOfMemory:
+            _drop_foreign_keys(target, drops["TABLE"])
+            for kind, names in drops.items():
+                _drop_in_parts(target, kind, names)
+
+
+def require_droppable(target: psycopg.Connection[Any], plan: Plan) -> None:
+    """Tries what `drop` will do, and takes it back. Raises BlockedError for what depends on it.
+
+    Where the server has not as many locks as all of it takes at once, `drop` itself will tell.
+    """
+    require_free(target)  # or we would wait for what another run holds
+    with (
+        suppress(psycopg.errors.OutOfMemory),
+        _dependents_named(),
+        target.transaction(force_rollback=True),
+    ):
+        for kind, names in _drops(plan).items():
+            _drop(target, kind, names)
+
+
+def _drops(plan: Plan) -> dict[str, list[str]]:
+    """What the plan makes, by its kind, in the order in which it can go."""
+    made = [statement.makes.partition(" ") for statement in reversed(plan.statements) if statement.makes]
+    return {kind: [name for word, _, name in made if word == kind] for kind in _DROPPED}
+
+
+@contextmanager
+def _dependents_named() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise BlockedError(
+            "others have made objects that depend on what --truncate drops, which it never does with CASCADE",
+            code="T028",
+            details=(error.diag.message_detail or "").splitlines(),
+            hint="drop them first and make them again afterwards, or --schema NAME loads beside all of it",
+        ) from error
+
+
+def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
+    if names:
+        target.execute(f"DROP {kind} IF EXISTS {', '.join(names)}".encode())
+
+
+def _drop_in_parts(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
+    """As many at once as the server has locks for: a table takes several, of which it has some thousands."""
+    try:
+        _drop(target, kind, names)
+    except psycopg.errors.OutOfMemory:
+        if len(names) == 1:
+            raise
+        half = len(names) // 2
+        _drop_in_parts(target, kind, names[:half])
+        _drop_in_parts(target, kind, names[half:])
+
+
+def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:
+    """Or a table could not go before those that refer to it."""
+    keys = target.execute(
+        "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', c.conrelid::regclass, c.conname) "
+        "FROM unnest(%s::text[]) name JOIN pg_constraint c ON c.conrelid = to_regclass(name) "
+        "WHERE c.contype = 'f'",
+        (list(tables),),
+    ).fetchall()
+    for (statement,) in keys:
+        target.execute(statement.encode())
