@@ -678,8 +678,16 @@ def test_what_an_expression_makes_nothing_of_is_counted(databases: tuple[str, st
     )
     assert found["V048"]["evidence"] == "rows id 2, 4"
     assert "P011" in found, "nothing says what becomes of the default"
+    unseen = converge("migrate", *ends, "--no-scan", "--on-bad-row", "reject")
+    assert (unseen.code, unseen.json["verdict"]) == (1, "differs"), unseen.err
+    refused = {(one["key"], one["column"], bytes.fromhex(one["value"])) for one in unseen.json["rejects"]}
+    assert refused == {("id=2", "c0", b"infinity".ljust(14, b"\0")), ("id=4", "c0", b"20230230000000")}
+    assert {one["key"] for one in unseen.json["differences"]} == {"id=2", "id=4"}
+    postgres(target, "INSERT INTO public.t0 VALUES (2, NULL), (4, NULL)")
+    verified = converge("verify", *ends, "--no-scan")
+    assert {one["key"] for one in verified.json["differences"]} == {"id=2", "id=4"}, verified.err
     rules.write_text(_map((way,)) + "\npolicy = { no_result = 'null' }")
-    ran = converge("migrate", *ends)
+    ran = converge("migrate", *ends, "--truncate", "--yes")
     assert ran.json["verdict"] == "verified", ran.err
     changes = [(one["trap"], one["rows"]) for one in ran.json["changes"]]
     assert changes == [("using", 3), ("no_result", 2)]

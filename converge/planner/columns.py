@@ -21,7 +21,9 @@ from converge.planner.generated import default_trial, generated_expression, gene
 from converge.planner.values import evidence, example, settle
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
+from converge.types.base import seen_or
 from converge.types.members import fits_enum
+from converge.types.sql import refused, unequalled
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
 
@@ -78,11 +80,11 @@ def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
     """What the value is on its way: fields of a ColumnPlan."""
     reference = pg_name(target)
     return {
-        "read": family.read(value),
+        "read": seen_or(refused, family.read(value), value),
         "special": family.special(value),
-        "source_text": family.source_text(value),
+        "source_text": seen_or(unequalled, family.source_text(value), value),
         "target_text": family.target_text(reference, value),
-        "source_value": family.source_value(value),
+        "source_value": seen_or(unequalled, family.source_value(value), value),
         "target_value": family.target_value(reference, value),
         "delimited": family.delimited(value),
         "judge": family.judge(value),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from converge.model.endpoint import Endpoint
 from converge.resources import folder
 
-
 # Two runs may begin at the same moment, and both find no ledger.
 _LOCK = 0x636F6E7570
 

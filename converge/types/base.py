@@ -8,6 +8,7 @@ what the copy sent, so a wrong `read` is found by the comparison instead of agre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -124,6 +125,16 @@ class Family:
     def default(self, literal: str, value: Value) -> str | None:
         """The literal default as PostgreSQL SQL; None when there is no faithful one."""
         return pg_text(literal)
+
+
+def seen_or(other: Callable[[str], str], text: str, value: Value) -> str:
+    """`text`, or what `other` makes of a value that a map's expression has made nothing of.
+
+    NULL in its place would be a loss that nobody has seen, unless the scan or a policy has.
+    """
+    if not value.made or "no_result" in value.handled:
+        return text
+    return f"IF({_no_result(value).where},{other(my_name(value.column.name))},{text})"
 
 
 def _no_result(value: Value) -> Trap:

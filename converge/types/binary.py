@@ -7,7 +7,7 @@ from converge.types.as_json import AsJson, AsJsonb
 from converge.types.as_text import AsText
 from converge.types.as_uuid import swapped
 from converge.types.base import Length, Value
-from converge.types.sql import digits_of, escapes, is_utf8, refused
+from converge.types.sql import escapes, is_utf8, refused, unequalled
 from converge.types.traps import Trap
 from converge.types.written import Written
 
@@ -46,8 +46,7 @@ class Binary(Written):
 
     def source_text(self, value: Value) -> str:
         text = super().source_text(value)
-        digits = f"CONCAT(CHAR(0 USING utf8mb4),{digits_of(value.sql)})"
-        return _unless_broken(value, text, digits) if _may_be_broken(value) else text
+        return _unless_broken(value, text, unequalled(value.sql)) if _may_be_broken(value) else text
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         if _raw_uuid(value):

@@ -38,16 +38,20 @@ _SHOWN_BYTES = 64 * 1024
 _REFUSED = b"\xc0"
 
 
-def digits_of(value: str) -> str:
-    """The beginning of a value's bytes in hex."""
-    return f"HEX(LEFT({as_bytes(value)},{_SHOWN_BYTES}))"
-
-
 def refused(value: str) -> str:
-    """A text that every target refuses: a byte that is no UTF-8, then the value's own in hex."""
-    return f"CONCAT(0x{_REFUSED.hex()},{digits_of(value)})"
+    """A COPY text that every target refuses: a byte that is no UTF-8, then the value's own in hex."""
+    return f"CONCAT(0x{_REFUSED.hex()},{_digits(value)})"
 
 
 def own_bytes(text: bytes) -> bytes:
     """The beginning of the value that `refused` was made of; any other text as it is."""
     return bytes.fromhex(text[1:].decode()) if text.startswith(_REFUSED) else text
+
+
+def unequalled(value: str) -> str:
+    """A canonical text that no target has: a NUL, then the value's bytes in hex."""
+    return f"CONCAT(CHAR(0 USING utf8mb4),{_digits(value)})"
+
+
+def _digits(value: str) -> str:
+    return f"HEX(LEFT({as_bytes(value)},{_SHOWN_BYTES}))"

@@ -47,7 +47,7 @@ def policies(servers: Pair, source: str, seed: int) -> Outcome:
         bad = _spoil(stage)
         map_ = folder / "map.toml"
         map_.write_text(_TYPES)
-        wrong = _refused(stage, [f"id {key}" for key in bad], "--map", str(map_))
+        wrong = _refused(stage, [str(key) for key in bad], "--map", str(map_))
         rules = (
             f'[[column]]\nmatch = {{ column = "{column}" }}\npolicy = {{ {policy} }}\n'
             for column, (_, _, policy) in _BAD.items()
