@@ -416,6 +416,24 @@ def test_folders_of_others_are_left_alone(scene: Scene) -> None:
     assert (scene.artifacts / "users.csv").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("option", ["--artifacts", "--reference"])
+def test_a_folder_that_cannot_be_made(scene: Scene, option: str) -> None:
+    revision(scene.folder, "r1", execute(*FILL), execute(BACK))
+    file = scene.place / "file"
+    file.touch()
+    ran = scene.validate(option, str(file / "under"), *(["--accept"] if option == "--reference" else []))
+    assert (ran.code, "error[A015]" in ran.err, f"{option} DIR names" in ran.err) == (1, True, True), ran.err
+
+
+def test_a_summary_of_others_is_left_alone(scene: Scene) -> None:
+    revision(scene.folder, "r1", execute(*FILL), execute(BACK))
+    scene.artifacts.mkdir()
+    theirs = scene.artifacts / "summary.json"
+    theirs.write_text("[1, 2]")
+    assert "A053" in scene.validate().err
+    assert theirs.read_text() == "[1, 2]"
+
+
 @pytest.mark.parametrize("arguments", [("--accept",), ("--reference", "nowhere")])
 def test_arguments_that_do_not_go_together(scene: Scene, arguments: tuple[str, ...]) -> None:
     ran = scene.validate(*arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from converge import files, sandbox
+from converge import sandbox
 from converge.cli.many import single
 from converge.cli.options import (
     output_options,
@@ -18,11 +18,12 @@ from converge.cli.options import (
     planning_options,
     require_writable,
     selection_options,
+    try_file,
 )
 from converge.cli.source_dump import dump_options
 from converge.config import Where
 from converge.demo.source import LEAST_ROWS, fill
-from converge.errors import ConvergeError, Interrupted, UsageError
+from converge.errors import Interrupted, UsageError
 from converge.mapping.read import load
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
@@ -30,7 +31,6 @@ from converge.model.matrix import Matrix
 from converge.pipeline.matrix.run import run_matrix
 from converge.pipeline.matrix.wish import Wish, require_scripts, wanted
 from converge.pipeline.options import Options
-from converge.report.errors import error_text
 from converge.report.html import matrix_html
 from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
 from converge.revisions.folder import Folder
@@ -136,13 +136,6 @@ def _write(matrix: Matrix, forms: Mapping[str | None, Callable[[Matrix], str]]) 
     """Writes each file that is named, whatever becomes of the others; the exit code of a failure, or 0."""
     code = 0
     for path, form in forms.items():
-        try:
-            if path is not None:
-                files.write_private(path, form(matrix))
-        except OSError as error:
-            unwritten = ConvergeError(
-                f"the report {path} cannot be written: {error.strerror}", code="U012", hint="make room"
-            )
-            click.echo(error_text(unwritten), err=True)
-            code = unwritten.exit_code
+        if path is not None:
+            code = try_file(path, form(matrix), "report", "make room") or code
     return code

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from converge import files
 from converge.cli.many import again, options_of, require_single, tell
 from converge.cli.options import (
     database_options,
@@ -19,6 +18,7 @@ from converge.cli.options import (
     report_option,
     require_reports,
     require_writable,
+    try_file,
     try_reports,
 )
 from converge.cli.plan_file import digest_for, digests_of
@@ -31,7 +31,6 @@ from converge.pipeline.many import Move, migrate_several
 from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
 from converge.pipeline.run import RESUME, MigrateOptions
-from converge.report.errors import error_text
 from converge.report.many import many_text
 from converge.report.result import result_text
 
@@ -176,14 +175,5 @@ def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
     """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
     if path is None:
         return 0
-    try:
-        files.write_private(path, "\n".join(json.dumps(reject) for reject in rejects))
-    except OSError as error:
-        unwritten = ConvergeError(
-            f"the rejects {path} cannot be written: {error.strerror}",
-            code="U012",
-            hint="SELECT * FROM converge.reject in the target",
-        )
-        click.echo(error_text(unwritten), err=True)
-        return unwritten.exit_code
-    return 0
+    text = "\n".join(json.dumps(reject) for reject in rejects)
+    return try_file(path, text, "rejects", "SELECT * FROM converge.reject in the target")

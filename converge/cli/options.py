@@ -207,6 +207,18 @@ def write_reports(result: Report, paths: Iterable[str]) -> None:
         )
 
 
+def try_file(path: str, text: str, what: str, hint: str) -> int:
+    """Writes a private file, or says on stderr that it could not be; the exit code of that, or 0."""
+    try:
+        files.write_private(path, text)
+    except OSError as error:
+        said = f"the {what} {path} cannot be written: {error.strerror}"
+        unwritten = ConvergeError(said, code="U012", hint=hint)
+        click.echo(error_text(unwritten), err=True)
+        return unwritten.exit_code
+    return 0
+
+
 def try_reports(result: Report, reports: Iterable[str]) -> int:
     """Writes the reports, and says on stderr which could not be; the exit code of that, or 0."""
     try:

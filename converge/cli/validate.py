@@ -17,7 +17,7 @@ from converge.model.event import Sink
 from converge.model.validation import Validation
 from converge.pipeline.validate import SUMMARY, Wish, validate
 from converge.report.validation import validation_junit, validation_markdown, validation_text
-from converge.revisions.folder import Folder
+from converge.revisions.folder import Folder, writing
 
 
 def _html(result: Validation) -> str:
@@ -78,5 +78,6 @@ def _folder(name: str | None) -> Path | None:
 
 
 def _write(result: Validation) -> None:
-    for name, form in _FORMS.items():
-        files.write_private(str(Path(result.artifacts, name)), form(result))
+    with writing(Path(result.artifacts), "--artifacts"):
+        for name, form in _FORMS.items():
+            files.write_private(str(Path(result.artifacts, name)), form(result))

@@ -33,7 +33,7 @@ from converge.postgres.held import held
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
-from converge.revisions.folder import Folder
+from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import made, record
 from converge.revisions.way import require_known, standings
 
@@ -163,15 +163,16 @@ class _Trial:
         """Writes each table's affected rows into a file of its own."""
         result, connection = self._result, self._connection
         folder = self._wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
-        result.artifacts = str(folder)
-        _clear(folder)
-        for pair in pairs(before.images, after.images):
-            if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
-                continue
-            name = _file_name(pair.image, self._wish.schema)
-            files.write_new(str(folder / name), affected_rows(connection, pair, affected))
-            result.affected.append(replace(affected, file=name))
-            self._pairs[name] = pair
+        with writing(folder, "--artifacts"):
+            _clear(folder)
+            result.artifacts = str(folder)
+            for pair in pairs(before.images, after.images):
+                if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
+                    continue
+                name = _file_name(pair.image, self._wish.schema)
+                files.write_new(str(folder / name), affected_rows(connection, pair, affected))
+                result.affected.append(replace(affected, file=name))
+                self._pairs[name] = pair
 
     def with_reference(self) -> None:
         """Compares the affected rows with the reference's, or makes them the reference."""
@@ -181,7 +182,8 @@ class _Trial:
         result.reference = str(reference)
         ours = {one.file: one for one in result.affected}
         if self._wish.accept:
-            _accept(Path(result.artifacts), reference, ours)
+            with writing(reference, "--reference"):
+                _accept(Path(result.artifacts), reference, ours)
             result.accepted = True
             return
         theirs = {path.name: path for path in reference.glob("*.csv")}
@@ -216,16 +218,24 @@ def _clear(folder: Path) -> None:
     """The folder, without the files of an earlier validation. Raises UsageError for a folder of others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     summary = folder / SUMMARY
-    if summary.is_file():
-        for one in json.loads(summary.read_text("utf-8")).get("affected", ()):
-            (folder / one["file"]).unlink(missing_ok=True)
+    if summary.is_file() and (ours := _written_by(summary)) is not None:
+        for name in ours:
+            (folder / name).unlink(missing_ok=True)
         summary.unlink()
-    if others := sorted(path.name for path in folder.glob("*.csv")):
+    if others := sorted(path.name for path in (*folder.glob("*.csv"), *folder.glob(SUMMARY))):
         raise UsageError(
             f"{folder} has files of others: {others[0]}",
             code="A053",
             hint="--artifacts DIR names a folder for this validation alone",
         )
+
+
+def _written_by(summary: Path) -> list[str] | None:
+    """The files of the validation that wrote this summary; None for a file that is no summary."""
+    try:
+        return [Path(one["file"]).name for one in json.loads(summary.read_text("utf-8"))["affected"]]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _file_name(image: Image, schema: str) -> str:

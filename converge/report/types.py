@@ -45,8 +45,8 @@ _TRAPS = """
 ## What a type cannot hold, and what may become of it
 
 The scan counts such values before anything is written. They stop the run with their keys, unless a map
-declares a policy (`policy = { zero_date = "null" }` in a rule). Where no scan has looked, the target refuses such a
-value, or the comparison shows that it differs.
+declares a policy (`policy = { zero_date = "null" }` in a rule). Where no scan has looked, the target
+refuses such a value, or the comparison shows that it differs.
 What a policy did is counted in the run's own snapshot, shown in the report, and mirrored in the comparison.
 
 | code | rows that | policy | without one |

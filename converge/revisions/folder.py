@@ -179,15 +179,15 @@ class Folder:
 
 
 @contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Raises ConvergeError when a file in the folder cannot be written."""
+def writing(place: Path, option: str = "--alembic") -> Iterator[None]:
+    """Raises ConvergeError when a file in the folder, which this option names, cannot be written."""
     try:
         yield
     except OSError as error:
         raise ConvergeError(
             f"{error.filename or place} cannot be written: {error.strerror}",
             code="A015",
-            hint="--alembic DIR names a folder that you may write to",
+            hint=f"{option} DIR names a folder that you may write to",
         ) from error
 
 
