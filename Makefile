@@ -9,7 +9,7 @@ demo: $(VENV)/.demo
 	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
 
 test: check browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

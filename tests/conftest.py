@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from expressions import Pair, make_pair
@@ -14,7 +16,8 @@ from converge.sandbox import Server
 
 NewDatabase = Callable[[Server], str]
 
-_USED: list[Server] = []
+_USED: list[str] = []
+"""Kind, version and provider of each server that this process, or one that it runs tests in, has started."""
 
 
 @pytest.fixture(scope="session")
@@ -103,15 +106,29 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes side by side, a file of tests each; servers that are given by URL are there only once."""
+    given = any(name.startswith("CONVERGE_SANDBOX_") for name in os.environ)
+    return 0 if given else min(os.cpu_count() or 1, 2)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = _USED
+
+
+def pytest_testnodedown(node: Any) -> None:
+    _USED.extend(getattr(node, "workeroutput", {}).get("servers", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _USED:
-        used = ", ".join(f"{server.kind}:{server.version} ({server.provider})" for server in _USED)
-        terminalreporter.write_line(f"servers: {used}")
+        terminalreporter.write_line(f"servers: {', '.join(dict.fromkeys(_USED))}")
 
 
 def _serve(name: str) -> Iterator[Server]:
     with sandbox.start(name) as (server,):
-        _USED.append(server)
+        _USED.append(f"{server.kind}:{server.version} ({server.provider})")
         yield server
 
 

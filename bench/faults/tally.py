@@ -25,9 +25,9 @@ values that differ. A round is *wrong* when it did not end well after all, or sa
 count too, although no run called them verified. `tests/test_faults.py` is the bounded form for every run of
 the tests.
 
-Where something stands in the way (values, rights, tables of others, rows without a parent), a round begins with
-the refusal: it has to name everything, and to leave the target as it was. Then it is done what the refusal
-says, and everything has to arrive.
+Where something stands in the way (values, rights, tables of others, rows without a parent), a round begins
+with the refusal: it has to name everything, and to leave the target as it was. Then it is done what the
+refusal says, and everything has to arrive.
 """
 
 
