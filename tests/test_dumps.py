@@ -446,6 +446,7 @@ def test_accounts_on_a_server_that_was_given_are_locked_and_dropped(
         (b'<?xml version="1.0"?>\n<mysqldump', "mysqldump --xml"),
         (b"--\n-- PostgreSQL database dump\n--\n", "a dump of PostgreSQL"),
     ],
+    ids=["PNG", "JSON", "packed bytes", "HTML", "packed tar", "XML", "PostgreSQL"],
 )  # fmt: skip
 def test_what_is_no_sql_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_bytes(data)
