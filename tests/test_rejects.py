@@ -93,6 +93,13 @@ def test_bytes_that_are_no_text_are_found_in_their_column(arguments: list[str], 
     assert found == {nul, no_text}, ran.json
 
 
+def test_a_value_cannot_name_its_column(arguments: list[str]) -> None:
+    mysql(arguments[1], "UPDATE kept SET number = 1, body = IF(id = 9, 'x, line 1, column lang: y', '5')")
+    Path(arguments[5]).write_text('[[column]]\nmatch = {column = "body"}\nto = "integer"\n')
+    ran = converge("migrate", *arguments, "--include", "kept", "--on-bad-row", "reject", "--json")
+    assert [(one["key"], one["column"]) for one in ran.json["rejects"]] == [("id=9", "body")], ran.err
+
+
 def test_a_value_that_the_target_was_widened_for_is_loaded(arguments: list[str]) -> None:
     assert converge("migrate", *arguments, "--on-bad-row", "reject").code == 1
     postgres(arguments[3], "ALTER TABLE kept ALTER number TYPE integer")

@@ -22,7 +22,7 @@ from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024
 # Lines of the value's own type, as of JSON, may come first.
-_COLUMN = re.compile(r"^COPY .*, line \d+, column (?P<name>.*?)(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
+_COLUMN = re.compile(r"^COPY .*?, line \d+, column (?P<name>.*?)(?:: .*)?\Z", re.DOTALL | re.MULTILINE)
 
 Encode = Callable[[list[bytes]], bytes]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from converge.model.quote import my_text
 
 
@@ -36,6 +38,7 @@ def bare_number(text: str) -> str:
 # The server makes NULL of a text that is longer than max_allowed_packet, and nobody reads more than this.
 _SHOWN_BYTES = 64 * 1024
 _REFUSED = b"\xc0"
+_OWN = re.compile(_REFUSED + rb"((?:[0-9A-F]{2})*)")
 
 
 def refused(value: str) -> str:
@@ -45,7 +48,8 @@ def refused(value: str) -> str:
 
 def own_bytes(text: bytes) -> bytes:
     """The beginning of the value that `refused` was made of; any other text as it is."""
-    return bytes.fromhex(text[1:].decode()) if text.startswith(_REFUSED) else text
+    found = _OWN.fullmatch(text)
+    return bytes.fromhex(found[1].decode()) if found else text
 
 
 def unequalled(value: str) -> str:
