@@ -146,6 +146,19 @@ def test_a_whole_run_with_the_least_rights(
     assert postgres(target, "SELECT count(*) FROM app.book") == [(3,)]
 
 
+def test_a_comparison_needs_no_more_than_to_read(source: str, target: str, user: Login, role: Login) -> None:
+    postgres(target, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    assert migrate(source, target, "--schema", "app").code == 0
+    reader, limited = user("SELECT ON db.*"), role()
+    postgres(target, f"GRANT SELECT ON app.book TO {parse(limited).user}")
+    arguments = ("verify", "--source", reader, "--target", limited, "--schema", "app", "--json")
+    ran = converge(*arguments)
+    assert (ran.code, ran.json["findings"][0]["code"]) == (3, "T004"), ran.err
+    assert "may not read 3 of 3 tables" in ran.err and "author" in ran.err
+    paste(target, hints(ran), postgres)
+    assert converge(*arguments).json["verdict"] == "verified"
+
+
 def test_an_interrupted_run_goes_on_with_the_least_rights(
     source: str, target: str, user: Login, role: Login
 ) -> None:

@@ -18,10 +18,14 @@ from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.prove import prove
 from converge.pipeline.timing import phase
+from converge.postgres.rights import require_readable
 
 
 def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, emit: Sink) -> Result:
-    """Compares the two databases. Writes nothing. Raises TargetError when a planned table is missing."""
+    """Compares the two databases. Writes nothing.
+
+    Raises TargetError when a planned table is missing, and BlockedError for rights that either role lacks.
+    """
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(options.jobs))
@@ -30,7 +34,9 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
                 prepare(source, target, options, emit, as_recorded=True, first=check_source)
             )
             plan = prepared.plan
+            assert prepared.target is not None and prepared.facts is not None
             _require_tables(prepared)
+            require_readable(prepared.target, prepared.facts, [table.target for table in plan.tables])
         result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
         crew.connect(source, target)
@@ -38,7 +44,6 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
         taken = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
         result.snapshot = taken.level
         ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
-        assert prepared.target is not None
         prove(plan, crew, prepared.target, ranges, level, tables, result, emit)
         result.tables = list(tables.values())
     return result

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
+from typing import Any
+
+import psycopg
 
 from converge.errors import BlockedError
 from converge.model.facts import Right
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.postgres.target import Target
+from converge.resources import sql
 
 LEDGER = "converge"
 _SHOWN = 20
@@ -84,6 +88,23 @@ def require_owned(target: Target, own: Container[str]) -> None:
             details=[f"{kind.lower()} {name}" for kind, name in foreign][:_SHOWN],
             hint="\n".join(f"ALTER {kind} {name} OWNER TO {role};" for kind, name in foreign),
         )
+
+
+def require_readable(connection: psycopg.Connection[Any], target: Target, tables: Sequence[str]) -> None:
+    """Raises BlockedError when the role may not read all of these tables."""
+    names = {"schema": target.schema, "tables": list(tables)}
+    rows = connection.execute(sql("converge.postgres", "unreadable").encode(), names).fetchall()
+    if not rows:
+        return
+    role, schema = pg_name(target.role), pg_name(target.schema)
+    unreadable = [name for (name,) in rows]
+    places = ", ".join(pg_name(target.schema, name) for name in unreadable)
+    raise BlockedError(
+        f"the role {target.role} may not read {len(unreadable)} of {len(tables)} tables",
+        code="T004",
+        details=unreadable[:_SHOWN],
+        hint=f"GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT ON {places} TO {role};",
+    )
 
 
 def _server(target: Target) -> Iterator[Finding]:
