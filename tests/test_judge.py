@@ -193,6 +193,7 @@ CASES = [
     Case("binary", "BINARY(4)", "bytea", [("x'00ff'", r"'\x00ff0000'")], [r"'\x00ff'", r"'\x00ff0020'"]),
     Case("varbinary", "VARBINARY(4)", "bytea", [("x'ff00'", r"'\xff00'"), ("''", "''")], [r"'\xff'", "''"]),
     Case("blob", "BLOB", "bytea", [("x'5c78303027'", r"'\x5c78303027'")], [r"'\x5c78303028'", "'x00'"]),
+    Case("binary_text", "VARBINARY(4)", "text", [("x'c3a9'", "'é'"), ("''", "''")], ["'e'", "' '"]),
     Case("binary_uuid", "BINARY(16)", "uuid", [(f"x'{HEX}'", f"'{UUID}'")], [f"'{UUID[:-1]}3'"]),
     Case(
         "char_uuid",
@@ -467,7 +468,7 @@ def test_the_cap_keeps_the_count(pair: Pair) -> None:
 REFUSED = {
     "a": ("VARCHAR(40)", "inet"),
     "b": ("INT", "text"),
-    "c": ("BLOB", "text"),
+    "c": ("BLOB", "date"),
     "d": ("TIME", "timetz"),
     "e": ("DECIMAL(9,2)", "money"),
 }

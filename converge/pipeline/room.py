@@ -13,6 +13,7 @@ from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.postgres.ledger import require_free
 
+_TRIAL_SECONDS = 1
 _DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
 
 
@@ -50,14 +51,15 @@ def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
 def require_droppable(target: psycopg.Connection[Any], plan: Plan) -> None:
     """Tries what `drop` will do, and takes it back. Raises BlockedError for what depends on it.
 
-    Where the server has not as many locks as all of it takes at once, `drop` itself will tell.
+    Where others use the tables, or all of them take more locks than the server has, `drop` itself will tell.
     """
-    require_free(target)  # or we would wait for what another run holds
+    require_free(target)  # what another run holds is not for us to try
     with (
-        suppress(psycopg.errors.OutOfMemory),
+        suppress(psycopg.errors.OutOfMemory, psycopg.errors.LockNotAvailable),
         _dependents_named(),
         target.transaction(force_rollback=True),
     ):
+        target.execute(f"SET LOCAL lock_timeout = '{_TRIAL_SECONDS}s'".encode())
         for kind, names in _drops(plan).items():
             _drop(target, kind, names)
 
