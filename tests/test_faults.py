@@ -142,11 +142,12 @@ def test_a_full_disk(servers: rounds.Pair, source: str) -> None:
     well(rounds.full_disk(servers, source, 1))
 
 
+@pytest.mark.parametrize("seed", [1, 2], ids=["held off", "not held off"])
 @pytest.mark.parametrize("change", busy.DDL)
 def test_a_schema_that_changes_is_never_verified(
-    servers: rounds.Pair, moving_source: str, change: str
+    servers: rounds.Pair, moving_source: str, change: str, seed: int
 ) -> None:
-    well(busy.schema_changes(servers, moving_source, 1, change))
+    well(busy.schema_changes(servers, moving_source, seed, change))
 
 
 @pytest.mark.parametrize("refused", [policies, rejects, orphans, tables_of_others, least_rights, two_runs])
