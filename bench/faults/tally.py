@@ -27,7 +27,8 @@ the tests.
 
 Where something stands in the way (values, rights, tables of others, rows without a parent), a round begins
 with the refusal: it has to name everything, and to leave the target as it was. Then it is done what the
-refusal says, and everything has to arrive.
+refusal says, and everything has to arrive. A run that could not hold off a change of its tables has to end
+and to name the table; it does not go on, though it stands under `after --resume` here.
 """
 
 
