@@ -21,7 +21,8 @@ def main() -> int:
         f"MySQL {options.mysql} to PostgreSQL {options.postgres}", [kind.name for kind in KINDS], ended
     )
     print(text)
-    options.output.write_text(text, encoding="utf-8")
+    if not options.only:
+        options.output.write_text(text, encoding="utf-8")
     return int(any(one.wrong for one in ended))
 
 

@@ -16,12 +16,12 @@ class Ended:
     seed: int
     commit: str
     seconds: int
-    injected: int = 0
-    lost: int = 0
-    doubled: int = 0
-    changed: int = 0
-    alone: bool = False
-    wrong: str = ""
+    injected: int
+    lost: int
+    doubled: int
+    changed: int
+    alone: bool
+    wrong: str
 
 
 class Record:

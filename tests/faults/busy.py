@@ -10,7 +10,7 @@ from support import converge, mysql, postgres
 
 from faults.application import COINS, TOTAL, fill, writers
 from faults.rounds import EXACT, Outcome, Pair, settle, staged
-from faults.scene import Scene, document
+from faults.scene import document
 
 DDL = {
     "truncate": "TRUNCATE TABLE {}",
@@ -48,14 +48,6 @@ def one_snapshot(servers: Pair, seed: int) -> Outcome:
     return Outcome(0, ran.code == 0, EXACT, wrong)
 
 
-def _without_backup_lock(stage: Scene) -> None:
-    """The run reads as a user who may not hold DDL off."""
-    stage.reader = f"plain_{stage.chance.randrange(10**6)}"
-    mysql(stage.source, f"CREATE USER {stage.reader}@'%' IDENTIFIED WITH mysql_native_password BY ''")
-    stage.cleanup.callback(mysql, stage.source, f"DROP USER {stage.reader}@'%'")
-    mysql(stage.source, f"GRANT SELECT, RELOAD ON *.* TO {stage.reader}@'%'")
-
-
 def long_query(servers: Pair, source: str, seed: int) -> Outcome:
     """FLUSH TABLES WITH READ LOCK waits for a query, and all writers wait behind the lock that waits."""
     with staged(servers, source, seed) as stage:
@@ -88,7 +80,8 @@ def schema_changes(servers: Pair, source: str, seed: int, change: str = "") -> O
     with staged(servers, source, seed) as stage:
         change = change or stage.chance.choice(list(DDL))
         if seed % 2 == 0:
-            _without_backup_lock(stage)
+            stage.read_as(f"plain_{stage.chance.randrange(10**6)}")
+            mysql(source, f"GRANT SELECT, RELOAD ON *.* TO {stage.reader}@'%'")
         table = stage.chance.choice(_TABLES)
         stage.begin()
         stage.wait_for_chunks(stage.chance.randrange(1, 8))

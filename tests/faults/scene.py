@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from proxy import Proxy
-from support import Ran, begun, postgres
+from support import Ran, begun, mysql, postgres
 
 from converge.sandbox import Server
 from faults.data import CHUNK_BYTES
@@ -65,6 +65,12 @@ class Scene:
     def process(self) -> subprocess.Popen[str]:
         assert self._process is not None, "no run has begun"
         return self._process
+
+    def read_as(self, name: str) -> None:
+        """The runs read the source as a new user, who has no rights yet."""
+        mysql(self.source, f"CREATE USER {name}@'%' IDENTIFIED WITH mysql_native_password BY ''")
+        self.cleanup.callback(mysql, self.source, f"DROP USER {name}@'%'")
+        self.reader = name
 
     def begin(self, *options: str, slowly: bool = True) -> None:
         """Starts `converge migrate`; its copy takes a few seconds when it goes `slowly`."""
