@@ -193,3 +193,4 @@ def test_parallel_snapshots_agree(servers: rounds.Pair) -> None:
     for seed in range(5):
         outcome = busy.one_snapshot(servers, seed)
         assert not outcome.wrong or outcome.wrong.startswith("only"), outcome.wrong
+        well(busy.quiet_snapshot(servers, seed))

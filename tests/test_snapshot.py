@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+
 import pytest
 from conftest import NewDatabase
 from faults.application import COINS, TOTAL, fill, writers
 from support import converge, mysql, postgres
 
 from converge.model.endpoint import parse
+from converge.mysql import snapshot
+from converge.mysql.connect import connect
 from converge.sandbox import Server
 
 
-@pytest.fixture
-def source(mysql_8015: Server, new_mysql_database: NewDatabase) -> str:
-    url = new_mysql_database(mysql_8015)
+@pytest.fixture(params=["mysql_8015", "mysql_8033"])
+def source(request: pytest.FixtureRequest, new_mysql_database: NewDatabase) -> str:
+    url = new_mysql_database(request.getfixturevalue(request.param))
     fill(url)
     return url
 
@@ -32,17 +38,68 @@ def test_all_workers_see_one_instant(
     assert activity.commits > 100
 
 
+@pytest.fixture
+def plain(source: str) -> Iterator[str]:
+    """The same source for a user with SELECT and REPLICATION CLIENT alone."""
+    mysql(source, "CREATE USER plain@'%'")
+    mysql(source, "GRANT SELECT, REPLICATION CLIENT ON *.* TO plain@'%'")
+    yield source.replace("root@", "plain@")
+    mysql(source, "DROP USER plain@'%'")
+
+
+def test_a_commit_that_is_logged_but_not_yet_visible_is_no_quiet_source(source: str, plain: str) -> None:
+    """The binary log moves before the log is flushed, the readers see the commit after."""
+    at, total = parse(plain), "SELECT sum(coins) FROM purse_0"
+    seen: list[int] = []
+
+    def begin() -> None:
+        again = bool(seen)
+        seen.clear()
+        for _ in range(2):
+            with connect(at) as reader, reader.cursor() as cursor:
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                cursor.execute(total)
+                seen.extend(int(coins) for (coins,) in cursor.fetchall())
+            time.sleep(0 if again else 1.5)
+
+    def moved() -> bool:
+        return mysql(source, "SHOW MASTER STATUS")[0][:2] != before
+
+    before = mysql(source, "SHOW MASTER STATUS")[0][:2]
+    mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 1000000")  # microseconds, its maximum
+    writer = threading.Thread(target=mysql, args=(source, "UPDATE purse_0 SET coins = 0"))
+    writer.start()
+    try:
+        while not moved():
+            time.sleep(0.01)
+        with connect(at) as connection:
+            taken = snapshot.take(connection, ["purse_0"], begin)
+    finally:
+        writer.join()
+        mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 0")
+    assert (taken.level, seen) == ("quiet", [0, 0])
+
+
 def test_without_the_right_to_lock_the_report_says_so(
-    source: str, postgres_175: Server, new_postgres_database: NewDatabase
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
 ) -> None:
-    mysql(source, "CREATE USER IF NOT EXISTS plain@'%%' IDENTIFIED BY ''")
-    mysql(source, f"GRANT SELECT, TRIGGER, EVENT, SHOW VIEW ON {parse(source).database}.* TO plain@'%%'")
-    target = new_postgres_database(postgres_175)
+    """Where nothing shows that the source is quiet, only a lock helps."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    fill(source)
+    mysql(source, f"CREATE USER plain@'%%'; GRANT SELECT ON {parse(source).database}.* TO plain@'%%'")
     addresses = ("--source", source.replace("root@", "plain@"), "--target", target, "--json")
-    with writers(source):
-        ran = converge("migrate", *addresses)
-    assert ran.json["snapshot"] == "none"
-    mysql(source, "GRANT LOCK TABLES ON *.* TO plain@'%%'")
-    with writers(source):
-        ran = converge("migrate", *addresses, "--truncate")
-    assert (ran.json["verdict"], ran.json["snapshot"]) == ("verified", "locked")
+    mysql(source, "ALTER INSTANCE DISABLE INNODB REDO_LOG")
+    try:
+        with writers(source):
+            ran = converge("migrate", *addresses)
+        assert ran.json["snapshot"] == "none"
+        mysql(source, "GRANT LOCK TABLES ON *.* TO plain@'%%'")
+        with writers(source):
+            ran = converge("migrate", *addresses, "--truncate")
+        assert (ran.json["verdict"], ran.json["snapshot"]) == ("verified", "locked")
+        assert postgres(target, TOTAL) == [(COINS,)]
+    finally:
+        mysql(source, "ALTER INSTANCE ENABLE INNODB REDO_LOG; DROP USER plain@'%%'")

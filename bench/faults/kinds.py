@@ -34,6 +34,11 @@ KINDS = (
         "snapshots",
         alone=True,
     ),
+    Kind(
+        "snapshot without a lock, while one commits now and then",
+        lambda servers, _, seed: busy.quiet_snapshot(servers, seed),
+        "snapshots",
+    ),
     *(Kind(fault.name, partial(rounds.one_fault, fault=fault)) for fault in (*FAULTS, *MORE)),
     *(
         Kind(f"source moved after a kill in phase {phase}", partial(rounds.source_moved, phase=phase))

@@ -48,7 +48,7 @@ def read_facts(connection: Connection[Any], rights: Rights) -> SourceFacts:
         max_allowed_packet=packet,
         binary_log=log,
         gtid_mode=gtid,
-        snapshot=possible_snapshot(rights, gtid=gtid == "ON", binary_log=log != "OFF"),
+        snapshot=possible_snapshot(rights),
         tables=len(tables),
         views=len(sizes) - len(tables),
         rows=sum(int(row[3]) for row in tables),

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
-
-from pymysql.connections import Connection
 
 from converge.model.facts import PossibleSnapshot, Right
 from converge.mysql.rights import Rights
@@ -19,9 +16,9 @@ _ON_DATABASE = (
 )
 _ON_SERVER = (
     ("RELOAD", "holds all writers off while the readers begin (FLUSH TABLES WITH READ LOCK)",
-     "the snapshot is proven by the log's position, or by LOCK TABLES"),
-    ("REPLICATION CLIENT", "reads the binary log's position, which proves a quiet source",
-     "only the redo log can show that a source without GTIDs is quiet"),
+     "the snapshot is proven by logs that stand still, or by LOCK TABLES"),
+    ("REPLICATION CLIENT", "reads the binary log's position, which shows later whether the source has moved",
+     "without GTIDs, only a redo log that stands still shows that"),
     ("BACKUP_ADMIN", "holds changes of the schema off (LOCK INSTANCE FOR BACKUP)",
      "nobody may change the schema during a run"),
     ("PROCESS", "sees long statements, behind which the read lock would wait",
@@ -56,15 +53,7 @@ def _select(rights: Rights) -> Right:
     return Right("SELECT", rights.may("SELECT"), "reads every table", without, rights.grant("SELECT"), True)
 
 
-def read_possible_snapshot(connection: Connection[Any], rights: Rights) -> PossibleSnapshot:
-    """The same from what the server says of its logs."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@gtid_mode = 'ON', @@log_bin")
-        gtid, binary_log = cast(tuple[int, int], cursor.fetchone())
-    return possible_snapshot(rights, gtid=bool(gtid), binary_log=bool(binary_log))
-
-
-def possible_snapshot(rights: Rights, *, gtid: bool, binary_log: bool) -> PossibleSnapshot:
+def possible_snapshot(rights: Rights) -> PossibleSnapshot:
     """The level that a run can reach, in the order in which a run tries."""
     if _any_on_server(rights, ("RELOAD", "FLUSH_TABLES")):
         why = f"{rights.account} may flush tables"
@@ -73,15 +62,8 @@ def possible_snapshot(rights: Rights, *, gtid: bool, binary_log: bool) -> Possib
         )
     lock = rights.may("LOCK TABLES") and rights.may("SELECT")
     otherwise = "then LOCK TABLES … READ" if lock else "then there is none"
-    if gtid:
-        return PossibleSnapshot(
-            "quiet", f"the GTID position must not move meanwhile, {otherwise}", "RELOAD is missing"
-        )
-    if binary_log and _any_on_server(rights, ("REPLICATION CLIENT", "SUPER")):
-        how = f"the binary log's position must not move meanwhile, {otherwise}"
-        return PossibleSnapshot("quiet", how, "RELOAD is missing, and GTIDs are off")
-    how = f"the redo log's count of writes must not move meanwhile, {otherwise}"
-    return PossibleSnapshot("quiet", how, "RELOAD and a readable position of the log are missing")
+    how = f"the server's logs must not move meanwhile, {otherwise}"
+    return PossibleSnapshot("quiet", how, "RELOAD is missing")
 
 
 def _any_on_server(rights: Rights, names: Iterable[str]) -> bool:

@@ -20,7 +20,8 @@ from converge.model.quote import my_name
 from converge.mysql.capabilities import capabilities
 
 Level = Literal["locked", "quiet", "none"]
-_TRIES = 5
+_TRIES = 20
+_STILL_SECONDS = 0.05
 _WAIT_SECONDS = 1
 _WAIT_SECONDS_IN_ALL = 4
 _DENIED = frozenset({1044, 1045, 1142, 1227})
@@ -43,9 +44,9 @@ class Snapshot:
 def take(connection: Connection[Any], tables: list[str], begin: Callable[[], None]) -> Snapshot:
     """Calls `begin` until the strongest guarantee that the user may have is reached, and says which.
 
-    locked: writers were held off while all readers began. quiet: they were not, but nothing was committed
-    meanwhile, as the server's own history shows. none: neither could be had; the readers may have begun
-    at different instants.
+    locked: writers were held off while all readers began. quiet: they were not, but nothing became visible
+    meanwhile, as the server's own logs show. none: neither could be had; the readers may have begun at
+    different instants.
 
     LOCK TABLES comes last, because it can end an application's transaction as a deadlock's victim.
     """
@@ -63,11 +64,12 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
     if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
         return Snapshot("locked", *known, keeps_schema)
     for _ in range(_TRIES):
-        before = history(connection)
+        before = position(connection), _redo_writes(connection)
+        # What was counted before is visible by now.
+        time.sleep(_STILL_SECONDS)
         begin_here()
-        if before is not None and before == history(connection):
+        if before[1] is not None and before == (position(connection), _redo_writes(connection)):
             return Snapshot("quiet", *known, keeps_schema)
-        time.sleep(0.1)
     read = ", ".join(f"{my_name(table)} READ" for table in tables)
     if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here):
         return Snapshot("locked", *known, keeps_schema)
@@ -154,15 +156,23 @@ def _runs_long(connection: Connection[Any]) -> bool:
 
 
 def history(connection: Connection[Any]) -> str | None:
-    """Something that every commit moves. Who may not see the position sees the redo log's count of writes, to
-    which each commit adds (MySQL 8.0 manual, "Server Status Variables")."""
+    """Something that every commit moves: the position, or the redo log's count of writes."""
+    return position(connection) or _redo_writes(connection)
+
+
+def _redo_writes(connection: Connection[Any]) -> str | None:
+    """How often the redo log was written to, which everyone may see; None where that says nothing.
+
+    A commit adds to it right before it becomes visible. It moves the binary log earlier, before a flush that
+    may take its time, and the GTIDs later (MySQL 8.0 manual, "Server Status Variables", "Binary Logging
+    Options and Variables": binlog_group_commit_sync_delay).
+    """
     with connection.cursor() as cursor:
-        if (at := position(connection)) is not None:
-            return at
         cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
         enabled = cast(tuple[str, str] | None, cursor.fetchone())
         if enabled is not None and enabled[1] == "OFF":
             return None
         cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_log_write_requests'")
         writes = cast(tuple[str, str] | None, cursor.fetchone())
-        return writes and writes[1]
+    # A server whose storage keeps no such log counts nothing.
+    return None if writes is None or writes[1] == "0" else writes[1]

@@ -18,7 +18,7 @@ from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.existing import Existing
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
-from converge.mysql.optional import read_possible_snapshot
+from converge.mysql.optional import possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
 from converge.phases.explain import explained
@@ -114,7 +114,7 @@ def _read(
             *missing_select(rights, readable, options.selection.names),
             *(lacking(facts) if facts else ()),
         ),
-        snapshot=str(read_possible_snapshot(source, rights)),
+        snapshot=str(possible_snapshot(rights)),
         temporary=temporary_grant(facts) if facts else "--target URL",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -46,8 +47,11 @@ def fill(url: str) -> None:
 
 
 @contextmanager
-def writers(url: str, count: int = 1) -> Iterator[Activity]:
-    """Moves coins from purse to purse, a transaction each, until the end; each writer has its own rows."""
+def writers(url: str, count: int = 1, pause: float = 0) -> Iterator[Activity]:
+    """Moves coins from purse to purse, a transaction each, until the end; each writer has its own rows.
+
+    pause: seconds between two transactions of a writer, at most.
+    """
     at = parse(url)
     stop = threading.Event()
     activity = Activity()
@@ -72,6 +76,7 @@ def writers(url: str, count: int = 1) -> Iterator[Activity]:
                 activity.longest_pause = max(activity.longest_pause, now - before)
                 activity.commits += 1
                 turn, before = turn + 1, now
+                time.sleep(random.uniform(0, pause))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(1, count + 1)]
     for thread in threads:
