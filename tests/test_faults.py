@@ -193,4 +193,7 @@ def test_parallel_snapshots_agree(servers: rounds.Pair) -> None:
     for seed in range(5):
         outcome = busy.one_snapshot(servers, seed)
         assert not outcome.wrong or outcome.wrong.startswith("only"), outcome.wrong
-        well(busy.quiet_snapshot(servers, seed))
+
+
+def test_a_snapshot_without_a_lock_is_called_quiet_only_when_it_was(servers: rounds.Pair) -> None:
+    well(busy.quiet_snapshots(servers, 1))

@@ -35,9 +35,8 @@ KINDS = (
         alone=True,
     ),
     Kind(
-        "snapshot without a lock, while one commits now and then",
-        lambda servers, _, seed: busy.quiet_snapshot(servers, seed),
-        "snapshots",
+        "40 snapshots without a lock, while one commits now and then",
+        lambda servers, _, seed: busy.quiet_snapshots(servers, seed),
     ),
     *(Kind(fault.name, partial(rounds.one_fault, fault=fault)) for fault in (*FAULTS, *MORE)),
     *(

@@ -17,9 +17,10 @@ from converge.model.endpoint import parse
 PURSES = [f"purse_{number}" for number in range(8)]
 COINS = 8 * 8 * 1000
 """In all purses together, always: each has eight rows of 1000."""
-TOTAL = (
-    "SELECT sum(coins) FROM (" + " UNION ALL ".join(f"SELECT coins FROM {purse}" for purse in PURSES) + ") p"
-)
+_ALL = " UNION ALL ".join(f"SELECT coins FROM {purse}" for purse in PURSES)
+TOTAL = f"SELECT sum(coins) FROM ({_ALL}) p"
+COMMITS = f"SELECT count(*) - 64 FROM ({_ALL}) p"
+"""Each commit adds a row."""
 # ER_LOCK_DEADLOCK: LOCK TABLES can make a writer its victim; an application tries again.
 _DEADLOCK = 1213
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pymysql
+from pymysql.cursors import Cursor
 from support import converge, mysql, postgres
 
-from faults.application import COINS, TOTAL, fill, writers
+from converge.model.endpoint import parse
+from converge.mysql import snapshot
+from converge.mysql.connect import connect
+from faults.application import COINS, COMMITS, PURSES, TOTAL, fill, writers
 from faults.rounds import EXACT, Outcome, Pair, settle, staged
 from faults.scene import document
 
@@ -23,6 +28,7 @@ DDL = {
 }
 _TABLES = ("texted", "keyed", "pair", "keyless")
 """To which no foreign key refers."""
+_SNAPSHOTS = 40
 _MOST_PAUSE = 10.0
 """Seconds. About one at a time is the promise, on a machine that may be busy; a lock that waits for the query
 stalls the writers for as long as the query runs."""
@@ -32,24 +38,57 @@ def one_snapshot(servers: Pair, seed: int) -> Outcome:
     """All readers at one instant, while an application commits 300 times a second or more."""
     with _purses(servers, seed) as (source, target), writers(source, 4) as activity:
         time.sleep(0.5)
-        wrong = _torn(source, target, "locked")
-        if activity.rate < 300:
-            wrong = wrong or f"only {activity.rate:.0f} commits a second"
-    return Outcome(0, not wrong, EXACT, wrong)
+        ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
+        wrong = "" if activity.rate >= 300 else f"only {activity.rate:.0f} commits a second"
+        if ran.code != 0:
+            wrong = ran.err[-1000:]
+        else:
+            found = (ran.json["verdict"], ran.json["snapshot"], postgres(target, TOTAL))
+            if found != ("verified", "locked", [(COINS,)]):
+                wrong = str(found)
+    return Outcome(0, ran.code == 0, EXACT, wrong)
 
 
-def quiet_snapshot(servers: Pair, seed: int) -> Outcome:
-    """The same by a user who may not lock, while it commits now and then, to a slow log."""
-    with _purses(servers, seed) as (source, target):
-        mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 100000")  # microseconds
+def quiet_snapshots(servers: Pair, seed: int) -> Outcome:
+    """Readers begin one by one, by a user who may not lock, beside commits now and then to a slow log.
+
+    Who calls their snapshot quiet has to be right each time.
+    """
+    chance = random.Random(seed)
+    levels: list[str] = []
+    wrong: list[str] = []
+    with _purses(servers, seed) as (source, _):
         mysql(source, "CREATE USER IF NOT EXISTS plain@'%'")
         mysql(source, "GRANT SELECT, REPLICATION CLIENT ON *.* TO plain@'%'")
-        try:
-            with writers(source, pause=0.5):
-                wrong = _torn(source.replace("root@", "plain@"), target, "quiet")
-        finally:
-            mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 0; DROP USER plain@'%'")
-    return Outcome(0, not wrong, EXACT, wrong)
+        plain = parse(source.replace("root@", "plain@"))
+        with ExitStack() as open_, writers(source, pause=0.3):
+            readers = [open_.enter_context(connect(plain)) for _ in range(4)]
+            cursors = [reader.cursor() for reader in readers]
+
+            def begin() -> None:
+                for cursor in cursors:
+                    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                    time.sleep(chance.uniform(0, 0.03))
+
+            try:
+                for _ in range(_SNAPSHOTS):
+                    slow = chance.choice((0, 50_000, 200_000))  # microseconds
+                    mysql(source, f"SET GLOBAL binlog_group_commit_sync_delay = {slow}")
+                    with connect(plain) as connection:
+                        levels.append(snapshot.take(connection, PURSES, begin).level)
+                    seen = [_commits(cursor) for cursor in cursors]
+                    if levels[-1] == "quiet" and len(set(seen)) > 1:
+                        wrong.append(f"commits that the readers see: {seen}")
+            finally:
+                mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 0")
+    if "quiet" not in levels:
+        wrong.append("none was quiet")
+    return Outcome(0, not wrong, EXACT, "; ".join(wrong))
+
+
+def _commits(cursor: Cursor) -> int:
+    cursor.execute(COMMITS)
+    return int(cursor.fetchall()[0][0])
 
 
 @contextmanager
@@ -63,15 +102,6 @@ def _purses(servers: Pair, seed: int) -> Iterator[tuple[str, str]]:
     yield source, target
     for server in servers:
         server.drop_database(name)
-
-
-def _torn(source: str, target: str, level: str) -> str:
-    """What is wrong with a run's snapshot."""
-    ran = converge("migrate", "--source", source, "--target", target, "--jobs", "4", "--json")
-    if ran.code != 0:
-        return ran.err[-1000:]
-    found = (ran.json["verdict"], ran.json["snapshot"], postgres(target, TOTAL))
-    return "" if found == ("verified", level, [(COINS,)]) else str(found)
 
 
 def long_query(servers: Pair, source: str, seed: int) -> Outcome:
