@@ -157,7 +157,8 @@ def _runs_long(connection: Connection[Any]) -> bool:
 
 def history(connection: Connection[Any]) -> str | None:
     """Something that every commit moves: the position, or the redo log's count of writes."""
-    return position(connection) or _redo_writes(connection)
+    at = position(connection)
+    return _redo_writes(connection) if at is None else at
 
 
 def _redo_writes(connection: Connection[Any]) -> str | None:
