@@ -29,6 +29,8 @@ Where something stands in the way (values, rights, tables of others, rows withou
 with the refusal: it has to name everything, and to leave the target as it was. Then it is done what the
 refusal says, and everything has to arrive. A run that could not hold off a change of its tables has to end
 and to name the table; it does not go on, though it stands under `after --resume` here.
+Snapshots without a lock are of readers that begin one after another, and move no rows: each that is called
+quiet has to be one.
 """
 
 
