@@ -11,6 +11,7 @@ from conftest import NewDatabase
 from faults.application import COINS, TOTAL, fill, writers
 from support import converge, mysql, postgres
 
+from converge import sandbox
 from converge.model.endpoint import parse
 from converge.mysql import snapshot
 from converge.mysql.connect import connect
@@ -103,3 +104,33 @@ def test_without_the_right_to_lock_the_report_says_so(
         assert postgres(target, TOTAL) == [(COINS,)]
     finally:
         mysql(source, "ALTER INSTANCE ENABLE INNODB REDO_LOG; DROP USER plain@'%%'")
+
+
+def test_a_replica_that_does_not_log_what_it_applies(
+    mysql_8015: Server, new_mysql_database: NewDatabase
+) -> None:
+    """Its own binary log stands still while the commits of its source arrive."""
+    if mysql_8015.provider not in ("installed", "package"):
+        pytest.skip(f"the servers do not reach each other: {mysql_8015.provider}")
+    primary = new_mysql_database(mysql_8015)
+    mysql(primary, "CREATE TABLE t (id INT PRIMARY KEY)")
+    file, place = mysql(primary, "SHOW MASTER STATUS")[0][:2]
+    options = {"server_id": "2", "log_slave_updates": "OFF"}
+    with sandbox.start("mysql:8.0.15", settings={"mysql": options}) as (server,):
+        replica = server.create_database(parse(primary).database)
+        mysql(
+            replica,
+            "CREATE TABLE t (id INT PRIMARY KEY); "
+            f"CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {parse(primary).port}, "
+            f"MASTER_USER = 'root', MASTER_LOG_FILE = '{file}', MASTER_LOG_POS = {place}; START SLAVE",
+        )
+        with connect(parse(replica)) as connection:
+            before = snapshot.position(connection), snapshot.history(connection)
+            mysql(primary, "INSERT INTO t VALUES (1)")
+            give_up = time.monotonic() + 30
+            while not mysql(replica, "SELECT * FROM t"):
+                assert time.monotonic() < give_up, mysql(replica, "SHOW SLAVE STATUS")
+                time.sleep(0.05)
+            after = snapshot.position(connection), snapshot.history(connection)
+    assert before[0] is after[0] is None
+    assert before[1] != after[1]

@@ -97,7 +97,17 @@ def position(connection: Connection[Any]) -> str | None:
     # A log that leaves out databases says nothing of them.
     if only or ignored:
         return None
-    return executed if has_gtids else f"{server}:{file}:{place}"
+    if has_gtids:
+        return executed
+    return f"{server}:{file}:{place}" if _logs_what_it_applies(connection) else None
+
+
+def _logs_what_it_applies(connection: Connection[Any]) -> bool:
+    """Whether a replica's log has the commits of its source, too (MySQL 8.0 manual, "Replica Server Options
+    and Variables": log_replica_updates, before 8.0.26 log_slave_updates)."""
+    with connection.cursor() as cursor:
+        cursor.execute(r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
+        return all(value == "ON" for _, value in cast(list[tuple[str, str]], cursor.fetchall()))
 
 
 def _under_lock(
