@@ -144,7 +144,9 @@ def test_all_that_a_limited_user_and_role_lack(source: str, target: str) -> None
     [
         ("FLUSH_TABLES", "locked", "FLUSH TABLES WITH READ LOCK"),
         ("REPLICATION CLIENT", "quiet", "the server's logs must not move meanwhile, then there is none"),
+        ("TRIGGER", "quiet", "the server's logs must not move meanwhile, then there is none"),
         ("LOCK TABLES", "quiet", "then LOCK TABLES … READ"),
+        ("LOCK TABLES, REPLICATION CLIENT", "quiet", "then LOCK TABLES … READ"),
     ],
 )
 def test_the_snapshot_that_is_possible_and_why(rights: str, level: str, how: str, source: str) -> None:

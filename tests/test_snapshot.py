@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import NewDatabase
-from faults.application import COINS, TOTAL, fill, writers
+from faults.application import COINS, TOTAL, fill, slow_log, writers
 from support import converge, mysql, postgres
 
 from converge import sandbox
@@ -67,17 +67,14 @@ def test_a_commit_that_is_logged_but_not_yet_visible_is_no_quiet_source(source: 
         return mysql(source, "SHOW MASTER STATUS")[0][:2] != before
 
     before = mysql(source, "SHOW MASTER STATUS")[0][:2]
-    mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 1000000")  # microseconds, its maximum
     writer = threading.Thread(target=mysql, args=(source, "UPDATE purse_0 SET coins = 0"))
-    writer.start()
-    try:
+    with slow_log(source, 1_000_000), connect(at) as connection:
+        writer.start()
         while not moved():
+            assert writer.is_alive(), "its commit was never waited for"
             time.sleep(0.01)
-        with connect(at) as connection:
-            taken = snapshot.take(connection, ["purse_0"], begin)
-    finally:
+        taken = snapshot.take(connection, ["purse_0"], begin)
         writer.join()
-        mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 0")
     assert (taken.level, seen) == ("quiet", [0, 0])
 
 
@@ -125,12 +122,12 @@ def test_a_replica_that_does_not_log_what_it_applies(
             f"MASTER_USER = 'root', MASTER_LOG_FILE = '{file}', MASTER_LOG_POS = {place}; START SLAVE",
         )
         with connect(parse(replica)) as connection:
-            before = snapshot.position(connection), snapshot.history(connection)
+            before = snapshot.read_logs(connection)
             mysql(primary, "INSERT INTO t VALUES (1)")
             give_up = time.monotonic() + 30
             while not mysql(replica, "SELECT * FROM t"):
                 assert time.monotonic() < give_up, mysql(replica, "SHOW SLAVE STATUS")
                 time.sleep(0.05)
-            after = snapshot.position(connection), snapshot.history(connection)
-    assert before[0] is after[0] is None
-    assert before[1] != after[1]
+            after = snapshot.read_logs(connection)
+    assert before.position is after.position is None
+    assert before.history != after.history

@@ -31,12 +31,25 @@ Taken = Literal["taken", "denied", "busy"]
 
 
 @dataclass(frozen=True, slots=True)
+class Logs:
+    """Where the server's logs stand, as far as the user may know."""
+
+    position: str | None = None
+    """GTIDs or binary log."""
+    writes: str | None = None
+    """How often the redo log was written to."""
+
+    @property
+    def history(self) -> str | None:
+        """Something that every commit moves."""
+        return self.writes if self.position is None else self.position
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     level: Level
-    position: str | None
-    """Where the server's history stood: GTIDs or binary log. None when that is not known."""
-    history: str | None
-    """Something that every commit moves, as it stood: the position, or the redo log's count of writes."""
+    logs: Logs
+    """As they stood."""
     keeps_schema: bool
     """Nobody can change the schema before the connection ends (LOCK INSTANCE FOR BACKUP)."""
 
@@ -53,34 +66,36 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout=%s", (_WAIT_SECONDS,))
     keeps_schema = _lock(connection, "LOCK INSTANCE FOR BACKUP") == "taken"
-    known: tuple[str | None, str | None] = (None, None)
+    logs = Logs()
 
     def begin_here() -> None:
-        nonlocal known
+        nonlocal logs
         begin()
-        known = position(connection), history(connection)
+        logs = read_logs(connection)
 
     # FLUSH waits for whatever reads, too.
     if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
-        return Snapshot("locked", *known, keeps_schema)
+        return Snapshot("locked", logs, keeps_schema)
     for _ in range(_TRIES):
-        before = position(connection), _redo_writes(connection)
+        before = read_logs(connection)
         # What was counted before is visible by now.
         time.sleep(_STILL_SECONDS)
         begin_here()
-        if before[1] is not None and before == (position(connection), _redo_writes(connection)):
-            return Snapshot("quiet", *known, keeps_schema)
+        if logs.writes is not None and logs == before:
+            return Snapshot("quiet", logs, keeps_schema)
     read = ", ".join(f"{my_name(table)} READ" for table in tables)
     if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here):
-        return Snapshot("locked", *known, keeps_schema)
-    return Snapshot("none", None, None, keeps_schema)
+        return Snapshot("locked", logs, keeps_schema)
+    return Snapshot("none", Logs(), keeps_schema)
 
 
-def position(connection: Connection[Any]) -> str | None:
-    """Where the server's history stands, by GTIDs or binary log; None when the user may not know.
+def read_logs(connection: Connection[Any]) -> Logs:
+    """Where the logs stand now."""
+    return Logs(_position(connection), _redo_writes(connection))
 
-    A log's place is a place of this very server: another one at the same address may have the same.
-    """
+
+def _position(connection: Connection[Any]) -> str | None:
+    """A log's place is a place of this very server: another one at the same address may have the same."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed, @@server_uuid")
         version, has_gtids, executed, server = cast(tuple[str, int, str, str], cursor.fetchone())
@@ -108,6 +123,24 @@ def _logs_what_it_applies(connection: Connection[Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
         return all(value == "ON" for _, value in cast(list[tuple[str, str]], cursor.fetchall()))
+
+
+def _redo_writes(connection: Connection[Any]) -> str | None:
+    """What everyone may see; None where that says nothing.
+
+    A commit adds to it right before it becomes visible. It moves the binary log earlier, before a flush that
+    may take its time, and the GTIDs later (MySQL 8.0 manual, "Server Status Variables", "Binary Logging
+    Options and Variables": binlog_group_commit_sync_delay).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SHOW GLOBAL STATUS "
+            "WHERE Variable_name IN ('Innodb_redo_log_enabled', 'Innodb_log_write_requests')"
+        )
+        status = dict(cast(list[tuple[str, str]], cursor.fetchall()))
+    writes = status.get("Innodb_log_write_requests")
+    # A server whose storage keeps no such log counts nothing.
+    return None if status.get("Innodb_redo_log_enabled") == "OFF" or writes == "0" else writes
 
 
 def _under_lock(
@@ -163,27 +196,3 @@ def _runs_long(connection: Connection[Any]) -> bool:
         )
         (count,) = cast(tuple[int], cursor.fetchone())
     return count > 0
-
-
-def history(connection: Connection[Any]) -> str | None:
-    """Something that every commit moves: the position, or the redo log's count of writes."""
-    at = position(connection)
-    return _redo_writes(connection) if at is None else at
-
-
-def _redo_writes(connection: Connection[Any]) -> str | None:
-    """How often the redo log was written to, which everyone may see; None where that says nothing.
-
-    A commit adds to it right before it becomes visible. It moves the binary log earlier, before a flush that
-    may take its time, and the GTIDs later (MySQL 8.0 manual, "Server Status Variables", "Binary Logging
-    Options and Variables": binlog_group_commit_sync_delay).
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_redo_log_enabled'")
-        enabled = cast(tuple[str, str] | None, cursor.fetchone())
-        if enabled is not None and enabled[1] == "OFF":
-            return None
-        cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_log_write_requests'")
-        writes = cast(tuple[str, str] | None, cursor.fetchone())
-    # A server whose storage keeps no such log counts nothing.
-    return None if writes is None or writes[1] == "0" else writes[1]

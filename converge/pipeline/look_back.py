@@ -53,12 +53,12 @@ def look_back(
     the binary log know of rows that a foreign key's CASCADE has changed. The workers' snapshot ends.
     """
     # The redo log is InnoDB's alone.
-    tells = then.position is not None or not any(one.code == "P072" for one in plan.findings)
-    if tells and then.history is not None and snapshot.history(here) == then.history:
-        log = "redo log" if then.position is None else "binary log, or its GTIDs,"
+    tells = then.logs.position is not None or not any(one.code == "P072" for one in plan.findings)
+    if tells and then.logs.history is not None and snapshot.read_logs(here).history == then.logs.history:
+        log = "redo log" if then.logs.position is None else "binary log, or its GTIDs,"
         result.going_back = GoingBack("still", f"the server's {log} has not moved since")
         return
-    committed = then.position is not None
+    committed = then.logs.position is not None
     if level == "full":
         result.going_back = _compared(plan, crew, ranges, totals, result, emit)
     elif committed:

@@ -156,10 +156,10 @@ class Run:
         before = self.ledger.position()
         tables = [table.source for table in self.plan.tables]
         now = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
-        if before is not None and before == now.position:
+        if before is not None and before == now.logs.position:
             earlier = {}
         # Until the earlier chunks are compared, the finished ones are of no single instant.
-        self.ledger.set_snapshot(now.level, None if earlier else now.position)
+        self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
         self.result.snapshot = now.level
         return now, earlier
 
@@ -191,7 +191,7 @@ class Run:
         with phase(self.result, self.emit, recheck.PHASE, count):
             found = recheck.moved(crew, self.plan, earlier, self.emit)
             self._take_back(builder, found)
-            self.ledger.set_snapshot(now.level, now.position)
+            self.ledger.set_snapshot(now.level, now.logs.position)
             self.result.findings.append(_compared_again(count, sum(map(len, found.values()))))
 
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:

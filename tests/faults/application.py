@@ -48,6 +48,16 @@ def fill(url: str) -> None:
 
 
 @contextmanager
+def slow_log(url: str, microseconds: int) -> Iterator[None]:
+    """Commits are in the binary log at once, and visible so much later; a million is the server's most."""
+    mysql(url, f"SET GLOBAL binlog_group_commit_sync_delay = {microseconds}")
+    try:
+        yield
+    finally:
+        mysql(url, "SET GLOBAL binlog_group_commit_sync_delay = 0")
+
+
+@contextmanager
 def writers(url: str, count: int = 1, pause: float = 0) -> Iterator[Activity]:
     """Moves coins from purse to purse, a transaction each, until the end; each writer has its own rows.
 

@@ -15,7 +15,7 @@ from support import converge, mysql, postgres
 from converge.model.endpoint import parse
 from converge.mysql import snapshot
 from converge.mysql.connect import connect
-from faults.application import COINS, COMMITS, PURSES, TOTAL, fill, writers
+from faults.application import COINS, COMMITS, PURSES, TOTAL, fill, slow_log, writers
 from faults.rounds import EXACT, Outcome, Pair, settle, staged
 from faults.scene import document
 
@@ -70,17 +70,13 @@ def quiet_snapshots(servers: Pair, seed: int) -> Outcome:
                     cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
                     time.sleep(chance.uniform(0, 0.03))
 
-            try:
-                for _ in range(_SNAPSHOTS):
-                    slow = chance.choice((0, 50_000, 200_000))  # microseconds
-                    mysql(source, f"SET GLOBAL binlog_group_commit_sync_delay = {slow}")
-                    with connect(plain) as connection:
-                        levels.append(snapshot.take(connection, PURSES, begin).level)
-                    seen = [_commits(cursor) for cursor in cursors]
-                    if levels[-1] == "quiet" and len(set(seen)) > 1:
-                        wrong.append(f"commits that the readers see: {seen}")
-            finally:
-                mysql(source, "SET GLOBAL binlog_group_commit_sync_delay = 0")
+            for _ in range(_SNAPSHOTS):
+                slow = slow_log(source, chance.choice((0, 50_000, 200_000)))
+                with slow, connect(plain) as connection:
+                    levels.append(snapshot.take(connection, PURSES, begin).level)
+                seen = [_commits(cursor) for cursor in cursors]
+                if levels[-1] == "quiet" and len(set(seen)) > 1:
+                    wrong.append(f"commits that the readers see: {seen}")
     if "quiet" not in levels:
         wrong.append("none was quiet")
     return Outcome(0, not wrong, EXACT, "; ".join(wrong))
