@@ -512,7 +512,7 @@ def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pyte
     raw = Joined((tmp_path / "a.sql.zst",))
     with pytest.raises(UsageError, match="this Python cannot unpack") as raised, unpacked("a.sql.zst", raw):
         pass
-    assert (raised.value.code, "converge[sandbox]" in str(raised.value.hint)) == ("U019", True)
+    assert (raised.value.code, "converge-pg[sandbox]" in str(raised.value.hint)) == ("U019", True)
 
 
 def test_every_code_of_dumps_is_documented() -> None:

@@ -118,5 +118,5 @@ def _zstd(name: str) -> Any:
     raise UsageError(
         f"{name} is packed by zstd, which this Python cannot unpack",
         code="U019",
-        hint=f"pip install 'converge[sandbox]', or zstd -d {name}",
+        hint=f"pip install 'converge-pg[sandbox]', or zstd -d {name}",
     )
