@@ -89,7 +89,7 @@ def test_a_whole_job(project: Project) -> None:
     plan = project.run(
         "plan", "--json", "-o", "plan.json", "--html", "plan.html", "--md", "plan.md", "--sql", "s"
     )
-    assert (plan.code, plan.json["verdict"]) == (0, "planned"), plan.err
+    assert (plan.code, plan.json["verdict"]) == (0, "ready"), plan.err
     assert [one["name"] for one in plan.json["databases"]] == ["shop", "it's <b>"]
     assert plan.json["databases"][0]["plan"]["digest"]
     ran = project.run("migrate", "--json", "--plan", "plan.json", *files)
@@ -103,7 +103,9 @@ def test_a_whole_job(project: Project) -> None:
     again = project.run("report", "-o", "again.json", "--json")
     assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
     text = project.run("verify").out
-    assert "── shop" in text and text.endswith("verdict   verified: all of 2 databases\n"), text
+    assert "── shop" in text and text.endswith(
+        "verdict   verified: all of 2 databases · 0 objects not migrated · 0 losses\n"
+    ), text
 
     written = json.loads((project.folder / "r.json").read_text())
     assert json.loads((project.folder / "again.json").read_text()) == written == ran.json
@@ -126,7 +128,7 @@ def test_one_that_is_blocked_keeps_all_from_being_written(project: Project) -> N
     zero_date(project.sources[1])
     ran = project.run("migrate", "--json")
     assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (3, "blocked", 3)
-    assert [one["verdict"] for one in ran.json["databases"]] == ["planned", "blocked"]
+    assert [one["verdict"] for one in ran.json["databases"]] == ["ready", "blocked"]
     assert "it's <b>: note.day" in ran.err
     for target in project.targets:
         assert relations(target) == []
@@ -142,7 +144,7 @@ def test_what_is_there_already_blocks_all(project: Project) -> None:
     assert ran.code == 3
     assert "error[T005]: it's <b>: " in ran.err
     assert "\nblocks    T005 1 of 1 tables are in the target already" in ran.out
-    assert ran.out.endswith("verdict   blocked: it's <b> (1 of 2 databases)\n")
+    assert ran.out.splitlines()[-1].startswith("verdict   blocked: it's <b> (1 of 2 databases)")
     assert relations(project.targets[0]) == []
 
 
@@ -197,7 +199,7 @@ def test_resume_only_goes_on_with_the_same_plan(project: Project) -> None:
     postgres(project.targets[0], "UPDATE converge.run SET state = 'failed'")
     mysql(project.sources[0], "ALTER TABLE note ADD more INT")
     ran = project.run("migrate", "--resume", "--json")
-    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (3, ["blocked", "planned"])
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (3, ["blocked", "ready"])
     assert "error[T011]" in ran.err
     assert relations(project.targets[1]) == []
 
@@ -216,7 +218,7 @@ def test_a_report_while_one_has_not_begun(project: Project) -> None:
     assert (ran.code, "error[U008]" in ran.err) == (2, True)
     assert project.run("migrate", "--database", "shop").code == 0
     ran = project.run("report", "-o", "r.md", "-o", "r.json", "--json")
-    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "planned"])
+    assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "ready"])
     text = (project.folder / "r.md").read_text()
     assert "has seen no run of converge" in text and "# shop: converge migrate: verified" in text
 
@@ -294,7 +296,7 @@ def test_the_keys_of_an_entry(project: Project) -> None:
 def test_one_that_cannot_be_reached(project: Project) -> None:
     broken = Project(project.folder, project.sources, (project.targets[0], project.targets[0] + "_not"))
     broken.write()
-    for command, verdict in (("doctor", "ready"), ("plan", "planned"), ("verify", "failed")):
+    for command, verdict in (("doctor", "ready"), ("plan", "ready"), ("verify", "failed")):
         ran = broken.run(command, "--json")
         assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (5, "failed", 5), command
         assert [one["verdict"] for one in ran.json["databases"]] == [verdict, "failed"], command

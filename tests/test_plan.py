@@ -151,10 +151,10 @@ def test_the_plan_can_be_read_and_its_sql_runs(
     sql = tmp_path / "plan.sql"
     ran = converge("plan", "--source", source, "--target", target, "--sql", str(sql), "-v")
     assert ran.code == 0, ran.err
-    assert "can go" in ran.out
+    assert "ready to migrate" in ran.out
     assert "film → public.film" in ran.out
     document = converge("plan", "--source", source, "--target", target, "--json").json
-    assert (document["verdict"], document["exit_code"]) == ("planned", 0)
+    assert (document["verdict"], document["exit_code"]) == ("ready", 0)
     assert len(document["tables"]) == 16
     # All but the views that are only tried.
     views = [s["sql"] + ";" for s in document["plan"]["statements"] if s["optional"] and s["phase"] == "view"]

@@ -59,8 +59,8 @@ def test_the_plan_says_the_same_in_every_form() -> None:
 @pytest.mark.parametrize(
     ("severity", "verdict"),
     [
-        ("note", "Can go Nothing of the data is lost."),
-        ("lossy", "Can go With 3 declared losses."),
+        ("note", "Ready to migrate 1 object not migrated · 0 losses."),
+        ("lossy", "Ready to migrate 1 object not migrated · 3 losses."),
         ("block", "Blocked 3 findings must be settled before anything is written."),
     ],
 )

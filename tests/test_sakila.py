@@ -26,6 +26,7 @@ def test_sakila_arrives_and_one_changed_value_is_found(
     server: str,
     new_postgres_database: NewDatabase,
     request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     target = new_postgres_database(request.getfixturevalue(server))
     addresses = ("--source", source, "--target", target)
@@ -37,6 +38,16 @@ def test_sakila_arrives_and_one_changed_value_is_found(
     tables = run.json["tables"]
     assert len(tables) == 16
     assert sum(table["rows_written"] for table in tables) == 47_273
+    # The verdict names what the target lacks, first and last: nothing hides behind green.
+    routines = [one["name"] for one in run.json["not_migrated"] if one["kind"] in ("procedure", "function")]
+    assert len(routines) == 6
+    losses = sum(finding["severity"] == "lossy" for finding in run.json["findings"])
+    assert run.json["losses"] == losses
+    missing = f"{len(run.json['not_migrated'])} objects not migrated · {losses} losses"
+    text = converge("report", "-o", str(tmp_path / "r.md"), "--target", target).out
+    assert "r.md" in text and f"Data verified · {missing}." in (tmp_path / "r.md").read_text()
+    plan = converge("plan", *addresses, "--recreate").out.splitlines()
+    assert plan[0] == plan[-1] == f"verdict   ready to migrate: {missing}"
     assert all(table["verified"] and table["rows_read"] == table["rows_written"] for table in tables)
     judged = compare(source, target)
     assert judged.equal, str(judged)

@@ -50,7 +50,7 @@ def _several(chosen: Sequence[Chosen], paths: Sequence[str], *, as_json: bool) -
         found, error = attempt(partial(_last, one.target, (str(one.source), one.entry.schema)))
         if error is not None and not isinstance(error, UsageError):
             raise error
-        run, result = found or (None, Result("migrate", str(one.source), str(one.target), verdict="planned"))
+        run, result = found or (None, Result("migrate", str(one.source), str(one.target), verdict="ready"))
         if error is not None:
             result.findings = [Finding(error.code, "note", "target", error.message, error.hint or "")]
         each.append(Named(one.entry.name, result))

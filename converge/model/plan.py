@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from types import SimpleNamespace
@@ -33,6 +34,11 @@ class Finding:
     """The fix, to be pasted."""
     evidence: str = ""
     """What the data shows: counts, keys."""
+
+
+def count_losses(findings: Iterable[Finding]) -> int:
+    """How many of the findings are losses."""
+    return sum(finding.severity == "lossy" for finding in findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,11 @@ class Plan:
     @property
     def blocks(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity == "block")
+
+    @property
+    def not_migrated(self) -> tuple[Outcome, ...]:
+        """What the target will not have."""
+        return tuple(outcome for outcome in self.outcomes if outcome.state == "not migrated")
 
     def table(self, source: str) -> TablePlan:
         """The plan of this source table. Raises KeyError."""

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from converge.model.check import CheckResult
 from converge.model.going_back import GoingBack
-from converge.model.plan import Finding, Outcome
+from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.rehearsal import Fingerprint
 
-Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "planned"]
+Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "ready"]
 EXIT_CODES: dict[Verdict, int] = {
-    "verified": 0, "migrated": 0, "planned": 0, "differs": 1, "failed": 1, "blocked": 3,
+    "verified": 0, "migrated": 0, "ready": 0, "differs": 1, "failed": 1, "blocked": 3,
 }  # fmt: skip
 
 OF_CHECKS = frozenset({"C001", "C002"})
@@ -134,6 +134,11 @@ class Result:
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
 
+    @property
+    def losses(self) -> int:
+        """Findings of values and objects that do not arrive as they were."""
+        return count_losses(self.findings)
+
     def begin_again(self, why: Finding) -> None:
         """For a new attempt of the same run: what it did stays on the time line, why it ended is a note."""
         earlier = [finding for finding in self.findings if finding.code == why.code]
@@ -161,6 +166,7 @@ class Result:
             "going_back": self.going_back and asdict(self.going_back),
             "fingerprint": self.fingerprint and asdict(self.fingerprint),
             "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
+            "losses": self.losses,
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
         }

@@ -10,7 +10,7 @@ from converge.errors import ConvergeError
 from converge.model.result import Result
 
 _WORST_FIRST = (
-    "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "planned", "ready",
+    "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "ready",
     "finished", "verified",
 )  # fmt: skip
 """All verdicts of commands, and the states that `status` shows."""

@@ -74,7 +74,7 @@ def _plan(move: Move, emit: Sink) -> _Step:
             require_free(prepared.target)
             if digest:
                 require_same(prepared.plan, digest)
-            result.verdict = "planned"
+            result.verdict = "ready"
             options = replace(
                 move.options, expected_digest=prepared.plan.digest, known=prepared.inputs.evidence
             )

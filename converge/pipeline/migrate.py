@@ -159,7 +159,7 @@ def planned(job: Job) -> Iterator[Prepared]:
     ) as prepared:
         plan = prepared.plan
         result.findings += plan.findings
-        result.not_migrated = [outcome for outcome in plan.outcomes if outcome.state == "not migrated"]
+        result.not_migrated = list(plan.not_migrated)
         result.fingerprint = fingerprint(plan, whole=not options.resume)
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected_digest=options.expected_digest)

@@ -15,7 +15,7 @@ from converge.report.run_words import equality, verdict_words
 
 
 def result_junit(result: Result) -> str:
-    """Differing tables and blocks fail; what was not compared, and declared losses, are skipped."""
+    """Differing tables and blockers fail; what was not compared, and losses, are skipped."""
     return _document(result.command, [("", result)])
 
 
@@ -95,4 +95,6 @@ def _properties(result: Result) -> dict[str, str]:
         "target": result.target,
         "target version": result.target_version,
         "snapshot": result.snapshot or "",
+        "not migrated": str(len(result.not_migrated)),
+        "losses": str(result.losses),
     }

@@ -13,9 +13,9 @@ from converge.report.parts import Grid, Mark, Tone, Verdict, grid, one_line, sen
 from converge.report.plan import plan_json
 from converge.report.plan_markdown import plan_markdown
 from converge.report.result import result_markdown
-from converge.report.units import counted, table
+from converge.report.units import counted, missing_words, table
 
-_GOOD = ("verified", "planned", "ready", "finished")
+_GOOD = ("verified", "ready", "finished")
 _BAD = ("failed", "differs", "blocked", "interrupted")
 
 
@@ -38,14 +38,15 @@ def many_text(document: Mapping[str, Any], texts: Sequence[tuple[str, str]], fol
     `following` is the command that goes on.
     """
     parts = _parts(document)
-    lines = []
+    verdict = f"verdict   {parts.verdict.word}: {parts.verdict.words}"
+    lines = [verdict, ""]
     for name, text in texts:
         lines += [f"── {one_line(name)} ".ljust(60, "─"), text, ""]
     rows = [[one_line(cell) for cell in row] for row in parts.overview.lines]
     lines += [*table(parts.overview.head, rows, left=4), ""]
-    lines.append(f"{'verdict':<10}{parts.verdict.word}: {parts.verdict.words}")
     if following:
         lines.append(f"{'next':<10}{following}")
+    lines.append(verdict)
     return visible("\n".join(lines))
 
 
@@ -83,12 +84,23 @@ def _parts(document: Mapping[str, Any]) -> ManyParts:
     places = ((f"database-{number}", one["name"], None) for number, one in enumerate(each, 1))
     return ManyParts(
         command=document["command"],
-        verdict=Verdict(document["verdict"], _words(each), _tone(document["verdict"])),
+        verdict=_verdict(document["verdict"], each),
         figures=((f"{len(each):,}", "databases"), (f"{sum(map(_tables, each)):,}", "tables")),
         facts=tuple((one["name"], f"{one['verdict']}: {_finding(one)}".rstrip(": ")) for one in each),
         overview=_overview(each),
         contents=(("verdict", "Verdict", None), ("databases", "Databases", len(each)), *places),
     )
+
+
+def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The worst verdict, and what all targets together lack."""
+    not_migrated = sum(len(one.get("not_migrated", ())) for one in each)
+    losses = sum(one.get("losses", 0) for one in each)
+    words, tone = _words(each), _tone(word)
+    if any("losses" in one for one in each):
+        words = f"{words} · {missing_words(not_migrated, losses)}"
+        tone = "warn" if tone == "good" and (not_migrated or losses) else tone
+    return Verdict(word, words, tone)
 
 
 def _words(each: Sequence[Mapping[str, Any]]) -> str:
@@ -105,7 +117,7 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
         "Databases",
         (
             ("database", "name"), ("verdict", "words"), ("source", "name"), ("target", "name"),
-            ("tables", "number"), ("blocks", "number"), ("losses", "number"),
+            ("tables", "number"), ("blockers", "number"), ("losses", "number"), ("not migrated", "number"),
         ),
         [
             (
@@ -116,6 +128,7 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
                 f"{_tables(one):,}" if "tables" in one else "",
                 _count(one, "block"),
                 _count(one, "lossy"),
+                f"{len(one['not_migrated']):,}" if one.get("not_migrated") else "",
             )
             for one in each
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from converge.model.plan import Finding, Plan
+from converge.model.plan import Finding, Plan, count_losses
 from converge.report.parts import Level, one_line, short, visible
 from converge.report.plan_parts import PlanParts, plan_parts, plan_statements
 from converge.report.plan_tables import TablePart, overview
@@ -16,10 +16,11 @@ _TITLES = {"block": "BLOCKS", "lossy": "lossy", "note": "notes"}
 
 
 def plan_text(plan: Plan, *, verbose: bool = False) -> str:
-    """Verdict first, then facts, types, tables, findings and what is not migrated."""
+    """Verdict first and last; between them facts, types, tables, findings and what is not migrated."""
     parts = plan_parts(plan)
     forecast = dict(parts.forecast)
-    lines = [f"{'verdict':<10}{parts.verdict.word}: {parts.verdict.words}"]
+    verdict = f"verdict   {parts.verdict.word}: {parts.verdict.words}"
+    lines = [verdict]
     lines += [f"{name:<10}{_cut(words, verbose)}" for name, words in parts.facts]
     if forecast:
         lines.append(f"forecast  {forecast['time']}; {forecast['space']}")
@@ -34,7 +35,7 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     for level in parts.levels:
         lines += ["", f"{_TITLES[level.severity]} ({level.count:,})"]
         lines += [line for finding in _findings(level) for line in _finding(finding, verbose=verbose)]
-    return visible("\n".join(lines))
+    return visible("\n".join([*lines, "", verdict]))
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "converge": 1,
         "command": "plan",
-        "verdict": "blocked" if plan.blocks else "planned",
+        "verdict": "blocked" if plan.blocks else "ready",
         "exit_code": 3 if plan.blocks else 0,
         "source": {"url": plan.source, "version": plan.source_version},
         "target": {"url": plan.target, "version": plan.target_version},
@@ -56,6 +57,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             for one in plan.tables
         ],
         "findings": document["findings"],
+        "not_migrated": [one for one in document["outcomes"] if one["state"] == "not migrated"],
+        "losses": count_losses(plan.findings),
         "phases": [],
         "plan": document,
     }

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from converge.model.plan import Outcome, Phase, Plan
+from converge.model.plan import Outcome, Phase, Plan, count_losses
 from converge.model.quote import pg_name
 from converge.report.check_parts import planned_checks
 from converge.report.drift_parts import DriftParts, drift_parts
 from converge.report.parts import Grid, Left, Level, Verdict, grid, left_behind, levels, visible
 from converge.report.plan_tables import OF_TABLES, TablePart, outcomes_grid, table_parts
-from converge.report.units import counted, seconds, size
+from converge.report.units import counted, missing_words, seconds, size
 
 _PHASES: tuple[Phase, ...] = get_args(Phase)
 
@@ -79,10 +79,9 @@ def _verdict(plan: Plan) -> Verdict:
     if plan.blocks:
         words = f"{counted(len(plan.blocks), 'finding')} must be settled before anything is written"
         return Verdict("blocked", words, "bad")
-    lossy = sum(finding.severity == "lossy" for finding in plan.findings)
-    if lossy:
-        return Verdict("can go", f"with {counted(lossy, 'declared loss', 'declared losses')}", "warn")
-    return Verdict("can go", "nothing of the data is lost", "good")
+    losses = count_losses(plan.findings)
+    words = missing_words(len(plan.not_migrated), losses)
+    return Verdict("ready to migrate", words, "warn" if plan.not_migrated or losses else "good")
 
 
 def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
@@ -95,8 +94,9 @@ def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
         figures.append((size(plan.forecast.target_bytes), "in the target"))
         figures.append((seconds(plan.forecast.seconds), "forecast"))
     counts: Counter[str] = Counter(finding.severity for finding in plan.findings)
-    names = (("block", "blocks"), ("lossy", "declared losses"), ("note", "notes"))
-    return tuple(figures + [(f"{counts[severity]:,}", name) for severity, name in names])
+    names = (("block", "blockers"), ("lossy", "losses"), ("note", "notes"))
+    figures += [(f"{counts[severity]:,}", name) for severity, name in names]
+    return (*figures, (f"{len(plan.not_migrated):,}", "objects not migrated"))
 
 
 def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:

@@ -15,14 +15,15 @@ _MOST_MOVED = 20
 
 
 def result_text(result: Result) -> str:
-    """Tables, phases, findings, differences and, last, the verdict and the next command."""
+    """The verdict first and last; between them tables, phases, findings, differences and the next command."""
     parts = run_parts(result)
-    lines = []
+    verdict = f"verdict   {parts.verdict.word}: {parts.verdict.words}"
+    lines = [verdict, ""]
     if result.tables:
         lines += [*_text(parts.tables), ""]
     if parts.timeline:
         lines.append("phases    " + ", ".join(f"{span.name} {span.took}" for span in parts.timeline))
-    lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "snapshot"]
+    lines += [f"{name:<10}{words}" for name, words in parts.facts if name in ("proof", "snapshot")]
     lines += [f"changed   {one_line(str(change))}" for change in result.changes]
     lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
     lossy = [finding for finding in result.findings if finding.severity == "lossy"]
@@ -40,9 +41,9 @@ def result_text(result: Result) -> str:
     if result.going_back:
         lines.append(f"back      {one_line(stand_words(result.going_back))}")
         lines += [f"moved     {one_line(name)}" for name in result.going_back.tables[:_MOST_MOVED]]
-    lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
     if result.next_command:
         lines.append(f"next      {result.next_command}")
+    lines.append(verdict)
     return visible("\n".join(lines))
 
 

@@ -9,7 +9,7 @@ from converge.model.result import OF_CHECKS, Difference, Reject, Result
 from converge.report.back_parts import back_words, moved_tables
 from converge.report.check_parts import check_results, checks_words
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
-from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, TONES, equality, verdict_words
+from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, equality, proof_words, tone, verdict_words
 from converge.report.units import counted, seconds, size
 
 _MOST_REJECTS = 1000
@@ -56,7 +56,7 @@ def run_parts(result: Result) -> RunParts:
     compared = result.verdict in ("verified", "differs")
     return RunParts(
         command=result.command,
-        verdict=Verdict(result.verdict, verdict_words(result), TONES.get(result.verdict, "bad")),
+        verdict=Verdict(result.verdict, verdict_words(result), tone(result)),
         figures=_figures(result),
         facts=_facts(result),
         timeline=_timeline(result.phases),
@@ -85,16 +85,17 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
     equal = sum(one.verified for one in tables)
     figures += [
         (f"{equal:,} of {len(tables):,}", "tables equal"),
-        (seconds(sum(took for _, took in result.phases)), "in all"),
+        (seconds(sum(took for _, took in result.phases)), "in total"),
     ]
-    losses = sum(one.severity == "lossy" for one in result.findings)
-    return tuple(figures + [(f"{losses:,}", "losses")] * bool(losses))
+    figures += [(f"{len(result.not_migrated):,}", "objects not migrated"), (f"{result.losses:,}", "losses")]
+    return tuple(figures)
 
 
 def _facts(result: Result) -> tuple[tuple[str, str], ...]:
     facts = (
         ("source", f"MySQL {result.source_version} {result.source}".replace("  ", " ")),
         ("target", f"PostgreSQL {result.target_version} {result.target}".replace("  ", " ")),
+        ("proof", proof_words(result)),
         ("snapshot", f"{result.snapshot}: {SNAPSHOTS[result.snapshot]}" if result.snapshot else ""),
         ("began", result.started.replace("T", " ").replace("+00:00", " UTC")),
         ("copy", _speed(result)),

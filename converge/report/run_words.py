@@ -7,44 +7,61 @@ from collections import Counter
 from converge.model.result import MOST_DIFFERENCES, Result, TableResult, Verdict
 from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
-from converge.report.units import counted
+from converge.report.units import counted, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw the source at one instant",
     "quiet": "no lock was allowed; the source did not move while the readers began",
     "none": "no lock was allowed and the source may have moved between the readers",
 }
-TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "planned": "good"}
+TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
 REPAIR = (
     "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
     "converge migrate --resume",
 )
 NEXT: dict[Verdict, tuple[str, str]] = {
     "verified": (
-        "Nothing is left to do for the data. If the source is still written to, compare again before the "
-        "switch.",
+        "The data is verified. If the source is still written to, verify again before the cutover.",
         "converge verify",
     ),
-    "migrated": ("The values have not been compared. That is the proof that is missing.", "converge verify"),
-    "differs": ("Look at what differs, settle its cause, then load or compare again.", "converge verify"),
-    "blocked": ("Settle what blocks, then look at the plan again.", "converge plan"),
+    "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
+    "differs": ("Find out why the differences exist, then load or verify again.", "converge verify"),
+    "blocked": ("Resolve the blockers, then plan again.", "converge plan"),
     "failed": (
-        "The ledger knows what is done: a resumed run goes on there, and copies nothing twice.",
+        "The ledger holds what is done: a resumed run continues there and copies nothing twice.",
         "converge migrate --resume",
     ),
 }
 
 
+def tone(result: Result) -> Tone:
+    """Good only where nothing is missing: a verified run that lost something calls for a look."""
+    found = TONES.get(result.verdict, "bad")
+    return "warn" if found == "good" and (result.not_migrated or result.losses) else found
+
+
 def verdict_words(result: Result) -> str:
-    """What the verdict means for this run, in one sentence."""
-    tables = counted(len(result.tables), "table")
+    """What the verdict means for this run, and what the target lacks, in one line."""
+    words = "data verified" if result.verdict == "verified" else _outcome_words(result)
+    if result.verdict in ("blocked", "failed"):
+        return words
+    return f"{words} · {missing_words(len(result.not_migrated), result.losses)}"
+
+
+def proof_words(result: Result) -> str:
+    """What a verified run has compared; empty for any other."""
+    if result.verdict != "verified":
+        return ""
     rows = sum(one.rows_source or 0 for one in result.tables)
+    changes = sum(one.rows for one in result.changes)
+    declared = f", except for {counted(changes, 'value')} that the map changes" if changes else ""
+    tables = counted(len(result.tables), "table")
+    return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers{declared}"
+
+
+def _outcome_words(result: Result) -> str:
+    tables = counted(len(result.tables), "table")
     match result.verdict:
-        case "verified":
-            changes = sum(one.rows for one in result.changes)
-            declared = f", but for {counted(changes, 'value')} that the map changes" if changes else ""
-            what = f"every row and every column of {tables}, {rows:,} rows"
-            return f"{what}, is equal on both servers{declared}"
         case "migrated":
             return f"{tables} are there, but their values were not compared"
         case "differs" | "failed" if words := _of_revisions(result):
@@ -60,7 +77,7 @@ def verdict_words(result: Result) -> str:
             return f"{words}; {checks_words(result.checks)}" if failed else words
         case "failed":
             return "the run has not come to its end"
-        case "planned":
+        case "ready":
             return "nothing was written"
         case _:
             return "nothing was written; see the findings"
