@@ -45,7 +45,7 @@ def kept(source: str, target: str, limit: Limit) -> bool:
         f"CREATE TABLE t (id INT PRIMARY KEY, {limit.columns})",
         f"INSERT INTO t SELECT 1, {limit.values}",
     )
-    words = ["migrate", "--no-progress", "--yes", "--truncate", "--json", "--scan-seconds", "600", "--source"]
+    words = ["migrate", "--no-progress", "--yes", "--recreate", "--json", "--scan-seconds", "600", "--source"]
     usage = run([sys.executable, "-m", "converge", *words, source, "--target", target])
     document, _ = json.JSONDecoder().raw_decode(usage.output, usage.output.index('{"converge"'))
     codes = {finding["code"] for finding in document["findings"]}

@@ -16,8 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
+from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
 from converge.project.file import Database, Project, read

@@ -15,7 +15,7 @@ only the command line catches errors; the library never logs and goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -65,9 +65,21 @@ class Interrupted(ConvergeError):
     exit_code = 130
 
 
+START_AGAIN = "converge migrate --recreate (in load mode: --truncate)"
+"""How a run begins anew where what an earlier one has loaded cannot be kept."""
+
+
 def first_of(lines: Sequence[str], most: int) -> list[str]:
     """Details of which there may be many: the first of them, and how many more there are."""
     return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` or nothing."""
+    from difflib import get_close_matches  # --help need not wait for it
+
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _rebuild(

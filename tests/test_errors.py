@@ -95,7 +95,7 @@ def test_a_caching_sha2_user_migrates(source: str, target: str) -> None:
 def test_a_wrong_target_password_is_not_asked_for_twice(source: str, target: str) -> None:
     ran = converge("migrate", "--source", source, "--target", at(target, "nobody_here"))
     assert ran.code == 5
-    assert ran.err.startswith("error[T0")
+    assert ran.err.startswith("error[T180]")
     assert PASSWORD not in ran.err
 
 
@@ -103,6 +103,23 @@ def test_a_missing_target_database(source: str, target: str) -> None:
     ran = converge("migrate", "--source", source, "--target", target.rsplit("/", 1)[0] + "/nowhere")
     refused(ran, 5, "T003")
     assert "CREATE DATABASE \"nowhere\" TEMPLATE template0 ENCODING 'UTF8';" in ran.err
+
+
+def test_a_role_that_the_server_does_not_take(source: str, target: str) -> None:
+    """The server answers: neither host nor firewall is wrong."""
+    postgres(target, "CREATE ROLE nolog NOLOGIN")
+    for role, hint in (("nobody", 'CREATE ROLE "nobody" LOGIN'), ("nolog", 'ALTER ROLE "nolog" LOGIN;')):
+        ran = converge("plan", "--source", source, "--target", target.replace("postgres@", f"{role}@"))
+        refused(ran, 5, "T180")
+        assert f'role "{role}" ' in ran.err and hint in ran.err and "firewall" not in ran.err
+        assert "the user name came from --target" in ran.err
+    postgres(target, "DROP ROLE nolog")
+    shut = target.rpartition("/")[0] + "/shut"
+    postgres(target, "CREATE DATABASE shut ALLOW_CONNECTIONS false")
+    ran = converge("doctor", "--source", source, "--target", shut)
+    assert ran.code == 5 and "is not currently accepting connections" in ran.out
+    assert "firewall" not in ran.out
+    postgres(target, "DROP DATABASE shut")
 
 
 def test_an_unreachable_target(source: str) -> None:
@@ -133,10 +150,10 @@ def test_a_target_that_is_not_empty(source: str, target: str) -> None:
     postgres(target, "INSERT INTO note VALUES (7)")
     ran = converge("migrate", "--source", source, "--target", target)
     refused(ran, 3, "T005")
-    assert "public.note: has rows" in ran.err
+    assert "public.note has rows" in ran.err
     assert postgres(target, "SELECT id FROM note") == [(7,)]
     assert relations(target) == ["public.note"]
-    done = converge("migrate", "--source", source, "--target", target, "--truncate", "--yes", "--json")
+    done = converge("migrate", "--source", source, "--target", target, "--recreate", "--yes", "--json")
     assert done.json["verdict"] == "verified", done.err
 
 
@@ -147,17 +164,17 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_of_another_source_is_named
     postgres(target, "UPDATE converge.run SET state = 'running'")
     ran = converge("migrate", "--source", source, "--target", target)
     refused(ran, 3, "T005")
-    assert "--resume goes on with the interrupted run 1; " in ran.err
+    assert "--resume continues the interrupted run 1; " in ran.err
     postgres(target, "UPDATE converge.run SET source = 'dump:other.sql'")
     ran = converge("migrate", "--source", source, "--target", target, "--resume")
     refused(ran, 2, "T010")
     assert "the interrupted run 1 is of dump:other.sql into the schema public; this is mysql://" in ran.err
 
 
-def test_truncate_never_cascades(source: str, target: str) -> None:
+def test_recreate_never_cascades(source: str, target: str) -> None:
     assert converge("migrate", "--source", source, "--target", target).code == 0
     postgres(target, "CREATE VIEW mine AS SELECT id FROM note")
-    ran = converge("migrate", "--source", source, "--target", target, "--truncate", "--yes")
+    ran = converge("migrate", "--source", source, "--target", target, "--recreate", "--yes")
     refused(ran, 3, "T028")
     assert "mine depends on table" in ran.err
     assert postgres(target, "SELECT id FROM mine") == [(1,)]
@@ -203,6 +220,9 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
         (("migrate", *NOWHERE, "--plan", "/no"), "U006"),
         (("migrate", *NOWHERE, "--report", "x.pdf"), "U005"),
         (("migrate", *NOWHERE, "--report", "/nowhere/x.md"), "U004"),
+        (("plan", *NOWHERE, "--html", "x.pdf"), "U005"),
+        (("plan", *NOWHERE, "--md", "x.html"), "U005"),
+        (("matrix", *NOWHERE[:2], "--postgres", "14", "--junit", "x.json"), "U005"),
     ],
 )
 def test_usage(arguments: tuple[str, ...], error: str | None) -> None:
@@ -211,6 +231,26 @@ def test_usage(arguments: tuple[str, ...], error: str | None) -> None:
         assert ran.code in (2, 4)
     else:
         refused(ran, 2, error)
+
+
+def test_a_report_is_not_a_plan_file(source: str, target: str, tmp_path: Path) -> None:
+    addresses = ("--source", source, "--target", target)
+    report, nonsense = tmp_path / "r.json", tmp_path / "n.json"
+    assert converge("migrate", *addresses, "--report", str(report)).code == 0
+    ran = converge("migrate", *addresses, "--plan", str(report))
+    refused(ran, 2, "U006")
+    assert "r.json is the report of `converge migrate`, not a plan file" in ran.err
+    for text, words in (("[1]", "is not a plan file of converge"), ("{", "cannot be read as a plan file")):
+        nonsense.write_text(text)
+        ran = converge("migrate", *addresses, "--plan", str(nonsense))
+        refused(ran, 2, "U006")
+        assert words in ran.err and "attribute" not in ran.err
+
+
+def test_an_unknown_command_gets_a_suggestion() -> None:
+    for words, meant in ((("migrat",), "migrate"), (("migrations", "genrate"), "generate")):
+        ran = converge(*words)
+        assert ran.code == 2 and f"did you mean '{meant}'?" in ran.err
 
 
 def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_shortened_table_is_met_again(databases: tuple[str, str]) -> None:
     assert converge("migrate", *addresses).code == 0
     verified = converge("verify", *addresses)
     again = converge("migrate", *addresses)
-    replaced = converge("migrate", *addresses, "--truncate")
+    replaced = converge("migrate", *addresses, "--recreate", "--yes")
     tables = postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
     assert (verified.code, again.code, replaced.code, tables) == (0, 3, 0, [(1,)]), verified.err
 
@@ -42,6 +42,6 @@ def test_a_renamed_table_is_met_again(databases: tuple[str, str], tmp_path: Path
     assert converge("migrate", *addresses).code == 0
     verified = converge("verify", *addresses)
     again = converge("migrate", *addresses)
-    replaced = converge("migrate", *addresses, "--truncate")
+    replaced = converge("migrate", *addresses, "--recreate", "--yes")
     tables = postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
     assert (verified.code, again.code, replaced.code, tables) == (0, 3, 0, [(1,)]), verified.err

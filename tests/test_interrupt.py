@@ -153,7 +153,7 @@ def test_random_kills_lose_and_double_nothing(
     run = Killed(subprocess.Popen(["true"], text=True), target)
     arguments = [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target]
     for _ in range(6):
-        more = ["--resume"] if _may_resume(target) else ["--truncate", "--yes"]
+        more = ["--resume"] if _may_resume(target) else ["--recreate", "--yes"]
         process = subprocess.Popen([*arguments, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(chance.uniform(0.8, 3.5))
@@ -164,7 +164,7 @@ def test_random_kills_lose_and_double_nothing(
         finished_exactly(source, run)
     else:
         # The last one finished, or none has come as far as a plan.
-        assert converge(*arguments[3:], "--truncate", "--yes").code == 0
+        assert converge(*arguments[3:], "--recreate", "--yes").code == 0
     judged = compare(source, target)
     assert judged.equal, str(judged)
 
@@ -217,7 +217,7 @@ def test_a_run_that_was_killed_while_it_made_room(
     with psycopg.connect(target) as reader:
         reader.execute("SELECT FROM one")
         process = subprocess.Popen(
-            [sys.executable, "-m", "converge", "migrate", *addresses, "--truncate", "--yes"],
+            [sys.executable, "-m", "converge", "migrate", *addresses, "--recreate", "--yes"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -225,7 +225,7 @@ def test_a_run_that_was_killed_while_it_made_room(
         deadline = time.monotonic() + 60
         # Before the run begins it has tried the same, for a moment.
         while not _may_resume(target) or postgres(target, waits) == [(0,)]:
-            assert time.monotonic() < deadline, "--truncate never came to its DROP"
+            assert time.monotonic() < deadline, "--recreate never came to its DROP"
             time.sleep(0.05)
         process.kill()
         process.wait()

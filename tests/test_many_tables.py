@@ -45,7 +45,7 @@ def test_all_arrive_and_are_made_anew(
     first = converge(*migrate)
     assert (first.code, first.json["verdict"]) == (0, "verified"), first.err
     postgres(target, "INSERT INTO t0 (id) VALUES (77)")
-    again = converge(*migrate, "--truncate")
+    again = converge(*migrate, "--recreate", "--yes")
     assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
     assert postgres(
         target,
@@ -56,10 +56,10 @@ def test_all_arrive_and_are_made_anew(
     ) == [(1, "b")]
 
     postgres(target, "CREATE VIEW somebody_elses AS SELECT id FROM t7")
-    refused = converge(*migrate, "--truncate")
+    refused = converge(*migrate, "--recreate", "--yes")
     assert refused.code == 3
     assert "error[T028]" in refused.err and "somebody_elses depends on table" in refused.err
     assert postgres(target, "SELECT count(*) FROM somebody_elses") == [(0,)]
     postgres(target, "DROP VIEW somebody_elses")
-    last = converge(*migrate, "--truncate", "--verify", "counts")
+    last = converge(*migrate, "--recreate", "--yes", "--verify", "counts")
     assert (last.code, last.json["verdict"]) == (0, "migrated"), last.err

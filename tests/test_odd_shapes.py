@@ -97,5 +97,5 @@ def test_no_rows_of_every_type(
     ) == [(30,)]
     run(source, "INSERT INTO every () VALUES ()")
     assert converge("verify", "--source", source, "--target", target).code == 1
-    migrated(source, target, "--truncate")
+    migrated(source, target, "--recreate", "--yes")
     assert postgres(target, "SELECT every IS NULL FROM every") == [(True,)]

@@ -58,9 +58,7 @@ class Target:
         upgrade(self.endpoint)
         with connect(self.endpoint) as connection:
             evidence = Evidence(existing=self.before)
-            ledger = Ledger.open(
-                connection, self.plan, evidence, resume=False, truncate=truncate, again=False
-            )
+            ledger = Ledger.open(connection, self.plan, evidence, resume=False, clears=truncate, again=False)
             ledger.add_chunks(
                 (name, number, Range(None, None))
                 for name, _ in loaded(self.before)
@@ -251,7 +249,7 @@ def test_a_connection_that_is_lost_and_a_command_that_goes_on(target: Target) ->
         # So that it waits in the middle of its work, with some of it done.
         other.execute("LOCK TABLE app.hollow IN ACCESS SHARE MODE")
         held = subprocess.Popen(
-            [sys.executable, "-m", "converge", "recover", "--target", target.url, "--schema", "app"],
+            [sys.executable, "-m", "converge", "recover", "--yes", "--target", target.url, "--schema", "app"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=ENVIRONMENT,
         )  # fmt: skip
@@ -259,24 +257,24 @@ def test_a_connection_that_is_lost_and_a_command_that_goes_on(target: Target) ->
         while not (found := postgres(target.admin, waiting)):
             assert held.poll() is None, held.communicate()
             time.sleep(0.1)
-        ran = converge("recover", "--target", target.url, "--schema", "app")
+        ran = converge("recover", "--yes", "--target", target.url, "--schema", "app")
         assert (ran.code, "error[T009]" in ran.err) == (3, True), ran.err
         postgres(target.admin, "SELECT pg_terminate_backend(%s)", *found[0])
         _, said = held.communicate(timeout=60)
         assert held.returncode == 5, said
         assert "converge recover" in said
-    again = converge("recover", "--target", target.url, "--schema", "app", "--json")
+    again = converge("recover", "--yes", "--target", target.url, "--schema", "app", "--json")
     assert again.code == 0, again.err
     assert (again.json["verdict"], again.json["identical"]) == ("recovered", True)
     assert again.json["put_back"]["foreign keys"] > 0
     assert again.json["compared"] == len(target.before.shape)
     target.require_same("at the end")
-    more = converge("recover", "--target", target.url, "--schema", "app")
+    more = converge("recover", "--yes", "--target", target.url, "--schema", "app")
     assert (more.code, more.out) == (0, "Nothing to recover: no run into this schema is unfinished.\n")
 
 
 def test_nothing_to_recover(target: Target) -> None:
-    ran = converge("recover", "--target", target.url, "--schema", "app", "--json")
+    ran = converge("recover", "--yes", "--target", target.url, "--schema", "app", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "nothing to recover"), ran.err
     assert [name for name in relations(target.admin) if name.startswith("converge.")] == []
     run = target.load(0)
@@ -286,7 +284,7 @@ def test_nothing_to_recover(target: Target) -> None:
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, targets) "
         "VALUES ('mysql://x', 'app', 'd', 'failed', '{\"child\": \"child\", \"gone\": \"gone\"}')",
     )
-    ran = converge("recover", "--target", target.url, "--schema", "app")
+    ran = converge("recover", "--yes", "--target", target.url, "--schema", "app")
     assert ran.out.splitlines()[:2] == [
         f"Nothing to recover: run {run + 1} makes its own tables, and has taken nothing away.",
         "left      child",
@@ -335,7 +333,7 @@ def test_keys_and_triggers_of_others_are_not_taken_away(target: Target) -> None:
 def test_rows_removed_by_truncate_are_said_to_be_gone(target: Target) -> None:
     target.load(len(target.before.foreign_keys), truncate=True)
     postgres(target.admin, """DELETE FROM app."we%ird ""T.x\"""")
-    ran = converge("recover", "--target", target.url, "--schema", "app", "--json")
+    ran = converge("recover", "--yes", "--target", target.url, "--schema", "app", "--json")
     assert ran.code == 0, ran.err
     (finding,) = ran.json["findings"]
     assert (finding["code"], finding["object"]) == ("L053", 'we%ird "T.x')
@@ -376,7 +374,7 @@ def test_a_run_that_is_taken_back_is_not_resumed(target: Target) -> None:
     for state, code in (("recovering", "L052"), ("recovered", "T010")):
         postgres(target.admin, "UPDATE converge.run SET state = %s", state)
         with connect(target.endpoint) as connection, pytest.raises(ConvergeError) as error:
-            Ledger.open(connection, target.plan, Evidence(), resume=True, truncate=False, again=False)
+            Ledger.open(connection, target.plan, Evidence(), resume=True, clears=False, again=False)
         assert error.value.code == code
     with connect(target.endpoint) as connection:
         require_taken_back(connection, "app")

@@ -196,7 +196,7 @@ def test_the_history_survives_truncate(databases: tuple[str, str]) -> None:
     mysql(source, FAMILY)
     addresses = ("--source", source, "--target", target)
     for number in (1, 2, 3):
-        assert converge("migrate", *addresses, *(["--truncate"] if number > 1 else [])).code == 0
+        assert converge("migrate", *addresses, *(["--recreate", "--yes"] if number > 1 else [])).code == 0
         mysql(source, f"INSERT INTO other VALUES ({number + 1})")
     runs = postgres(
         target, "SELECT state, report->'fingerprint' IS NOT NULL, report->>'verdict' FROM converge.run"

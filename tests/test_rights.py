@@ -133,7 +133,7 @@ def test_a_whole_run_with_the_least_rights(
         "CONNECT ON DATABASE DB", "USAGE, CREATE ON SCHEMA converge", "USAGE, CREATE ON SCHEMA app"
     )
     reader = user("SELECT ON db.*")
-    for truncate in ([], ["--truncate", "--yes"]):
+    for truncate in ([], ["--recreate", "--yes"]):
         ran = migrate(reader, limited, "--schema", "app", *truncate)
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert "P054" in {one["code"] for one in ran.json["findings"]}
@@ -327,11 +327,11 @@ def test_tables_of_another_role_are_not_truncated(source: str, target: str, role
         target,
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA converge TO " + parse(limited).user,
     )
-    ran = migrate(source, limited, "--truncate", "--yes")
+    ran = migrate(source, limited, "--recreate", "--yes")
     assert (ran.code, ran.json["findings"][0]["code"]) == (3, "T015"), ran.err
     assert "public.book" in relations(target)
     paste(target, hints(ran), postgres)
-    again = migrate(source, limited, "--truncate", "--yes")
+    again = migrate(source, limited, "--recreate", "--yes")
     assert again.json["verdict"] == "verified", again.err
 
 

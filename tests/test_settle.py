@@ -62,7 +62,7 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
     baseline = scene.generate()
     back = execute("ALTER TABLE parent DROP note")
     revision(scene.folder, "more", execute("ALTER TABLE parent ADD note text"), back, down=baseline)
-    ran = scene.migrate("--truncate", "--json")
+    ran = scene.migrate("--recreate", "--yes", "--json")
     assert ran.code == 0, ran.err
     assert baseline in found(ran)["A061"]["message"]
     assert found(ran)["A062"]["message"] == "ran more"
@@ -78,7 +78,7 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
 def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None:
     baseline = scene.generate()
     revision(scene.folder, "wipe", execute("DELETE FROM child"), "pass", down=baseline)
-    ran = scene.migrate("--truncate", "--json")
+    ran = scene.migrate("--recreate", "--yes", "--json")
     assert ran.code == 1, ran.err
     assert ran.json["verdict"] == "failed"
     refused = found(ran)["A009"]
@@ -91,7 +91,7 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
     """A schema that has moved on since its baseline: every kind of object counts."""
     scene.generate()
     mysql(scene.source, "ALTER TABLE parent ADD born DATE, DROP KEY by_name, MODIFY name VARCHAR(20)")
-    ran = scene.migrate("--truncate", "--json")
+    ran = scene.migrate("--recreate", "--yes", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
     told = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "A063"}
     assert told["column public.parent.born"].endswith("this is there beside")
@@ -109,7 +109,7 @@ def test_no_revision_runs_on_rows_that_differ(scene: Scene, tmp_path: Path) -> N
     revision(scene.folder, "more", execute("CREATE TABLE t (a int)"), execute("DROP TABLE t"), down=baseline)
     check = tmp_path / "check.toml"
     check.write_text('[[check]]\nname = "never"\ntarget = "SELECT 2"\nequals = 1\n')
-    ran = scene.migrate("--truncate", "--map", str(check), "--json")
+    ran = scene.migrate("--recreate", "--yes", "--map", str(check), "--json")
     assert (ran.code, "A064" in found(ran)) == (1, True), ran.err
     assert postgres(
         scene.target, "SELECT to_regclass('public.t'), to_regclass('public.alembic_version')"
@@ -160,7 +160,7 @@ def test_several_databases_have_their_own(scene: Scene, mysql_8033: Server, tmp_
         f'[[database]]\nname = "one"\nsource = "{scene.source}"\ntarget = "{scene.target}"\n'
         'alembic = "migrations"\n'
     )
-    ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--truncate", "--yes")
+    ran = converge("migrate", "--config", str(tmp_path / "converge.toml"), "--recreate", "--yes")
     assert ran.code == 0, ran.err
     assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
 

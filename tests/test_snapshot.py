@@ -96,7 +96,7 @@ def test_without_the_right_to_lock_the_report_says_so(
         assert ran.json["snapshot"] == "none"
         mysql(source, "GRANT LOCK TABLES ON *.* TO plain@'%%'")
         with writers(source):
-            ran = converge("migrate", *addresses, "--truncate")
+            ran = converge("migrate", *addresses, "--recreate", "--yes")
         assert (ran.json["verdict"], ran.json["snapshot"]) == ("verified", "locked")
         assert postgres(target, TOTAL) == [(COINS,)]
     finally:

@@ -687,7 +687,7 @@ def test_what_an_expression_makes_nothing_of_is_counted(databases: tuple[str, st
     verified = converge("verify", *ends, "--no-scan")
     assert {one["key"] for one in verified.json["differences"]} == {"id=2", "id=4"}, verified.err
     rules.write_text(_map((way,)) + "\npolicy = { no_result = 'null' }")
-    ran = converge("migrate", *ends, "--truncate", "--yes")
+    ran = converge("migrate", *ends, "--recreate", "--yes")
     assert ran.json["verdict"] == "verified", ran.err
     changes = [(one["trap"], one["rows"]) for one in ran.json["changes"]]
     assert changes == [("using", 3), ("no_result", 2)]

@@ -154,10 +154,10 @@ def test_rows_too_wide_for_a_page_are_found(
     assert findings(source, target, "V034", "--map", str(fix)) == []
     verified(source, target, "--map", str(fix))
     run(source, "DELETE FROM wide WHERE id > 4")
-    verified(source, target, "--truncate")
+    verified(source, target, "--recreate", "--yes")
     postgres(target, "DROP TABLE wide")
     run(source, f"INSERT INTO wide VALUES (5,{','.join(['12345678.1234'] * 890)}{',NULL' * 109})")
-    late = converge("migrate", "--source", source, "--target", target, "--yes", "--no-scan", "--truncate")
+    late = converge("migrate", "--source", source, "--target", target, "--yes", "--no-scan", "--recreate")
     assert late.code == 5
     assert "error[D001]" in late.err
     assert "row is too big: size 8168, maximum size 8160" in late.err

@@ -15,7 +15,7 @@ import click
 
 from converge import __version__
 from converge.cli.signals import Stopping
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError, UsageError, did_you_mean
 from converge.report.errors import error_json, error_text, without_passwords
 from converge.report.parts import visible
 
@@ -41,7 +41,19 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class Group(click.Group):
+    """Says which command was meant where there is none of a name."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(context)
+        if not name.startswith("-") and name not in known:
+            context.fail(f"unknown command {name!r}{did_you_mean(name, known)}")
+        return super().resolve_command(context, args)
+
+
+class _Lazy(Group):
     """Imports a command when it is called: `--help` and the workers need none of them."""
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from converge import files
+from converge.cli import Group
 from converge.cli.options import backfill_options, output_options, require_writable, target_options
 from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError
@@ -24,7 +25,7 @@ from converge.report.audit import audit_text
 from converge.report.backfill import filled_json, filled_text
 
 
-@click.group("audit", help="What backfills have tried: shown, tried again, archived.")
+@click.group("audit", cls=Group, help="What backfills have tried: shown, tried again, archived.")
 def command() -> None:
     """The group; its commands return exit codes."""
 

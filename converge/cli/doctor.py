@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from converge.cli.many import options_of, over, show
-from converge.cli.options import map_option, output_options, side_options
+from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
 from converge.config import Chosen, Where, resolve_known, several
 from converge.model.event import Sink
+from converge.model.plan import Mode
 from converge.pipeline.doctor import diagnose
 from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
@@ -21,12 +22,20 @@ from converge.report.doctor import doctor_json, doctor_text
     "doctor", help="Looks at both sides: versions, rights, settings, room; each problem has its fix."
 )
 @side_options
+@mode_option
 @map_option
+@clear_options
 @output_options
 def command(
-    where: Where, options: Options, maps: tuple[str, ...], as_json: bool, verbose: bool, emit: Sink
+    where: Where,
+    options: Options,
+    mode: Mode,
+    maps: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
 ) -> int:
-    options = replace(options, maps=maps)
+    options = replace(options, mode=mode, maps=maps, scan=False)
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:

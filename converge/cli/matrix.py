@@ -16,7 +16,7 @@ from converge.cli.options import (
     output_options,
     place_options,
     planning_options,
-    require_writable,
+    require_ending,
     selection_options,
     try_file,
 )
@@ -86,8 +86,9 @@ def command(
     emit: Sink,
 ) -> int:
     servers = wanted(versions)
-    for path in filter(None, (junit, html, md)):
-        require_writable(path)
+    require_ending("--junit", junit, ".xml")
+    require_ending("--html", html, ".html")
+    require_ending("--md", md, ".md")
     own = tuple(Path(script) for script in scripts)
     require_scripts(options, own)
     load(options.maps)

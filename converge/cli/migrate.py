@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import click
 
 from converge.cli.many import again, options_of, require_single, tell
 from converge.cli.options import (
+    approver,
+    clear_options,
     database_options,
     finish,
     output_options,
@@ -20,10 +21,11 @@ from converge.cli.options import (
     require_writable,
     try_file,
     try_reports,
+    yes_option,
 )
 from converge.cli.plan_file import digest_for, digests_of
 from converge.config import Addresses, Chosen, Where, resolve, several
-from converge.errors import ConvergeError, UsageError
+from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.result import Result
 from converge.phases.verify import VerifyLevel
@@ -51,7 +53,7 @@ class Outputs:
 @database_options
 @click.option("--plan", "plan_file", metavar="FILE", help="refuse when anything changed since this plan")
 @click.option("--resume", is_flag=True, help="go on with the run that was interrupted")
-@click.option("--truncate", is_flag=True, help="remove what the plan makes first; never CASCADE")
+@clear_options
 @click.option(
     "--on-bad-row",
     type=click.Choice(["stop", "reject"]),
@@ -72,14 +74,13 @@ class Outputs:
     "--alembic", metavar="DIR|FILE", help="stamp, upgrade and compare the target with these revisions"
 )
 @report_option
-@click.option("--yes", is_flag=True, help="do not ask")
+@yes_option
 @output_options
 def command(
     where: Where,
     options: Options,
     plan_file: str | None,
     resume: bool,
-    truncate: bool,
     on_bad_row: str,
     max_rejects: int,
     rejects_file: str | None,
@@ -95,19 +96,14 @@ def command(
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
-    if resume and truncate:
-        raise UsageError(
-            "--resume and --truncate exclude each other", code="U014", hint="--truncate begins anew"
-        )
+    if resume and (options.recreate or options.truncate):
+        raise UsageError("--resume excludes --recreate and --truncate", code="U014", hint=START_AGAIN)
     addresses = None if chosen else resolve(where)
-    targets = [one.target for one in chosen] if addresses is None else [addresses.target]
-    if truncate and not yes and sys.stdin.isatty():
-        click.confirm(f"Remove the planned tables in {', '.join(map(str, targets))}?", abort=True, err=True)
     wanted = MigrateOptions(
         common=options,
         verify=verify,
         resume=resume,
-        truncate=truncate,
+        approve=approver(yes),
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
     )
     digests = digests_of(plan_file) if plan_file else None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from converge.cli import Group
 from converge.cli.check import command as check
 from converge.cli.many import options_of, require_single
 from converge.cli.options import map_option, output_options, side_options
@@ -35,7 +36,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _BACK = re.compile(r"-\d+")
 
 
-@click.group("migrations", help="The target's own schema under Alembic: revisions made, run, taken back.")
+@click.group(
+    "migrations", cls=Group, help="The target's own schema under Alembic: revisions made, run, taken back."
+)
 def command() -> None:
     """The group; its commands return exit codes."""
 

@@ -15,17 +15,20 @@ import click
 from converge import files
 from converge.cli.source_dump import dump_options, load, remember
 from converge.config import Where
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError, UsageError, first_of
 from converge.model.event import Sink, silent
 from converge.model.plan import Mode
+from converge.model.recovery import Approve, Removal
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
 from converge.report.errors import error_text
+from converge.report.parts import visible
 from converge.report.progress import Bars, Lines
 from converge.report.write import FORMS, Report, report_as
 from converge.sandbox.dumped import Dump
 
 F = TypeVar("F", bound=Callable[..., Any])
+_MOST_TABLES = 50
 
 
 schema_option = click.option("--schema", default="public", show_default=True, help="the target schema")
@@ -83,6 +86,13 @@ def selection_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["create", "load"]),
+    default="create",
+    show_default=True,
+    help="make the tables, or load into those that the application's own migrations made",
+)
 map_option = click.option(
     "--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first"
 )
@@ -96,13 +106,7 @@ def database_options(function: F) -> F:
 def planning_options(function: F) -> F:
     """What decides the plan, for a command that has `options` already."""
 
-    @click.option(
-        "--mode",
-        type=click.Choice(["create", "load"]),
-        default="create",
-        show_default=True,
-        help="make the tables, or load into those that the application's own migrations made",
-    )
+    @mode_option
     @map_option
     @click.option(
         "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
@@ -128,6 +132,40 @@ def planning_options(function: F) -> F:
         return function(*args, options=options, **kwargs)
 
     return wrapper  # type: ignore[return-value]
+
+
+def clear_options(function: F) -> F:
+    """--recreate, --truncate and --strict, for a command that has `options` already."""
+
+    @click.option(
+        "--recreate", is_flag=True, help="create mode: drop the planned tables first (never CASCADE)"
+    )
+    @click.option("--truncate", is_flag=True, help="load mode: empty the loaded tables first (never CASCADE)")
+    @click.option("--strict", is_flag=True, help="block when a rule of a map matches nothing")
+    @wraps(function)
+    def wrapper(
+        *args: Any, options: Options, recreate: bool, truncate: bool, strict: bool, **kwargs: Any
+    ) -> Any:
+        options = replace(options, recreate=recreate, truncate=truncate, strict=strict)
+        return function(*args, options=options, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+yes_option = click.option("--yes", is_flag=True, help="do not ask before rows are removed")
+
+
+def approver(yes: bool) -> Approve | None:
+    """Asks on a terminal; elsewhere refuses, unless --yes has said it already."""
+
+    def approve(removal: Removal) -> None:
+        lines = first_of(removal.lines, _MOST_TABLES)
+        if not sys.stdin.isatty():
+            raise UsageError(f"would {removal.title}", code="U181", details=lines, hint="--yes")
+        click.echo("\n".join(visible(f"  {line}") for line in lines), err=True)
+        click.confirm(visible(f"{removal.title[:1].upper()}{removal.title[1:]}?"), abort=True, err=True)
+
+    return None if yes else approve
 
 
 def target_options(function: F) -> F:
@@ -244,6 +282,19 @@ def require_reports(option: str, paths: Iterable[str]) -> None:
             hint = f"{option} {Path(path).with_suffix('.html')}"
             endings = f"{', '.join([*FORMS][:-1])} or {[*FORMS][-1]}"
             raise UsageError(f"{option} {path}: a report ends in {endings}", code="U005", hint=hint)
+        require_writable(path)
+
+
+def require_ending(option: str, path: str | None, *endings: str) -> None:
+    """Raises UsageError for a file whose name promises another form, or that could not be written."""
+    if path is None:
+        return
+    if path != "-" and Path(path).suffix.lower() not in endings:
+        hint = f"{option} {Path(path).with_suffix(endings[0])}"
+        raise UsageError(
+            f"{option} {path}: the file name must end in {' or '.join(endings)}", code="U005", hint=hint
+        )
+    if path != "-":
         require_writable(path)
 
 

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import click
 
 from converge.cli.many import options_of, over, require_single, show
-from converge.cli.options import database_options, output_options, require_writable, write_private
+from converge.cli.options import (
+    clear_options,
+    database_options,
+    output_options,
+    require_ending,
+    require_writable,
+    write_private,
+)
 from converge.config import Chosen, Where, resolve, several
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
@@ -36,6 +43,7 @@ class Files(NamedTuple):
 
 @click.command("plan", help="What becomes of every object of the source, and why; writes nothing.")
 @database_options
+@clear_options
 @click.option("-o", "--output", metavar="FILE", help="the plan with its digest, for migrate --plan")
 @click.option("--html", metavar="FILE", help="the plan as one page that works offline")
 @click.option("--md", metavar="FILE", help="the same as Markdown")
@@ -60,7 +68,9 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
-    for path in (output, html, md, sql, write_map):
+    require_ending("--html", html, ".html")
+    require_ending("--md", md, ".md")
+    for path in (output, sql, write_map):
         if path and path != "-":
             require_writable(path)
     files = Files(output, html, md, sql, write_map)

@@ -16,10 +16,18 @@ def digests_of(path: str) -> Mapping[str, str]:
     again = f"converge plan -o {path}"
     try:
         document = json.loads(Path(path).read_text("utf-8"), object_hook=lambda one: SimpleNamespace(**one))
+        if hasattr(document, "command"):
+            raise UsageError(
+                f"{path} is the report of `converge {document.command}`, not a plan file",
+                code="U006",
+                hint=again,
+            )
         plans = {one.name: one for one in document.databases} if hasattr(document, "databases") else None
         found = {name: (str(one.digest), digest(one)) for name, one in (plans or {"": document}).items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} is no plan of converge: {error}", code="U006", hint=again) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a plan file: {error}", code="U006", hint=again) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is not a plan file of converge", code="U006", hint=again) from error
     if any(stated != true for stated, true in found.values()):
         raise UsageError(
             f"{path} was changed after it was written: its digest stands for another plan",

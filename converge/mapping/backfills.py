@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
+from converge.errors import UsageError, did_you_mean
 from converge.mapping.read import documents
 from converge.model.backfill import Backfill, Match
 
@@ -17,9 +16,9 @@ _DATABASE = re.compile("[a-z][a-z0-9_]*")
 def backfills(maps: Sequence[str]) -> dict[str, Backfill]:
     """The backfills of the named maps by name; of two with one name the first counts. Raises UsageError."""
     found: dict[str, Backfill] = {}
-    for stem, document in documents(maps):
+    for path, document in documents(maps):
         for number, entry in enumerate(document.get("backfill", []), 1):
-            made = _backfill(f"{stem} [[backfill]] {number}", entry)
+            made = _backfill(f"{path.stem} [[backfill]] {number}", entry)
             found.setdefault(made.name, made)
     return found
 

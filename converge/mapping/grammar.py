@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from converge.errors import UsageError
+from converge.errors import UsageError, did_you_mean
 from converge.types.traps import KINDS
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -195,12 +194,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or nothing."""
-    close = get_close_matches(word, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _known(place: str, entry: Mapping[str, Any], keys: Iterable[str]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from converge.errors import UsageError
+from converge.errors import UsageError, did_you_mean
 from converge.mapping.checks import read_application, read_checks
-from converge.mapping.grammar import SECTIONS, check, did_you_mean
+from converge.mapping.grammar import SECTIONS, check
 from converge.mapping.rules import Map, Rule
 from converge.resources import folder
 
@@ -22,16 +22,16 @@ def load(names: Sequence[str] = ()) -> Map:
     Raises UsageError.
     """
     files = list(documents(names))
-    applications = (read_application(stem, document) for stem, document in files)
+    applications = (read_application(path.stem, document) for path, document in files)
     return Map(
-        tuple(rule for stem, document in files for rule in _rules(stem, document)),
-        checks=tuple(check for stem, document in files for check in read_checks(stem, document)),
+        tuple(rule for path, document in files for rule in _rules(path, document)),
+        checks=tuple(check for path, document in files for check in read_checks(path.stem, document)),
         applications=tuple(filter(None, applications)),
     )
 
 
-def documents(names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the named maps hold, and ``mysql8`` last: each file's stem and content, checked.
+def documents(names: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """What the named maps hold, and ``mysql8`` last: each file with its content, checked.
 
     Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
     """
@@ -54,8 +54,8 @@ def shipped() -> list[str]:
     return [path.stem for path in files if "map" in tomllib.loads(path.read_text("utf-8"))]
 
 
-def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A file's name and content, and then those of the maps that it extends, each file once."""
+def _read(path: Path, seen: set[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A file and its content, and then those of the maps that it extends, each file once."""
     if path in seen:
         return
     seen.add(path)
@@ -64,18 +64,19 @@ def _read(path: Path, seen: set[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
     check(path.name, document)
-    yield path.stem, document
+    yield path, document
     for name in document.get("map", {}).get("extends", []):
         yield from _read(_find(name, path.parent), seen)
 
 
-def _rules(stem: str, document: dict[str, Any]) -> Iterator[Rule]:
+def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
+    shipped = path.parent == folder("schema_maps").resolve()
     for section in SECTIONS:
         for number, entry in enumerate(document.get(section, []), 1):
-            yield _rule(stem, section, number, entry)
+            yield _rule(path.stem, section, number, entry, shipped=shipped)
 
 
-def _rule(stem: str, section: str, number: int, entry: dict[str, Any]) -> Rule:
+def _rule(stem: str, section: str, number: int, entry: dict[str, Any], *, shipped: bool) -> Rule:
     settings = {key: entry[key] for key in SECTIONS[section].settings if key in entry}
     return Rule(
         section,
@@ -84,6 +85,7 @@ def _rule(stem: str, section: str, number: int, entry: dict[str, Any]) -> Rule:
         settings,
         entry.get("why", "the map says so"),
         entry.get("note", ""),
+        shipped,
     )
 
 

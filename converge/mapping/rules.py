@@ -29,6 +29,8 @@ class Rule:
     settings: Mapping[str, Any]
     why: str
     note: str = ""
+    shipped: bool = False
+    """Whether it comes with converge: such a rule need not match anything."""
 
     @property
     def fits(self) -> bool:
@@ -97,12 +99,12 @@ class Map:
 
     def keeps(self, table: str, column: str | None = None) -> bool:
         """Whether a map says that what only the target has may stay: a table, or a column of one."""
-        found = (
-            rule
-            for rule in self.rules
-            if rule.section == "target" and rule.matches(table=table, column=column)
-        )
-        return any(("column" in rule.match) == (column is not None) for rule in found)
+        return bool(self.for_target(table, column))
+
+    def for_target(self, table: str, column: str | None) -> tuple[Rule, ...]:
+        """The rules that match a table of the target itself, or one of its columns."""
+        found = self._of("target", table=table, column=column)
+        return tuple(rule for rule in found if ("column" in rule.match) == (column is not None))
 
     def _of(self, section: str, **known: Any) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.section == section and rule.matches(**known))

@@ -20,10 +20,19 @@ class PhaseEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyStarted:
-    """The tables to copy with their estimated rows and bytes."""
+class TableSize:
+    """A table of the copy: how much it has, and how much of it is done already."""
 
-    tables: tuple[tuple[str, int, int], ...]
+    name: str
+    bytes: int
+    """Estimated, unless all of it is done."""
+    rows_done: int = 0
+    bytes_done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStarted:
+    tables: tuple[TableSize, ...]
 
 
 @dataclass(frozen=True, slots=True)

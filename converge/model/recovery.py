@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -40,6 +40,35 @@ class LoadRun:
     def foreign_keys(self) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to the loaded tables."""
         return self.existing.keys_of({table.quoted for table in self.tables})
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What is about to be removed from a target."""
+
+    verb: Literal["drop", "empty", "remove rows from"]
+    target: str
+    """Its address, without the password."""
+    tables: tuple[tuple[str, int], ...]
+    """Each table with the number of rows that will be gone."""
+
+    @property
+    def title(self) -> str:
+        count = len(self.tables)
+        rows = sum(rows for _, rows in self.tables)
+        return (
+            f"{self.verb} {count:,} table{'s' * (count != 1)} with {rows:,} row{'s' * (rows != 1)} "
+            f"in {self.target}"
+        )
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each table."""
+        return [f"{name}: {rows:,} row{'s' * (rows != 1)}" for name, rows in self.tables]
+
+
+Approve = Callable[[Removal], None]
+"""Asks whether something may be removed; raises where it may not."""
 
 
 @dataclass(frozen=True, slots=True)

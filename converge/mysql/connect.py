@@ -9,7 +9,7 @@ from typing import Any
 
 import pymysql
 
-from converge.errors import ConvergeError, SourceError, UsageError
+from converge.errors import START_AGAIN, ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import my_name, my_text
 from converge.mysql import tls
@@ -177,7 +177,7 @@ def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None
             return SourceError(
                 f"MySQL at {endpoint}: a table was changed while it was read: {text}",
                 code="S011",
-                hint="keep changes of the schema away from the run, then converge migrate --truncate",
+                hint=f"keep schema changes away from the run, then {START_AGAIN}",
             )
     return None
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from converge.model.event import CopyStarted, Progress, Sink, TableCopied
+from converge.model.event import CopyStarted, Progress, Sink, TableCopied, TableSize
 from converge.model.plan import Plan, TablePlan
 from converge.model.result import TableResult
 from converge.model.work import Copied, CopyTask
@@ -32,10 +32,13 @@ class Copy:
     def start(self) -> None:
         """Says what there is to copy, and what of it is done."""
         self.recount()
-        order = self._order()
-        self.emit(CopyStarted(tuple((t.source, t.rows_estimate, t.data_bytes) for t in order)))
-        for done in self.results.values():
-            self.emit(Progress(done.source, done.rows_written or 0, done.bytes))
+        left = self.left()
+        sizes = []
+        for table in self.plan.tables:
+            done = self.results[table.source]
+            size = max(table.data_bytes, done.bytes) if table.source in left else done.bytes
+            sizes.append(TableSize(table.source, size, done.rows_written or 0, done.bytes))
+        self.emit(CopyStarted(tuple(sizes)))
 
     def run(self, crew: Crew, on_table: Callable[[str], None], look: Callable[[], None]) -> None:
         """Copies what is left. `on_table` hears of each table that is complete; `look` is called often.

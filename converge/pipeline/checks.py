@@ -9,12 +9,13 @@ import psycopg
 
 from converge.errors import BlockedError
 from converge.model.plan import Finding, Plan
-from converge.planner.inputs import Inputs, own_names, target_tables
-from converge.postgres.history import last_run
+from converge.model.recovery import Approve, Removal
+from converge.pipeline.room import rows_held
+from converge.planner.inputs import Inputs, loaded_tables, own_names, target_tables
 from converge.postgres.ledger import require_free
 from converge.postgres.locks import require_locks
 from converge.postgres.rights import require_owned
-from converge.postgres.target import Target, require_empty
+from converge.postgres.target import Target
 
 _SHOWN = 50
 
@@ -32,25 +33,30 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
 
 
 def check_target(
-    target: psycopg.Connection[Any], facts: Target, inputs: Inputs, *, may_exist: bool, truncates: bool
+    target: psycopg.Connection[Any],
+    facts: Target,
+    inputs: Inputs,
+    *,
+    clears: bool,
+    approve: Approve | None,
 ) -> None:
-    """What can be said before the data is looked at: rights, and what is there. Raises BlockedError."""
+    """What can be said before the data is looked at: privileges, and what exists. Raises BlockedError.
+
+    `approve` may refuse what `clears` removes.
+    """
+    if any(finding.code == "T005" for finding in inputs.lacking):
+        require_free(target)  # the tables may be those of a run that is at work
     require_rights(inputs.lacking)
-    if inputs.evidence.existing is not None:
-        if truncates:
-            require_locks(target, inputs.schema, target_tables(inputs))
-        return
-    if may_exist:
+    loading = inputs.evidence.existing is not None
+    if loading and clears:
+        require_locks(target, inputs.schema, target_tables(inputs))
+    if not loading and inputs.may_hold_rows:
         require_owned(facts, own_names(inputs))
-        return
-    try:
-        require_empty(target, facts, target_tables(inputs))
-    except BlockedError as error:
-        require_free(target)  # they may be those of a run that is at work
-        run = last_run(target)
-        if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
-            error.hint = f"--resume goes on with the interrupted run {run['id']}; {error.hint}"
-        raise
+    if clears and approve is not None:
+        require_free(target)
+        tables = loaded_tables(inputs) if loading else target_tables(inputs)
+        if held := rows_held(target, facts, tables):
+            approve(Removal("empty" if loading else "drop", str(inputs.target), held))
 
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:

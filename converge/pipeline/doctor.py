@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 
 from converge.errors import ConvergeError
@@ -9,6 +10,7 @@ from converge.mapping.read import load
 from converge.mapping.rules import Map
 from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
+from converge.model.event import silent
 from converge.model.facts import SourceFacts, TargetFacts
 from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
@@ -17,6 +19,7 @@ from converge.mysql.health import check_source
 from converge.mysql.rights import missing_select, read_rights
 from converge.phases.explain import explained
 from converge.pipeline.options import Options
+from converge.pipeline.prepare import prepare
 from converge.pipeline.reach import attempt, connect_source
 from converge.planner.compatibility import refused_checks
 from converge.planner.forecast import space
@@ -46,6 +49,8 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
         also_found, error = attempt(lambda: _target(target, options, map_, here.tables if here else 0))
         there, more = also_found or (None, [_unreached("target", error, wrong)])
         findings += more
+    if source is not None and target is not None and here is not None and there is not None:
+        findings += _planned(source, target, options, findings, wrong)
     needed = space(here.data_bytes, here.index_bytes) if here else None
     if there is not None and needed is not None:
         findings += check_space(there, needed)
@@ -83,6 +88,26 @@ def _target(
         *missing_tables(map_.applications, target),
         *refused_checks(target.version, target.functions, map_.checks, refused),
     ]
+
+
+def _planned(
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    known: Sequence[Finding],
+    wrong: list[ConvergeError],
+) -> list[Finding]:
+    """What would stop a run as a plan without a scan sees it: doctor, plan and migrate find the same."""
+
+    def look() -> tuple[Finding, ...]:
+        with prepare(source, target, options, silent) as prepared:
+            return prepared.plan.blocks
+
+    blocks, error = attempt(look)
+    if error is not None:
+        return [_unreached("target", error, wrong)]
+    said = {(finding.code, finding.object) for finding in known}
+    return [finding for finding in blocks or () if (finding.code, finding.object) not in said]
 
 
 def _unreached(side: str, error: ConvergeError | None, wrong: list[ConvergeError]) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from converge.errors import SourceError
+from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
 from converge.model.event import Advanced, Sink
 from converge.model.going_back import GoingBack
@@ -31,7 +31,7 @@ def require_schema(here: WatchedConnection, catalog: Catalog, plan: Plan) -> Non
         raise SourceError(
             f"{', '.join(others[:20])}: changed in the source while the run went on",
             code="S011",
-            hint="keep changes of the schema away from the run, then converge migrate --truncate",
+            hint=f"keep schema changes away from the run, then {START_AGAIN}",
         )
 
 

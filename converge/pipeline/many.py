@@ -76,7 +76,10 @@ def _plan(move: Move, emit: Sink) -> _Step:
                 require_same(prepared.plan, digest)
             result.verdict = "ready"
             options = replace(
-                move.options, expected_digest=prepared.plan.digest, known=prepared.inputs.evidence
+                move.options,
+                expected_digest=prepared.plan.digest,
+                known=prepared.inputs.evidence,
+                approve=None,  # the answer was given just now
             )
     except ConvergeError as error:
         note(result, error)

@@ -10,7 +10,7 @@ from functools import partial
 
 import psycopg
 
-from converge.errors import BlockedError, ConvergeError, Interrupted, UsageError
+from converge.errors import START_AGAIN, BlockedError, ConvergeError, Interrupted, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
@@ -126,7 +126,7 @@ class _Attempt:
         assert prepared.target is not None
         if self._lost is not None:
             end(prepared.target, self._lost)
-        elif options.truncate and prepared.plan.mode == "create":
+        elif options.common.clears and prepared.plan.mode == "create" and not options.resume:
             require_droppable(prepared.target, prepared.plan)
         upgrade(job.target)
         ledger = Ledger.open(
@@ -134,7 +134,7 @@ class _Attempt:
             prepared.plan,
             prepared.inputs.evidence,
             resume=options.resume,
-            truncate=options.truncate,
+            clears=options.common.clears,
             again=self._lost is not None,
         )
         return Run(job, prepared, ledger)
@@ -154,8 +154,12 @@ def planned(job: Job) -> Iterator[Prepared]:
         job.emit,
         as_recorded=options.resume,
         known=options.known,
-        may_hold_rows=options.resume or options.truncate,
-        first=partial(check_target, may_exist=options.resume or options.truncate, truncates=options.truncate),
+        resuming=options.resume,
+        first=partial(
+            check_target,
+            clears=options.common.clears and not options.resume,
+            approve=options.approve,
+        ),
     ) as prepared:
         plan = prepared.plan
         result.findings += plan.findings
@@ -185,7 +189,7 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
     if error.code == "S011":
         ways = ""
     elif error.code.startswith("D"):
-        ways = f"{RESUME}, or --truncate after a change of the map"
+        ways = f"{RESUME}; after a change of the map: {START_AGAIN}"
     else:
         ways = "" if RESUME in (error.hint or "") else RESUME
     if mode == "load":

@@ -16,7 +16,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.existing import Existing
-from converge.model.plan import Plan
+from converge.model.plan import Finding, Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.optional import possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
@@ -28,13 +28,13 @@ from converge.pipeline.reach import reach
 from converge.pipeline.recover import require_taken_back
 from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
-from converge.planner.inputs import NEWEST, Inputs, own_names
+from converge.planner.inputs import NEWEST, Inputs, own_names, target_tables
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
 from converge.postgres.existing import read_existing
-from converge.postgres.history import last_evidence
+from converge.postgres.history import last_evidence, last_run
 from converge.postgres.rights import lacking, temporary_grant
-from converge.postgres.target import Target, read_target
+from converge.postgres.target import Target, occupied, read_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,16 @@ def prepare(
     emit: Sink,
     *,
     as_recorded: bool = False,
-    may_hold_rows: bool = False,
+    resuming: bool = False,
     known: Evidence | None = None,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made or
-    found them; `known` is what this very command has seen of the data already. `may_hold_rows` says that
-    tables of load mode may have rows. `first` may refuse the target before the data is looked at. Inside,
-    the drivers' errors become ConvergeErrors.
+    found them; `known` is what this very command has seen of the data already. `resuming` says that
+    tables and rows of an interrupted run may exist. `first` may refuse the target before the data is looked
+    at. Inside, the drivers' errors become ConvergeErrors.
     """
     map_ = load(options.maps)
     with explained(source, target), ExitStack() as stack:
@@ -74,10 +74,13 @@ def prepare(
         inputs = replace(
             _read(here, source, map_, options, facts),
             target=str(target) if target else "",
-            may_hold_rows=may_hold_rows,
+            may_hold_rows=resuming or options.clears,
+            strict=options.strict,
         )
         if there is not None and facts is not None:
             inputs = _with_target(inputs, there, facts, options)
+            if options.mode == "create" and not (inputs.may_hold_rows or as_recorded):
+                inputs = replace(inputs, lacking=(*inputs.lacking, *_occupied(inputs, there, facts)))
         recorded = known
         if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
@@ -130,6 +133,16 @@ def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target,
         # In load mode the tables are there, so that the names of a query can be looked up.
         refused_checks=refused(target, inputs.map.checks, options.schema, made=options.mode == "load"),
     )
+
+
+def _occupied(inputs: Inputs, target: psycopg.Connection[Any], facts: Target) -> Iterator[Finding]:
+    """Planned tables that exist already: where a run of this source did not finish, it can be resumed."""
+    found = occupied(target, facts, target_tables(inputs))
+    if found is not None:
+        run = last_run(target)
+        if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
+            found = replace(found, hint=f"--resume continues the interrupted run {run['id']}; {found.hint}")
+        yield found
 
 
 def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Existing:

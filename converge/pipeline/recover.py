@@ -14,14 +14,14 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.existing import Existing, differences
 from converge.model.plan import Finding
-from converge.model.recovery import LoadRun, Part, Recovery
+from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
 from converge.phases.explain import explained
 from converge.pipeline.checks import require_rights
 from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
-from converge.postgres.history import last_load, last_run
-from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock
+from converge.postgres.history import last_load, last_run, loaded_rows
+from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free
 from converge.postgres.rights import lacking
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
@@ -33,8 +33,10 @@ _AGAIN = "converge recover"
 _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
 
 
-def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
-    """Takes back the last run in load mode into this schema, if it did not finish.
+def recover(target: Endpoint, schema: str, emit: Sink, approve: Approve | None = None) -> Recovery:
+    """Rolls back the last run in load mode into this schema, if it did not finish.
+
+    `approve` is asked before loaded rows are removed.
 
     May be stopped at any point and called again. Raises BlockedError when another run is at work or others
     have written to the tables, and TargetError when the catalog is not as it was.
@@ -43,6 +45,8 @@ def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
         run = last_load(connection, schema)
         if run is not None and run.unfinished:
             require_rights(lacking(read_target(connection, schema)))
+            if approve is not None:
+                _ask(connection, target, run, approve)
             upgrade(target)
             lock(connection)
             end_leftovers(connection)
@@ -51,6 +55,15 @@ def recover(target: Endpoint, schema: str, emit: Sink) -> Recovery:
         if run is None or not run.unfinished:
             return _nothing(connection, target, schema)
         return _take_back(connection, target, schema, run, emit)
+
+
+def _ask(connection: psycopg.Connection[Any], target: Endpoint, run: LoadRun, approve: Approve) -> None:
+    """Names the tables with the rows that the run has loaded."""
+    require_free(connection)
+    rows = loaded_rows(connection, run.id)
+    tables = ((run.targets[source], count) for source, count in rows.items() if source in run.targets)
+    if held := tuple(tables):
+        approve(Removal("remove rows from", str(target), held))
 
 
 def _take_back(

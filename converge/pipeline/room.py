@@ -1,4 +1,4 @@
-"""What --truncate removes, and nothing else."""
+"""What --recreate and --truncate remove, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ from converge.errors import BlockedError
 from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.postgres.ledger import require_free
+from converge.postgres.target import Target
 
 _TRIAL_SECONDS = 1
 _DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
+
+
+def rows_held(
+    target: psycopg.Connection[Any], facts: Target, tables: Sequence[str]
+) -> tuple[tuple[str, int], ...]:
+    """Those of the tables that exist, with their rows."""
+    existing = [pg_name(facts.schema, table) for table in tables if table in facts.names]
+    rows = (target.execute(f"SELECT count(*) FROM {name}".encode()).fetchone() for name in existing)
+    return tuple((name, row[0]) for name, row in zip(existing, rows, strict=True) if row)
 
 
 def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
@@ -31,7 +41,7 @@ def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
 
 
 def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """--truncate: removes what the plan makes, and nothing that depends on it.
+    """--recreate: removes what the plan makes, and nothing that depends on it.
 
     All or nothing, unless the server has not as many locks as that takes: then in parts, and after an error
     the same command goes on with what is left. Raises BlockedError for what depends on it.
@@ -76,7 +86,7 @@ def _dependents_named() -> Iterator[None]:
         yield
     except psycopg.errors.DependentObjectsStillExist as error:
         raise BlockedError(
-            "others have made objects that depend on what --truncate drops, which it never does with CASCADE",
+            "others have made objects that depend on what --recreate drops, which it never does with CASCADE",
             code="T028",
             details=(error.diag.message_detail or "").splitlines(),
             hint="drop them first and make them again afterwards, or --schema NAME loads beside all of it",

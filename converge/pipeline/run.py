@@ -13,6 +13,7 @@ from converge.model.event import Sink
 from converge.model.evidence import Evidence
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
+from converge.model.recovery import Approve
 from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
@@ -48,7 +49,8 @@ class MigrateOptions:
     common: Options = field(default_factory=Options)
     verify: VerifyLevel = "full"
     resume: bool = False
-    truncate: bool = False
+    approve: Approve | None = None
+    """Asked before --recreate or --truncate removes anything; None where nobody needs to be asked."""
     most_rejects: int = 0
     """Rows that the target may refuse in all; with 0 the first one stops the run."""
     expected_digest: str = ""
@@ -87,7 +89,7 @@ class Run:
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
 
     def make_room(self) -> None:
-        """The target schema, without what --truncate removes: once, whoever goes on with the run."""
+        """The target schema, without what --recreate or --truncate removes: once in a run."""
         if self.ledger.makes_room():
             (drop if self.plan.mode == "create" else empty)(self.postgres, self.plan)
         if not self.plan.schema_exists:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
+from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
@@ -68,8 +67,10 @@ class Inputs:
     temporary: str = "--target URL"
     """What lets translations be tried."""
     evidence: Evidence = NOTHING_KNOWN
+    strict: bool = False
+    """Whether a rule that matches nothing blocks."""
     may_hold_rows: bool = False
-    """Whether they may have rows of which no map says anything: an interrupted run's, or to be removed."""
+    """Whether planned tables may exist, and hold rows: an interrupted run's, or to be removed."""
 
 
 def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
@@ -107,6 +108,13 @@ def own_names(inputs: Inputs) -> set[str]:
 def target_tables(inputs: Inputs) -> list[str]:
     """The tables that the plan will make, by the target's names."""
     return list(begin(inputs)[0].targets.values())
+
+
+def loaded_tables(inputs: Inputs) -> list[str]:
+    """Those of them that get rows: the others are the application's, and a map keeps their rows."""
+    draft, tables = begin(inputs)
+    kept = {table.name for table in tables if setting(draft.map.for_table(table), "rows")[0] == "target"}
+    return [target for source, target in draft.targets.items() if source not in kept]
 
 
 def _taken(draft: Draft, selection: Selection, table: Table) -> bool:

@@ -26,6 +26,7 @@ from converge.planner.long_rows import note_long_rows
 from converge.planner.questions import questions
 from converge.planner.tables import note_namesakes, table_plan
 from converge.planner.triggers import plan_triggers
+from converge.planner.unmatched import note_unmatched
 from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
 
@@ -86,6 +87,7 @@ def draft_plan(inputs: Inputs) -> Draft:
         draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
     _note_engines(draft, planned)
     note_unseen(draft, planned)
+    note_unmatched(draft, inputs.catalog.tables, strict=inputs.strict)
     if draft.trials and not inputs.evidence.tried:
         draft.find(
             "P054", "note", "target",

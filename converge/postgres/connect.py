@@ -131,6 +131,8 @@ def explain(
     if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
         return untrusted
     if isinstance(error, psycopg.OperationalError) and state is None:
+        if "FATAL:" in text:
+            return _refused(text.rpartition("FATAL:")[2].strip(), endpoint)
         return TargetError(
             f"{_where(endpoint)} cannot be reached: {text.splitlines()[0]}",
             code="T001",
@@ -186,6 +188,21 @@ def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> Target
     if state == "42501":
         return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
     return None
+
+
+def _refused(text: str, endpoint: Endpoint | None) -> TargetError:
+    """The server answered, and does not take the connection: errors of the login have no SQLSTATE."""
+    user = pg_name(endpoint.user) if endpoint else "NAME"
+    origin = f"; the user name came from {endpoint.origin}" if endpoint else ""
+    hint = "look into the server's log for the reason"
+    if text.startswith("role ") and "does not exist" in text:
+        hint = f"CREATE ROLE {user} LOGIN PASSWORD '…';{origin}"
+    elif "is not permitted to log in" in text:
+        hint = f"ALTER ROLE {user} LOGIN;{origin}"
+    starts_or_ends = text.startswith("the database system is")
+    return TargetError(
+        f"{_where(endpoint)} refuses the connection: {text}", code="T180", hint=hint, lost=starts_or_ends
+    )
 
 
 def _of_room(text: str, state: str | None, endpoint: Endpoint | None) -> TargetError | None:

@@ -18,7 +18,7 @@ _HURTFUL = frozenset(
 )  # fmt: skip
 """Settings that converge overrides in its own sessions, and that migrations of others meet."""
 _LOCKS_A_TABLE = 6
-"""A table, its TOAST table with its index, and some indexes: --truncate drops all tables at once."""
+"""A table, its TOAST table with its index, and some indexes: --recreate drops all tables at once."""
 
 
 def check_target(facts: TargetFacts, endpoint: Endpoint, jobs: int, *, tables: int) -> list[Finding]:
@@ -90,8 +90,8 @@ def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
     if locks > facts.locks:
         yield Finding(
             "T022", "note", "target",
-            f"--truncate, and a migration that makes all tables in one transaction, lock about {locks:,} "
-            f"objects at once; the server has room for {facts.locks:,}",
+            f"--recreate, --truncate and a migration that makes all tables in one transaction lock about "
+            f"{locks:,} objects at once; the server has room for {facts.locks:,}",
             raise_locks(locks, facts.max_connections),
         )  # fmt: skip
     for one in facts.own_settings:

@@ -82,6 +82,16 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     return LoadRun(run, source, state, truncates, targets, Existing.from_json(existing))
 
 
+def loaded_rows(connection: psycopg.Connection[Any], run: int) -> dict[str, int]:
+    """The rows that a run has written, by source table."""
+    rows = connection.execute(
+        "SELECT source_table, sum(rows)::bigint FROM converge.chunk WHERE run_id = %s AND rows > 0 "
+        "GROUP BY source_table ORDER BY source_table",
+        (run,),
+    )
+    return dict(rows.fetchall())
+
+
 def last_rehearsal(connection: psycopg.Connection[Any], source: str, schema: str) -> dict[str, Any] | None:
     """The report of the last run into this schema: one of this source and one that came to its end go first.
 

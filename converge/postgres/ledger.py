@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError, UsageError
+from converge.errors import START_AGAIN, BlockedError, UsageError
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.model.result import Reject
@@ -66,7 +66,7 @@ class Ledger:
         evidence: Evidence,
         *,
         resume: bool,
-        truncate: bool,
+        clears: bool,
         again: bool,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
@@ -77,7 +77,7 @@ class Ledger:
         """
         lock(connection)
         end_leftovers(connection)
-        run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, truncate)
+        run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, clears)
         return cls(connection, run)
 
     def set_state(self, state: str, *, report: object = None) -> None:
@@ -173,7 +173,7 @@ def require_same(plan: Plan, digest: str) -> None:
         raise BlockedError(
             "the source's schema, the maps or the options have changed since the interrupted run",
             code="T011",
-            hint="migrate --truncate begins anew",
+            hint=START_AGAIN,
         )
 
 
@@ -199,7 +199,7 @@ def end_leftovers(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, truncate: bool) -> int:
+def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, clears: bool) -> int:
     row = connection.execute(
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates, targets) "
         "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id",
@@ -208,7 +208,7 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
             plan.schema,
             plan.digest,
             json.dumps(evidence.to_json()),
-            truncate,
+            clears,
             json.dumps({table.source: table.target for table in plan.tables}),
         ),
     ).fetchone()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from converge.errors import BlockedError
+from converge.errors import START_AGAIN, BlockedError
 from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.postgres.ledger import Ledger, LedgerChunk
@@ -89,5 +89,5 @@ def _changed_since(what: str) -> BlockedError:
     return BlockedError(
         f"{what}; loading chunks again would harm what others have done",
         code="T019",
-        hint="migrate --truncate begins anew, or write what is missing by hand",
+        hint=f"{START_AGAIN}, or write what is missing by hand",
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError
+from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.postgres.capabilities import FUNCTIONS
 from converge.resources import folder, sql
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +148,24 @@ def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[t
     return connection.execute(sql("converge.postgres", name).encode(), {"schema": schema}).fetchall()
 
 
-def require_empty(connection: psycopg.Connection[Any], target: Target, tables: list[str]) -> None:
-    """Raises BlockedError when a planned table is there already, with its size."""
-    there = target.names
-    found = [table for table in tables if table in there]
-    if not found:
-        return
-    details = []
-    for table in found[:20]:
-        name = pg_name(target.schema, table)
-        row = connection.execute(f"SELECT EXISTS (SELECT FROM {name})".encode()).fetchone()
-        details.append(f"{target.schema}.{table}: " + ("has rows" if row and row[0] else "is empty"))
-    raise BlockedError(
-        f"{len(found)} of {len(tables)} tables are in the target already; converge does not write into them",
-        code="T005",
-        details=details,
-        hint="--truncate drops and makes them anew (never CASCADE), --schema NAME loads beside them",
+def occupied(connection: psycopg.Connection[Any], target: Target, tables: Sequence[str]) -> Finding | None:
+    """The finding that planned tables exist in the target already, with what they hold."""
+    existing = [table for table in tables if table in target.names]
+    if not existing:
+        return None
+    seen = []
+    for table in existing[:_SHOWN]:
+        row = connection.execute(
+            f"SELECT EXISTS (SELECT FROM {pg_name(target.schema, table)})".encode()
+        ).fetchone()
+        seen.append(f"{target.schema}.{table} " + ("has rows" if row and row[0] else "is empty"))
+    return Finding(
+        "T005",
+        "block",
+        "target",
+        f"{len(existing)} of {len(tables)} tables exist in the target already, "
+        "and converge does not write into them",
+        "--recreate drops the planned tables and makes them again (never CASCADE); "
+        "--schema NAME loads beside them",
+        ", ".join(seen + ([f"and {more} more"] if (more := len(existing) - len(seen)) else [])),
     )

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
+from converge.errors import UsageError, did_you_mean
 from converge.mapping.read import provision
 from converge.model.plan import Mode
 

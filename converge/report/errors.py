@@ -16,9 +16,9 @@ _PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
 def error_text(error: ConvergeError) -> str:
     """What, where, why, and the fix::
 
-    error[T005]: 3 of 16 tables are in the target already
+    error[T005]: 3 of 16 tables exist in the target already
       film: has rows
-      hint   --truncate …
+      hint   --recreate …
     """
     lines = [f"error[{error.code}]: {error.message}"]
     lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from converge.errors import UsageError
-from converge.mapping.grammar import did_you_mean
+from converge.errors import UsageError, did_you_mean
 from converge.model.plan import ColumnPlan, Finding, Plan
 from converge.planner.decisions import Decision, decisions
 from converge.planner.inputs import Inputs

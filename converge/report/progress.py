@@ -20,6 +20,7 @@ from converge.model.event import (
     Progress,
     Said,
     TableCopied,
+    TableSize,
 )
 from converge.report.parts import one_line, visible
 from converge.report.units import seconds, size
@@ -39,8 +40,9 @@ class Lines:
         match event:
             case PhaseEnded(name, took):
                 self._say(f"{name}: {seconds(took)}")
-            case CopyStarted():
-                self._rows = self._bytes = 0
+            case CopyStarted(tables):
+                self._rows = sum(table.rows_done for table in tables)
+                self._bytes = sum(table.bytes_done for table in tables)
             case Progress(_, rows, count):
                 self._rows += rows
                 self._bytes += count
@@ -68,7 +70,7 @@ class Bars:
         self._total: tqdm[Never] | None = None
         self._phase: tqdm[Never] | None = None
         self._tables: dict[str, tqdm[Never]] = {}
-        self._expected: dict[str, tuple[int, int]] = {}
+        self._sizes: dict[str, TableSize] = {}
         self._rows = 0
 
     def __enter__(self) -> Bars:
@@ -89,10 +91,11 @@ class Bars:
     def _show(self, event: Event) -> None:
         match event:
             case CopyStarted(tables):
-                self._rows = 0
-                self._expected = {name: (rows, count) for name, rows, count in tables}
-                total = sum(count for _, _, count in tables)
-                self._total = tqdm(desc="copy", total=total, unit="B", unit_scale=True, bar_format=_COPY_BAR)
+                self._rows = sum(table.rows_done for table in tables)
+                self._sizes = {table.name: table for table in tables}
+                total = sum(table.bytes for table in tables)
+                self._total = _copy_bar("copy", total, sum(table.bytes_done for table in tables))
+                self._total.set_postfix_str(f"{self._rows:,} rows")
             case Progress(table, rows, count):
                 self._advance(table, rows, count)
             case TableCopied(table):
@@ -111,14 +114,9 @@ class Bars:
         if self._total is None or not count:
             return
         if table not in self._tables:
-            total = self._expected[table][1]
-            self._tables[table] = tqdm(
-                desc=f"  {one_line(table)}",
-                total=total,
-                unit="B",
-                unit_scale=True,
-                bar_format=_COPY_BAR,
-                leave=False,
+            known = self._sizes[table]
+            self._tables[table] = _copy_bar(
+                f"  {one_line(table)}", known.bytes, known.bytes_done, leave=False
             )
         self._rows += rows
         self._tables[table].update(count)
@@ -129,14 +127,23 @@ class Bars:
         bar = self._tables.pop(table, None)
         if bar is not None and self._total is not None:
             # The source's size was an estimate; now it is known.
-            self._total.total = (self._total.total or 0) + bar.n - self._expected[table][1]
+            self._total.total = (self._total.total or 0) + bar.n - self._sizes[table].bytes
             bar.close()
 
     def _close(self, name: str, took: float) -> None:
+        """A phase has come to its end: what was counted before its bar began, or only estimated, is done."""
         for bar in (self._phase, self._total if name == "copy" else None):
             if bar is not None:
+                bar.total = bar.n = max(bar.n, bar.total or 0) if bar is self._phase else bar.n
                 bar.close()
         self._phase = None
         if name == "copy":
             self._total = None
         tqdm.write(f"{name}: {seconds(took)}", file=sys.stderr)
+
+
+def _copy_bar(name: str, total: int, done: int, *, leave: bool = True) -> tqdm[Never]:
+    # What was done before counts for the length of the bar and not for its rate.
+    return tqdm(
+        desc=name, total=total, initial=done, unit="B", unit_scale=True, bar_format=_COPY_BAR, leave=leave
+    )

@@ -27,6 +27,6 @@ def _of_create(recovery: Recovery) -> str:
     lines = [
         f"Nothing to recover: run {recovery.run} makes its own tables, and has taken nothing away.",
         f"left      {', '.join(recovery.left) or 'no table'}",
-        "next      converge migrate --resume goes on with it, --truncate begins anew",
+        "next      converge migrate --resume goes on with it, --recreate begins again",
     ]
     return visible("\n".join(lines))

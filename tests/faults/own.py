@@ -110,7 +110,7 @@ def _round(stage: Scene, before: State, target: str, options: tuple[str, ...]) -
     if stage.finished():
         return _loaded(stage, before, target)
     _kill_recover(chance, target)
-    ran = converge("recover", "--target", target, "--json")
+    ran = converge("recover", "--yes", "--target", target, "--json")
     now = State.of(target)
     wrong = [] if ran.code == 0 else [f"recover: exit {ran.code}: {ran.err[-1000:]}"]
     wrong += [f"the catalog: {_unlike(before, now)}"] if now.shape != before.shape else []
@@ -148,7 +148,7 @@ def _kill_recover(chance: random.Random, target: str) -> None:
     """Half of the times recover itself is killed first."""
     if chance.random() < 0.5:
         process = subprocess.Popen(
-            [sys.executable, "-m", "converge", "recover", "--target", target, "-q"],
+            [sys.executable, "-m", "converge", "recover", "--yes", "--target", target, "-q"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT,
         )  # fmt: skip
         time.sleep(chance.uniform(0.3, 1.5))

@@ -80,7 +80,7 @@ def rejects(servers: Pair, source: str, seed: int) -> Outcome:
         stage.begin(*options, str(unwritable), slowly=False)
         stopped = stage.end()
         wrong = [f"{unwritable}: exit {stopped.code}: {stopped.err}"] if "error[U" not in stopped.err else []
-        again = ("--resume",) if stage.may_resume() else ("--truncate", "--yes")
+        again = ("--resume",) if stage.may_resume() else ("--recreate", "--yes")
         stage.begin(*options, str(file), *again, slowly=False)
         ran = stage.end()
         wrong += _ended(ran, 1, "differs")
@@ -119,7 +119,7 @@ def orphans(servers: Pair, source: str, seed: int) -> Outcome:
 
 
 def tables_of_others(servers: Pair, source: str, seed: int) -> Outcome:
-    """Tables with rows are in the way; --truncate takes them, and never what refers to them."""
+    """Tables with rows are in the way; --recreate takes them, and never what refers to them."""
     with staged(servers, source, seed) as stage:
         theirs = stage.chance.sample(TABLES, stage.chance.randrange(1, 4))
         for name in theirs:
@@ -128,9 +128,9 @@ def tables_of_others(servers: Pair, source: str, seed: int) -> Outcome:
         postgres(stage.target, f"CREATE TABLE outside (id int REFERENCES {theirs[0]} ON DELETE CASCADE)")
         postgres(stage.target, "INSERT INTO outside VALUES (7)")
         wrong = _refused(stage, theirs)
-        wrong += _refused(stage, ["outside"], "--truncate", "--yes")
+        wrong += _refused(stage, ["outside"], "--recreate", "--yes")
         postgres(stage.target, "DROP TABLE outside")
-        stage.begin("--truncate", "--yes", slowly=False)
+        stage.begin("--recreate", "--yes", slowly=False)
         wrong += _all_there(stage)
     return _outcome(wrong)
 

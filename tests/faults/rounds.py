@@ -120,7 +120,7 @@ def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
     ):
         for megabytes in (stage.chance.randrange(12, 15), stage.chance.randrange(16, 19)):
             resize(megabytes)
-            stage.begin(*(["--resume"] if stage.may_resume() else ["--truncate"]), slowly=False)
+            stage.begin(*(["--resume"] if stage.may_resume() else ["--recreate", "--yes"]), slowly=False)
             ran = stage.end()
             if ran.code != 5 or "error[T007]" not in ran.err or "rejected" in ran.err:
                 wrong.append(f"{megabytes} MB: exit {ran.code}: {ran.err[-500:]}")
@@ -143,7 +143,7 @@ def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
             ran = stage.end()
             if ran.code in (0, 1) or (killed >= most and options == ["--resume"]):
                 break
-            options = ["--resume"] if stage.may_resume() else ["--truncate", "--yes"]
+            options = ["--resume"] if stage.may_resume() else ["--recreate", "--yes"]
         return replace(settle(stage, ran, killed), alone=not options)
 
 
