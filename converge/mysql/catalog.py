@@ -23,6 +23,7 @@ from converge.model.catalog import (
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
+from converge.mysql.defaults import with_defaults
 from converge.mysql.rights import Rights
 from converge.mysql.views import read_views
 from converge.resources import sql
@@ -53,7 +54,7 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
         Table(
             name=name,
             engine=engine or "",
-            columns=columns[name],
+            columns=with_defaults(connection, name, columns[name]),
             indexes=indexes[name],
             foreign_keys=keys[name],
             checks=checks_of[name],

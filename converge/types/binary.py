@@ -70,13 +70,7 @@ class Binary(Written):
         return Length(f"LENGTH({value.sql})", escapes(value.sql))
 
     def default(self, literal: str, value: Value) -> str | None:
-        if literal == "0x" and value.column.type == "varbinary":
-            # information_schema cuts a binary default at its first 0x00; '' itself is printed as ''.
-            return None
-        digits = literal[2:] if literal.startswith("0x") else literal.encode().hex()
-        if value.column.type == "binary":
-            digits = digits.ljust(2 * (value.column.length or 1), "0")
-        return f"'\\x{digits}'::bytea" if value.to == "bytea" else None
+        return f"'\\x{literal.removeprefix('0x')}'::bytea" if value.to == "bytea" else None
 
 
 def _raw_uuid(value: Value) -> bool:

@@ -35,15 +35,6 @@ class _Labels(Written):
         return bool(value.changed) or any(_MARKS & set(label) for label in value.column.labels)
 
 
-def _printed(literal: str, column: Column) -> str:
-    """A default as text: information_schema prints that of a binary column in hex digits."""
-    return (
-        bytes.fromhex(literal[2:]).decode()
-        if column.charset in (None, "binary") and literal[:2] == "0x"
-        else literal
-    )
-
-
 class Enum(_Labels):
     """A native type in the declaration's order, so that ORDER BY stays as it was; or one of the target's."""
 
@@ -78,8 +69,7 @@ class Enum(_Labels):
         return bool(value.changed) or any(_SPECIAL & set(label) for label in value.column.labels)
 
     def default(self, literal: str, value: Value) -> str | None:
-        printed = _printed(literal, value.column)
-        return super().default(printed, value) if value.labels else pg_text(printed)
+        return super().default(literal, value) if value.labels else pg_text(literal)
 
 
 class Set(_Labels):
@@ -121,6 +111,3 @@ class Set(_Labels):
 
     def source_value(self, value: Value) -> str:
         return self.source_text(value)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return super().default(_printed(literal, value.column), value)

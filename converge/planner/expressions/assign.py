@@ -32,8 +32,8 @@ def stored(value: Value, to: str, terms: Terms, column: Column | None = None) ->
         return f"{convert.time(value)}::{to}"
     if base == "bytea" and value.kind in ("bytes", "text"):
         return _bytes(value, column)
-    if base in ("json", "jsonb") and value.kind == "json":
-        return value.sql if base == "jsonb" else f"{value.sql}::json"
+    if base in ("json", "jsonb") and value.kind in ("json", "text"):
+        return value.sql if (base, value.kind) == ("jsonb", "json") else f"{value.sql}::{base}"
     if base == "uuid":
         return _uuid(value)
     if base == "text[]" and value.literal is not None:

@@ -93,6 +93,10 @@ def array(t: Translator, args: Sequence[exp.Expr]) -> Value:
 
 
 def _member(t: Translator, node: exp.Expr) -> str:
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.Boolean):
+        return "true" if node.this else "false"
     value = t.value(node)
     if value.kind in ("json", "int", "null"):
         return value.sql

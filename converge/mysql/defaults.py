@@ -1,0 +1,100 @@
+"""Defaults as an INSERT stores them.
+
+information_schema shows a TIMESTAMP in the time zone of the session that declared it, ? for characters
+outside the BMP, bytes only up to the first zero, and six digits of a FLOAT. 8.0.15 hides expressions of TEXT
+and BLOB columns. DEFAULT(column) and SHOW CREATE TABLE have them (tried on 8.0.15 and 8.0.33).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from pymysql.connections import Connection
+
+from converge.model.catalog import Column
+from converge.model.quote import my_name
+
+_BYTES = frozenset({"binary", "varbinary"})
+_TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`|.", re.DOTALL)
+
+
+def with_defaults(connection: Connection[Any], table: str, columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The table's columns with the defaults that information_schema does not show as they are."""
+    doubtful = {column.name: _value(column) for column in columns if _is_doubtful(column)}
+    stored = _stored(connection, table, doubtful)
+    hidden = any(column.default is None and column.default_is_expression for column in columns)
+    text = _create_table(connection, table) if hidden else ""
+    return tuple(_with_default(column, stored, text) for column in columns)
+
+
+def _is_doubtful(column: Column) -> bool:
+    literal = column.default
+    if literal is None or column.default_is_expression or literal.upper().startswith("CURRENT_TIMESTAMP"):
+        return False
+    return (
+        column.type in _BYTES | {"timestamp", "float"}
+        or "?" in literal
+        or (column.type in ("enum", "set") and column.charset in (None, "binary"))
+    )
+
+
+def _value(column: Column) -> str:
+    """MySQL expression of the default as text: of bytes ``0x…``, of a TIMESTAMP in our session's UTC."""
+    default = f"DEFAULT({my_name(column.name)})"
+    if column.type in _BYTES:
+        return f"CONCAT('0x',HEX({default}))"
+    if column.type == "float":
+        return f"CONCAT({default}*1e0)"
+    return f"CONVERT({default} USING utf8mb4)"
+
+
+def _stored(connection: Connection[Any], table: str, values: dict[str, str]) -> dict[str, str]:
+    """The values of some columns' defaults."""
+    if not values:
+        return {}
+    wanted, from_ = ",".join(values.values()), my_name(table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {wanted} FROM {from_} LIMIT 1")
+        row = cursor.fetchone()
+        if row is None:
+            # Without a row there is still the one that an aggregate gives, and DEFAULT reads no row.
+            cursor.execute(f"SELECT {wanted},COUNT(*) FROM {from_}")
+            row = cursor.fetchone()
+    found = zip(values, cast(tuple[str | None, ...], row), strict=False)
+    return {name: text for name, text in found if text is not None}
+
+
+def _create_table(connection: Connection[Any], table: str) -> str:
+    """CREATE TABLE in UTF-8: sent as bytes, because the server takes 4-byte characters for none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET character_set_results=binary")
+        cursor.execute(f"SHOW CREATE TABLE {my_name(table)}")
+        text = cast(tuple[bytes, bytes], cursor.fetchone())[1]
+        cursor.execute("SET character_set_results=utf8mb4")
+    return text.decode(errors="replace")
+
+
+def _with_default(column: Column, stored: dict[str, str], create_table: str) -> Column:
+    if column.name in stored:
+        return replace(column, default=stored[column.name])
+    if column.default is None and column.default_is_expression:
+        return replace(column, default=_expression(create_table, column.name))
+    return column
+
+
+def _expression(create_table: str, column: str) -> str | None:
+    """The text between the brackets of ``DEFAULT (…)`` in the column's line."""
+    line = re.search(rf"^  {re.escape(my_name(column))} [^'(]*? DEFAULT \(", create_table, re.MULTILINE)
+    if line is None:
+        return None
+    depth, end = 1, line.end()
+    while depth:
+        token = _TOKEN.match(create_table, end)
+        if token is None:
+            return None
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        end = token.end()
+    return create_table[line.end() : end - 1]
