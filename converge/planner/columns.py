@@ -24,6 +24,7 @@ from converge.types.as_text import PADDED
 from converge.types.base import seen_or
 from converge.types.members import fits_enum
 from converge.types.sql import refused, unequalled
+from converge.types.temporal import STATEMENT_TIME
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
 
@@ -133,6 +134,7 @@ def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> s
     name = f"{table.name}.{column.name}"
     try:
         made = f"({translate_default(column.default or '', plan.target_type, column)})"
+        made = made.replace("statement_timestamp()", STATEMENT_TIME)
         refused = draft.refusal("default", name, default_trial(draft, table, plan, made), (table.name,))
     except Untranslatable as error:
         refused = str(error)

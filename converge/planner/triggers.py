@@ -1,7 +1,7 @@
-"""ON UPDATE CURRENT_TIMESTAMP as a trigger.
+"""ON UPDATE CURRENT_TIMESTAMP as triggers.
 
-Like MySQL's clause (8.0 manual, "Automatic Initialization and Updating for TIMESTAMP and
-DATETIME") it acts only when the row really changed and the statement did not set the column.
+Like MySQL's clause (8.0 manual, "Automatic Initialization and Updating for TIMESTAMP and DATETIME") they act
+only when the row really changed, the statement did not set the column, and no foreign key's cascade did it.
 """
 
 from __future__ import annotations
@@ -10,34 +10,74 @@ from converge.model.catalog import Table
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
 from converge.planner.draft import Draft
+from converge.types import base_name
+from converge.types.temporal import MOMENTS, current_time
+
+_ASSIGNED = "'-infinity'"
+"""What stands in the column between the two triggers where the statement assigns the value that it has."""
+_BODY = """
+DECLARE calls text;
+BEGIN
+  IF TG_NARGS > 0 THEN
+    NEW.{column} := {assigned};
+    RETURN NEW;
+  ELSIF NEW.{column} = {assigned} THEN
+    NEW.{column} := OLD.{column};
+    RETURN NEW;
+  ELSIF pg_trigger_depth() > 1 THEN
+    -- A foreign key's cascade does not count as an update in MySQL.
+    GET DIAGNOSTICS calls = PG_CONTEXT;
+    IF split_part(calls, E'\\n', 2) ~ 'UPDATE ONLY .* OPERATOR\\(' THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  NEW.{column} := {time};
+  RETURN NEW;
+END
+"""
 
 
 def plan_triggers(draft: Draft, table: Table) -> None:
-    """Adds a function and a trigger for each such column; made after the load."""
+    """Adds a function and two triggers for each such column; made after the load.
+
+    Only a trigger of the column itself (UPDATE OF) knows that a statement assigns it; by its name it is fired
+    before the one of all updates.
+    """
+    # *<> compares the stored bytes of whole rows, so it works for types without an equality.
+    changed = f"{_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')}"
     for column in table.columns:
-        if not column.on_update_now:
+        if not column.on_update_now or not draft.has(table.name, column.name):
             continue
         plan = draft.column(table.name, column.name)
+        if base_name(plan.target_type) not in MOMENTS | {"date"}:
+            message = f"ON UPDATE CURRENT_TIMESTAMP is lost: {plan.target_type} holds no time"
+            draft.find("P140", "lossy", f"{table.name}.{column.name}", message)
+            continue
         reference = pg_name(plan.target)
-        name = fit(f"{draft.tables[table.name].target}_{plan.target}_on_update")
-        function = pg_name(draft.schema, name)
-        # *<> compares the stored bytes of whole rows, so it works for types without an equality.
-        body = pg_text(f"BEGIN NEW.{reference} := CURRENT_TIMESTAMP({column.fsp}); RETURN NEW; END")
+        function = pg_name(draft.schema, fit(f"{draft.tables[table.name].target}_{plan.target}_on_update"))
+        time = current_time(plan.target_type, column.fsp)
+        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED))
+        why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         draft.do(
             "finish",
             table.name,
             f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}",
-            f"{column.name} has ON UPDATE CURRENT_TIMESTAMP",
+            why,
             makes=f"FUNCTION {function}()",
         )
-        draft.do(
-            "finish",
-            table.name,
-            f"CREATE TRIGGER {pg_name(name)} BEFORE UPDATE ON {draft.qualified(table.name)} FOR EACH ROW "
-            f"WHEN ({_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')} "
-            f"AND OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}) EXECUTE FUNCTION {function}()",
-            f"{column.name} has ON UPDATE CURRENT_TIMESTAMP",
-        )
+        kept = f"OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}"
+        for name, of, condition, argument in (
+            ("assigned", f" OF {reference}", kept, "'assigned'"),
+            ("on_update", "", f"({kept} OR NEW.{reference} = {_ASSIGNED})", ""),
+        ):
+            draft.do(
+                "finish",
+                table.name,
+                f"CREATE TRIGGER {pg_name(fit(f'{name}_{plan.target}'))} BEFORE UPDATE{of} "
+                f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({changed} AND {condition}) "
+                f"EXECUTE FUNCTION {function}({argument})",
+                why,
+            )
 
 
 def _row(draft: Draft, table: Table, which: str) -> str:

@@ -17,14 +17,30 @@ from converge.types.sql import bare_number
 from converge.types.traps import Trap
 
 _NOW = re.compile(r"(?:CURRENT_TIMESTAMP|NOW|LOCALTIME|LOCALTIMESTAMP)(?:\((\d?)\))?", re.IGNORECASE)
-_MOMENTS = frozenset({"timestamp", "timestamp with time zone"})
+MOMENTS = frozenset({"timestamp", "timestamp with time zone"})
 _MIDNIGHT = " 00:00:00"
 _MOST_DIGITS = 6
+
+STATEMENT_TIME = "greatest(statement_timestamp(), clock_timestamp() - interval '1 second')"
+"""When the statement began, as MySQL's NOW(6). PostgreSQL only knows that of the client's message, and the
+message can have several statements: what it tells is at most a second old."""
+
+
+def current_time(to: str, fsp: int) -> str:
+    """CURRENT_TIMESTAMP(fsp) as a value of the target type; a cast would round what MySQL cuts off."""
+    digits = min(fsp, digits_of(to))
+    step = {0: "second", 3: "milliseconds"}.get(digits)
+    time = STATEMENT_TIME
+    if step:
+        time = f"date_trunc('{step}', {time})"
+    elif digits < _MOST_DIGITS:
+        time = f"date_bin('{10 ** (_MOST_DIGITS - digits)} microseconds', {time}, to_timestamp(0))"
+    return time if base_name(to).endswith("zone") else f"{time}::{base_name(to)}"
 
 
 class Date(Family):
     types = frozenset({"date"})
-    targets = _MOMENTS | {"date"}
+    targets = MOMENTS | {"date"}
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         return (_zero_date(value, "DATE"),)
@@ -46,7 +62,7 @@ class Date(Family):
 
 class Datetime(Family):
     types = frozenset({"datetime", "timestamp"})
-    targets = _MOMENTS | {"date"}
+    targets = MOMENTS | {"date"}
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         type_ = f"DATETIME({value.column.fsp})"
@@ -73,7 +89,7 @@ class Datetime(Family):
 
     def default(self, literal: str, value: Value) -> str | None:
         if now := _NOW.fullmatch(literal):
-            return "CURRENT_DATE" if value.to == "date" else f"CURRENT_TIMESTAMP({now[1] or 0})"
+            return current_time(value.to, int(now[1] or 0))
         if _is_zero(literal) or (value.to == "date" and literal[10:].strip(" 0:.")):
             return None
         return pg_text(literal + _zone(value))
