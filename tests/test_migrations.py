@@ -138,7 +138,7 @@ def test_later_revisions_from_the_source(databases: tuple[str, str], place: Path
     with pytest.raises(BlockedError) as refused:
         run(of, target)
     assert [line.partition(" ")[2] for line in refused.value.details] == [
-        'ALTER TABLE "public"."film" DROP COLUMN "gone": it drops the column gone; public.film has 2 rows'
+        'ALTER TABLE "public"."film" DROP COLUMN "gone": drops the column gone; public.film has 2 rows'
     ]
     assert run(of, target, "head", of.heads[0]).ran == of.heads
     assert postgres(target, "SELECT id, title, stars FROM film ORDER BY id") == [

@@ -66,15 +66,8 @@ class Danger:
     rows: int
     """That are at stake; of very many rows no more than `MOST`."""
     reason: str
-    judged: bool
-    """Whether it is known to lose rows; else nobody can say."""
-    at_stake: tuple[str, ...] = ()
-    """Where other tables may be meant, as behind a view: all that have rows."""
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Those whose rows a validation must have seen."""
-        return self.at_stake or (self.table,)
+    tables: tuple[str, ...]
+    """Those whose rows a validation must have seen."""
 
 
 MOST = 1_000_000

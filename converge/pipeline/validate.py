@@ -77,7 +77,7 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
         revision = _chosen(folder, at, wish.revision)
         result.revision, result.name = revision.id, revision.name
         with held(place, at.path) as database:
-            result.tables = dict(database.filled(None, at.table))
+            result.tables = dict(database.filled(at.table))
         for parent in revision.down:
             upgrade(folder, place, parent, emit)
         # A policy must not hide rows: with this setting the server fails instead.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ from converge.model.revision import MOST
 from converge.postgres.connect import connect
 from converge.resources import sql
 
-# pg_trigger.tgtype and pg_rewrite.ev_type.
-_EVENTS = {"insert": (4, "3"), "delete": (8, "4"), "update": (16, "2"), "truncate": (32, "")}
+_FIRST_OID_OF_USERS = 16384
+"""FirstNormalObjectId: what initdb has made is below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +42,47 @@ def counted(relation: Relation) -> str:
 class Held:
     """Questions to one database, whose names are looked for in `path` as a revision's would be."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], path: Sequence[str]) -> None:
         self._connection = connection
+        self._path = path
 
-    def relation(self, *name: str) -> Relation | None:
-        """The relation of this name; None when there is none."""
-        rows = self._rows("held_relation", name=pg_name(*name))
-        return Relation(*rows[0]) if rows else None
+    def relations(self, name: Sequence[str]) -> list[Relation]:
+        """All tables, sequences and views that this name may mean: in its schema, or in any of the path."""
+        schemas = list(name[:-1] or self._path)
+        return [Relation(*row) for row in self._rows("held_named", name=name[-1], schemas=schemas)]
 
     def rows(self, relation: Relation) -> int:
         """How many rows it has, counted up to `MOST`; a sequence that was used counts as one."""
         ((count,),) = self._connection.execute(counted(relation).encode()).fetchall()
         return int(count)
 
-    def tables(self, schema: str | None) -> Iterator[Relation]:
-        """Tables of one schema or of all."""
-        for name in self._rows("held_relations", schema=schema):
-            if (relation := self.relation(*name)) is not None:
-                yield relation
+    def _tables(self) -> Iterator[Relation]:
+        for schema, name in self._rows("held_relations"):
+            yield from self.relations((schema, name))
 
-    def filled(self, schema: str | None, without: tuple[str, str]) -> Iterator[tuple[str, int]]:
-        """Tables with rows, of one schema or of all, each with their number."""
-        for relation in self.tables(schema):
+    def filled(self, without: tuple[str, str]) -> Iterator[tuple[str, int]]:
+        """Tables with rows, each with their number."""
+        for relation in self._tables():
             if (relation.schema, relation.name) != without and (rows := self.rows(relation)):
                 yield str(relation), rows
 
-    def runs(self, relation: Relation, events: Collection[str]) -> bool:
-        """Whether the server runs what a user has written when this happens to rows of the relation."""
-        ((found,),) = self._rows(
-            "held_runs",
-            oid=relation.oid,
-            events=sum(_EVENTS[event][0] for event in events),
-            rules=[_EVENTS[event][1] for event in events],
-        )
+    def runs(self, relation: Relation, *, inserting: bool) -> bool:
+        """Whether the server runs what users have written when a row of the relation is written.
+
+        `inserting` adds what hangs on new rows to what a rewrite of the table runs.
+        """
+        ((found,),) = self._rows("held_runs", oid=relation.oid, inserting=inserting)
         return bool(found)
 
     def functions(self) -> frozenset[str]:
-        """The names of all functions that are neither the server's nor an extension's."""
+        """The names of all functions that are known to change nothing."""
         return frozenset(name for (name,) in self._rows("held_functions"))
+
+    def custom(self) -> tuple[str, ...]:
+        """The kinds of objects here by which users' functions run without being named."""
+        first = next((name for name in self._path if not name.startswith("pg_temp")), "")
+        shadowed = () if first == "pg_catalog" else ("search path without pg_catalog in front",)
+        return (*(kind for (kind,) in self._rows("held_custom")), *shadowed)
 
     def column_type(self, relation: Relation, column: str) -> str:
         """The column's type as the server writes it; empty when there is no such column."""
@@ -91,13 +94,15 @@ class Held:
         return row[0] if row else ""
 
     def type_name(self, written: str) -> str:
-        """A type as the server writes it; empty when it knows none of this name."""
+        """One of the server's own types as it writes it; empty when it has none of this name."""
         try:
             result = self._connection.execute(f"SELECT NULL::{written}".encode()).pgresult
         except psycopg.Error:
             return ""
         assert result is not None
         oid, modifier = result.ftype(0), result.fmod(0)
+        if oid >= _FIRST_OID_OF_USERS:
+            return ""
         ((name,),) = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchall()
         return str(name)
 
@@ -111,4 +116,4 @@ def held(endpoint: Endpoint, path: Sequence[str]) -> Iterator[Held]:
     names = ", ".join(pg_name(name) for name in path)
     # Not a transaction: a type that is not known is no end.
     with connect(endpoint, search_path=names, row_security="off", default_transaction_read_only="on") as made:
-        yield Held(made)
+        yield Held(made, path)

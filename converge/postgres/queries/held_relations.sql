@@ -3,7 +3,7 @@ SELECT n.nspname::text, c.relname::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'converge')
-   AND n.nspname NOT LIKE 'pg\_temp\_%%' AND n.nspname = coalesce(%(schema)s, n.nspname)
+   AND n.nspname NOT LIKE 'pg\_temp\_%%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND d.deptype = 'e')
  ORDER BY 1, 2

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Applied, Danger, Direction, Revision
 from converge.postgres.held import Held, Relation, held
 from converge.revisions.folder import Folder
 from converge.revisions.gate import widening
-from converge.revisions.gate.effect import Arms, Effect, Empties, Fires, Loses, Renamed, Unjudged
-from converge.revisions.gate.effects import effects, made_functions
+from converge.revisions.gate.allowed import Effect, Kind, effects, made_function, unknown_call
 from converge.revisions.gate.render import Unreadable, rendered
-from converge.revisions.gate.source import hides
+from converge.revisions.gate.source import unknown_python
 from converge.revisions.gate.words import Statement, one_line, statements
 
-_TABLES = ("r", "p")
+_EVALUATE = ("evaluates", "rewrites", "retypes", "inserts")
+_UNSURE_AFTER: Mapping[Kind, tuple[Kind, ...]] = {
+    "rewrites": ("moves",),
+    "reads": ("moves", "arms"),
+    "inserts": ("moves", "arms"),
+    "takes": ("moves", "inserts"),
+    "retypes": ("moves", "renames", "inserts"),
+}
+"""What a statement does is looked up in the database, which another statement has made another one."""
 
 
 @dataclass(frozen=True)
@@ -36,125 +44,112 @@ def judged(
     Nothing is run but queries. Raises ConvergeError.
     """
     with held(endpoint, at.path) as database:
-        judge = _Judge(database, at, direction)
+        judge = Judge(database, at, direction)
         for revision in revisions:
             judge.read(folder, revision)
-        return judge.found
+        return judge.result
 
 
-class _Judge:
-    """What is known of the database, and of what the revisions so far have done there."""
+class Judge:
+    """What the database holds, and what is no longer sure after the statements so far."""
 
     def __init__(self, database: Held, at: Applied, direction: Direction) -> None:
-        self.found = Judged()
+        self.result = Judged()
         self._database = database
         self._at = at
         self._direction = direction
         self._revision = ""
         self._functions = set(database.functions())
-        self._renamed: dict[tuple[str, str], Relation] = {}
-        self._armed: set[str] = set()
-        """Names of views that the revisions make; one that is empty for all relations."""
-        self._given: set[Relation] = set()
-        """To which the revisions themselves give rows."""
-        self._filled: list[tuple[str, int]] | None = None
+        self._custom = database.custom()
+        self._seen: dict[Kind, str] = {}
+        """The last statement of each kind."""
 
     def read(self, folder: Folder, revision: Revision) -> None:
         self._revision = revision.id
-        reason = hides(revision.text)
+        reason = unknown_python(revision.text)
         try:
             written = [] if reason else rendered(folder, revision, self._direction)
         except Unreadable as error:
-            reason, written = f"it cannot be read without running it: {error.message}", []
+            reason, written = f"cannot be read without running it: {error.message}", []
         if reason:
-            self._anywhere("", reason)
+            self._may_do_anything("its Python", reason)
         for text in written:
-            for statement in statements(text):
-                self._judge(statement)
+            self.judge(text)
+
+    def judge(self, text: str) -> None:
+        """Adds what the statements of this text could do."""
+        for statement in statements(text):
+            self._judge(statement)
 
     def _judge(self, statement: Statement) -> None:
-        self._functions.update(made_functions(statement))
         text = one_line(statement.text)
-        for effect in effects(statement, self._functions):
-            self._weigh(effect, text)
+        found = effects(statement)
+        if found is None:
+            self._may_do_anything(text, "is not known to keep every row")
+        elif "event trigger" in self._custom:
+            self._may_do_anything(text, "runs an event trigger")
+        else:
+            for effect in found:
+                self._weigh(effect, text)
+        self._functions.discard(made_function(statement))
 
     def _weigh(self, effect: Effect, text: str) -> None:
-        match effect:
-            case Unjudged():
-                self._anywhere(text, effect.reason)
-            case Empties():
-                for table in self._database.tables(effect.schema):
-                    self._lose(table, text, "it drops the table")
-            case Renamed():
-                self._rename(effect)
-            case Arms():
-                self._armed.add(effect.relation[-1] if effect.relation else "")
-            case Fires():
-                self._fire(effect, text)
-            case Loses() if not effect.relation:
-                self._anywhere(text, effect.reason)
-            case Loses():
-                relation = self._find(effect.relation)
-                reason = relation and (self._narrows(effect, relation) if effect.becomes else effect.reason)
-                if relation and reason:
-                    self._lose(relation, text, reason)
+        unsure = [self._seen[one] for one in _UNSURE_AFTER.get(effect.kind, ()) if one in self._seen]
+        reason = f"may mean something else after {unsure[0]}" if unsure else self._runs_own(effect)
+        if reason:
+            self._may_do_anything(text, reason)
+        elif effect.kind == "takes" or (effect.kind == "retypes" and not self._widens(effect)):
+            for name in effect.relations:
+                self._lose(self._database.relations(name), text, effect.reason)
+        self._seen[effect.kind] = text
 
-    def _lose(self, relation: Relation, text: str, reason: str) -> None:
-        if (relation.schema, relation.name) == self._at.table:
-            return
-        if rows := self._database.rows(relation):
-            others = () if relation.kind in _TABLES else tuple(name for name, _ in self._all_filled())
-            self.found.dangers.append(
-                Danger(self._revision, self._direction, text, str(relation), rows, reason, True, others)
-            )
-        elif relation not in self._given:
-            self.found.spared.setdefault(self._revision, []).append(relation)
-
-    def _anywhere(self, text: str, reason: str) -> None:
-        """What nobody can judge is harmless only where no table has rows."""
-        if filled := self._all_filled():
-            rows, names = sum(rows for _, rows in filled), tuple(name for name, _ in filled)
-            self.found.dangers.append(
-                Danger(self._revision, self._direction, text, "", rows, reason, False, names)
-            )
-
-    def _all_filled(self) -> list[tuple[str, int]]:
-        if self._filled is None:
-            self._filled = list(self._database.filled(None, self._at.table))
-        return self._filled
-
-    def _fire(self, effect: Fires, text: str) -> None:
-        if not effect.relation:
-            self._anywhere(text, "a name in it cannot be read")
-            return
-        relation, name = self._find(effect.relation), effect.relation[-1]
-        armed = not self._armed.isdisjoint({"", name})
-        if armed or (relation is not None and self._database.runs(relation, effect.events)):
-            self._anywhere(text, f"triggers, rules or functions of {name} may do anything")
-        if relation is not None and "insert" in effect.events:
-            self._given.add(relation)
-
-    def _narrows(self, effect: Loses, relation: Relation) -> str:
-        """Why the column's new type may not hold the values; empty when it holds them all."""
-        old = self._database.column_type(relation, effect.column)
-        written = widening.split(effect.becomes, effect.column)
-        new = self._database.type_name(written) if written else ""
-        if old and new and widening.widens(old, new):
+    def _runs_own(self, effect: Effect) -> str:
+        """Why the statement may run what users have written; empty when it runs nothing of theirs."""
+        relations = [one for name in effect.relations for one in self._database.relations(name)]
+        if effect.kind == "reads":
+            views = [one for one in relations if one.kind not in ("r", "p")]
+            return f"reads {views[0]}, which is no table" if views else ""
+        if effect.kind not in _EVALUATE:
             return ""
-        from_ = f" from {old}" if old else ""
-        return f"{effect.reason}{from_}, to what may not hold every value" if written else effect.reason
+        if self._custom:
+            return f"evaluates expressions where the database has a custom {self._custom[0]}"
+        if reason := unknown_call(effect.statement, self._functions):
+            return reason
+        runs = [one for one in relations if self._database.runs(one, inserting=effect.kind == "inserts")]
+        return f"runs triggers, rules or functions of {runs[0]}" if runs else ""
 
-    def _find(self, name: tuple[str, ...]) -> Relation | None:
-        """What this name means in the database as it is now, by the names that it has had."""
-        for schema in (name[-2],) if len(name) > 1 else self._at.path:
-            if (schema, name[-1]) in self._renamed:
-                return self._renamed[schema, name[-1]]
-        return self._database.relation(*name[-2:])
+    def _lose(self, relations: Iterable[Relation], text: str, reason: str) -> None:
+        for relation in relations:
+            if (relation.schema, relation.name) == self._at.table or relation.kind in ("v", "m"):
+                continue
+            if rows := self._database.rows(relation):
+                # A sequence's position shows in no table: any may have been filled by it.
+                others = tuple(name for name, _ in self._all) if relation.kind == "S" else (str(relation),)
+                self._danger(text, str(relation), rows, reason, others)
+            else:
+                self.result.spared.setdefault(self._revision, []).append(relation)
 
-    def _rename(self, effect: Renamed) -> None:
-        if effect.relation[-1] in self._armed:
-            self._armed.add(effect.name or effect.relation[-1])
-        relation = self._find(effect.relation)
-        if relation is not None:
-            schema = effect.schema or (effect.relation[-2] if len(effect.relation) > 1 else relation.schema)
-            self._renamed[schema, effect.name or effect.relation[-1]] = relation
+    def _may_do_anything(self, text: str, reason: str) -> None:
+        """Which is harmless only where no table has rows."""
+        self._seen["moves"] = text
+        if self._all:
+            names = tuple(name for name, _ in self._all)
+            self._danger(text, "", sum(rows for _, rows in self._all), reason, names)
+
+    def _danger(self, text: str, table: str, rows: int, reason: str, tables: tuple[str, ...]) -> None:
+        danger = Danger(self._revision, self._direction, text, table, rows, reason, tables)
+        self.result.dangers.append(danger)
+
+    @cached_property
+    def _all(self) -> list[tuple[str, int]]:
+        return list(self._database.filled(self._at.table))
+
+    def _widens(self, effect: Effect) -> bool:
+        """Whether the column's new type holds every value of the old one, in all tables that may be meant."""
+        written = widening.split(effect.statement.words, effect.column)
+        new = self._database.type_name(written) if written else ""
+        old = [
+            self._database.column_type(one, effect.column)
+            for one in self._database.relations(effect.relations[0])
+        ]
+        return bool(new) and all(one and widening.widens(one, new) for one in old)
