@@ -16,8 +16,9 @@ from revisions import execute, folder, revision
 from support import Ran, converge, postgres
 
 from converge.model.endpoint import parse
+from converge.model.revision import Danger
 from converge.revisions.folder import Folder
-from converge.revisions.validated import validated
+from converge.revisions.validated import covers, made, record, validated
 from converge.sandbox import Server
 
 USERS = """
@@ -157,20 +158,62 @@ def test_what_is_dropped_is_in_the_artifacts(scene: Scene) -> None:
         (execute(BACK), "", "restored", 0),
         (execute("SELECT 1"), "", "differs", 1),
         (execute("UPDATE users SET auth_id = NULL"), 'converge = {"restores": "catalog"}', "differs", 1),
-        (execute(BACK, "DELETE FROM other"), 'converge = {"restores": "catalog"}', "restored", 0),
+        (execute(BACK, "DELETE FROM other"), 'converge = {"restores": "catalog"}', "catalog", 0),
         (execute(BACK, "DELETE FROM other"), "", "differs", 1),
+        (execute(BACK, "SELECT setval('used', 499)"), "", "differs", 1),
+        (execute(BACK, "SELECT setval('used', 501)"), "", "restored", 0),
         ("1 / 0", 'converge = {"restores": "nothing"}', "no promise", 0),
     ],
 )
 def test_downgrades_keep_what_they_promise(
     scene: Scene, back: str, more: str, downgrade: str, code: int
 ) -> None:
+    postgres(scene.url, "CREATE SEQUENCE used; SELECT setval('used', 500)")
     revision(scene.folder, "r1", execute(*FILL), back, more=more)
     ran = scene.validate("--reference", str(scene.place / "ref"), "--accept")
     assert (ran.code, scene.summary()["downgrade"]) == (code, downgrade), ran.err
+    assert ("and all rows" in ran.out) == (downgrade == "restored"), ran.out
     assert scene.passed("r1") == (
         (("up", "down") if downgrade == "restored" else ("up",)) if code == 0 else ()
     )
+
+
+def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene) -> None:
+    """1,000 values become NULL: that is said, and the gate does not let it pass."""
+    lost = "UPDATE users SET name = NULL WHERE id <= 1000"
+    back = execute("ALTER TABLE users ALTER name TYPE varchar(40)", lost)
+    up = execute("ALTER TABLE users ALTER name TYPE varchar(50)")
+    revision(scene.folder, "r1", up, back, more='converge = {"restores": "catalog"}')
+    ran = scene.validate()
+    assert (ran.code, scene.passed("r1")) == (0, ("up",)), ran.err
+    assert "restores the catalog of schema public, but not rows of public.users" in ran.out
+    assert "run it, but not revert it" in ran.out
+    options = ("--target", scene.url, "--alembic", str(scene.folder))
+    assert converge("migrations", "run", *options).code == 0
+    refused = converge("migrations", "revert", *options)
+    assert (refused.code, "A009" in refused.err) == (3, True), refused.err
+    assert postgres(scene.url, "SELECT count(name) FROM users") == [(10_000,)]
+
+
+def test_trials_are_not_added_up(scene: Scene) -> None:
+    revision(scene.folder, "r1", execute("DELETE FROM users WHERE EXISTS (SELECT FROM other)"))
+    folder = Folder.open(str(scene.folder))
+    both = {"public.users": 1, "public.other": 1}
+    danger = Danger("r1", "up", "DELETE", "", 2, "", tuple(both))
+
+    def covered(**rows: int) -> bool:
+        tables = {f"public.{name}": count for name, count in rows.items()}
+        record(folder, made(folder.revision("r1"), ["up", "down"], tables, "postgresql://h/d", "17.5"))
+        found = validated(folder, folder.revision("r1"), "up")
+        return found is not None and covers(found, danger)
+
+    assert not covered(users=1, other=0)
+    assert not covered(users=0, other=1)
+    assert covered(users=1, other=1)
+    assert covered(users=0, other=0)
+    # A later trial in which the downgrade has lost rows takes its proof away.
+    record(folder, made(folder.revision("r1"), ["up"], both, "postgresql://h/d", "17.5"))
+    assert scene.passed("r1") == ("up",)
 
 
 def test_the_first_pending_one_and_those_before(scene: Scene) -> None:

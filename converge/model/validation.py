@@ -10,8 +10,8 @@ from typing import Any, Literal
 MOST_DEVIATIONS = 100
 """A table's deviations beyond this are counted and not listed."""
 
-Restored = Literal["", "restored", "differs", "no promise"]
-"""What the downgrade has left; empty before it ran."""
+Restored = Literal["", "restored", "catalog", "differs", "no promise"]
+"""What the downgrade was seen to restore; `catalog` for one that promises no more. Empty before it ran."""
 Verdict = Literal["validated", "unreviewed", "differs", "failed"]
 EXIT_CODES: dict[Verdict, int] = {"validated": 0, "unreviewed": 1, "differs": 1, "failed": 1}
 
@@ -94,7 +94,9 @@ class Validation:
     compared: list[Compared] = field(default_factory=list)
     downgrade: Restored = ""
     not_restored: list[str] = field(default_factory=list)
-    """What the downgrade has left otherwise, by object or table."""
+    """What is not as it was after the downgrade, by object or table, promised or not."""
+    schema: str = ""
+    """Whose catalog was compared."""
     artifacts: str = ""
     phases: list[tuple[str, float]] = field(default_factory=list)
 

@@ -32,6 +32,7 @@ from converge.postgres.definitions import read_definitions
 from converge.postgres.held import held
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare
+from converge.resources import sql
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import made, record
@@ -62,6 +63,8 @@ class _State:
     images: tuple[Image, ...]
     digests: Mapping[str, Digest]
     definitions: Definitions
+    positions: Mapping[str, tuple[int, int]]
+    """Of each sequence: its increment, and its last value in that direction."""
 
 
 def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: Validation) -> None:
@@ -75,7 +78,7 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
             place, result.copied = stack.enter_context(copied(target, wish.schema))
         at = _standing(folder, place)
         revision = _chosen(folder, at, wish.revision)
-        result.revision, result.name = revision.id, revision.name
+        result.revision, result.name, result.schema = revision.id, revision.name, wish.schema
         with held(place, at.path) as database:
             result.tables = dict(database.filled(at.table))
         for parent in revision.down:
@@ -99,7 +102,7 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
                 result.downgrade = "no promise"
             else:
                 downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
-                trial.require_restored(before, rows=revision.restores == "all")
+                trial.compare_restored(before, everything=revision.restores == "all")
     result.verdict = _verdict(result)
     if result.verdict == "validated":
         ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
@@ -157,7 +160,11 @@ class _Trial:
         """The copy as it is now."""
         images = read_images(self._connection, *self._version_table)
         definitions = read_definitions(self._connection, self._wish.schema, without=(self._version_table[1],))
-        return _State(images, digests(self._connection, images), definitions)
+        sequences = self._connection.execute(
+            sql("converge.postgres", "sequence_positions").encode()
+        ).fetchall()
+        positions = {name: (increment, last) for name, increment, last in sequences}
+        return _State(images, digests(self._connection, images), definitions, positions)
 
     def export(self, before: _State, after: _State) -> None:
         """Writes each table's affected rows into a file of its own."""
@@ -195,15 +202,25 @@ class _Trial:
                 compare(self._connection, table, theirs.get(name), self._pairs.get(name), key)
             )
 
-    def require_restored(self, before: _State, *, rows: bool) -> None:
-        """Compares the copy with what it was."""
-        now = self.look()
-        left = [one.object for one in compared(before.definitions, now.definitions)]
-        if rows:
-            names = sorted(before.digests.keys() | now.digests.keys())
-            left += [f"rows of {name}" for name in names if before.digests.get(name) != now.digests.get(name)]
-        self._result.not_restored = left
-        self._result.downgrade = "differs" if left else "restored"
+    def compare_restored(self, before: _State, *, everything: bool) -> None:
+        """Compares the copy with what it was. Only the catalog has to be the same unless `everything` has."""
+        after = self.look()
+        catalog = [one.object for one in compared(before.definitions, after.definitions)]
+        names = sorted(before.digests.keys() | after.digests.keys())
+        rows = [f"rows of {name}" for name in names if before.digests.get(name) != after.digests.get(name)]
+        rows += [f"position of {name}" for name, was in before.positions.items() if _behind(was, after, name)]
+        self._result.not_restored = catalog + rows
+        if catalog or (everything and rows):
+            self._result.downgrade = "differs"
+        else:
+            self._result.downgrade = "catalog" if rows else "restored"
+
+
+def _behind(was: tuple[int, int], after: _State, name: str) -> bool:
+    """Whether a sequence would give values again that it has given before."""
+    increment, last = was
+    step, position = after.positions.get(name, (increment, 0))
+    return (position < last) if step > 0 else (position > last)
 
 
 def _untouched(pair: Pair, before: _State, after: _State) -> bool:

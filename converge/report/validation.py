@@ -57,7 +57,7 @@ def validation_junit(result: Validation) -> str:
     if result.exit_code:
         tell(whole, "failure", f"{parts.verdict.word}: {parts.verdict.words}")
     back = testcase("converge.validate", "downgrade", 0)
-    if result.not_restored:
+    if result.downgrade == "differs":
         tell(back, "failure", dict(parts.facts)["downgrade"], "\n".join(result.not_restored))
     elif result.downgrade != "restored":
         tell(back, "skipped", dict(parts.facts).get("downgrade", "not reached"))

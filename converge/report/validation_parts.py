@@ -12,6 +12,8 @@ from converge.report.units import counted, seconds
 
 _TONES: Mapping[Word, Tone] = {"validated": "good", "unreviewed": "warn", "differs": "bad", "failed": "bad"}
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationParts:
@@ -64,23 +66,30 @@ def _words(result: Validation) -> str:
 
 
 def _facts(result: Validation) -> Sequence[tuple[str, str]]:
-    back = {
-        "restored": "restores rows and catalog",
-        "differs": "does not restore what it promises",
-        "no promise": "promises nothing",
-        "": "",
-    }
     return (
         ("revision", f"{result.revision} {result.name}".strip()),
         ("database", f"PostgreSQL {result.server_version} {result.target}".replace("  ", " ")),
         ("copy", result.copied),
         ("original", "only read" if result.copied else ""),
-        ("downgrade", back[result.downgrade]),
+        ("downgrade", _downgrade(result)),
         ("reference", result.reference + (" (written now)" if result.accepted else "")),
         ("artifacts", result.artifacts),
         ("began", result.started.replace("T", " ").replace("+00:00", " UTC")),
         ("time", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)),
     )
+
+
+def _downgrade(result: Validation) -> str:
+    """What was seen of it, and no more."""
+    catalog = f"restores the catalog of schema {result.schema}"
+    if result.downgrade == "restored":
+        rows = any(result.tables.values())
+        return f"{catalog} and all rows" if rows else f"{catalog}; no table had rows that it could lose"
+    return {
+        "catalog": f"{catalog}, but not {', '.join(result.not_restored[:_MOST_NAMED])}",
+        "differs": "does not restore what it promises",
+        "no promise": "promises nothing",
+    }.get(result.downgrade, "")
 
 
 def _affected(found: Sequence[Affected]) -> Grid:
@@ -135,7 +144,8 @@ def _deviations(found: Sequence[Compared]) -> Grid:
 def _advice(result: Validation) -> tuple[str, str]:
     validate = f"converge migrations validate {result.revision}"
     if result.verdict == "validated":
-        return "The gate lets exactly this text of the revision pass.", "converge migrations run"
+        ways = "run and revert it" if result.downgrade == "restored" else "run it, but not revert it"
+        return f"Exactly this text of the revision has passed: you may {ways}.", "converge migrations run"
     if result.verdict == "unreviewed":
         return (
             f"Look at the files in {result.artifacts}; when they are right, make them the reference.",

@@ -22,10 +22,8 @@ class Record:
     revision: str
     digest: str
     """SHA-256 of the revision's file."""
-    directions: tuple[Direction, ...]
-    """Those that were proven."""
-    tables: Mapping[str, int]
-    """All tables of the database, with their rows before."""
+    tables: Mapping[Direction, Mapping[str, int]]
+    """For each direction that was proven: all tables of the database in its trial, with their rows before."""
     at: str
     """UTC, ISO 8601."""
     database: str
@@ -47,19 +45,21 @@ def made(
 ) -> Record:
     """A record of what has passed just now."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Record(
-        revision.id, digest(revision), tuple(directions), dict(tables), at, database, server_version
-    )
+    shown = {way: dict(tables) for way in directions}
+    return Record(revision.id, digest(revision), shown, at, database, server_version)
 
 
 def record(folder: Folder, passed: Record) -> Path:
-    """Writes the record; what the same text has passed before stays. Raises ConvergeError."""
+    """Writes the record; for each direction it is the trial of this text that had rows in more tables.
+
+    Trials are not added up: what kept the rows of each table while the other was empty may lose both. A
+    direction that has failed now is no longer proven. Raises ConvergeError.
+    """
     before = _read(folder, passed.revision)
     if before is not None and before.digest == passed.digest:
-        both = dict.fromkeys((*before.directions, *passed.directions))
-        most = {**before.tables, **passed.tables}
-        tables = {name: max(rows, before.tables.get(name, 0)) for name, rows in most.items()}
-        passed = replace(passed, directions=tuple(both), tables=tables)
+        both = passed.tables.keys() & before.tables.keys()
+        more = {way: _richer(passed.tables[way], before.tables[way]) for way in both}
+        passed = replace(passed, tables={**passed.tables, **more})
     path = _path(folder, passed.revision)
     with writing(path):
         path.parent.mkdir(exist_ok=True)
@@ -70,14 +70,19 @@ def record(folder: Folder, passed: Record) -> Path:
 def validated(folder: Folder, revision: Revision, direction: Direction) -> Record | None:
     """The record of exactly this text in this direction; None when there is none. Raises UsageError."""
     found = _read(folder, revision.id)
-    if found is None or found.digest != digest(revision) or direction not in found.directions:
+    if found is None or found.digest != digest(revision) or direction not in found.tables:
         return None
     return found
 
 
 def covers(record: Record, danger: Danger) -> bool:
     """Whether all that is at stake now was so there, too: a table that is empty or missing shows nothing."""
-    return all(record.tables.get(table) for table in danger.tables)
+    return all(record.tables[danger.direction].get(table) for table in danger.tables)
+
+
+def _richer(new: Mapping[str, int], old: Mapping[str, int]) -> Mapping[str, int]:
+    filled = {name for name, rows in new.items() if rows}
+    return new if filled >= {name for name, rows in old.items() if rows} else old
 
 
 def _path(folder: Folder, revision: str) -> Path:
@@ -89,9 +94,9 @@ def _read(folder: Folder, revision: str) -> Record | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text("utf-8"))
-        return Record(**{**found, "directions": tuple(found["directions"])})
-    except (ValueError, TypeError, KeyError) as error:
+        found = Record(**json.loads(path.read_text("utf-8")))
+        return found if set(found.tables) <= {"up", "down"} else None
+    except (ValueError, TypeError) as error:
         raise UsageError(
             f"{path} is no record of a validation: {error}",
             code="A016",
