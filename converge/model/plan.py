@@ -159,6 +159,31 @@ class TablePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """What the target computes from its rows, and the comparison reads on both servers as it reads rows."""
+
+    kind: Literal["view", "index"]
+    source: str
+    """The view's name; ``table.index`` of an index."""
+    target: str
+    """The view's or the index's name in the target."""
+    table: str = ""
+    """The source table of an index."""
+    expressions: tuple[tuple[int, str], ...] = ()
+    """Of an index: places, from 1, with their MySQL expressions."""
+    reads: tuple[str, ...] = ()
+    """Source tables behind it, also through other views."""
+    order: tuple[int, ...] = ()
+    """Columns that a view's rows are sorted by, as far as it shows them."""
+    limited: Literal["", "limit", "offset"] = ""
+    """How a view's LIMIT cuts its sorted rows: at the end, or at both ends."""
+    unsorted: tuple[tuple[int, str], ...] = ()
+    """Columns of GROUP_CONCAT without ORDER BY, with the separator: their parts come in any order."""
+    undefined: tuple[tuple[int, str], ...] = ()
+    """Columns that need not be equal, with the reason, e.g. ``RAND()``; -1 stands for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The next value of an identity column: max(source's AUTO_INCREMENT, max(column) + 1)."""
 
@@ -182,6 +207,8 @@ class Plan:
     identities: tuple[Identity, ...]
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
+    computed: tuple[Computed, ...] = ()
+    """Views and expressions of indexes that arrive; what is compared of them is not in the digest."""
     snapshot: str = ""
     """How all readers will see the source at one instant, in words."""
     scan: str = ""

@@ -19,7 +19,7 @@ EXIT_CODES: dict[Verdict, int] = {
 
 OF_CHECKS = frozenset({"C001", "C002"})
 """Codes of checks that failed, which have a part of their own in reports."""
-OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004"})
+OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004", "V120", "V121", "V122"})
 """Codes of notes that say what happened in a run; the others are the plan's."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
@@ -42,6 +42,21 @@ class Difference:
             return f"{self.table} {self.key}: in {side}: {self.source or self.target}"
         values = f"source {_shown(self.source)}, target {_shown(self.target)}"
         return f"{self.table} {self.key} {self.column}: {values}"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewResult:
+    """What came of comparing a view, or the expressions of an index, on both servers."""
+
+    kind: Literal["view", "index"]
+    name: str
+    target: str
+    state: Literal["equal", "differs", "not compared"]
+    why: str = ""
+    """Why it was not compared, or what is to be known of an equal one."""
+    rows_source: int | None = None
+    rows_target: int | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,8 @@ class Result:
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    views: list[ViewResult] = field(default_factory=list)
+    """Views and expressions of indexes, by a full comparison."""
     checks: list[CheckResult] = field(default_factory=list)
     """What came of the checks that the maps declare."""
     going_back: GoingBack | None = None
@@ -144,7 +161,7 @@ class Result:
         earlier = [finding for finding in self.findings if finding.code == why.code]
         self.findings = [*earlier, why]
         self.tables, self.changes, self.differences, self.rejects = [], [], [], []
-        self.checks, self.going_back = [], None
+        self.views, self.checks, self.going_back = [], [], None
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
@@ -162,6 +179,7 @@ class Result:
             "differences": [asdict(difference) for difference in self.differences],
             "changes": [asdict(change) for change in self.changes],
             "rejects": [asdict(reject) for reject in self.rejects],
+            "views": [asdict(view) for view in self.views],
             "checks": [asdict(check) for check in self.checks],
             "going_back": self.going_back and asdict(self.going_back),
             "fingerprint": self.fingerprint and asdict(self.fingerprint),
@@ -189,6 +207,7 @@ class Result:
             differences=_all(Difference, document, "differences"),
             changes=_all(Changed, document, "changes"),
             rejects=_all(Reject, document, "rejects"),
+            views=_all(ViewResult, document, "views"),
             checks=_all(CheckResult, document, "checks"),
             going_back=_one(GoingBack, document, "going_back"),
             fingerprint=Fingerprint.from_json(marks) if (marks := document.get("fingerprint")) else None,

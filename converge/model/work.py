@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from converge.model.check import Check
-from converge.model.plan import TablePlan
+from converge.model.plan import Computed, TablePlan
 
 Bound = tuple[str, ...]
 """MySQL literals of a key, one a column."""
@@ -114,6 +114,19 @@ class DrillTask:
 
     schema: str
     table: TablePlan
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTask:
+    """A view, or the expressions of an index, to be compared under the worker's snapshot."""
+
+    schema: str
+    """The target's."""
+    computed: Computed
+    table: TablePlan | None = None
+    """Of an index."""
+    seconds: int = 60
+    """The most that each query may take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from typing import Any
 
 from pymysql.connections import Connection
 
+from converge.model.quote import my_name
+from converge.types.results import SourceColumn
+
 
 def ask(connection: Connection[Any], query: str, *, seconds: int, most: int) -> list[tuple[Any, ...]]:
     """At most `most` rows of the query.
@@ -22,3 +25,14 @@ def ask(connection: Connection[Any], query: str, *, seconds: int, most: int) -> 
             # A connection that is gone says so by the query's own error.
             if connection.open:
                 cursor.execute("SET SESSION max_execution_time = 0")
+
+
+def describe(connection: Connection[Any], relation: str) -> list[SourceColumn]:
+    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
+        driver: Any = cursor
+        return [
+            SourceColumn(one.name, my_name(one.name), one.type_code, one.charsetnr, one.scale, one.flags)
+            for one in driver._result.fields
+        ]

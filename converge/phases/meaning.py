@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from converge.model.plan import ColumnPlan
 
@@ -15,7 +15,14 @@ _SHOWN = 1000
 _NUMERALS = "0123456789.eE+-"
 
 
-def meaning(column: ColumnPlan, value: str | None) -> Hashable:
+class Judged(Protocol):
+    """A column whose values are compared."""
+
+    @property
+    def judge(self) -> str: ...
+
+
+def meaning(column: Judged, value: str | None) -> Hashable:
     """The value in a form in which equal things are equal."""
     if value is None or column.judge != "json":
         return value

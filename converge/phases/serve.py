@@ -14,7 +14,7 @@ import traceback
 from multiprocessing.connection import Connection as Pipe
 
 from converge.errors import ConvergeError
-from converge.model.work import CheckTask, CopyTask, DigestTask, DrillTask, WrittenTask
+from converge.model.work import CheckTask, CopyTask, DigestTask, DrillTask, ViewTask, WrittenTask
 from converge.mysql.packets import NullRow
 from converge.phases.explain import DRIVER_ERRORS, explained
 from converge.phases.worker import Task, Worker
@@ -65,6 +65,8 @@ def _serve(worker: Worker, pipe: Pipe) -> None:
                     pipe.send(("done", worker.drill(task)))
                 case CheckTask():
                     pipe.send(("done", worker.check(task)))
+                case ViewTask():
+                    pipe.send(("done", worker.view(task)))
         except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
             if isinstance(error, BrokenPipeError):
                 raise

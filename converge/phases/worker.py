@@ -18,7 +18,7 @@ from pymysql.constants import COMMAND
 from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.check import CheckResult
 from converge.model.endpoint import Endpoint
-from converge.model.result import Difference, Reject
+from converge.model.result import Difference, Reject, ViewResult
 from converge.model.work import (
     CheckTask,
     Copied,
@@ -26,6 +26,7 @@ from converge.model.work import (
     Digest,
     DigestTask,
     DrillTask,
+    ViewTask,
     Written,
     WrittenTask,
 )
@@ -36,6 +37,8 @@ from converge.phases.drill import Drill
 from converge.phases.explain import explain
 from converge.phases.rejects import Encode, find, is_bad_row
 from converge.phases.retry import CHUNK_TRIES, passes, pauses
+from converge.phases.sides import Sides
+from converge.phases.view_task import ViewComparison
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
 from converge.postgres.text import encode
@@ -154,6 +157,10 @@ class Worker:
     def check(self, task: CheckTask) -> CheckResult:
         """What came of a map's check: a query that fails is a check that fails."""
         return carry_out(self.source, self.target, task)
+
+    def view(self, task: ViewTask) -> tuple[ViewResult, list[Difference]]:
+        """What came of comparing a view, or the expressions of an index."""
+        return ViewComparison(Sides(self.source, self.target, task.schema, task.seconds), task).result()
 
     def written(self, task: WrittenTask) -> Written:
         """What each transaction has written to a table, as it is now."""

@@ -10,7 +10,7 @@ from converge.model.event import Sink
 from converge.model.plan import Plan
 from converge.model.result import Result, TableResult
 from converge.model.work import Digest, Range
-from converge.phases import checks, verify
+from converge.phases import checks, verify, views
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.timing import phase
@@ -43,6 +43,9 @@ def prove(
             result.differences = verify.judge(plan, crew, totals, tables)
             same = all(table.verified for table in tables.values())
             result.verdict = "verified" if same else "differs"
+    if level == "full" and (plan.computed or plan.mode == "load"):
+        with phase(result, emit, views.PHASE, len(plan.computed)):
+            views.compare_views(plan, crew, result, emit)
     _check(plan, crew, result, emit)
     return totals
 

@@ -11,6 +11,7 @@ from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.names import Namespace
 from converge.model.plan import (
     ColumnPlan,
+    Computed,
     Finding,
     Identity,
     Outcome,
@@ -48,6 +49,7 @@ class Draft:
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    computed: list[Computed] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
+from converge.model.plan import Computed
 from converge.model.quote import pg_name, pg_text
 from converge.planner.comments import comment
 from converge.planner.draft import Draft
@@ -77,6 +78,11 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     if index.comment:
         comment(draft, table.name, "INDEX", pg_name(draft.schema, made), index.comment)
     draft.done("index", name, made, "in the same order")
+    expressions = tuple(
+        (place, part.expression) for place, part in enumerate(index.parts, 1) if part.expression
+    )
+    if expressions:
+        draft.computed.append(Computed("index", name, made, table.name, expressions, (table.name,)))
 
 
 def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:

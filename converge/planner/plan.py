@@ -52,6 +52,7 @@ def make_plan(inputs: Inputs) -> Plan:
         identities=tuple(draft.identities),
         findings=(*draft.findings, *_newer(inputs, draft)),
         outcomes=tuple(draft.outcomes),
+        computed=tuple(draft.computed),
         snapshot=inputs.snapshot,
         scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
         forecast=forecast(sources),

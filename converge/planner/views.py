@@ -8,6 +8,7 @@ from converge.model.quote import pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.draft import Draft
 from converge.planner.expressions import Relation, Terms, Untranslatable, column_value, translate_view
+from converge.planner.undefined import computed_view
 
 __all__ = ["plan_checks", "plan_views"]
 
@@ -101,6 +102,9 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
     draft.done("view", view.name, made, f"translated {tried}")
+    views = {one.source: one for one in draft.computed}
+    read = [views.get(name, name) for name in relations.read]
+    draft.computed.append(computed_view(view.name, made, view.definition, read))
 
 
 def _options(draft: Draft, view: View, terms: Terms) -> str:

@@ -10,6 +10,7 @@ import psycopg
 
 from converge.model.check import Check
 from converge.model.quote import pg_name
+from converge.types.results import TargetColumn
 
 _SECONDS = 10
 """The most that a query may take to be understood: somebody may hold a lock."""
@@ -29,6 +30,13 @@ def ask(
     with _read_only(connection, schema, seconds):
         asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
         return connection.execute(asked.encode(), prepare=True).fetchall()
+
+
+def describe(connection: psycopg.Connection[Any], relation: str, schema: str) -> list[TargetColumn]:
+    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
+    with _read_only(connection, schema, _SECONDS):
+        cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0".encode())
+        return [TargetColumn(one.name, pg_name(one.name), one.type_code) for one in cursor.description or ()]
 
 
 def refused(

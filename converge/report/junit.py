@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
-from converge.model.result import OF_CHECKS, Result, TableResult
+from converge.model.result import OF_CHECKS, Result, TableResult, ViewResult
 from converge.model.together import Results
 from converge.report.junit_cases import document, tell, testcase, testsuite
 from converge.report.parts import short, visible
@@ -35,6 +35,7 @@ def _suites(root: Element, prefix: str, result: Result) -> list[Element]:
     suites = [
         ("verdict", [_verdict(result)]),
         ("tables", [_table(result, one) for one in result.tables]),
+        ("views", [_view(result, one) for one in result.views]),
         ("checks", [_check(one) for one in result.checks]),
         ("findings", [_finding(one) for one in result.findings if _tells(one)]),
     ]
@@ -63,6 +64,16 @@ def _table(result: Result, one: TableResult) -> Element:
         tell(case, "failure", words, "\n".join(differences))
     elif not one.verified:
         tell(case, "skipped", str(equal))
+    return case
+
+
+def _view(result: Result, one: ViewResult) -> Element:
+    case = testcase("converge.views", one.name, one.seconds)
+    if one.state == "differs":
+        differences = [str(found) for found in result.differences if found.table == one.name]
+        tell(case, "failure", short(differences[0]), "\n".join(differences))
+    elif one.state == "not compared":
+        tell(case, "skipped", one.why)
     return case
 
 

@@ -36,7 +36,7 @@ def result_text(result: Result) -> str:
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
-    lines += [f"{name:<10}{words}" for name, words in parts.facts if name == "checks"]
+    lines += [f"{name:<10}{words}" for name, words in parts.facts if name in ("views", "checks")]
     lines += [f"check     {one_line(str(one))}" for one in result.checks if one.state != "ok"]
     if result.going_back:
         lines.append(f"back      {one_line(stand_words(result.going_back))}")
@@ -57,6 +57,7 @@ def result_markdown(result: Result, name: str = "") -> str:
     lines += markdown.section("Time", markdown.facts((span.name, span.took) for span in parts.timeline))
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
     lines += markdown.section("Differences", _differences(parts), nothing=parts.no_difference)
+    lines += markdown.grid_section("Views", parts.views)
     lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value was changed.")

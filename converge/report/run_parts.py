@@ -11,6 +11,7 @@ from converge.report.check_parts import check_results, checks_words
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
 from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, equality, proof_words, tone, verdict_words
 from converge.report.units import counted, seconds, size
+from converge.report.view_parts import compared_views, views_words
 
 _MOST_REJECTS = 1000
 _MOST_HEX = 64
@@ -38,6 +39,7 @@ class RunParts:
     """One a table."""
     no_difference: str
     """What to say when there is none."""
+    views: Grid
     checks: Grid
     levels: tuple[Level, ...]
     changes: Grid
@@ -63,6 +65,7 @@ def run_parts(result: Result) -> RunParts:
         tables=_tables(result),
         differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
         no_difference="None." if compared else "The values were not compared.",
+        views=compared_views(result.views),
         checks=check_results(result.checks),
         levels=levels([one for one in result.findings if one.code not in OF_CHECKS]),
         changes=_changes(result),
@@ -99,6 +102,7 @@ def _facts(result: Result) -> tuple[tuple[str, str], ...]:
         ("snapshot", f"{result.snapshot}: {SNAPSHOTS[result.snapshot]}" if result.snapshot else ""),
         ("began", result.started.replace("T", " ").replace("+00:00", " UTC")),
         ("copy", _speed(result)),
+        ("views", views_words(result.views)),
         ("checks", checks_words(result.checks)),
     )
     return tuple((name, words) for name, words in facts if words)

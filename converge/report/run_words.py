@@ -8,6 +8,7 @@ from converge.model.result import MOST_DIFFERENCES, Result, TableResult, Verdict
 from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
 from converge.report.units import counted, missing_words
+from converge.report.view_parts import views_words
 
 SNAPSHOTS = {
     "locked": "all readers saw the source at one instant",
@@ -69,12 +70,15 @@ def _outcome_words(result: Result) -> str:
         case "differs" if result.rejects:
             return _rejected_words(result)
         case "differs" if not any(equality(result, one).tone == "bad" for one in result.tables):
-            return checks_words(result.checks)
+            return "; ".join(filter(None, (views_words(result.views), checks_words(result.checks))))
         case "differs":
             count = sum(equality(result, one).tone == "bad" for one in result.tables)
             words = f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
-            failed = any(check.failed for check in result.checks)
-            return f"{words}; {checks_words(result.checks)}" if failed else words
+            if any(one.state == "differs" for one in result.views):
+                words += f"; {views_words(result.views)}"
+            if any(check.failed for check in result.checks):
+                words += f"; {checks_words(result.checks)}"
+            return words
         case "failed":
             return "the run has not come to its end"
         case "ready":

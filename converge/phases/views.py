@@ -1,0 +1,57 @@
+"""The proof of what the target computes: views and expressions of indexes, under the workers' snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from converge.model.event import Advanced, Sink
+from converge.model.plan import Finding, Plan
+from converge.model.result import Difference, Result, ViewResult
+from converge.model.work import ViewTask
+from converge.phases.crew import Crew
+
+PHASE = "views"
+
+
+def compare_views(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
+    """Notes in `result` what came of each view and index; one that differs changes the verdict."""
+    refused = {one.object for one in result.findings if one.code == "P052"}
+    tables = {table.source: table for table in plan.tables}
+    todo = {one.source: ViewTask(plan.schema, one, tables.get(one.table))
+            for one in plan.computed if one.source not in refused}  # fmt: skip
+    other = _other_rows(result)
+    done: dict[str, tuple[ViewResult, list[Difference]]] = {}
+    for answer in crew.work(todo.values()):
+        if isinstance(answer, tuple):
+            done[answer[0].name] = answer
+            emit(Advanced(PHASE, answer[0].name))
+    for name, task in todo.items():
+        one, differences = done[name]
+        reads = [other[table] for table in task.computed.reads if table in other]
+        if differences and reads:
+            one = replace(one, state="not compared", why=f"its rows differ, and it reads {reads[0]}")
+            differences = []
+        result.views.append(one)
+        result.differences += differences
+    result.findings += _findings(plan, result.views)
+    if any(one.state == "differs" for one in result.views):
+        result.verdict = "differs"
+
+
+def _other_rows(result: Result) -> Mapping[str, str]:
+    """Tables that do not have the source's rows in the target, as was declared, in words."""
+    changed = {one.table: f"{one.table}, of which the map changes values" for one in result.changes}
+    return changed | {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
+
+
+def _findings(plan: Plan, views: Iterable[ViewResult]) -> Iterator[Finding]:
+    for one in views:
+        if one.state == "not compared":
+            yield Finding("V120", "note", one.name, f"the {one.kind} {one.name} was not compared: {one.why}")
+        elif one.why:
+            yield Finding("V121", "note", one.name, f"the {one.kind} {one.name}: {one.why}")
+    own = [one.name for one in plan.outcomes if one.kind == "view" and one.becomes]
+    if plan.mode == "load" and own:
+        message = f"{len(own)} views that both sides have were not compared: the target's are its own"
+        yield Finding("V122", "note", "views", message, evidence=", ".join(own))

@@ -1,0 +1,168 @@
+"""Views and expressions of indexes are compared on both servers; what differs is named with a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from conftest import NewDatabase
+from expressions import statements
+from support import Ran, converge, mysql, postgres
+from test_views import SAME
+
+PAIRS = [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")]
+
+
+@pytest.fixture(params=PAIRS)
+def empty(
+    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+) -> tuple[str, str]:
+    """An empty source and an empty target: the oldest of each, and the newest."""
+    source, target = (request.getfixturevalue(name) for name in request.param)
+    return new_mysql_database(source), new_postgres_database(target)
+
+
+def both(command: str, source: str, target: str, *more: str) -> Ran:
+    return converge(command, "--source", source, "--target", target, "--json", *more)
+
+
+def views_of(ran: Ran) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in ran.json["views"]}
+
+
+def differences_of(ran: Ran) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in ran.json["differences"]:
+        found.setdefault(one["table"], []).append(one)
+    return found
+
+
+def test_all_views_that_are_translated_are_equal(empty: tuple[str, str], tmp_path: Path) -> None:
+    source, target = empty
+    views = ["SELECT * FROM t", "SELECT NOW() AS at, CURDATE() AS day, NOW(3) AS at3, id FROM t"]
+    views += SAME.strip().splitlines()
+    for sql in [*statements(), *(f"CREATE VIEW v{n} AS {select}" for n, select in enumerate(views))]:
+        mysql(source, sql)
+    report = tmp_path / "report.xml"
+    ran = both("migrate", source, target, "--report", str(report))
+    assert (ran.code, ran.json["verdict"], ran.json["differences"]) == (0, "verified", []), ran.err
+    assert len(views_of(ran)) == len(views)
+    states = {views[int(name[1:])]: one for name, one in views_of(ran).items() if one["state"] != "equal"}
+    assert not states
+    cases = [case.get("classname") for case in ElementTree.parse(report).iter("testcase")]
+    assert cases.count("converge.views") == len(views)
+    again = both("verify", source, target)
+    assert (again.code, again.json["verdict"]) == (0, "verified"), again.out
+    assert views_of(again)["v0"]["rows_source"] == views_of(again)["v0"]["rows_target"] == 11
+
+
+_ROWS = """
+CREATE TABLE p (id INT PRIMARY KEY, name VARCHAR(40), price DECIMAL(10,2), at DATETIME(3), tm TIME,
+  flag TINYINT(1), doc JSON, bin VARBINARY(20), big BIGINT UNSIGNED, d DOUBLE,
+  total DECIMAL(12,2) AS (price * 2) STORED, label VARCHAR(60) AS (CONCAT(name, '!')) VIRTUAL,
+  once INT AS (id * 3) VIRTUAL, UNIQUE KEY (once));
+INSERT INTO p (id, name, price, at, tm, flag, doc, bin, big, d) VALUES
+  (1, 'a', 1.50, '2024-01-02 03:04:05.600', '-01:00:00', 1, '{"a": 1}', 'x', 18446744073709551615, 0.1),
+  (2, 'b', 2.50, '2024-02-03 00:00:00', '100:00:00', 0, '[1, 2.0]', NULL, 0, 0.2),
+  (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE VIEW v_same AS SELECT id, price, bin, total, label FROM p
+"""
+_VIEWS = {
+    # name: (the source's view, what the target gets in its place, then column, source and target of a row)
+    "number": ("SELECT id, price + 1 AS n FROM p", "SELECT id, price + 1 + (id = 2)::int AS n FROM p",
+               ("n", "3.5", "4.5")),
+    "text": ("SELECT id, UPPER(name) AS s FROM p", "SELECT id, upper(name) || ' ' AS s FROM p",
+             ("s", "A", "A ")),
+    "time": ("SELECT id, tm FROM p WHERE id = 2", "SELECT id, tm + interval '1 s' AS tm FROM p WHERE id = 2",
+             ("tm", "100:00:00", "100:00:01")),
+    "moment": ("SELECT at FROM p WHERE id = 1", "SELECT at + interval '1 ms' AS at FROM p WHERE id = 1",
+               ("at", "2024-01-02 03:04:05.6", "2024-01-02 03:04:05.601")),
+    "day": ("SELECT id, DATE(at) AS d FROM p WHERE id = 1",
+            "SELECT id, at::date + 1 AS d FROM p WHERE id = 1", ("d", "2024-01-02", "2024-01-03")),
+    "flag": ("SELECT id, flag FROM p", "SELECT id, NOT flag AS flag FROM p", ("flag", "1", "0")),
+    "json": ("SELECT id, doc FROM p WHERE id = 1",
+             "SELECT id, '{\"a\": true}'::jsonb AS doc FROM p WHERE id = 1",
+             ("doc", '{"a": 1}', '{"a": true}')),
+    "bytes": ("SELECT id, bin FROM p WHERE id = 1", "SELECT id, bin || '\\x00' AS bin FROM p WHERE id = 1",
+              ("bin", "78", "7800")),
+    "big": ("SELECT id, big FROM p WHERE id = 1", "SELECT id, big - 1 AS big FROM p WHERE id = 1",
+            ("big", "18446744073709551615", "18446744073709551614")),
+    "empty": ("SELECT id, name FROM p", "SELECT id, coalesce(name, '') AS name FROM p", ("name", None, "")),
+    "more": ("SELECT id FROM p WHERE price > 2", "SELECT id FROM p WHERE price > 1", (None, None, "(1)")),
+    "twice": ("SELECT flag FROM p", "SELECT flag FROM p UNION ALL (SELECT flag FROM p ORDER BY id LIMIT 1)",
+              (None, None, "(1)")),
+    "sorted": ("SELECT id, price FROM p ORDER BY price DESC",
+               "SELECT id, price FROM p ORDER BY price NULLS FIRST", ("order", "2.5", "NULL")),
+    "top": ("SELECT price FROM p ORDER BY price DESC LIMIT 1", "SELECT 1.5 AS price",
+            ("price", "2.5", "1.5")),
+    "columns": ("SELECT id FROM p", "SELECT id, 1 AS more FROM p", ("columns", "id", "id, more")),
+    "broken": ("SELECT id, d FROM p", "SELECT id, d / (id - 2) AS d FROM p",
+               ("rows", "3 rows", "ERROR: division by zero")),
+    "gone": ("SELECT id FROM p", "",
+             ("rows", "readable", 'ERROR: relation "public.v_gone" does not exist')),
+    "far": ("SELECT SUM(d) AS d FROM p", "SELECT sum(d) * (1 + 1e-9) AS d FROM p",
+            ("d", "0.30000000000000004", "0.30000000030000007")),
+    "near": ("SELECT SUM(d) AS d FROM p", "SELECT sum(d) * (1 + 1e-15) AS d FROM p", ()),
+    "list": ("SELECT GROUP_CONCAT(id) AS g FROM p",
+             "SELECT string_agg(id::text, ',' ORDER BY id DESC) AS g FROM p", ()),
+    "lists": ("SELECT GROUP_CONCAT(id) AS g FROM p", "SELECT '1,2,4'::text AS g", ("g", "1,2,3", "1,2,4")),
+    "day_of": ("SELECT id, CURDATE() AS d FROM p", "SELECT id, current_date AS d FROM p", ()),
+}  # fmt: skip
+"""With no difference where the target's view is as good as the source's."""
+
+
+def test_a_view_with_other_rows_is_named_with_one(empty: tuple[str, str]) -> None:
+    source, target = empty
+    mysql(source, _ROWS)
+    for name, (select, _, _) in _VIEWS.items():
+        mysql(source, f"CREATE VIEW v_{name} AS {select}")
+    ran = both("migrate", source, target)
+    assert (ran.code, ran.json["differences"], ran.json["not_migrated"]) == (0, [], []), ran.err
+    for name, (_, select, _) in _VIEWS.items():
+        postgres(target, f"DROP VIEW v_{name}")
+        if select:
+            postgres(target, f"CREATE VIEW v_{name} AS {select}")
+    ran = both("verify", source, target)
+    assert (ran.code, ran.json["verdict"]) == (1, "differs")
+    found = differences_of(ran)
+    for name, (_, _, wanted) in _VIEWS.items():
+        given = [(one["column"], one["source"], one["target"]) for one in found.get(f"v_{name}", [])]
+        assert given[:1] == [wanted] * bool(wanted), name
+        assert views_of(ran)[f"v_{name}"]["state"] == ("differs" if wanted else "equal"), name
+    assert "v_same" not in found
+    assert found["v_number"][0]["key"] == "id=2"
+    text = converge("verify", "--source", source, "--target", target).out
+    assert "differs   v_number id=2 n: source '3.5', target '4.5'" in text
+    assert [one["object"] for one in ran.json["findings"] if one["code"] == "V121"] == ["v_near"]
+
+
+def test_generated_columns_and_expressions_of_indexes_are_compared(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, _ROWS)
+    mysql(source, "CREATE INDEX twice ON p ((price * 2), name); CREATE UNIQUE INDEX up ON p ((id + 1))")
+    ran = both("migrate", source, target)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert {name: one["kind"] for name, one in views_of(ran).items()} == {
+        "v_same": "view", "p.twice": "index", "p.up": "index",
+    }  # fmt: skip
+    for sql in (
+        "DROP VIEW v_same",
+        "ALTER TABLE p DROP COLUMN total",
+        "ALTER TABLE p ADD total numeric(12,2) GENERATED ALWAYS AS (price * 3) STORED",
+        "ALTER TABLE p DROP COLUMN label",
+        "ALTER TABLE p ADD label varchar(60) GENERATED ALWAYS AS (name || '?') STORED",
+        "DROP INDEX twice",
+        "CREATE INDEX twice ON p ((price * 2 + (id = 2)::int), name)",
+        "DROP INDEX up",
+    ):
+        postgres(target, sql)
+    ran = both("verify", source, target)
+    assert (ran.code, ran.json["verdict"]) == (1, "differs")
+    found = [(one["table"], one["key"], one["column"], one["source"], one["target"])
+             for one in ran.json["differences"]]  # fmt: skip
+    assert ("p", "id=1", "total", "3.00", "4.50") in found
+    assert ("p", "id=1", "label", "a!", "a?") in found
+    assert ("p.twice", "id=2", "expression 1", "5", "6") in found
+    assert views_of(ran)["p.up"]["why"] == "the target has no such index"
