@@ -46,6 +46,8 @@ def verdict_words(result: Result) -> str:
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
     if result.verdict in ("blocked", "failed"):
         return words
+    if skipped := sum(one.state == "not compared" for one in result.views):
+        words += f" · {counted(skipped, 'view')} not compared"
     return f"{words} · {missing_words(len(result.not_migrated), result.losses)}"
 
 
