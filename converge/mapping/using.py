@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 import sqlglot
 from sqlglot import TokenType, exp
@@ -10,6 +11,8 @@ from sqlglot import TokenType, exp
 from converge.errors import UsageError
 
 _COLUMN = "converge_column"
+# At the beginning of a statement REPLACE and INSERT are no functions.
+_SELECT = "SELECT "
 _FORBIDDEN = (
     exp.Query, exp.Subquery, exp.Command, exp.DDL, exp.DML, exp.Parameter, exp.SessionParameter,
     exp.PropertyEQ, exp.Placeholder, exp.Semicolon, exp.AggFunc, exp.Window,
@@ -50,10 +53,10 @@ def expression(text: str, column: str) -> str:
             raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
     # Inside a text it is two braces: a column's name there could end the text.
     made, at = [], 0
-    for token in sqlglot.tokenize(marked, read="mysql"):
-        if token.token_type == TokenType.VAR and token.text == _COLUMN:
-            made += [marked[at : token.start], "\0"]
-            at = token.end + 1
+    for kind, start, end in _tokens(marked, "mysql"):
+        if kind == TokenType.VAR and marked[start:end] == _COLUMN:
+            made += [marked[at:start], "\0"]
+            at = end
     restored = "".join([*made, marked[at:]]).replace(_COLUMN, "{}")
     return "(" + restored.replace("\0", column) + ")"
 
@@ -66,12 +69,12 @@ def default(text: str) -> str:
 
 def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     try:
-        trees = sqlglot.parse(text, read=dialect)
+        trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)
         bare = _without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
-    tree = trees[0] if len(trees) == 1 else None
+    tree = _only_column(trees)
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
     doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
@@ -85,6 +88,23 @@ def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     return tree
 
 
+def _only_column(trees: Sequence[exp.Expr | None]) -> exp.Expr | None:
+    """What is in the brackets of ``SELECT (…)``; None where the statement has anything else."""
+    select = trees[0] if len(trees) == 1 else None
+    if not isinstance(select, exp.Select) or any(
+        value for name, value in select.args.items() if name != "expressions"
+    ):
+        return None
+    inner = select.expressions[0] if len(select.expressions) == 1 else None
+    return inner.this if isinstance(inner, exp.Paren) else None
+
+
 def _without_texts(text: str, dialect: str) -> str:
-    tokens = sqlglot.tokenize(text, read=dialect)
-    return " ".join(text[one.start : one.end + 1] for one in tokens if one.token_type not in _TEXTS)
+    return " ".join(text[start:end] for kind, start, end in _tokens(text, dialect) if kind not in _TEXTS)
+
+
+def _tokens(text: str, dialect: str) -> Iterator[tuple[TokenType, int, int]]:
+    """The tokens' kinds with where they begin and end in the text."""
+    shift = len(_SELECT)
+    for token in sqlglot.tokenize(_SELECT + text, read=dialect)[1:]:
+        yield token.token_type, token.start - shift, token.end + 1 - shift

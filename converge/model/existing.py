@@ -140,6 +140,11 @@ class Existing:
     def by_name(self) -> Mapping[str, OwnTable]:
         return {table.name: table for table in self.tables}
 
+    def has_sequence(self, schema: str, name: str) -> bool:
+        """Whether the schema has a sequence of this name, whoever uses it."""
+        plain = (f"sequence {first}.{second}" for first in _spelled(schema) for second in _spelled(name))
+        return any(one in self.shape for one in plain)
+
     def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to some tables, given by their quoted names."""
         return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)
@@ -161,6 +166,11 @@ class Existing:
             views=tuple(document["views"]),
             shape=document["shape"],
         )  # fmt: skip
+
+
+def _spelled(name: str) -> tuple[str, str]:
+    """As the server may print it: quoted where it must be."""
+    return name, pg_name(name)
 
 
 def _table(one: Mapping[str, Any]) -> OwnTable:

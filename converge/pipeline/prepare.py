@@ -33,6 +33,7 @@ from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_evidence, last_run
+from converge.postgres.reprinted import keep_reprinted
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, occupied, read_target
 
@@ -152,4 +153,4 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
             "load mode plans for the tables that the target has", code="U015", hint="--target URL"
         )
     require_taken_back(target, options.schema)
-    return read_existing(target, options.schema)
+    return keep_reprinted(target, options.schema, read_existing(target, options.schema))

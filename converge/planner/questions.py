@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from converge.mapping.rules import setting
+from converge.mapping.rules import Rule, setting
 from converge.model.catalog import Column, ForeignKey, Table
 from converge.model.evidence import Questions, Search
+from converge.model.plan import Change
 from converge.model.quote import my_name
 from converge.planner import duplicates, full_pages, long_rows
 from converge.planner.choice import candidates, rules_for
@@ -14,8 +15,8 @@ from converge.planner.draft import Draft
 from converge.planner.load import checks as load_checks
 from converge.planner.load import columns as load_columns
 from converge.planner.load import unique as load_unique
-from converge.planner.reading import begin, target
-from converge.types import TEXTUAL, Value, family_of
+from converge.planner.reading import begin, made_equal, target
+from converge.types import TEXTUAL, Family, Value, family_of
 
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
@@ -24,7 +25,7 @@ def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
     conditions += [*long_rows.conditions(draft, table), *full_pages.conditions(draft, table)]
-    searches = [*_orphans(draft, table), *duplicates.searches(draft, table)]
+    searches = [*_orphans(draft, table), *duplicates.searches(draft, table), *_made_equal(draft, table)]
     match = draft.loading.matches.get(table.name) if draft.loading else None
     if match is not None:
         conditions += load_columns.conditions(draft, match, table)
@@ -51,13 +52,26 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     rules = rules_for(draft, table, column)
     if setting(rules, "skip")[0]:
         return
-    for rule in candidates(rules):
-        wanted = Value(column, target(family, column, rule, rules), labels=rule.labels)
-        made, value, _ = begin(family, wanted, rules)
+    for made, value, _ in _begun(family, column, rules):
         yield from (trap.where for trap in made.every_trap(value))
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"
         yield from (trap.where for trap in family.traps(Value(column, to)))
+
+
+def _begun(
+    family: Family, column: Column, rules: Sequence[Rule]
+) -> Iterator[tuple[Family, Value, Change | None]]:
+    """The value as it begins for each type that the column may get."""
+    for rule in candidates(rules):
+        yield begin(family, Value(column, target(family, column, rule, rules), labels=rule.labels), rules)
+
+
+def _made_equal(draft: Draft, table: Table) -> Iterator[Search]:
+    for column in table.columns:
+        family, rules = family_of(column), rules_for(draft, table, column)
+        if family is not None and setting(rules, "using")[0] and not setting(rules, "skip")[0]:
+            yield from (made_equal(table, value) for _, value, _ in _begun(family, column, rules))
 
 
 def _lengths(table: Table) -> Iterator[tuple[str, str]]:

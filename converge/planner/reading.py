@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from converge.mapping.rules import Rule, setting
 from converge.mapping.using import expression
-from converge.model.catalog import Column
+from converge.model.catalog import Column, Table
+from converge.model.evidence import Search
 from converge.model.plan import Change
+from converge.model.quote import my_name
 from converge.types import Family, Value, base_name, check_target, family_of
 from converge.types.made import stand_in
+from converge.types.sql import as_bytes
 
 
 def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
@@ -36,8 +39,25 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     if not using:
         return family, value, None
     family, column = seen(family, value.column, value.to, rules)
-    new = family.adopted(expression(using, value.sql), column)
+    given = expression(using, value.sql)
+    new = family.adopted(given, column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     made = column is not value.column
-    return family, replace(value, column=column, changed=new, made=made), change
+    # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
+    meant = column.nullable and not made
+    lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
+    emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
+    return family, replace(value, column=column, changed=new, made=made, lost=lost, emptied=emptied), change
+
+
+def made_equal(table: Table, value: Value) -> Search:
+    """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
+    name, made = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
+    several = (
+        f"SELECT {made} AS `made equal` FROM {my_name(table.name)} WHERE {value.changed} IS NOT NULL "
+        f"GROUP BY 1 HAVING COUNT(DISTINCT MD5({as_bytes(name)}))>1"
+    )
+    where = f"{made}=d.`made equal`"
+    join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
+    return Search(f"equal by {value.changed}", join, where)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,20 +10,13 @@ from converge.errors import UsageError
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
-from converge.model.plan import Change, Severity
+from converge.model.plan import Change
 from converge.model.quote import my_name, toml_text
 from converge.planner.choice import Choice, candidates
 from converge.planner.draft import Draft
-from converge.planner.reading import begin, target
+from converge.planner.hints import hint
+from converge.planner.reading import begin, made_equal, target
 from converge.types import Family, Trap, Value
-
-_USING: Mapping[tuple[str, str], Sequence[str]] = {
-    ("not_canonical", "boolean"): ("ELT(FIELD({}, '0', '1'), 'false', 'true')",),
-    ("not_canonical", "inet"): ("LOWER(INET6_NTOA(INET6_ATON({})))",),
-    ("not_canonical", "date"): ("STR_TO_DATE({}, '%Y-%m-%d')",),
-    ("not_canonical", "timestamp"): ("STR_TO_DATE({}, '%Y-%m-%d %H:%i:%s')",),
-}
-"""MySQL expressions that make what a type prints, by trap and type; what becomes NULL is a trap again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +38,24 @@ def settle(draft: Draft, table: Table, column: Column, family: Family, choice: C
         count = draft.evidence.count(table.name, trap.where)
         if count and count.rows:
             _find(draft, table, column, choice, trap, count, change)
+    _note_made_equal(draft, table, column, family, choice)
     _suggest(draft, table, column, family, choice)
     return decided
+
+
+def _note_made_equal(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
+    """A loss: values that were different are the same behind a map's expression."""
+    _, value, using = begin(family, Value(column, choice.to, labels=choice.rule.labels), choice.rules)
+    facts = draft.evidence.table(table.name)
+    if using is None or facts is None:
+        return
+    count = facts.found.get(made_equal(table, value).name)
+    if count and count.rows:
+        draft.find(
+            "V161", "lossy", f"{table.name}.{column.name}",
+            said(count.rows, f"hold different values that the map's expression makes equal: {using.policy}"),
+            evidence=rows_words(table, count),
+        )  # fmt: skip
 
 
 def decide(column: Column, family: Family, choice: Choice) -> Decided:
@@ -129,9 +138,11 @@ def _find(
             evidence=rows_words(table, count),
         )
         return
-    severity: Severity = "block" if trap.stops else "note"
+    severity = trap.harm or kind.harm
     if choice.policies.get(trap.name) == "null":
         what += "; the map says NULL, but the column is NOT NULL"
+    elif trap.name == "no_result" and not column.nullable:
+        what += ", and the column is NOT NULL"
     elif trap.stops:
         what += f", and the column would become {choice.to}"
     draft.find(
@@ -154,7 +165,8 @@ def _hint(draft: Draft, table: Table, column: Column, choice: Choice, trap: Trap
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:
         # The target has its type: only another value is a way out.
-        ways += [f"using = {toml_text(made)}" for made in _USING.get((trap.name, choice.to), ())]
+        made = hint(draft, table, column, choice.to) if trap.name == "not_canonical" else ""
+        ways += [f"using = {toml_text(made)}"] if made and not choice.setting("using") else []
     elif other and other != choice.to:
         ways.append(f"to = {toml_text(other)}")
     if not ways:

@@ -30,12 +30,13 @@ def try_out(
     made. None when nothing can be tried: no right to temporary tables, or a server that only reads.
     The connection must be outside of a transaction.
     """
-    if not _possible(connection):
+    if not may_try(connection):
         return None
     return _Trials(connection, statements, trials).run()
 
 
-def _possible(connection: psycopg.Connection[Any]) -> bool:
+def may_try(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the session can make temporary tables."""
     row = connection.execute(
         "SELECT has_database_privilege(current_database(), 'TEMP') AND NOT pg_is_in_recovery() "
         "AND current_setting('transaction_read_only') = 'off'"

@@ -39,7 +39,16 @@ _USING = """
 With `using` a value can be of another kind: what the expression gives is then taken as a time, where
 `to` is a date or a time, and otherwise as a text in UTF-8, with the same rules. `using =
 "STR_TO_DATE({}, '%Y%m%d%H%i%s')"` and `to = "timestamp with time zone"` read a BINARY(14) like
-`20240229235959`. NULL for a value that was not NULL is found by the scan, too (V048).
+`20240229235959`. An ENUM whose labels are all `true` or `false`, or integers, becomes such a type
+without that.
+
+### What a map's expression loses
+
+Only a whole value is taken of what an expression gives: a time is `2024-02-29`, `2024-02-29 10:00:00.5`
+or `-100:00:05`. MySQL's own casts read the beginning of any text, `100 seconds` as a minute, and 70101
+as a day; here such a result is no value, and neither is a number that the column has no room for (V048).
+Where no scan has looked, the target refuses the row. NULL that the expression itself gives, in a column
+that takes NULL, is a loss (V160), and so are values that were different and become equal (V161).
 """
 _TRAPS = """
 ## What a type cannot hold, and what may become of it
@@ -54,14 +63,14 @@ What a policy did is counted in the run's own snapshot, shown in the report, and
 """
 
 
+_HARM = {"block": "stops", "lossy": "a loss", "note": "a note"}
+
+
 def types_markdown(map_: Map) -> str:
     """A row for each rule in their order, then one for each family, and one for each trap."""
     rules = [_row(_source(rule), f"`{rule.settings['to']}`", _why(rule)) for rule in map_.rules]
     others = [_row(_named(family.types), _others(family)) for family in FAMILIES]
-    traps = [
-        _row(kind.code, kind.words, _policies(name), "stops" if kind.harm == "block" else "a note")
-        for name, kind in KINDS.items()
-    ]
+    traps = [_row(kind.code, kind.words, _policies(name), _HARM[kind.harm]) for name, kind in KINDS.items()]
     return _HEAD + "".join(rules) + _OTHERS + "".join(others) + _USING + _TRAPS + "".join(traps)
 
 

@@ -20,8 +20,8 @@ from converge.types.text import Text
 from converge.types.traps import KINDS, Trap
 
 __all__ = [
-    "FAMILIES", "KINDS", "TEXTS", "TEXTUAL", "Family", "Length", "Trap", "Value", "base_name", "check_target",
-    "family_of", "normal",
+    "FAMILIES", "KINDS", "NUMBERS", "TEXTS", "TEXTUAL", "Family", "Length", "Trap", "Value", "base_name",
+    "check_target", "family_of", "normal",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
@@ -29,6 +29,8 @@ FAMILIES: tuple[Family, ...] = (
     Binary(), Spatial(),
 )  # fmt: skip
 
+NUMBERS = Integer.types | Decimal.types | Floating.types
+"""MySQL types of numbers."""
 TEXTUAL = Text.types | Enum.types | Set.types
 """MySQL types that compare by a collation."""
 _BY_TYPE = {name: family for family in FAMILIES for name in family.types}

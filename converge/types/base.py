@@ -32,6 +32,10 @@ class Value:
     """The labels of an ``enum`` that is there already; empty where it is made from the column's own."""
     made: bool = False
     """A map's expression makes `changed`, a value of another kind: `column` says which."""
+    lost: str = ""
+    """MySQL condition: a map's expression makes no value, and the map does not mean NULL."""
+    emptied: str = ""
+    """MySQL condition: a map's expression itself is NULL, where the column's value is not."""
 
     @property
     def sql(self) -> str:
@@ -66,8 +70,10 @@ class Family:
         return ()
 
     def every_trap(self, value: Value) -> tuple[Trap, ...]:
-        """What a map's expression loses on the way to another kind, then what `value.to` cannot hold."""
-        return ((_no_result(value),) if value.made else ()) + self.traps(value)
+        """What a map's expression loses, then what `value.to` cannot hold."""
+        lost = (Trap("no_result", value.lost),) if value.lost else ()
+        emptied = (Trap("made_null", value.emptied),) if value.emptied else ()
+        return (*lost, *emptied, *self.traps(value))
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         """What `value.to` cannot hold of it."""
@@ -132,11 +138,6 @@ def seen_or(other: Callable[[str], str], text: str, value: Value) -> str:
 
     NULL in its place would be a loss that nobody has seen, unless the scan or a policy has.
     """
-    if not value.made or "no_result" in value.handled:
+    if not value.lost or "no_result" in value.handled:
         return text
-    return f"IF({_no_result(value).where},{other(my_name(value.column.name))},{text})"
-
-
-def _no_result(value: Value) -> Trap:
-    name = my_name(value.column.name)
-    return Trap("no_result", f"{name} IS NOT NULL AND {value.sql} IS NULL")
+    return f"IF({value.lost},{other(my_name(value.column.name))},{text})"

@@ -9,7 +9,7 @@ from converge.types.as_text import AsText
 from converge.types.base import Family, Value
 from converge.types.floating import double_text, shortest, stored_text
 from converge.types.names import base_name
-from converge.types.sql import bare_number
+from converge.types.sql import bare_number, only
 from converge.types.traps import Trap
 
 # A double holds every decimal of so many digits, and prints it again (DBL_DIG).
@@ -30,7 +30,10 @@ class Decimal(Family):
         return decimal_traps(value.sql, precision - scale, scale, value.to)
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS DECIMAL({column.precision},{column.scale}))"
+        precision, scale = column.precision or 10, column.scale or 0
+        whole = f"0*[0-9]{{0,{precision - scale}}}"
+        digits = only(expression, f"-?(?=[.]?[0-9]){whole}([.][0-9]{{0,{scale}}}0*)?")
+        return f"CAST({digits} AS DECIMAL({precision},{scale}))"
 
     def read(self, value: Value) -> str:
         text = f"({value.sql}+0)" if value.column.zerofill else value.sql

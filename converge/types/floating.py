@@ -17,13 +17,14 @@ from converge.model.catalog import Column
 from converge.types.as_number import decimal_traps, scale_of
 from converge.types.base import Family, Value
 from converge.types.names import base_name
-from converge.types.sql import as_bytes, bare_number
+from converge.types.sql import as_bytes, bare_number, only
 from converge.types.traps import Trap
 
 # Digits of a double's significand that a real does not have, and the ends of a real's full precision.
 _REAL_STEP = 2**29
 _LEAST_REAL, _MOST_REAL = "1.1754943508222875e-38", "3.4028234663852886e38"
 _WHOLE_DIGITS, _SCALE = 35, 30
+_NUMBER = "-?(?=[.]?[0-9])[0-9]*([.][0-9]*)?([eE][-+]?[0-9]+)?"
 
 
 class Floating(Family):
@@ -43,7 +44,7 @@ class Floating(Family):
         return (Trap("inexact", _beyond_decimal(value)), *traps)
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"({expression}+0e0)"
+        return f"IF({only(expression, _NUMBER)} IS NULL,NULL,{expression}+0e0)"
 
     def read(self, value: Value) -> str:
         if base_name(value.to) == "numeric":

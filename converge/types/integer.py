@@ -8,6 +8,7 @@ from converge.types.as_number import FLOATS, INTEGERS, at_scale, ends
 from converge.types.as_text import AsText
 from converge.types.base import Family, Value
 from converge.types.names import base_name
+from converge.types.sql import only
 from converge.types.traps import Trap
 
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
@@ -36,7 +37,10 @@ class Integer(Family):
         return tuple(found)
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS {'UNSIGNED' if column.unsigned else 'SIGNED'})"
+        digits = only(expression, "-?(0|[1-9][0-9]*)", "([.]0*)?")
+        number = f"CAST({digits} AS {'UNSIGNED' if column.unsigned else 'SIGNED'})"
+        # The cast gives the greatest number for one that is greater.
+        return f"IF({digits}=CAST({number} AS CHAR),{number},NULL)"
 
     def read(self, value: Value) -> str:
         # ZEROFILL pads the text, and a YEAR of zero prints as 0000: arithmetic gives the number.

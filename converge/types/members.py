@@ -6,6 +6,8 @@ from converge.model.catalog import Column
 from converge.model.plan import Severity
 from converge.model.quote import my_name, my_text, pg_text
 from converge.types.as_array import ODD, AsArray
+from converge.types.as_number import INTEGERS
+from converge.types.as_shape import AsShape
 from converge.types.as_text import AsText
 from converge.types.base import Value
 from converge.types.sql import as_bytes, one_of
@@ -17,6 +19,7 @@ _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")
 _LABEL_BYTES = 63
 _ONLY_EMPTY = '{""}'
+_SHAPE = AsShape()
 
 
 def fits_enum(column: Column) -> bool:
@@ -41,6 +44,15 @@ class Enum(_Labels):
     types = frozenset({"enum"})
     targets = AsText.targets | {"enum"}
     labelled = True
+
+    def accepts(self, column: Column) -> frozenset[str]:
+        """Also the type of which every label is the text."""
+        shapes = (Value(column, to) for to in ("boolean", *INTEGERS))
+        return self.targets | {
+            value.to
+            for value in shapes
+            if all(_SHAPE.default(label, value) is not None for label in column.labels)
+        }
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         name = my_name(value.column.name)

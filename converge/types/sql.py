@@ -30,6 +30,16 @@ def one_of(text: str, texts: tuple[str, ...]) -> str:
     return f"{as_bytes(text)} IN ({','.join(as_bytes(my_text(one)) for one in texts)})"
 
 
+def only(expression: str, pattern: str, end: str = "") -> str:
+    """The text of an expression where it is like the pattern, without its end; else NULL.
+
+    For casts, which take anything that begins like a value.
+    """
+    text = f"CONVERT(CONCAT({expression}) USING utf8mb4)"
+    # As an operand of a cast to a number the bare function gives an integer (8.0.15, 8.0.33).
+    return f"CONCAT(REGEXP_SUBSTR({text},{my_text(f'^({pattern})(?={end}{chr(92)}z)')}))"
+
+
 def bare_number(text: str) -> str:
     """The text of a number with a point, without zeros at its end."""
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"

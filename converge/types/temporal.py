@@ -13,13 +13,17 @@ from converge.model.catalog import Column
 from converge.model.quote import my_text, pg_text
 from converge.types.base import Family, Value
 from converge.types.names import base_name, digits_of
-from converge.types.sql import bare_number
+from converge.types.sql import bare_number, only
 from converge.types.traps import Trap
 
 _NOW = re.compile(r"(?:CURRENT_TIMESTAMP|NOW|LOCALTIME|LOCALTIMESTAMP)(?:\((\d?)\))?", re.IGNORECASE)
 MOMENTS = frozenset({"timestamp", "timestamp with time zone"})
 _MIDNIGHT = " 00:00:00"
 _MOST_DIGITS = 6
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = "[0-9]{2}:[0-5][0-9]:[0-5][0-9]"
+# The cast and the functions that make a TIME give 838:59:59 for all that are longer.
+_SPAN = f"(?!-?838:59:59)-?([0-7]?|8(?=[0-2]|3[0-8])){_CLOCK}"
 
 STATEMENT_TIME = "greatest(statement_timestamp(), clock_timestamp() - interval '1 second')"
 """When the statement began, as MySQL's NOW(6). PostgreSQL only knows that of the client's message, and the
@@ -46,7 +50,7 @@ class Date(Family):
         return (_zero_date(value, "DATE"),)
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS DATE)"
+        return f"CAST({only(expression, f'{_DAY}( 00:00:00([.]0+)?)?')} AS DATE)"
 
     def read(self, value: Value) -> str:
         if value.to == "date":
@@ -74,7 +78,8 @@ class Datetime(Family):
 
     def adopted(self, expression: str, column: Column) -> str:
         # By its text: STR_TO_DATE makes a 30th of February, which only the reading of a text refuses.
-        return f"CAST(CONCAT({expression}) AS DATETIME({column.fsp}))"
+        text = only(expression, f"{_DAY}( {_CLOCK}{_digits(column)})?")
+        return f"CAST({text} AS DATETIME({column.fsp}))"
 
     def read(self, value: Value) -> str:
         # The offset makes the value the same instant whatever the target session's zone is.
@@ -106,10 +111,16 @@ class Time(Family):
         return (Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'"), *lost)
 
     def adopted(self, expression: str, column: Column) -> str:
-        return f"CAST({expression} AS TIME({column.fsp}))"
+        text = only(expression, f"{_SPAN}{_digits(column)}")
+        return f"CAST({text} AS TIME({column.fsp}))"
 
     def source_text(self, value: Value) -> str:
         return _trimmed(value)
+
+
+def _digits(column: Column) -> str:
+    """Pattern of the fractional digits that a column has room for."""
+    return f"([.][0-9]{{0,{column.fsp}}}0*)?"
 
 
 def _zero_date(value: Value, type_: str) -> Trap:

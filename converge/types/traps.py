@@ -105,6 +105,7 @@ KINDS: Mapping[str, Kind] = {
         other="timestamp({fsp})",
     ),
     "no_result": Kind("V048", "hold something that the map's expression makes no value of", _NULL),
+    "made_null": Kind("V160", "are made NULL by the map's expression", {}, harm="lossy"),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }
 

@@ -8,22 +8,15 @@ from collections.abc import Iterator
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
-from converge.model.quote import toml_text
+from converge.model.quote import my_name, pg_name, pg_text, toml_text
+from converge.planner import hints
 from converge.planner.choice import choose, rules_for
 from converge.planner.columns import expressions, left_out
 from converge.planner.draft import Draft
-from converge.planner.load.match import Match, alike
+from converge.planner.load.match import Match, alike, held_type
 from converge.planner.reading import begin
 from converge.planner.values import evidence, example, rows_words, said, settle
-from converge.types import TEXTUAL, Family, Value, base_name, family_of, normal
-
-_MADE = {
-    "timestamp with time zone": "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
-    "timestamp": "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
-    "date": "STR_TO_DATE({}, '%Y%m%d')",
-    "boolean": "IF({}='y','true','false')",
-}
-"""MySQL expressions of the kind that makes such a value, as an example."""
+from converge.types import NUMBERS, TEXTUAL, Family, Value, base_name, family_of, normal
 
 
 def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
@@ -46,19 +39,12 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     elif column.auto_increment:
         message = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
         draft.find(
-            "L024", "lossy", name, f"{message} that could be set: {own.default or 'it has no default'}"
-        )
-    if column.type == "datetime" and base_name(own.base).endswith("with time zone"):
-        draft.find(
-            "L025", "note", name, "holds times without a zone, which are taken as UTC",
-            example(table, column, "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
+            "L024", "lossy", name, f"{message} that could be set: {own.default or 'it has no default'}",
+            _counter(draft, match, table, own),
         )  # fmt: skip
     if column.type in TEXTUAL and own.base == "jsonb":
         message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
         draft.find("L027", "lossy", name, message)
-    if own.generated and not column.generated:
-        draft.find("L015", "note", name, "is computed by the target; its values are compared, not copied")
-    _note_domain(draft, name, own)
     for rule in choice.rules:
         if rule.section == "column" and rule.settings.get("to"):
             draft.find("L028", "note", name, f"to = in {rule.place} is not used: the target has its own type")
@@ -84,11 +70,23 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     )
 
 
+def _counter(draft: Draft, match: Match, table: Table, own: OwnColumn) -> str:
+    """The statement for a sequence that has the usual name, and that the application itself asks."""
+    assert draft.loading is not None
+    for name in f"{match.own.name}_{own.name}_seq", f"{match.own.name}_seq", f"seq_{match.own.name}":
+        if draft.loading.existing.has_sequence(draft.schema, name):
+            sequence = pg_text(pg_name(draft.schema, name))
+            return f"SELECT setval({sequence}, {table.next_value or 1}, false);"
+    return ""
+
+
 def conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
-    """What the scan should count: NULLs for a column that takes none."""
+    """What the scan should count: NULLs for a column that takes none, and what a hint would lose."""
     for column in table.columns:
         if _may_lack(draft, match, column):
             yield _null(draft, table, column)
+        if own := match.columns.get(column.name):
+            yield from hints.conditions(column, held_type(own))
 
 
 def _may_lack(draft: Draft, match: Match, column: Column) -> bool:
@@ -103,7 +101,8 @@ def _null(draft: Draft, table: Table, column: Column) -> str:
     rules = rules_for(draft, table, column)
     rule = rules[0]
     value = Value(column, rule.target_type(column), labels=rule.labels)
-    return f"{begin(family, value, rules)[1].sql} IS NULL"
+    # What an expression makes NULL is a trap of its own.
+    return f"{my_name(column.name)} IS NULL AND {begin(family, value, rules)[1].sql} IS NULL"
 
 
 def _require_filled(draft: Draft, match: Match, table: Table, column: Column) -> None:
@@ -112,17 +111,20 @@ def _require_filled(draft: Draft, match: Match, table: Table, column: Column) ->
         return
     count = draft.evidence.count(table.name, _null(draft, table, column))
     if count and count.rows:
+        filled = _filled(column, own)
         draft.find(
             "L006", "block", f"{table.name}.{column.name}",
             said(count.rows, "hold NULL, and the target's column is NOT NULL"),
-            example(table, column, f"using = {toml_text(_filled(column, own))}"),
+            example(table, column, f"using = {toml_text(filled)}") if filled else "repair the source",
             evidence=rows_words(table, count),
         )  # fmt: skip
 
 
 def _filled(column: Column, own: OwnColumn) -> str:
-    """An expression without NULLs: the target's own default, where that is a literal."""
+    """An expression without NULLs: the target's own default, where that is one; empty for other kinds."""
     literal = re.match(r"('(?:[^'\\]|'')*'|-?\d+)(::|$)", own.default)
+    if column.type not in TEXTUAL | NUMBERS:
+        return ""
     empty = "''" if column.type in TEXTUAL else "0"
     return f"COALESCE({{}}, {literal[1] if literal else empty})"
 
@@ -142,19 +144,39 @@ def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> 
 
 def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, family: Family | None) -> None:
     takes = ", ".join(sorted(family.accepts(column))) if family else "no type that converge knows"
-    made = _MADE.get(base_name(normal(own.base)), "CONCAT({}, '…')")
+    made = hints.hint(draft, table, column, held_type(own))
+    lines = [f"using = {toml_text(made)}", "# or: skip = true"] if made else ["skip = true"]
     draft.block(
         "L003", "column", f"{table.name}.{column.name}",
         f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
-        example(table, column, f"using = {toml_text(made)}\n# or: skip = true"),
+        example(table, column, "\n".join(lines)),
     )  # fmt: skip
 
 
-def _note_domain(draft: Draft, name: str, own: OwnColumn) -> None:
-    if own.base != own.type and not own.labels and own.base not in own.type:
+def note_kinds(draft: Draft, match: Match, table: Table) -> None:
+    """What is true of many columns of a table alike: one finding for all of them."""
+    zoned, computed, domains = [], [], []
+    for column in table.columns:
+        own = match.columns.get(column.name)
+        if own is None or not draft.has(table.name, column.name):
+            continue
+        if column.type == "datetime" and base_name(own.base).endswith("with time zone"):
+            zoned.append(column)
+        if own.generated and not column.generated:
+            computed.append(column.name)
+        if own.base != own.type and not own.labels and own.base not in own.type:
+            domains.append(f"{column.name} ({own.type} over {own.base})")
+    if zoned:
         draft.find(
-            "L016",
-            "note",
-            name,
-            f"{own.type} is a domain over {own.base}: COPY tests its conditions by row",
+            "L025", "note", table.name,
+            f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
+            example(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
+        )  # fmt: skip
+    if computed:
+        listed = ", ".join(computed)
+        draft.find(
+            "L015", "note", table.name, f"computed by the target, so compared and not copied: {listed}"
         )
+    if domains:
+        listed = ", ".join(domains)
+        draft.find("L016", "note", table.name, f"COPY tests the conditions of domains by row: {listed}")

@@ -49,7 +49,7 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
     checked = setting(rules, "validate")[0] is not False
     if checked:
         _require_parent(draft, loading, child, key)
-    if seen is not None:
+    if seen is not None and draft.has(table.name, *seen.columns):
         note_rows(draft, table, seen, checked=checked)
     return checked
 
@@ -87,7 +87,7 @@ def _indexes(draft: Draft, match: Match) -> None:
             draft.find(
                 "L014", "note", f"{name}.{index.name}",
                 "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
-                "other objects hang on it",
+                "would be printed in other words, or other objects hang on it",
             )  # fmt: skip
 
 

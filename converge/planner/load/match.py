@@ -117,17 +117,18 @@ def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
     family = family_of(column)
     if family is None:
         return False
-    family, column = seen(family, column, _to(own), map_.for_column(table, column, identity=False))
-    return base_name(_to(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
+    family, column = seen(family, column, held_type(own), map_.for_column(table, column, identity=False))
+    return base_name(held_type(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
 
 
-def _to(own: OwnColumn) -> str:
+def held_type(own: OwnColumn) -> str:
+    """The type of the target's column as a rule names it."""
     return "enum" if own.labels else normal(own.base)
 
 
 def _rule(column: OwnColumn) -> Rule:
     """The target's column as the first of all rules."""
-    settings = {"to": _to(column), "labels": column.labels}
+    settings = {"to": held_type(column), "labels": column.labels}
     return Rule("target", "the target", {}, settings, "the type of the target's own column")
 
 

@@ -14,7 +14,7 @@ BOOKKEEPING = frozenset(
     {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
      "flyway_schema_history", "databasechangelog", "databasechangeloglock", "django_migrations",
      "knex_migrations", "knex_migrations_lock", "_prisma_migrations", "ar_internal_metadata",
-     "goose_db_version", "SequelizeMeta"}
+     "goose_db_version", "sequelizemeta"}
 )  # fmt: skip
 """Tables in which applications keep which of their own migrations have run: each database has its own."""
 
@@ -32,7 +32,7 @@ def without_table(draft: Draft, loading: Loading, table: Table) -> None:
     """A source table that has no place in the target."""
     near = alike(table.name, (own.name for own in loading.free))
     lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
-    if table.name in BOOKKEEPING:
+    if table.name.lower() in BOOKKEEPING:
         why = "the target has no such table; it seems to keep which migrations of an application have run"
     else:
         why = f"the schema {draft.schema} of the target has no such table"
@@ -50,7 +50,7 @@ def note_tables(draft: Draft, loading: Loading) -> None:
         if own.name.lower() in known:
             continue
         what = f"only the target has this table, which {_filled(own)}"
-        if own.name in BOOKKEEPING or draft.map.keeps(own.name):
+        if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or _is_empty(own):
             draft.find("L004", "note", own.name, f"{what} and stays as it is")
         else:
             draft.find(
@@ -59,7 +59,14 @@ def note_tables(draft: Draft, loading: Loading) -> None:
 
 
 def _filled(own: OwnTable) -> str:
-    return f"has {own.rows:,} rows" if own.rows else "is empty"
+    if own.rows:
+        return f"has {own.rows:,} rows"
+    return "is empty" if _is_empty(own) else f"belongs to {own.owner} or is {own.obstacle or 'closed'}"
+
+
+def _is_empty(own: OwnTable) -> bool:
+    """Whether it surely has no rows: only those of plain tables of our own are counted."""
+    return not own.rows and own.owned and not own.obstacle
 
 
 def note_target_columns(draft: Draft, match: Match) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.load.checks import note_checks
-from converge.planner.load.columns import plan_own_column
+from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.keys import plan_own_keys
 from converge.planner.load.match import Loading, Match
 from converge.planner.load.one_sided import (
@@ -25,10 +29,19 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
     """Adds each table with its statements; what hangs on them comes last, when all are known."""
     if not loading.existing.tables:
         require_application(draft)
+    taken: dict[str, str] = {}
     for table in tables:
         match = loading.matches.get(table.name)
+        other = taken.setdefault(match.own.quoted, table.name) if match else table.name
         if match is None:
             without_table(draft, loading, table)
+        elif setting(draft.map.for_table(table), "rows")[0] == "target":
+            _keep(draft, match, table)
+        elif other != table.name:
+            draft.block(
+                "L160", "table", table.name, f"goes into the target's {match.own.name}, as {other} does",
+                entry("table", literally(table=table.name), 'rename = "another_table"', "# or: skip = true"),
+            )  # fmt: skip
         elif _may_load(draft, match):
             _table(draft, match, table, may_hold_rows=may_hold_rows)
     for name in draft.tables:
@@ -57,6 +70,15 @@ def _may_load(draft: Draft, match: Match) -> bool:
     return not own.obstacle and own.owned
 
 
+def _keep(draft: Draft, match: Match, table: Table) -> None:
+    """Its columns only serve to compare the rows: what is wrong with them does not matter."""
+    quiet = replace(draft, findings=[], outcomes=[], identities=[], trials=[], noted=set())
+    columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
+    if known := tuple(column for column in columns if column is not None):
+        draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")
+    settle_rows(draft, match, may_hold_rows=False)
+
+
 def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> None:
     columns = [plan_own_column(draft, match, table, column) for column in table.columns]
     known = tuple(column for column in columns if column is not None)
@@ -67,9 +89,6 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
     note_target_columns(draft, match)
     note_checks(draft, match, table)
     rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
-    made = table_plan(draft, table, match.own.name, known, rows)
-    if rows == "target":
-        draft.kept[table.name] = made
-        return
-    draft.tables[table.name] = made
+    draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
+    note_kinds(draft, match, table)
     draft.done("table", table.name, match.own.name, "into the target's own table")

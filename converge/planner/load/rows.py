@@ -80,11 +80,7 @@ def _keep(draft: Draft, match: Match) -> None:
     name = match.source.name
     why = f"the map keeps the target's {match.own.rows:,} rows"
     draft.find("L011", "note", name, f"{why}; the source's are not copied", evidence=_words(draft, name))
-    draft.outcomes += [
-        Outcome(kind, one, "not migrated", "", why)
-        for kind, one in match.source.objects()
-        if kind != "column"
-    ]
+    draft.outcomes += [Outcome(kind, one, "not migrated", "", why) for kind, one in match.source.objects()]
     seeded = draft.evidence.seeded.get(name)
     for key, rows in seeded.children.items() if seeded else ():
         draft.find(

@@ -1,0 +1,202 @@
+"""Values that a map's expression makes: right ones, or a finding; and hints that are tried on the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support import mysql, postgres
+from test_load import found, load, plan, written
+
+from converge.model.quote import toml_text
+
+
+def columns(path: Path, using: dict[str, str], table: str = "t") -> str:
+    """A map that gives columns their expressions."""
+    return written(
+        path,
+        "".join(
+            f'[[column]]\nmatch = {{ table = "{table}", column = "{name}" }}\nusing = {toml_text(sql)}\n'
+            for name, sql in using.items()
+        ),
+    )
+
+
+# Column → the source's type, the target's, an expression; then values that arrive, and those that must not.
+MADE: dict[str, tuple[str, str, str, list[str], list[str]]] = {
+    "span": (
+        "VARCHAR(30)", "interval", "{}",
+        ["10:00:00", "-100:00:05", "00:00:00.5", "00:00:01.500000"],
+        ["100 seconds", "100", "1:2", "10:00", "838:59:59", "900:00:00", "x", "10:00:00x", "1 02:00:00"],
+    ),
+    "seconds": ("INT", "interval", "CONCAT({}, ' seconds')", [], ["5", "100", "3600"]),
+    "number": ("INT", "interval", "{}", [], ["5", "100", "3600"]),
+    "clipped": ("INT", "interval", "SEC_TO_TIME({})", ["5", "-3600"], ["3020399", "9999999"]),
+    "clock": ("INT", "time", "{}", [], ["5", "100", "3600"]),
+    "day": ("VARBINARY(30)", "date", "{}", ["2024-02-29", "2024-02-29 00:00:00"],
+            ["2024-02-29junk", "70101", "20240229", "2024-2-29", "24-02-29", "2024-02-30"]),
+    "moment": ("VARBINARY(30)", "timestamp", "{}", ["2024-02-29 10:00:00.5", "2024-02-29"],
+               ["2024-02-29 10:00:00 x", "20240229100000", "70101", "2024-02-29 10", "2024-02-29 25:00:00"]),
+    "stamp": ("BIGINT", "timestamptz", "{}", [], ["70101", "20240229", "20240229100000"]),
+    "born": ("DATE", "date", "CONCAT({}, IF({} < '2000-01-01', '', ' 12:00:00'))", ["1999-01-01"],
+             ["2024-02-29"]),
+    "at": ("DATETIME", "timestamp", "CONCAT({}, IF({} < '2000-01-01', '', '.5'))", ["1999-01-01 00:00:00"],
+           ["2024-02-29 00:00:00"]),
+    "whole": ("INT", "int", "CONCAT({}, IF({} < 10, '', 'x'))", ["-5", "7"], ["12"]),
+    "big": ("BIGINT", "bigint", "CONCAT({}, IF({} < 10, '.0', '0000000000000000000'))", ["-5", "7"], ["12"]),
+    "exact": ("DECIMAL(5,2)", "numeric(5,2)", "CONCAT({}, IF({} < 10, '0', '5'))", ["-5.25", "7.00"],
+              ["12.25"]),
+    "doubled": ("DOUBLE", "float8", "CONCAT({}, IF({} < 10, '', 'x'))", ["-0.1", "1e-300"], ["12"]),
+}  # fmt: skip
+
+
+def test_only_a_whole_value_is_taken(databases: tuple[str, str], tmp_path: Path) -> None:
+    """MySQL's casts take the beginning of a text, and read 100 as a minute: the scan and COPY must not."""
+    source, target = databases
+    expected = {}
+    for name, (ours, theirs, _, good, bad) in MADE.items():
+        mysql(source, f"CREATE TABLE {name} (id INT PRIMARY KEY, v {ours})")
+        postgres(target, f"CREATE TABLE {name} (id int PRIMARY KEY, v {theirs})")
+        for number, value in enumerate([*good, *bad]):
+            mysql(source, f"INSERT INTO {name} VALUES (%s, %s)", number, value)
+        expected[name] = len(good), len(bad)
+    map_ = written(
+        tmp_path,
+        "".join(
+            f'[[column]]\nmatch = {{ table = "{name}", column = "v" }}\nusing = {toml_text(way[2])}\n'
+            for name, way in MADE.items()
+        ),
+    )
+    planned = {one["object"]: one for one in found(plan(source, target, "--map", map_), "V048")}
+    counts = {name: int(planned[f"{name}.v"]["message"].split()[0]) for name in MADE}
+    assert counts == {name: bad for name, (_, bad) in expected.items()}
+    assert {one["severity"] for one in planned.values()} == {"block"}
+    ran = load(source, target, "--map", map_, "--no-scan", "--on-bad-row", "reject", "--max-rejects", "100")
+    assert ran.json["verdict"] == "differs", ran.err
+    for name, (arriving, refused) in expected.items():
+        arrived = postgres(target, f"SELECT count(*) FROM {name}")
+        assert arrived == [(arriving,)], name
+        assert sum(one["table"] == name for one in ran.json["rejects"]) == refused, name
+    texts = {
+        name: [row[0] for row in postgres(target, f"SELECT v::text FROM {name} ORDER BY id")] for name in MADE
+    }
+    assert texts["span"] == ["10:00:00", "-100:00:05", "00:00:00.5", "00:00:01.5"]
+    assert texts["clipped"] == ["00:00:05", "-01:00:00"]
+    assert texts["moment"] == ["2024-02-29 10:00:00.5", "2024-02-29 00:00:00"]
+    assert texts["exact"] == ["-5.25", "7.00"]
+    assert texts["big"] == texts["whole"] == ["-5", "7"]
+    assert texts["doubled"] == ["-0.1", "1e-300"]
+
+
+def test_an_enum_of_what_a_type_prints_needs_no_map(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, b ENUM('false','true'), n ENUM('-1','0','30') NOT NULL);"
+        "INSERT INTO t VALUES (1, 'true', '30'), (2, 'false', '-1'), (3, NULL, '0')",
+    )
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY, b boolean, n smallint NOT NULL)")
+    ran = load(source, target)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, "SELECT b, n FROM t ORDER BY id") == [(True, 30), (False, -1), (None, 0)]
+    mysql(source, "INSERT IGNORE INTO t VALUES (4, 'no', '0')")
+    assert [one["severity"] for one in found(plan(source, target), "V022")] == ["block"]
+
+
+# Column → the source's type, its values, the target's type, the hint, what it makes of the values.
+HINTS: dict[str, tuple[str, list[str | None], str, str, list[str | None] | None]] = {
+    "yes": ("ENUM('yes','no') NOT NULL", ["yes", "no"], "boolean", "IF({}='yes','true','false')",
+            ["true", "false"]),
+    "upper": ("ENUM('N','Y')", ["Y", None], "boolean", "ELT(FIELD({}, 'n', 'y'), 'false', 'true')",
+              ["true", None]),
+    "sex": ("ENUM('m','f') NOT NULL", ["m", "f"], "boolean", "", None),
+    "three": ("ENUM('yes','no','maybe') NOT NULL", ["yes", "no"], "boolean", "", None),
+    "flag": ("VARCHAR(5)", ["y", "n"], "boolean", "ELT(FIELD({}, 'n', 'y'), 'false', 'true')",
+             ["true", "false"]),
+    "odd": ("VARCHAR(5)", ["y", "x"], "boolean", "", None),
+    "ip6": ("VARBINARY(16)", ["\x20\x01\x0d" + "\0" * 12 + "\x01", "abcd"], "inet", "INET6_NTOA({})",
+            ["2001:d00::1", "97.98.99.100"]),
+    "ip4": ("INT UNSIGNED", ["1", "4294967295"], "inet", "INET_NTOA({})", ["0.0.0.1", "255.255.255.255"]),
+    "host": ("VARCHAR(40)", ["2001:DB8::0", "10.0.0.1"], "inet", "LOWER(INET6_NTOA(INET6_ATON({})))",
+             ["2001:db8::", "10.0.0.1"]),
+    "name": ("VARCHAR(40)", ["localhost", "10.0.0.1"], "inet", "", None),
+    "packed": ("BINARY(14)", ["20240229235959", None], "timestamptz", "STR_TO_DATE({}, '%Y%m%d%H%i%s')",
+               ["2024-02-29 23:59:59+00", None]),
+    "junk": ("VARCHAR(30)", ["20240229235959x", "20240229235959"], "timestamp", "", None),
+    "wiki": ("VARBINARY(14)", ["20240229235959", "infinity"], "timestamptz", "", None),
+    "digits": ("INT", ["20240229", "19991231"], "date", "STR_TO_DATE({}, '%Y%m%d')",
+               ["2024-02-29", "1999-12-31"]),
+    "epoch": ("INT", ["1700000000", "1709164800"], "timestamptz", "FROM_UNIXTIME({})",
+              ["2023-11-14 22:13:20+00", "2024-02-29 00:00:00+00"]),
+    "small": ("INT", ["100", "3600"], "timestamptz", "", None),
+    "zoned": ("VARCHAR(30)", ["2024-02-29 10:00:00", None], "timestamptz",
+              "CONCAT(STR_TO_DATE({}, '%Y-%m-%d %H:%i:%s'), '+00')", ["2024-02-29 10:00:00+00", None]),
+    "mac": ("VARCHAR(30)", ["08:00:2b:01:02:03"] * 2, "macaddr", "", None),
+    "secs": ("INT", ["5", "100"], "interval", "", None),
+    "cash": ("DECIMAL(9,2)", ["5", "100"], "money", "", None),
+    "words": ("TEXT", ["a", "b"], "tsvector", "", None),
+    "list": ("VARCHAR(30)", ["1", "2"], "integer[]", "", None),
+}  # fmt: skip
+
+
+def test_a_hint_is_true_of_the_data_or_not_there(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    ours = ", ".join(f"`{name}` {way[0]}" for name, way in HINTS.items())
+    theirs = ", ".join(f'"{name}" {way[2]}' for name, way in HINTS.items())
+    mysql(source, f"CREATE TABLE t (id INT PRIMARY KEY, {ours})")
+    postgres(target, f"CREATE TABLE t (id int PRIMARY KEY, {theirs})")
+    places = ", ".join(["%s"] * len(HINTS))
+    for number in range(2):
+        values = [
+            value.encode("latin1") if way[0].startswith("VARB") and value else value
+            for way in HINTS.values()
+            for value in [way[1][number]]
+        ]
+        mysql(source, f"INSERT INTO t VALUES ({number}, {places})", *values)
+    findings = {
+        one["object"]: one for one in plan(source, target).json["findings"] if one["code"] in ("L003", "V041")
+    }
+    assert findings.keys() == {f"t.{name}" for name in HINTS}
+    shown = {name: findings[f"t.{name}"]["hint"] for name in HINTS}
+    assert {
+        name: [line for line in hint.splitlines() if "using" in line] for name, hint in shown.items()
+    } == {
+        name: [("" if findings[f"t.{name}"]["code"] == "L003" else "# or: ") + f"using = {toml_text(way[3])}"]
+        if way[3]
+        else []
+        for name, way in HINTS.items()
+    }
+    made = {name: way for name, way in HINTS.items() if way[3]}
+    left = "".join(
+        f'[[column]]\nmatch = {{ table = "t", column = "{name}" }}\nskip = true\n'
+        f'[[target]]\nmatch = {{ table = "t", column = "{name}" }}\nkeep = true\n'
+        for name in HINTS.keys() - made.keys()
+    )
+    map_ = columns(tmp_path, {name: way[3] for name, way in made.items()})
+    Path(map_).write_text(Path(map_).read_text() + left)
+    ran = load(source, target, "--map", map_)
+    assert ran.json["verdict"] == "verified", ran.err
+    for name, way in made.items():
+        rows = [row[0] for row in postgres(target, f'SELECT "{name}"::text FROM t ORDER BY id')]
+        assert [row.removesuffix("/32").removesuffix("/128") if row else row for row in rows] == way[4], name
+
+
+def test_what_an_expression_loses_is_declared(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, gone VARCHAR(9), same ENUM('yes','no'), kept VARCHAR(9), "
+        "must INT);"
+        "INSERT INTO t VALUES (1, '', 'yes', '', 1), (2, 'x', 'no', 'x', 0), (3, NULL, NULL, NULL, 3)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY, gone varchar(9), same boolean, kept varchar(9), "
+        "must int NOT NULL)",
+    )
+    expressions = {"gone": "NULLIF({}, '')", "same": "IF({}='y','true','false')", "kept": "CONCAT({}, '!')"}
+    findings = plan(source, target, "--map", columns(tmp_path, expressions)).json["findings"]
+    told = {(one["code"], one["severity"], one["object"]) for one in findings if one["code"][0] == "V"}
+    assert told == {("V160", "lossy", "t.gone"), ("V161", "lossy", "t.same")}
+    ran = load(source, target, "--map", columns(tmp_path, expressions | {"must": "NULLIF({}, 0)"}))
+    assert (ran.code, "V048" in ran.err, "t.must: 1 row" in ran.err) == (3, True, True), ran.err
+    assert postgres(target, "SELECT count(*) FROM t") == [(0,)]
