@@ -34,7 +34,7 @@ def test_doctor_plan_and_migrate_find_the_same(full: tuple[str, ...]) -> None:
         ran = converge(command, *full, "--json")
         (found,) = [one for one in ran.json["findings"] if one["severity"] == "block"]
         assert (ran.code, ran.json["verdict"], found["code"]) == (3, "blocked", "T005"), command
-        assert found["message"].startswith("2 of 3 tables exist in the target already")
+        assert found["message"].startswith("2 of 3 tables and views exist in the target already")
         assert found["evidence"] == "public.a has rows, public.b is empty"
         assert "--recreate" in found["hint"]
         assert converge(command, *full, "--recreate").code == 0

@@ -1,9 +1,10 @@
-"""Identifiers that PostgreSQL accepts: at most 63 bytes, unique in a schema, deterministic."""
+"""Identifiers that PostgreSQL accepts: at most 63 bytes, unique in their namespace, deterministic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import chain, count
 
 LIMIT = 63
 # PostgreSQL manual, "System Columns".
@@ -20,7 +21,7 @@ def fit(name: str) -> str:
 
 
 class Namespace:
-    """Names of one schema: its tables, indexes, sequences, views and types share one namespace.
+    """Names that must differ: of a schema's relations and types, of its functions, of a table's constraints.
 
     Names that applications use, those of tables and views, are held for them.
     """
@@ -29,15 +30,18 @@ class Namespace:
         self._taken = set(taken)
         self._held = {fit(name) for name in held}
 
-    def take(self, *wishes: str, held: bool = False) -> str:
-        """The first wish that is free, else the last with a number; `held`: it may be a held one."""
-        name = next((name for name in map(fit, wishes) if not self._used(name, held)), None)
-        number = 2
-        while name is None:
-            numbered = fit(f"{wishes[-1]}_{number}")
-            name = None if self._used(numbered, held) else numbered
-            number += 1
-        self._taken.add(name)
+    def take(self, *wishes: str, held: bool = False, also: Namespace | None = None) -> str:
+        """The first wish that is free, else the last with a number.
+
+        `held`: it may be a held one. In the namespace `also` the name must be free, too.
+        """
+        spaces = (self, also) if also else (self,)
+        numbered = (f"{wishes[-1]}_{number}" for number in count(2))
+        for name in map(fit, chain(wishes, numbered)):
+            if not any(space._used(name, held) for space in spaces):
+                break
+        for space in spaces:
+            space._taken.add(name)
         return name
 
     def _used(self, name: str, held: bool) -> bool:

@@ -66,6 +66,11 @@ class Statement:
     """Tried on the target; when the server refuses it, that is a finding and not a failure."""
 
 
+def made_names(statements: Iterable[Statement]) -> frozenset[str]:
+    """Quoted names of what the statements make and DROP could remove again."""
+    return frozenset(one.makes.partition(" ")[2] for one in statements)
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A translation that the target should try before it is believed."""

@@ -28,7 +28,7 @@ from converge.pipeline.reach import reach
 from converge.pipeline.recover import require_taken_back
 from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
-from converge.planner.inputs import NEWEST, Inputs, own_names, target_tables
+from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
 from converge.postgres.existing import read_existing
@@ -128,6 +128,8 @@ def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target,
     return replace(
         inputs,
         taken=facts.foreign_names(own_names(inputs)),
+        taken_functions=facts.foreign_functions(own_names(inputs)),
+        left_over=facts.left_over,
         collations=facts.collations,
         extensions=facts.extensions,
         functions=facts.functions,
@@ -138,7 +140,7 @@ def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target,
 
 def _occupied(inputs: Inputs, target: psycopg.Connection[Any], facts: Target) -> Iterator[Finding]:
     """Planned tables that exist already: where a run of this source did not finish, it can be resumed."""
-    found = occupied(target, facts, target_tables(inputs))
+    found = occupied(target, facts, own_names(inputs))
     if found is not None:
         run = last_run(target)
         if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError
-from converge.model.plan import Plan
+from converge.model.plan import Plan, made_names
 from converge.model.quote import pg_name
 from converge.postgres.ledger import require_free
 from converge.postgres.target import Target
 
 _TRIAL_SECONDS = 1
-_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION", "COLLATION")
+_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION")
 
 
 def rows_held(
@@ -56,6 +56,17 @@ def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
             _drop_foreign_keys(target, drops["TABLE"])
             for kind, names in drops.items():
                 _drop_in_parts(target, kind, names)
+
+
+def drop_left_over(
+    target: psycopg.Connection[Any], plan: Plan, left_over: Sequence[tuple[str, str, str]]
+) -> None:
+    """Drops what is left of an earlier run whose tables were dropped by hand, where its name is needed."""
+    made = made_names(plan.statements)
+    with target.transaction():
+        for kind, name, _ in left_over:
+            if name in made:
+                _drop(target, kind, [name])
 
 
 def require_droppable(target: psycopg.Connection[Any], plan: Plan) -> None:

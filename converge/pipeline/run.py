@@ -30,7 +30,7 @@ from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
 from converge.pipeline.recover import shape_findings
-from converge.pipeline.room import drop, empty
+from converge.pipeline.room import drop, drop_left_over, empty
 from converge.pipeline.timing import phase
 from converge.postgres.existing import shape_now
 from converge.postgres.identity import set_next_values
@@ -92,6 +92,8 @@ class Run:
         """The target schema, without what --recreate or --truncate removes: once in a run."""
         if self.ledger.makes_room():
             (drop if self.plan.mode == "create" else empty)(self.postgres, self.plan)
+        elif not self.ledger.steps():
+            drop_left_over(self.postgres, self.plan, self.prepared.inputs.left_over)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from converge.model.catalog import Check, Table
-from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.expressions import TableColumns, Untranslatable, translate_condition
@@ -27,8 +26,8 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     except Untranslatable as reason:
         draft.left("P061", "check", name, f"{reason}; its text is {check.expression}")
         return
-    constraint = pg_name(fit(check.name))
-    sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {constraint} CHECK ({condition})"
+    made = draft.constraints(table).take(check.name, f"{check.name}_check", held=True)
+    sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(made)} CHECK ({condition})"
     refused = draft.refusal("check", name, sql, (table.name,))
     if refused:
         draft.left("P052", "check", name, f"the target refuses it: {refused}; its text is {check.expression}")
@@ -37,4 +36,5 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
         draft.find("P062", "note", name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)
-    draft.done("check", name, check.name, "translated, then tried against the loaded rows")
+    draft.called(table, "check", check.name, made)
+    draft.done("check", name, made, "translated, then tried against the loaded rows")

@@ -73,9 +73,12 @@ def _like(table: Table, column: Column) -> Collation:
 
 def _made(draft: Draft, name: str, like: Collation) -> str:
     made = pg_name(draft.schema, name)
-    sql = f"CREATE COLLATION {made} (provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
-    why = "a map wants texts compared as in the source"
-    if draft.share(name, sql, why, makes=f"COLLATION {made}"):
+    # It means the same in every run and may serve other tables, so one that is there is used, and it stays.
+    sql = (
+        f"CREATE COLLATION IF NOT EXISTS {made} "
+        f"(provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
+    )
+    if draft.share(name, sql, "a map wants texts compared as in the source"):
         draft.loose[made] = like.locale
         if like.note:
             draft.find("P037", "note", name, like.note)

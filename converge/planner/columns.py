@@ -175,7 +175,7 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         labels = ", ".join(pg_text(label) for label in _labels(column, plan.changes))
         condition, why = f"{reference} IN ({labels})", "only the declared labels of the ENUM"
     if condition:
-        constraint = pg_name(fit(f"{plan.target}_check"))
+        constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
         draft.do(
             "index",
             table.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,9 +36,12 @@ class Draft:
     map: Map
     schema: str
     names: Namespace
+    """Of the schema's tables, views, indexes, sequences and types, which share one namespace."""
     evidence: Evidence = NOTHING_KNOWN
     target_version: str = ""
     """PostgreSQL's version, as far as it changes what can be said there."""
+    functions: Namespace = field(default_factory=Namespace)
+    """Names of the schema's functions without arguments."""
     targets: dict[str, str] = field(default_factory=dict)
     """The target's name of every source table that is taken."""
     tables: dict[str, TablePlan] = field(default_factory=dict)
@@ -66,10 +70,31 @@ class Draft:
         self.components = Components(self.catalog)
         self._sources = {table.name: table for table in self.catalog.tables}
         self._shared: set[str] = set()
+        self._constraints: dict[str, Namespace] = {}
+        self._renamed: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def source(self, table: str) -> Table | None:
         """The source's table of this name, planned or not."""
         return self._sources.get(table)
+
+    def constraints(self, table: Table) -> Namespace:
+        """Names of the table's constraints: MySQL keeps those of keys, foreign keys and CHECKs apart."""
+        if table.name not in self._constraints:
+            held = [key.name for key in table.foreign_keys] + [check.name for check in table.checks]
+            self._constraints[table.name] = Namespace(held=held)
+        return self._constraints[table.name]
+
+    def called(self, table: Table, kind: str, name: str, target: str) -> None:
+        """Notes what an object of the table is called in the target."""
+        if target != name:
+            self._renamed[table.name][f"{kind} {name}"] = target
+
+    def note_renamed(self, table: Table) -> None:
+        """One finding for all objects of a table that have another name in the target."""
+        renamed = ", ".join(f"{name} is {target}" for name, target in self._renamed[table.name].items())
+        if renamed:
+            message = f"names that PostgreSQL does not keep apart, or that are too long for it: {renamed}"
+            self.find("P150", "note", table.name, message)
 
     def qualified(self, table: str) -> str:
         """The quoted target name of a source table."""

@@ -6,7 +6,6 @@ from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
 from converge.model.evidence import Count
-from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.collations import by_bytes
 from converge.planner.draft import Draft
@@ -38,7 +37,9 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
 
 def _plan(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
     name = f"{table.name}.{key.name}"
-    constraint = pg_name(fit(key.name))
+    made = draft.constraints(table).take(key.name, f"{key.name}_fkey", held=True)
+    draft.called(table, "foreign key", key.name, made)
+    constraint = pg_name(made)
     child = draft.qualified(table.name)
     columns = _columns(draft, table.name, key.columns)
     parents = _columns(draft, key.parent, key.parent_columns)
@@ -58,7 +59,7 @@ def _plan(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None
             "every row is checked, none is believed",
         )
     _notes(draft, table, key, checked=checked)
-    draft.done("foreign key", name, key.name, "with the same actions")
+    draft.done("foreign key", name, made, "with the same actions")
 
 
 def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:

@@ -54,8 +54,9 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
     _notes(draft, table, index, parts)
-    made = _name(draft, table, index)
     cut = index.primary and any("(" in part for part in parts)
+    plain = all(part == _reference(draft, table, one) for part, one in zip(parts, index.parts, strict=True))
+    made = _name(draft, table, index, constraint=index.unique and plain)
     if index.primary and not cut:
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
         draft.do("index", table.name, sql, "the primary key")
@@ -63,9 +64,6 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         if cut:
             why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
             draft.find("P047", "note", name, why)
-        plain = all(
-            part == _reference(draft, table, one) for part, one in zip(parts, index.parts, strict=True)
-        )
         if index.unique and plain:
             sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
         else:
@@ -117,11 +115,14 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
     draft.done("index", name, made, "the words of the same columns")
 
 
-def _name(draft: Draft, table: Table, index: Index) -> str:
+def _name(draft: Draft, table: Table, index: Index, *, constraint: bool = False) -> str:
     target = draft.tables[table.name].target
+    also = draft.constraints(table) if constraint else None
     if index.primary:
-        return draft.names.take(f"{target}_pkey")
-    return draft.names.take(index.name, f"{target}_{index.name}")
+        return draft.names.take(f"{target}_pkey", also=also)
+    name = draft.names.take(index.name, f"{target}_{index.name}", also=also)
+    draft.called(table, "index", index.name, name)
+    return name
 
 
 def _reference(draft: Draft, table: Table, part: IndexPart) -> str:

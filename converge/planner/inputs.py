@@ -52,6 +52,10 @@ class Inputs:
     selection: Selection = Selection()
     taken: frozenset[str] = frozenset()
     """Names that the target schema has already."""
+    taken_functions: frozenset[str] = frozenset()
+    """The same of functions without arguments."""
+    left_over: tuple[tuple[str, str, str], ...] = ()
+    """What an earlier run has made and nothing uses: kind, quoted name, bare name."""
     collations: Mapping[str, str] = field(default_factory=dict)
     """ICU locales of the target's nondeterministic collations, by their quoted names."""
     extensions: Mapping[str, str] | None = None
@@ -81,6 +85,7 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     held = [table.name for table in catalog.tables] + [view.name for view in catalog.views]
     names = Namespace(inputs.taken - set(held), held)
     draft = Draft(catalog, inputs.map, inputs.schema, names, inputs.evidence, inputs.target_version)
+    draft.functions = Namespace(inputs.taken_functions)
     draft.loose.update(inputs.collations)
     draft.extensions = inputs.extensions
     tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
-from converge.model.plan import Finding, Outcome, Plan, digest
+from converge.model.plan import Finding, Outcome, Plan, digest, made_names
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.collations import note_keys
@@ -79,6 +79,7 @@ def draft_plan(inputs: Inputs) -> Draft:
         plan_load(draft, draft.loading, tables, may_hold_rows=inputs.may_hold_rows)
     else:
         _create(draft, tables)
+        _note_left_over(draft, inputs.left_over)
     planned = [table for table in tables if table.name in draft.tables]
     for table in planned:
         note_long_rows(draft, table)
@@ -104,6 +105,15 @@ def draft_plan(inputs: Inputs) -> Draft:
     return draft
 
 
+def _note_left_over(draft: Draft, left_over: Sequence[tuple[str, str, str]]) -> None:
+    """What an earlier run has made, and whose tables were dropped by hand since."""
+    made = made_names(draft.statements)
+    if going := [f"{kind} {name}" for kind, name, _ in left_over if name in made]:
+        draft.find(
+            "P151", "note", "target", f"dropped first, left over from an earlier run: {', '.join(going)}"
+        )
+
+
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
     draft, tables = begin(inputs)
@@ -117,8 +127,11 @@ def _create(draft: Draft, tables: Sequence[Table]) -> None:
     for table in tables:
         if table.name in draft.tables:
             plan_indexes(draft, table)
+    for table in tables:
+        if table.name in draft.tables:
             plan_checks(draft, table)
             plan_foreign_keys(draft, table)
+            draft.note_renamed(table)
             plan_triggers(draft, table)
             plan_comments(draft, table)
             name = draft.qualified(table.name)

@@ -54,7 +54,8 @@ def plan_triggers(draft: Draft, table: Table) -> None:
             draft.find("P140", "lossy", f"{table.name}.{column.name}", message)
             continue
         reference = pg_name(plan.target)
-        function = pg_name(draft.schema, fit(f"{draft.tables[table.name].target}_{plan.target}_on_update"))
+        name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
+        function = pg_name(draft.schema, name)
         time = current_time(plan.target_type, column.fsp)
         body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED))
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"

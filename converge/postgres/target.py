@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,12 @@ class Target:
     it is or serves."""
     ledger: LedgerSchema | None
     """None while there is no schema `converge`."""
-    relations: tuple[tuple[str, str], ...]
-    """Tables, views, indexes, sequences and types of the schema, each with the table it belongs to."""
+    relations: tuple[tuple[str, str, str], ...]
+    """Tables, views, indexes, sequences and types of the schema: name, the table it belongs to, kind."""
+    zero_argument_functions: tuple[tuple[str, str], ...]
+    """Functions of the schema, each with a table whose trigger calls it, or ''."""
+    left_over: tuple[tuple[str, str, str], ...]
+    """What an earlier run has made, as it has made it, and nothing uses: kind, quoted name, bare name."""
 
     collations: Mapping[str, str]
     """ICU locales of the collations that are not deterministic, by their quoted names."""
@@ -71,11 +75,18 @@ class Target:
     @property
     def names(self) -> frozenset[str]:
         """Tables, views and types that stand for themselves."""
-        return frozenset(name for name, owner in self.relations if name == owner)
+        return frozenset(name for name, owner, _ in self.relations if name == owner)
 
     def foreign_names(self, own: Container[str]) -> frozenset[str]:
-        """Names in use by what does not belong to the tables and views in `own`."""
-        return frozenset(name for name, owner in self.relations if owner not in own)
+        """Names of relations and types that do not belong to the tables and views in `own`."""
+        unused = {name for kind, _, name in self.left_over if kind == "TYPE"}
+        return frozenset(name for name, owner, _ in self.relations if owner not in own and name not in unused)
+
+    def foreign_functions(self, own: Container[str]) -> frozenset[str]:
+        """Names of functions without arguments that no trigger of the tables in `own` calls."""
+        unused = {name for kind, _, name in self.left_over if kind == "FUNCTION"}
+        functions = self.zero_argument_functions
+        return frozenset(name for name, table in functions if table not in own and name not in unused)
 
 
 def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
@@ -97,7 +108,9 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
         stripped=tuple(kind for (kind,) in query(connection, "stripped", schema)),
         not_owned=tuple((kind, name, table) for kind, name, table in query(connection, "not_owned", schema)),
         ledger=_ledger(connection, schema, usable=usable) if ledger else None,
-        relations=tuple((name, owner) for name, owner in query(connection, "relations", schema)),
+        relations=tuple(query(connection, "relations", schema)),
+        zero_argument_functions=tuple(query(connection, "functions", schema)),
+        left_over=_left_over(connection, schema, usable=usable) if ledger else (),
         collations=_collations(connection, schema),
         extensions=dict(query(connection, "known_extensions", schema)),
         functions=_functions(connection),
@@ -119,6 +132,16 @@ def _collations(connection: psycopg.Connection[Any], schema: str) -> Mapping[str
         if visible:
             found[pg_name(name)] = locale
     return found
+
+
+def _left_over(
+    connection: psycopg.Connection[Any], schema: str, *, usable: bool
+) -> tuple[tuple[str, str, str], ...]:
+    """Empty where the ledger may not be read."""
+    closed = {name for name, _, writable in query(connection, "ledger_tables", schema) if not writable}
+    if not usable or "step" in closed:
+        return ()
+    return tuple(query(connection, "left_over", schema))
 
 
 def _ledger(connection: psycopg.Connection[Any], schema: str, *, usable: bool) -> LedgerSchema:
@@ -148,22 +171,25 @@ def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[t
     return connection.execute(sql("converge.postgres", name).encode(), {"schema": schema}).fetchall()
 
 
-def occupied(connection: psycopg.Connection[Any], target: Target, tables: Sequence[str]) -> Finding | None:
-    """The finding that planned tables exist in the target already, with what they hold."""
-    existing = [table for table in tables if table in target.names]
+def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collection[str]) -> Finding | None:
+    """The finding that names of planned tables and views are in use in the target, with what has them."""
+    unused = {name for _, _, name in target.left_over}
+    existing = [(name, kind) for name, _, kind in target.relations if name in tables and name not in unused]
     if not existing:
         return None
     seen = []
-    for table in existing[:_SHOWN]:
-        row = connection.execute(
-            f"SELECT EXISTS (SELECT FROM {pg_name(target.schema, table)})".encode()
-        ).fetchone()
-        seen.append(f"{target.schema}.{table} " + ("has rows" if row and row[0] else "is empty"))
+    for table, kind in existing[:_SHOWN]:
+        state = f"is the name of {'an' if kind[0] in 'AEIOU' else 'a'} {kind.lower()}"
+        if kind == "TABLE":
+            name = pg_name(target.schema, table)
+            row = connection.execute(f"SELECT EXISTS (SELECT FROM {name})".encode()).fetchone()
+            state = "has rows" if row and row[0] else "is empty"
+        seen.append(f"{target.schema}.{table} {state}")
     return Finding(
         "T005",
         "block",
         "target",
-        f"{len(existing)} of {len(tables)} tables exist in the target already, "
+        f"{len(existing)} of {len(tables)} tables and views exist in the target already, "
         "and converge does not write into them",
         "--recreate drops the planned tables and makes them again (never CASCADE); "
         "--schema NAME loads beside them",

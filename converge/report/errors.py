@@ -16,7 +16,7 @@ _PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
 def error_text(error: ConvergeError) -> str:
     """What, where, why, and the fix::
 
-    error[T005]: 3 of 16 tables exist in the target already
+    error[T005]: 3 of 16 tables and views exist in the target already
       film: has rows
       hint   --recreate …
     """

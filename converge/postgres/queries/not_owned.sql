@@ -15,9 +15,4 @@ SELECT 'FUNCTION', p.oid::regprocedure::text, h.relname::text
   FROM pg_proc p JOIN space s ON p.pronamespace = s.oid
   JOIN pg_trigger t ON t.tgfoid = p.oid JOIN home h ON h.oid = t.tgrelid
  WHERE NOT pg_has_role(p.proowner, 'USAGE')
-UNION
-SELECT 'COLLATION', format('%%I.%%I', %(schema)s::text, l.collname), h.relname::text
-  FROM pg_collation l JOIN space s ON l.collnamespace = s.oid
-  JOIN pg_attribute a ON a.attcollation = l.oid JOIN home h ON h.oid = a.attrelid
- WHERE NOT pg_has_role(l.collowner, 'USAGE')
  ORDER BY 1, 2

@@ -1,0 +1,122 @@
+"""Names that converge makes, or that MySQL keeps apart, do not collide in PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support import converge, mysql, postgres
+
+SOURCE = """
+CREATE TABLE job (id INT PRIMARY KEY, run_at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, v INT);
+CREATE TABLE job_run (id INT PRIMARY KEY, at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, v INT,
+  kind ENUM('a', 'it''s') NOT NULL, KEY job_run_kind (kind), KEY a_pkey (v));
+CREATE TABLE `job_run_kind` (id INT AUTO_INCREMENT PRIMARY KEY, KEY job (id));
+CREATE TABLE a (id INT, b DECIMAL(5,2) UNSIGNED, kind ENUM('x', 'y'), PRIMARY KEY (id),
+  UNIQUE KEY one (b), CONSTRAINT one FOREIGN KEY (id) REFERENCES job (id),
+  UNIQUE KEY b_check (kind), KEY plain (v), v INT, CONSTRAINT plain FOREIGN KEY (v) REFERENCES job_run (id));
+CREATE TABLE a_kind (id INT PRIMARY KEY, UNIQUE KEY a_pkey (id), UNIQUE KEY {long} (id));
+INSERT INTO job VALUES (1, NULL, 1);
+INSERT INTO job_run VALUES (1, NULL, 1, 'it''s');
+INSERT INTO job_run_kind VALUES (7);
+INSERT INTO a VALUES (1, 1.5, 'x', 1);
+INSERT INTO a_kind VALUES (1);
+CREATE VIEW v AS SELECT id FROM a
+"""
+CHECKS = """
+ALTER TABLE a ADD CONSTRAINT one CHECK (b < 900), ADD CONSTRAINT b_check CHECK (b < 800)
+"""
+TABLES = "a, job, job_run, job_run_kind, a_kind"
+
+
+def test_every_namespace(databases: tuple[str, str]) -> None:
+    """One name for a key, a foreign key and a CHECK; functions, sequences, types, keys of converge."""
+    source, target = databases
+    mysql(source, SOURCE.format(long="u" * 64))
+    mysql(source, CHECKS)
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    said = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P150"}
+    assert said["a"].endswith("index b_check is a_b_check, index one is a_one, foreign key one is one_fkey")
+    assert "u" * 64 in said["a_kind"]
+    constraints = postgres(
+        target,
+        "SELECT conname::text, contype::text FROM pg_constraint WHERE conrelid = 'a'::regclass "
+        "AND contype <> 'n' ORDER BY 1, 2",
+    )
+    assert constraints == [
+        ("a_b_check", "u"), ("a_one", "u"), ("a_pkey", "p"), ("b_check", "c"), ("b_check_2", "c"),
+        ("one", "c"), ("one_fkey", "f"), ("plain", "f"),
+    ]  # fmt: skip
+    postgres(target, "UPDATE job SET v = 2; UPDATE job_run SET v = 2")
+    assert postgres(target, "SELECT count(run_at) FROM job UNION ALL SELECT count(at) FROM job_run") == [
+        (1,),
+        (1,),
+    ]
+
+
+def test_tables_that_were_dropped_by_hand(databases: tuple[str, str], tmp_path: Path) -> None:
+    """What is left of an earlier run, its types and functions, is in nobody's way; what others made stays."""
+    source, target = databases
+    mysql(source, SOURCE.format(long="u" * 64))
+    mysql(source, "CREATE TABLE c (id INT PRIMARY KEY, t VARCHAR(9)); INSERT INTO c VALUES (1, 'x')")
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[type]]\nmatch = { type = "varchar" }\nto = "text"\ncollation = "source"\n')
+    addresses = ("--source", source, "--target", target, "--map", str(map_), "--json")
+    assert converge("migrate", *addresses).code == 0
+    names = "SELECT typname::text FROM pg_type WHERE typtype = 'e' ORDER BY 1"
+    functions = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+    before = postgres(target, names), postgres(target, functions)
+    postgres(target, f"DROP TABLE {TABLES}, c CASCADE")
+    again = converge("migrate", *addresses)
+    assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
+    assert (postgres(target, names), postgres(target, functions)) == before
+    assert "P151" in {one["code"] for one in again.json["findings"]}
+    # Altered by hand, used by others, or made by others: no longer converge's.
+    postgres(
+        target,
+        f"DROP TABLE {TABLES}, c CASCADE; ALTER TYPE job_run_kind_2 ADD VALUE 'mine'; "
+        "CREATE TABLE theirs (k a_kind_2[]); "
+        "CREATE OR REPLACE FUNCTION job_run_at_on_update() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN RETURN OLD; END'",
+    )
+    third = converge("migrate", *addresses)
+    assert (third.code, third.json["verdict"]) == (0, "verified"), third.err
+    assert set(postgres(target, names)) > set(before[0])
+    assert set(postgres(target, functions)) > set(before[1])
+
+
+def test_names_of_others(databases: tuple[str, str]) -> None:
+    """Indexes, sequences, types and functions that are in the schema already, and of an extension."""
+    source, target = databases
+    mysql(source, SOURCE.format(long="u" * 64))
+    postgres(
+        target,
+        "CREATE TABLE theirs (id int CONSTRAINT a_pkey PRIMARY KEY); CREATE SEQUENCE job_run_kind_id_seq; "
+        "CREATE TYPE a_kind_2 AS ENUM ('z'); CREATE DOMAIN b_check AS text; CREATE TYPE a_one AS (x int); "
+        "CREATE FUNCTION job_run_at_on_update() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    postgres(target, "SELECT job_run_at_on_update(), nextval('job_run_kind_id_seq')")
+    assert postgres(target, "INSERT INTO job_run_kind DEFAULT VALUES RETURNING id") == [(8,)]
+
+
+def test_a_tables_name_that_something_else_has(databases: tuple[str, str]) -> None:
+    """Nothing is written, and what has the name is said."""
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT); CREATE VIEW v AS SELECT 1 AS x"
+    )
+    postgres(
+        target,
+        "CREATE TYPE t AS ENUM ('z'); CREATE TABLE o (i int); CREATE INDEX u ON o (i); "
+        "CREATE VIEW v AS SELECT",
+    )
+    ran = converge("migrate", "--source", source, "--target", target)
+    assert (ran.code, "T005" in ran.err) == (3, True), ran.err
+    for words in (
+        "public.t: is the name of a type",
+        "public.u: is the name of an index",
+        "public.v: is the name of a view",
+    ):
+        assert words in ran.err
