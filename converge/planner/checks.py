@@ -18,7 +18,9 @@ def plan_checks(draft: Draft, table: Table) -> None:
 def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> None:
     name = f"{table.name}.{check.name}"
     if not check.enforced:
-        draft.left("P060", "check", name, f"it is NOT ENFORCED in the source: {check.expression}")
+        draft.left(
+            "P060", "check", name, f"it is NOT ENFORCED in the source: {check.expression}", harm="note"
+        )
         return
     notes: list[str] = []
     try:

@@ -98,4 +98,6 @@ def _fits(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
         count = draft.evidence.count(table.name, trap.where)
         if count is None or count.rows:
             return False
-    return True
+    # The default is a value as well, of rows to come.
+    literal = None if column.default_is_expression or value.made else column.default
+    return literal is None or family.default(literal, value) is not None

@@ -10,11 +10,12 @@ from converge.mapping.rules import Rule
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
 from converge.model.names import SYSTEM_COLUMNS, fit
-from converge.model.plan import Change, ColumnPlan, Identity, Severity
+from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import pg_array, pg_name, pg_text
 from converge.planner.choice import Choice, choose
 from converge.planner.collations import collation
 from converge.planner.draft import Draft
+from converge.planner.enums import enum_type, labels_check
 from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
 from converge.planner.generated import default_trial, generated_expression, generated_trial
@@ -22,7 +23,6 @@ from converge.planner.values import evidence, example, settle
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
 from converge.types.base import seen_or
-from converge.types.members import fits_enum
 from converge.types.sql import refused, unequalled
 from converge.types.temporal import STATEMENT_TIME
 
@@ -45,7 +45,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     family, value, changes = decided.family, decided.value, decided.changes
     wish = choice.setting("rename") or column.name
     target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
-    sql_type, why = _type(draft, table, target_table, column, choice, changes)
+    sql_type, why = _type(draft, table, target_table, column, choice)
     is_identity = column.auto_increment and base_name(choice.to) in _IDENTITY_TYPES
     if is_identity:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
@@ -70,11 +70,9 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
 
 
 def left_out(draft: Draft, table: Table, column: Column) -> None:
-    """A column that a map skips: its values are lost, unless the target can compute them again."""
+    """A column that a map skips."""
     name = f"{table.name}.{column.name}"
-    facts = draft.evidence.table(table.name)
-    harm: Severity = "note" if column.generated or (facts and not facts.rows) else "lossy"
-    draft.left("P027", "column", name, "a map leaves it out", harm=harm)
+    draft.left("P027", "column", name, "a map leaves it out")
 
 
 def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
@@ -118,7 +116,7 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
         refused = str(error)
     if refused:
         draft.find(
-            "P024", "note", name,
+            "P024", "lossy", name,
             f"arrives as a plain column with its values; it was {column.generated}: {refused}",
             example(table, column, "skip = true"),
         )  # fmt: skip
@@ -140,7 +138,7 @@ def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> s
         refused = str(error)
     if refused:
         draft.find(
-            "P010", "note", name, f"the default ({column.default}) is dropped: {refused}",
+            "P010", "lossy", name, f"the default ({column.default}) is dropped: {refused}",
             example(table, column, 'default = "…"'),
         )  # fmt: skip
         return None
@@ -171,9 +169,8 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         condition, why = f"{reference} <@ {pg_array(column.labels)}", "only the declared members of the SET"
     elif column.type == "decimal" and column.unsigned and base_name(plan.target_type) not in TEXTS | PADDED:
         condition, why = f"{reference} >= 0", "UNSIGNED"
-    elif column.type == "enum" and base_name(plan.target_type) in TEXTS | PADDED:
-        labels = ", ".join(pg_text(label) for label in _labels(column, plan.changes))
-        condition, why = f"{reference} IN ({labels})", "only the declared labels of the ENUM"
+    elif column.type == "enum":
+        condition, why = labels_check(draft, table, column, plan), "only the declared labels of the ENUM"
     if condition:
         constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
         draft.do(
@@ -188,32 +185,12 @@ def _sequence(draft: Draft, table: str, column: str) -> str:
     return pg_name(draft.schema, draft.names.take(f"{table}_{column}_seq"))
 
 
-def _type(
-    draft: Draft, table: Table, target_table: str, column: Column, choice: Choice, changes: tuple[Change, ...]
-) -> tuple[str, str]:
+def _type(draft: Draft, table: Table, target_table: str, column: Column, choice: Choice) -> tuple[str, str]:
     """The SQL type and why; a native enum is created here."""
     why = choice.rule.why
     if choice.to != "enum":
         return qualified(draft, table, column, choice.to), why
-    labels = _labels(column, changes)
-    place = f"{table.name}.{column.name}"
-    if len(set(labels)) < len(labels):
-        # The server prints characters outside the BMP as ? in a column's type.
-        message = "two labels look the same: the source server prints some of their characters as ?"
-        draft.find("P028", "block", place, message, example(table, column, 'to = "text"'))
-    if not fits_enum(column):
-        return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
-    type_name = pg_name(draft.schema, draft.names.take(f"{target_table}_{column.name}"))
-    members = ", ".join(pg_text(label) for label in labels)
-    sql = f"CREATE TYPE {type_name} AS ENUM ({members})"
-    draft.do("create", table.name, sql, why, makes=f"TYPE {type_name}")
-    return type_name, why
-
-
-def _labels(column: Column, changes: tuple[Change, ...]) -> tuple[str, ...]:
-    """The declared labels of an ENUM, and the error value '' where a map keeps it."""
-    kept = any((change.trap, change.policy) == ("empty_label", "keep") for change in changes)
-    return column.labels + ("",) * (kept and "" not in column.labels)
+    return enum_type(draft, table, column, target_table, why)
 
 
 def _default(draft: Draft, table: Table, value: Value, family: Family, choice: Choice) -> str | None:
@@ -223,7 +200,7 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
     if wanted is not None:
         return default(wanted) if wanted else None
     if column.default is None and column.default_is_expression:
-        draft.find("P012", "note", name, "has an expression default whose text this server does not show")
+        draft.find("P012", "lossy", name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment:
         return None
     if not column.default_is_expression:
@@ -234,7 +211,7 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
             if isinstance(replacement, dict):
                 return pg_text(str(replacement["replace"]))
             message = f"the default {column.default!r} has no counterpart and is dropped"
-            draft.find("P011", "note", name, message, example(table, column, 'default = "…"'))
+            draft.find("P011", "lossy", name, message, example(table, column, 'default = "…"'))
         return literal
     return None
 
@@ -246,9 +223,9 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
     if plan.target != column.name:
         draft.find("P021", "note", name, f"is called {plan.target} in the target")
     if column.auto_increment and not plan.identity:
-        draft.find("P022", "note", name, f"AUTO_INCREMENT is lost: {plan.target_type} cannot be an identity")
+        draft.find("P022", "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} cannot be an identity")
     if column.zerofill:
-        draft.find("P023", "note", name, "ZEROFILL is display only and is not kept")
+        draft.find("P023", "lossy", name, "ZEROFILL is display only and is not kept")
     if any("?" in label for label in column.labels):
         draft.find("P026", "note", name, "a label has a ?, which may stand for a character the server hides")
     if column.invisible:

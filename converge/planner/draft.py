@@ -47,6 +47,10 @@ class Draft:
     tables: dict[str, TablePlan] = field(default_factory=dict)
     kept: dict[str, TablePlan] = field(default_factory=dict)
     """Tables whose rows in the target stay as they are."""
+    enums: dict[tuple[frozenset[tuple[str, str]], tuple[str, ...]], str] = field(default_factory=dict)
+    """Quoted names of native enums, by the columns that foreign keys join and the labels."""
+    unique: defaultdict[str, list[frozenset[str]]] = field(default_factory=lambda: defaultdict(list))
+    """Columns of each source table's unique keys that the target gets, in lower case."""
     full: dict[str, int] = field(default_factory=dict)
     """Tables that have rows in the target of which the map says nothing, with their number."""
     statements: list[Statement] = field(default_factory=list)
@@ -144,7 +148,7 @@ class Draft:
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
     def left(
-        self, code: str, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "note"
+        self, code: str, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "lossy"
     ) -> None:
         """An object that does not arrive: an outcome and a finding."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))

@@ -103,8 +103,7 @@ def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
     if key.parent_database != draft.catalog.database:
         return f"its parent is in another database, {key.parent_database}"
-    parent = draft.source(key.parent)
-    if parent is None or key.parent not in draft.tables:
+    if key.parent not in draft.tables:
         return f"its parent {key.parent} is not migrated"
     if not (draft.has(table.name, *key.columns) and draft.has(key.parent, *key.parent_columns)):
         return "a column of it is not migrated"
@@ -113,12 +112,7 @@ def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
         if not _comparable(*types):
             return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
     wanted = {name.lower() for name in key.parent_columns}
-    unique = any(
-        index.unique
-        and {name.lower() for name in index.columns} == wanted
-        and not any(part.prefix or part.descending for part in index.parts)
-        for index in parent.indexes
-    )
+    unique = wanted in draft.unique[key.parent]
     return None if unique else f"its parent {key.parent} has no unique key on {', '.join(key.parent_columns)}"
 
 

@@ -63,7 +63,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     else:
         if cut:
             why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
-            draft.find("P047", "note", name, why)
+            draft.find("P047", "lossy", name, why)
         if index.unique and plain:
             sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
         else:
@@ -75,6 +75,11 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         draft.do("index", table.name, sql, "an index of the source", optional=not index.unique)
     if index.comment:
         comment(draft, table.name, "INDEX", pg_name(draft.schema, made), index.comment)
+    if index.unique and all(
+        part.removesuffix(" DESC") == _reference(draft, table, one)
+        for part, one in zip(parts, index.parts, strict=True)
+    ):
+        draft.unique[table.name].append(frozenset(column.lower() for column in index.columns))
     draft.done("index", name, made, "in the same order")
     expressions = tuple(
         (place, part.expression) for place, part in enumerate(index.parts, 1) if part.expression

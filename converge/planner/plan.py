@@ -173,7 +173,7 @@ def _table_notes(draft: Draft, table: Table, target: str) -> None:
         draft.find("P070", "note", table.name, f"is called {target} in the target")
     if table.partitions:
         draft.find(
-            "P071", "note", table.name, f"its {len(table.partitions)} partitions become one plain table"
+            "P071", "lossy", table.name, f"its {len(table.partitions)} partitions become one plain table"
         )
     if table.engine not in _SNAPSHOTS:
         draft.noted.add(table.name)
@@ -196,7 +196,7 @@ def _inventory(draft: Draft, own: set[str]) -> None:
         if table.name not in own:
             draft.find(
                 "P080",
-                "note",
+                "lossy",
                 table.name,
                 "the table is excluded or a map skips it: nothing of it is migrated",
             )

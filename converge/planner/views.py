@@ -87,7 +87,8 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     name = pg_name(draft.schema, made)
     # A source that lost the view's definer does not say its columns; the query names them, too.
     columns = f" ({', '.join(pg_name(fit(column)) for column in view.columns)})" if view.columns else ""
-    sql = f"CREATE VIEW {name}{columns}{_options(draft, view, terms)} AS {query.sql}"
+    options, losses = _options(draft, view)
+    sql = f"CREATE VIEW {name}{columns}{options} AS {query.sql}"
     refused = draft.refusal("view", view.name, sql, tuple(relations.read))
     if refused:
         draft.left(
@@ -99,6 +100,8 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         terms.note(f"is called {made} in the target")
     for note in terms.notes:
         draft.find("P053", "note", view.name, note)
+    for loss in losses:
+        draft.find("P053", "lossy", view.name, loss)
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
     draft.done("view", view.name, made, f"translated {tried}")
@@ -107,16 +110,18 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     draft.computed.append(computed_view(view.name, made, view.definition, read))
 
 
-def _options(draft: Draft, view: View, terms: Terms) -> str:
-    """Whose rights count, and what the view lets in."""
+def _options(draft: Draft, view: View) -> tuple[str, list[str]]:
+    """Whose privileges count, as SQL; and what the view no longer does."""
+    losses = []
     if view.check_option != "NONE":
-        terms.note(
+        losses.append(
             f"WITH {view.check_option} CHECK OPTION is left out: writes through the view are not checked"
         )
-    if view.security != "INVOKER":
-        return ""
     major = draft.target_version.partition(".")[0]
-    if major.isdigit() and int(major) >= _INVOKER_SINCE:
-        return " WITH (security_invoker = true)"
-    terms.note("SQL SECURITY INVOKER: before PostgreSQL 15 a view reads with the rights of its owner")
-    return ""
+    if view.security == "INVOKER" and major.isdigit() and int(major) >= _INVOKER_SINCE:
+        return " WITH (security_invoker = true)", losses
+    if view.security == "INVOKER":
+        losses.append(
+            "SQL SECURITY INVOKER: before PostgreSQL 15 a view reads with the privileges of its owner"
+        )
+    return "", losses

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from converge.model.catalog import Column
 from converge.model.plan import Severity
 from converge.model.quote import my_name, my_text, pg_text
@@ -22,9 +24,9 @@ _ONLY_EMPTY = '{""}'
 _SHAPE = AsShape()
 
 
-def fits_enum(column: Column) -> bool:
+def fits_enum(labels: Iterable[str]) -> bool:
     """Whether a native enum can hold all labels: PostgreSQL's limit is 63 bytes each."""
-    return all(len(label.encode()) <= _LABEL_BYTES for label in column.labels)
+    return all(len(label.encode()) <= _LABEL_BYTES for label in labels)
 
 
 class _Labels(Written):
@@ -70,7 +72,7 @@ class Enum(_Labels):
 
     def delimited(self, value: Value) -> bool:
         # A text can hold more than the labels, once its CHECK is gone: ~ must not look like NULL.
-        return super().delimited(value) or value.to != "enum" or not fits_enum(value.column)
+        return super().delimited(value) or value.to != "enum" or not fits_enum(value.column.labels)
 
     @staticmethod
     def _harm(value: Value) -> Severity | None:

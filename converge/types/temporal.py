@@ -20,6 +20,7 @@ _NOW = re.compile(r"(?:CURRENT_TIMESTAMP|NOW|LOCALTIME|LOCALTIMESTAMP)(?:\((\d?)
 MOMENTS = frozenset({"timestamp", "timestamp with time zone"})
 _MIDNIGHT = " 00:00:00"
 _MOST_DIGITS = 6
+_HOURS = 24
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = "[0-9]{2}:[0-5][0-9]:[0-5][0-9]"
 # The cast and the functions that make a TIME give 838:59:59 for all that are longer.
@@ -116,6 +117,10 @@ class Time(Family):
 
     def source_text(self, value: Value) -> str:
         return _trimmed(value)
+
+    def default(self, literal: str, value: Value) -> str | None:
+        outside = literal.startswith("-") or int(literal.partition(":")[0]) >= _HOURS
+        return None if outside and base_name(value.to) == "time" else pg_text(literal)
 
 
 def _digits(column: Column) -> str:

@@ -38,7 +38,7 @@ def _index(draft: Draft, match: Match, index: Index) -> None:
     elif index.unique and "" not in columns:
         listed = ", ".join(part.column or part.expression or "" for part in index.parts)
         message = f"unique in the source, but the target has no unique key on ({listed})"
-        draft.left("L017", "index", name, message, harm="lossy")
+        draft.left("L017", "index", name, message)
     else:
         _say(draft, "index", name, "", "the target has no index over these columns")
 
@@ -48,7 +48,7 @@ def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:
         _say(draft, "foreign key", name, own.name, "the target's own foreign key over the same columns")
     else:
         why = "the target has no foreign key over these columns"
-        draft.left("L018", "foreign key", name, why, harm="lossy")
+        draft.left("L018", "foreign key", name, why)
 
 
 def _target(match: Match, column: str) -> str:
