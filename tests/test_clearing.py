@@ -39,7 +39,7 @@ def test_doctor_plan_and_migrate_find_the_same(full: tuple[str, ...]) -> None:
         assert "--recreate" in found["hint"]
         assert converge(command, *full, "--recreate").code == 0
     ran = converge("migrate", *full)
-    assert ran.code == 3 and "error[T005]: 2 of 3 tables exist" in ran.err
+    assert ran.code == 3 and "error[T005]: 2 of 3 tables and views exist" in ran.err
     # In load mode the table that only the source has, and the rows, are what is wrong.
     load = (*full, "--mode", "load")
     codes = [

@@ -115,8 +115,8 @@ def test_a_tables_name_that_something_else_has(databases: tuple[str, str]) -> No
     ran = converge("migrate", "--source", source, "--target", target)
     assert (ran.code, "T005" in ran.err) == (3, True), ran.err
     for words in (
-        "public.t: is the name of a type",
-        "public.u: is the name of an index",
-        "public.v: is the name of a view",
+        "public.t is the name of a type",
+        "public.u is the name of an index",
+        "public.v is the name of a view",
     ):
         assert words in ran.err

@@ -44,6 +44,19 @@ def compared_like(locale: str) -> str:
     return f"{{}} COLLATE {name}_as_cs"
 
 
+def told_apart(name: str) -> str:
+    """What a MySQL collation does not see and a comparison of bytes does, in words; '' where they agree.
+
+    Only `binary` and collations of UCA 9.0.0 do not pad (MySQL 8.0 manual, "The CHAR and VARCHAR Types").
+    """
+    if name in ("", "binary", "utf8mb4_0900_bin"):
+        return ""
+    case = "the case; the target tells 'a' from 'A'" if ignores_case(name) else ""
+    blanks = "" if "_0900_" in name else "the trailing spaces; the target tells 'a' from 'a '"
+    forms = "the form of accents; the target tells a composed 'é' from a decomposed one"
+    return ", and ".join(filter(None, (case, blanks))) or forms
+
+
 def ignores_case(name: str | None) -> bool:
     """Whether 'a' = 'A' in this MySQL collation."""
     return name is not None and "_ci" in name

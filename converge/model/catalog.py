@@ -142,6 +142,8 @@ class View:
     check_option: str
     full_group_by: bool | None = None
     """Whether MySQL accepts the SELECT under ONLY_FULL_GROUP_BY; None when it was not asked."""
+    merge: bool = False
+    """Whether it is a MERGE table, which is a view of other tables by another name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.defaults import with_defaults
 from converge.mysql.rights import Rights
-from converge.mysql.views import read_views
+from converge.mysql.views import merge_view, read_views
 from converge.resources import sql
 
 Row = tuple[Any, ...]
@@ -73,6 +73,9 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     views = read_views(
         connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}
     )
+    merged = [table for table in tables if table.engine == "MRG_MYISAM"]
+    views += tuple(merge_view(connection, table, tables) for table in merged)
+    tables = tuple(table for table in tables if table not in merged)
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(
         database, version, charset, tables, views, routines, rights.account, rights.unreadable, max_packet

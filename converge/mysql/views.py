@@ -13,10 +13,12 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 
-from converge.model.catalog import View
+from converge.model.catalog import Table, View
 from converge.model.quote import my_name
 
 _HEAD = re.compile(r"CREATE .*?VIEW `(?:[^`]|``)+`(?: \((?:`(?:[^`]|``)+`,?)+\))? AS ", re.DOTALL)
+_UNION = re.compile(r" UNION=\(((?:`(?:[^`]|``)+`[.,]?)+)\)")
+_PART = re.compile(r"(`(?:[^`]|``)+`\.|)`((?:[^`]|``)+)`(?:,|$)")
 _CHECK = re.compile(r" WITH (?:CASCADED|LOCAL) CHECK OPTION$")
 _AGGREGATES = re.compile(
     r"\bgroup by\b|\b(?:count|sum|avg|min|max|group_concat|bit_or|bit_and|any_value|std|json_\w+agg)\(",
@@ -45,6 +47,26 @@ def read_views(
             )
         )
     return tuple(views)
+
+
+def merge_view(connection: Connection[Any], table: Table, tables: Iterable[Table]) -> View:
+    """A MERGE table as the view that it is: it has no rows of its own, but shows those of its tables."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW CREATE TABLE {my_name(table.name)}")
+        text = str(cast(tuple[Any, ...], cursor.fetchone())[1])
+    union = _UNION.search(text)
+    parts = _PART.findall(union[1]) if union else []
+    columns = {one.name: one.columns for one in tables}
+    own = tuple(column.name for column in table.columns)
+    selects = []
+    for database, name in parts:
+        there = columns.get(name.replace("``", "`"), ()) if not database else ()
+        names = [column.name for column in there] or own
+        listed = ", ".join(
+            f"{my_name(theirs)} AS {my_name(ours)}" for theirs, ours in zip(names, own, strict=False)
+        )
+        selects.append(f"select {listed} from {database}`{name}`")
+    return View(table.name, " union all ".join(selects), own, "INVOKER", "NONE", merge=True)
 
 
 def _definition(connection: Connection[Any], name: str) -> str:

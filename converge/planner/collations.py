@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from converge.errors import UsageError
-from converge.mapping.collations import Collation, counterpart, ignores_case
+from converge.mapping.collations import Collation, counterpart, told_apart
 from converge.mapping.rules import Rule, setting
 from converge.mapping.write import entry
-from converge.model.catalog import Column, Table
+from converge.model.catalog import Column, Index, Table
 from converge.model.plan import ColumnPlan
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import my_name, pg_name, pg_text
 from converge.planner.choice import Choice
 from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name
@@ -43,21 +43,33 @@ def by_bytes(draft: Draft, column: ColumnPlan) -> bool:
 
 
 def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
-    """One finding a collation: the unique keys that tell 'a' from 'A' from now on."""
+    """One finding a collation: the unique keys that tell texts apart from now on that were equal."""
     keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    arriving = {one.name for one in draft.outcomes if one.kind == "index" and one.state != "not migrated"}
     for table in tables:
         for index in table.indexes:
-            there = index.unique and draft.has(table.name, *index.columns)
-            for name in index.columns if there else ():
-                source = table.column(name).collation or ""
-                if ignores_case(source) and by_bytes(draft, draft.column(table.name, name)):
-                    keys[source][f"{table.name}.{index.name}"] = None
+            place = f"{table.name}.{index.name}"
+            for name in _read(table, index) if index.unique and place in arriving else ():
+                column = table.column(name)
+                # What is read of JSON is a text in this collation.
+                source = "utf8mb4_bin" if column.type == "json" else column.collation or ""
+                exact = by_bytes(draft, draft.column(table.name, name)) or column.type == "json"
+                if told_apart(source) and exact:
+                    keys[source][place] = None
     for name, places in keys.items():
         draft.find(
             "P036", "note", name,
-            f"unique in the source whatever the case; the target tells 'a' from 'A': {', '.join(places)}",
-            entry("type", {"collation": name}, 'collation = "source"'),
+            f"unique in the source whatever {told_apart(name)}: {', '.join(places)}",
+            entry("type", {"collation": name}, 'collation = "source"') if not name.endswith("_bin") else "",
         )  # fmt: skip
+
+
+def _read(table: Table, index: Index) -> Iterator[str]:
+    """The columns of a key, those in its expressions among them."""
+    text = " ".join(part.expression or "" for part in index.parts)
+    for column in table.columns:
+        if column.name in index.columns or my_name(column.name) in text:
+            yield column.name
 
 
 def _like(table: Table, column: Column) -> Collation:

@@ -66,7 +66,17 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         **expressions(family, value, target),
     )
     _notes(draft, name, column, choice.rule, plan)
+    if is_identity and (groups := _numbered_by(table, column)):
+        message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
+        draft.find("P153", "lossy", name, message)
     return plan
+
+
+def _numbered_by(table: Table, column: Column) -> str:
+    """The columns whose groups MyISAM numbers each for itself; empty where one counter serves all rows."""
+    places = [index.columns for index in table.indexes if column.name in index.columns]
+    before = [columns[: columns.index(column.name)] for columns in places]
+    return ", ".join(before[0]) if before and all(before) else ""
 
 
 def left_out(draft: Draft, table: Table, column: Column) -> None:

@@ -31,6 +31,10 @@ from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
 
 _SNAPSHOTS = frozenset({"InnoDB", ""})
+_ELSEWHERE = {
+    "BLACKHOLE": "the source keeps no rows of it; the target keeps those that are inserted",
+    "FEDERATED": "its rows are another server's; the target gets a copy of them",
+}
 _COLUMNS_LIMIT = 1600
 
 
@@ -175,6 +179,8 @@ def _table_notes(draft: Draft, table: Table, target: str) -> None:
         draft.find(
             "P071", "lossy", table.name, f"its {len(table.partitions)} partitions become one plain table"
         )
+    if table.engine in _ELSEWHERE:
+        draft.find("P152", "lossy", table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
     if table.engine not in _SNAPSHOTS:
         draft.noted.add(table.name)
 

@@ -113,6 +113,8 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
 def _options(draft: Draft, view: View) -> tuple[str, list[str]]:
     """Whose privileges count, as SQL; and what the view no longer does."""
     losses = []
+    if view.merge:
+        losses.append("a MERGE table becomes a view of its tables: rows cannot be inserted through it")
     if view.check_option != "NONE":
         losses.append(
             f"WITH {view.check_option} CHECK OPTION is left out: writes through the view are not checked"
