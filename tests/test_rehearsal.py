@@ -168,7 +168,8 @@ def test_the_next_plan_says_what_has_changed(databases: tuple[str, str], tmp_pat
     mysql(source, "ALTER TABLE parent MODIFY name VARCHAR(20), ADD born DATE, ADD KEY by_name (name)")
     mysql(source, "DROP TABLE other; CREATE TABLE added (id INT, t TIMESTAMP NULL)")
     mysql(source, "INSERT INTO flags VALUES (2, 5), (3, 0); DELETE FROM child")
-    ran = converge("plan", *addresses, "--html", str(tmp_path / "p.html"), "--md", str(tmp_path / "p.md"))
+    pages = ("--html", str(tmp_path / "p.html"), "--md", str(tmp_path / "p.md"))
+    ran = converge("plan", *addresses, "--recreate", *pages)
     assert ran.code == 0, ran.err
     document = converge("plan", *addresses, "--json").json["plan"]
     found = {

@@ -36,6 +36,10 @@ class Finding:
     """What the data shows: counts, keys."""
 
 
+OCCUPIED = "T005"
+"""The code of the finding that planned tables exist already: it is about this target, not about the plan."""
+
+
 def count_losses(findings: Iterable[Finding]) -> int:
     """How many of the findings are losses."""
     return sum(finding.severity == "lossy" for finding in findings)

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import BlockedError
-from converge.model.plan import Finding, Plan
+from converge.model.plan import OCCUPIED, Finding, Plan
 from converge.model.recovery import Approve, Removal
 from converge.pipeline.room import rows_held
 from converge.planner.inputs import Inputs, loaded_tables, own_names, target_tables
@@ -44,7 +44,7 @@ def check_target(
 
     `approve` may refuse what `clears` removes.
     """
-    if any(finding.code == "T005" for finding in inputs.lacking):
+    if any(finding.code == OCCUPIED for finding in inputs.lacking):
         require_free(target)  # the tables may be those of a run that is at work
     require_rights(inputs.lacking)
     loading = inputs.evidence.existing is not None

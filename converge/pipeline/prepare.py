@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,9 +140,10 @@ def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target,
 
 def _occupied(inputs: Inputs, target: psycopg.Connection[Any], facts: Target) -> Iterator[Finding]:
     """Planned tables that exist already: where a run of this source did not finish, it can be resumed."""
-    found = occupied(target, facts, own_names(inputs))
+    found, run = occupied(target, facts, own_names(inputs)), None
     if found is not None:
-        run = last_run(target)
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            run = last_run(target)
         if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
             found = replace(found, hint=f"--resume continues the interrupted run {run['id']}; {found.hint}")
         yield found

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from converge.model.forecast import Forecast
-from converge.model.plan import ColumnPlan, Plan
+from converge.model.plan import OCCUPIED, ColumnPlan, Plan
 from converge.model.rehearsal import Drift, Drifted, Fingerprint, Growth, TableMark
 from converge.model.result import Result
 
@@ -35,7 +35,7 @@ def fingerprint(plan: Plan, *, whole: bool) -> Fingerprint:
             for one in plan.outcomes
             if one.kind not in _OF_COLUMNS
         },
-        findings=tuple(sorted({(one.code, one.object) for one in plan.findings})),
+        findings=tuple(sorted({(one.code, one.object) for one in plan.findings if one.code != OCCUPIED})),
     )
 
 

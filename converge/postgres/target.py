@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from converge.model.plan import Finding
+from converge.model.plan import OCCUPIED, Finding
 from converge.model.quote import pg_name
 from converge.postgres.capabilities import FUNCTIONS
 from converge.resources import folder, sql
@@ -177,16 +177,12 @@ def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collec
     existing = [(name, kind) for name, _, kind in target.relations if name in tables and name not in unused]
     if not existing:
         return None
-    seen = []
-    for table, kind in existing[:_SHOWN]:
-        state = f"is the name of {'an' if kind[0] in 'AEIOU' else 'a'} {kind.lower()}"
-        if kind == "TABLE":
-            name = pg_name(target.schema, table)
-            row = connection.execute(f"SELECT EXISTS (SELECT FROM {name})".encode()).fetchone()
-            state = "has rows" if row and row[0] else "is empty"
-        seen.append(f"{target.schema}.{table} {state}")
+    seen = [
+        f"{target.schema}.{name} {_content(connection, target, name, kind)}"
+        for name, kind in existing[:_SHOWN]
+    ]
     return Finding(
-        "T005",
+        OCCUPIED,
         "block",
         "target",
         f"{len(existing)} of {len(tables)} tables and views exist in the target already, "
@@ -195,3 +191,14 @@ def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collec
         "--schema NAME loads beside them",
         ", ".join(seen + ([f"and {more} more"] if (more := len(existing) - len(seen)) else [])),
     )
+
+
+def _content(connection: psycopg.Connection[Any], target: Target, name: str, kind: str) -> str:
+    if kind != "TABLE":
+        return f"is the name of {'an' if kind[0] in 'AEIOU' else 'a'} {kind.lower()}"
+    table = pg_name(target.schema, name)
+    try:
+        row = connection.execute(f"SELECT EXISTS (SELECT FROM {table})".encode()).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return "may not be read"
+    return "has rows" if row and row[0] else "is empty"
