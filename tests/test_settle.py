@@ -69,6 +69,18 @@ def test_a_new_target_is_stamped_and_brought_to_the_newest(scene: Scene) -> None
     assert "revisions" in [phase["name"] for phase in ran.json["phases"]]
     assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [("more",)]
     assert postgres(scene.target, "SELECT name, note FROM parent ORDER BY id") == [("a", None), ("b", None)]
+    # What a revision changes is meant, here and later; what others change is not.
+    back = execute("DROP INDEX by_note")
+    revision(scene.folder, "index", execute("CREATE INDEX by_note ON parent (note)"), back, down="more")
+    assert converge("verify", *scene.where).code == 0
+    ran_later = converge("migrations", "run", "--target", scene.target, *scene.alembic)
+    assert ran_later.code == 0, ran_later.err
+    assert converge("verify", *scene.where).code == 0
+    postgres(scene.target, "DROP INDEX by_note")
+    differs = converge("verify", *scene.where, "--json")
+    assert [one["object"] for one in differs.json["findings"] if one["code"] == "V111"] == [
+        "index public.by_note"
+    ]
     # The ledger's report says it, too.
     written = scene.folder / "report.md"
     assert converge("report", "--target", scene.target, "-o", str(written)).code == 0

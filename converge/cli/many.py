@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from converge.config import Chosen, Where, resolve, several
 from converge.errors import ConvergeError, UsageError
@@ -37,18 +36,15 @@ class Shown:
 
 def options_of(entry: Database, options: Options) -> Options:
     """The entry's options; one that the command line gives counts for every database in its place."""
-    source_of = click.get_current_context().get_parameter_source
-
-    def given(name: str) -> bool:
-        return source_of(name) is ParameterSource.COMMANDLINE
-
     selection = options.selection
     return replace(
         options,
         maps=options.maps or entry.maps,
-        mode=options.mode if given("mode") else entry.mode,
-        schema=options.schema if given("schema") else entry.schema,
+        mode=options.mode if "mode" in options.given else entry.mode,
+        schema=options.schema if "schema" in options.given else entry.schema,
         selection=Selection(selection.include or entry.include, selection.exclude or entry.exclude),
+        # It is what tells an entry's runs from another's.
+        given=options.given | {"schema"},
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from converge import files
 from converge.cli.source_dump import dump_options, load, remember
@@ -29,6 +30,8 @@ from converge.sandbox.dumped import Dump
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MOST_TABLES = 50
+_DECIDING = ("maps", "mode", "schema", "include", "exclude")
+_SAID = ParameterSource.COMMANDLINE
 
 
 schema_option = click.option("--schema", default="public", show_default=True, help="the target schema")
@@ -80,7 +83,11 @@ def selection_options(function: F) -> F:
     def wrapper(
         *args: Any, schema: str, include: tuple[str, ...], exclude: tuple[str, ...], jobs: int, **kwargs: Any
     ) -> Any:
-        options = Options(schema=schema, selection=Selection(include, exclude), jobs=jobs)
+        context = click.get_current_context()
+        given = {name for name in _DECIDING if context.get_parameter_source(name) is _SAID}
+        options = Options(
+            schema=schema, selection=Selection(include, exclude), jobs=jobs, given=frozenset(given)
+        )
         return function(*args, options=options, **kwargs)
 
     return wrapper  # type: ignore[return-value]

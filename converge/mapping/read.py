@@ -16,16 +16,24 @@ from converge.resources import folder
 DEFAULT = "mysql8"
 
 
+Documents = Sequence[tuple[str, dict[str, Any]]]
+"""Maps as they were read: each file's path and content."""
+
+
 def load(names: Sequence[str] = ()) -> Map:
     """The rules of the named maps or map files in order, then those of ``mysql8``; with all their checks.
 
     Raises UsageError.
     """
-    files = list(documents(names))
-    applications = (read_application(path.stem, document) for path, document in files)
+    return load_documents([(str(path), document) for path, document in documents(names)])
+
+
+def load_documents(files: Documents) -> Map:
+    """The rules of maps that were read before."""
+    applications = (read_application(Path(path).stem, document) for path, document in files)
     return Map(
-        tuple(rule for path, document in files for rule in _rules(path, document)),
-        checks=tuple(check for path, document in files for check in read_checks(path.stem, document)),
+        tuple(rule for path, document in files for rule in _rules(Path(path), document)),
+        checks=tuple(check for path, document in files for check in read_checks(Path(path).stem, document)),
         applications=tuple(filter(None, applications)),
     )
 

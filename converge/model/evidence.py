@@ -6,8 +6,7 @@ It is kept in the ledger with its run, so that a resumed run and a later compari
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from converge.model.existing import Existing
 
@@ -96,34 +95,5 @@ class Evidence:
         facts = self.tables.get(table)
         return facts.counts.get(condition) if facts else None
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Evidence:
-        """The evidence that `to_json` has written."""
-        return cls(
-            tables={name: _facts(facts) for name, facts in document["tables"].items()},
-            refused=document["refused"],
-            tried=document["tried"],
-            existing=Existing.from_json(document["existing"]) if document.get("existing") else None,
-            seeded={name: Seeded(**one) for name, one in document.get("seeded", {}).items()},
-        )
-
 
 NOTHING_KNOWN = Evidence()
-
-
-def _facts(document: Mapping[str, Any]) -> TableFacts:
-    counts, found = (
-        {name: Count(count["rows"], tuple(count["keys"])) for name, count in document[key].items()}
-        for key in ("counts", "found")
-    )
-    return TableFacts(
-        rows=document["rows"],
-        seconds=document["seconds"],
-        counts=counts,
-        longest=document["longest"],
-        found=found,
-        unseen=document["unseen"],
-    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
@@ -149,43 +148,10 @@ class Existing:
         """The foreign keys on or to some tables, given by their quoted names."""
         return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Existing:
-        """What `to_json` has written."""
-        return cls(
-            tables=tuple(_table(one) for one in document["tables"]),
-            foreign_keys=tuple(
-                OwnForeignKey(**{**one, "columns": tuple(one["columns"]),
-                                 "parent_columns": tuple(one["parent_columns"])})
-                for one in document["foreign_keys"]
-            ),
-            sequences={name: (value, called) for name, (value, called) in document["sequences"].items()},
-            views=tuple(document["views"]),
-            shape=document["shape"],
-        )  # fmt: skip
-
 
 def _spelled(name: str) -> tuple[str, str]:
     """As the server may print it: quoted where it must be."""
     return name, pg_name(name)
-
-
-def _table(one: Mapping[str, Any]) -> OwnTable:
-    return OwnTable(
-        **{
-            **one,
-            "columns": tuple(OwnColumn(**{**c, "labels": tuple(c["labels"])}) for c in one["columns"]),
-            "indexes": tuple(
-                OwnIndex(**{**i, "columns": tuple(i["columns"]), "restore": tuple(i["restore"])})
-                for i in one["indexes"]
-            ),
-            "checks": tuple(one["checks"]),
-            "triggers": tuple(OwnTrigger(**trigger) for trigger in one["triggers"]),
-        }
-    )
 
 
 def saved_name(schema: str, table: str) -> str:
@@ -201,21 +167,24 @@ def kept_name(schema: str, table: str) -> str:
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """What is gone, new or changed between two shapes, each with both texts."""
     return [
-        line for name in sorted(before.keys() | after.keys()) for line in _difference(name, before, after)
+        f"{name} {words}"
+        for name in sorted(before.keys() | after.keys())
+        if (words := difference(before.get(name), after.get(name)))
     ]
 
 
-def _difference(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
-    was, now = before.get(name), after.get(name)
-    if was is not None and now is None:
-        yield f"{name} is gone: {was}"
-    elif was is None and now is not None:
-        yield f"{name} is new: {now}"
-    elif was is not None and now is not None and was != now:
-        old, new = json.loads(was), json.loads(now)
-        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        parts = (f"{key} was {_text(old.get(key))}, is {_text(new.get(key))}" for key in changed)
-        yield f"{name} has changed: {'; '.join(parts)}"
+def difference(was: str | None, now: str | None, ignored: Container[str] = ()) -> str:
+    """How an object's text has changed, but for the ignored keys; empty where it has not."""
+    if was is None or now is None:
+        return f"is gone: {was}" if was is not None else f"is new: {now}" if now is not None else ""
+    if was == now:
+        return ""
+    old, new = json.loads(was), json.loads(now)
+    changed = sorted(
+        key for key in old.keys() | new.keys() if key not in ignored and old.get(key) != new.get(key)
+    )
+    parts = (f"{key} was {_text(old.get(key))}, is {_text(new.get(key))}" for key in changed)
+    return f"has changed: {'; '.join(parts)}" if changed else ""
 
 
 def _text(value: object) -> str:

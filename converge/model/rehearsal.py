@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from converge.model.forecast import Forecast
 
@@ -31,18 +31,6 @@ class Fingerprint:
     """What becomes of indexes, keys, views and the like, by kind and name."""
     findings: tuple[tuple[str, str], ...]
     """Code and object."""
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Fingerprint:
-        """What `asdict` has made, through JSON."""
-        tables = {
-            name: TableMark(
-                mark["rows"], mark["bytes"], {one: (was, to) for one, (was, to) in mark["columns"].items()}
-            )
-            for name, mark in document["tables"].items()
-        }
-        findings = tuple((code, name) for code, name in document["findings"])
-        return cls(**{**document, "tables": tables, "findings": findings})
 
 
 What = Literal["server", "table", "column", "decision", "finding"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from converge.model.check import CheckResult
+from converge.model.decode import decode
 from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.rehearsal import Fingerprint
@@ -19,8 +20,12 @@ EXIT_CODES: dict[Verdict, int] = {
 
 OF_CHECKS = frozenset({"C001", "C002"})
 """Codes of checks that failed, which have a part of their own in reports."""
-OF_THE_RUN = frozenset({"R003", "V001", "V002", "V004", "V120", "V121", "V122"})
+OF_THE_RUN = frozenset(
+    {"R003", "V001", "V002", "V004", "V110", "V113", "V114", "V116", "V120", "V121", "V122"}
+)
 """Codes of notes that say what happened in a run; the others are the plan's."""
+OF_SCHEMA = frozenset({"V111", "V112", "V115"})
+"""Codes of what is no longer as the run has made it."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
 
@@ -94,6 +99,19 @@ class Reject:
         return " ".join(filter(None, (place, self.key))) + f": {self.message} ({self.sqlstate})"
 
 
+@dataclass(frozen=True, slots=True)
+class NotCompared:
+    """What a comparison did not look at, so that nobody takes the verdict to be about it."""
+
+    kind: Literal["table", "column", "view", "index", "schema"]
+    name: str
+    """The source's; the target's where only that has it."""
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.why}"
+
+
 @dataclass
 class TableResult:
     source: str
@@ -144,6 +162,7 @@ class Result:
     fingerprint: Fingerprint | None = None
     """What the next run's plan is compared with; None before the run has a plan."""
     not_migrated: list[Outcome] = field(default_factory=list)
+    not_compared: list[NotCompared] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)
     next_command: str = ""
 
@@ -185,6 +204,7 @@ class Result:
             "fingerprint": self.fingerprint and asdict(self.fingerprint),
             "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
             "losses": self.losses,
+            "not_compared": [asdict(one) for one in self.not_compared],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
             "next": self.next_command,
         }
@@ -193,43 +213,18 @@ class Result:
     def from_json(cls, document: Mapping[str, Any]) -> Result:
         """The result that `to_json` has written, also by a version that knew fewer keys."""
         source, target = document["source"], document["target"]
-        return cls(
-            command=document["command"],
-            source=source["url"],
-            target=target["url"],
-            source_version=source.get("version", ""),
-            target_version=target.get("version", ""),
-            started=document.get("started", ""),
-            verdict=document["verdict"],
-            snapshot=document["snapshot"],
-            tables=_all(TableResult, document, "tables"),
-            findings=_all(Finding, document, "findings"),
-            differences=_all(Difference, document, "differences"),
-            changes=_all(Changed, document, "changes"),
-            rejects=_all(Reject, document, "rejects"),
-            views=_all(ViewResult, document, "views"),
-            checks=_all(CheckResult, document, "checks"),
-            going_back=_one(GoingBack, document, "going_back"),
-            fingerprint=Fingerprint.from_json(marks) if (marks := document.get("fingerprint")) else None,
-            not_migrated=_all(Outcome, document, "not_migrated"),
-            phases=[(phase["name"], phase["seconds"]) for phase in document["phases"]],
-            next_command=document.get("next", ""),
+        return decode(
+            cls,
+            {
+                **document,
+                "source": source["url"],
+                "target": target["url"],
+                "source_version": source.get("version", ""),
+                "target_version": target.get("version", ""),
+                "phases": [(phase["name"], phase["seconds"]) for phase in document["phases"]],
+                "next_command": document.get("next", ""),
+            },
         )
-
-
-def _all(kind: type[Any], document: Mapping[str, Any], key: str) -> list[Any]:
-    return [_made(kind, value) for value in document.get(key, ())]
-
-
-def _one(kind: type[Any], document: Mapping[str, Any], key: str) -> Any:
-    value = document.get(key)
-    return None if value is None else _made(kind, value)
-
-
-def _made(kind: type[Any], value: Mapping[str, Any]) -> Any:
-    known = {one.name: value[one.name] for one in fields(kind) if one.name in value}
-    # What was a tuple is a list in JSON.
-    return kind(**{name: tuple(part) if isinstance(part, list) else part for name, part in known.items()})
 
 
 def _shown(value: str | None, limit: int = 120) -> str:

@@ -11,7 +11,7 @@ from converge.model.event import Said, Sink
 from converge.model.result import Result
 from converge.model.together import Named, Results
 from converge.phases.explain import explained
-from converge.pipeline.migrate import interrupted, migrate, note, planned
+from converge.pipeline.migrate import interrupted, migrate, note, planned, with_fixed_options
 from converge.pipeline.run import Job, MigrateOptions
 from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
@@ -62,6 +62,7 @@ def _plan(move: Move, emit: Sink) -> _Step:
     emit(Said(f"database {move.name}: plan"))
     result = move.result()
     try:
+        move = replace(move, options=with_fixed_options(move.source, move.target, move.options))
         digest = ""
         if move.options.resume:
             done, digest = _standing(move)

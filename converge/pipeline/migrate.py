@@ -14,18 +14,22 @@ from converge.errors import START_AGAIN, BlockedError, ConvergeError, Interrupte
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
+from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
+from converge.pipeline.compared import recorded_run
 from converge.pipeline.prepare import Prepared, prepare
+from converge.pipeline.reach import attempt
 from converge.pipeline.room import require_droppable
 from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import Backend, end
 from converge.postgres.ledger import Ledger
+from converge.postgres.recorded import record_plan
 from converge.postgres.upgrade import upgrade
 
 
@@ -36,6 +40,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
     when the user stopped it; the ledger then knows how to go on.
     """
+    options = with_fixed_options(source, target, options)
     if options.alembic is not None:
         # Alembic takes its time to load, and most runs need none of it.
         from converge.pipeline.settle import require_revisions
@@ -44,26 +49,26 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             require_revisions(options.alembic, target)
     waits = pauses(RUN_TRIES)
     most = 0
-    attempt = _Attempt(Job(source, target, options, emit, result))
+    current = _Attempt(Job(source, target, options, emit, result))
     while True:
         try:
-            attempt.go()
+            current.go()
             break
         except ConvergeError as error:
             note(result, error)
-            if attempt.run is not None and attempt.run.copy.done > most:
-                most = attempt.run.copy.done
+            if current.run is not None and current.run.copy.done > most:
+                most = current.run.copy.done
                 waits = pauses(RUN_TRIES)
-            pause = next(waits, None) if error.lost and attempt.begun else None
+            pause = next(waits, None) if error.lost and current.begun else None
             if pause is None:
-                if attempt.begun and not options.thrown_away and not isinstance(error, BlockedError):
+                if current.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
-            raise _stopped(options) if attempt.begun else KeyboardInterrupt from None
-        attempt = attempt.next()
+            raise _stopped(options) if current.begun else KeyboardInterrupt from None
+        current = current.next()
         try:
             time.sleep(pause)
         except KeyboardInterrupt:
@@ -73,6 +78,16 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
 
         with explained(source, target):
             settle(options.alembic, target, options.common.schema, emit, result)
+
+
+def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
+    """The maps are read once, and a resumed run has the options that it began with."""
+    common = options.common
+    if options.resume:
+        # What cannot be reached is said when the plan is made.
+        run, _ = attempt(lambda: recorded_run(source, target, common))
+        common = common.as_in(run.options) if isinstance(run, Recorded) else common
+    return replace(options, common=replace(common, documents=common.map_documents))
 
 
 class _Attempt:
@@ -129,14 +144,17 @@ class _Attempt:
         elif options.common.clears and prepared.plan.mode == "create" and not options.resume:
             require_droppable(prepared.target, prepared.plan)
         upgrade(job.target)
-        ledger = Ledger.open(
-            prepared.target,
-            prepared.plan,
-            prepared.inputs.evidence,
-            resume=options.resume,
-            clears=options.common.clears,
-            again=self._lost is not None,
-        )
+        with prepared.target.transaction():
+            ledger = Ledger.open(
+                prepared.target,
+                prepared.plan,
+                prepared.inputs.evidence,
+                resume=options.resume,
+                clears=options.common.clears,
+                again=self._lost is not None,
+            )
+            if not options.resume:
+                record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)
         return Run(job, prepared, ledger)
 
 

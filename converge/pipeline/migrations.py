@@ -15,6 +15,7 @@ from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
+from converge.postgres.made import revisions_recorded
 from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
@@ -90,7 +91,8 @@ def _alone(folder: Folder, target: Endpoint) -> Iterator[Applied]:
         lock(connection)
         at = applied(folder, target)
         require_known(folder, at)
-        yield at
+        with revisions_recorded(connection):
+            yield at
 
 
 def _migrated(

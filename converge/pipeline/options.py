@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from converge.errors import UsageError
+from converge.mapping.read import Documents, documents
 from converge.model.plan import Mode
+from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
 
 
@@ -20,6 +22,8 @@ class Options:
     """What decides a plan, and how much may be done at a time."""
 
     maps: tuple[str, ...] = ()
+    documents: Documents | None = None
+    """What the maps held in an earlier run; None reads the files."""
     mode: Mode = "create"
     """Make the tables, or load into those that the application's own migrations made."""
     schema: str = "public"
@@ -35,6 +39,8 @@ class Options:
     scan_seconds: float = 60.0
     """The most that the scan of one table may take."""
     jobs: int = field(default_factory=default_jobs)
+    given: frozenset[str] = frozenset()
+    """Names of the options that the command line gives: only these replace what an earlier run had."""
 
     @property
     def clears(self) -> bool:
@@ -52,3 +58,33 @@ class Options:
                 hint="--recreate drops the planned tables and makes them again",
             )
         return self.recreate if self.mode == "create" else self.truncate
+
+    @property
+    def recorded(self) -> RunOptions:
+        """What the ledger keeps of them. Raises UsageError."""
+        selection = self.selection
+        return RunOptions(
+            self.mode, self.schema, selection.include, selection.exclude, self.maps, tuple(self.map_documents)
+        )
+
+    def as_in(self, run: RunOptions) -> Options:
+        """The run's options, but for those that the command line gives."""
+        given, selection = self.given, self.selection
+        return replace(
+            self,
+            mode=self.mode if "mode" in given else run.mode,
+            schema=self.schema if "schema" in given else run.schema,
+            maps=self.maps if "maps" in given else run.maps,
+            documents=None if "maps" in given else run.documents,
+            selection=Selection(
+                selection.include if "include" in given else run.include,
+                selection.exclude if "exclude" in given else run.exclude,
+            ),
+        )
+
+    @property
+    def map_documents(self) -> Documents:
+        """What the maps hold. Raises UsageError."""
+        if self.documents is not None:
+            return self.documents
+        return [(str(path), document) for path, document in documents(self.maps)]

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import UsageError
-from converge.mapping.read import load
+from converge.mapping.read import load_documents
 from converge.mapping.rules import Map
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -68,7 +68,7 @@ def prepare(
     tables and rows of an interrupted run may exist. `first` may refuse the target before the data is looked
     at. Inside, the drivers' errors become ConvergeErrors.
     """
-    map_ = load(options.maps)
+    map_ = load_documents(options.map_documents)
     with explained(source, target), ExitStack() as stack:
         here, there = reach(source, target, stack)
         facts = read_target(there, options.schema) if there else None

@@ -35,6 +35,8 @@ from converge.pipeline.timing import phase
 from converge.postgres.existing import shape_now
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.postgres.made import changed_since, record_schema
+from converge.postgres.recorded import record_there
 from converge.postgres.saved import drop_saved
 from converge.postgres.take_back import take_back
 
@@ -96,10 +98,11 @@ class Run:
             drop_left_over(self.postgres, self.plan, self.prepared.inputs.left_over)
         if not self.plan.schema_exists:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
+        record_there(self.postgres, self.ledger.run, shape_now(self.postgres, self.plan.schema))
 
     def all(self, crew: Crew) -> None:
         """All phases after the plan."""
-        job, result = self.job, self.result
+        job, result, existing = self.job, self.result, self.prepared.inputs.evidence.existing
         with Builder(self.plan, self.ledger, job.target, job.options.common.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
                 builder.in_order("shared", "create", "view")
@@ -121,6 +124,7 @@ class Run:
                 builder.in_order("foreign key")
                 builder.side_by_side("validate", "finish", "analyze")
                 set_next_values(self.postgres, self.plan)
+                made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
             result.findings += builder.findings
             self._require_all_done()
         result.rejects = self.ledger.rejects()
@@ -128,6 +132,9 @@ class Run:
         totals = prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
         if self.plan.mode == "load":
             self._look_at_target()
+        elif level == "full" and (others := changed_since(self.postgres, self.plan, made)):
+            result.findings += others
+            result.verdict = "differs"
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
         here = self.prepared.source

@@ -1,4 +1,4 @@
-"""`converge verify`: both sides as they are now, every row and every column."""
+"""`converge verify`: every row and column of both sides as they are now, and the schema that the run made."""
 
 from __future__ import annotations
 
@@ -7,55 +7,95 @@ from contextlib import ExitStack
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Finding
-from converge.model.result import Result, TableResult
+from converge.model.plan import Finding, Plan
+from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.checks import check_source
+from converge.pipeline.compared import Compared, compared
 from converge.pipeline.options import Options
-from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.prove import prove
+from converge.pipeline.scope import comparable, not_compared, target_columns
 from converge.pipeline.timing import phase
+from converge.postgres.made import changed_since
+from converge.postgres.recorded import record_verification
 from converge.postgres.rights import require_readable
 
 
 def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, emit: Sink) -> Result:
-    """Compares the two databases. Writes nothing.
+    """Compares the two databases by the plan that the ledger keeps. Writes nothing but its ledger entry.
 
-    Raises TargetError when a planned table is missing, and BlockedError for rights that either role lacks.
+    Raises TargetError when no run has made the planned tables, and BlockedError for rights that either role
+    lacks or for a plan that is blocked.
     """
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(options.jobs))
         with phase(result, emit, "plan"):
-            prepared = stack.enter_context(
-                prepare(source, target, options, emit, as_recorded=True, first=check_source)
-            )
-            plan = prepared.plan
-            assert prepared.target is not None and prepared.facts is not None
-            _require_tables(prepared)
-            require_readable(prepared.target, prepared.facts, [table.target for table in plan.tables])
-        result.findings = [Finding("V001", "note", "source", "the source may have moved since the migration")]
-        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in plan.tables}
+            both = stack.enter_context(compared(source, target, options, emit))
+            plan = _scope(both, result)
+            require_readable(both.target, both.facts, [table.target for table in plan.tables])
+        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
         crew.connect(source, target)
         names = [table.source for table in plan.tables]
-        taken = snapshot.take(prepared.source, names, lambda: crew.everyone("begin"))
+        taken = snapshot.take(both.source, names, lambda: crew.everyone("begin"))
         result.snapshot = taken.level
-        ranges = {table.source: list(cut(prepared.source, table)) for table in plan.tables}
-        prove(plan, crew, prepared.target, ranges, level, tables, result, emit)
+        ranges = {table.source: list(cut(both.source, table)) for table in plan.tables}
+        prove(plan, crew, both.target, ranges, level, tables, result, emit)
         result.tables = list(tables.values())
+        if level == "full":
+            _compare_schema(both, result)
+        if any(finding.severity == "block" for finding in result.findings):
+            result.verdict = "differs"
+        _record(both, level, result)
     return result
 
 
-def _require_tables(prepared: Prepared) -> None:
-    assert prepared.facts is not None
-    there = prepared.facts.names
-    missing = [table.target for table in prepared.plan.tables if table.target not in there]
+def _scope(both: Compared, result: Result) -> Plan:
+    """The plan of what can be compared; what cannot, and by which plan, is in `result`."""
+    plan = both.plan
+    there = target_columns(both.target, plan.schema)
+    if both.run is None:
+        _require_tables(both)
+    result.source_version, result.target_version = both.catalog.version, both.facts.version
+    moved = Finding("V001", "note", "source", "the source may have moved since the migration")
+    scope, gone = comparable(plan, both.catalog, there, both.run.made if both.run else None)
+    whole = both.run.plan if both.run else plan
+    lost = [finding for finding in whole.findings if finding.severity == "lossy"]
+    result.findings = [moved, *both.findings, *lost, *gone]
+    result.not_migrated = [outcome for outcome in whole.outcomes if outcome.state == "not migrated"]
+    result.not_compared = list(not_compared(whole, scope, both.catalog, there))
+    return scope
+
+
+def _compare_schema(both: Compared, result: Result) -> None:
+    """Whether the target's schema is still what the run has made."""
+    run, version = both.run, both.facts.version
+    if run is None or run.made is None:
+        why = "the ledger knows no run that has made it"
+    elif run.plan.target_version.split(".")[0] != version.split(".")[0]:
+        why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"
+    else:
+        result.findings += changed_since(both.target, run.plan, run.made)
+        return
+    result.not_compared.append(NotCompared("schema", both.plan.schema, why))
+
+
+def _record(both: Compared, level: VerifyLevel, result: Result) -> None:
+    """The ledger's entry, where there is a run that it belongs to, and the role may write."""
+    if both.run is None:
+        return
+    if why := record_verification(both.target, both.run.run, level, result.to_json()):
+        result.findings.append(Finding("V116", "note", "ledger", f"no entry in the ledger: {why}"))
+
+
+def _require_tables(both: Compared) -> None:
+    there = both.facts.names
+    missing = [table.target for table in both.plan.tables if table.target not in there]
     if missing:
         raise TargetError(
-            f"{len(missing)} planned tables are not in the target schema {prepared.plan.schema}",
+            f"{len(missing)} planned tables are not in the target schema {both.plan.schema}",
             code="T012",
             details=missing[:20],
             hint="converge migrate",

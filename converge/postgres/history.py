@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.model.decode import decode
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
@@ -61,7 +62,7 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
         "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
         (source, schema),
     ).fetchone()
-    return Evidence.from_json(row[0]) if row and row[0] else None
+    return decode(Evidence, row[0]) if row and row[0] else None
 
 
 def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:
@@ -79,7 +80,7 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     if row is None:
         return None
     run, source, state, truncates, targets, existing = row
-    return LoadRun(run, source, state, truncates, targets, Existing.from_json(existing))
+    return LoadRun(run, source, state, truncates, targets, decode(Existing, existing))
 
 
 def loaded_rows(connection: psycopg.Connection[Any], run: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
@@ -207,7 +207,7 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
             plan.source,
             plan.schema,
             plan.digest,
-            json.dumps(evidence.to_json()),
+            json.dumps(asdict(evidence)),
             clears,
             json.dumps({table.source: table.target for table in plan.tables}),
         ),

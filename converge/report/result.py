@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converge.model.plan import Finding
-from converge.model.result import OF_THE_RUN, Result
+from converge.model.result import OF_SCHEMA, OF_THE_RUN, Result
 from converge.report import markdown
 from converge.report.back_parts import stand_words
 from converge.report.parts import Grid, one_line, sentence, visible
@@ -12,6 +12,8 @@ from converge.report.units import table
 
 _MOST_REJECTS = 20
 _MOST_MOVED = 20
+_LONGEST = 1000
+"""Of a line with both texts of an object; the report has all of it."""
 
 
 def result_text(result: Result) -> str:
@@ -30,12 +32,14 @@ def result_text(result: Result) -> str:
     notes = [finding for finding in result.findings if finding.severity == "note"]
     own = [finding for finding in notes if finding.code in OF_THE_RUN]
     blocks = [finding for finding in result.findings if finding.severity == "block"]
-    lines += [f"blocks    {_said(finding)}" for finding in blocks]
+    lines += [f"blocks    {_said(finding)}" for finding in blocks if finding.code not in OF_SCHEMA]
     lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
     lines += [f"note      {one_line(finding.message)}" for finding in own]
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
+    lines += [f"differs   {_said(finding)[:_LONGEST]}" for finding in blocks if finding.code in OF_SCHEMA]
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
+    lines += [f"not compared: {one_line(str(one))}" for one in result.not_compared]
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name in ("views", "checks")]
     lines += [f"check     {one_line(str(one))}" for one in result.checks if one.state != "ok"]
     if result.going_back:
@@ -58,6 +62,7 @@ def result_markdown(result: Result, name: str = "") -> str:
     lines += markdown.grid_section("Tables", parts.tables, nothing="No table was reached.")
     lines += markdown.section("Differences", _differences(parts), nothing=parts.no_difference)
     lines += markdown.grid_section("Views", parts.views)
+    lines += markdown.grid_section("Not compared", parts.not_compared, nothing="Nothing that is known.")
     lines += markdown.grid_section("Checks", parts.checks)
     lines += markdown.section("Findings", markdown.findings(parts.levels), nothing="None.")
     lines += markdown.grid_section("Declared value changes", parts.changes, nothing="No value was changed.")

@@ -40,6 +40,8 @@ class RunParts:
     no_difference: str
     """What to say when there is none."""
     views: Grid
+    not_compared: Grid
+    """What the comparison did not look at, with the reasons."""
     checks: Grid
     levels: tuple[Level, ...]
     changes: Grid
@@ -66,6 +68,11 @@ def run_parts(result: Result) -> RunParts:
         differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
         no_difference="None." if compared else "The values were not compared.",
         views=compared_views(result.views),
+        not_compared=grid(
+            "Not compared",
+            (("kind", "words"), ("name", "name"), ("why", "words")),
+            [(one.kind, one.name, one.why) for one in result.not_compared],
+        ),
         checks=check_results(result.checks),
         levels=levels([one for one in result.findings if one.code not in OF_CHECKS]),
         changes=_changes(result),

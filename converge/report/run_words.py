@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from converge.model.result import MOST_DIFFERENCES, Result, TableResult, Verdict
+from converge.model.result import MOST_DIFFERENCES, OF_SCHEMA, Result, TableResult, Verdict
 from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
 from converge.report.units import counted, missing_words
@@ -20,6 +20,7 @@ REPAIR = (
     "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
     "converge migrate --resume",
 )
+_KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": ""}
 NEXT: dict[Verdict, tuple[str, str]] = {
     "verified": (
         "The data is verified. If the source is still written to, verify again before the cutover.",
@@ -46,9 +47,8 @@ def verdict_words(result: Result) -> str:
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
     if result.verdict in ("blocked", "failed"):
         return words
-    if skipped := sum(one.state == "not compared" for one in result.views):
-        words += f" · {counted(skipped, 'view')} not compared"
-    return f"{words} · {missing_words(len(result.not_migrated), result.losses)}"
+    skipped = _not_compared(result)
+    return f"{words}{skipped} · {missing_words(len(result.not_migrated), result.losses)}"
 
 
 def proof_words(result: Result) -> str:
@@ -71,6 +71,8 @@ def _outcome_words(result: Result) -> str:
             return words
         case "differs" if result.rejects:
             return _rejected_words(result)
+        case "differs" if words := _of_schema(result):
+            return words
         case "differs" if not any(equality(result, one).tone == "bad" for one in result.tables):
             return "; ".join(filter(None, (views_words(result.views), checks_words(result.checks))))
         case "differs":
@@ -87,6 +89,23 @@ def _outcome_words(result: Result) -> str:
             return "nothing was written"
         case _:
             return "nothing was written; see the findings"
+
+
+def _not_compared(result: Result) -> str:
+    kinds = Counter[str](one.kind for one in result.not_compared)
+    kinds["view"] += sum(one.state == "not compared" for one in result.views)
+    listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
+    return f" · {listed} not compared" if listed else ""
+
+
+def _of_schema(result: Result) -> str:
+    """How many objects are no longer as the run has made them; empty where all are."""
+    count = sum(one.code in OF_SCHEMA for one in result.findings)
+    if not count:
+        return ""
+    wrong = sum(equality(result, one).tone == "bad" for one in result.tables)
+    rows = f"; {counted(wrong, 'table')} with rows that differ" if wrong else ""
+    return f"{counted(count, 'object')} not as the run has made it{rows}"
 
 
 def _of_revisions(result: Result) -> str:

@@ -19,9 +19,9 @@ UNION ALL
 SELECT 'function ' || p.oid::regprocedure::text,
        jsonb_strip_nulls(jsonb_build_object(
            'owner', pg_get_userbyid(p.proowner), 'rights', p.proacl::text,
-           'digest', md5(CASE p.prokind WHEN 'a' THEN concat_ws(' ', pg_get_function_arguments(p.oid),
+           'definition', CASE p.prokind WHEN 'a' THEN concat_ws(' ', pg_get_function_arguments(p.oid),
                                              format_type(p.prorettype, NULL), g.aggtransfn, g.aggfinalfn)
-                                        ELSE pg_get_functiondef(p.oid) END),
+                                        ELSE pg_get_functiondef(p.oid) END,
            'comment', obj_description(p.oid, 'pg_proc')))::text
   FROM pg_proc p LEFT JOIN pg_aggregate g ON g.aggfnoid = p.oid
  WHERE p.pronamespace = to_regnamespace(quote_ident(%(schema)s))

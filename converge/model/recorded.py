@@ -1,0 +1,47 @@
+"""What the ledger keeps of a run for later commands: its options, its plan, and what it has made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from converge.model.plan import Mode, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What decided the run's plan, whatever has become of the files of its maps."""
+
+    mode: Mode
+    schema: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    maps: tuple[str, ...] = ()
+    """As they were named."""
+    documents: tuple[tuple[str, dict[str, Any]], ...] = ()
+    """What they held, and the default map: each file's path and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The target's schema as a run has left it."""
+
+    objects: Mapping[str, str]
+    """A text for each object that it has made; in load mode for each of the schema."""
+    next_values: Mapping[str, int] = field(default_factory=dict)
+    """By the quoted name of a sequence that gives a column its next value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run as later commands find it."""
+
+    run: int
+    source: str
+    state: str
+    started: str
+    options: RunOptions
+    plan: Plan
+    made: Made | None
+    """None where the run has not come to its end."""

@@ -1,0 +1,152 @@
+"""By which plan two databases are compared: the run's, as the ledger keeps it, or one of other options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from converge.errors import UsageError
+from converge.mapping.read import Documents
+from converge.model.catalog import Catalog
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.plan import Finding, Plan
+from converge.model.recorded import Recorded
+from converge.mysql.catalog import read_catalog
+from converge.mysql.rights import missing_select, read_rights
+from converge.mysql.watched import WatchedConnection
+from converge.phases.explain import explained
+from converge.pipeline.checks import blocked, check_source, require_rights
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import prepare
+from converge.pipeline.reach import reach
+from converge.pipeline.scope import narrowed
+from converge.planner.inputs import Selection, require_matches
+from converge.postgres.connect import connect
+from converge.postgres.recorded import last_recorded
+from converge.postgres.target import Target, read_target
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Open connections, and the plan by which both sides are compared."""
+
+    source: WatchedConnection
+    target: psycopg.Connection[Any]
+    facts: Target
+    catalog: Catalog
+    """The source as it is now."""
+    plan: Plan
+    run: Recorded | None
+    """The run that the target is compared with; None where the ledger knows of none."""
+    findings: tuple[Finding, ...]
+    """By which plan, and which options of the command line are others than the run's."""
+
+
+def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | str | None:
+    """The last run that these options mean; why it cannot be seen, or None where there is none."""
+    with explained(source, target), connect(target) as connection:
+        schema = options.schema if "schema" in options.given else None
+        return last_recorded(connection, source, schema)
+
+
+@contextmanager
+def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Iterator[Compared]:
+    """Connects, and takes the run's plan; makes one where there is none, or where other maps are given.
+
+    Raises BlockedError for rights that the source's user lacks, and for a plan that is blocked.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(explained(source, target))
+        run = recorded_run(source, target, options)
+        if isinstance(run, Recorded) and not (others := _others(run, options)):
+            yield _by_run(source, target, run, options, stack)
+            return
+        if isinstance(run, Recorded):
+            options = options.as_in(run.options)
+            note = Finding("V114", "note", "plan", f"planned anew: not as run {run.run}: {', '.join(others)}")
+        else:
+            why = run or "the ledger knows no run of this source"
+            note = Finding("V113", "note", "plan", f"planned by the options of this command: {why}")
+        same_mode = not isinstance(run, Recorded) or run.options.mode == options.mode
+        prepared = stack.enter_context(
+            prepare(
+                source,
+                target,
+                options,
+                emit,
+                as_recorded=same_mode,
+                resuming=True,
+                first=check_source,
+            )
+        )
+        assert prepared.target is not None and prepared.facts is not None
+        # Who only compares needs no rights to write.
+        if blocks := [one for one in prepared.plan.blocks if one not in prepared.inputs.lacking]:
+            raise blocked(blocks)
+        yield Compared(
+            prepared.source, prepared.target, prepared.facts, prepared.inputs.catalog, prepared.plan,
+            run if isinstance(run, Recorded) else None, (note,),
+        )  # fmt: skip
+
+
+def _by_run(
+    source: Endpoint, target: Endpoint, run: Recorded, options: Options, stack: ExitStack
+) -> Compared:
+    here, there = reach(source, target, stack)
+    assert there is not None
+    rights = read_rights(here, source.database)
+    catalog = read_catalog(here, rights)
+    known = [table.name for table in catalog.tables]
+    require_rights(missing_select(rights, known, Selection(run.options.include, run.options.exclude).names))
+    note = Finding(
+        "V110", "note", "plan", f"compared by the plan of run {run.run}, which began {run.started}"
+    )
+    findings = [note]
+    if run.source != str(source):
+        findings.append(
+            Finding("V114", "note", "plan", f"run {run.run} is of {run.source}; this is {source}")
+        )
+    if run.state != "finished":
+        findings.append(Finding("V114", "note", "plan", f"run {run.run} is {run.state}"))
+    plan = run.plan
+    if options.given & {"include", "exclude"}:
+        plan = _selected(plan, known, options.selection)
+        if len(plan.tables) < len(run.plan.tables):
+            words = f"only {len(plan.tables)} of the run's {len(run.plan.tables)} tables are compared"
+            findings.append(Finding("V114", "note", "plan", words))
+    return Compared(
+        here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
+        tuple(findings),
+    )  # fmt: skip
+
+
+def _others(run: Recorded, options: Options) -> list[str]:
+    """Options of the command line that decide otherwise than the run's."""
+    others = []
+    if "mode" in options.given and options.mode != run.options.mode:
+        others.append(f"--mode {options.mode} in place of {run.options.mode}")
+    if "maps" in options.given and _contents(options.map_documents) != _contents(run.options.documents):
+        maps = " ".join(f"--map {name}" for name in options.maps)
+        others.append(f"{maps} in place of {' '.join(run.options.maps) or 'no map'}")
+    return others
+
+
+def _contents(documents: Documents) -> list[dict[str, Any]]:
+    """What maps hold, wherever they are."""
+    return [content for _, content in documents]
+
+
+def _selected(plan: Plan, known: list[str], selection: Selection) -> Plan:
+    """The plan of these tables only. Raises UsageError where none is left."""
+    require_matches(selection, [*known, *(table.source for table in plan.tables)])
+    names = {table.source for table in plan.tables if selection.takes(table.source)}
+    if not names:
+        raise UsageError(
+            "the run's plan has none of these tables", code="U010", hint="leave out --include and --exclude"
+        )
+    return narrowed(plan, names)

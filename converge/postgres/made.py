@@ -1,0 +1,119 @@
+"""The schema that a run has made: what it is at the run's end, and what others have changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from converge.model.existing import Existing, difference
+from converge.model.plan import Finding, Plan
+from converge.model.quote import pg_name
+from converge.model.recorded import Made
+from converge.postgres.existing import shape_now
+from converge.postgres.recorded import last_made, objects_there, record_made
+
+_TUNING = frozenset(
+    {"owner", "rights", "extensions", "place", "options", "options of TOAST", "storage",
+     "compression", "statistics", "target", "tablespace", "method", "replica identity", "clustered",
+     "local", "inherited"}
+)  # fmt: skip
+"""What operators set: neither the plan makes it, nor do rows or statements depend on it."""
+_OTHERS = ("schema ", "publication ", "statistics ")
+"""Kinds of object that no plan makes."""
+_HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
+
+
+def record_schema(
+    connection: psycopg.Connection[Any], plan: Plan, run: int, existing: Existing | None
+) -> Made:
+    """Keeps what the run has made in the ledger; in load mode that is what the schema was before."""
+    if existing is not None:
+        objects = existing.shape
+    else:
+        there = objects_there(connection, run)
+        objects = {
+            name: text for name, text in shape_now(connection, plan.schema).items() if name not in there
+        }
+    made = Made(objects, {name: value for _, name, value, _ in _next_values(connection, plan)})
+    record_made(connection, run, made)
+    return made
+
+
+def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> list[Finding]:
+    """A finding for each object that is gone or no longer the same. New objects are their owner's."""
+    now = shape_now(connection, plan.schema)
+    lost = [
+        name.removeprefix("partitioned ").removeprefix("table ")
+        for name in made.objects
+        if name not in now and name.startswith(("table ", "partitioned table "))
+    ]
+    found = [
+        Finding("V111", "block", name, words, _HINT)
+        for name, was in sorted(made.objects.items())
+        if not name.startswith(_OTHERS)
+        and (words := difference(was, now.get(name), _TUNING))
+        and not any(_belongs(name, was, table) for table in lost)
+    ]
+    for column, sequence, value, largest in _next_values(connection, plan):
+        least = max(made.next_values.get(sequence, value), largest + 1)
+        if value < least:
+            message = f"the next value of {sequence} is {value}, and has to be {least} or more"
+            hint = f"SELECT setval('{sequence}', {least}, false);"
+            found.append(Finding("V112", "block", column, message, hint))
+    return found
+
+
+@contextmanager
+def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """What revisions change inside, also where one of them fails, is as it is meant to be from then on.
+
+    What others had changed before stays a difference.
+    """
+    runs = last_made(connection)
+    before = [shape_now(connection, schema) for _, schema, _ in runs]
+    try:
+        yield
+    finally:
+        for (run, schema, made), then in zip(runs, before, strict=True):
+            now = shape_now(connection, schema)
+            others = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+            meant = {name for name in others if made.objects.get(name) == then.get(name)}
+            kept = {name: text for name, text in made.objects.items() if name not in meant}
+            objects = kept | {name: now[name] for name in meant if name in now}
+            record_made(connection, run, Made(objects, made.next_values))
+
+
+def _belongs(name: str, was: str, table: str) -> bool:
+    """Whether the object is a part of this table, so that it went with it."""
+    return (
+        name.startswith(f"column {table}.")
+        or name.endswith(f" on {table}")
+        or f" ON {table} USING " in was
+        or f'"{table}"' in was
+    )
+
+
+def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
+    """Column, sequence, next value and the column's largest one, where the role may read them."""
+    for identity in plan.identities:
+        table = plan.table(identity.table)
+        column = next(column for column in table.columns if column.source == identity.column)
+        place = pg_name(plan.schema, table.target)
+        readable = connection.execute(
+            "SELECT coalesce(has_sequence_privilege(to_regclass(%(sequence)s), 'SELECT'), false) "
+            "AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+            "WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s AND t.typcategory = 'N')",
+            {"sequence": column.sequence, "table": place, "column": column.target},
+        ).fetchone()
+        if readable is None or not readable[0]:
+            continue
+        row = connection.execute(
+            f"SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END, "
+            f"(SELECT coalesce(max({pg_name(column.target)}), 0) FROM {place}) "
+            f"FROM {column.sequence}".encode()
+        ).fetchone()
+        assert row is not None
+        yield f"{identity.table}.{identity.column}", column.sequence, int(row[0]), int(row[1])

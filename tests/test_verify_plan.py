@@ -1,0 +1,127 @@
+"""`converge verify` and `--resume` by the plan that the ledger keeps, whatever options are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conftest import NewDatabase
+from support import converge, mysql, postgres
+
+from converge.sandbox import Server
+
+SOURCE = """
+CREATE TABLE film (id INT PRIMARY KEY, title VARCHAR(40), secret VARCHAR(9));
+CREATE TABLE actor (id INT PRIMARY KEY, name VARCHAR(20));
+CREATE TABLE log (id INT PRIMARY KEY);
+INSERT INTO film VALUES (1, 'one', 'a'), (2, 'two', 'b');
+INSERT INTO actor VALUES (1, 'Ann');
+INSERT INTO log VALUES (1)
+"""
+MAP = """
+[[table]]
+match = {table = "film"}
+rename = "movie"
+
+[[table]]
+match = {table = "log"}
+skip = true
+
+[[column]]
+match = {table = "film", column = "secret"}
+skip = true
+
+[[column]]
+match = {table = "actor", column = "name"}
+to = "text"
+using = "UPPER({})"
+
+[[target]]
+match = {table = "movie", column = "added"}
+keep = true
+"""
+TARGET = (
+    "CREATE TABLE movie (id integer PRIMARY KEY, title text, added timestamptz DEFAULT now())",
+    "CREATE TABLE actor (id integer PRIMARY KEY, name text)",
+    "CREATE TABLE log (id integer PRIMARY KEY)",
+)
+
+
+def test_a_load_with_a_map_is_compared_by_it(
+    mysql_8015: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
+    mysql(source, SOURCE)
+    for statement in ("CREATE SCHEMA app", *(s.replace("TABLE ", "TABLE app.", 1) for s in TARGET)):
+        postgres(target, statement)
+    rules = tmp_path / "load.toml"
+    rules.write_text(MAP)
+    ends = ("--source", source, "--target", target)
+    run = converge("migrate", *ends, "--mode", "load", "--schema", "app", "--map", str(rules), "--json")
+    assert run.code == 0, run.out + run.err
+    rules.unlink()
+    mysql(source, "CREATE TABLE later (id INT PRIMARY KEY)")
+
+    verified = converge("verify", *ends, "--json")
+    assert (verified.code, verified.json["verdict"]) == (0, "verified"), verified.out + verified.err
+    left_out = {(one["kind"], one["name"]): one["why"] for one in verified.json["not_compared"]}
+    assert left_out.keys() == {
+        ("table", "log"), ("table", "later"), ("column", "film.secret"), ("column", "film.added"),
+    }  # fmt: skip
+    assert "the target has a table of this name" in left_out["table", "log"]
+    assert "new since" in left_out["table", "later"]
+    text = converge("verify", *ends).out
+    assert "2 tables, 2 columns not compared" in text
+    assert "log" in text and "film.secret" in text and "plan of run 1" in text
+
+    postgres(target, "DELETE FROM app.movie WHERE id = 2")
+    missing = converge("verify", *ends, "--json")
+    assert (missing.code, missing.json["verdict"]) == (1, "differs")
+    assert [one["table"] for one in missing.json["differences"]] == ["film"]
+    only = converge("verify", *ends, "--include", "actor", "--json")
+    assert (only.code, [one["source"] for one in only.json["tables"]]) == (0, ["actor"])
+    assert ("table", "film") in {(one["kind"], one["name"]) for one in only.json["not_compared"]}
+    assert any("only 1 of the run's 2 tables" in one["message"] for one in only.json["findings"])
+
+
+def test_declared_changes_of_a_create_run_are_no_differences(
+    mysql_8015: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
+    mysql(source, SOURCE)
+    rules = tmp_path / "own.toml"
+    rules.write_text(MAP.partition("[[target]]")[0])
+    ends = ("--source", source, "--target", target)
+    assert converge("migrate", *ends, "--map", str(rules), "--exclude", "log").code == 0
+    other = tmp_path / "other.toml"
+    other.write_text('[[table]]\nmatch = {table = "film"}\nrename = "movie"\n')
+    rules.write_text("this is no map")
+
+    assert converge("verify", *ends).code == 0
+    # Explicit, so it counts: the column that the run's map leaves out is planned, and not there.
+    overridden = converge("verify", *ends, "--map", str(other), "--json")
+    assert overridden.code != 0
+    # A load that was never planned is blocked: it is not verified by what happens to match.
+    blocked = converge("verify", *ends, "--map", str(other), "--mode", "load", "--json")
+    assert blocked.code == 3, blocked.out + blocked.err
+
+
+def test_a_plan_with_blockers_is_not_verified(
+    mysql_8015: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
+    mysql(source, SOURCE)
+    postgres(target, TARGET[1])
+    postgres(target, "INSERT INTO actor VALUES (1, 'Ann')")
+    ran = converge("verify", "--source", source, "--target", target, "--mode", "load", "--json")
+    assert ran.code == 3, ran.out + ran.err
