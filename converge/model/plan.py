@@ -194,11 +194,14 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The next value of an identity column: max(source's AUTO_INCREMENT, max(column) + 1)."""
+    """A column whose next value becomes max(source's AUTO_INCREMENT, max(column) + 1)."""
 
     table: str
     column: str
     next_value: int
+    """As it was when the plan was made; a run reads it again after its snapshot."""
+    auto_increment: bool = True
+    """False for a column of the target's own that the source does not number."""
 
 
 @dataclass(frozen=True)

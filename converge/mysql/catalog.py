@@ -1,4 +1,4 @@
-"""Reads the source's catalog in nine queries, however many tables there are."""
+"""Reads the source's catalog: a few queries, and one a table that has something to be looked at."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from converge.model.catalog import (
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.defaults import with_defaults
+from converge.mysql.numbering import next_values
 from converge.mysql.rights import Rights
 from converge.mysql.views import merge_view, read_views
 from converge.resources import sql
@@ -50,6 +51,10 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     keys = _foreign_keys(rows("foreign_key_columns"), rows("foreign_key_rules"))
     checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
     partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
+    # Of other tables some columns may be invisible.
+    described = [row for row in rows("tables") if rights.may_read(row[0])]
+    numbered = [row[0] for row in described if any(column.auto_increment for column in columns[row[0]])]
+    next_value = next_values(connection, numbered)
     tables = tuple(
         Table(
             name=name,
@@ -62,13 +67,11 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
             rows_estimate=count or 0,
             data_bytes=data or 0,
             index_bytes=index or 0,
-            next_value=next_value,
+            next_value=next_value.get(name),
             collation=collation or "",
             comment=comment,
         )
-        for name, engine, count, data, index, next_value, collation, comment in rows("tables")
-        # Of other tables some columns may be invisible.
-        if rights.may_read(name)
+        for name, engine, count, data, index, collation, comment in described
     )
     views = read_views(
         connection, rows("views"), {name: [one.name for one in columns[name]] for name in columns}

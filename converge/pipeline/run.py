@@ -18,6 +18,7 @@ from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql import snapshot
 from converge.mysql.chunks import cut
+from converge.mysql.numbering import next_values
 from converge.mysql.snapshot import Snapshot
 from converge.phases import recheck
 from converge.phases.build import Builder
@@ -88,6 +89,8 @@ class Run:
         self.ledger = ledger
         self.emit = job.emit
         self.result = job.result
+        self.counters: dict[str, int] = {}
+        """The source's AUTO_INCREMENT values after the snapshot."""
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
 
     def make_room(self) -> None:
@@ -123,7 +126,7 @@ class Run:
                 builder.side_by_side("merge")
                 builder.in_order("foreign key")
                 builder.side_by_side("validate", "finish", "analyze")
-                set_next_values(self.postgres, self.plan)
+                set_next_values(self.postgres, self.plan, self.counters)
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
             result.findings += builder.findings
             self._require_all_done()
@@ -167,6 +170,9 @@ class Run:
         before = self.ledger.position()
         tables = [table.source for table in self.plan.tables]
         now = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
+        # Later numbers do no harm, and no lock has to wait for tables that are opened.
+        numbered = {one.table for one in self.plan.identities if one.auto_increment}
+        self.counters = next_values(self.prepared.source, sorted(numbered))
         if before is not None and before == now.logs.position:
             earlier = {}
         # Until the earlier chunks are compared, the finished ones are of no single instant.

@@ -87,6 +87,16 @@ def _all_fit(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
     return True
 
 
+def _default_fits(family: Family, value: Value) -> bool:
+    """Whether the target type can hold the column's default."""
+    default = value.column.default
+    if default is None or value.made:
+        return True
+    if value.column.default_is_expression:
+        return value.to != "boolean" or default.strip("()").lower() in ("0", "1", "false", "true")
+    return family.default(default, value) is not None
+
+
 def _fits(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
     family = family_of(column)
     rules = rules_for(draft, table, column)
@@ -94,6 +104,8 @@ def _fits(draft: Draft, table: Table, column: Column, rule: Rule) -> bool:
         return False
     to = Value(column, target(family, column, rule, rules), labels=rule.labels)
     family, value, _ = begin(family, to, rules)
+    if not _default_fits(family, value):
+        return False
     for trap in family.every_trap(value):
         count = draft.evidence.count(table.name, trap.where)
         if count is None or count.rows:

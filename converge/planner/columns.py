@@ -27,6 +27,9 @@ from converge.types.sql import refused, unequalled
 from converge.types.temporal import STATEMENT_TIME
 
 _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
+_NUMBERED_TYPES = _IDENTITY_TYPES | {"numeric", "real", "double precision"} | TEXTS
+"""Types that a sequence's numbers can be stored in."""
+_SEQUENCE_END = 2**63
 
 
 def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -> ColumnPlan | None:
@@ -46,8 +49,13 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     wish = choice.setting("rename") or column.name
     target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
     sql_type, why = _type(draft, table, target_table, column, choice)
-    is_identity = column.auto_increment and base_name(choice.to) in _IDENTITY_TYPES
-    if is_identity:
+    is_numbered = (
+        column.auto_increment
+        and base_name(choice.to) in _NUMBERED_TYPES
+        and not value.made
+        and (table.next_value or 0) < _SEQUENCE_END
+    )
+    if is_numbered:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
     plan = ColumnPlan(
         source=column.name,
@@ -59,14 +67,14 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         why=why,
         evidence=seen,
         default=_default(draft, table, value, family, choice),
-        identity=is_identity,
-        sequence=_sequence(draft, target_table, target) if is_identity else "",
+        identity=is_numbered and base_name(choice.to) in _IDENTITY_TYPES,
+        sequence=_sequence(draft, target_table, target) if is_numbered else "",
         collation=collation(draft, table, column, choice),
         changes=changes,
         **expressions(family, value, target),
     )
     _notes(draft, name, column, choice.rule, plan)
-    if is_identity and (groups := _numbered_by(table, column)):
+    if is_numbered and (groups := _numbered_by(table, column)):
         message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
         draft.find("P153", "lossy", name, message)
     return plan
@@ -172,8 +180,14 @@ def definition(column: ColumnPlan) -> str:
 
 
 def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> None:
-    """CHECKs that keep what the MySQL type itself promised."""
+    """What the MySQL type itself promised: CHECKs, and numbers of a column that cannot be an identity."""
     reference = pg_name(plan.target)
+    if plan.sequence and not plan.identity:
+        name, why = draft.qualified(table.name), f"AUTO_INCREMENT; {plan.target_type} cannot be an identity"
+        sequence = f"CREATE SEQUENCE {plan.sequence} OWNED BY {name}.{reference}"
+        draft.do("create", table.name, sequence, why)
+        given = f"nextval({pg_text(plan.sequence)}::regclass)"
+        draft.do("create", table.name, f"ALTER TABLE {name} ALTER {reference} SET DEFAULT {given}", why)
     condition = None
     if column.type == "set" and plan.target_type == "text[]":
         condition, why = f"{reference} <@ {pg_array(column.labels)}", "only the declared members of the SET"
@@ -232,8 +246,8 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
         draft.find("P020", "note", name, rule.note)
     if plan.target != column.name:
         draft.find("P021", "note", name, f"is called {plan.target} in the target")
-    if column.auto_increment and not plan.identity:
-        draft.find("P022", "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} cannot be an identity")
+    if column.auto_increment and not plan.sequence:
+        draft.find("P022", "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
     if column.zerofill:
         draft.find("P023", "lossy", name, "ZEROFILL is display only and is not kept")
     if any("?" in label for label in column.labels):

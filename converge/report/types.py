@@ -92,8 +92,9 @@ def _source(rule: Rule) -> str:
         name += f" of length {rule.match['length']}"
     if rule.match.get("unsigned"):
         name += " unsigned"
-    if rule.match.get("identity"):
-        name += ", AUTO_INCREMENT or joined to one by a foreign key"
+    if "identity" in rule.match:
+        either, or_ = ("", "or") if rule.match["identity"] else ("neither ", "nor")
+        name += f", {either}AUTO_INCREMENT {or_} joined to one by a foreign key"
     if rule.fits:
         name += ", if every value fits"
     return name

@@ -35,7 +35,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     _require_filled(draft, match, table, column)
     if own.sequence:
         next_value = table.next_value if column.auto_increment else None
-        draft.identities.append(Identity(table.name, column.name, next_value or 1))
+        draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
     elif column.auto_increment:
         message = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
         draft.find(

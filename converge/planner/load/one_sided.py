@@ -6,7 +6,7 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.existing import OwnColumn, OwnTable
 from converge.model.plan import Outcome
-from converge.model.quote import toml_text
+from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, Match, alike
 
@@ -56,6 +56,23 @@ def note_tables(draft: Draft, loading: Loading) -> None:
             draft.find(
                 "L004", "block", own.name, what, entry("target", literally(table=own.name), "keep = true")
             )
+
+
+def note_counters(draft: Draft, loading: Loading) -> None:
+    """Tables that hold a next value, as Hibernate's do, where the target has a sequence for it."""
+    for table in draft.catalog.tables:
+        if table.name in loading.matches:
+            continue
+        for name in dict.fromkeys((table.name, table.name.lower())):
+            if loading.existing.has_sequence(draft.schema, name):
+                sequence = pg_text(pg_name(draft.schema, name))
+                columns = ", ".join(my_name(column.name) for column in table.columns)
+                draft.find(
+                    "L140", "lossy", table.name,
+                    f"the target has a sequence {name} in place of this table; its next value is not set",
+                    f"SELECT {columns} FROM {my_name(table.name)}; -- in MySQL: the next value\n"
+                    f"SELECT setval({sequence}, …, false); -- in PostgreSQL, with that value",
+                )  # fmt: skip
 
 
 def _filled(own: OwnTable) -> str:

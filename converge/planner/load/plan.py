@@ -14,6 +14,7 @@ from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.keys import plan_own_keys
 from converge.planner.load.match import Loading, Match
 from converge.planner.load.one_sided import (
+    note_counters,
     note_tables,
     note_target_columns,
     require_application,
@@ -53,6 +54,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
     for name in draft.tables:
         draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")
     note_tables(draft, loading)
+    note_counters(draft, loading)
     note_objects(draft, loading)
 
 
