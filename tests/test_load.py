@@ -247,7 +247,7 @@ def test_rows_that_only_the_source_has_must_not_be_missed(both: tuple[str, str],
     map_ = written(tmp_path, '[[table]]\nmatch = { table = "parent" }\nrows = "target"\n')
     ran = load(source, target, "--map", map_)
     assert ran.code == 3
-    assert "1 rows refer to rows of parent that only the source has" in ran.err
+    assert "1 row refers to rows of parent that the target does not have" in ran.err
 
 
 def test_truncate_empties_the_loaded_tables_and_no_others(both: tuple[str, str], tmp_path: Path) -> None:

@@ -158,3 +158,88 @@ def test_functions_that_are_also_statements(databases: tuple[str, str], tmp_path
     ):
         with pytest.raises(UsageError):
             expression(using, "c")
+
+
+def test_a_parent_that_a_table_of_the_target_lacks(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Found before the target's rows are gone, by the target's own comparison of values."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE c (id INT PRIMARY KEY, kind INT, a INT, b VARCHAR(9), ip VARBINARY(16), other INT);"
+        "INSERT INTO c VALUES (1, 1, 1, 'x', INET6_ATON('10.0.0.1'), 7), (2, 9, 1, 'X', "
+        "INET6_ATON('10.0.0.2'), 8), (3, NULL, 1, NULL, NULL, NULL), (4, 9, 2, 'x', NULL, 8);"
+        "CREATE TABLE kept (id INT PRIMARY KEY); INSERT INTO kept VALUES (7), (8)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE kinds (id bigint PRIMARY KEY); INSERT INTO kinds VALUES (1), (2);"
+        "CREATE TABLE pairs (a int, b text, UNIQUE (a, b)); INSERT INTO pairs VALUES (1, 'x');"
+        "CREATE SCHEMA net; CREATE TABLE net.hosts (ip inet PRIMARY KEY);"
+        "INSERT INTO net.hosts VALUES ('10.0.0.1'); CREATE TABLE kept (id int PRIMARY KEY);"
+        "INSERT INTO kept VALUES (7); CREATE TABLE c (id int PRIMARY KEY, kind int REFERENCES kinds, a int, "
+        "b varchar(9), ip inet REFERENCES net.hosts, other int REFERENCES kept, "
+        "FOREIGN KEY (a, b) REFERENCES pairs (a, b)); INSERT INTO c VALUES (100)",
+    )
+    keep = "".join(
+        f'[[target]]\nmatch = {{ table = "{name}" }}\nkeep = true\n' for name in ("kinds", "pairs")
+    )
+    stay = '[[table]]\nmatch = { table = "kept" }\nrows = "target"\n[[table]]\nmatch = { table = "c" }\n'
+    using = '[[column]]\nmatch = { table = "c", column = "ip" }\nusing = "INET6_NTOA({})"\n'
+    text = keep + stay + 'rows = "source"\n' + using
+    told = {
+        one["object"]: (one["message"].split()[0], one["evidence"])
+        for one in found(plan(source, target, "--map", written(tmp_path, text)), "L019")
+    }
+    assert told == {
+        "c.c_kind_fkey": ("2", "values 9"),
+        "c.c_a_b_fkey": ("2", "values 1/X, 2/x"),
+        "c.c_ip_fkey": ("1", "values 10.0.0.2"),
+        "c.c_other_fkey": ("2", "values 8"),
+    }
+    ran = load(source, target, "--map", written(tmp_path, text))
+    assert (ran.code, postgres(target, "SELECT id FROM c")) == (3, [(100,)]), ran.err
+    unchecked = "".join(
+        f'[[foreign_key]]\nmatch = {{ table = "c", foreign_key = "{name[2:]}" }}\nvalidate = false\n'
+        for name in told
+    )
+    assert blocks(source, target, "--map", written(tmp_path, text + unchecked)) == set()
+
+
+def test_a_merge_that_could_not_end(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Keycloak: seeded rows of another id and the same name go, and what refers to them stays."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE realm (id INT PRIMARY KEY, name VARCHAR(9) UNIQUE);"
+        "INSERT INTO realm VALUES (1, 'master');"
+        "CREATE TABLE role (id INT PRIMARY KEY, realm INT); INSERT INTO role VALUES (1, 1);"
+        "CREATE TABLE code (k VARCHAR(9) PRIMARY KEY, id INT NOT NULL); INSERT INTO code VALUES ('a', 1);"
+        "CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big VALUES (1)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE realm (id int PRIMARY KEY, name varchar(9) UNIQUE);"
+        "INSERT INTO realm VALUES (50, 'master'), (51, 'own');"
+        "CREATE TABLE role (id int PRIMARY KEY, realm int REFERENCES realm);"
+        "INSERT INTO role VALUES (60, 50), (61, 51), (1, 50), (62, NULL);"
+        "CREATE TABLE code (k varchar(9) UNIQUE, id int PRIMARY KEY); INSERT INTO code VALUES ('b', 7);"
+        "CREATE TABLE big (id int PRIMARY KEY); INSERT INTO big VALUES (2); CREATE SCHEMA more;"
+        "CREATE TABLE more.log (id int REFERENCES big); INSERT INTO more.log VALUES (2), (2)",
+    )
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "*" }\nrows = "merge"\n')
+    ran = plan(source, target, "--map", map_)
+    told = {(one["code"], one["object"], one["severity"]) for one in ran.json["findings"]}
+    wanted = {
+        ("L019", "role_realm_fkey", "block"), ("L020", "code", "block"), ("L011", "realm", "lossy"),
+    }  # fmt: skip
+    assert wanted <= told and [one["message"][:2] for one in found(ran, "L019")] == ["1 "]
+    assert "1 of them displaced" in next(
+        one["evidence"] for one in found(ran, "L011") if one["object"] == "realm"
+    )
+    emptied = load(source, target, "--truncate", "--yes")
+    assert (emptied.code, "log_id_fkey: 2 rows" in emptied.err) == (3, True), emptied.err
+    assert postgres(target, "SELECT count(*) FROM role") == [(4,)]
+    mysql(source, "DROP TABLE code, big")
+    postgres(target, "DELETE FROM role WHERE id = 60; DROP TABLE code, more.log, big")
+    assert load(source, target, "--map", map_).json["verdict"] == "verified"
+    assert postgres(target, "SELECT * FROM role ORDER BY id") == [(1, 1), (61, 51), (62, None)]

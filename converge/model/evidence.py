@@ -67,10 +67,10 @@ class Seeded:
     differ: int
     only_source: int
     only_target: int
-    children: Mapping[str, int] = field(default_factory=dict)
-    """Rows that refer to those that only the source has, by ``table.foreign key``."""
+    displaced: int = 0
+    """Of those that only the target has: a merge does not keep them, by another unique key."""
     left: Mapping[str, int] = field(default_factory=dict)
-    """Rows of tables that are not loaded which refer to those that only the target has, by foreign key."""
+    """Rows that stay in the target and refer to those that go, by foreign key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class Evidence:
     """The target's own tables before a run in load mode."""
     seeded: Mapping[str, Seeded] = field(default_factory=dict)
     """By source table: small ones whose table in the target has rows."""
+    orphans: Mapping[str, Count] = field(default_factory=dict)
+    """Rows without a parent in a table that is not loaded, with values, by ``table.foreign key``."""
 
     def table(self, name: str) -> TableFacts | None:
         """What is known of a table; None when it was not scanned."""

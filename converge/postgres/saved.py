@@ -42,7 +42,7 @@ def merge(schema: str, table: OwnTable) -> str:
     """
     saved, kept = saved_table(schema, table), kept_table(schema, table.name)
     key, texts = _listed(table.key)
-    others = "".join(f" AND NOT {_taken(table, saved, index)}" for index in table.indexes if _whole(index))
+    others = "".join(f" AND NOT {_taken(table, saved, index)}" for index in table.indexes if is_whole(index))
     return (
         f"DROP TABLE IF EXISTS {kept};\n"
         f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} WHERE true{others};\n"
@@ -50,7 +50,7 @@ def merge(schema: str, table: OwnTable) -> str:
     )
 
 
-def _whole(index: OwnIndex) -> bool:
+def is_whole(index: OwnIndex) -> bool:
     """Whether the index is a unique key of plain columns, over all rows."""
     return index.unique and all(index.columns) and not index.predicate
 

@@ -11,6 +11,7 @@ from converge.planner.draft import Draft
 from converge.planner.foreign_keys import note_rows
 from converge.planner.indexes import BTREE_BYTES
 from converge.planner.load.match import Loading, Match
+from converge.planner.values import said
 from converge.postgres.saved import merge, save
 
 _OFF = "D"
@@ -55,13 +56,16 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
 
 
 def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeignKey) -> None:
-    """Blocks for rows that refer to a table that is left out and empty: the key would refuse them."""
+    """Blocks for rows that refer to a table that is not loaded, and does not have what they refer to."""
     parent = loading.by_quoted.get(key.parent)
-    if parent is not None and parent.source.name in {*draft.tables, *draft.kept}:
+    if parent is not None and parent.source.name in draft.tables:
         return
     own = next((table for table in loading.existing.tables if table.quoted == key.parent), None)
     facts = draft.evidence.table(child.source.name)
-    if own is None or own.rows or not (facts and facts.rows):
+    if own is None or own.rows or not own.owned or own.obstacle:
+        _note_orphans(draft, loading, child, key, own.name if own else key.parent)
+        return
+    if not (facts and facts.rows):
         return
     name = child.source.name
     draft.find(
@@ -69,6 +73,22 @@ def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeig
         f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
         f"load {own.name} too; or, where the key may stay unchecked:\n"
         + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
+    )  # fmt: skip
+
+
+def _note_orphans(draft: Draft, loading: Loading, child: Match, key: OwnForeignKey, parent_name: str) -> None:
+    name = child.source.name
+    orphans = draft.evidence.orphans.get(f"{name}.{key.name}")
+    if orphans is None:
+        return
+    parent = loading.by_quoted.get(key.parent)
+    ways = ['rows = "source"', '# or: rows = "merge"']
+    kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
+    draft.find(
+        "L019", "block", f"{name}.{key.name}",
+        said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
+        kept + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
+        evidence=f"values {', '.join(orphans.keys)}",
     )  # fmt: skip
 
 

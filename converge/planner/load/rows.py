@@ -7,6 +7,7 @@ from converge.mapping.write import entry, literally
 from converge.model.plan import Outcome, Rows, Severity
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match
+from converge.planner.values import said
 
 _MANY = 10
 """More tables with rows than migrations seed: an earlier run has loaded them."""
@@ -22,30 +23,50 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
     if wish == "target":
         _keep(draft, match)
     elif wish and own.rows:
-        if wish == "merge" and not own.key:
-            draft.find(
-                "L020", "block", name, "has no primary key in the target, so its rows cannot be merged"
-            )
+        if wish == "merge":
+            _require_key(draft, match)
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
         harm: Severity = "lossy" if _loses(draft, name, wish) else "note"
-        said = f"the target's {own.rows:,} rows {they}"
-        draft.find("L011", harm, name, said, evidence=_words(draft, name))
-        seeded = draft.evidence.seeded.get(name)
-        for key, rows in seeded.left.items() if seeded else ():
-            draft.find(
-                "L019", "block", key,
-                f"{rows:,} rows that stay refer to rows of {name} that only the target has",
-                entry("table", literally(table=name), *_WAYS[1:]).replace("# or: ", "", 1),
-            )  # fmt: skip
+        what = f"the target's {own.rows:,} rows {they}"
+        draft.find("L011", harm, name, what, evidence=_words(draft, name))
     elif own.rows and not may_hold_rows:
         draft.full[name] = own.rows
+    if own.rows and wish != "target" and (wish or may_hold_rows):
+        _note_left(draft, name, wish)
     return wish if own.rows or wish == "target" else ""
+
+
+def _require_key(draft: Draft, match: Match) -> None:
+    """Rows are merged by the key that both sides have."""
+    own, key = match.own.key, match.source.primary_key
+    ours = {match.columns[name].name for name in key.columns if name in match.columns} if key else set()
+    if not own:
+        why = "has no primary key in the target, so its rows cannot be merged"
+    elif set(own) != ours:
+        why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
+    else:
+        return
+    hint = entry("table", literally(table=match.source.name), *_WAYS[:2])
+    draft.find("L020", "block", match.source.name, why, hint)
+
+
+def _note_left(draft: Draft, name: str, wish: Rows) -> None:
+    """Blocks for rows that stay and whose parents go."""
+    seeded = draft.evidence.seeded.get(name)
+    ways = [way.removeprefix("# or: ") for way in _WAYS if f'"{wish or "source"}"' not in way]
+    for key, rows in seeded.left.items() if seeded else ():
+        draft.find(
+            "L019", "block", key,
+            said(rows, f"stay without a parent: {name} loses the rows that they refer to"),
+            entry("table", literally(table=name), "\n# or: ".join(ways)),
+        )  # fmt: skip
 
 
 def _loses(draft: Draft, name: str, wish: Rows) -> bool:
     """Whether rows of the target are gone afterwards, or may be."""
     seeded = draft.evidence.seeded.get(name)
-    return seeded is None or bool(seeded.differ or (wish == "source" and seeded.only_target))
+    gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
+    return seeded is None or bool(seeded.differ or gone)
 
 
 def note_full(draft: Draft) -> None:
@@ -81,12 +102,6 @@ def _keep(draft: Draft, match: Match) -> None:
     why = f"the map keeps the target's {match.own.rows:,} rows"
     draft.find("L011", "note", name, f"{why}; the source's are not copied", evidence=_words(draft, name))
     draft.outcomes += [Outcome(kind, one, "not migrated", "", why) for kind, one in match.source.objects()]
-    seeded = draft.evidence.seeded.get(name)
-    for key, rows in seeded.children.items() if seeded else ():
-        draft.find(
-            "L019", "block", key, f"{rows:,} rows refer to rows of {name} that only the source has",
-            entry("table", literally(table=name), *_WAYS[::2]),
-        )  # fmt: skip
 
 
 def _words(draft: Draft, name: str) -> str:
@@ -97,4 +112,5 @@ def _words(draft: Draft, name: str) -> str:
     return (
         f"by key: {seeded.equal:,} equal, {seeded.differ:,} differ, "
         f"{seeded.only_source:,} only in the source, {seeded.only_target:,} only in the target"
+        + (f", {seeded.displaced:,} of them displaced by another unique key" if seeded.displaced else "")
     )
