@@ -38,6 +38,8 @@ class Column:
     on_update_now: bool = False
     generated: str | None = None
     generated_stored: bool = False
+    zoned: str = ""
+    """MySQL expression of a VIRTUAL column over TIMESTAMP in the server's time zone; empty for UTC."""
     invisible: bool = False
     charset: str | None = None
     collation: str | None = None

@@ -27,6 +27,7 @@ from converge.mysql.defaults import with_defaults
 from converge.mysql.numbering import next_values
 from converge.mysql.rights import Rights
 from converge.mysql.views import merge_view, read_views
+from converge.mysql.zones import server_zone, with_zone
 from converge.resources import sql
 
 Row = tuple[Any, ...]
@@ -55,11 +56,12 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     described = [row for row in rows("tables") if rights.may_read(row[0])]
     numbered = [row[0] for row in described if any(column.auto_increment for column in columns[row[0]])]
     next_value = next_values(connection, numbered)
+    zone = server_zone(connection)
     tables = tuple(
         Table(
             name=name,
             engine=engine or "",
-            columns=with_defaults(connection, name, columns[name]),
+            columns=with_zone(with_defaults(connection, name, columns[name]), zone),
             indexes=indexes[name],
             foreign_keys=keys[name],
             checks=checks_of[name],

@@ -248,6 +248,13 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
         draft.find("P021", "note", name, f"is called {plan.target} in the target")
     if column.auto_increment and not plan.sequence:
         draft.find("P022", "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
+    if column.zoned:
+        draft.find(
+            "P141",
+            "note",
+            name,
+            "is VIRTUAL over a TIMESTAMP: its values are those of the server's time zone",
+        )
     if column.zerofill:
         draft.find("P023", "lossy", name, "ZEROFILL is display only and is not kept")
     if any("?" in label for label in column.labels):

@@ -94,7 +94,7 @@ def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
     rules = rules_for(draft, table, column)
     rule = next(rule for rule in candidates(rules) if rule.target_type(column) == to)
     decided = decide(column, family, Choice(rules, rule, to, policies(rules)))
-    family, value, using = decided.family, decided.value, setting(rules, "using")[0]
+    family, value, using = decided.family, decided.value, setting(rules, "using")[0] or column.zoned
     text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
     if base_name(to) == "citext":
         return Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')

@@ -34,7 +34,9 @@ def target(family: Family, column: Column, rule: Rule, rules: Sequence[Rule]) ->
 
 
 def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, Value, Change | None]:
-    """The value as a map's `using` makes it, before any policy, and the family that knows it."""
+    """The value in the server's zone and as a map's `using` makes it, before any policy, and its family."""
+    if value.column.zoned:
+        value = replace(value, changed=family.adopted(value.column.zoned, value.column))
     using = setting(rules, "using")[0]
     if not using:
         return family, value, None
