@@ -9,6 +9,7 @@ argument or an environment.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -35,6 +36,8 @@ class Crew:
     """
 
     def __init__(self, size: int) -> None:
+        # Python would look for modules in the working folder first, in the processes behind these, too.
+        os.environ["PYTHONSAFEPATH"] = "1"
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["converge.phases.serve"])
         self._processes: dict[Pipe, BaseProcess] = {}

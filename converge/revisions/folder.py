@@ -133,8 +133,11 @@ class Folder:
     @cached_property
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
+        before = list(sys.path)
         with users_own(str(self.location), _configured), on_stderr():
             found = ScriptDirectory.from_config(self.config())
+        # Alembic puts prepend_sys_path first; the user's modules are found, and are never taken for others.
+        sys.path[:] = [*before, *(path for path in sys.path if path not in before)]
         # What is written is said by those who asked for it.
         found.messaging_opts = {"quiet": True}
         return found

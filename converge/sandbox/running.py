@@ -48,7 +48,7 @@ class Kept:
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "converge.sandbox.keeper"],
             cwd="/",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
