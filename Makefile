@@ -17,14 +17,15 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# The reports are looked at in a real browser; without one those tests are skipped, and say so.
+# Tests look at the reports in a real browser, and connect by a real pool; without them they are skipped, and say so.
 browser:
-	@if { command -v chromium && command -v chromedriver; } >/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then echo "no chromium and no apt-get: the browser tests will be skipped"; exit 0; fi; \
+	@if { command -v chromium && command -v chromedriver && test -x /usr/sbin/pgbouncer; } >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "no chromium or pgbouncer, and no apt-get: their tests will be skipped"; exit 0; fi; \
 	as=; test "$$(id -u)" = 0 || as="sudo -n"; \
 	{ $$as apt-get update -qq && \
-	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null \
-	|| echo "no chromium, and apt-get could not install it: the browser tests will be skipped"
+	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    chromium chromium-driver pgbouncer; } >/dev/null \
+	|| echo "apt-get could not install chromium and pgbouncer: their tests will be skipped"
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -85,3 +87,32 @@ def test_a_server_without_native_logins() -> None:
     assert raised.value.code == "S005"
     assert "ALTER USER 'old'@'%' IDENTIFIED WITH caching_sha2_password BY '…';" in (raised.value.hint or "")
     assert "WHERE user = 'old'" in (raised.value.hint or "")
+
+
+GREETING = (
+    b"\x0a8.0.33\0" + b"\x01\0\0\0" + b"saltsalt\0" + (0x8201).to_bytes(2, "little") + b"\xff\x02\0"
+    + (0x0008).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"saltsaltsalt\0" + b"caching_sha2_password\0"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("plugin", [b"mysql_clear_password\0", b"dialog\0\x04Password: "])
+def test_no_password_as_it_is_without_tls(plugin: bytes) -> None:
+    """Whoever answers in the server's place asks for it; a real server with these plugins could, too."""
+    heard: list[bytes] = []
+
+    def answer(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer:
+            for number, packet in ((0, GREETING), (2, b"\xfe" + plugin)):
+                peer.sendall(len(packet).to_bytes(3, "little") + bytes([number]) + packet)
+                heard.append(peer.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        server = threading.Thread(target=answer, args=(listener,))
+        server.start()
+        with pytest.raises(ConvergeError) as refused:
+            connect(parse(f"mysql://u:s3cret@127.0.0.1:{listener.getsockname()[1]}/d"))
+        server.join()
+    assert (refused.value.code, "without TLS" in refused.value.message) == ("S005", True)
+    assert len(heard) == 2 and b"s3cret" not in b"".join(heard)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from converge.errors import UsageError
 from converge.mapping.grammar import check
+from converge.mapping.queries import one_query
 from converge.mapping.rules import Rule
 from converge.mapping.using import default, expression
 from converge.model.catalog import Column
@@ -57,6 +60,41 @@ def test_a_columns_name_cannot_end_a_text() -> None:
     """Braces inside a text are no column: its name would be pasted between the quotes."""
     made = expression("COALESCE({}, '{}', 'a {} b')", "`x' or sleep(5) or '`")
     assert made == "(COALESCE(`x' or sleep(5) or '`, '{}', 'a {} b'))"
+
+
+NO_QUERY = [
+    "SELECT 1) AS a UNION SELECT 'x' INTO OUTFILE '/tmp/x'", "SELECT 1 INTO OUTFILE '/tmp/x'",
+    "SELECT 1 INTO @a",
+    "SELECT 1) AS a UNION (SELECT 2", "SELECT 1 /*!50000 ) AS a UNION SELECT 2 */", "SELECT 1 /* a */",
+    "SELECT 1 --1) AS a UNION SELECT 'x' INTO OUTFILE '/tmp/x'", "SELECT 1 -- x", "SELECT 1; SELECT 2",
+    "SELECT 1 FOR UPDATE", "SELECT 1 FOR SHARE", "WITH a AS (SELECT 1) DELETE FROM t", "DELETE FROM t",
+    "CALL p()",
+    "SET @a = 1", "DO 1", "EXPLAIN ANALYZE SELECT 1", "(SELECT 1) UNION (SELECT 2 INTO OUTFILE '/x')",
+    "", ";", "SELECT `a", "SELECT '\0'",
+]  # fmt: skip
+NO_QUERY_OF = {
+    "mysql": ["SELECT 1 # x", "SELECT 1 LOCK IN SHARE MODE", "SELECT $$ ) $$"],
+    "postgres": [
+        "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d", "COPY t TO '/tmp/x'", "SELECT 1 INTO x",
+        "SELECT $$)$$", "SELECT $a$)$a$", "SELECT U&'\\' UESCAPE '!'", "SELECT `)`",
+    ],
+}  # fmt: skip
+QUERIES = [
+    "SELECT count(*) FROM t WHERE a LIKE ')%'",
+    "WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x WHERE n < 9) SELECT * FROM x;",
+    "(SELECT 1) UNION ALL (SELECT 2)", "SELECT '--', '/*', ';' FROM t",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", ["mysql", "postgres"])
+def test_a_query_of_a_map_is_one_select(dialect: Literal["mysql", "postgres"]) -> None:
+    """What the server would run as something else is refused before it sees it."""
+    for text in NO_QUERY + NO_QUERY_OF[dialect]:
+        with pytest.raises(UsageError) as raised:
+            one_query(text, dialect, "here")
+        assert raised.value.code == "M002", text
+    for text in QUERIES:
+        assert one_query(text, dialect, "here") == text.rstrip(";")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from converge.phases.meaning import window
 from converge.planner.load.conditions import on_source
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
+from converge.report.parts import visible
 from converge.report.result import result_markdown, result_text
 
 
@@ -158,3 +159,10 @@ def test_conditions_of_the_target_are_asked_of_the_source_or_not_at_all(
         "t": Column("t", "varchar(9)", "varchar", nullable=True, charset="utf8mb4"),
     }
     assert on_source(theirs, columns) == ours
+
+
+def test_texts_that_turn_lines_around_are_seen() -> None:
+    """Whoever can name a table must not write what a terminal or a page shows in another order."""
+    for code in ("\u202e", "\u2066", "\u200f", "\u061c", "\u2028", "\u200b", "\ufeff"):
+        assert visible(f"a{code}b") == f"a\\u{ord(code):04x}b"
+    assert visible("\x1b[31mé\u200d\u05d0") == "␛[31mé\u200d\u05d0"

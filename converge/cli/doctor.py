@@ -44,7 +44,5 @@ def command(
 
         return show("doctor", over("doctor", chosen, look, emit), as_json=as_json)
     found = diagnose(*resolve_known(where), options)
-    click.echo(
-        json.dumps(doctor_json(found), ensure_ascii=False) if as_json else doctor_text(found, verbose=verbose)
-    )
+    click.echo(json.dumps(doctor_json(found)) if as_json else doctor_text(found, verbose=verbose))
     return found.exit_code

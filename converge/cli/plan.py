@@ -142,7 +142,7 @@ def _write(plans: Sequence[tuple[str, Plan]], files: Files) -> None:
 
 
 def _dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False)
+    return json.dumps(document, indent=1)
 
 
 def _map(prepared: Prepared) -> str:

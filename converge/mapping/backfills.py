@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from converge.errors import UsageError, did_you_mean
+from converge.mapping.queries import one_query
 from converge.mapping.read import documents
 from converge.model.backfill import Backfill, Match
 
@@ -46,7 +47,7 @@ def _backfill(place: str, entry: Mapping[str, Any]) -> Backfill:
         column=entry["column"],
         key=entry["key"],
         database=database,
-        query=entry["query"],
+        query=one_query(entry["query"], "postgres", f"{place} query ="),
         value=entry["value"],
         match=match,
         show=entry.get("show", match.target),

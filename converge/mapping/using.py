@@ -34,15 +34,15 @@ _FLEETING = re.compile(
 )
 _TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_STRING})
 # What opens a quotation for one of parser and PostgreSQL but not for the other, outside of texts.
-_DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
     marked = text.replace("{}", _COLUMN)
     tree = _checked(marked, "mysql", "using")
-    if fleeting := _FLEETING.search(_without_texts(marked, "mysql")):
+    if fleeting := _FLEETING.search(without_texts(marked, "mysql")):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
         raise UsageError(message, code="M006", hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
@@ -70,14 +70,14 @@ def default(text: str) -> str:
 def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)
-        bare = _without_texts(text, dialect)
+        bare = without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
     tree = _only_column(trees)
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
-    doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
+    doubtful = DOUBTFUL[dialect].search(bare) or CONTROLS.search(text)
     if doubtful:
         raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code="M006")
     for node in tree.walk():
@@ -99,7 +99,8 @@ def _only_column(trees: Sequence[exp.Expr | None]) -> exp.Expr | None:
     return inner.this if isinstance(inner, exp.Paren) else None
 
 
-def _without_texts(text: str, dialect: str) -> str:
+def without_texts(text: str, dialect: str) -> str:
+    """The text's tokens but for its strings."""
     return " ".join(text[start:end] for kind, start, end in _tokens(text, dialect) if kind not in _TEXTS)
 
 

@@ -150,7 +150,8 @@ def _of_login(number: int, text: str, endpoint: Endpoint) -> SourceError | None:
             return SourceError(
                 f"MySQL at {endpoint} asks for a login that is not available: {text}",
                 code="S005",
-                hint=f"ALTER USER {user} IDENTIFIED WITH caching_sha2_password BY '…';\n"
+                hint=("encrypt the connection: ?ssl-mode=VERIFY_CA&ssl-ca=FILE; or " if "TLS" in text else "")
+                + f"ALTER USER {user} IDENTIFIED WITH caching_sha2_password BY '…';\n"
                 f"SELECT user, host, plugin FROM mysql.user WHERE user = {my_text(endpoint.user)}; shows the "
                 "account's own host",
             )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pymysql.connections import Connection
+from pymysql.err import OperationalError
 
 if TYPE_CHECKING:
     _Base = Connection[Any]
@@ -41,6 +42,13 @@ class WatchedConnection(_Base):
             return read(count)
         finally:
             self.waiting_since = None
+
+    def _process_auth(self, plugin_name: bytes, *how: Any) -> Any:
+        """Refuses to send the password as it is, which any server may ask for, where all can read it."""
+        driver: Any = self
+        if plugin_name in (b"mysql_clear_password", b"dialog") and not driver._secure:
+            raise OperationalError(2059, f"{plugin_name.decode()} without TLS would show the password")
+        return cast(Any, super())._process_auth(plugin_name, *how)
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         driver: Any = super()

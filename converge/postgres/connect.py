@@ -10,6 +10,7 @@ from converge.errors import ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.postgres import tls
+from converge.postgres.pooled import require_session
 from converge.postgres.watched import WatchedConnection, at_work
 from converge.watch import watch
 
@@ -52,13 +53,21 @@ def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
 
     It is watched: a server that no longer answers ends it within 30 seconds. Raises TargetError.
     """
-    connection = _open(endpoint, **settings)
-    backend = connection.info.backend_pid
-    watch(connection, lambda: at_work(_open(endpoint), backend))
+    connection, process = _open(endpoint, **settings)
+    if process != connection.info.backend_pid:
+        # The process that the login named is none of the server's: a pool stands between.
+        try:
+            with _open(endpoint)[0] as other:
+                require_session(connection, other, endpoint)
+        except BaseException:
+            connection.close()
+            raise
+    watch(connection, lambda: at_work(_open(endpoint)[0], process))
     return connection
 
 
-def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
+def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
+    """A connection, and the server's process behind it."""
     arguments: dict[str, Any] = {
         "host": endpoint.host,
         "port": endpoint.port,
@@ -83,13 +92,14 @@ def _open(endpoint: Endpoint, **settings: str) -> WatchedConnection:
                 code="T006",
                 hint="converge loads PostgreSQL 14 and newer",
             )
-        connection.execute(
-            "SELECT " + ", ".join("set_config(%s, %s, false)" for _ in session),
+        row = connection.execute(
+            "SELECT pg_backend_pid(), " + ", ".join("set_config(%s, %s, false)" for _ in session),
             [item for setting in session.items() for item in setting],
-        )
+        ).fetchone()
+        assert row is not None
     except psycopg.Error as error:
         raise explain(error, endpoint, connecting=True) from error
-    return connection
+    return connection, row[0]
 
 
 Backend = tuple[int, Any]

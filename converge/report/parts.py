@@ -23,8 +23,10 @@ _COUNTED: dict[Severity, tuple[str, str]] = {
     "block": ("block", "blocks"), "lossy": ("loss", "losses"), "note": ("note", "notes"),
 }  # fmt: skip
 _LINE = 160
-# What a terminal would obey, and what XML 1.0 cannot hold at all.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What a terminal would obey, what turns a text around (Unicode Standard Annex 9), ends a line or is not seen,
+# and what XML 1.0 cannot hold at all.
+_TURNS = "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_CONTROLS = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_TURNS}\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +204,6 @@ def one_line(text: str) -> str:
 
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else "␡" if code == 0x7F else "\ufffd"
+    if code < 0x20 or code == 0x7F:
+        return chr(0x2400 + code) if code < 0x20 else "␡"
+    return f"\\u{code:04x}" if re.match(f"[{_TURNS}]", match[0]) else "\ufffd"
