@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from converge.errors import UsageError
+from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Rule, policies, setting
 from converge.model.catalog import Column, Table
 from converge.planner.draft import Draft
@@ -67,6 +68,11 @@ def rules_for(draft: Draft, table: Table, column: Column) -> tuple[Rule, ...]:
     """The rules that match a column, those that depend on the data among them."""
     identity = draft.components.identity(table.name, column.name)
     return draft.map.for_column(table, column, identity=identity)
+
+
+def mapped(draft: Draft, table: Table, column: Column) -> bool:
+    """Whether another map than the default one says anything of the column."""
+    return any(not rule.place.startswith(f"{DEFAULT} ") for rule in rules_for(draft, table, column))
 
 
 def candidates(rules: Sequence[Rule]) -> Iterator[Rule]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from converge.mapping.rules import Rule
+from converge.mapping.rules import Rule, setting
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
 from converge.model.names import SYSTEM_COLUMNS, fit
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import pg_array, pg_name, pg_text
-from converge.planner.choice import Choice, choose
+from converge.planner.choice import Choice, choose, mapped, rules_for
 from converge.planner.collations import collation
 from converge.planner.draft import Draft
 from converge.planner.enums import enum_type, labels_check
@@ -119,6 +119,8 @@ def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, Col
         plan = replace(plan, generated=_generated(draft, table, column, plans))
     elif column.default is not None and column.default_is_expression and not (plan.default or plan.identity):
         plan = replace(plan, default=_computed(draft, table, column, plan))
+    elif plan.default is not None and mapped(draft, table, column):
+        plan = replace(plan, default=_literal(draft, table, column, plan))
     draft.done("column", f"{table.name}.{column.name}", f"{plan.target} {plan.target_type}", plan.why)
     return plan
 
@@ -161,6 +163,21 @@ def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> s
         )  # fmt: skip
         return None
     return made
+
+
+def _literal(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
+    """A literal default that a map gives another type, or makes itself: then it has to be one."""
+    name = f"{table.name}.{column.name}"
+    sql = default_trial(draft, table, plan, plan.default or "")
+    refused = draft.refusal("default", name, sql, (table.name,))
+    if not refused:
+        return plan.default
+    if setting(rules_for(draft, table, column), "default")[0]:
+        draft.find("P155", "block", name, f"the target refuses the map's default {plan.default}: {refused}")
+        return None
+    message = f"the default {column.default!r} is dropped: {refused}"
+    draft.find("P011", "lossy", name, message, example(table, column, 'default = "…"'))
+    return None
 
 
 def definition(column: ColumnPlan) -> str:
@@ -229,7 +246,7 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
         return None
     if not column.default_is_expression:
         # Nothing says what a map's expression would make of the default.
-        literal = None if value.made else family.default(column.default, value)
+        literal = None if value.made or "\0" in column.default else family.default(column.default, value)
         if literal is None:
             replacement = choice.policies.get("zero_date")
             if isinstance(replacement, dict):

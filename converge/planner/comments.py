@@ -19,5 +19,6 @@ def plan_comments(draft: Draft, table: Table) -> None:
 
 
 def comment(draft: Draft, object_: str, kind: str, name: str, text: str) -> None:
-    """Adds one COMMENT ON; `name` is quoted already."""
+    """Adds one COMMENT ON; `name` is quoted already. No text of PostgreSQL holds a NUL."""
+    text = text.replace("\0", "")
     draft.do("finish", object_, f"COMMENT ON {kind} {name} IS {pg_text(text)}", "the source's comment")

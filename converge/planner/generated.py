@@ -85,9 +85,10 @@ def generated_trial(
 
 
 def default_trial(draft: Draft, table: Table, plan: ColumnPlan, default: str) -> str:
-    """The same for an expression default."""
+    """The same for a default, which has to be a value of the type when a row is inserted."""
+    name = _trial_name(draft, table, plan)
     line = f"{pg_name(plan.target)} {plan.target_type} DEFAULT {default}"
-    return f"CREATE TABLE {_trial_name(draft, table, plan)} ({line})"
+    return f"CREATE TABLE {name} ({line}); INSERT INTO {name} DEFAULT VALUES"
 
 
 def _trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:

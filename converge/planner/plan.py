@@ -10,6 +10,7 @@ from converge.model.evidence import Questions
 from converge.model.plan import Finding, Outcome, Plan, digest, made_names
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
+from converge.planner.choice import mapped
 from converge.planner.collations import note_keys
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.comments import plan_comments
@@ -140,7 +141,22 @@ def _create(draft: Draft, tables: Sequence[Table]) -> None:
             plan_comments(draft, table)
             name = draft.qualified(table.name)
             draft.do("analyze", table.name, f"ANALYZE {name}", "statistics for the planner")
+    for table in tables:
+        if table.name in draft.tables:
+            _try(draft, table)
     plan_views(draft)
+
+
+def _try(draft: Draft, table: Table) -> None:
+    """Blocks where the target refuses what a map makes of a table; the shipped rules make what it takes."""
+    if not any(mapped(draft, table, column) for column in table.columns):
+        return
+    own = [one for one in draft.statements if one.object == table.name and not one.optional]
+    keys = [key for key in table.foreign_keys if key.parent in draft.tables]
+    parents = [key.parent for key in keys if key.parent != table.name]
+    sql = ";\n".join(one.sql for one in own if one.phase == "foreign key") or "SELECT 1"
+    if refused := draft.refusal("table", table.name, sql, (table.name, *parents)):
+        draft.find("P154", "block", table.name, f"the target refuses what a map makes of it: {refused}")
 
 
 def _table(draft: Draft, table: Table, target: str) -> None:

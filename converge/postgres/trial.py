@@ -54,7 +54,7 @@ class _Trials:
         self._views = {_view(trial): trial for trial in trials if _view(trial)}
         self._made: set[str] = set()
         self._failed: dict[str, str] = {}
-        """Why a table could not be made."""
+        """Why a table could not be made with its keys."""
         self._refused: dict[str, str] = {}
 
     def run(self) -> dict[str, str]:
@@ -69,23 +69,26 @@ class _Trials:
     def _try(self, trial: Trial) -> None:
         for name in trial.tables:
             self._make(name)
-        reason = self._run(trial.sql)
-        if reason is None:
-            self._made.update([_view(trial)] if _view(trial) else [])
-            return
         broken = [self._failed[name] for name in trial.tables if name in self._failed]
-        self._refused[trial.object] = broken[0] if broken else reason
+        reason = self._run(trial.sql)
+        if broken and (reason is not None or trial.object.startswith("table ")):
+            reason = broken[0]
+        if reason is not None:
+            self._refused[trial.object] = reason
+        elif _view(trial):
+            self._made.add(_view(trial))
 
     def _make(self, name: str) -> None:
         """Makes a table or an earlier view that a trial reads."""
         if name in self._made or name in self._failed:
             return
         if name in self._making:
-            for sql in (*self._making[""], *self._making[name]):
-                # What several tables share may be there already.
+            for sql in self._making[""]:
+                self._run(sql)  # what several tables share may be there already
+            for sql in self._making[name]:
                 reason = self._run(sql)
-                if reason is not None and sql.startswith("CREATE TABLE"):
-                    self._failed[name] = reason
+                if reason is not None:
+                    self._failed.setdefault(name, reason)
         elif name in self._views and f"view {name}" not in self._refused:
             for needed in self._views[name].tables:
                 self._make(needed)
@@ -111,11 +114,11 @@ def _view(trial: Trial) -> str:
 
 
 def _making(statements: Iterable[Statement]) -> Mapping[str, list[str]]:
-    """What makes each table with its types and its primary key, and under '' what all share."""
+    """What makes each table with its types, keys and CHECKs, and under '' what all share."""
     making: defaultdict[str, list[str]] = defaultdict(list)
     for statement in statements:
         if statement.phase == "shared":
             making[""].append(statement.sql)
-        elif statement.phase == "create" or " PRIMARY KEY (" in statement.sql:
+        elif statement.phase == "create" or (statement.phase == "index" and not statement.optional):
             making[statement.object].append(statement.sql)
     return making
