@@ -238,3 +238,22 @@ def test_a_hint_for_nulls_can_be_pasted(databases: tuple[str, str], tmp_path: Pa
     hint = found(plan(source, target), "L006")[0]["hint"]
     assert load(source, target, "--map", written(tmp_path, hint)).json["verdict"] == "verified"
     assert postgres(target, "SELECT t FROM n") == [("other",)]
+
+
+def test_materialized_views_are_refreshed(databases: tuple[str, str]) -> None:
+    """Each after those that it reads, of another schema too; one without rows, or of other tables, stays."""
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+    postgres(
+        target,
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE SCHEMA other; CREATE TABLE other.kept (id int); "
+        "CREATE VIEW v AS SELECT id FROM t; CREATE MATERIALIZED VIEW z AS SELECT id FROM v; "
+        "CREATE MATERIALIZED VIEW other.a AS SELECT count(*) AS n FROM z; "
+        "CREATE MATERIALIZED VIEW empty AS SELECT id FROM t WITH NO DATA; "
+        "CREATE MATERIALIZED VIEW apart AS SELECT count(*) AS n FROM other.kept; "
+        "INSERT INTO other.kept VALUES (1)",
+    )
+    ran = load(source, target, "--json")
+    assert ran.json["verdict"] == "verified", ran.err
+    assert [one["object"] for one in ran.json["findings"] if one["code"] == "L150"] == ["public.z", "other.a"]
+    assert postgres(target, "SELECT a.n, apart.n FROM other.a, apart") == [(2, 0)]

@@ -134,6 +134,9 @@ class Existing:
     views: tuple[str, ...]
     shape: Mapping[str, str]
     """Object → definition, of all that is in the schema or hangs on its tables."""
+    materialized: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Quoted names of materialized views, in the order in which they can be refreshed, each with the tables
+    that it reads."""
 
     @cached_property
     def by_name(self) -> Mapping[str, OwnTable]:

@@ -20,7 +20,9 @@ Mode = Literal["create", "load"]
 """Whether the run makes the target's tables, or fills those that the application has made."""
 Rows = Literal["", "source", "target", "merge"]
 """Whose rows stay where the target's own table has some; empty where it has none."""
-Phase = Literal["shared", "create", "view", "index", "merge", "foreign key", "validate", "finish", "analyze"]
+Phase = Literal[
+    "shared", "create", "view", "index", "merge", "foreign key", "validate", "finish", "refresh", "analyze"
+]
 """In their order. What is ``shared`` is made for several objects: collations, extensions."""
 
 

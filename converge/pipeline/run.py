@@ -120,12 +120,14 @@ class Run:
                 result,
                 self.emit,
                 "finish",
-                builder.count("merge", "foreign key", "validate", "finish", "analyze"),
+                builder.count("merge", "foreign key", "validate", "finish", "refresh", "analyze"),
             ):
                 # Rows that only the target has are back before others are checked for referring to them.
                 builder.side_by_side("merge")
                 builder.in_order("foreign key")
-                builder.side_by_side("validate", "finish", "analyze")
+                builder.side_by_side("validate", "finish")
+                builder.in_order("refresh")
+                builder.side_by_side("analyze")
                 set_next_values(self.postgres, self.plan, self.counters)
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
             result.findings += builder.findings

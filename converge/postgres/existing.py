@@ -65,6 +65,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             dict(_sequences(connection, tables)),
             tuple(name for (name,) in query(connection, "own_views", schema)),
             read_shape(connection, schema),
+            tuple((name, tuple(tables)) for name, tables in query(connection, "own_materialized", schema)),
         )
 
 

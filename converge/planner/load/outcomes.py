@@ -21,6 +21,12 @@ def note_objects(draft: Draft, loading: Loading) -> None:
             _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
         for check in match.source.checks:
             _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
+    loaded = {table.target for table in draft.tables.values()}
+    for name, tables in loading.existing.materialized:
+        if loaded.intersection(tables):
+            draft.find("L150", "note", name, "is a materialized view of loaded tables: it is refreshed")
+            sql = f"REFRESH MATERIALIZED VIEW {name}"
+            draft.do("refresh", name, sql, "its rows are of before the load", optional=True)
     for view in draft.catalog.views:
         there = view.name in loading.existing.views
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
