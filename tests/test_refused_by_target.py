@@ -22,6 +22,8 @@ CREATE TABLE parent (id VARCHAR(9) PRIMARY KEY, j VARCHAR(40),
 CREATE TABLE child (id INT PRIMARY KEY, p VARCHAR(9),
   CONSTRAINT p FOREIGN KEY (p) REFERENCES parent (id));
 CREATE TABLE plain (id INT PRIMARY KEY, d INT DEFAULT 1);
+CREATE TABLE number (id INT PRIMARY KEY);
+CREATE TABLE refers (id INT PRIMARY KEY, n INT, CONSTRAINT n FOREIGN KEY (n) REFERENCES number (id));
 """
 NARROW = """
 [[column]]
@@ -47,6 +49,9 @@ collation = "C"
 [[column]]
 match = { table = "plain", column = "d" }
 default = "seven"
+[[column]]
+match = { table = "refers", column = "n" }
+to = "numeric(20,0)"
 """
 
 
@@ -80,12 +85,13 @@ def test_what_a_map_makes(databases: tuple[str, str], tmp_path: Path) -> None:
     """A key over a type without an order, a default that is none: the plan is blocked."""
     source, target = databases
     mysql(source, SOURCE)
+    mysql(source, "CREATE TABLE nul (id INT PRIMARY KEY, e ENUM('a\\0b'), s SET('c\\0d'))")
     map_ = tmp_path / "map.toml"
     map_.write_text(REFUSED)
     addresses = ("--source", source, "--target", target, "--map", str(map_), "--json")
     assert converge("migrate", *addresses).code == 3
     ran = converge("plan", *addresses)
     blocks = {one["object"]: one for one in ran.json["findings"] if one["severity"] == "block"}
-    assert (ran.code, set(blocks)) == (3, {"parent", "plain.d"}), ran.err
+    assert (ran.code, set(blocks)) == (3, {"parent", "plain.d", "refers", "nul.e", "nul.s"}), ran.err
     assert "json" in blocks["parent"]["message"] and "seven" in blocks["plain.d"]["message"]
     assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]

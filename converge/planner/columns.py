@@ -274,6 +274,9 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
         )
     if column.zerofill:
         draft.find("P023", "lossy", name, "ZEROFILL is display only and is not kept")
+    if any("\0" in label for label in column.labels):
+        message = "a label holds a NUL character, which no text of PostgreSQL can"
+        draft.find("P156", "block", name, message, f"--exclude {name.partition('.')[0]}")
     if any("?" in label for label in column.labels):
         draft.find("P026", "note", name, "a label has a ?, which may stand for a character the server hides")
     if column.invisible:

@@ -149,13 +149,13 @@ def _create(draft: Draft, tables: Sequence[Table]) -> None:
 
 def _try(draft: Draft, table: Table) -> None:
     """Blocks where the target refuses what a map makes of a table; the shipped rules make what it takes."""
-    if not any(mapped(draft, table, column) for column in table.columns):
+    keys = [key for key in table.foreign_keys if key.parent in draft.tables]
+    parents = [parent for key in keys if (parent := draft.source(key.parent)) and key.parent != table.name]
+    if not any(mapped(draft, one, column) for one in (table, *parents) for column in one.columns):
         return
     own = [one for one in draft.statements if one.object == table.name and not one.optional]
-    keys = [key for key in table.foreign_keys if key.parent in draft.tables]
-    parents = [key.parent for key in keys if key.parent != table.name]
     sql = ";\n".join(one.sql for one in own if one.phase == "foreign key") or "SELECT 1"
-    if refused := draft.refusal("table", table.name, sql, (table.name, *parents)):
+    if refused := draft.refusal("table", table.name, sql, (table.name, *(one.name for one in parents))):
         draft.find("P154", "block", table.name, f"the target refuses what a map makes of it: {refused}")
 
 

@@ -71,7 +71,11 @@ class _Trials:
             self._make(name)
         broken = [self._failed[name] for name in trial.tables if name in self._failed]
         reason = self._run(trial.sql)
-        if broken and (reason is not None or trial.object.startswith("table ")):
+        kind, _, name = trial.object.partition(" ")
+        if kind == "table":
+            # What is wrong with a parent is said of that one.
+            reason = self._failed.get(name, None if broken else reason)
+        elif broken and reason is not None:
             reason = broken[0]
         if reason is not None:
             self._refused[trial.object] = reason
