@@ -122,6 +122,11 @@ class ColumnPlan:
     collation: str | None = None
     """A collation of the target, quoted; None for the database's own."""
     changes: tuple[Change, ...] = ()
+    is_null: str = ""
+    """MySQL condition: the value is NULL, as stored or by a map; empty where it never is.
+
+    The expressions below decide nothing of it: they are NULL, too, where the server cannot make the text.
+    """
     read: str = ""
     """MySQL expression of the text that COPY gets."""
     special: bool = False

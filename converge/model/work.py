@@ -61,6 +61,8 @@ class DigestTask:
     target: str
     chunk: int = 0
     """The source's chunk, for those who ask chunk by chunk."""
+    uncut: bool = False
+    """A map's expression is in it, which gives NULL for a text beyond max_allowed_packet, too."""
 
 
 @dataclass(frozen=True, slots=True)

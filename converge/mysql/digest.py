@@ -9,18 +9,26 @@ only, and no two different rows have the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
 
 
 def row_digest(table: TablePlan) -> str:
     """MySQL expression of a row's MD5 in hex."""
-    return f"MD5(CONCAT_WS('|',{','.join(map(field_text, table.columns))}))"
+    return _md5(table.columns)
 
 
 def key_digest(table: TablePlan) -> str:
     """MySQL expression of a key's MD5 in hex; of the whole row where the table has no key."""
-    return f"MD5(CONCAT_WS('|',{','.join(map(field_text, table.identifying))}))"
+    return _md5(table.identifying)
+
+
+def _md5(columns: Sequence[ColumnPlan]) -> str:
+    # CONCAT_WS would leave out a text that the server cannot make: such a row has no digest.
+    fields = ",'|',".join(map(field_text, columns))
+    return f"MD5(CONCAT({fields}))"
 
 
 def field_text(column: ColumnPlan) -> str:
@@ -28,7 +36,7 @@ def field_text(column: ColumnPlan) -> str:
     text = column.source_text
     if column.delimited:
         text = f"CONCAT(LENGTH({text}),';',{text})"
-    return f"IFNULL({text},'~')" if column.nullable else text
+    return f"IF({column.is_null},'~',{text})" if column.is_null else text
 
 
 def number(digest: str) -> str:

@@ -22,6 +22,11 @@ from converge.mysql.watched import WatchedConnection
 READ_BYTES = 256 * 1024
 _HEADER = Struct("<I")
 _LONGEST = 0xFFFFFF
+# The packet that ends a result: 0xFE, the number of warnings, the server's status.
+_WARNINGS = Struct("<xH")
+_END_BYTES = 5
+# ER_WARN_ALLOWED_PACKET_OVERFLOWED (MySQL 8.0 Error Reference).
+_CUT = 1301
 _PREFIXES = {0xFD: 4, 0xFE: 9}
 """Bytes of the field's own length, where a row is longer than a read."""
 _LONGEST_PREFIX = 4 + 9
@@ -31,14 +36,14 @@ Read = tuple[int, list[bytes]]
 
 
 class NullRow(Exception):
-    """The joined row was longer than max_allowed_packet, so the server made it NULL."""
+    """The server could not make the text of a row or of a value, which is longer than max_allowed_packet."""
 
 
 def stream(connection: WatchedConnection, query: str) -> Iterator[Read]:
     """Runs a query that has one text column and yields its values as they come, about 256 KB at a time.
 
     The generator must be read to its end, or the connection closed. Memory: one read, however long a row
-    is. Raises pymysql errors and NullRow.
+    is. Raises pymysql errors and NullRow, which can come after the last row.
     """
     # pymysql has no public door to its packets; these names have not changed since 0.7 (2015).
     driver: Any = connection
@@ -47,12 +52,26 @@ def stream(connection: WatchedConnection, query: str) -> Iterator[Read]:
     for _ in range(fields.read_length_encoded_integer() + 1):
         driver._read_packet()
     try:
-        yield from _reads(connection)
+        warnings = yield from _reads(connection)
     finally:
         driver._next_seq_id = 0
+    if warnings:
+        require_uncut(connection)
 
 
-def _reads(connection: WatchedConnection) -> Iterator[Read]:
+def require_uncut(connection: WatchedConnection) -> None:
+    """Raises NullRow where the last query has made NULL of something that is longer than max_allowed_packet.
+
+    Inside a map's expression nothing else tells such a NULL from one that is meant.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW WARNINGS")
+        if any(code == _CUT for _, code, _ in cursor.fetchall()):
+            raise NullRow
+
+
+def _reads(connection: WatchedConnection) -> Generator[Read, None, int]:
+    """Returns how many warnings the server has."""
     rest = b""
     while True:
         buffer = rest + _some(connection, READ_BYTES) if rest else _some(connection, READ_BYTES)
@@ -60,7 +79,7 @@ def _reads(connection: WatchedConnection) -> Iterator[Read]:
         if rows:
             yield len(rows), rows
         if ended:
-            return
+            return int(_WARNINGS.unpack_from(buffer, position - _END_BYTES)[0])
         rest = buffer[position:]
         if len(rest) >= 4 and _length(rest) > READ_BYTES:
             rest = yield from _pieces(connection, rest)

@@ -46,9 +46,9 @@ def where(table: TablePlan, part: Range) -> str:
 
 
 def _field(column: ColumnPlan, value: str, null: str) -> str:
-    if not column.nullable:
-        return f"{column.read},{value}"
-    return f"IFNULL(CONCAT({column.read},{value}),{null})"
+    # A text that the server cannot make is NULL: so is the whole row then, which ends the copy.
+    text = f"{column.read},{value}"
+    return f"IF({column.is_null},{null},CONCAT({text}))" if column.is_null else text
 
 
 def _beyond(key: Sequence[str], bound: Sequence[str]) -> str:

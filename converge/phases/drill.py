@@ -22,7 +22,7 @@ from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.mysql import digest as source_sql
 from converge.mysql.watched import WatchedConnection
-from converge.phases.long_values import LongValues, is_long, shown, source_text, target_text
+from converge.phases.long_values import LongValues, is_cut, is_long, shown, source_text, target_text
 from converge.phases.meaning import meaning, window, without_numerals
 from converge.postgres import digest as target_sql
 
@@ -151,7 +151,11 @@ class Drill:
                 pairs = (
                     (one, source[one][0][place], target[one][0][place]) for one in source.keys() & target
                 )
-                wanted = [one for one, a, b in pairs if a != b and a and b and (is_long(a) or is_long(b))]
+                wanted = [
+                    one
+                    for one, a, b in pairs
+                    if a != b and a and b and not is_cut(a) and (is_long(a) or is_long(b))
+                ]
                 same.update((column.source, one) for one in self._values_of.same_json(column, wanted))
         return same
 
@@ -173,7 +177,11 @@ class Drill:
         if len(source) != len(target):
             yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
-            if is_long(left) or is_long(right):
+            if left is not None and is_cut(left):
+                yield Difference(
+                    table, self._key(source[0]), column.source, shown(left), right and shown(right)
+                )
+            elif is_long(left) or is_long(right):
                 if left == right or (column.source, identity) in alike:
                     continue
                 differ = self._values_of.window(column, identity, left, right)

@@ -16,6 +16,8 @@ from converge.postgres.text import encode
 
 # Begins what stands for a long value. A value that begins like this is only shown in another way.
 _MARK = "\U0010fffe long value "
+_CUT = "\U0010fffe longer than the source's max_allowed_packet"
+"""Stands for a value that the source cannot give, and is equal to none."""
 _PARTS = 32
 """Pieces of a value whose digests are compared at once; each time both servers read the table."""
 _WINDOW_BYTES = 1000
@@ -28,7 +30,9 @@ def source_text(column: ColumnPlan, most: int) -> str:
     parts = (my_text(_MARK), f"MD5({value})", "' '", f"LENGTH({value})", "' '", f"LEFT({value},40)")
     # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
     stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
-    return f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
+    text = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
+    text = f"IFNULL({text},{my_text(_CUT)})"
+    return f"IF({column.is_null},NULL,{text})" if column.is_null else text
 
 
 def target_text(column: ColumnPlan, most: int) -> str:
@@ -44,8 +48,15 @@ def is_long(value: str | None) -> bool:
     return value is not None and value.startswith(_MARK)
 
 
+def is_cut(value: str | None) -> bool:
+    """Whether this stands for a value that the source cannot give."""
+    return value == _CUT
+
+
 def shown(value: str) -> str:
     """A value, or of a long one its size and its beginning."""
+    if is_cut(value):
+        return f"({value[2:]})"
     if not is_long(value):
         return value
     size, _, beginning = value.removeprefix(_MARK).partition(" ")[2].partition(" ")
@@ -83,7 +94,7 @@ class LongValues:
             return set()
         chosen = ",".join(f"'{identity}'" for identity in identities)
         query = (
-            f"SELECT CONCAT({self._source_id},0xFF,IFNULL(CONCAT({column.read},0xFD),0xFC)) "
+            f"SELECT CONCAT({self._source_id},0xFF,{column.read},0xFD) "
             f"FROM {self._from_source} WHERE {self._source_id} IN ({chosen})"
         )
         reading: Iterator[Read] = iter(())

@@ -117,9 +117,11 @@ def _digests(
     plan: Plan, table: TablePlan, target: psycopg.Connection[Any], ranges: list[Range]
 ) -> Iterator[DigestTask]:
     pages = page_ranges(target, plan.schema, table)
+    has_using = any(change.trap == "using" for column in table.columns for change in column.changes)
     for part, page in zip_longest(ranges, pages):
         yield DigestTask(
             table.source,
             "" if part is None else source_digest(table, where(table, part)),
             "" if page is None else target_digest(plan.schema, table, page),
+            uncut=has_using,
         )

@@ -31,7 +31,7 @@ from converge.model.work import (
     WrittenTask,
 )
 from converge.mysql import connect as mysql
-from converge.mysql.packets import NullRow, Read, stream, whole_rows
+from converge.mysql.packets import NullRow, Read, require_uncut, stream, whole_rows
 from converge.phases.carry_out import carry_out
 from converge.phases.drill import Drill
 from converge.phases.explain import explain
@@ -145,6 +145,8 @@ class Worker:
         if task.source:
             driver._read_query_result()
             ((rows, total, *changes),) = driver._result.rows
+            if task.uncut and driver._result.warning_count:
+                require_uncut(self.source)
             result += Digest(
                 task.table, source_rows=rows, source_sum=int(total or 0), changes=tuple(map(int, changes))
             )
@@ -195,10 +197,12 @@ class Worker:
             return error
         where = f"{task.table}: " if task else ""
         if isinstance(error, NullRow):
+            copies = isinstance(task, CopyTask)
             return SourceError(
-                f"{where}a row is longer than the source's max_allowed_packet",
-                code="D002",
-                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then migrate again",
+                f"{where}a row or a value is longer than the source's max_allowed_packet",
+                code="D002" if copies else "V003",
+                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source"
+                + ("" if copies else ", then verify again"),
             )
         explained = explain(error, self._source_at, self._target_at)
         explained.message = where + explained.message

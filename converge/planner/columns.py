@@ -97,6 +97,7 @@ def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
     """What the value is on its way: fields of a ColumnPlan."""
     reference = pg_name(target)
     return {
+        "is_null": value.is_null,
         "read": seen_or(refused, family.read(value), value),
         "special": family.special(value),
         "source_text": seen_or(unequalled, family.source_text(value), value),

@@ -65,7 +65,7 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     families = [(column, family_of(column)) for column in table.columns]
     most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
     margin = _COLUMN_BYTES * len(table.columns)
-    plain = total(f"IFNULL({length.bytes},0)" for _, length in long)
+    plain = total(length.bytes for _, length in long)
     packet = draft.catalog.max_packet
     if packet and most > packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
@@ -84,7 +84,13 @@ def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
             continue
         choice = safest(draft, table, column, family)
         if not choice.setting("skip"):
-            found.append((column, family.length(decide(column, family, choice).value)))
+            decided = decide(column, family, choice)
+            length = decided.family.length(decided.value)
+            # A text that the server cannot make is longer than a packet.
+            size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"
+            if null := decided.value.is_null:
+                size = f"IF({null},0,{size})"
+            found.append((column, Length(size, length.escapes)))
     return found
 
 

@@ -50,7 +50,9 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     meant = column.nullable and not made
     lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
     emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
-    return family, replace(value, column=column, changed=new, made=made, lost=lost, emptied=emptied), change
+    null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
+    value = replace(value, column=column, changed=new, declared_null=null, made=made)
+    return family, replace(value, lost=lost, emptied=emptied), change
 
 
 def made_equal(table: Table, value: Value) -> Search:

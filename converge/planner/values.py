@@ -114,7 +114,11 @@ def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice
     else:
         new = "NULL" if policy == "null" else now.remedies[policy]
     changed = new if trap.whole else f"IF({now.where},{new},{family.whole(value)})"
-    return replace(value, changed=changed, handled=value.handled | {trap.name}), change
+    null = f"({value.is_null} OR {now.where})" if policy == "null" else value.is_null
+    return (
+        replace(value, changed=changed, declared_null=null, handled=value.handled | {trap.name}),
+        change,
+    )
 
 
 def _find(

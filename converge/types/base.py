@@ -26,6 +26,8 @@ class Value:
     """The target type by its `normal` name; ``enum`` for a type of labels."""
     changed: str = ""
     """MySQL expression that takes the column's place where a map says so; text is UTF-8 then."""
+    declared_null: str = ""
+    """MySQL condition: a map makes NULL of the value, or leaves a NULL; empty where no map decides."""
     handled: frozenset[str] = frozenset()
     """Traps that have a policy."""
     labels: tuple[str, ...] = ()
@@ -41,6 +43,15 @@ class Value:
     def sql(self) -> str:
         """MySQL expression of the value; NULL stays NULL."""
         return self.changed or my_name(self.column.name)
+
+    @property
+    def is_null(self) -> str:
+        """MySQL condition: the value is NULL in the source, or by a map; empty where it never is.
+
+        The text of a value does not tell: the server gives NULL for one that it cannot make, too.
+        """
+        stored = f"{my_name(self.column.name)} IS NULL" if self.column.nullable else ""
+        return self.declared_null or stored
 
 
 @dataclass(frozen=True, slots=True)

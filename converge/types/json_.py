@@ -26,7 +26,8 @@ class Json(Written):
     targets = frozenset({"json", "jsonb"}) | AsText.targets
 
     def text(self, value: Value) -> str:
-        return value.changed or f"CAST({value.sql} AS CHAR)"
+        # Of the bare column a text beyond max_allowed_packet would be '', of an expression it is NULL.
+        return value.changed or f"CAST(JSON_EXTRACT({value.sql},'$') AS CHAR)"
 
     def judge(self, value: Value) -> str:
         return "text" if _plain(value) else "json"

@@ -68,9 +68,6 @@ class Text(Written):
     def length(self, value: Value) -> Length:
         text = utf8(value)
         size = f"LENGTH({text})"
-        if text.startswith("CONVERT("):
-            # A text that becomes longer than max_allowed_packet becomes NULL.
-            size = f"IFNULL({size},{_UTF8_GROWTH}*LENGTH({value.sql}))"
         return Length(f"(2*{size}+3)") if value.to == "bytea" else Length(size, escapes(text))
 
 
