@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pymysql
 import pytest
 from conftest import NewDatabase
-from faults.application import COINS, TOTAL, fill, slow_log, writers
+from faults.application import COINS, PURSES, TOTAL, fill, slow_log, writers
 from support import converge, mysql, postgres
 
 from converge import sandbox
@@ -131,3 +133,52 @@ def test_a_replica_that_does_not_log_what_it_applies(
             after = snapshot.read_logs(connection)
     assert before.position is after.position is None
     assert before.history != after.history
+
+
+@contextmanager
+def alterations(url: str, tables: list[str]) -> Iterator[list[Exception | None]]:
+    """Alters tables under LOCK TABLES until the end, as the restore of a dump does; what came of each."""
+    at = parse(url)
+    stop = threading.Event()
+    ended: list[Exception | None] = []
+
+    def alter(table: str) -> None:
+        connection = pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database)
+        with connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                for statement in (
+                    f"LOCK TABLES {table} WRITE",
+                    f"ALTER TABLE {table} ADD COLUMN one_more INT",
+                    f"ALTER TABLE {table} DROP COLUMN one_more",
+                    "UNLOCK TABLES",
+                    f"OPTIMIZE TABLE {table}",
+                ):
+                    try:
+                        cursor.execute(statement)
+                        ended.append(None)
+                    except pymysql.err.MySQLError as error:
+                        ended.append(error)
+
+    threads = [threading.Thread(target=alter, args=(table,)) for table in tables]
+    for thread in threads:
+        thread.start()
+    try:
+        yield ended
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_nobody_who_alters_tables_is_the_victim_of_a_snapshot(
+    source: str,
+) -> None:
+    """Whatever is waited for, it is waited for with no other lock in hand."""
+    levels = []
+    with alterations(source, PURSES[:4]) as ended:
+        for _ in range(25):
+            with connect(parse(source)) as connection:
+                levels.append(snapshot.take(connection, PURSES, lambda: None).level)
+                snapshot.hold_schema(connection)
+    assert [error for error in ended if error] == []
+    assert (len(ended) > 100, "locked" in levels) == (True, True)

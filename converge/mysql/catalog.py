@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import groupby
 from typing import Any, cast
 
@@ -33,8 +33,10 @@ from converge.resources import sql
 Row = tuple[Any, ...]
 
 
-def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
-    """What the user may read of the database that the rights are about."""
+def read_catalog(
+    connection: Connection[Any], rights: Rights, only: Container[str] | None = None
+) -> Catalog:
+    """What the user may read of the database that the rights are about; `only` names tables to be opened."""
     database = rights.name
     with connection.cursor() as cursor:
         cursor.execute("SELECT VERSION(), @@character_set_database, @@max_allowed_packet")
@@ -53,7 +55,9 @@ def read_catalog(connection: Connection[Any], rights: Rights) -> Catalog:
     checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
     partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
     # Of other tables some columns may be invisible.
-    described = [row for row in rows("tables") if rights.may_read(row[0])]
+    described = [
+        row for row in rows("tables") if rights.may_read(row[0]) and (only is None or row[0] in only)
+    ]
     numbered = [row[0] for row in described if any(column.auto_increment for column in columns[row[0]])]
     next_value = next_values(connection, numbered)
     zone = server_zone(connection)

@@ -24,6 +24,8 @@ _TRIES = 20
 _STILL_SECONDS = 0.05
 _WAIT_SECONDS = 1
 _WAIT_SECONDS_IN_ALL = 4
+_PATIENCE_SECONDS = 60
+"""For a table that somebody alters while its definition is read."""
 _DENIED = frozenset({1044, 1045, 1142, 1227})
 _TIMED_OUT = 1205
 
@@ -50,8 +52,6 @@ class Snapshot:
     level: Level
     logs: Logs
     """As they stood."""
-    keeps_schema: bool
-    """Nobody can change the schema before the connection ends (LOCK INSTANCE FOR BACKUP)."""
 
 
 def take(connection: Connection[Any], tables: list[str], begin: Callable[[], None]) -> Snapshot:
@@ -63,9 +63,7 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
 
     LOCK TABLES comes last, because it can end an application's transaction as a deadlock's victim.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION lock_wait_timeout=%s", (_WAIT_SECONDS,))
-    keeps_schema = _lock(connection, "LOCK INSTANCE FOR BACKUP") == "taken"
+    _wait_at_most(connection, _WAIT_SECONDS)
     logs = Logs()
 
     def begin_here() -> None:
@@ -73,20 +71,39 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
         begin()
         logs = read_logs(connection)
 
-    # FLUSH waits for whatever reads, too.
-    if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
-        return Snapshot("locked", logs, keeps_schema)
-    for _ in range(_TRIES):
-        before = read_logs(connection)
-        # What was counted before is visible by now.
-        time.sleep(_STILL_SECONDS)
-        begin_here()
-        if logs.writes is not None and logs == before:
-            return Snapshot("quiet", logs, keeps_schema)
-    read = ", ".join(f"{my_name(table)} READ" for table in tables)
-    if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here):
-        return Snapshot("locked", logs, keeps_schema)
-    return Snapshot("none", Logs(), keeps_schema)
+    def level() -> Level:
+        # FLUSH waits for whatever reads, too.
+        if _under_lock(connection, "FLUSH TABLES WITH READ LOCK", begin_here, hindered=_runs_long):
+            return "locked"
+        for _ in range(_TRIES):
+            before = read_logs(connection)
+            # What was counted before is visible by now.
+            time.sleep(_STILL_SECONDS)
+            begin_here()
+            if logs.writes is not None and logs == before:
+                return "quiet"
+        read = ", ".join(f"{my_name(table)} READ" for table in tables)
+        return "locked" if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here) else "none"
+
+    reached = level()
+    _wait_at_most(connection, _PATIENCE_SECONDS)
+    return Snapshot(reached, Logs() if reached == "none" else logs)
+
+
+def hold_schema(connection: Connection[Any]) -> None:
+    """Holds changes of the schema off until the connection ends, where the user may do that.
+
+    Not under another lock, and none must be waited for under this one: a session that alters what it has
+    locked would be the victim of a deadlock.
+    """
+    _wait_at_most(connection, _WAIT_SECONDS)
+    _lock(connection, "LOCK INSTANCE FOR BACKUP")
+    _wait_at_most(connection, _PATIENCE_SECONDS)
+
+
+def _wait_at_most(connection: Connection[Any], seconds: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION lock_wait_timeout=%s", (seconds,))
 
 
 def read_logs(connection: Connection[Any]) -> Logs:

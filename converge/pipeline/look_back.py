@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
@@ -13,6 +13,7 @@ from converge.model.result import Result
 from converge.model.work import Digest, Range
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
+from converge.mysql.identity import known_by_time, read_identities
 from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.mysql.watched import WatchedConnection
@@ -24,15 +25,36 @@ from converge.pipeline.timing import phase
 PHASE = "look back"
 
 
-def require_schema(here: WatchedConnection, catalog: Catalog, plan: Plan) -> None:
-    """Raises SourceError when a planned table of the source is no longer what was planned."""
-    after = read_catalog(here, read_rights(here, catalog.database))
-    if others := changed(catalog, after, {table.source for table in plan.tables}):
-        raise SourceError(
-            f"{', '.join(others[:20])}: changed in the source while the run went on",
-            code="S011",
-            hint=f"keep schema changes away from the run, then {START_AGAIN}",
-        )
+def take_snapshot(
+    here: WatchedConnection, catalog: Catalog, plan: Plan, begin: Callable[[], None], result: Result
+) -> tuple[Snapshot, Callable[[], None]]:
+    """Takes the snapshot of all workers, which `begin` begins; `result` notes its level.
+
+    The second value is to be called before the workers' snapshot ends: it raises SourceError when a planned
+    table is not what was planned, or another one of its name. What a worker has read cannot be renamed, nor
+    locked, before its snapshot ends.
+    """
+    tables = [table.source for table in plan.tables]
+    before = read_identities(here, catalog.database, tables)
+    if unsure := known_by_time(before):
+        message = "only the second of their creation shows whether these are the same tables in the end"
+        result.findings.append(Finding("V100", "note", "source", message, evidence=", ".join(unsure)))
+    taken = snapshot.take(here, tables, begin)
+    result.snapshot = taken.level
+
+    def require_schema() -> None:
+        after = read_catalog(here, read_rights(here, catalog.database), tables)
+        now = read_identities(here, catalog.database, tables)
+        others = dict.fromkeys(changed(catalog, after, tables))
+        others |= dict.fromkeys(name for name in tables if now.get(name) != before.get(name))
+        if others:
+            raise SourceError(
+                f"{', '.join(list(others)[:20])}: changed in the source while the run went on",
+                code="S011",
+                hint=f"keep schema changes away from the run, then {START_AGAIN}",
+            )
+
+    return taken, require_schema
 
 
 def look_back(

@@ -16,17 +16,16 @@ from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result
 from converge.model.work import Copied, Range
-from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.mysql.numbering import next_values
-from converge.mysql.snapshot import Snapshot
+from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.phases import recheck
 from converge.phases.build import Builder
 from converge.phases.copy import Copy
 from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
-from converge.pipeline.look_back import look_back, require_schema
+from converge.pipeline.look_back import look_back, take_snapshot
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
@@ -143,8 +142,7 @@ class Run:
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
         here = self.prepared.source
-        if not now.keeps_schema:
-            require_schema(here, self.prepared.inputs.catalog, self.plan)
+        self._require_schema()
         look_back(here, now, self.plan, crew, ranges, totals, level, result, self.emit)
 
     def _ranges(self) -> dict[str, list[Range]]:
@@ -170,16 +168,18 @@ class Run:
         self._take_back(builder, _by_table(chunk for chunk in finished if chunk.rejected))
         earlier = _by_table(chunk for chunk in finished if not chunk.rejected)
         before = self.ledger.position()
-        tables = [table.source for table in self.plan.tables]
-        now = snapshot.take(self.prepared.source, tables, lambda: crew.everyone("begin"))
+        here, catalog = self.prepared.source, self.prepared.inputs.catalog
+        now, self._require_schema = take_snapshot(
+            here, catalog, self.plan, lambda: crew.everyone("begin"), self.result
+        )
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
-        self.counters = next_values(self.prepared.source, sorted(numbered))
+        self.counters = next_values(here, sorted(numbered))
+        hold_schema(here)
         if before is not None and before == now.logs.position:
             earlier = {}
         # Until the earlier chunks are compared, the finished ones are of no single instant.
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
-        self.result.snapshot = now.level
         return now, earlier
 
     def _load(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:

@@ -9,11 +9,11 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
-from converge.mysql import snapshot
 from converge.mysql.chunks import cut
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.compared import Compared, compared
+from converge.pipeline.look_back import take_snapshot
 from converge.pipeline.options import Options
 from converge.pipeline.prove import prove
 from converge.pipeline.scope import comparable, not_compared, target_columns
@@ -38,11 +38,11 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
             require_readable(both.target, both.facts, [table.target for table in plan.tables])
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
         crew.connect(source, target)
-        names = [table.source for table in plan.tables]
-        taken = snapshot.take(both.source, names, lambda: crew.everyone("begin"))
-        result.snapshot = taken.level
-        ranges = {table.source: list(cut(both.source, table)) for table in plan.tables}
+        here, catalog = both.source, both.catalog
+        _, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
+        ranges = {table.source: list(cut(here, table)) for table in plan.tables}
         prove(plan, crew, both.target, ranges, level, tables, result, emit)
+        require_schema()
         result.tables = list(tables.values())
         if level == "full":
             _compare_schema(both, result)

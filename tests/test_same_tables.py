@@ -1,0 +1,142 @@
+"""Tables of the same name and definition that are others in the middle of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+import pymysql
+import pytest
+from conftest import NewDatabase
+from support import begun, mysql, postgres
+
+from converge.errors import SourceError
+from converge.model.endpoint import Endpoint, parse
+from converge.model.result import Result
+from converge.pipeline.look_back import take_snapshot
+from converge.pipeline.options import Options
+from converge.pipeline.prepare import Prepared, prepare
+from converge.sandbox import Server
+
+# All tables have one definition, and rows of their own.
+PARTITIONED = (
+    "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+)
+SHARED = "TABLESPACE = innodb_system"
+TABLES = {
+    "a": "", "b": "", "c": "", "log": "", "log_new": "", "other_part": "", "dropped": "", "emptied": "",
+    "parted": PARTITIONED, "shared": SHARED, "shared_new": SHARED, "still": "", "rebuilt": "",
+    "strange name/é-": "", "strange new": "",
+}  # fmt: skip
+DEFINITION = "(id INT PRIMARY KEY, t VARCHAR(20))"
+CHANGES = {
+    "RENAME TABLE log TO log_old, log_new TO log": {"log", "log_new"},
+    "RENAME TABLE a TO x, b TO a, c TO b, x TO c": {"a", "b", "c"},
+    "ALTER TABLE parted EXCHANGE PARTITION p1 WITH TABLE other_part": {"parted", "other_part"},
+    f"DROP TABLE dropped; CREATE TABLE dropped {DEFINITION}": {"dropped"},
+    "RENAME TABLE shared TO s, shared_new TO shared, s TO shared_new": {"shared", "shared_new"},
+    "RENAME TABLE `strange name/é-` TO s, `strange new` TO `strange name/é-`": {
+        "strange name/é-",
+        "strange new",
+    },
+    "TRUNCATE emptied": {"emptied"},
+    "INSERT INTO still VALUES (9, 'x'); UPDATE still SET t = 'y'; ANALYZE TABLE still": set(),
+}
+
+
+def fill(source: str) -> None:
+    for number, (table, options) in enumerate(TABLES.items()):
+        first = 20 if table == "other_part" else 1
+        mysql(source, f"CREATE TABLE `{table}` {DEFINITION} {options}")
+        mysql(source, f"INSERT INTO `{table}` VALUES ({first}, 'of {number}')")
+
+
+@contextmanager
+def reader(source: str, *rights: str) -> Iterator[str]:
+    """The source's address for a user who may not hold changes of the schema off."""
+    mysql(source, "CREATE USER reader@'%'")
+    mysql(source, f"GRANT {', '.join(('SELECT', 'RELOAD', *rights))} ON *.* TO reader@'%'")
+    try:
+        yield source.replace("root@", "reader@")
+    finally:
+        mysql(source, "DROP USER reader@'%'")
+
+
+def prepared(source: str, target: Endpoint) -> AbstractContextManager[Prepared]:
+    return prepare(parse(source), target, Options(scan=False), lambda _: None)
+
+
+def begin() -> None:
+    """No worker has to read anything here."""
+
+
+@pytest.mark.parametrize(
+    ("mysql_name", "postgres_name"), [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")]
+)
+def test_a_table_that_takes_the_name_of_another_is_found(
+    request: pytest.FixtureRequest,
+    mysql_name: str,
+    postgres_name: str,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    source = new_mysql_database(request.getfixturevalue(mysql_name))
+    target = parse(new_postgres_database(request.getfixturevalue(postgres_name)))
+    fill(source)
+    result = Result("migrate", "", "")
+    for change, tables in CHANGES.items():
+        with reader(source, "PROCESS") as url, prepared(url, target) as here:
+            taken, require = take_snapshot(here.source, here.inputs.catalog, here.plan, begin, result)
+            assert taken.level == "locked"
+            mysql(source, change)
+            if not tables:
+                require()
+                continue
+            with pytest.raises(SourceError) as raised:
+                require()
+            assert raised.value.code == "S011"
+            assert {*raised.value.message.partition(":")[0].split(", ")} == tables
+    assert [one for one in result.findings if one.code == "V100"] == []
+    with reader(source) as url, prepared(url, target) as here:
+        take_snapshot(here.source, here.inputs.catalog, here.plan, begin, result)
+    (unsure,) = [one for one in result.findings if one.code == "V100"]
+    assert unsure.evidence == "shared, shared_new"
+
+
+@pytest.mark.parametrize("may_hold", [False, True])
+def test_a_run_does_not_verify_another_table(
+    may_hold: bool,
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    """The first table waits for a lock while the last one is exchanged, or is held as it is."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    fill(source)
+    mysql(source, "CREATE TABLE `0` (t TEXT); INSERT INTO `0` VALUES ('without a key, so it is first')")
+    rights = ["BACKUP_ADMIN"] if may_hold else []
+    with reader(source, *rights) as url, psycopg.connect(target) as holder:
+        run = begun(url, target, "--yes", "--json", "--jobs", "1")
+        while not postgres(target, """SELECT 1 WHERE to_regclass('public."0"') IS NOT NULL"""):
+            time.sleep(0.01)
+        holder.execute('LOCK TABLE "0"')
+        while not postgres(target, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.05)
+        swap = "SET lock_wait_timeout = 1; RENAME TABLE log TO x, log_new TO log, x TO log_new"
+        if may_hold:
+            with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
+                mysql(source, swap)
+        else:
+            mysql(source, swap)
+        holder.rollback()
+        out, err = run.communicate(timeout=60)
+    if may_hold:
+        assert run.returncode == 0, (out, err)
+        assert postgres(target, "SELECT t FROM log") == mysql(source, "SELECT t FROM log")
+    else:
+        assert (run.returncode, '"verified"' in out) == (4, False), (out, err)
+        assert "log, log_new: changed in the source" in err
