@@ -58,10 +58,12 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
 def made_equal(table: Table, value: Value) -> Search:
     """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
     name, made = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
-    several = (
-        f"SELECT {made} AS `made equal` FROM {my_name(table.name)} WHERE {value.changed} IS NOT NULL "
-        f"GROUP BY 1 HAVING COUNT(DISTINCT MD5({as_bytes(name)}))>1"
+    # DISTINCT first: to sort rows of long values would take more memory than the server has for it.
+    pairs = (
+        f"SELECT DISTINCT {made} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
+        f"WHERE {value.changed} IS NOT NULL"
     )
+    several = f"SELECT `made equal` FROM ({pairs}) AS pairs GROUP BY 1 HAVING COUNT(*)>1"
     where = f"{made}=d.`made equal`"
     join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
     return Search(f"equal by {value.changed}", join, where)
