@@ -8,7 +8,7 @@ from typing import Any, cast
 import psycopg
 
 from converge.model.plan import ColumnPlan
-from converge.model.quote import my_text, pg_name, pg_text
+from converge.model.quote import my_name, my_text, pg_name, pg_text
 from converge.mysql.packets import Read, stream
 from converge.mysql.watched import WatchedConnection
 from converge.postgres.copy import write
@@ -31,8 +31,8 @@ def source_text(column: ColumnPlan, most: int) -> str:
     # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
     stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
     text = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
-    text = f"IFNULL({text},{my_text(_CUT)})"
-    return f"IF({column.is_null},NULL,{text})" if column.is_null else text
+    null = column.is_null or f"{my_name(column.source)} IS NULL"
+    return f"IF({null},NULL,IFNULL({text},{my_text(_CUT)}))"
 
 
 def target_text(column: ColumnPlan, most: int) -> str:
