@@ -33,9 +33,7 @@ from converge.resources import sql
 Row = tuple[Any, ...]
 
 
-def read_catalog(
-    connection: Connection[Any], rights: Rights, only: Container[str] | None = None
-) -> Catalog:
+def read_catalog(connection: Connection[Any], rights: Rights, only: Container[str] | None = None) -> Catalog:
     """What the user may read of the database that the rights are about; `only` names tables to be opened."""
     database = rights.name
     with connection.cursor() as cursor:

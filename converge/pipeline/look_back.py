@@ -34,12 +34,12 @@ def take_snapshot(
     table is not what was planned, or another one of its name. What a worker has read cannot be renamed, nor
     locked, before its snapshot ends.
     """
-    tables = [table.source for table in plan.tables]
+    tables = dict.fromkeys(table.source for table in plan.tables)
     before = read_identities(here, catalog.database, tables)
     if unsure := known_by_time(before):
         message = "only the second of their creation shows whether these are the same tables in the end"
         result.findings.append(Finding("V100", "note", "source", message, evidence=", ".join(unsure)))
-    taken = snapshot.take(here, tables, begin)
+    taken = snapshot.take(here, list(tables), begin)
     result.snapshot = taken.level
 
     def require_schema() -> None:

@@ -10,6 +10,7 @@ from converge.model.event import Sink
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
+from converge.mysql.snapshot import hold_schema
 from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.compared import Compared, compared
@@ -40,6 +41,7 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
         crew.connect(source, target)
         here, catalog = both.source, both.catalog
         _, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
+        hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
         prove(plan, crew, both.target, ranges, level, tables, result, emit)
         require_schema()
