@@ -94,10 +94,15 @@ def hold_schema(connection: Connection[Any]) -> None:
     """Holds changes of the schema off until the connection ends, where the user may do that.
 
     Not under another lock, and none must be waited for under this one: a session that alters what it has
-    locked would be the victim of a deadlock.
+    locked would be the victim of a deadlock. So it is if it waits behind us for somebody who waits for it:
+    where the user may look, nobody is waited for.
     """
     _wait_at_most(connection, _WAIT_SECONDS)
-    _lock(connection, "LOCK INSTANCE FOR BACKUP")
+    for _ in range(_TRIES):
+        if not _schema_changes(connection):
+            _lock(connection, "LOCK INSTANCE FOR BACKUP")
+            break
+        time.sleep(_STILL_SECONDS)
     _wait_at_most(connection, _PATIENCE_SECONDS)
 
 
@@ -200,6 +205,22 @@ def _lock(connection: Connection[Any], statement: str) -> Taken:
                 return "busy"
             raise
     return "taken"
+
+
+def _schema_changes(connection: Connection[Any]) -> bool:
+    """Whether somebody is changing a schema, as far as the user may see it."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(
+                "SELECT COUNT(*) FROM performance_schema.metadata_locks "
+                "WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_TYPE = 'INTENTION_EXCLUSIVE'"
+            )
+        except pymysql.err.MySQLError as error:
+            if error.args[0] in _DENIED:
+                return False
+            raise
+        (count,) = cast(tuple[int], cursor.fetchone())
+    return count > 0
 
 
 def _runs_long(connection: Connection[Any]) -> bool:
