@@ -12,7 +12,7 @@ from converge.model.quote import pg_text
 from converge.planner.expressions import arithmetic, collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.parse import check_parts, filled
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
+from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import QueryTranslator
@@ -35,18 +35,26 @@ def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
     distinct = bool(args) and isinstance(args[0], exp.Distinct)
     if distinct:
         args = args[0].expressions
-    values = [t.value(arg) for arg in args]
+    values = _of_rows(t, args)
     for value in values:
         if value.digits > value.scale and value.kind == "decimal":
             raise Untranslatable(f"{name} of a quotient: how many digits MySQL keeps depends on its plan")
-        if distinct:
-            collate.grouped(value, t.terms)
+    if distinct:
+        values = [replace(value, sql=collate.key(value, t.terms)) for value in values]
     word = "DISTINCT " if distinct else ""
     if name == "count":
         return _count(values, word, distinct, t)
     if len(values) != 1:
         raise unlisted(f"{name} of several values")
     return _AGGREGATES[name](t, values[0], word)
+
+
+def _of_rows(t: QueryTranslator, args: Sequence[exp.Expr]) -> list[Value]:
+    """The arguments of an aggregate: those of each row, whatever is shown of the group."""
+    shown_once, t.shown_once = t.shown_once, {}
+    values = [t.value(arg) for arg in args]
+    t.shown_once = shown_once
+    return values
 
 
 def _count(values: list[Value], word: str, distinct: bool, t: QueryTranslator) -> Value:
@@ -89,9 +97,11 @@ def _extreme(t: QueryTranslator, value: Value, name: str) -> Value:
     sql = value.sql
     if value.kind == "text":
         sql, _ = collate.before(value, value, t.terms)
+    elif value.source == "bit":
+        raise Untranslatable(f"{name} of a BIT")
     elif value.kind == "bool":
         value, sql = replace(value, kind="int"), convert.number(value)
-    elif value.kind not in NUMBERS | TEMPORAL | {"time"}:
+    elif value.kind not in NUMBERS | TEMPORAL | TIMES:
         raise Untranslatable(f"{name} of a {value.kind}")
     return replace(
         value, sql=f"{name}({sql})", source="float" if value.source == "float" else "", literal=None
@@ -100,16 +110,17 @@ def _extreme(t: QueryTranslator, value: Value, name: str) -> Value:
 
 def _bits(name: str, empty: str) -> Callable[[QueryTranslator, Value, str], Value]:
     def take(t: QueryTranslator, value: Value, word: str) -> Value:
-        plain = value.kind == "bool" or (value.kind == "int" and value.unsigned and value.source != "bigint")
+        plain = value.kind == "bool" or (value.kind == "int" and value.unsigned and not value.wide)
         if not plain or word:
             raise Untranslatable(f"{name} of numbers that can be negative")
-        return Value(f"COALESCE({name}({convert.integer(value)}), {empty})", "int", unsigned=True)
+        most = 2 ** value.bound.bit_length() - 1 if empty == "0" else 2**64 - 1
+        return Value(f"COALESCE({name}({convert.integer(value)}), {empty})", "int", unsigned=True, most=most)
 
     return take
 
 
 def _any(t: QueryTranslator, value: Value, word: str) -> Value:
-    return replace(value, sql=f"(array_agg({value.sql}))[1]", literal=None)
+    return collate.first(value)
 
 
 _AGGREGATES: dict[str, Callable[[QueryTranslator, Value, str], Value]] = {
@@ -135,7 +146,9 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
     between = t.value(separator).literal if separator is not None else ","
     if between is None:
         raise Untranslatable("the separator of group_concat is not a literal")
-    value = t.call("concat", parts) if len(parts) > 1 else t.value(parts[0])
+    if len(parts) > 1:
+        parts = [exp.Anonymous(this="concat", expressions=parts)]
+    (value,) = _of_rows(t, parts)
     text = convert.text(value, t.terms)
     t.terms.note(_LIMIT)
     keys = t.order(order) if order is not None else []
@@ -144,7 +157,10 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
     if not distinct:
         by = f" ORDER BY {', '.join(keys)}" if keys else ""
         return replace(_as_text(value), sql=f"string_agg({text}, {pg_text(between)}{by})")
-    collate.grouped(value, t.terms)
+    collate.apart(value, t.terms)
+    if order is not None and [item.this for item in order.expressions] != parts:
+        # MySQL sorts each value by the row that it met first.
+        raise Untranslatable("group_concat with DISTINCT is ordered by something else than its value")
     return replace(_as_text(value), sql=_distinct_list(t, text, between, order))
 
 
@@ -156,8 +172,6 @@ def _distinct_list(t: QueryTranslator, text: str, between: str, order: exp.Expr 
     """PostgreSQL sorts a DISTINCT list only by itself: here each value takes its least key along."""
     if order is None:
         return f"string_agg(DISTINCT {text}, {pg_text(between)})"
-    if len(order.expressions) != 1:
-        raise Untranslatable("group_concat with DISTINCT is ordered by several keys")
     ordered = order.expressions[0]
     key = t.value(ordered.this)
     inner = replace(key, sql="d.k")
@@ -201,6 +215,8 @@ def _ranked(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
         return Value(f"{name}({', '.join(value.sql for value in values)})", "int")
     if name in _NEIGHBOURS and 1 <= len(values) <= 2:
         sql = f"{name}({', '.join(value.sql for value in values)})"
+        if values[0].source == "float":
+            raise Untranslatable(f"how many digits a FLOAT has after {name}")
         return replace(values[0], sql=sql, literal=None)
     if name in NAMES and name != "any_value":
         return aggregate(t, name, args)
@@ -211,9 +227,7 @@ def _over(t: QueryTranslator, node: exp.Window) -> str:
     parts = []
     keys = [t.value(key) for key in node.args.get("partition_by") or []]
     if keys:
-        for key in keys:
-            collate.grouped(key, t.terms)
-        parts.append(f"PARTITION BY {', '.join(key.sql for key in keys)}")
+        parts.append(f"PARTITION BY {', '.join(collate.key(key, t.terms) for key in keys)}")
     if node.args.get("order") is not None:
         parts.append(f"ORDER BY {', '.join(t.order(node.args['order']))}")
     spec = node.args.get("spec")

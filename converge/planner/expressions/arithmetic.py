@@ -7,6 +7,7 @@ more than the dividend has (div_precision_increment), but calculated with whole 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -37,11 +38,16 @@ def basic(t: Translator, node: exp.Expr) -> Value:
         sql = f"({_double(left)} {sign} {_double(right)})"
         return Value(sql, "double", volatile=volatile)
     if {left.kind, right.kind} <= {"bool", "int"}:
-        sql = f"({convert.integer(left)} {sign} {convert.integer(right)})"
+        most = left.bound * right.bound if sign == "*" else left.bound + right.bound
+        kind = "numeric" if left.wide or right.wide or (unsigned and most >= 2**63) else "bigint"
         # Two literals alone would be calculated in 32 bits.
-        if left.literal is not None and right.literal is not None:
-            sql = f"({left.sql}::bigint {sign} {right.sql})"
-        return Value(sql, "int", unsigned=unsigned, volatile=volatile)
+        a, b = (value.sql if value.literal else f"{convert.number(value)}::{kind}" for value in (left, right))
+        if left.literal:
+            a = f"{a}::{kind}"
+        return Value(
+            f"({a} {sign} {b})", "int", unsigned=unsigned, volatile=volatile,
+            most=min(most, 2**64 - 1 if unsigned else 2**63),
+        )  # fmt: skip
     scale, digits = (
         (left.scale + right.scale, left.digits + right.digits)
         if sign == "*"
@@ -50,7 +56,8 @@ def basic(t: Translator, node: exp.Expr) -> Value:
     if max(scale, digits) > _MOST_DIGITS:
         raise Untranslatable(f"a product has more than {_MOST_DIGITS} digits behind the point")
     sql = f"({convert.exact(left)} {sign} {convert.exact(right)})"
-    return Value(sql, "decimal", scale=scale, digits=digits, unsigned=unsigned, volatile=volatile)
+    most = left.bound * right.bound if sign == "*" else left.bound + right.bound
+    return Value(sql, "decimal", scale=scale, digits=digits, unsigned=unsigned, volatile=volatile, most=most)
 
 
 def divide(t: Translator, node: exp.Expr) -> Value:
@@ -73,17 +80,23 @@ def quotient(left: Value, right: Value) -> Value:
     sql = f"trunc({dividend} / NULLIF({convert.exact(right)}, 0), {digits})"
     if digits > _MOST_DIGITS:
         raise Untranslatable(f"a quotient has more than {_MOST_DIGITS} digits behind the point")
-    return Value(sql, "decimal", scale=scale, digits=max(digits, scale), volatile=volatile)
+    most = left.bound * 10**right.scale
+    return Value(sql, "decimal", scale=scale, digits=max(digits, scale), volatile=volatile, most=most)
 
 
 def whole(t: Translator, node: exp.Expr) -> Value:
     """a DIV b: towards zero."""
     left, right = _operands(t, node)
     if {left.kind, right.kind} <= {"bool", "int"}:
-        sql = f"({convert.integer(left)} / NULLIF({convert.integer(right)}, 0))"
+        sql = f"{convert.integer(left)}, NULLIF({convert.integer(right)}, 0)"
+        sql = f"div({sql})" if left.wide or right.wide else f"({sql.replace(', NULLIF', ' / NULLIF', 1)})"
+        most = left.bound
     else:
-        sql = f"div({convert.exact(left)}::numeric, NULLIF({convert.exact(right)}, 0))::bigint"
-    return Value(sql, "int", volatile=left.volatile or right.volatile)
+        sql = f"div({convert.exact(left)}::numeric, NULLIF({convert.exact(right)}, 0))"
+        most = min(left.bound * 10**right.scale, 2**64 - 1)
+    unsigned = left.unsigned or right.unsigned
+    value = Value(sql, "int", unsigned=unsigned, most=most, volatile=left.volatile or right.volatile)
+    return value if value.wide or sql.startswith("(") else replace(value, sql=f"{sql}::bigint")
 
 
 def remainder(t: Translator, node: exp.Expr) -> Value:
@@ -96,10 +109,15 @@ def modulo(left: Value, right: Value) -> Value:
     volatile = left.volatile or right.volatile
     if {left.kind, right.kind} <= {"bool", "int"}:
         sql = f"({convert.integer(left)} % NULLIF({convert.integer(right)}, 0))"
-        return Value(sql, "int", unsigned=left.unsigned, volatile=volatile)
+        value = Value(
+            sql, "int", unsigned=left.unsigned, volatile=volatile, most=min(left.bound, right.bound)
+        )
+        numeric = (left.wide or right.wide) and not value.wide
+        return replace(value, sql=f"{sql}::bigint") if numeric else value
     scale, digits = max(left.scale, right.scale), max(left.digits, right.digits)
     sql = f"({convert.exact(left)}::numeric % NULLIF({convert.exact(right)}, 0))"
-    return Value(sql, "decimal", scale=scale, digits=digits, volatile=volatile)
+    most = min(left.bound, right.bound)
+    return Value(sql, "decimal", scale=scale, digits=digits, volatile=volatile, most=most)
 
 
 def negative(t: Translator, node: exp.Expr) -> Value:
@@ -109,10 +127,13 @@ def negative(t: Translator, node: exp.Expr) -> Value:
         return NULL
     if value.kind in ("int", "decimal") and value.literal is not None and not value.literal.startswith("-"):
         sql = f"-{value.literal}"
-        return Value(f"({sql})", value.kind, scale=value.scale, digits=value.digits, literal=sql)
+        return replace(value, sql=f"({sql})", literal=sql, unsigned=False)
     sql = f"(- {convert.integer(value) if value.kind in ('bool', 'int') else convert.number(value)})"
     kind = "int" if value.kind == "bool" else value.kind
-    return Value(sql, kind, scale=value.scale, digits=value.digits, volatile=value.volatile)
+    return Value(
+        sql, kind, scale=value.scale, digits=value.digits, volatile=value.volatile, most=value.most,
+        uneven=value.uneven,
+    )  # fmt: skip
 
 
 def bits(t: Translator, node: exp.Expr) -> Value:
@@ -121,8 +142,11 @@ def bits(t: Translator, node: exp.Expr) -> Value:
     plain = [_never_negative(value) for value in (left, right)]
     if not (all(plain) or (isinstance(node, exp.BitwiseAnd) and any(plain))):
         raise Untranslatable("bits of a number that can be negative are not the same on both servers")
-    sql = f"({convert.integer(left)} {_BITS[type(node)]} {convert.integer(right)})"
-    return Value(sql, "int", unsigned=True, volatile=left.volatile or right.volatile)
+    sql = f"({convert.signed(left)} {_BITS[type(node)]} {convert.signed(right)})"
+    bounds = [value.bound for value, sure in zip((left, right), plain, strict=True) if sure]
+    # a | b has no bit that neither has.
+    most = min(bounds) if isinstance(node, exp.BitwiseAnd) else 2 ** max(bounds).bit_length() - 1
+    return Value(sql, "int", unsigned=True, volatile=left.volatile or right.volatile, most=most)
 
 
 def shift_right(t: Translator, node: exp.Expr) -> Value:
@@ -130,7 +154,8 @@ def shift_right(t: Translator, node: exp.Expr) -> Value:
     left, right = _operands(t, node)
     if not _never_negative(left) or not (right.literal or "").isdigit() or int(right.literal or 0) > 63:
         raise Untranslatable("bits of a number that can be negative are not the same on both servers")
-    return Value(f"({convert.integer(left)} >> {right.sql})", "int", unsigned=True, volatile=left.volatile)
+    sql = f"({convert.signed(left)} >> {right.sql})"
+    return Value(sql, "int", unsigned=True, volatile=left.volatile, most=left.bound)
 
 
 def _operands(t: Translator, node: exp.Expr) -> tuple[Value, Value]:
@@ -141,10 +166,8 @@ def _operands(t: Translator, node: exp.Expr) -> tuple[Value, Value]:
 
 
 def _never_negative(value: Value) -> bool:
-    # BIGINT UNSIGNED is numeric in PostgreSQL and can be larger than its bigint.
-    if value.kind == "bool" or (value.literal or "").isdigit():
-        return True
-    return value.kind == "int" and value.unsigned and value.source not in ("", "bigint")
+    sure = value.kind == "bool" or (value.literal or "").isdigit()
+    return sure or (value.kind == "int" and value.unsigned and value.bound < 2**63)
 
 
 def _double(value: Value) -> str:

@@ -12,6 +12,7 @@ from converge.planner.expressions.terms import Terms
 from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
 from converge.types import TEXTS, base_name
 
+_TIMES = {"interval": frozenset({"time", "clock", "text"}), "time": frozenset({"clock"})}
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 
 
@@ -28,15 +29,15 @@ def stored(value: Value, to: str, terms: Terms, column: Column | None = None) ->
         return convert.day(value, terms)
     if base.startswith("timestamp") and (value.kind in TEMPORAL or value.literal):
         return _time(value, to, terms)
-    if base == "interval" and value.kind in ("time", "text"):
-        return f"{convert.time(value)}::{to}"
+    if base in ("interval", "time") and value.kind in _TIMES[base]:
+        return f"{convert.time(value) if base == 'interval' else value.sql}::{to}"
     if base == "bytea" and value.kind in ("bytes", "text"):
         return _bytes(value, column)
     if base in ("json", "jsonb") and value.kind in ("json", "text"):
         return value.sql if (base, value.kind) == ("jsonb", "json") else f"{value.sql}::{base}"
     if base == "uuid":
         return _uuid(value)
-    if base == "text[]" and value.literal is not None:
+    if base == "text[]" and value.kind == "text" and value.literal is not None:
         return pg_array(tuple(value.literal.split(",")) if value.literal else ())
     if column is not None and column.type == "enum" and value.literal in column.labels:
         return value.sql

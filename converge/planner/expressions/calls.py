@@ -13,12 +13,13 @@ from converge.mapping.functions import Function, by_name
 from converge.planner.expressions import arithmetic, collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, Kind, Value
+from converge.planner.expressions.values import NUMBERS, TIMES, Kind, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
 
 _UNICODE = frozenset({"", "utf8mb4", "utf8mb3", "utf8", "ascii"})
+_INT = 2**31 - 1
 
 
 def call(t: Translator, name: str, args: Sequence[exp.Expr]) -> Value:
@@ -57,6 +58,9 @@ def apply(form: Function, values: Sequence[Value], terms: Terms) -> Value:
 
 def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
     volatile = form.volatile or any(value.volatile for value in values)
+    large = any(value.kind == "decimal" and value.bound >= 2**63 for value in values)
+    if large and form.to.endswith("::bigint"):
+        raise Untranslatable("a number that may be larger than PostgreSQL's bigint")
     if form.gives == "same":
         first = values[0]
         kind: Kind = "int" if first.kind == "bool" else first.kind
@@ -65,7 +69,7 @@ def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
         )
     if form.gives == "rounded":
         scale = min(int(values[1].literal or 0), values[0].scale)
-        return Value(sql, "decimal", scale=scale, digits=scale, volatile=volatile)
+        return Value(sql, "decimal", scale=scale, digits=scale, volatile=volatile, most=values[0].bound + 1)
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
         collation, explicit, alike = convert.collation_of(values)
@@ -95,14 +99,32 @@ def _unicode(value: Value, terms: Terms) -> str:
     return convert.text(value, terms)
 
 
+def _string(value: Value, terms: Terms) -> str:
+    """Such a text that is one in the source, too: a number there would be taken as a number."""
+    if value.kind != "text":
+        raise Untranslatable(f"a {value.kind} is not taken for a text")
+    return _unicode(value, terms)
+
+
 def _integer(value: Value, terms: Terms) -> str:
     if value.kind not in ("int", "bool"):
         raise Untranslatable(f"a {value.kind} is taken for an integer")
-    return value.sql if value.literal is not None else f"{convert.number(value)}::int"
+    if value.literal is not None:
+        return value.sql
+    sql = convert.number(value)
+    if value.bound > _INT:
+        # A length or place beyond it is as good as this one.
+        sql = f"CASE WHEN {sql} > {_INT} THEN {_INT} WHEN {sql} < -{_INT} THEN -{_INT} ELSE {sql} END"
+        return f"({sql})::int"
+    return f"{sql}::int"
 
 
 def _long(value: Value, terms: Terms) -> str:
     return convert.integer(value)
+
+
+def _signed(value: Value, terms: Terms) -> str:
+    return convert.signed(value)
 
 
 def _exact(value: Value, terms: Terms) -> str:
@@ -154,6 +176,19 @@ def _word(value: Value, terms: Terms) -> str:
     return value.sql
 
 
+def _time(value: Value, terms: Terms) -> str:
+    if value.kind not in TIMES:
+        raise Untranslatable(f"a {value.kind} is taken for a time")
+    return convert.time(value)
+
+
+def _timed(value: Value, terms: Terms) -> str:
+    """A moment; a literal date alone would be taken for a time."""
+    if value.literal is not None and ":" not in value.literal:
+        raise Untranslatable(f"{value.literal!r} is taken for a time")
+    return convert.moment(value, terms)
+
+
 def _day(value: Value, terms: Terms) -> str:
     return convert.day(value, terms)
 
@@ -173,11 +208,13 @@ def _any(value: Value, terms: Terms) -> str:
 _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "text": _text,
     "unicode": _unicode,
+    "string": _string,
     "folded": _folded,
     "char": _char,
     "word": _word,
     "int": _integer,
     "long": _long,
+    "signed": _signed,
     "exact": _exact,
     "double": _double,
     "number": _number,
@@ -185,8 +222,8 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "positive": _positive,
     "day": _day,
     "moment": _moment,
-    "instant": _of("instant"),
-    "time": _of("time"),
+    "time": _time,
+    "timed": _timed,
     "json": _of("json"),
     "bytes": _of("bytes"),
     "uuid": _of("uuid"),

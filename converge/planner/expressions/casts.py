@@ -28,20 +28,20 @@ def cast(t: Translator, node: exp.Expr) -> Value:
     if to.this in (_Type.CHARACTER_SET, _Type.CHAR, _Type.NCHAR, _Type.VARCHAR):
         return _char(t, value, to, sizes)
     match to.this:
-        case _Type.BIGINT:
-            return _integer(value, unsigned=False)
-        case _Type.UBIGINT:
-            return _integer(value, unsigned=True)
+        case _Type.BIGINT | _Type.UBIGINT:
+            return _integer(value, unsigned=to.this == _Type.UBIGINT)
         case _Type.DECIMAL:
-            return _decimal(t, value, sizes)
+            return _decimal(value, sizes)
         case _Type.DOUBLE:
             return Value(f"{convert.number(value)}::float8", "double")
         case _Type.DATE:
             return Value(convert.day(value, t.terms), "date")
         case _Type.DATETIME | _Type.TIMESTAMP | _Type.TIMESTAMPTZ:
             return _datetime(t, value, sizes)
-        case _Type.TIME if not sizes:
-            return Value(convert.time(value), "time")
+        case _Type.TIME:
+            digits = sizes[0] if sizes else 0
+            sql = convert.time(value)
+            return Value(f"{sql}::interval({digits})" if value.scale > digits else sql, "time", scale=digits)
         case _Type.JSON if value.kind == "json":
             return value
     raise unlisted(f"cast of a {value.kind} as {to.this.value}")
@@ -64,24 +64,47 @@ def _char(t: Translator, value: Value, to: exp.DataType, sizes: list[int]) -> Va
 
 
 def _integer(value: Value, *, unsigned: bool) -> Value:
-    plain = value.kind == "bool" or value.unsigned or (value.literal or "").isdigit()
-    if unsigned and not plain:
-        raise Untranslatable("a number that can be negative is cast as unsigned")
-    if value.kind == "decimal":
-        return Value(f"{value.sql}::bigint", "int", unsigned=unsigned)
-    if value.literal is not None and value.kind == "int":
+    never = value.kind == "bool" or value.unsigned or (value.literal or "").isdigit()
+    if value.kind in ("bool", "int"):
+        sql = convert.integer(value)
+    elif value.kind == "decimal" and (never or not unsigned):
+        # A decimal ends at the limits of its own sign.
+        least, most = (0, 2**64 - 1) if value.unsigned else (-(2**63), 2**63 - 1)
+        sql = f"round({value.sql})"
+        if value.bound >= 2**63:
+            sql = f"CASE WHEN {sql} < {least} THEN {least} WHEN {sql} > {most} THEN {most} ELSE {sql} END"
+            sql = f"({sql})::numeric"
+    else:
+        raise Untranslatable(f"a {value.kind} is cast as an integer")
+    bound = min(value.bound + 1 if value.kind == "decimal" else value.bound, 2**64 - 1)
+    if unsigned and not never:
+        # The same 64 bits without a sign.
+        sql, bound = f"CASE WHEN {sql} < 0 THEN {sql} + 18446744073709551616 ELSE {sql} END", 2**64 - 1
+    elif not unsigned and value.unsigned and bound >= 2**63:
+        sql = f"CASE WHEN {sql} > {2**63 - 1} THEN {sql} - {2**64} ELSE {sql} END"
+    if not unsigned:
+        bound = min(bound, 2**63)
+    if value.literal is not None and value.kind == "int" and bound < 2**63:
         return replace(value, unsigned=unsigned)
-    sql = convert.number(value) if value.unsigned else convert.integer(value)
-    return Value(sql, "int", unsigned=unsigned or value.unsigned, volatile=value.volatile)
+    if sql.startswith("CASE"):
+        sql = f"({sql})"
+    if bound <= 2**63 and not sql.endswith("::bigint"):
+        sql += "::bigint"
+    return Value(sql, "int", unsigned=unsigned, most=bound, volatile=value.volatile)
 
 
-def _decimal(t: Translator, value: Value, sizes: list[int]) -> Value:
+def _decimal(value: Value, sizes: list[int]) -> Value:
     precision, scale = (sizes + [10, 0][len(sizes) :])[:2]
-    t.terms.note(
-        "a number too large for its CAST AS DECIMAL is an error here; MySQL takes the largest there is"
-    )
-    sql = f"{convert.exact(value)}::numeric({precision},{scale})"
-    return Value(sql, "decimal", scale=scale, digits=scale, volatile=value.volatile)
+    sql = f"{convert.exact(value)}::numeric"
+    most = 10 ** (precision - scale)
+    if value.bound >= most:
+        # MySQL takes the greatest number that there is.
+        top = f"{'9' * (precision - scale)}.{'9' * scale}".strip(".")
+        rounded = f"round({sql}, {scale})"
+        sql = f"CASE WHEN {rounded} > {top} THEN {top} WHEN {rounded} < -{top} THEN -{top} ELSE {sql} END"
+        sql = f"({sql})"
+    sql = f"{sql}::numeric({precision},{scale})"
+    return Value(sql, "decimal", scale=scale, digits=scale, most=most, volatile=value.volatile)
 
 
 def _datetime(t: Translator, value: Value, sizes: list[int]) -> Value:

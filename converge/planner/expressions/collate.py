@@ -2,21 +2,25 @@
 
 Most collations ignore case and accents, and all but the newer ones ignore spaces at the end. Here a
 text is folded: upper case of ASCII letters (COLLATE "C" knows no others and depends on no locale),
-and spaces at the end cut off. A note says what that leaves out.
+composed letters, and spaces at the end cut off. A note says what that leaves out.
 """
 
 from __future__ import annotations
 
-from converge.model.quote import pg_text
+from collections.abc import Sequence
+from dataclasses import replace
+
+from converge.model.names import fit
+from converge.model.quote import pg_name, pg_text
 from converge.planner.expressions import convert
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
 from converge.planner.expressions.values import Value
 
 # MySQL 8.0 manual, "Collation Pad Attribute": only the collations of UCA 9.0.0 and binary are NO PAD.
-_NO_PAD = ("utf8mb4_0900_", "utf8mb4_ja_0900_", "utf8mb4_zh_0900_", "binary")
 _UNKNOWN = "utf8mb4_0900_ai_ci"
 """The default of connections, for texts that have no collation of their own."""
+SPELLING = "which of the texts that the collation takes for the same stands for them may differ"
 
 
 def ignores_case(collation: str) -> bool:
@@ -25,7 +29,30 @@ def ignores_case(collation: str) -> bool:
 
 def ignores_end(collation: str) -> bool:
     """Whether spaces at the end do not count."""
-    return "_0900_" not in collation and not (collation or _UNKNOWN).startswith(_NO_PAD)
+    return "_0900_" not in (collation or _UNKNOWN) and collation != "binary"
+
+
+def _by_bytes(collation: str) -> bool:
+    """Whether texts of other bytes are never equal, spaces at the end apart."""
+    return collation == "binary" or collation.endswith(("_bin", "_general_cs"))
+
+
+def key(value: Value, terms: Terms) -> str:
+    """What is equal for those values that GROUP BY, DISTINCT and UNION take for one."""
+    if value.kind != "text" or value.alike or value.one_spelling:
+        return value.sql
+    name, sql = value.collation or _UNKNOWN, value.sql
+    if ignores_end(name) and not value.unpadded:
+        sql = f"rtrim({sql}, ' ')"
+    if ignores_case(name):
+        terms.note(f"{name} takes texts that differ only in case or accents for one; here accents count")
+        return f'upper({sql} COLLATE "C")'
+    return sql if _by_bytes(name) else _composed(sql, name, terms)
+
+
+def _composed(sql: str, collation: str, terms: Terms) -> str:
+    terms.note(f"{collation} ignores invisible characters; here they count")
+    return f"normalize({sql})"
 
 
 def compared(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
@@ -35,7 +62,7 @@ def compared(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
         return convert.text(left, terms), convert.text(right, terms)
     if left.literal is not None and right.literal is not None:
         raise Untranslatable("two literals are compared by the collation of a connection")
-    cuts = collation != "" and ignores_end(collation)
+    cuts = ignores_end(collation)
     return _folded(left, right, collation, cuts, terms), _folded(right, left, collation, cuts, terms)
 
 
@@ -44,6 +71,9 @@ def searched(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
     collation, _, alike = convert.collation_of((left, right))
     if alike:
         return convert.text(left, terms), convert.text(right, terms)
+    if not (ignores_case(collation) or _by_bytes(collation)):
+        # 8.0.33 finds 'a' in 'A' there, 8.0.15 does not.
+        raise Untranslatable(f"a text is looked for by {collation}")
     return _folded(left, right, collation, False, terms), _folded(right, left, collation, False, terms)
 
 
@@ -63,7 +93,13 @@ def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms
     sql = convert.text(value, terms)
     if cuts and not value.unpadded:
         sql = f"rtrim({sql}, ' ')"
-    return f'upper({sql} COLLATE "C")' if folds else sql
+    if folds:
+        return f'upper({sql} COLLATE "C")'
+    return (
+        sql
+        if not collation or ignores_case(collation) or _by_bytes(collation)
+        else _composed(sql, collation, terms)
+    )
 
 
 def _has_letters(value: Value) -> bool:
@@ -86,6 +122,9 @@ def order_key(value: Value, terms: Terms) -> str:
     sql = convert.text(value, terms)
     if value.alike:
         return sql
+    if ignores_end(collation):
+        terms.note(f"texts are sorted almost as by {collation}: control characters may differ")
+        sql = sql if value.unpadded else f"rtrim({sql}, ' ')"
     if collation.endswith("_bin") or collation == "binary":
         return f'{sql} COLLATE "C"'
     terms.note(f"texts are sorted almost as by {collation}: punctuation and accents may differ")
@@ -94,10 +133,29 @@ def order_key(value: Value, terms: Terms) -> str:
     return f'upper({sql} COLLATE "C")'
 
 
-def grouped(value: Value, terms: Terms) -> None:
-    """Notes what GROUP BY, DISTINCT and UNION do with texts that only differ in case."""
-    if value.kind == "text" and not value.alike and ignores_case(value.collation):
+def apart(value: Value, terms: Terms) -> None:
+    """Notes that texts stay apart which the source takes for one."""
+    if key(value, Terms()) != value.sql:
         terms.note(
-            f"{value.collation or 'the collation'} takes texts that differ only in case, accents or spaces "
-            "at the end for one; here they stay apart"
+            f"{value.collation} takes texts that differ only in case, accents or spaces at the end for one; "
+            "here they stay apart"
         )
+
+
+def first(value: Value) -> Value:
+    """The value of a group's first row: MySQL shows one, too, of texts that it takes for the same."""
+    return replace(value, sql=f"(array_agg({value.sql}))[1]", literal=None)
+
+
+def distinct(sql: str, outputs: Sequence[tuple[str, Value]], terms: Terms) -> str:
+    """The rows of a query without those that MySQL takes for the same."""
+    columns = [replace(value, sql=pg_name(fit(name))) for name, value in outputs]
+    keys = [key(column, terms) for column in columns]
+    if keys == [column.sql for column in columns]:
+        return f"SELECT DISTINCT * FROM ({sql}) AS q"
+    terms.note(SPELLING)
+    items = [
+        column.sql if wanted == column.sql else f"{first(column).sql} AS {column.sql}"
+        for column, wanted in zip(columns, keys, strict=True)
+    ]
+    return f"SELECT {', '.join(items)} FROM ({sql}) AS q GROUP BY {', '.join(keys)}"

@@ -13,7 +13,7 @@ from converge.model.quote import pg_text
 from converge.planner.expressions import collate, convert
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
+from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
@@ -46,6 +46,7 @@ def rows(t: Translator, left: exp.Tuple, right: exp.Tuple) -> Value:
 
 def compared(left: Value, right: Value, sign: str, terms: Terms) -> str:
     """One comparison as SQL."""
+    left, right = _numeral(left, right), _numeral(right, left)
     for one, other in ((left, right), (right, left)):
         # A flag and 0 or 1: the flag itself says it.
         if one.kind == "bool" and other.literal in ("0", "1") and sign in ("=", "<>"):
@@ -70,7 +71,9 @@ def operands(left: Value, right: Value, sign: str, terms: Terms) -> tuple[str, s
         )
     if kinds & TEMPORAL and kinds <= TEMPORAL | {"text"}:
         return _times(left, right, terms)
-    if "time" in kinds and kinds <= {"time", "text"}:
+    if kinds == {"clock"}:
+        return left.sql, right.sql
+    if kinds & TIMES and kinds <= TIMES | {"text"}:
         return convert.time(left), convert.time(right)
     if kinds == {"uuid"} or kinds == {"bytes"}:
         return left.sql, right.sql
@@ -86,6 +89,13 @@ def between(t: Translator, node: exp.Expr) -> Value:
     value, low, high = t.value(node.this), t.value(node.args["low"]), t.value(node.args["high"])
     if value.volatile:
         raise Untranslatable("a value that changes would be evaluated twice")
+    kinds = {one.kind for one in (value, low, high)}
+    if (
+        kinds & (TEMPORAL | TIMES)
+        and len({kind for kind in kinds if kind != "text"}) + (value.kind == "text") > 1
+    ):
+        # '2024-01-01' BETWEEN NULL AND NULL is 0 then.
+        raise Untranslatable("dates and times of several types in BETWEEN")
     (a, least), (b, most) = operands(value, low, ">=", t.terms), operands(value, high, "<=", t.terms)
     if a == b:
         return Value(f"({a} BETWEEN {least} AND {most})", "bool")
@@ -106,14 +116,27 @@ def within(t: Translator, node: exp.Expr) -> Value:
     if value.volatile:
         raise Untranslatable("a value that changes would be evaluated more than once")
     members = [t.value(member) for member in node.expressions]
+    check_signs((value, *members))
     pairs = [operands(value, member, "=", t.terms) for member in members]
     if len({left for left, _ in pairs}) == 1:
         return Value(f"({pairs[0][0]} IN ({', '.join(right for _, right in pairs)}))", "bool")
     return Value(f"({' OR '.join(f'{left} = {right}' for left, right in pairs)})", "bool")
 
 
+def check_signs(values: Sequence[Value]) -> None:
+    """Raises Untranslatable where IN and FIELD would take -1 and 18446744073709551615 for the same."""
+    if any(value.wide for value in values) and any(map(_below_zero, values)):
+        raise Untranslatable("a number that can be negative beside one of 64 bits UNSIGNED")
+
+
+def _below_zero(value: Value) -> bool:
+    return value.kind in NUMBERS - {"bool"} and not (value.unsigned or (value.literal or "-")[0].isdigit())
+
+
 def _numeral(value: Value, other: Value) -> Value:
-    """A literal like '5' beside a number is that number."""
+    """A literal like '5' or 0x05 beside a number is that number."""
+    if other.kind in NUMBERS and value.kind == "bytes" and value.literal is not None:
+        return Value(str(value.most), "int", literal=str(value.most), most=value.most)
     if other.kind in NUMBERS and value.kind == "text" and _NUMERAL.fullmatch(value.literal or ""):
         return Value(value.literal or "", "int", literal=value.literal)
     return value
@@ -189,8 +212,9 @@ def find_in_set(t: Translator, args: Sequence[exp.Expr]) -> Value:
     label = _label(members, member.literal) if member.literal is not None else None
     if label is None:
         raise Untranslatable("find_in_set looks for something else than a declared member")
-    found = f"COALESCE(array_position({members.sql}, {pg_text(label)}), 0)"
-    return Value(f"CASE WHEN {members.sql} IS NOT NULL THEN {found} END", "int")
+    # The place among all members, whichever the value has.
+    place = members.labels.index(label) + 1
+    return Value(f"(({pg_text(label)} = ANY({members.sql}))::int * {place})", "int")
 
 
 CALLS = {"find_in_set": (find_in_set, range(2, 3))}

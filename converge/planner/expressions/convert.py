@@ -12,13 +12,15 @@ from dataclasses import replace
 from converge.model.quote import pg_text
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, Kind, Value
+from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, TIMES, Kind, Value
 
 _DAY = r"(?!0000)\d{4}-(?!00)\d\d-(?!00)\d\d"
 _DATE = re.compile(_DAY)
 _DATETIME = re.compile(rf"{_DAY}[ T]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?")
 _TIME = re.compile(r"-?\d{1,3}:\d\d:\d\d(?:\.\d{1,6})?")
 _HALVES = {0: ("second", "0.5"), 3: ("milliseconds", "0.0005")}
+_NO_TEXT = {"zerofill": "ZEROFILL pads the text of a number", "bit": "BIT as a text is bytes"}
+_UNEVEN = "NULLIF of a date or time, and a shifted literal, are texts in MySQL"
 _PATTERNS = {0: "YYYY-MM-DD HH24:MI:SS", 3: "YYYY-MM-DD HH24:MI:SS.MS", 6: "YYYY-MM-DD HH24:MI:SS.US"}
 
 
@@ -43,12 +45,21 @@ def number(value: Value) -> str:
 
 
 def integer(value: Value) -> str:
-    """An integer of 64 bits, in which MySQL calculates."""
+    """An integer of 64 bits, in which MySQL calculates; numeric where it may be too large for bigint."""
     if value.kind not in ("bool", "int", "null"):
         raise Untranslatable(f"{_a(value.kind)} is taken for an integer")
+    if value.wide:
+        return f"{value.sql}::numeric"
     if value.literal is not None or value.sql.endswith("::bigint"):
         return value.sql
     return f"{number(value)}::bigint"
+
+
+def signed(value: Value) -> str:
+    """An integer that fits PostgreSQL's bigint."""
+    if value.wide:
+        raise Untranslatable("a number that may be larger than PostgreSQL's bigint")
+    return integer(value)
 
 
 def exact(value: Value) -> str:
@@ -62,8 +73,8 @@ def text(value: Value, terms: Terms) -> str:
     """The text that MySQL prints a value as."""
     if value.kind in ("text", "null"):
         return value.sql
-    if value.source == "zerofill":
-        raise Untranslatable("ZEROFILL pads the text of a number")
+    if value.source in _NO_TEXT or value.uneven:
+        raise Untranslatable(_NO_TEXT.get(value.source, "its digits depend on the row"))
     if value.source == "year":
         return f"lpad({value.sql}::text, 4, '0')"
     if value.kind in ("bool", "int"):
@@ -121,11 +132,18 @@ def rounded(value: Value, digits: int, terms: Terms) -> str:
     if digits not in _HALVES:
         raise Untranslatable(f"a time is rounded to {digits} digits")
     unit, half = _HALVES[digits]
-    return f"date_trunc('{unit}', {moment(value, terms)} + INTERVAL '{half} seconds')"
+    sql = moment(value, terms)
+    # Past the year 9999 MySQL gives NULL.
+    return (
+        f"CASE WHEN {sql} < TIMESTAMP '10000-01-01' - INTERVAL '{half} seconds' "
+        f"THEN date_trunc('{unit}', {sql} + INTERVAL '{half} seconds') END"
+    )
 
 
 def temporal(value: Value) -> Value:
     """A date or time, from a literal that is plainly one, too."""
+    if value.uneven:
+        raise Untranslatable(_UNEVEN)
     if value.kind in TEMPORAL or value.kind == "null":
         return value
     literal = value.literal
@@ -141,8 +159,12 @@ def temporal(value: Value) -> Value:
 
 def time(value: Value) -> str:
     """A time of day or a span of time."""
+    if value.uneven:
+        raise Untranslatable(_UNEVEN)
     if value.kind in ("time", "null"):
         return value.sql
+    if value.kind == "clock":
+        return f"{value.sql}::interval"
     if value.kind == "text" and value.literal is not None and _TIME.fullmatch(value.literal):
         return f"INTERVAL {pg_text(value.literal)}"
     raise Untranslatable(f"{_a(value.kind)} is taken for a time")
@@ -159,9 +181,15 @@ def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
         return model, [value.sql for value in values]
     if kinds <= NUMBERS:
         return _numbers(values, kinds)
+    if kinds <= TEMPORAL | TIMES and any(value.uneven for value in given):
+        raise Untranslatable(_UNEVEN)
+    if kinds > {"instant"} and kinds <= TEMPORAL:
+        raise Untranslatable("a TIMESTAMP beside a date, which may be no TIMESTAMP")
     if kinds <= TEMPORAL:
         model = Value("", "datetime", scale=max(value.scale for value in given))
         return model, [moment(value, terms) for value in values]
+    if kinds <= TIMES:
+        return Value("", "time", scale=max(value.scale for value in given)), [time(value) for value in values]
     if kinds <= NUMBERS | {"text", "enum", "set"}:
         return _merged([value for value in given if value.kind not in NUMBERS]), [
             text(value, terms) for value in values
@@ -174,8 +202,12 @@ def collation_of(values: Sequence[Value]) -> tuple[str, bool, bool]:
     texts = [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
     explicit = [value for value in texts if value.explicit]
     names = {value.collation for value in explicit or texts}
+    # Unicode goes before any other character set, and within one set _bin goes before the rest.
+    names = {name for name in names if name.startswith("utf8mb4")} or names
     if len(names) > 1:
         binary = [name for name in names if name.endswith("_bin")]
+        if len({name.partition("_")[0] for name in names}) > 1:
+            binary = []
         if len(binary) != 1:
             raise Untranslatable(f"it mixes the collations {', '.join(sorted(names))}")
         names = set(binary)
@@ -187,20 +219,31 @@ def _merged(values: Sequence[Value]) -> Value:
     collation, explicit, alike = collation_of(values)
     kind: Kind = "text" if values[0].kind in ("enum", "set") else values[0].kind
     scale = max(value.scale for value in values)
-    return Value("", kind, scale=scale, digits=scale, collation=collation, explicit=explicit, alike=alike)
+    folded = {(value.literal or "").rstrip(" ").casefold() for value in values}
+    one_spelling = len(folded) == len(values) and all(value.literal is not None for value in values)
+    return Value(
+        "", kind, scale=scale, digits=scale, collation=collation, explicit=explicit, alike=alike,
+        one_spelling=one_spelling,
+    )  # fmt: skip
 
 
 def _numbers(values: Sequence[Value], kinds: set[Kind]) -> tuple[Value, list[str]]:
     if kinds == {"bool"}:
-        return Value("", "bool"), [value.sql for value in values]
+        source = "bit" if any(value.source == "bit" for value in values) else ""
+        return Value("", "bool", source=source), [value.sql for value in values]
     if "double" in kinds:
         return Value("", "double"), [f"{number(value)}::float8" for value in values]
     if "decimal" not in kinds:
         unsigned = all(value.unsigned for value in values if value.kind != "null")
-        return Value("", "int", unsigned=unsigned), [number(value) for value in values]
+        model = Value(
+            "", "int", unsigned=unsigned, most=max(value.bound for value in values if value.kind != "null")
+        )
+        return model, [number(value) for value in values]
     scale = max(value.scale for value in values)
     model = Value("", "decimal", scale=scale, digits=max(value.digits for value in values))
     if model.digits > scale:
+        if any(value.digits > value.scale != scale for value in values):
+            raise Untranslatable("quotients of different digits: how many MySQL keeps depends on its plan")
         return model, [number(value) for value in values]
     return model, [
         value.sql
@@ -214,7 +257,10 @@ def like(model: Value, sql: str, values: Sequence[Value]) -> Value:
     """The model with its SQL; volatile when a part is."""
     if model.kind == "null":
         return NULL
-    return replace(model, sql=sql, literal=None, source="", volatile=any(value.volatile for value in values))
+    source = "bit" if model.source == "bit" else ""
+    return replace(
+        model, sql=sql, literal=None, source=source, volatile=any(value.volatile for value in values)
+    )
 
 
 def _a(kind: Kind) -> str:

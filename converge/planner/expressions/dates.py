@@ -13,13 +13,17 @@ from converge.mapping.functions import date_formats
 from converge.model.quote import pg_text
 from converge.planner.expressions import convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.values import TEMPORAL, Value
+from converge.planner.expressions.values import TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
 
-_DAYS = {"DAY": "days", "WEEK": "weeks", "MONTH": "months", "YEAR": "years"}
-_TIMES = {"HOUR": "hours", "MINUTE": "mins", "SECOND": "secs"}
+_DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
+_MOST = {
+    "DAY": 3652500, "WEEK": 521786, "MONTH": 120000, "QUARTER": 40000, "YEAR": 10000, "HOUR": 87660000,
+    "MINUTE": 5259600000, "SECOND": 315576000000,
+}  # fmt: skip
+"""From one end of MySQL's calendar to the other."""
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800}
 _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _NOW = frozenset({"now", "curdate", "utc_timestamp", "utc_date", "current_timestamp"})
@@ -27,41 +31,71 @@ _PART = re.compile(r"%(.)|([^%]+)", re.DOTALL)
 
 
 def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) -> Value:
-    """date + INTERVAL n unit, or minus."""
+    """date + INTERVAL n unit, or minus; NULL where the calendar ends, or the number is beyond it."""
     unit = interval.unit.name.upper() if interval.unit is not None else ""
-    start = convert.temporal(t.value(date))
-    amount = _amount(t, interval.this)
-    if unit == "QUARTER":
-        unit, amount = "MONTH", f"3 * {amount}"
-    if unit not in _DAYS | _TIMES:
+    value = t.value(date)
+    start = convert.temporal(value)
+    if unit not in _MOST:
         raise unlisted(f"INTERVAL {unit}")
-    step = f"make_interval({(_DAYS | _TIMES)[unit]} => {amount})"
-    if start.kind == "date" and unit in _DAYS:
-        result = Value(f"({start.sql} {sign} {step})::date", "date")
+    amount = _amount(t, interval.this)
+    size, word = (3, "months") if unit == "QUARTER" else (1, f"{unit.lower()}s")
+    if amount.literal is not None and amount.bound > _MOST[unit]:
+        raise Untranslatable(f"INTERVAL {amount.literal} {unit} is beyond the calendar")
+    if amount.literal is not None:
+        step = f"INTERVAL '{int(amount.literal) * size} {word}'"
     else:
-        result = Value(f"({convert.moment(start, t.terms)} {sign} {step})", "datetime", scale=start.scale)
-    forward = not (sign == "-" and amount.isdigit())
-    if forward and not (isinstance(date, exp.Anonymous) and str(date.this).lower() in _NOW):
-        # 9999-12-31 often means "for ever"; past it MySQL gives NULL.
-        return replace(result, sql=f"CASE WHEN {result.sql} < DATE '10000-01-01' THEN {result.sql} END")
-    return result
+        step = f"{amount.sql} * INTERVAL '{size} {word}'"
+    if start.kind == "date" and unit in _DAYS:
+        sql = f"({start.sql} {sign} {step})::date"
+        result = Value(sql, "date", uneven=value.kind == "text")
+    else:
+        sql = f"({convert.moment(start, t.terms)} {sign} {step})"
+        result = Value(sql, "datetime", scale=start.scale, uneven=value.kind == "text")
+    near = amount.literal is not None and isinstance(date, exp.Anonymous) and str(date.this).lower() in _NOW
+    if near or (sign == "-" and (amount.literal or "").isdigit()):
+        return result
+    # 9999-12-31 often means "for ever"; past it MySQL gives NULL.
+    inside = f"{sql} < DATE '10000-01-01'"
+    if amount.literal is None:
+        inside += f" AND {sql} >= DATE '0001-01-01'"
+    sql = f"CASE WHEN {inside} THEN {sql} END"
+    if amount.literal is None and amount.bound > _MOST[unit]:
+        sql = f"CASE WHEN {amount.sql} BETWEEN -{_MOST[unit]} AND {_MOST[unit]} THEN {sql} END"
+    return replace(result, sql=sql)
 
 
-def _amount(t: Translator, node: exp.Expr) -> str:
+def _amount(t: Translator, node: exp.Expr) -> Value:
     # sqlglot makes the number of an INTERVAL a string.
     if isinstance(node, exp.Literal):
         if not node.name.isdigit():
             raise Untranslatable(f"INTERVAL {node.name!r} has parts")
-        return node.name
+        return Value(node.name, "int", literal=node.name, most=int(node.name) or 1)
     value = t.value(node)
-    if value.kind not in ("int", "bool"):
-        raise Untranslatable(f"the number of an INTERVAL is a {value.kind}")
-    return f"{convert.number(value)}::int"
+    if value.kind not in ("int", "bool") or value.wide:
+        raise Untranslatable(f"the number of an INTERVAL is {'too large' if value.wide else value.kind}")
+    return replace(value, sql=convert.number(value))
 
 
 def extract(t: Translator, node: exp.Expr) -> Value:
-    """EXTRACT(unit FROM date) as the function of the unit's name."""
-    return t.call(node.name.lower(), [node.expression])
+    """EXTRACT(unit FROM date) as the function of the unit's name; of a time it has the time's sign."""
+    unit = node.name.lower()
+    value = t.value(node.expression)
+    if value.kind in TIMES and unit in ("hour", "minute", "second"):
+        return Value(f"trunc(extract({unit} FROM {convert.time(value)}))::int", "int")
+    return t.call(unit, [node.expression])
+
+
+def unix_timestamp(t: Translator, args: Sequence[exp.Expr]) -> Value:
+    """UNIX_TIMESTAMP([instant]), with the fraction of its seconds."""
+    if not args:
+        return t.listed("unix_timestamp", args)
+    value = t.value(args[0])
+    if value.kind != "instant":
+        raise Untranslatable(f"unix_timestamp of a {value.kind}, which is in the time zone of the session")
+    epoch = f"extract(epoch FROM {value.sql})"
+    if not value.scale:
+        return Value(f"{epoch}::bigint", "int", most=2**36)
+    return Value(f"{epoch}::numeric", "decimal", scale=value.scale, digits=value.scale, most=2**36)
 
 
 def difference(t: Translator, args: Sequence[exp.Expr]) -> Value:
@@ -104,9 +138,10 @@ def date_format(t: Translator, args: Sequence[exp.Expr]) -> Value:
         raise Untranslatable("the format of date_format is empty")
     if t.terms.immutable or not all(part[0] for part in parts):
         sql = " || ".join(part[1].format(moment) for part in parts)
-        return Value(f"({sql})", "text")
+        return Value(f"({sql})", "text", one_spelling=True)
     # A literal part stands in double quotes in a pattern of to_char.
-    return Value(f"to_char({moment}, {pg_text(''.join(part[0] for part in parts))})", "text")
+    pattern = pg_text("".join(part[0] for part in parts))
+    return Value(f"to_char({moment}, {pattern})", "text", one_spelling=True)
 
 
 def _format_part(code: str | None, plain: str | None) -> tuple[str, str]:
@@ -121,4 +156,5 @@ def _format_part(code: str | None, plain: str | None) -> tuple[str, str]:
 CALLS = {
     "timestampdiff": (difference, range(3, 4)),
     "date_format": (date_format, range(2, 3)),
+    "unix_timestamp": (unix_timestamp, range(2)),
 }

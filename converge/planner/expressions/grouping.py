@@ -1,7 +1,8 @@
 """GROUP BY, which MySQL lets name fewer columns than are shown.
 
 Where MySQL itself accepts the view under ONLY_FULL_GROUP_BY, each column that is missing depends on
-those that are named, so that naming it, too, changes no group. Otherwise any row's value could be shown.
+those that are named: naming one of the same table, too, changes no group, and one of another table is
+taken from the group's first row. Otherwise any row's value could be shown.
 """
 
 from __future__ import annotations
@@ -35,14 +36,27 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
         )
     if missing and group is None:
         raise Untranslatable(f"it shows {missing[0].name} beside aggregates of all rows")
-    keys = []
+    keys, shown_once = [], {}
     for tree in named:
         value = t.value(tree)
         if value.literal is not None or (value.kind == "decimal" and value.digits > value.scale):
             raise Untranslatable("it groups by a constant or a quotient")
-        collate.grouped(value, t.terms)
-        keys.append(value.sql)
-    keys += [t.value(column).sql for column in missing]
+        keys.append(collate.key(value, t.terms))
+        if keys[-1] != value.sql:
+            shown_once[tree] = collate.first(value)
+    tables = {column.table for tree in named for column in tree.find_all(exp.Column)}
+    for column in missing:
+        value = t.value(column)
+        # Another table's text is known to be equal only, not to be the same; so is a number of another type.
+        if column.table in tables:
+            keys.append(value.sql)
+        else:
+            shown_once[column] = collate.first(value)
+            if collate.key(value, t.terms) != value.sql:
+                t.terms.note(collate.SPELLING)
+    if any(key in shown_once for key in named):
+        t.terms.note(collate.SPELLING)
+    t.shown_once = shown_once
     return f" GROUP BY {', '.join(dict.fromkeys(keys))}" if keys else ""
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
 
 _STEP = re.compile(r'\.([A-Za-z_$][\w$]*)|\."((?:[^"\\])*)"|\[(\d+)\]', re.ASCII)
+_CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Exists)
+_TESTS = frozenset({"isnull", "json_valid", "regexp_like"})
 
 
 def extract(t: Translator, args: Sequence[exp.Expr]) -> Value:
@@ -98,6 +100,12 @@ def _member(t: Translator, node: exp.Expr) -> str:
     if isinstance(node, exp.Boolean):
         return "true" if node.this else "false"
     value = t.value(node)
+    if value.kind == "bool" and value.source != "bit":
+        # A condition is true or false; what only has the value of one, as IF and TINYINT(1), is a number.
+        condition = isinstance(node, _CONDITIONS) or str(node.this).lower() in _TESTS
+        return value.sql if condition else convert.number(value)
+    if value.kind == "text" and value.collation == "binary":
+        raise Untranslatable("bytes are made JSON")
     if value.kind in ("json", "int", "null"):
         return value.sql
     if value.kind in ("text", "enum"):

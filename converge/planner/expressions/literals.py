@@ -20,12 +20,13 @@ def literal(t: Translator, node: exp.Expr) -> Value:
     if node.args.get("is_string"):
         return _text(node.name)
     text = node.name.lower()
-    if text.isdigit():
-        return Value(text, "int", literal=text)
+    if text.isdigit() and int(text) < 2**64:
+        return Value(text, "int", literal=text, most=int(text) or 1, unsigned=int(text) >= 2**63)
     if "e" in text:
         return Value(f"'{text}'::float8", "double", literal=text)
     scale = len(text.partition(".")[2])
-    return Value(text, "decimal", scale=scale, digits=scale, literal=text)
+    most = int(text.partition(".")[0] or 0) + 1
+    return Value(text, "decimal", scale=scale, digits=scale, literal=text, most=most)
 
 
 def national(t: Translator, node: exp.Expr) -> Value:
@@ -52,9 +53,12 @@ def _text(text: str) -> Value:
 
 
 def hexadecimal(t: Translator, node: exp.Expr) -> Value:
-    """0x41: bytes."""
-    digits = node.name if len(node.name) % 2 == 0 else f"0{node.name}"
-    return Value(f"'\\x{digits.lower()}'::bytea", "bytes")
+    """0x41 or b'1': bytes, and beside a number that number."""
+    number = int(node.name, 2 if isinstance(node, exp.BitString) else 16)
+    digits = f"{number:b}" if isinstance(node, exp.BitString) else node.name
+    width = 8 if isinstance(node, exp.BitString) else 2
+    octets = number.to_bytes(max(1, -(-len(digits) // width)), "big")
+    return Value(f"'\\x{octets.hex()}'::bytea", "bytes", most=number, literal="")
 
 
 def boolean(t: Translator, node: exp.Expr) -> Value:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from converge.planner.expressions import collate, compare, convert
 from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, Value
+from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.translator import Translator
@@ -50,6 +51,8 @@ def case(t: Translator, node: exp.Expr) -> Value:
 
 def _case(t: Translator, conditions: list[str], results: list[Value]) -> Value:
     model, texts = convert.common(results, t.terms)
+    if len({value.scale for value in results if value.kind in NUMBERS}) > 1:
+        model = replace(model, uneven=True)
     whens = " ".join(
         f"WHEN {condition} THEN {result}" for condition, result in zip(conditions, texts[:-1], strict=True)
     )
@@ -77,8 +80,11 @@ def nullif(t: Translator, args: Sequence[exp.Expr]) -> Value:
         return NULL
     if left.volatile:
         raise Untranslatable("a value that changes would be evaluated twice")
+    if left.literal is not None and right.kind in TEMPORAL | TIMES:
+        raise Untranslatable("nullif of a literal and a date or time")
     equal = compare.compared(left, right, "=", t.terms)
-    return convert.like(left, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END", (left, right))
+    model = replace(left, uneven=left.uneven or left.kind in TEMPORAL | TIMES)
+    return convert.like(model, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END", (left, right))
 
 
 def isnull(t: Translator, args: Sequence[exp.Expr]) -> Value:
@@ -147,6 +153,7 @@ def field(t: Translator, args: Sequence[exp.Expr]) -> Value:
     kinds = {one.kind for one in (value, *members)}
     if value.volatile or not (kinds <= NUMBERS | {"null"} or kinds <= {"text", "enum", "null"}):
         raise Untranslatable(f"field mixes {', '.join(sorted(kinds))}")
+    compare.check_signs((value, *members))
     pairs = [
         collate.compared(value, one, t.terms)
         if "text" in kinds

@@ -65,6 +65,8 @@ class QueryTranslator(Translator):
         """Whether MySQL accepts the view under ONLY_FULL_GROUP_BY; None when it was not asked."""
         self.queries = dict(queries or {})
         self.windows: dict[str, exp.Window] = {}
+        self.shown_once: dict[exp.Expr, Value] = {}
+        """What stands for a tree in a group of rows that are equal in MySQL only."""
 
     def inside(self, outer: Scope | None) -> QueryTranslator:
         """A translator for a query within this one."""
@@ -73,6 +75,8 @@ class QueryTranslator(Translator):
     # --- expressions that only queries have -------------------------------------------------------------
 
     def value(self, node: exp.Expr) -> Value:
+        if self.shown_once and node in self.shown_once:
+            return self.shown_once[node]
         if isinstance(node, exp.Column) and not node.table and node.name.lower() in self.scope.aliases:
             return self.value(self.scope.aliases[node.name.lower()])
         if isinstance(node, exp.GroupConcat):
@@ -87,6 +91,8 @@ class QueryTranslator(Translator):
             (_, value), *rest = query.outputs
             if rest:
                 raise Untranslatable("a subquery with several columns is taken for a value")
+            if value.source == "float":
+                raise Untranslatable("how many digits a FLOAT has that comes out of a subquery")
             return replace(value, sql=f"({query.sql})", source="", literal=None)
         return super().value(node)
 
@@ -127,6 +133,13 @@ class QueryTranslator(Translator):
         sql = collate.order_key(value, self.terms) if value.kind == "text" else value.sql
         return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
 
+    def condition(self, node: exp.Expr) -> str:
+        """A condition by itself, for which MySQL takes a number as an integer."""
+        value = self.value(node)
+        if value.kind in ("decimal", "double"):
+            raise Untranslatable(f"a {value.kind} alone is taken for a condition")
+        return convert.truth(value)
+
     # --- queries ----------------------------------------------------------------------------------------
 
     def query(self, node: exp.Expr, *, digits: Digits = "refused") -> Query:
@@ -149,27 +162,29 @@ class QueryTranslator(Translator):
         check_parts(node, _SELECT)
         from_ = sources.from_clause(self, node)
         where = node.args.get("where")
-        condition = f" WHERE {self.truth(where.this)}" if where is not None else ""
+        condition = f" WHERE {self.condition(where.this)}" if where is not None else ""
         self.windows = {window.name.lower(): window for window in node.args.get("windows") or []}
         items = _items(node)
         if digits == "kept" and node.args.get("group") is not None:
             digits = "refused"
-        outputs = [(name, _shown(self.value(tree), digits)) for name, tree in items]
         self.scope.aliases = {name.lower(): tree for name, tree in items}
         group = grouping.group_by(self, node)
+        self.scope.aliases = {}
+        outputs = [(name, _shown(self.value(tree), digits)) for name, tree in items]
+        self.scope.aliases = {name.lower(): tree for name, tree in items}
         having = node.args.get("having")
         if having is not None:
-            group += f" HAVING {self.truth(having.this)}"
-        distinct = ""
-        if node.args.get("distinct") is not None:
-            check_parts(node.args["distinct"], frozenset())
-            distinct = "DISTINCT "
-            for _, value in outputs:
-                collate.grouped(value, self.terms)
-        order = self._order(node, dict(outputs) if distinct else {})
+            group += f" HAVING {self.condition(having.this)}"
         columns = ", ".join(f"{value.sql} AS {pg_name(fit(name))}" for name, value in outputs)
-        sql = f"SELECT {distinct}{columns}{from_}{condition}{group}{order}{self.limit(node)}"
-        return Query(sql, tuple(outputs))
+        sql = f"SELECT {columns}{from_}{condition}{group}"
+        distinct = node.args.get("distinct")
+        order = self._order(node, dict(outputs) if distinct is not None else {})
+        if distinct is not None:
+            check_parts(distinct, frozenset())
+            sql = collate.distinct(sql, outputs, self.terms)
+            if order:
+                sql = f"SELECT * FROM ({sql}) AS q"
+        return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs))
 
     def _order(self, node: exp.Select, distinct: dict[str, Value]) -> str:
         order = node.args.get("order")

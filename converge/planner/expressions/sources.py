@@ -69,7 +69,7 @@ def _join(t: QueryTranslator, node: exp.Join) -> str:
     on = node.args.get("on")
     if on is None:
         return f" CROSS JOIN {sql}"
-    return f" {side + ' ' if side else ''}JOIN {sql} ON {t.truth(on)}"
+    return f" {side + ' ' if side else ''}JOIN {sql} ON {t.condition(on)}"
 
 
 def _is_join(node: exp.Expr) -> bool:

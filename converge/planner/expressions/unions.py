@@ -29,15 +29,15 @@ def union(t: QueryTranslator, node: exp.Union) -> Query:
         raise Untranslatable("a UNION of different numbers of columns")
     pairs = zip(left.outputs, right.outputs, strict=True)
     columns = [_together(t, a, b, f"q.c{number}") for number, ((_, a), (_, b)) in enumerate(pairs, 1)]
-    distinct = bool(node.args.get("distinct"))
-    for model, _, _ in columns:
-        if distinct:
-            collate.grouped(model, t.terms)
     names = [name for name, _ in left.outputs]
     a = _cast(left, names, [sql for _, sql, _ in columns])
     b = _cast(right, names, [sql for _, _, sql in columns])
-    sql = f"({a}) UNION {'' if distinct else 'ALL '}({b})"
+    sql = f"({a}) UNION ALL ({b})"
     outputs = tuple((name, model) for name, (model, _, _) in zip(names, columns, strict=True))
+    if node.args.get("distinct"):
+        sql = collate.distinct(sql, outputs, t.terms)
+        if node.args.get("order") is not None:
+            sql = f"SELECT * FROM ({sql}) AS q"
     return replace(left, sql=sql + _order(t, node, dict(outputs)) + t.limit(node), outputs=outputs)
 
 
@@ -48,6 +48,13 @@ def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> 
         if large or (left.literal is None and right.literal is None):
             # 8.0.15 takes the type of one side and cuts what does not fit.
             raise Untranslatable("a UNION of a signed and an UNSIGNED column")
+    mixed = {left.kind, right.kind}
+    if mixed == {"int", "decimal"} and any(
+        value.kind == "int" and value.literal is None and not value.source for value in (left, right)
+    ):
+        raise Untranslatable("a UNION of a decimal and a computed integer, which MySQL may cut")
+    if "float" in (left.source, right.source) and left.source != right.source:
+        raise Untranslatable("a UNION of a FLOAT and another number")
     if left.kind == right.kind and left.labels == right.labels and left.kind not in ("decimal", "text"):
         source = left.source if left.source == right.source else ""
         return replace(left, literal=None, source=source), reference, reference

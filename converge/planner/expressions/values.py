@@ -12,13 +12,14 @@ from converge.types import base_name
 
 Kind = Literal[
     "null", "bool", "int", "decimal", "double", "text", "date", "datetime", "instant", "time", "json",
-    "bytes", "enum", "set", "uuid", "opaque",
+    "clock", "bytes", "enum", "set", "uuid", "opaque",
 ]  # fmt: skip
-"""What PostgreSQL has at hand. `instant` is a timestamp with time zone, `time` an interval, and
-`opaque` a value that can be shown and tested for NULL, but not calculated with."""
+"""What PostgreSQL has at hand. `instant` is a timestamp with time zone, `time` an interval, `clock` a time
+of day, and `opaque` a value that can be shown and tested for NULL, but not calculated with."""
 
 NUMBERS = frozenset({"bool", "int", "decimal", "double"})
 TEMPORAL = frozenset({"date", "datetime", "instant"})
+TIMES = frozenset({"time", "clock"})
 
 _KINDS: dict[str, Kind] = {
     "boolean": "bool",
@@ -37,13 +38,16 @@ _KINDS: dict[str, Kind] = {
     "timestamp without time zone": "datetime",
     "timestamp with time zone": "instant",
     "interval": "time",
+    "time": "clock",
+    "time without time zone": "clock",
     "json": "json",
     "jsonb": "json",
     "bytea": "bytes",
     "text[]": "set",
     "uuid": "uuid",
 }
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year"})
+_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64, "year": 16}
+_INTEGERS = frozenset(_BITS)
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _NATURAL: dict[Kind, frozenset[str]] = {
@@ -56,6 +60,7 @@ _NATURAL: dict[Kind, frozenset[str]] = {
     "datetime": frozenset({"datetime", "timestamp"}),
     "instant": frozenset({"datetime", "timestamp"}),
     "time": frozenset({"time"}),
+    "clock": frozenset({"time"}),
     "json": frozenset({"json"}),
     "bytes": _BYTES,
     "set": frozenset({"set"}),
@@ -74,6 +79,10 @@ class Value:
     """Digits behind the point that MySQL shows, of a number or of seconds."""
     digits: int = 0
     """Digits that it calculates with: a quotient has more than it shows."""
+    uneven: bool = False
+    """Whether its rows are shown in ways of their own: digits of IF(…, 1, 2.50), NULLIF(date, …) as text."""
+    most: int = 0
+    """No value is farther from 0; 0 when that is not known."""
     collation: str = ""
     """MySQL collation of a text that comes from a column; empty for literals."""
     explicit: bool = False
@@ -82,6 +91,8 @@ class Value:
     """Whether the target compares this text as the source does: citext, or a collation by the map."""
     unpadded: bool = False
     """Whether this text never ends in a space (CHAR)."""
+    one_spelling: bool = False
+    """Whether no two texts of it differ only in what a collation ignores."""
     literal: str | None = None
     labels: tuple[str, ...] = ()
     """Members of an ENUM or SET."""
@@ -90,6 +101,18 @@ class Value:
     """MySQL's type of a plain column; empty for anything that is computed."""
     volatile: bool = False
     """Whether each evaluation gives another value."""
+
+    @property
+    def bound(self) -> int:
+        """The greatest distance from 0, of a number that is not approximate."""
+        if self.most or self.kind not in ("bool", "int"):
+            return self.most or 10**65
+        return 1 if self.kind == "bool" else 2**64 - 1 if self.unsigned else 2**63
+
+    @property
+    def wide(self) -> bool:
+        """Whether it may be an integer that only BIGINT UNSIGNED holds: PostgreSQL calculates in numeric."""
+        return self.kind == "int" and self.bound > 2**63
 
     @property
     def charset(self) -> str:
@@ -109,11 +132,15 @@ def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
     elif kind == "decimal" and column.type in _INTEGERS:
         kind = "int"
     scale = column.scale or 0 if kind == "decimal" else column.fsp
+    most = 10 ** (column.precision - scale) if kind == "decimal" and column.precision else 0
+    if kind == "int":
+        most = 2 ** (_BITS[column.type] - (not column.unsigned))
     return Value(
         reference,
         kind,
         scale=scale,
         digits=scale,
+        most=most,
         collation=column.collation or "",
         alike=plan.collation is not None or plan.target_type == "citext",
         unpadded=column.type == "char",
