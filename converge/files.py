@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 def write_private(path: str, text: str) -> None:
-    """Puts a file of mode 0600 in the place of what has this name. Raises OSError.
+    """Puts a file of mode 0600 with this text in the place of what has this name. Raises OSError."""
+    with private_file(path) as stream:
+        stream.write(text)
+
+
+@contextmanager
+def private_file(path: str) -> Iterator[TextIO]:
+    """A file of mode 0600, to be written to, that replaces what has this name. Raises OSError.
 
     The file gets its name when it is complete: a full disk leaves an earlier one as it was, a link is
     replaced and never written through, and the mode of what was there before does not count. A
     device or a pipe is written to.
     """
     file = Path(path)
+    # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
+    encoding, errors = "utf-8", "backslashreplace"
     if file.exists() and not file.is_file():
-        file.write_text(text, "utf-8", "backslashreplace")
+        with file.open("w", encoding=encoding, errors=errors) as stream:
+            yield stream
         return
     handle, name = tempfile.mkstemp(prefix=".converge-", dir=file.parent)
     made = Path(name)
     try:
-        # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "w", encoding=encoding, errors=errors) as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         made.replace(file)

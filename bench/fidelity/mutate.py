@@ -98,7 +98,7 @@ class Mutator:
             rows = self._rows()
             self._rng.shuffle(rows)
             mutations = list(self._mutate(rows))
-            found = drill.Drill(self._source, self._target, self._schema, self._table).differences()
+            found = list(drill.Drill(self._source, self._target, self._schema, self._table).run(None).first)
             same = bool(mutations) and self._equal()
             after = [] if self._table.key else self._rows()
         if not self._table.key:

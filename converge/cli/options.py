@@ -228,7 +228,7 @@ def write_private(path: str, text: str) -> None:
     try:
         files.write_private(path, text)
     except OSError as error:
-        raise _unwritable(path, str(error.strerror)) from error
+        raise unwritable(path, str(error.strerror)) from error
 
 
 def write_reports(result: Report, paths: Iterable[str]) -> None:
@@ -308,10 +308,11 @@ def require_ending(option: str, path: str | None, *endings: str) -> None:
 def require_writable(path: str) -> None:
     """Raises UsageError when `write_private` could not write: found now, not after hours of work."""
     if (why := files.why_not(path)) is not None:
-        raise _unwritable(path, why)
+        raise unwritable(path, why)
 
 
-def _unwritable(path: str, why: str) -> UsageError:
+def unwritable(path: str, why: str) -> UsageError:
+    """The error of a file that cannot be written."""
     hint = "name a file in a folder that exists and that you may write to"
     return UsageError(f"{path} cannot be written: {why}", code="U004", hint=hint)
 

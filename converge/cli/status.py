@@ -14,7 +14,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.phases.explain import explained
 from converge.postgres.connect import connect
-from converge.postgres.history import Move, last_run
+from converge.postgres.history import Move, last_run, last_verification
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"
@@ -39,7 +39,11 @@ def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
 
 def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
     with explained(target, target), connect(target) as connection:
-        return last_run(connection, move)
+        run = last_run(connection, move)
+        found = last_verification(connection, run["id"]) if run else None
+        if run is not None:
+            run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
+        return run
 
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:
@@ -55,6 +59,8 @@ def _text(run: dict[str, Any] | None) -> str:
         f"  began {run['started_at']}, ended {run['finished_at'] or 'not yet'}",
         f"  chunks {run['chunks_done']} of {run['chunks']}, rows {run['rows']:,}",
     ]
+    if found := run["verification"]:
+        lines.append(f"  verify at {found['at']}: {found['verdict']}, level {found['level']}")
     if run["state"] in _NEXT:
         lines.append(f"next: {_NEXT[run['state']]}")
     return "\n".join(lines)

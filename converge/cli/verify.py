@@ -3,42 +3,115 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from typing import Literal, TextIO
 
 import click
 
-from converge.cli.many import options_of, over, show
-from converge.cli.options import database_options, output_options
+from converge import files
+from converge.cli.many import options_of, tell
+from converge.cli.options import (
+    database_options,
+    finish,
+    output_options,
+    report_option,
+    require_reports,
+    require_writable,
+    unwritable,
+)
 from converge.config import Chosen, Where, resolve, several
-from converge.model.event import Sink
+from converge.errors import UsageError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink
+from converge.model.result import Difference, Result
+from converge.model.together import Named, Results
 from converge.pipeline.options import Options
+from converge.pipeline.reach import attempt
+from converge.report.many import many_text
 from converge.report.result import result_text
 
+Level = Literal["full", "counts"]
+Look = Callable[[Endpoint, Endpoint, Options, str], Result]
 
-@click.command("verify", help="Compares every row and every column of both databases.")
+
+@click.command("verify", help="Compare every row and column of both databases, and the schema.")
 @database_options
 @click.option("--level", type=click.Choice(["full", "counts"]), default="full", show_default=True)
+@report_option
+@click.option("--differences", metavar="FILE", help="all rows that differ, as JSON lines")
 @output_options
 def command(
     where: Where,
     options: Options,
-    level: Literal["full", "counts"],
+    level: Level,
+    reports: tuple[str, ...],
+    differences: str | None,
     as_json: bool,
     verbose: bool,
     emit: Sink,
 ) -> int:
+    chosen = several(where)
+    require_reports("--report", reports)
+    if differences:
+        if level != "full":
+            raise UsageError("--differences needs --level full", code="U110", hint="leave out --level")
+        require_writable(differences)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(files.private_file(differences)) if differences else None
+            look = partial(_look, level=level, file=file, emit=emit)
+            if chosen:
+                results = Results("verify", tuple(_each(chosen, options, look, emit)))
+                stack.close()
+                texts = [(one.name, result_text(one.result)) for one in results.each]
+                return finish(results, many_text(results.to_json(), texts), reports, as_json=as_json)
+            addresses = resolve(where)
+            assert addresses.target is not None
+            result = look(addresses.source, addresses.target, options, "")
+            stack.close()
+        except OSError as error:
+            raise unwritable(str(differences), str(error.strerror)) from error
+    return finish(result, result_text(result), reports, as_json=as_json)
+
+
+def _each(chosen: Sequence[Chosen], options: Options, look: Look, emit: Sink) -> list[Named]:
+    """Each database's result; an error of one is its result, and said on stderr."""
+    from converge.pipeline.migrate import note
+
+    each = []
+    for one in chosen:
+        emit(Said(f"database {one.entry.name}"))
+        entry = options_of(one.entry, options)
+        result, error = attempt(partial(look, one.source, one.target, entry, one.entry.name))
+        if error is not None:
+            result = Result("verify", str(one.source), str(one.target))
+            note(result, error)
+            tell(one.entry.name, error)
+        assert result is not None
+        each.append(Named(one.entry.name, result, error))
+    return each
+
+
+def _look(
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    name: str,
+    *,
+    level: Level,
+    file: TextIO | None,
+    emit: Sink,
+) -> Result:
     # --help need not wait for the drivers and the parser.
     from converge.pipeline.verify import verify
 
-    if chosen := several(where):
+    def write(found: list[Difference]) -> None:
+        assert file is not None
+        for one in found:
+            line = {"database": name, **asdict(one)} if name else asdict(one)
+            file.write(json.dumps(line) + "\n")
 
-        def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            result = verify(one.source, one.target, options_of(one.entry, options), level, emit)
-            return result.to_json(), result_text(result)
-
-        return show("verify", over("verify", chosen, look, emit), as_json=as_json)
-    addresses = resolve(where)
-    assert addresses.target is not None
-    result = verify(addresses.source, addresses.target, options, level, emit)
-    click.echo(json.dumps(result.to_json()) if as_json else result_text(result))
-    return result.exit_code
+    return verify(source, target, options, level, emit, write if file else None)

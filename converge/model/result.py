@@ -21,7 +21,7 @@ EXIT_CODES: dict[Verdict, int] = {
 OF_CHECKS = frozenset({"C001", "C002"})
 """Codes of checks that failed, which have a part of their own in reports."""
 OF_THE_RUN = frozenset(
-    {"R003", "V001", "V002", "V004", "V110", "V113", "V114", "V116", "V120", "V121", "V122"}
+    {"R003", "V001", "V002", "V004", "V110", "V113", "V114", "V116", "V117", "V120", "V121", "V122"}
 )
 """Codes of notes that say what happened in a run; the others are the plan's."""
 OF_SCHEMA = frozenset({"V111", "V112", "V115"})
@@ -129,6 +129,12 @@ class TableResult:
     rows_target: int | None = None
     verified: bool = False
     """Every row and every column was compared on both servers and is equal."""
+    rows_missing: int = 0
+    """Of a full comparison: rows that only the source has."""
+    rows_extra: int = 0
+    """Rows that only the target has."""
+    rows_different: int = 0
+    """Rows that both have, with other values."""
     digest: str = ""
     """Of all the target's rows, by a full comparison: equal rows give equal digests on every server."""
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from converge.model.check import Check
 from converge.model.plan import Computed, TablePlan
+from converge.model.result import Difference
 
 Bound = tuple[str, ...]
 """MySQL literals of a key, one a column."""
@@ -116,6 +117,31 @@ class DrillTask:
 
     schema: str
     table: TablePlan
+    every: bool = False
+    """Whether each difference is told, and not only the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows that only the source has, that only the target has, and that both have with other values."""
+
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.missing + other.missing, self.extra + other.extra, self.different + other.different
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """What the drill-down of a table came to."""
+
+    table: str
+    counts: Counts
+    first: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)

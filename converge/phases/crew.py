@@ -129,6 +129,9 @@ class Crew:
             if kind == "progress":
                 results.append(Progress(*content))
                 continue
+            if kind == "found":
+                results += content
+                continue
             self._busy.discard(pipe)
             if kind == "failed":
                 raise content[0]

@@ -1,32 +1,36 @@
 """The drill-down: from a table whose digests differ to key, column and both values.
 
 Rows fall into 4,096 buckets by a hash of their key (of the whole row where there is no key), so
-that collations and page order do not matter. Both servers sum every bucket; the rows of differing
-buckets are fetched as digests, and only those that differ as values, which are judged here by
-what they mean; of a long value only its digest comes. Memory: one batch of buckets.
+that collations and page order do not matter. Both servers sum every bucket; the digests of the rows of
+differing buckets are read side by side in the order of that hash, so that all rows that differ are counted.
+Values are fetched of the first ones, and of all where a file gets them or where only the values can judge;
+of a long value only its digest comes. Memory: one batch of values.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import Any
 
 import psycopg
 
-from converge.errors import SourceError
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
+from converge.model.work import Counts, Drilled
 from converge.mysql import digest as source_sql
 from converge.mysql.watched import WatchedConnection
 from converge.phases.long_values import LongValues, is_cut, is_long, shown, source_text, target_text
 from converge.phases.meaning import meaning, window, without_numerals
+from converge.phases.suspects import Digests, Suspects, as_text, ask_source
 from converge.postgres import digest as target_sql
 
-_BATCH_ROWS = 50_000
 _FETCH_BYTES = 16_000_000
 """Values of about this size are fetched at once: each time both servers read the whole table."""
 _MOST_FETCHED = 10_000
@@ -34,9 +38,13 @@ _LONG_BYTES = 65_536
 """A value of more bytes than this stays on the servers."""
 _LEAST_LONG_BYTES = 1024
 """The same for the values of very wide rows."""
-_BUCKET_DIGITS = 3
+
+_ROWS = "(rows)"
+_NUMBERS = re.compile(r"(\d+)")
 
 Values = tuple[str | None, ...]
+Order = list[tuple[bool, int, str]]
+Tell = Callable[[list[Difference]], None]
 
 
 class Drill:
@@ -55,91 +63,66 @@ class Drill:
         self._keys = table.keys
         self._from_source = my_name(table.source)
         self._from_target = target_sql.rows_of(schema, table)
-        self._source_row = source_sql.row_digest(table)
-        self._target_row = target_sql.row_digest(table)
         if self._keys:
             self._source_id, self._target_id = source_sql.key_digest(table), target_sql.key_digest(table)
         else:
             plain = replace(table, columns=tuple(map(without_numerals, table.columns)))
             self._source_id, self._target_id = source_sql.row_digest(plain), target_sql.row_digest(plain)
+        self._suspects = Suspects(source, target, schema, table, (self._source_id, self._target_id))
         self._values_of = LongValues(
             source, target, (self._from_source, self._source_id), (self._from_target, self._target_id)
         )
 
-    def differences(self) -> list[Difference]:
-        """The differences, complete unless there are more than `MOST_DIFFERENCES` rows of them."""
-        found: list[Difference] = []
-        for buckets in self._batches():
-            source, target = self._rows(buckets)
-            ids = sorted({*(source - target), *(target - source)})
-            wanted = sorted({identity for identity, _ in ids})
-            for start in range(0, len(wanted), self._fetched):
-                found += self._judge(wanted[start : start + self._fetched])
-                if len(found) >= MOST_DIFFERENCES:
-                    return found[:MOST_DIFFERENCES]
-        return found
+    def run(self, tell: Tell | None) -> Drilled:
+        """Counts all rows that differ, and gives those of the lowest keys; `tell` gets every one of them."""
+        counts, first = Counts(), list[Difference]()
+        lowest: list[tuple[Order, str]] = []
+        by_value = tell is not None or any(column.judge != "text" for column in self._table.columns)
+        # Both connections are busy until all suspects are read, and there may be as many as rows.
+        with TemporaryFile("w+") as spool:
+            for identity, key, left, right in self._suspects:
+                # A row without a digest is longer than max_allowed_packet, and may be equal.
+                if by_value or "" in left:
+                    spool.write(f"{identity}\n")
+                    continue
+                counts += _counted(left, right)
+                lowest.append((_natural(key), identity))
+                if len(lowest) > self._fetched:
+                    lowest = sorted(lowest)[:MOST_DIFFERENCES]
+            if lowest:
+                _, first = self._judge([identity for _, identity in sorted(lowest)[:MOST_DIFFERENCES]])
+            spool.seek(0)
+            while batch := [line.rstrip() for line in islice(spool, self._fetched)]:
+                more, found = self._judge(batch)
+                counts += more
+                if tell is not None:
+                    tell(found)
+                first = sorted(first + found, key=lambda one: _natural(one.key))[:MOST_DIFFERENCES]
+        first.sort(key=lambda one: _natural(one.key))
+        return Drilled(self._table.source, counts, tuple(first[:MOST_DIFFERENCES]))
 
-    def _batches(self) -> Iterator[list[str]]:
-        """Differing buckets, together about as many rows as fit a batch."""
-        source_bucket = f"SUBSTRING({self._source_id},1,{_BUCKET_DIGITS})"
-        target_bucket = f"substr({self._target_id},1,{_BUCKET_DIGITS})"
-        source = self._ask_source(
-            f"SELECT {source_bucket},COUNT(*),SUM({source_sql.number(self._source_row)}) "
-            f"FROM {self._from_source} GROUP BY 1"
-        )
-        target = self._ask_target(
-            f"SELECT {target_bucket},count(*),sum({target_sql.number(self._target_row)}) "
-            f"FROM {self._from_target} GROUP BY 1"
-        )
-        left = {bucket: (count, int(total or 0)) for bucket, count, total in source}
-        right = {bucket: (count, int(total or 0)) for bucket, count, total in target}
-        if None in left:
-            raise SourceError(
-                f"{self._table.source}: {left[None][0]} rows are longer than the source's max_allowed_packet "
-                "and have no digest",
-                code="V003",
-                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
-            )
-        batch: list[str] = []
-        rows = 0
-        for bucket in sorted(left.keys() | right.keys()):
-            if left.get(bucket) != right.get(bucket):
-                batch.append(bucket)
-                rows += max(left.get(bucket, (0, 0))[0], right.get(bucket, (0, 0))[0])
-                if rows >= _BATCH_ROWS:
-                    yield batch
-                    batch, rows = [], 0
-        if batch:
-            yield batch
-
-    def _rows(self, buckets: list[str]) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
-        """(identity, digest) of every row in the buckets, both sides."""
-        chosen = ",".join(f"'{bucket}'" for bucket in buckets)
-        source = self._ask_source(
-            f"SELECT {self._source_id},{self._source_row} FROM {self._from_source} "
-            f"WHERE SUBSTRING({self._source_id},1,{_BUCKET_DIGITS}) IN ({chosen})"
-        )
-        target = self._ask_target(
-            f"SELECT {self._target_id},{self._target_row} FROM {self._from_target} "
-            f"WHERE substr({self._target_id},1,{_BUCKET_DIGITS}) IN ({chosen})"
-        )
-        return Counter((row[0], row[1] or "") for row in source), Counter((row[0], row[1]) for row in target)
-
-    def _judge(self, identities: Sequence[str]) -> Iterator[Difference]:
+    def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference]]:
         """Compares the values of these rows by meaning."""
         source, target = self._values(identities)
+        counts, found, name = Counts(), list[Difference](), self._table.source
         if self._keys:
             alike = self._same_json(source, target)
             for identity in identities:
-                yield from self._pair(identity, source.get(identity), target.get(identity), alike)
-            return
+                here, there = source.get(identity), target.get(identity)
+                pair = list(self._pair(identity, here, there, alike))
+                found += pair
+                values = any(one.column not in (None, _ROWS) for one in pair)
+                more = len(there or ()) - len(here or ())
+                counts += Counts(max(0, -more), max(0, more), int(values))
+            return counts, found
         rows = {self._meaning(row): row for group in (*source.values(), *target.values()) for row in group}
         left = Counter(self._meaning(row) for group in source.values() for row in group)
         right = Counter(self._meaning(row) for group in target.values() for row in group)
         for same, count in (left - right).items():
-            yield Difference(self._table.source, f"({count} rows)", None, _row(rows[same]), None)
+            found.append(Difference(name, f"({count} rows)", None, _row(rows[same]), None))
         for same, count in (right - left).items():
-            yield Difference(self._table.source, f"({count} rows)", None, None, _row(rows[same]))
+            found.append(Difference(name, f"({count} rows)", None, None, _row(rows[same])))
+        return Counts((left - right).total(), (right - left).total()), found
 
     def _same_json(
         self, source: dict[str, list[Values]], target: dict[str, list[Values]]
@@ -175,7 +158,7 @@ class Drill:
             )
             return
         if len(source) != len(target):
-            yield Difference(table, self._key(source[0]), None, f"{len(source)} rows", f"{len(target)} rows")
+            yield Difference(table, self._key(source[0]), _ROWS, str(len(source)), str(len(target)))
         for column, left, right in zip(self._table.columns, source[0], target[0], strict=True):
             if left is not None and is_cut(left):
                 yield Difference(
@@ -195,13 +178,14 @@ class Drill:
         target = ",".join(target_text(column, self._long) for column in self._table.columns)
         return (
             _by_identity(
-                self._ask_source(
+                ask_source(
+                    self._source,
                     f"SELECT {self._source_id},{source} FROM {self._from_source} "
-                    f"WHERE {self._source_id} IN ({chosen})"
+                    f"WHERE {self._source_id} IN ({chosen})",
                 )
             ),
             _by_identity(
-                self._ask_target(
+                self._target.execute(
                     f"SELECT {self._target_id},{target} FROM {self._from_target} "
                     f"WHERE {self._target_id} IN ({chosen})"
                 )
@@ -218,26 +202,26 @@ class Drill:
             for column, value in zip(self._table.columns, row, strict=True)
         )
 
-    def _ask_source(self, query: str) -> Sequence[tuple[Any, ...]]:
-        with self._source.cursor() as cursor:
-            cursor.execute(query)
-            return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
 
-    def _ask_target(self, query: str) -> list[tuple[Any, ...]]:
-        return self._target.execute(query.encode()).fetchall()
+def _counted(left: Digests, right: Digests) -> Counts:
+    """What digests alone say of the rows of one identity."""
+    here, there = (left - right).total(), (right - left).total()
+    different = min(here, there)
+    return Counts(here - different, there - different, different)
 
 
-def _by_identity(rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Values]]:
+def _natural(text: str) -> Order:
+    """Sorts numbers by their size, as keys are."""
+    return [
+        (not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(text)
+    ]
+
+
+def _by_identity(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Values]]:
     grouped: dict[str, list[Values]] = defaultdict(list)
     for identity, *values in rows:
-        grouped[identity].append(tuple(_text(value) for value in values))
+        grouped[identity].append(tuple(as_text(value) for value in values))
     return dict(grouped)
-
-
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _row(row: Values) -> str:

@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from converge.model.event import Advanced, Sink
 from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, TableResult
-from converge.model.work import Digest, DigestTask, DrillTask, Range
+from converge.model.work import Counts, Digest, DigestTask, Drilled, DrillTask, Range
 from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.select import where
@@ -26,6 +26,8 @@ from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges, rows_of
 
 VerifyLevel = Literal["full", "counts", "none"]
+
+Tell = Callable[[list[Difference]], None]
 
 PHASE = "verify"
 
@@ -86,21 +88,32 @@ def count(totals: Iterable[Digest], results: dict[str, TableResult]) -> None:
 
 
 def judge(
-    plan: Plan, crew: Crew, totals: Iterable[Digest], results: dict[str, TableResult]
+    plan: Plan,
+    crew: Crew,
+    totals: Iterable[Digest],
+    results: dict[str, TableResult],
+    tell: Tell | None = None,
 ) -> list[Difference]:
-    """Notes digests and equality in `results`; returns the differences, a bounded number a table."""
+    """Notes digests, equality and counts in `results`; returns the first differences of each table.
+
+    `tell` gets all of them.
+    """
     equal = {}
     for total in totals:
         equal[total.table] = results[total.table].verified = total.equal
         results[total.table].digest = f"{total.target_sum:x}"
     suspects = [table for table in plan.tables if not equal[table.source]]
     # Workers answer in any order; what is told of them has the plan's.
-    differences: dict[str, list[Difference]] = {}
-    for found in crew.work(DrillTask(plan.schema, table) for table in suspects):
-        if isinstance(found, tuple):
-            table, rows = found
-            results[table].verified = not rows
-            differences[table] = rows
+    differences: dict[str, tuple[Difference, ...]] = {}
+    for found in crew.work(DrillTask(plan.schema, table, tell is not None) for table in suspects):
+        if isinstance(found, Drilled):
+            one, counts = results[found.table], found.counts
+            one.verified = counts == Counts()
+            one.rows_missing, one.rows_extra = counts.missing, counts.extra
+            one.rows_different = counts.different
+            differences[found.table] = found.first
+        elif isinstance(found, list) and tell is not None:
+            tell(found)
     return [one for table in suspects for one in differences.get(table.source, ())]
 
 

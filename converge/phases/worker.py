@@ -25,6 +25,7 @@ from converge.model.work import (
     CopyTask,
     Digest,
     DigestTask,
+    Drilled,
     DrillTask,
     ViewTask,
     Written,
@@ -152,9 +153,14 @@ class Worker:
             )
         return result
 
-    def drill(self, task: DrillTask) -> tuple[str, list[Difference]]:
-        """The differences of one table."""
-        return task.table.source, Drill(self.source, self.target, task.schema, task.table).differences()
+    def drill(self, task: DrillTask) -> Drilled:
+        """The differences of one table; each of them is told on the way, where the task wants that."""
+
+        def tell(found: list[Difference]) -> None:
+            self._pipe.send(("found", found))
+
+        drill = Drill(self.source, self.target, task.schema, task.table)
+        return drill.run(tell if task.every else None)
 
     def check(self, task: CheckTask) -> CheckResult:
         """What came of a map's check: a query that fails is a check that fails."""

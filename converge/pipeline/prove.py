@@ -12,7 +12,7 @@ from converge.model.result import Result, TableResult
 from converge.model.work import Digest, Range
 from converge.phases import checks, verify, views
 from converge.phases.crew import Crew
-from converge.phases.verify import VerifyLevel
+from converge.phases.verify import Tell, VerifyLevel
 from converge.pipeline.timing import phase
 
 
@@ -25,10 +25,12 @@ def prove(
     tables: dict[str, TableResult],
     result: Result,
     emit: Sink,
+    tell: Tell | None = None,
 ) -> list[Digest]:
     """Compares, and gives `result` its verdict; only a full comparison can end in `verified`.
 
-    The checks of the maps go with every level. Returns what was summed up, by table.
+    `tell` gets every row that differs. The checks of the maps go with every level. Returns what was summed
+    up, by table.
     """
     todo = verify.tasks(plan, target, ranges, level)
     with phase(result, emit, verify.PHASE, len(todo)):
@@ -40,7 +42,7 @@ def prove(
         if level == "counts" and not all(total.equal for total in totals):
             result.verdict = "differs"
         if level == "full":
-            result.differences = verify.judge(plan, crew, totals, tables)
+            result.differences = verify.judge(plan, crew, totals, tables, tell)
             same = all(table.verified for table in tables.values())
             result.verdict = "verified" if same else "differs"
     if level == "full" and (plan.computed or plan.mode == "load"):

@@ -12,7 +12,7 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
 from converge.phases.crew import Crew
-from converge.phases.verify import VerifyLevel
+from converge.phases.verify import Tell, VerifyLevel
 from converge.pipeline.compared import Compared, compared
 from converge.pipeline.look_back import take_snapshot
 from converge.pipeline.options import Options
@@ -24,8 +24,17 @@ from converge.postgres.recorded import record_verification
 from converge.postgres.rights import require_readable
 
 
-def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLevel, emit: Sink) -> Result:
+def verify(
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    level: VerifyLevel,
+    emit: Sink,
+    tell: Tell | None = None,
+) -> Result:
     """Compares the two databases by the plan that the ledger keeps. Writes nothing but its ledger entry.
+
+    `tell` gets every row that differs; the result has the first of each table.
 
     Raises TargetError when no run has made the planned tables, and BlockedError for rights that either role
     lacks or for a plan that is blocked.
@@ -43,8 +52,11 @@ def verify(source: Endpoint, target: Endpoint, options: Options, level: VerifyLe
         _, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
-        prove(plan, crew, both.target, ranges, level, tables, result, emit)
+        prove(plan, crew, both.target, ranges, level, tables, result, emit, tell)
         require_schema()
+        if tell is not None:
+            # Those of views; tables have told theirs.
+            tell([one for one in result.differences if one.table not in tables])
         result.tables = list(tables.values())
         if level == "full":
             _compare_schema(both, result)

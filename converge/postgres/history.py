@@ -44,6 +44,18 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
     return None if row is None else row[0]
 
 
+def last_verification(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
+    """The last `verify` of a run: when, level and verdict, with its report; None where there was none."""
+    if not _readable(connection, "report", "verification"):
+        return None
+    row = connection.execute(
+        "SELECT verified_at::text, level, verdict, report FROM converge.verification WHERE run_id = %s "
+        "ORDER BY id DESC LIMIT 1",
+        (run,),
+    ).fetchone()
+    return dict(zip(("at", "level", "verdict", "report"), row, strict=True)) if row else None
+
+
 def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
     """Puts this report in the place of the one that the last run of this move has. Raises TargetError."""
     with closing(connect(endpoint)) as connection:
@@ -113,12 +125,12 @@ def _is_there(connection: psycopg.Connection[Any]) -> bool:
     return row is not None and bool(row[0])
 
 
-def _readable(connection: psycopg.Connection[Any], column: str) -> bool:
-    """Whether the ledger is there with this column, and the role may read it."""
+def _readable(connection: psycopg.Connection[Any], column: str, table: str = "run") -> bool:
+    """Whether the ledger's table is there with this column, and the role may read it."""
     there = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-        "WHERE c.relname = 'run' AND c.relnamespace = to_regnamespace('converge') AND a.attname = %s "
+        "WHERE c.relname = %s AND c.relnamespace = to_regnamespace('converge') AND a.attname = %s "
         "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))",
-        (column,),
+        (table, column),
     ).fetchone()
     return there is not None and bool(there[0])

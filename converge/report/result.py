@@ -8,6 +8,7 @@ from converge.report import markdown
 from converge.report.back_parts import stand_words
 from converge.report.parts import Grid, one_line, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
+from converge.report.run_words import counts
 from converge.report.units import table
 
 _MOST_REJECTS = 20
@@ -38,6 +39,7 @@ def result_text(result: Result) -> str:
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
     lines += [f"differs   {_said(finding)[:_LONGEST]}" for finding in blocks if finding.code in OF_SCHEMA]
+    lines += [f"differs   {one_line(one.source)}: {words}" for one in result.tables if (words := counts(one))]
     lines += [f"differs   {one_line(str(difference))}" for difference in result.differences]
     lines += [f"not compared: {one_line(str(one))}" for one in result.not_compared]
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name in ("views", "checks")]

@@ -9,7 +9,16 @@ from converge.model.result import OF_CHECKS, Difference, Reject, Result
 from converge.report.back_parts import back_words, moved_tables
 from converge.report.check_parts import check_results, checks_words
 from converge.report.parts import Cell, Grid, Left, Level, Mark, Verdict, grid, left_behind, levels
-from converge.report.run_words import NEXT, REPAIR, SNAPSHOTS, equality, proof_words, tone, verdict_words
+from converge.report.run_words import (
+    NEXT,
+    REPAIR,
+    SNAPSHOTS,
+    counts,
+    equality,
+    proof_words,
+    tone,
+    verdict_words,
+)
 from converge.report.units import counted, seconds, size
 from converge.report.view_parts import compared_views, views_words
 
@@ -57,6 +66,7 @@ class RunParts:
 def run_parts(result: Result) -> RunParts:
     """All of a run that people read."""
     words, command = REPAIR if result.rejects else NEXT.get(result.verdict, ("", ""))
+    counted_rows = {one.source: counts(one) for one in result.tables}
     compared = result.verdict in ("verified", "differs")
     return RunParts(
         command=result.command,
@@ -65,7 +75,10 @@ def run_parts(result: Result) -> RunParts:
         facts=_facts(result),
         timeline=_timeline(result.phases),
         tables=_tables(result),
-        differences=tuple(_differences(name, rows) for name, rows in _by_table(result.differences).items()),
+        differences=tuple(
+            _differences(name, rows, counted_rows.get(name, ""))
+            for name, rows in _by_table(result.differences).items()
+        ),
         no_difference="None." if compared else "The values were not compared.",
         views=compared_views(result.views),
         not_compared=grid(
@@ -183,7 +196,7 @@ def _by_table(differences: Sequence[Difference]) -> dict[str, list[Difference]]:
     return found
 
 
-def _differences(table: str, rows: Sequence[Difference]) -> Grid:
+def _differences(table: str, rows: Sequence[Difference], counted_rows: str) -> Grid:
     def value(one: Difference, text: str | None) -> Cell:
         if text is not None:
             # Quoted, so that spaces at the ends and signs without ink are seen.
@@ -191,7 +204,7 @@ def _differences(table: str, rows: Sequence[Difference]) -> Grid:
         return Mark("no such row", "bad") if one.column is None else Mark("NULL", "quiet")
 
     return grid(
-        table,
+        f"{table}: {counted_rows}" if counted_rows else table,
         (("key", "code"), ("column", "name"), ("source", "code"), ("target", "code")),
         [(one.key, one.column or "the row", value(one, one.source), value(one, one.target)) for one in rows],
     )

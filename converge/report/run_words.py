@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from converge.model.result import MOST_DIFFERENCES, OF_SCHEMA, Result, TableResult, Verdict
+from converge.model.result import OF_SCHEMA, Result, TableResult, Verdict
 from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
 from converge.report.units import counted, missing_words
@@ -129,12 +129,19 @@ def _only_rejects(result: Result) -> bool:
     """Whether the comparison went through to its end and found no difference but rows that are missing."""
     if any(one.rows_target is None or one.rows_source is None for one in result.tables):
         return False
-    missing = sum((one.rows_source or 0) - (one.rows_target or 0) for one in result.tables)
-    found = Counter(one.table for one in result.differences)
-    complete = all(one.verified or 0 < found[one.source] < MOST_DIFFERENCES for one in result.tables)
-    return (
-        complete and missing == len(result.rejects) and all(one.target is None for one in result.differences)
+    missing = sum(one.rows_missing for one in result.tables)
+    others = sum(one.rows_extra + one.rows_different for one in result.tables)
+    return missing == len(result.rejects) and not others
+
+
+def counts(one: TableResult) -> str:
+    """How many of a table's rows differ, and how; empty where none was found."""
+    found = (
+        (one.rows_missing, "missing in the target"),
+        (one.rows_extra, "only in the target"),
+        (one.rows_different, "with other values"),
     )
+    return ", ".join(f"{counted(count, 'row')} {words}" for count, words in found if count)
 
 
 def equality(result: Result, one: TableResult) -> Mark:
