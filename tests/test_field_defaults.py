@@ -19,6 +19,8 @@ LITERALS = """
     f FLOAT DEFAULT 16777216, f1 FLOAT DEFAULT -0.1, f2 FLOAT(10,2) DEFAULT 1234567.89,
     d DOUBLE DEFAULT 0.1234567890123456789, tiny_ DOUBLE DEFAULT 1.2345678901234567e-222,
     n DECIMAL(20,4) ZEROFILL DEFAULT 1.5, big BIGINT UNSIGNED ZEROFILL DEFAULT 7,
+    face ENUM('a','😀','q?') DEFAULT '😀', faces SET('a','😀','b') DEFAULT 'a,😀',
+    used ENUM('x','👍') DEFAULT 'x',
     label ENUM('a?','ü') DEFAULT 'a?', members SET('a','ü?','b') DEFAULT 'a,ü?',
     raw ENUM('unknown','audio') CHARACTER SET binary DEFAULT 'unknown',
     raws SET('x','y') CHARACTER SET binary DEFAULT 'x,y'
@@ -31,7 +33,7 @@ EXPRESSIONS = r"""
 """
 
 
-@pytest.mark.parametrize("row", ["", "INSERT INTO literals (id) VALUES (1)"])
+@pytest.mark.parametrize("row", ["", "INSERT INTO literals (id, used) VALUES (1, '👍')"])
 @pytest.mark.parametrize("servers", [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
 def test_defaults_are_what_an_insert_stores(
     servers: tuple[str, str], row: str, request: pytest.FixtureRequest,

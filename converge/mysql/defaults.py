@@ -1,33 +1,39 @@
-"""Defaults as an INSERT stores them.
+"""Defaults as an INSERT stores them, and labels as they are stored.
 
 information_schema shows a TIMESTAMP in the time zone of the session that declared it, ? for characters
 outside the BMP, bytes only up to the first zero, and six digits of a FLOAT. 8.0.15 hides expressions of TEXT
-and BLOB columns. DEFAULT(column) and SHOW CREATE TABLE have them (tried on 8.0.15 and 8.0.33).
+and BLOB columns. DEFAULT(column) and SHOW CREATE TABLE have them (tried on 8.0.15 and 8.0.33). Labels with
+such characters nothing shows but the values.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
+import pymysql
 from pymysql.connections import Connection
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name
 
 _BYTES = frozenset({"binary", "varbinary"})
+_HIDDEN = re.compile(r"[^\x00-\uffff]")
+_LABELS_MS = 5000
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`|.", re.DOTALL)
 
 
 def with_defaults(connection: Connection[Any], table: str, columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The table's columns with the defaults that information_schema does not show as they are."""
+    """The table's columns with the defaults and the labels that information_schema does not show."""
     doubtful = {column.name: _value(column) for column in columns if _is_doubtful(column)}
     stored = _stored(connection, table, doubtful)
     hidden = any(column.default is None and column.default_is_expression for column in columns)
     text = _create_table(connection, table) if hidden else ""
-    return tuple(_with_default(column, stored, text) for column in columns)
+    known = tuple(_with_default(column, stored, text) for column in columns)
+    return tuple(_with_labels(connection, table, column) for column in known)
 
 
 def _is_doubtful(column: Column) -> bool:
@@ -65,6 +71,22 @@ def _stored(connection: Connection[Any], table: str, values: dict[str, str]) -> 
             row = cursor.fetchone()
     found = zip(values, cast(tuple[str | None, ...], row), strict=False)
     return {name: text for name, text in found if text is not None}
+
+
+def _with_labels(connection: Connection[Any], table: str, column: Column) -> Column:
+    """The column with those labels that its values and its default have."""
+    if not any("?" in label for label in column.labels):
+        return column
+    name = my_name(column.name)
+    hint = f"/*+ MAX_EXECUTION_TIME({_LABELS_MS}) */"
+    texts = [] if column.default is None or column.default_is_expression else [column.default]
+    # A label that is not seen in time keeps its ?, and the plan says so.
+    with connection.cursor() as cursor, suppress(pymysql.err.OperationalError):
+        cursor.execute(f"SELECT {hint} DISTINCT CONVERT({name} USING utf8mb4) FROM {my_name(table)}")
+        texts += [text for (text,) in cast(Sequence[tuple[str | None]], cursor.fetchall()) if text]
+    members = [part for text in texts for part in (text.split(",") if column.type == "set" else [text])]
+    shown = {_HIDDEN.sub("?", member): member for member in members}
+    return replace(column, labels=tuple(shown.get(label, label) for label in column.labels))
 
 
 def _create_table(connection: Connection[Any], table: str) -> str:

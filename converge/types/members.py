@@ -83,7 +83,10 @@ class Enum(_Labels):
         return bool(value.changed) or any(_SPECIAL & set(label) for label in value.column.labels)
 
     def default(self, literal: str, value: Value) -> str | None:
-        return super().default(literal, value) if value.labels else pg_text(literal)
+        if value.labels or value.to != "enum":
+            return super().default(literal, value)
+        # Nothing shows a label that no value has and that information_schema prints with a ?.
+        return pg_text(literal) if literal in value.column.labels else None
 
 
 class Set(_Labels):
