@@ -125,3 +125,28 @@ def test_a_plan_with_blockers_is_not_verified(
     postgres(target, "INSERT INTO actor VALUES (1, 'Ann')")
     ran = converge("verify", "--source", source, "--target", target, "--mode", "load", "--json")
     assert ran.code == 3, ran.out + ran.err
+
+
+def test_a_resumed_run_has_the_options_that_it_began_with(
+    mysql_8015: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_14)
+    mysql(source, SOURCE)
+    mysql(source, "INSERT INTO film VALUES (3, CONCAT('a', 0x00), 'c')")
+    rules = tmp_path / "own.toml"
+    rules.write_text(MAP.partition("[[target]]")[0])
+    ends = ("--source", source, "--target", target)
+    begun = converge(
+        "migrate", *ends, "--map", str(rules), "--schema", "app", "--exclude", "log", "--no-scan"
+    )
+    assert "D001" in begun.err, begun.out + begun.err
+    rules.unlink()
+    mysql(source, "DELETE FROM film WHERE id = 3")
+    resumed = converge("migrate", *ends, "--resume", "--json")
+    assert (resumed.code, resumed.json["verdict"]) == (0, "verified"), resumed.out + resumed.err
+    assert [one["target"] for one in resumed.json["tables"]] == ["app.actor", "app.movie"]
+    assert converge("verify", *ends).code == 0

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from converge.cli.many import over, show
-from converge.cli.options import approver, output_options, schema_option, target_options, yes_option
+from converge.cli.options import approver, output_options, target_options, yes_option
 from converge.config import Chosen, Where, resolve_target, several
 from converge.model.event import Sink
 from converge.pipeline.recover import recover
@@ -17,10 +17,10 @@ from converge.report.recovery import recovery_text
 
 @click.command("recover", help="Takes back a run in load mode that did not finish: rows, keys, triggers.")
 @target_options
-@schema_option
+@click.option("--schema", help="the target schema; without it that of the last run")
 @yes_option
 @output_options
-def command(where: Where, schema: str, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:
+def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:

@@ -33,15 +33,16 @@ _AGAIN = "converge recover"
 _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
 
 
-def recover(target: Endpoint, schema: str, emit: Sink, approve: Approve | None = None) -> Recovery:
+def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve | None = None) -> Recovery:
     """Rolls back the last run in load mode into this schema, if it did not finish.
 
-    `approve` is asked before loaded rows are removed.
+    Without a schema that of the last run is meant. `approve` is asked before loaded rows are removed.
 
     May be stopped at any point and called again. Raises BlockedError when another run is at work or others
     have written to the tables, and TargetError when the catalog is not as it was.
     """
     with _kept(), explained(target, target), connect(target, **_SETTINGS) as connection:
+        schema = schema or (last_run(connection) or {}).get("target_schema", "public")
         run = last_load(connection, schema)
         if run is not None and run.unfinished:
             require_rights(lacking(read_target(connection, schema)))
