@@ -65,15 +65,18 @@ def test_a_columns_name_cannot_end_a_text() -> None:
 NO_QUERY = [
     "SELECT 1) AS a UNION SELECT 'x' INTO OUTFILE '/tmp/x'", "SELECT 1 INTO OUTFILE '/tmp/x'",
     "SELECT 1 INTO @a",
-    "SELECT 1) AS a UNION (SELECT 2", "SELECT 1 /*!50000 ) AS a UNION SELECT 2 */", "SELECT 1 /* a */",
-    "SELECT 1 --1) AS a UNION SELECT 'x' INTO OUTFILE '/tmp/x'", "SELECT 1 -- x", "SELECT 1; SELECT 2",
+    "SELECT 1) AS a UNION (SELECT 2", "SELECT 1 /*!50000 ) AS a UNION SELECT 2 */",
+    "SELECT /*+ NO_ICP(t) */ 1", "SELECT 1; SELECT 2",
     "SELECT 1 FOR UPDATE", "SELECT 1 FOR SHARE", "WITH a AS (SELECT 1) DELETE FROM t", "DELETE FROM t",
     "CALL p()",
     "SET @a = 1", "DO 1", "EXPLAIN ANALYZE SELECT 1", "(SELECT 1) UNION (SELECT 2 INTO OUTFILE '/x')",
     "", ";", "SELECT `a", "SELECT '\0'",
 ]  # fmt: skip
 NO_QUERY_OF = {
-    "mysql": ["SELECT 1 # x", "SELECT 1 LOCK IN SHARE MODE", "SELECT $$ ) $$"],
+    "mysql": [
+        "SELECT 1 --1) AS a UNION SELECT 'x' INTO OUTFILE '/tmp/x'",
+        "SELECT 1 LOCK IN SHARE MODE", "SELECT $$ ) $$",
+    ],
     "postgres": [
         "WITH d AS (DELETE FROM t RETURNING *) SELECT * FROM d", "COPY t TO '/tmp/x'", "SELECT 1 INTO x",
         "SELECT $$)$$", "SELECT $a$)$a$", "SELECT U&'\\' UESCAPE '!'", "SELECT `)`",
@@ -95,6 +98,7 @@ def test_a_query_of_a_map_is_one_select(dialect: Literal["mysql", "postgres"]) -
         assert raised.value.code == "M002", text
     for text in QUERIES:
         assert one_query(text, dialect, "here") == text.rstrip(";")
+    assert one_query("/* a */ SELECT -- b\n1 /* c */ ; -- d", dialect, "here") == "SELECT 1"
 
 
 @pytest.mark.parametrize(
