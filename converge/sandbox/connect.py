@@ -13,6 +13,13 @@ def with_database(url: str, database: str) -> str:
     return urlsplit(url)._replace(path="/" + quote(database, safe="")).geturl()
 
 
+def with_account(url: str, user: str, password: str) -> str:
+    """The same URL with another account."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}").geturl()
+
+
 def mysql(url: str) -> pymysql.Connection:
     """An autocommitting MySQL connection in utf8mb4. Raises pymysql.MySQLError."""
     parts = urlsplit(url)

@@ -14,7 +14,7 @@ _DATABASE = re.compile(
 _SETTING = re.compile(_COMMENT + rb"SET\b", re.IGNORECASE)
 # They are about the server that the dump came from.
 _OF_ANOTHER_SERVER = re.compile(
-    _COMMENT + rb"(?:SET\s+(?:@@GLOBAL\.|GLOBAL\s)|CHANGE\s+(?:MASTER|REPLICATION)\s)", re.IGNORECASE
+    _COMMENT + rb"(?:SET\s+(?:@@GLOBAL\.|GLOBAL\s)|CHANGE\s+(?:MASTER|REPLICATION)\s|FLUSH\s)", re.IGNORECASE
 )
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 

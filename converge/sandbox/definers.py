@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import re
 
-_PART = rb"(?:`((?:[^`]|``)*)`|'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\"\"|\\.)*)\"|([\w$.\x80-\xff]+))"
+_PART = rb"(?:`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[\w$.\x80-\xff]+)"
 _DEFINER = re.compile(
-    rb"(?:/\*!\d*\s*)?CREATE\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|ALGORITHM\s*=\s*\w+)*"
-    rb"\bDEFINER\s*=\s*" + _PART + rb"(?:\s*@\s*" + _PART + rb")?",
+    rb"((?:/\*!\d*\s*)?CREATE\b(?:\s|/\*!\d*|\*/|OR\s+REPLACE|ALGORITHM\s*=\s*\w+)*"
+    rb"\bDEFINER\s*=\s*)" + _PART + rb"(?:\s*@\s*" + _PART + rb")?(?:\s*\(\s*\))?",
     re.IGNORECASE,
 )
-_ANY_HOST = "%"
 
 
-def find(head: bytes) -> tuple[str, str] | None:
-    """User and host that the begin of a statement names; None for nobody, and for who executes it."""
-    found = _DEFINER.match(head)
-    if found is None or (found[4] and found[4].upper() == b"CURRENT_USER"):
-        return None
-    user, host = _text(found.groups()[:4]), _text(found.groups()[4:])
-    assert user is not None
-    return user, _ANY_HOST if host is None else host
-
-
-def _text(quoted: tuple[bytes | None, ...]) -> str | None:
-    for mark, part in zip(("`", "'", '"', ""), quoted, strict=True):
-        if part is not None:
-            text = part.decode(errors="replace")
-            return text.replace(mark * 2, mark) if mark else text
-    return None
+def as_own(statement: bytes) -> bytes:
+    """The statement with its object as that of whoever executes it; one that names nobody stays as it is."""
+    return _DEFINER.sub(rb"\1CURRENT_USER", statement, count=1) if _DEFINER.match(statement) else statement

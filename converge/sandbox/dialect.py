@@ -22,6 +22,7 @@ class Refusal:
     """With {0} for the file's name."""
 
 
+_REMOVE = "look at that line; where it is not needed: sed -i '{line}d' {0}"
 _LARGE = "a row that is larger than the server that was given takes"
 _TAKE_LARGE = "SET GLOBAL max_allowed_packet = 1073741824;"
 _REFUSALS = (
@@ -52,9 +53,12 @@ _REFUSALS = (
     Refusal(1064, r"PERSISTENT", "MariaDB's word for a stored column",
             "sed -i 's/) PERSISTENT/) STORED/g' {0}"),
     Refusal(1153, "", _LARGE, _TAKE_LARGE),
-    Refusal(1227, "", "a right that the account on the server that was given lacks",
-            "in CONVERGE_SANDBOX_MYSQL_… an account such as root: a dump needs CREATE USER and SUPER"),
+    Refusal(1227, "", "a privilege of the whole server, which a dump does not get", _REMOVE),
+    Refusal(1044, "", "another database, which a dump does not get", _REMOVE),
+    Refusal(1142, "", "another database, which a dump does not get", _REMOVE),
     Refusal(1418, "", "a function that says nothing of replicas",
+            "SET GLOBAL log_bin_trust_function_creators = ON; on the server that was given"),
+    Refusal(1419, "", "a trigger or function that could change rows of replicas",
             "SET GLOBAL log_bin_trust_function_creators = ON; on the server that was given"),
     Refusal(1146, "", "rows of a table that no CREATE TABLE has made",
             "--source-dump SCHEMA.sql before --source-dump {0}"),

@@ -27,7 +27,10 @@ from converge.sandbox.unpack import Joined, unpacked
 _TELL_SECONDS = 10.0
 _HEAD_BYTES = 1000
 _NO_ESCAPES = SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
-_EXISTS = 1396  # what CREATE USER says of an account that is there
+# Of a session alone, such as sql_log_bin, which mysqldump sets where the source has GTIDs.
+_OF_LOADING = "SESSION_VARIABLES_ADMIN"
+# What a consistent snapshot takes.
+_OF_READING = "RELOAD, PROCESS, REPLICATION CLIENT"
 _EVENT = re.compile(rb"\bEVENT\b.*?\bON\s+SCHEDULE\b", re.IGNORECASE | re.DOTALL)
 _CREATE = re.compile(rb"(?:/\*!\d*\s*)?CREATE\b", re.IGNORECASE)
 
@@ -48,7 +51,7 @@ class Loader:
     """Executes the statements of dumps on one server, those of one database.
 
     Reads a piece at a time, whatever the size of files and statements. `count` is the number of statements,
-    `databases` what the dumps spoke of, `made` and `accounts` the databases and accounts that were made.
+    `databases` what the dumps spoke of, `made` the databases that were made.
     """
 
     def __init__(
@@ -58,19 +61,43 @@ class Loader:
         *,
         taken: Iterable[str] = (),
         own: bool = False,
+        confined: bool = False,
         tell: Progress = lambda message: None,
     ) -> None:
         """`taken` are databases of others, if it is known that all others are left alone. On a server of our
-        `own` nothing goes to the binary log.
+        `own` nothing goes to the binary log. `confined`: by an account that has the dump's database alone, so
+        that no statement of a dump can reach files, settings, accounts or other databases.
         """
         self.count = 0
         self.databases = Databases(wanted)
         self.made: list[str] = []
-        self.accounts: list[str] = []
-        self._server = connect.with_database(url, "")
+        self._admin = self._server = connect.with_database(url, "")
+        self._account = self._admitted = ""
         self._taken = frozenset(taken)
         self._own = own
         self._tell = tell
+        if confined:
+            self._confine()
+
+    def _confine(self) -> None:
+        user, password = f"converge_{secrets.token_hex(8)}", f"aA1!{secrets.token_urlsafe()}"
+        self._account = f"{my_text(user)}@'%'"
+        self._as_admin(
+            f"CREATE USER {self._account} IDENTIFIED BY {my_text(password)}",
+            f"GRANT {_OF_LOADING} ON *.* TO {self._account}",
+        )
+        self._server = connect.with_account(self._admin, user, password)
+
+    def _as_admin(self, *statements: str) -> None:
+        with closing(connect.mysql(self._admin)) as connection:
+            for statement in statements:
+                connection.query(statement.encode())
+
+    def url_of(self, database: str) -> str:
+        """The address by which the database is read: code of the dump gets no privileges by being read."""
+        if self._account and self._own:
+            self._as_admin(f"GRANT {_OF_READING} ON *.* TO {self._account}")
+        return connect.with_database(self._server, database)
 
     def load(self, stream: Stream, default: str) -> None:
         """Executes one text, which is about the database `default` until it says another.
@@ -92,6 +119,7 @@ class Loader:
                     raise too_large(stream.name, statement, limit)
                 if self.databases.admits(statement.text):
                     name = self.databases.current
+                    self._admit(self.databases.meant)
                     if name and name == self.databases.meant and name != inside:
                         self._enter(connection, name)
                         inside = name
@@ -99,11 +127,10 @@ class Loader:
                     splitter.escapes = not connection.server_status & _NO_ESCAPES  # type: ignore[attr-defined]
             connection.commit()  # for a dump that turned autocommit off and doesn't commit its last rows
 
-    def drop_accounts(self) -> None:
-        """Drops the accounts that were made, after the objects that are said to be of them."""
-        with closing(connect.mysql(self._server)) as connection:
-            while self.accounts:
-                connection.query(f"DROP USER IF EXISTS {self.accounts.pop()}".encode())
+    def drop_account(self) -> None:
+        """Drops the account of the dump, after the objects that are its own."""
+        if self._account:
+            self._as_admin(f"DROP USER IF EXISTS {self._account}")
 
     def _statements(self, stream: Stream, splitter: Splitter) -> Iterable[Statement]:
         """Tells of the progress meanwhile. Raises DumpError for a text that is cut short."""
@@ -128,14 +155,24 @@ class Loader:
             error.hint = error.hint or _AGAIN
             raise
 
-    def _enter(self, connection: pymysql.Connection, name: str) -> None:
-        if name in self._taken and name not in self.made:
+    def _admit(self, name: str) -> None:
+        """Lets the account into the database that is meant, which may not be there yet. Raises NotOurs."""
+        if not name or name == self._admitted:
+            return
+        if name in self._taken:
             raise NotOurs(
                 f"the server that was given has a database {name} already, and the dump would go there",
                 code="X009",
                 hint="leave the server to converge, or give another; where nobody needs what is there: "
                 f"DROP DATABASE {my_name(name)};",
             )
+        self._admitted = name
+        if self._account:
+            # A pattern: without the backslashes `a_b` would be axb, too.
+            pattern = re.sub(r"([\\%_])", r"\\\1", name)
+            self._as_admin(f"GRANT ALL ON {my_name(pattern)}.* TO {self._account}")
+
+    def _enter(self, connection: pymysql.Connection, name: str) -> None:
         connection.query(f"CREATE DATABASE IF NOT EXISTS {my_name(name)} CHARACTER SET utf8mb4".encode())
         connection.select_db(name)
         if name not in self.made:
@@ -143,19 +180,20 @@ class Loader:
 
     def _execute(self, connection: pymysql.Connection, stream: Stream, statement: Statement) -> None:
         try:
-            if _CREATE.match(statement.text):
-                self._prepare(connection, statement.text[:_HEAD_BYTES])
+            text = statement.text
+            if _CREATE.match(text):
+                self._require_quiet_events(connection, text[:_HEAD_BYTES])
+                # As the objects of others they would have others' privileges.
+                text = definers.as_own(text) if self._account else text
             # COM_QUERY takes a whole CREATE TRIGGER with semicolons inside: no need for
             # CLIENT.MULTI_STATEMENTS, which would send some statements with another's errors.
-            connection.query(statement.text)
+            connection.query(text)
         except pymysql.MySQLError as error:
             raise refused(error, stream.name, statement) from error
         self.count += 1
 
-    def _prepare(self, connection: pymysql.Connection, head: bytes) -> None:
-        """What a trigger, a view or an event needs, and what it must not do."""
-        if self._own or self._taken:
-            self._make_definer(connection, head)
+    def _require_quiet_events(self, connection: pymysql.Connection, head: bytes) -> None:
+        """Raises NotOurs for an event on a server that would run it."""
         if self._taken and not self._own and _EVENT.search(head):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT @@event_scheduler")
@@ -165,28 +203,6 @@ class Loader:
                         code="X011",
                         hint="SET GLOBAL event_scheduler = OFF;",
                     )
-
-    def _make_definer(self, connection: pymysql.Connection, head: bytes) -> None:
-        """A trigger or a view runs with its definer's rights, so it needs one; nobody can log in as it.
-
-        One that is there already on a server that was given keeps the rights that it has.
-        """
-        if (found := definers.find(head)) is None:
-            return
-        account = "@".join(map(my_text, found))
-        if account in self.accounts or found == ("root", "localhost") or found[0].startswith("mysql."):
-            return
-        # A password, although nobody can use it: a server may insist on one.
-        password = my_text(f"aA1!{secrets.token_urlsafe()}")
-        try:
-            connection.query(f"CREATE USER {account} IDENTIFIED BY {password} ACCOUNT LOCK".encode())
-            self.accounts.append(account)
-        except pymysql.MySQLError as error:
-            if error.args[0] != _EXISTS:
-                raise
-            if not self._own:
-                return
-        connection.query(f"GRANT ALL ON {my_name(self.databases.current)}.* TO {account}".encode())
 
 
 def _limit(connection: pymysql.Connection) -> int:

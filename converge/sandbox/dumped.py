@@ -71,35 +71,37 @@ def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
         tell(said)
     with start(f"mysql:{release}", settings=_SETTINGS, on_progress=tell) as (server,):
         tell(f"loading {name} into MySQL {server.version} ({server.provider})")
-        with _loaded(server, dump.database, streams, header, tell) as (database, several):
+        with _loaded(server, dump.database, streams, header, tell) as (database, several, url):
             for folder in folders:
                 _check_rows(server, database, folder)
             if several:
                 name += f"/{database}"
-            at = parse(server.database_url(database), origin="--source-dump")
+            at = parse(url, origin="--source-dump")
             yield replace(at, name=f"dump:{name}")
 
 
 @contextmanager
 def _loaded(
     server: Server, wanted: str, streams: Sequence[Stream], header: Header, tell: Progress
-) -> Iterator[tuple[str, bool]]:
-    """The database that was loaded, and whether the dump has others too."""
+) -> Iterator[tuple[str, bool, str]]:
+    """The database that was loaded, whether the dump has others too, and the URL by which it is read."""
     taken = _databases(server)
-    loader = Loader(server.url, wanted, taken=taken, own=server.provider != "url", tell=tell)
+    own = server.provider != "url"
+    loader = Loader(server.url, wanted, taken=taken, own=own, confined=True, tell=tell)
     named = streams[0].name.partition(".")[0]
     # A file may be called like a database of the server's own, such as mysql.sql.gz.
     default = header.database or (f"{named}_dump" if named in taken else named)
     try:
         for stream in streams:
-            own = _header([stream]).database
-            loader.load(stream, own or stream.database or wanted or default)
-        yield _chosen(loader, wanted), len(loader.databases.names) > 1
+            said = _header([stream]).database
+            loader.load(stream, said or stream.database or wanted or default)
+        database = _chosen(loader, wanted)
+        yield database, len(loader.databases.names) > 1, loader.url_of(database)
     finally:
-        if server.provider == "url":
-            for database in loader.made:
-                server.drop_database(database)
-            loader.drop_accounts()
+        if not own:
+            for made in loader.made:
+                server.drop_database(made)
+            loader.drop_account()
 
 
 def _chosen(loader: Loader, wanted: str) -> str:
