@@ -134,6 +134,25 @@ def test_seeds_with_other_ids_and_the_same_names_are_merged(
     assert postgres(target, "SELECT * FROM role ORDER BY id") == rows
 
 
+def test_seeds_that_a_partial_key_displaces(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Such a key is away during the load: what it would refuse must not come back."""
+    source, target = databases
+    mysql(source, "CREATE TABLE role (id INT PRIMARY KEY, name VARCHAR(20), gone INT NOT NULL)")
+    mysql(source, "INSERT INTO role VALUES (1, 'admin', 0), (2, 'user', 1)")
+    postgres(
+        target,
+        "CREATE TABLE role (id int PRIMARY KEY, name varchar(20), gone int NOT NULL);"
+        "CREATE UNIQUE INDEX role_name ON role (name) WHERE gone = 0;"
+        "INSERT INTO role VALUES (10, 'admin', 0), (11, 'admin', 1), (12, 'user', 0)",
+    )
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "role" }\nrows = "merge"\n')
+    ran = load(source, target, "--map", map_)
+    assert ran.json["verdict"] == "verified", ran.err
+    assert [one["severity"] for one in found(ran, "L011")] == ["lossy"]
+    rows = [(1, "admin"), (2, "user"), (11, "admin"), (12, "user")]
+    assert postgres(target, "SELECT id, name FROM role ORDER BY id") == rows
+
+
 def test_rows_that_stay_and_refer_to_rows_that_go(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE u (id INT PRIMARY KEY); INSERT INTO u VALUES (1)")

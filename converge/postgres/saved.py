@@ -42,7 +42,11 @@ def merge(schema: str, table: OwnTable) -> str:
     """
     saved, kept = saved_table(schema, table), kept_table(schema, table.name)
     key, texts = _listed(table.key)
-    others = "".join(f" AND NOT {_taken(table, saved, index)}" for index in table.indexes if is_whole(index))
+    others = "".join(
+        f" AND NOT {_taken(table, saved, index)}"
+        for index in table.indexes
+        if index.unique and all(index.columns)
+    )
     return (
         f"DROP TABLE IF EXISTS {kept};\n"
         f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} WHERE true{others};\n"
@@ -61,8 +65,12 @@ def _taken(table: OwnTable, saved: str, index: OwnIndex) -> str:
     filled = " AND ".join(f"{pg_name(column)} IS NOT NULL" for column in index.columns)
     # INTERSECT takes each type's own equality, which the name of an operator does not say: citext, for one,
     # has its = in a schema of its own. What it gives are keys exactly as they were saved.
-    both = f"SELECT {key} FROM {saved} WHERE {filled} INTERSECT SELECT {key} FROM {table.quoted}"
-    return f"coalesce(({texts}) IN (SELECT {texts} FROM ({both}) AS taken), false)"
+    only = f"({index.predicate or 'true'})"
+    both = (
+        f"SELECT {key} FROM {saved} WHERE {filled} AND {only} "
+        f"INTERSECT SELECT {key} FROM {table.quoted} WHERE {only}"
+    )
+    return f"coalesce({only} AND ({texts}) IN (SELECT {texts} FROM ({both}) AS taken), false)"
 
 
 def _listed(columns: Sequence[str]) -> tuple[str, str]:

@@ -26,7 +26,9 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
         if wish == "merge":
             _require_key(draft, match)
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
-        harm: Severity = "lossy" if _loses(draft, name, wish) else "note"
+        # Which rows a partial key displaces is not known before.
+        partial = wish == "merge" and any(one.unique and one.predicate for one in own.indexes)
+        harm: Severity = "lossy" if partial or _loses(draft, name, wish) else "note"
         what = f"the target's {own.rows:,} rows {they}"
         draft.find("L011", harm, name, what, evidence=_words(draft, name))
     elif own.rows and not may_hold_rows:
