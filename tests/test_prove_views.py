@@ -12,6 +12,15 @@ from expressions import statements
 from support import Ran, converge, mysql, postgres
 from test_views import SAME
 
+from converge.model.endpoint import parse
+from converge.model.plan import Computed
+from converge.model.result import Difference, ViewResult
+from converge.model.work import ViewTask
+from converge.mysql.connect import connect
+from converge.phases.sides import Sides
+from converge.phases.view_task import ViewComparison
+from converge.postgres.connect import connect as connect_target
+
 PAIRS = [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")]
 
 
@@ -141,21 +150,21 @@ def test_a_view_with_other_rows_is_named_with_one(empty: tuple[str, str]) -> Non
 def test_generated_columns_and_expressions_of_indexes_are_compared(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, _ROWS)
-    mysql(source, "CREATE INDEX twice ON p ((price * 2), name); CREATE UNIQUE INDEX up ON p ((id + 1))")
+    mysql(source, "CREATE TABLE q AS SELECT id, name, price FROM p; ALTER TABLE q ADD PRIMARY KEY (id), "
+                  "ADD KEY twice ((price * 2), name), ADD UNIQUE KEY up ((id + 1))")  # fmt: skip
     ran = both("migrate", source, target)
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert {name: one["kind"] for name, one in views_of(ran).items()} == {
-        "v_same": "view", "p.twice": "index", "p.up": "index",
+        "v_same": "view", "q.twice": "index", "q.up": "index",
     }  # fmt: skip
     for sql in (
         "DROP VIEW v_same",
-        "ALTER TABLE p DROP COLUMN total",
+        "ALTER TABLE p DROP COLUMN total, DROP COLUMN label",
         "ALTER TABLE p ADD total numeric(12,2) GENERATED ALWAYS AS (price * 3) STORED",
-        "ALTER TABLE p DROP COLUMN label",
         "ALTER TABLE p ADD label varchar(60) GENERATED ALWAYS AS (name || '?') STORED",
-        "DROP INDEX twice",
-        "CREATE INDEX twice ON p ((price * 2 + (id = 2)::int), name)",
-        "DROP INDEX up",
+        "CREATE VIEW v_same AS SELECT id, price, bin, total, label FROM p",
+        "DROP INDEX twice, up",
+        "CREATE INDEX twice ON q ((price * 2 + (id = 2)::int), name)",
     ):
         postgres(target, sql)
     ran = both("verify", source, target)
@@ -164,5 +173,105 @@ def test_generated_columns_and_expressions_of_indexes_are_compared(databases: tu
              for one in ran.json["differences"]]  # fmt: skip
     assert ("p", "id=1", "total", "3.00", "4.50") in found
     assert ("p", "id=1", "label", "a!", "a?") in found
-    assert ("p.twice", "id=2", "expression 1", "5", "6") in found
-    assert views_of(ran)["p.up"]["why"] == "the target has no such index"
+    assert ("q.twice", "id=2", "expression 1", "5", "6") in found
+    views = views_of(ran)
+    assert views["q.up"]["why"] == "the target has no such index"
+    # What follows from the table's rows is not told twice.
+    assert views["v_same"]["why"] == "its rows differ, and it reads p, whose rows differ"
+    assert {one[0] for one in found} == {"p", "q.twice"}
+
+
+def compared(source: str, target: str, name: str, seconds: int = 60) -> tuple[ViewResult, list[Difference]]:
+    """One view, as a worker compares it."""
+    with connect(parse(source)) as here, connect_target(parse(target)) as there:
+        task = ViewTask("public", Computed("view", name, name), seconds=seconds)
+        return ViewComparison(Sides(here, there, "public", seconds), task).result()
+
+
+def test_large_and_slow_views_are_bounded(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE big (id INT PRIMARY KEY, v INT, d DOUBLE)")
+    mysql(source, "INSERT INTO big WITH RECURSIVE n (i) AS "
+                  "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+                  "SELECT a.i * 1000 + b.i, a.i, b.i / 3 FROM n a JOIN n b ON a.i <= 100")  # fmt: skip
+    mysql(source, "CREATE VIEW v_big AS SELECT v, id, d FROM big")
+    ran = both("migrate", source, target)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert views_of(ran)["v_big"]["rows_target"] == 100_000
+    postgres(target, "CREATE OR REPLACE VIEW v_big AS SELECT v, id, d + (id = 77777)::int AS d FROM big")
+    result, (found, *more) = compared(source, target, "v_big")
+    assert (result.state, found.key, found.column, more) == ("differs", "v=77, id=77777", "d", [])
+    # Every number is another one, a little: all portions are looked at.
+    postgres(target, "CREATE OR REPLACE VIEW v_big AS SELECT v, id, d * (1 + 3e-16) AS d FROM big")
+    result, differences = compared(source, target, "v_big")
+    assert (result.state, differences) == ("equal", [])
+    assert result.why == "approximate numbers differ by no more than 1e-12 of their size"
+    slow = "SELECT COUNT(*) AS n FROM big a JOIN big b ON a.v + b.v <> a.id"
+    for url, make, a, b in (source, mysql, slow, "SELECT 1 AS n"), (target, postgres, "SELECT 1 AS n", slow):
+        make(url, f"CREATE VIEW a AS {a}")
+        make(url, f"CREATE VIEW b AS {b}")
+    for name, side in (("a", "source"), ("b", "target")):
+        result, differences = compared(source, target, name, seconds=1)
+        assert (result.state, differences) == ("not compared", [])
+        assert result.why == f"a query of it takes more than 1 s on the {side}"
+        assert result.seconds < 10
+
+
+def test_what_need_not_be_equal_is_a_note(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, """
+        SET sql_mode = '';
+        CREATE TABLE t (id INT PRIMARY KEY, v INT, name VARCHAR(20), day DATE);
+        INSERT INTO t VALUES (1, 5, 'a', '2024-01-01'), (2, 5, 'B', '0000-00-00'), (3, 5, '_x', NULL),
+                             (4, 9, 'c', NULL);
+        CREATE VIEW v_ties AS SELECT v, id FROM t ORDER BY v LIMIT 2;
+        CREATE VIEW v_over AS SELECT v FROM v_ties;
+        CREATE VIEW v_some AS SELECT id FROM t LIMIT 2;
+        CREATE VIEW v_uuid AS SELECT id, UUID() AS u FROM t;
+        CREATE VIEW v_names AS SELECT name FROM t ORDER BY name;
+        CREATE VIEW v_zero AS SELECT id, day FROM t;
+        CREATE DEFINER='gone'@'localhost' VIEW v_gone AS SELECT id FROM t""")  # fmt: skip
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[column]]\nmatch = { column = "day" }\npolicy = { zero_date = "null" }\n')
+    ran = both("migrate", source, target, "--map", str(map_))
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    for sql in (
+        "CREATE OR REPLACE VIEW v_ties AS SELECT v, id FROM t ORDER BY v, id DESC LIMIT 2",
+        "CREATE OR REPLACE VIEW v_some AS SELECT id FROM t ORDER BY id DESC LIMIT 2",
+        'CREATE OR REPLACE VIEW v_names AS SELECT name FROM t ORDER BY name COLLATE "C" DESC',
+    ):
+        postgres(target, sql)
+    ran = both("verify", source, target, "--map", str(map_))
+    assert (ran.code, ran.json["verdict"], ran.json["differences"]) == (0, "verified", []), ran.err
+    assert {name: (one["state"], one["why"]) for name, one in views_of(ran).items()} == {
+        "v_ties": ("equal", "which of the rows that tie LIMIT takes is open"),
+        "v_over": ("equal", ""),
+        "v_some": ("not compared", "its rows differ, and depend on LIMIT, which leaves open which rows it "
+                                   "takes where they tie"),
+        "v_uuid": ("equal", "u was not compared: it depends on UUID()"),
+        "v_names": ("equal", "its texts are sorted by another collation in the target"),
+        "v_zero": ("not compared", "its rows differ, and it reads t, of which the map changes values"),
+        "v_gone": ("not compared", "the source cannot read it: The user specified as a definer "
+                                   "('gone'@'localhost') does not exist"),
+    }  # fmt: skip
+    codes = {one["object"]: one["code"] for one in ran.json["findings"] if one["code"].startswith("V12")}
+    assert codes == {
+        "v_ties": "V121", "v_some": "V120", "v_uuid": "V121", "v_names": "V121", "v_zero": "V120",
+        "v_gone": "V120",
+    }  # fmt: skip
+    text = converge("verify", "--source", source, "--target", target, "--map", str(map_)).out
+    assert "note      the view v_some was not compared: its rows differ" in text
+    assert "data verified · 3 views not compared" in text
+
+
+def test_a_load_leaves_the_views_of_the_target_alone(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1); "
+                  "CREATE VIEW v AS SELECT id FROM t; CREATE VIEW w AS SELECT id FROM t")  # fmt: skip
+    postgres(target, "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT id + 1 AS id FROM t")
+    ran = both("migrate", source, target, "--mode", "load")
+    assert (ran.code, ran.json["views"]) == (0, []), ran.err
+    (note,) = [one for one in ran.json["findings"] if one["code"] == "V122"]
+    assert (note["message"], note["evidence"]) == (
+        "1 view that both sides have was not compared: the target's is its own", "v",
+    )  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from pymysql.connections import Connection
+from pymysql.constants import COMMAND
+from pymysql.protocol import FieldDescriptorPacket
 
 from converge.model.quote import my_name
 from converge.types.results import SourceColumn
@@ -28,11 +31,17 @@ def ask(connection: Connection[Any], query: str, *, seconds: int, most: int) -> 
 
 
 def describe(connection: Connection[Any], relation: str) -> list[SourceColumn]:
-    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {relation} LIMIT 0")
-        driver: Any = cursor
-        return [
-            SourceColumn(one.name, my_name(one.name), one.type_code, one.charsetnr, one.scale, one.flags)
-            for one in driver._result.fields
-        ]
+    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors.
+
+    The query is only prepared: LIMIT 0 would not keep the server from counting a whole view.
+    """
+    driver: Any = connection
+    driver._execute_command(COMMAND.COM_STMT_PREPARE, f"SELECT * FROM {relation}")
+    statement, columns = struct.unpack_from("<IH", driver._read_packet().get_all_data(), 1)
+    found = [driver._read_packet(FieldDescriptorPacket) for _ in range(columns)]
+    driver._read_packet()  # the end of the columns
+    driver._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", statement))
+    return [
+        SourceColumn(one.name, my_name(one.name), one.type_code, one.charsetnr, one.scale, one.flags)
+        for one in found
+    ]

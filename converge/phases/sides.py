@@ -99,7 +99,7 @@ class Sides:
 
     def _not_compared(self, side: str, code: int | str, text: str) -> NotComparedError:
         if code in _TIMED_OUT:
-            return NotComparedError(f"the {side} takes more than {self._seconds} seconds for it")
+            return NotComparedError(f"a query of it takes more than {self._seconds} s on the {side}")
         return NotComparedError(f"the {side} cannot read it: {text}")
 
 

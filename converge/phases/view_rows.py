@@ -12,6 +12,7 @@ from converge.phases.meaning import meaning, window
 from converge.types.results import Texts
 
 Row = tuple[str | None, ...]
+Values = tuple[Hashable, ...]
 TOLERANCE = 1e-12
 _LEAST = 1e-15
 LONG = " bytes, MD5 "
@@ -28,7 +29,7 @@ def leftover(
 
     ignored, separators = dict(computed.undefined), dict(computed.unsorted)
 
-    def meant(row: Row) -> tuple[Hashable, ...]:
+    def meant(row: Row) -> Values:
         return tuple(
             None if place in ignored else _meaning(columns[place], value, separators.get(place))
             for place, value in enumerate(row)
@@ -38,36 +39,33 @@ def leftover(
     rows = {meant(row): row for row in (*source, *target)}
     here, there = list((left - right).elements()), list((right - left).elements())
     doubles = [place for place, column in enumerate(columns) if column.judge == "double"]
-    near = _near(here, there, doubles) if doubles and here and there else []
-    for one, other in near:
-        here.remove(one)
-        there.remove(other)
+    near: Counter[Values] = Counter()
+    if doubles and here and there:
+        near, like = _near(here, there, doubles)
+        here, there = list((left - right - near).elements()), list((right - left - like).elements())
     return [rows[one] for one in here], [rows[one] for one in there], bool(near)
 
 
 def _near(
-    left: Iterable[tuple[Hashable, ...]], right: Iterable[tuple[Hashable, ...]], doubles: Collection[int]
-) -> list[tuple[tuple[Hashable, ...], tuple[Hashable, ...]]]:
-    """Pairs of rows that differ by no more than the tolerance of approximate numbers."""
-    groups: dict[Hashable, tuple[list[Hashable], list[Hashable]]] = defaultdict(lambda: ([], []))
+    left: Iterable[Values], right: Iterable[Values], doubles: Collection[int]
+) -> tuple[Counter[Values], Counter[Values]]:
+    """Rows of both sides that differ by no more than the tolerance of approximate numbers."""
+    groups: dict[Values, tuple[list[Values], list[Values]]] = defaultdict(lambda: ([], []))
     for side, rows in enumerate((left, right)):
         for row in rows:
-            exact = tuple(value for place, value in enumerate(row) if place not in doubles)
-            groups[exact][side].append(row)
+            groups[tuple(value for place, value in enumerate(row) if place not in doubles)][side].append(row)
 
-    def numbers(row: Hashable) -> list[float]:
-        assert isinstance(row, tuple)
-        return [-math.inf if row[place] is None else row[place] for place in doubles]
+    def numbers(row: Values) -> list[float]:
+        return [-math.inf if row[place] is None else float(str(row[place])) for place in doubles]
 
-    found = []
+    here, there = Counter[Values](), Counter[Values]()
     for one, other in groups.values():
         for a, b in zip(sorted(one, key=numbers), sorted(other, key=numbers), strict=False):
-            if all(
-                math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=_LEAST)
-                for x, y in zip(numbers(a), numbers(b), strict=True)
-            ):
-                found.append((a, b))
-    return found  # type: ignore[return-value]
+            pairs = zip(numbers(a), numbers(b), strict=True)
+            if all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=_LEAST) for x, y in pairs):
+                here[a] += 1
+                there[b] += 1
+    return here, there
 
 
 def _meaning(column: Texts, value: str | None, separator: str | None) -> Hashable:

@@ -145,12 +145,12 @@ class ViewComparison:
             return
         if self._computed.limited:
             raise NotComparedError(f"its rows differ, and {most:,} are too many to look at those that tie")
-        parts = 2 * (most // self._fetched + 1)
+        parts = most // self._fetched + 1
         for columns in self._exact[:1], self._exact:
             here, there = source_number(_source_digest(columns)), target_number(_target_digest(columns))
             for number in range(parts if columns else 0):
                 rows = self._values(f" WHERE {here}%{parts}={number}", f" WHERE {there}%{parts}={number}")
-                if max(map(len, rows)) > self._fetched:
+                if max(map(len, rows)) > 2 * self._fetched:
                     break
                 yield rows
                 if time.monotonic() > self._deadline:
@@ -160,7 +160,7 @@ class ViewComparison:
         raise NotComparedError("its rows differ in text; too many are alike to compare their values")
 
     def _values(self, here: str, there: str) -> tuple[list[Row], list[Row]]:
-        most = self._fetched + 1
+        most = 2 * self._fetched + 1
         parts = dict(self._computed.unsorted)
         longest = [_LONG_PARTS if n in parts else _LONG[one.judge] for n, one in enumerate(self._columns)]
         sizes = list(zip(self._columns, longest, strict=True))

@@ -40,9 +40,11 @@ def compare_views(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
 
 
 def _other_rows(result: Result) -> Mapping[str, str]:
-    """Tables that do not have the source's rows in the target, as was declared, in words."""
+    """Tables that do not have the source's rows in the target, as is said already, in words."""
+    differing = {one.table: f"{one.table}, whose rows differ" for one in result.differences}
     changed = {one.table: f"{one.table}, of which the map changes values" for one in result.changes}
-    return changed | {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
+    rejected = {one.table: f"{one.table}, of which rows were rejected" for one in result.rejects}
+    return differing | changed | rejected
 
 
 def _findings(plan: Plan, views: Iterable[ViewResult]) -> Iterator[Finding]:
@@ -53,5 +55,8 @@ def _findings(plan: Plan, views: Iterable[ViewResult]) -> Iterator[Finding]:
             yield Finding("V121", "note", one.name, f"the {one.kind} {one.name}: {one.why}")
     own = [one.name for one in plan.outcomes if one.kind == "view" and one.becomes]
     if plan.mode == "load" and own:
-        message = f"{len(own)} views that both sides have were not compared: the target's are its own"
+        said = "view that both sides have was not compared: the target's is its own"
+        if len(own) > 1:
+            said = "views that both sides have were not compared: the target's are its own"
+        message = f"{len(own):,} {said}"
         yield Finding("V122", "note", "views", message, evidence=", ".join(own))

@@ -17,6 +17,7 @@ from converge.types.sql import as_bytes, bare_number
 
 _BINARY_CHARSET = 63
 _ZEROFILL = 64
+_ENUM = 256
 _UNKNOWN_DIGITS = 31
 _SOURCE_KINDS = {
     **dict.fromkeys((1, 2, 3, 8, 9, 13, 16), "integer"), 0: "number", 246: "number", 4: "double", 5: "double",
@@ -94,7 +95,7 @@ def texts(source: SourceColumn, target: TargetColumn) -> Texts:
         # What the server cannot give, because it is too long, is not taken for NULL.
         here = f"IF({source.reference} IS NULL,'~',IFNULL(MD5({as_bytes(here)}),'cut'))"
         there = f"CASE WHEN {target.reference} IS NULL THEN '~' ELSE md5({there}) END"
-    return Texts(here, there, *shown, judge, source.kind == "text")
+    return Texts(here, there, *shown, judge, source.kind == "text" and not source.flags & _ENUM)
 
 
 def _pair(source: SourceColumn, target: TargetColumn) -> tuple[str, str, str]:
