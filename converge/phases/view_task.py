@@ -23,7 +23,7 @@ from converge.planner.undefined import WHOLE
 from converge.postgres.digest import number as target_number
 from converge.types.results import Texts, texts
 
-_FETCHED_VALUES = 50_000
+_FETCHED_VALUES = 30_000
 """Values that are fetched at once from each server."""
 _LONG = {"text": 1000, "double": 1000, "json": 16_000}
 _LONG_PARTS = 64_000

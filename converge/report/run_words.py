@@ -93,7 +93,7 @@ def _outcome_words(result: Result) -> str:
 
 def _not_compared(result: Result) -> str:
     kinds = Counter[str](one.kind for one in result.not_compared)
-    kinds["view"] += sum(one.state == "not compared" for one in result.views)
+    kinds.update(one.kind for one in result.views if one.state == "not compared")
     listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
     return f" · {listed} not compared" if listed else ""
 
