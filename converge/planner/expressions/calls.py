@@ -44,7 +44,9 @@ def apply(form: Function, values: Sequence[Value], terms: Terms) -> Value:
     if form.gives == "rounded":
         texts[1] = str(min(int(texts[1]), values[0].scale))
     if "folded" in form.args:
-        texts = list(collate.searched(values[0], values[1], terms)) + texts[2:]
+        turn = -1 if form.names[0] == "instr" else 1
+        needle, text = values[:2][::turn]
+        texts = [*collate.searched(needle, text, terms)[::turn], *texts[2:]]
     for place, value in enumerate(values):
         if value.volatile and len(re.findall(rf"\{{{place}\}}", form.to)) > 1:
             raise Untranslatable("a value that changes would be evaluated more than once")
@@ -164,6 +166,12 @@ def _one(wanted: str) -> Callable[[Value, Terms], str]:
     return take
 
 
+def _constant(value: Value, terms: Terms) -> str:
+    if value.kind != "text" or value.literal is None:
+        raise Untranslatable("a text that is not a literal, for which MySQL may cut the result")
+    return value.sql
+
+
 def _char(value: Value, terms: Terms) -> str:
     if value.kind != "text" or value.literal is None or len(value.literal) != 1:
         raise Untranslatable("more or less than one literal character")
@@ -210,6 +218,7 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "unicode": _unicode,
     "string": _string,
     "folded": _folded,
+    "constant": _constant,
     "char": _char,
     "word": _word,
     "int": _integer,

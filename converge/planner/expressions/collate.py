@@ -66,15 +66,16 @@ def compared(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
     return _folded(left, right, collation, cuts, terms), _folded(right, left, collation, cuts, terms)
 
 
-def searched(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
+def searched(needle: Value, text: Value, terms: Terms) -> tuple[str, str]:
     """Two texts of which one is looked for in the other: spaces at the end count."""
-    collation, _, alike = convert.collation_of((left, right))
+    collation, _, alike = convert.collation_of((needle, text))
     if alike:
-        return convert.text(left, terms), convert.text(right, terms)
-    if not (ignores_case(collation) or _by_bytes(collation)):
-        # 8.0.33 finds 'a' in 'A' there, 8.0.15 does not.
+        return convert.text(needle, terms), convert.text(text, terms)
+    # 8.0.33 goes by the text's collation alone, a literal's is the connection's; 8.0.15 by both.
+    folds = {ignores_case(value.collation) for value in (needle, text) if value.collation or value is text}
+    if len(folds) > 1 or not (ignores_case(collation) or _by_bytes(collation)):
         raise Untranslatable(f"a text is looked for by {collation}")
-    return _folded(left, right, collation, False, terms), _folded(right, left, collation, False, terms)
+    return _folded(needle, text, collation, False, terms), _folded(text, needle, collation, False, terms)
 
 
 def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms) -> str:

@@ -15,6 +15,7 @@ from sqlglot import exp
 from converge.planner.expressions import aggregates, collate
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.parse import check_parts
+from converge.planner.expressions.values import Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import QueryTranslator
@@ -38,9 +39,7 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
         raise Untranslatable(f"it shows {missing[0].name} beside aggregates of all rows")
     keys, shown_once = [], {}
     for tree in named:
-        value = t.value(tree)
-        if value.literal is not None or (value.kind == "decimal" and value.digits > value.scale):
-            raise Untranslatable("it groups by a constant or a quotient")
+        value = _named(t, tree)
         keys.append(collate.key(value, t.terms))
         if keys[-1] != value.sql:
             shown_once[tree] = collate.first(value)
@@ -58,6 +57,15 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
         t.terms.note(collate.SPELLING)
     t.shown_once = shown_once
     return f" GROUP BY {', '.join(dict.fromkeys(keys))}" if keys else ""
+
+
+def _named(t: QueryTranslator, tree: exp.Expr) -> Value:
+    if any(str(call.this).lower() == "nullif" for call in tree.find_all(exp.Anonymous)):
+        raise Untranslatable("it groups by NULLIF, of which 8.0.15 splits the groups")
+    value = t.value(tree)
+    if value.literal is not None or (value.kind == "decimal" and value.digits > value.scale):
+        raise Untranslatable("it groups by a constant or a quotient")
+    return value
 
 
 def _resolved(t: QueryTranslator, tree: exp.Expr) -> exp.Expr:
