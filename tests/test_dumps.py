@@ -72,7 +72,7 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
     loaders: list[Loader] = []
 
     def run(files: list[Path], wanted: str = "") -> Loader:
-        loader = Loader(mysql_8033.url, wanted, taken=("taken",), own=True, confined=True)
+        loader = Loader(mysql_8033.url, wanted, taken=("taken",), own=True, confined="a")
         loaders.append(loader)
         for stream in streams_of(files):
             loader.load(stream, stream.database or "plain")
@@ -490,7 +490,7 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
     loaders: list[Loader] = []
 
     def loaded(text: str) -> Loader:
-        loader = Loader(server.url, taken=("kept",), own=True, confined=True)
+        loader = Loader(server.url, taken=("kept",), own=True, confined="a")
         loaders.append(loader)
         (tmp_path / "a.sql").write_text(text)
         (stream,) = streams_of([tmp_path / "a.sql"])

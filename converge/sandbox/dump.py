@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -61,12 +62,13 @@ class Loader:
         *,
         taken: Iterable[str] = (),
         own: bool = False,
-        confined: bool = False,
+        confined: str = "",
         tell: Progress = lambda message: None,
     ) -> None:
         """`taken` are databases of others, if it is known that all others are left alone. On a server of our
         `own` nothing goes to the binary log. `confined`: by an account that has the dump's database alone, so
-        that no statement of a dump can reach files, settings, accounts or other databases.
+        that no statement of a dump reaches files, settings, accounts or other databases. The account's name
+        comes from this text: plans name it, and the same dump has to have the same plan.
         """
         self.count = 0
         self.databases = Databases(wanted)
@@ -77,12 +79,13 @@ class Loader:
         self._own = own
         self._tell = tell
         if confined:
-            self._confine()
+            self._confine(f"converge_{hashlib.sha256(confined.encode()).hexdigest()[:16]}")
 
-    def _confine(self) -> None:
-        user, password = f"converge_{secrets.token_hex(8)}", f"aA1!{secrets.token_urlsafe()}"
+    def _confine(self, user: str) -> None:
+        password = f"aA1!{secrets.token_urlsafe()}"
         self._account = f"{my_text(user)}@'%'"
         self._as_admin(
+            f"DROP USER IF EXISTS {self._account}",
             f"CREATE USER {self._account} IDENTIFIED BY {my_text(password)}",
             f"GRANT {_OF_LOADING} ON *.* TO {self._account}",
         )

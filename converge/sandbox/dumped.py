@@ -87,10 +87,11 @@ def _loaded(
     """The database that was loaded, whether the dump has others too, and the URL by which it is read."""
     taken = _databases(server)
     own = server.provider != "url"
-    loader = Loader(server.url, wanted, taken=taken, own=own, confined=True, tell=tell)
     named = streams[0].name.partition(".")[0]
     # A file may be called like a database of the server's own, such as mysql.sql.gz.
     default = header.database or (f"{named}_dump" if named in taken else named)
+    confined = wanted or default
+    loader = Loader(server.url, wanted, taken=taken, own=own, confined=confined, tell=tell)
     try:
         for stream in streams:
             said = _header([stream]).database
