@@ -90,10 +90,8 @@ def between(t: Translator, node: exp.Expr) -> Value:
     if value.volatile:
         raise Untranslatable("a value that changes would be evaluated twice")
     kinds = {one.kind for one in (value, low, high)}
-    if (
-        kinds & (TEMPORAL | TIMES)
-        and len({kind for kind in kinds if kind != "text"}) + (value.kind == "text") > 1
-    ):
+    several = len(kinds - {"text"}) + (value.kind == "text") > 1
+    if kinds & (TEMPORAL | TIMES) and (several or (low.literal is None) != (high.literal is None)):
         # '2024-01-01' BETWEEN NULL AND NULL is 0 then.
         raise Untranslatable("dates and times of several types in BETWEEN")
     (a, least), (b, most) = operands(value, low, ">=", t.terms), operands(value, high, "<=", t.terms)
@@ -117,6 +115,8 @@ def within(t: Translator, node: exp.Expr) -> Value:
         raise Untranslatable("a value that changes would be evaluated more than once")
     members = [t.value(member) for member in node.expressions]
     check_signs((value, *members))
+    if len({one.collation for one in (value, *members) if one.kind == "text" and one.collation}) > 1:
+        raise Untranslatable("IN takes one collation for texts of several")
     pairs = [operands(value, member, "=", t.terms) for member in members]
     if len({left for left, _ in pairs}) == 1:
         return Value(f"({pairs[0][0]} IN ({', '.join(right for _, right in pairs)}))", "bool")
