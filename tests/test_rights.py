@@ -306,7 +306,7 @@ def test_a_ledger_of_another_role(source: str, target: str, role: Login, tmp_pat
 def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) -> None:
     assert migrate(source, target, "--include", "secret").code == 0
     for undone in (
-        "DROP TABLE converge.audit",
+        "DROP TABLE converge.audit, converge.verification, converge.plan",
         "DROP TABLE converge.reject",
         "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
         "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets",
