@@ -296,7 +296,7 @@ coalesce(-(-5), i)
 ub % 7
 ub div 2
 ub * 1
-ub between 1 and 18446744073709551614
+ub between 1 and u
 hex(-1)
 hex(tiny)
 extract(minute from tm)
@@ -312,7 +312,7 @@ left(s, tiny)
 if(flag, n, m)
 if(i = 1, n / 3, m)
 k = 'abc   '
-floor(i / 7) + ub
+floor(i / 7) * 3
 """
 # What is not surely the same.
 REFUSED = r"""
@@ -392,6 +392,8 @@ day + interval ub day
 '2024-02-29' between at and ts
 nullif(at, '2021-01-03 12:30:45') + interval 1 day
 instr('ABC', x)
+tiny between 18446744073709551615 and 1
+s in ('a', k)
 second('2024-02-29')
 sleep(0)
 inet_aton(s)

@@ -74,6 +74,8 @@ def operands(left: Value, right: Value, sign: str, terms: Terms) -> tuple[str, s
     if kinds == {"clock"}:
         return left.sql, right.sql
     if kinds & TIMES and kinds <= TIMES | {"text"}:
+        if "text" in kinds and not (left.source or right.source):
+            raise Untranslatable("a computed time is compared with a text, which MySQL may do as text")
         return convert.time(left), convert.time(right)
     if kinds == {"uuid"} or kinds == {"bytes"}:
         return left.sql, right.sql
@@ -90,6 +92,7 @@ def between(t: Translator, node: exp.Expr) -> Value:
     if value.volatile:
         raise Untranslatable("a value that changes would be evaluated twice")
     kinds = {one.kind for one in (value, low, high)}
+    check_together((value, low, high))
     several = len(kinds - {"text"}) + (value.kind == "text") > 1
     if kinds & (TEMPORAL | TIMES) and (several or (low.literal is None) != (high.literal is None)):
         # '2024-01-01' BETWEEN NULL AND NULL is 0 then.
@@ -114,17 +117,17 @@ def within(t: Translator, node: exp.Expr) -> Value:
     if value.volatile:
         raise Untranslatable("a value that changes would be evaluated more than once")
     members = [t.value(member) for member in node.expressions]
-    check_signs((value, *members))
-    if len({one.collation for one in (value, *members) if one.kind == "text" and one.collation}) > 1:
-        raise Untranslatable("IN takes one collation for texts of several")
+    check_together((value, *members))
     pairs = [operands(value, member, "=", t.terms) for member in members]
     if len({left for left, _ in pairs}) == 1:
         return Value(f"({pairs[0][0]} IN ({', '.join(right for _, right in pairs)}))", "bool")
     return Value(f"({' OR '.join(f'{left} = {right}' for left, right in pairs)})", "bool")
 
 
-def check_signs(values: Sequence[Value]) -> None:
-    """Raises Untranslatable where IN and FIELD would take -1 and 18446744073709551615 for the same."""
+def check_together(values: Sequence[Value]) -> None:
+    """Raises Untranslatable where IN, BETWEEN and FIELD compare otherwise than value by value."""
+    if len({value.collation for value in values if value.kind == "text" and value.collation}) > 1:
+        raise Untranslatable("texts of several collations are compared under one")
     if any(value.wide for value in values) and any(map(_below_zero, values)):
         raise Untranslatable("a number that can be negative beside one of 64 bits UNSIGNED")
 

@@ -104,8 +104,8 @@ def _member(t: Translator, node: exp.Expr) -> str:
         # A condition is true or false; what only has the value of one, as IF and TINYINT(1), is a number.
         condition = isinstance(node, _CONDITIONS) or str(node.this).lower() in _TESTS
         return value.sql if condition else convert.number(value)
-    if value.kind == "text" and value.collation == "binary":
-        raise Untranslatable("bytes are made JSON")
+    if value.uneven or value.collation == "binary":
+        raise Untranslatable("bytes, or a number whose digits depend on the row, are made JSON")
     if value.kind in ("json", "int", "null"):
         return value.sql
     if value.kind in ("text", "enum"):

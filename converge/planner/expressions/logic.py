@@ -155,7 +155,7 @@ def field(t: Translator, args: Sequence[exp.Expr]) -> Value:
     kinds = {one.kind for one in (value, *members)}
     if value.volatile or not (kinds <= NUMBERS | {"null"} or kinds <= {"text", "enum", "null"}):
         raise Untranslatable(f"field mixes {', '.join(sorted(kinds))}")
-    compare.check_signs((value, *members))
+    compare.check_together((value, *members))
     pairs = [
         collate.compared(value, one, t.terms)
         if "text" in kinds
