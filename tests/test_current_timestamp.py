@@ -53,6 +53,18 @@ def test_only_updates_of_a_statement_change_the_time(databases: tuple[str, str])
     )
     assert postgres(target, KEPT)[2] == (3, False, False)
 
+    # A dump of the target can be restored: the server reads its own words for the triggers again.
+    printed = (
+        "SELECT tgname, tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger "
+        "WHERE NOT tgisinternal AND tgname ~ '^(assigned|on_update)_'"
+    )
+    triggers = postgres(target, printed)
+    assert len(triggers) == 6
+    for name, table, text in triggers:
+        postgres(target, f'DROP TRIGGER "{name}" ON {table}')
+        postgres(target, text)
+    assert sorted(postgres(target, printed)) == sorted(triggers)
+
     for number in range(10):
         postgres(target, "SELECT pg_sleep(0.037)")
         cut = " AND ".join(

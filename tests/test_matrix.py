@@ -117,7 +117,7 @@ def test_sakila_on_four_versions(
         "14": "there", **dict.fromkeys(["15", "16", "17.5"], 'options: ["security_invoker=true"]')
     }  # fmt: skip
     plans = {one["object"].split(":")[0]: one["cells"] for one in document["differences"]["plans"]}
-    assert plans == {"finding P053 actor_info": {"14": "lossy", "15": "", "16": "", "17.5": ""}}
+    assert plans == {"finding P157 actor_info": {"14": "lossy", "15": "", "16": "", "17.5": ""}}
 
     page, junit, summary = (Path(name).read_text("utf-8") for name in files)
     assert "<h1>Verified</h1>" in page

@@ -22,7 +22,8 @@ from converge.watch import watch
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
-    "transaction_isolation='REPEATABLE-READ', transaction_read_only=1, sql_quote_show_create=1"
+    "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
+    "sql_quote_show_create=1"
 )
 
 
@@ -172,6 +173,14 @@ def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None
                 f"MySQL at {endpoint} has no place for one more client: {text}",
                 code="S012",
                 hint="fewer --jobs, or a larger max_connections or max_user_connections",
+                lost=True,
+            )
+        case 1205:
+            # A new attempt lets go of all locks first: the one that we wait for may wait for one of ours.
+            return SourceError(
+                f"MySQL at {endpoint}: another session holds a table for more than a minute: {text}",
+                code="S180",
+                hint="end its LOCK TABLES or ALTER; performance_schema.metadata_locks shows which it is",
                 lost=True,
             )
         case 1146 | 1412:

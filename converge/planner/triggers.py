@@ -18,7 +18,9 @@ _ASSIGNED = "'-infinity'"
 _BODY = """
 DECLARE calls text;
 BEGIN
-  IF TG_NARGS > 0 THEN
+  IF NOT ({changed}) THEN
+    RETURN NEW;
+  ELSIF TG_NARGS > 0 THEN
     NEW.{column} := {assigned};
     RETURN NEW;
   ELSIF NEW.{column} = {assigned} THEN
@@ -43,7 +45,9 @@ def plan_triggers(draft: Draft, table: Table) -> None:
     Only a trigger of the column itself (UPDATE OF) knows that a statement assigns it; by its name it is fired
     before the one of all updates.
     """
-    # *<> compares the stored bytes of whole rows, so it works for types without an equality.
+    # *<> compares the stored bytes of whole rows, so it works for types without an equality. It stands in the
+    # function: the server prints a trigger's condition in words that it does not read again, so that no dump
+    # of the target could be restored (ROW(old.a) *<> ROW(new.a) is read as old.a *<> new.a).
     changed = f"{_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')}"
     for column in table.columns:
         if not column.on_update_now or not draft.has(table.name, column.name):
@@ -57,7 +61,7 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
         function = pg_name(draft.schema, name)
         time = current_time(plan.target_type, column.fsp)
-        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED))
+        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, changed=changed))
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         draft.do(
             "finish",
@@ -75,14 +79,14 @@ def plan_triggers(draft: Draft, table: Table) -> None:
                 "finish",
                 table.name,
                 f"CREATE TRIGGER {pg_name(fit(f'{name}_{plan.target}'))} BEFORE UPDATE{of} "
-                f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({changed} AND {condition}) "
+                f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({condition}) "
                 f"EXECUTE FUNCTION {function}({argument})",
                 why,
             )
 
 
 def _row(draft: Draft, table: Table, which: str) -> str:
-    """The whole row; a condition may not read what the target has still to compute."""
+    """The whole row, without what the target has still to compute."""
     plan = draft.tables[table.name]
     if plan.copied == plan.columns:
         return which

@@ -101,7 +101,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     for note in terms.notes:
         draft.find("P053", "note", view.name, note)
     for loss in losses:
-        draft.find("P053", "lossy", view.name, loss)
+        draft.find("P157", "lossy", view.name, loss)
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
     draft.done("view", view.name, made, f"translated {tried}")
