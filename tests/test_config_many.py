@@ -102,6 +102,8 @@ def test_a_whole_job(project: Project) -> None:
     assert project.run("status", "--json").json["verdict"] == "finished"
     again = project.run("report", "-o", "again.json", "--json")
     assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
+    recovered = project.run("recover", "--json")
+    assert (recovered.code, recovered.json["verdict"]) == (0, "nothing to recover"), recovered.err
     text = project.run("verify").out
     assert "── shop" in text and text.endswith(
         "verdict   verified: all of 2 databases · 0 objects not migrated · 0 losses\n"

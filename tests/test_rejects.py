@@ -91,6 +91,12 @@ def test_bytes_that_are_no_text_are_found_in_their_column(arguments: list[str], 
     found = {(one["table"], one["column"], one["value"], one["sqlstate"]) for one in ran.json["rejects"]}
     nul, no_text = ("kept", "body", b"nul\0".hex(), "22021"), ("keyless", "raw", "61ff", "22021")
     assert found == {nul, no_text}, ran.json
+    # The rows are in the report, and the ledger can still be read.
+    assert "\0" in "".join(one["source"] or "" for one in ran.json["differences"])
+    target = ("--target", arguments[3])
+    assert converge("status", *target).code == 0
+    assert converge("report", *target, "-o", str(tmp_path / "r.json")).code == 0
+    assert "␀" in str(json.loads((tmp_path / "r.json").read_text())["differences"])
 
 
 def test_a_value_cannot_name_its_column(arguments: list[str]) -> None:

@@ -1,7 +1,9 @@
-"""Dataclasses from the JSON that `asdict` has made of them."""
+"""Documents of the ledger: as JSON that PostgreSQL can hold, and dataclasses from it."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -9,6 +11,15 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape of a NUL, and not an escaped backslash before ``u0000``."""
+
+
+def encoded(document: object) -> str:
+    """The document as JSON, with the picture of NUL for each NUL: jsonb holds none (manual, 8.14)."""
+    return _NUL.sub(r"\1\\u2400", json.dumps(document))
 
 
 def decode(kind: type[T], document: Any) -> T:

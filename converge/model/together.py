@@ -11,7 +11,7 @@ from converge.model.result import Result
 
 _WORST_FIRST = (
     "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "ready",
-    "finished", "verified",
+    "recovered", "nothing to recover", "finished", "verified",
 )  # fmt: skip
 """All verdicts of commands, and the states that `status` shows."""
 

@@ -232,7 +232,8 @@ def _inventory(draft: Draft, own: set[str]) -> None:
         )  # fmt: skip
     for kind in draft.catalog.unreadable:
         draft.find(
-            "P082", "note", kind, f"the source user may not see all {kind}, so this plan cannot list them",
+            "P082", "lossy", kind,
+            f"the source user may not see all {kind}: what it does not see is not migrated, nor counted",
             _seen_by(kind, draft.catalog),
         )  # fmt: skip
 

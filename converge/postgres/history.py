@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from typing import Any
 
 import psycopg
 
-from converge.model.decode import decode
+from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
@@ -62,7 +61,7 @@ def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
         connection.execute(
             "UPDATE converge.run SET report = %s::json WHERE id = (SELECT max(id) FROM converge.run "
             "WHERE source = %s AND target_schema = %s)",
-            (json.dumps(report), *move),
+            (encoded(report), *move),
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import START_AGAIN, BlockedError, UsageError
+from converge.model.decode import encoded
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.model.result import Reject
@@ -85,7 +86,7 @@ class Ledger:
         self.connection.execute(
             "UPDATE converge.run SET state = %s, report = coalesce(%s::json, report), "
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
-            (state, None if report is None else json.dumps(report), state, self.run),
+            (state, None if report is None else encoded(report), state, self.run),
         )
 
     def makes_room(self) -> bool:
@@ -207,7 +208,7 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
             plan.source,
             plan.schema,
             plan.digest,
-            json.dumps(asdict(evidence)),
+            encoded(asdict(evidence)),
             clears,
             json.dumps({table.source: table.target for table in plan.tables}),
         ),

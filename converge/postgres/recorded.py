@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from converge.errors import UsageError
-from converge.model.decode import decode
+from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint, parse
 from converge.model.plan import Plan
 from converge.model.recorded import Made, Recorded, RunOptions
@@ -112,7 +112,7 @@ def record_verification(
         connection.execute(
             "INSERT INTO converge.verification (run_id, level, verdict, report) "
             "VALUES (%s, %s, %s, %s::json)",
-            (run, level, report["verdict"], json.dumps(report)),
+            (run, level, report["verdict"], encoded(report)),
         )
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
         return str(error.diag.message_primary)
