@@ -30,6 +30,7 @@ from converge.sandbox import Server
 SAME = """
 SELECT e, COUNT(*) AS cnt, SUM(i) AS total, AVG(n) AS mean FROM t GROUP BY e ORDER BY cnt DESC, e
 SELECT YEAR(day) AS yy, COUNT(*) AS cnt FROM t GROUP BY yy HAVING cnt > 0 ORDER BY yy
+SELECT id, IF(i > 0, 100, n) AS mixed FROM t
 SELECT flag, MAX(i) AS most, MIN(day) AS first FROM t GROUP BY flag
 SELECT id, s, COUNT(*) AS cnt FROM t GROUP BY id
 SELECT id, CONCAT(s, i) AS z, SUM(n) AS total FROM t GROUP BY id ORDER BY z

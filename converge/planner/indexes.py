@@ -80,7 +80,8 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         for part, one in zip(parts, index.parts, strict=True)
     ):
         draft.unique[table.name].append(frozenset(column.lower() for column in index.columns))
-    draft.done("index", name, made, "in the same order")
+    order = "in ascending order" if index.primary else "in the same order"
+    draft.done("index", name, made, order)
     expressions = tuple(
         (place, part.expression) for place, part in enumerate(index.parts, 1) if part.expression
     )
@@ -142,7 +143,8 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
         if part.prefix and index.kind != "SPATIAL" and not _whole_fits(draft, table, index):
             binary = draft.column(table.name, part.column).target_type == "bytea"
             text = f"substr({text}, 1, {part.prefix})" if binary else f'"left"({text}, {part.prefix})'
-    return text + (" DESC" if part.descending else "")
+    # A primary key of PostgreSQL has no order of its own; its index is read backwards as fast.
+    return text + (" DESC" if part.descending and not index.primary else "")
 
 
 def _whole_fits(draft: Draft, table: Table, index: Index) -> bool:

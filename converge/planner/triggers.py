@@ -18,7 +18,8 @@ _ASSIGNED = "'-infinity'"
 _BODY = """
 DECLARE calls text;
 BEGIN
-  IF NOT ({changed}) THEN
+{computed}  -- *<> compares the stored bytes of whole rows, so it works for types without an equality.
+  IF NOT (OLD *<> NEW) THEN
     RETURN NEW;
   ELSIF TG_NARGS > 0 THEN
     NEW.{column} := {assigned};
@@ -43,12 +44,11 @@ def plan_triggers(draft: Draft, table: Table) -> None:
     """Adds a function and two triggers for each such column; made after the load.
 
     Only a trigger of the column itself (UPDATE OF) knows that a statement assigns it; by its name it is fired
-    before the one of all updates.
+    before the one of all updates, and none of the application's between them.
     """
-    # *<> compares the stored bytes of whole rows, so it works for types without an equality. It stands in the
-    # function: the server prints a trigger's condition in words that it does not read again, so that no dump
-    # of the target could be restored (ROW(old.a) *<> ROW(new.a) is read as old.a *<> new.a).
-    changed = f"{_row(draft, table, 'OLD')} *<> {_row(draft, table, 'NEW')}"
+    # What the target computes for the new row afterwards must not look changed.
+    computed = [pg_name(one.target) for one in draft.tables[table.name].columns if one.generated is not None]
+    assigns = "".join(f"  NEW.{name} := OLD.{name};\n" for name in computed)
     for column in table.columns:
         if not column.on_update_now or not draft.has(table.name, column.name):
             continue
@@ -61,7 +61,7 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
         function = pg_name(draft.schema, name)
         time = current_time(plan.target_type, column.fsp)
-        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, changed=changed))
+        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, computed=assigns))
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         draft.do(
             "finish",
@@ -72,23 +72,14 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         )
         kept = f"OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}"
         for name, of, condition, argument in (
-            ("assigned", f" OF {reference}", kept, "'assigned'"),
-            ("on_update", "", f"({kept} OR NEW.{reference} = {_ASSIGNED})", ""),
+            ("on_update$", f" OF {reference}", kept, "'assigned'"),
+            ("on_update_", "", f"({kept} OR NEW.{reference} = {_ASSIGNED})", ""),
         ):
             draft.do(
                 "finish",
                 table.name,
-                f"CREATE TRIGGER {pg_name(fit(f'{name}_{plan.target}'))} BEFORE UPDATE{of} "
+                f"CREATE TRIGGER {pg_name(fit(f'{name}{plan.target}'))} BEFORE UPDATE{of} "
                 f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({condition}) "
                 f"EXECUTE FUNCTION {function}({argument})",
                 why,
             )
-
-
-def _row(draft: Draft, table: Table, which: str) -> str:
-    """The whole row, without what the target has still to compute."""
-    plan = draft.tables[table.name]
-    if plan.copied == plan.columns:
-        return which
-    # As a record: two ROWs would be compared column by column, and *<> is for records only.
-    return f"ROW({', '.join(f'{which}.{pg_name(column.target)}' for column in plan.copied)})::record"

@@ -135,10 +135,10 @@ def _number(source: SourceColumn) -> str:
 
 
 def _bare(source: SourceColumn) -> str:
-    """Without zeros behind the point."""
-    if source.digits == _UNKNOWN_DIGITS:
-        return f"IF(LOCATE('.',{source.reference}),{bare_number(source.reference)},{source.reference})"
-    return bare_number(source.reference) if source.digits else source.reference
+    """Without zeros behind the point, which IF and CASE leave out where their branch has none: ``10``."""
+    if not source.digits:
+        return source.reference
+    return f"IF(LOCATE('.',{source.reference}),{bare_number(source.reference)},{source.reference})"
 
 
 def _hex(kind: str, other: str, here: str, there: str) -> tuple[str, str]:
