@@ -398,6 +398,13 @@ second('2024-02-29')
 sleep(0)
 inet_aton(s)
 compress(s)
+round(i / 3, 6)
+truncate(i / 7, 8)
+round(n, 9) / 3
+concat(round(n, 9))
+json_array(i / 3)
+json_object('k', coalesce(i / 3, 1))
+(select count(*) from (select i / 3 as x from t union all select 'x') q)
 found_rows()
 row_count()
 connection_id()
@@ -477,6 +484,8 @@ GENERATED = (
     ("INT", "CASE WHEN n > 10 THEN 1 WHEN n < 0 THEN -1 ELSE 0 END"),
     ("INT", "JSON_LENGTH(j)"),
     ("TINYINT", "e = 'MEDIUM'"),
+    ("DATE", "at6"),
+    ("DATE", "at6 + INTERVAL 1 DAY"),
     # Of other generated columns: g0, g10.
     ("BIGINT", "g0 * 2"),
     ("VARCHAR(300)", "CONCAT(UPPER(g10), g0)"),
@@ -487,6 +496,11 @@ NOT_GENERATED = (
     ("INT", "YEAR(ts)", "the session's time zone"),
     ("VARCHAR(5)", "SUBSTRING_INDEX(s, ' ', 2)", "does not take for immutable"),
     ("DECIMAL(10,2)", "d", "stored as an exact one"),
+    ("VARCHAR(20)", "i / 3", "digits that depend on the row"),
+    ("VARCHAR(20)", "-(n - n)", "digits that depend on the row"),
+    ("VARCHAR(20)", "IF(i, COALESCE(i / 3, 1), i / 7)", "digits that depend on the row"),
+    ("DECIMAL(12,6)", "ROUND(i / 3, 6)", "MySQL's version"),
+    ("YEAR", "i + 65", "two digits"),
     ("INT", "SOUNDEX(s)", "soundex is not on the list"),
 )
 
@@ -548,6 +562,20 @@ def test_what_cannot_be_generated_is_refused(pair: Pair, kind: str, text: str, r
 def test_expression_defaults(text: str, to: str, sql: str, postgres_14: Server) -> None:
     assert translate_default(text, to) == sql
     postgres(postgres_14.url, f"SELECT {sql}")
+
+
+@pytest.mark.parametrize(
+    ("text", "to"),
+    [
+        ("(10 / 4)", "varchar(20)"),
+        ("(length('abc') / 2)", "varchar(20)"),
+        ("json_array((7 / 3))", "jsonb"),
+        ("json_array((0 * 1.5))", "jsonb"),
+    ],
+)
+def test_a_default_with_digits_of_its_own_is_refused(text: str, to: str) -> None:
+    with pytest.raises(Untranslatable, match="a calculated number"):
+        translate_default(text, to)
 
 
 # ---- texts of expressions ------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ EXPRESSIONS = r"""
     t TEXT DEFAULT ('é😀''\\ );"`'), cut VARCHAR(20) DEFAULT (CONCAT('é','😀')),
     `b``)` BLOB DEFAULT (0xFF00AA), bt BLOB DEFAULT ('abc'), nothing TEXT DEFAULT (NULL),
     doc JSON DEFAULT (JSON_OBJECT('on',TRUE,'n',1)), list JSON DEFAULT (JSON_ARRAY(FALSE,NULL,'x')),
+    filled BINARY(3) DEFAULT ('a'),
+    longer BINARY(20) DEFAULT (UUID_TO_BIN('6ccd780c-baba-1026-9564-5b8c656024db')),
+    up DATE DEFAULT ('2020-12-31 23:59:59.7'), down DATE DEFAULT (TIMESTAMP('2020-12-31 23:59:59.4')),
     written JSON DEFAULT ('{"a": [true, 1.5, "é"]}')
 """
 

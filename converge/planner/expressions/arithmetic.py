@@ -71,6 +71,8 @@ def quotient(left: Value, right: Value) -> Value:
     volatile = left.volatile or right.volatile
     if "double" in (left.kind, right.kind):
         return Value(f"({_double(left)} / NULLIF({_double(right)}, 0))", "double", volatile=volatile)
+    if left.uneven and not left.sql.startswith("CASE"):
+        raise Untranslatable("a number with more digits than its own is divided, by MySQL's version")
     scale = min(left.scale + _INCREMENT, _MOST_DIGITS)
     groups = _groups(left.digits) + _groups(right.digits)
     spare = groups * _GROUP - left.digits - right.digits

@@ -26,7 +26,7 @@ def stored(value: Value, to: str, terms: Terms, column: Column | None = None) ->
     if base in TEXTS:
         return _text(value, to, terms, column)
     if base == "date" and (value.kind in TEMPORAL or value.literal):
-        return convert.day(value, terms)
+        return _date(value, terms)
     if base.startswith("timestamp") and (value.kind in TEMPORAL or value.literal):
         return _time(value, to, terms)
     if base in ("interval", "time") and value.kind in _TIMES[base]:
@@ -51,6 +51,11 @@ def _number(value: Value, to: str, base: str, column: Column | None) -> str:
         if value.kind == "bool" or value.literal in ("0", "1"):
             return convert.truth(value)
         raise Untranslatable("a number that may be neither 0 nor 1 is stored as boolean")
+    if column is not None and column.type == "year":
+        # 70 is 1970.
+        written = value.literal is not None and len(value.literal) == 4
+        if not (written or value.source == "year" or value.sql.startswith("extract(year ")):
+            raise Untranslatable("a number that may have two digits is stored as YEAR")
     if value.kind == "double" and base == "numeric":
         raise Untranslatable("an approximate number is stored as an exact one")
     if base in ("real", "double precision") and column is not None and column.scale is not None:
@@ -59,10 +64,18 @@ def _number(value: Value, to: str, base: str, column: Column | None) -> str:
 
 
 def _text(value: Value, to: str, terms: Terms, column: Column | None) -> str:
+    if value.kind == "decimal" and value.computed:
+        raise Untranslatable("a calculated number is stored as text, with digits that depend on the row")
     sql = convert.text(value, terms)
     if column is not None and column.type == "char":
         sql = f"rtrim({sql}, ' ')"
     return sql if to == "text" and value.literal is None else f"{sql}::{to}"
+
+
+def _date(value: Value, terms: Terms) -> str:
+    """MySQL rounds a time to whole seconds before it leaves it out."""
+    value = convert.temporal(value)
+    return f"({convert.rounded(value, 0, terms)})::date" if value.scale else convert.day(value, terms)
 
 
 def _time(value: Value, to: str, terms: Terms) -> str:
@@ -78,11 +91,14 @@ def _bytes(value: Value, column: Column | None) -> str:
     if value.kind == "text":
         if value.literal is None:
             raise Untranslatable("a text is stored as bytes")
-        return f"'\\x{value.literal.encode().hex()}'::bytea"
-    if column is not None and column.type == "binary" and not value.sql.startswith("uuid_send("):
-        # BINARY(n) is filled up with zero bytes.
-        return f"decode(rpad(encode({value.sql}, 'hex'), {2 * (column.length or 1)}, '0'), 'hex')"
-    return value.sql
+        value = Value(f"'\\x{value.literal.encode().hex()}'::bytea", "bytes")
+    if column is None or column.type != "binary":
+        return value.sql
+    length = column.length or 1
+    if length == 16 and value.sql.startswith("uuid_send("):
+        return value.sql
+    # BINARY(n) is filled up with zero bytes.
+    return f"decode(rpad(encode({value.sql}, 'hex'), {2 * length}, '0'), 'hex')"
 
 
 def _uuid(value: Value) -> str:

@@ -42,6 +42,8 @@ def apply(form: Function, values: Sequence[Value], terms: Terms) -> Value:
     """A form with these arguments. Raises Untranslatable when they are of other kinds."""
     texts = [_argument(form.kind(place))(value, terms) for place, value in enumerate(values)]
     if form.gives == "rounded":
+        if int(texts[1]) > values[0].scale < values[0].digits:
+            raise Untranslatable("more digits of a quotient than it shows: they depend on MySQL's version")
         texts[1] = str(min(int(texts[1]), values[0].scale))
     if "folded" in form.args:
         turn = -1 if form.names[0] == "instr" else 1
@@ -71,7 +73,11 @@ def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
         )
     if form.gives == "rounded":
         scale = min(int(values[1].literal or 0), values[0].scale)
-        return Value(sql, "decimal", scale=scale, digits=scale, volatile=volatile, most=values[0].bound + 1)
+        # How many digits are shown beyond the number's own depends on MySQL's version.
+        return Value(
+            sql, "decimal", scale=scale, digits=scale, volatile=volatile, most=values[0].bound + 1,
+            uneven=int(values[1].literal or 0) > scale,
+        )  # fmt: skip
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
         collation, explicit, alike = convert.collation_of(values)

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from converge.model.quote import pg_text
 from converge.planner.expressions import convert
+from converge.planner.expressions.columns import NoColumns
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.values import Value
 
@@ -111,7 +112,10 @@ def _member(t: Translator, node: exp.Expr) -> str:
     if value.kind in ("text", "enum"):
         return f"{value.sql}::text"
     if value.kind == "decimal":
-        return convert.shown(value)
+        # A default is stored as it is calculated; a number without its zeros is the same in a view.
+        if value.digits > value.scale or (value.computed and isinstance(t.columns, NoColumns)):
+            raise Untranslatable("a calculated number is made JSON, with digits that it does not show")
+        return value.sql
     raise Untranslatable(f"a {value.kind} is made JSON")
 
 

@@ -12,7 +12,7 @@ from converge.model.quote import pg_name
 from converge.planner.expressions import collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.values import Value
+from converge.planner.expressions.values import NUMBERS, Value
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import Query, QueryTranslator
@@ -53,6 +53,9 @@ def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> 
         value.kind == "int" and value.literal is None and not value.source for value in (left, right)
     ):
         raise Untranslatable("a UNION of a decimal and a computed integer, which MySQL may cut")
+    decimals = [value for value in (left, right) if value.kind == "decimal"]
+    if not mixed <= NUMBERS | {"null"} and any(value.computed for value in decimals):
+        raise Untranslatable("a UNION of a calculated number and a text, which shows digits by the row")
     if "float" in (left.source, right.source) and left.source != right.source:
         raise Untranslatable("a UNION of a FLOAT and another number")
     if left.kind == right.kind and left.labels == right.labels and left.kind not in ("decimal", "text"):

@@ -110,6 +110,11 @@ class Value:
         return 1 if self.kind == "bool" else 2**64 - 1 if self.unsigned else 2**63
 
     @property
+    def computed(self) -> bool:
+        """Whether it is neither a column nor a literal: as MySQL stores a decimal, its digits may vary."""
+        return self.literal is None and not self.source
+
+    @property
     def wide(self) -> bool:
         """Whether it may be an integer that only BIGINT UNSIGNED holds: PostgreSQL calculates in numeric."""
         return self.kind == "int" and self.bound > 2**63
