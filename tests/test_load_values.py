@@ -200,3 +200,74 @@ def test_what_an_expression_loses_is_declared(databases: tuple[str, str], tmp_pa
     ran = load(source, target, "--map", columns(tmp_path, expressions | {"must": "NULLIF({}, 0)"}))
     assert (ran.code, "V048" in ran.err, "t.must: 1 row" in ran.err) == (3, True, True), ran.err
     assert postgres(target, "SELECT count(*) FROM t") == [(0,)]
+
+
+# Column → the source's type, an expression, the target's type; values that it keeps, and those that it cuts.
+CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
+    "number": ("VARCHAR(40)", "{} + 0", "text", ["1", "1.50", "-3"], ["1x", "12345678901234567890123"]),
+    "minus": ("VARBINARY(9)", "-(-{})", "text", ["12"], ["1x"]),
+    "plus": ("VARCHAR(9)", "{} + 0", "int", ["7"], ["8x"]),
+    "cast": ("VARCHAR(9)", "CAST({} AS SIGNED)", "int", ["7"], ["7.5", "8 apples", ""]),
+    "floor": ("DECIMAL(5,2)", "FLOOR({})", "int", ["2.00"], ["1.70"]),
+    "round": ("DOUBLE", "ROUND({}, 2)", "float8", ["1.25"], ["1.256", "-0.001"]),
+    "trunc": ("DECIMAL(5,2)", "TRUNCATE({}, 1)", "numeric(5,2)", ["1.50"], ["1.57"]),
+    "div": ("INT", "{} DIV 100", "int", ["0"], ["150"]),
+    "day": ("DATETIME(3)", "DATE({})", "date", ["2024-02-29 00:00:00.000"], ["2024-02-29 10:00:00.000"]),
+    "second": ("DATETIME(3)", "CAST({} AS DATETIME)", "timestamp", ["2024-02-29 10:00:00.000"],
+               ["2024-02-29 10:00:00.100"]),
+    "clock": ("DATETIME", "TIME({})", "time", [], ["2024-02-29 10:00:00", "2024-02-29 00:00:00"]),
+    "year": ("DATE", "YEAR({})", "int", [], ["2024-02-29"]),
+    "start": ("VARCHAR(9) CHARACTER SET latin1", "LEFT({}, 3)", "varchar(9)", ["é", "abc"], ["abcd"]),
+    "part": ("VARCHAR(30)", "CONCAT(SUBSTRING_INDEX({}, '@', 1), '')", "text", ["a"], ["a@b"]),
+    "sub": ("VARCHAR(9)", "SUBSTR({}, 1, 2)", "text", ["ab"], ["abc"]),
+    "ascii": ("VARCHAR(9)", "CONVERT({} USING latin1)", "text", ["é"], ["Ω"]),
+    "kept": ("VARCHAR(9)", "IF(LEFT({}, 1) = 'x', UPPER({}), CAST({} AS CHAR))", "text", ["xa", "b"], []),
+    "more": ("INT", "{} * 2 + 1", "int", ["1", "2"], []),
+    "moment": ("INT", "FROM_UNIXTIME({})", "timestamp", ["1", "2"], []),
+}  # fmt: skip
+
+
+def test_what_an_expression_cuts_is_declared(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    expected = set()
+    for name, (ours, _, theirs, kept, cut) in CUT.items():
+        mysql(source, f"CREATE TABLE `{name}` (id INT PRIMARY KEY, v {ours})")
+        postgres(target, f'CREATE TABLE "{name}" (id int PRIMARY KEY, v {theirs})')
+        for number, value in enumerate([*kept, *cut, None]):
+            mysql(source, f"INSERT INTO `{name}` VALUES (%s, %s)", number, value)
+        if cut:
+            expected.add((f"{name}.v", "lossy", len(cut)))
+    map_ = "".join(Path(columns(tmp_path, {"v": way[1]}, name)).read_text() for name, way in CUT.items())
+    ran = load(source, target, "--map", written(tmp_path, map_))
+    told = {(one["object"], one["severity"], int(one["message"].split()[0])) for one in found(ran, "V162")}
+    assert told == expected, ran.err
+    assert ran.json["verdict"] == "verified", ran.err
+
+
+def test_rows_that_the_target_keeps_in_place_of_others_are_a_loss(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    # Table → rows of the source, and of the target.
+    tables = {
+        "same": ("(1, 'a')", "(1, 'a'), (2, 'own')"),
+        "differs": ("(1, 'a')", "(1, 'b')"),
+        "lacks": ("(1, 'a'), (2, 'b')", "(1, 'a')"),
+        "bare": ("(1, 'a')", ""),
+        "nothing": ("", ""),
+    }
+    for name, rows in tables.items():
+        mysql(source, f"CREATE TABLE {name} (id INT PRIMARY KEY, v VARCHAR(9))")
+        postgres(target, f"CREATE TABLE {name} (id int PRIMARY KEY, v varchar(9))")
+        for run, url, values in ((mysql, source, rows[0]), (postgres, target, rows[1])):
+            if values:
+                run(url, f"INSERT INTO {name} VALUES {values}")
+    mysql(source, "CREATE TABLE narrow (id INT PRIMARY KEY, gone INT); INSERT INTO narrow VALUES (1, 1)")
+    postgres(target, "CREATE TABLE narrow (id int PRIMARY KEY); INSERT INTO narrow VALUES (1)")
+    mysql(source, "CREATE TABLE loaded (id INT PRIMARY KEY)")
+    postgres(target, "CREATE TABLE loaded (id int PRIMARY KEY)")
+    keep = [f'[[table]]\nmatch = {{ table = "{name}" }}\nrows = "target"\n' for name in (*tables, "narrow")]
+    ran = load(source, target, "--map", written(tmp_path, "".join(keep)))
+    lossy = {one["object"] for one in found(ran, "L011") if one["severity"] == "lossy"}
+    noted = {one["object"] for one in found(ran, "L011") if one["severity"] == "note"}
+    assert (lossy, noted) == ({"differs", "lacks", "bare", "narrow"}, {"same", "nothing"}), ran.err

@@ -100,7 +100,16 @@ CASES = (
 )  # fmt: skip
 # Values of 256 MB and 1 GB are not made in a test; the year 0000 arrives as it is; shapes: test_postgis.py;
 # labels that a target has and what expressions make: test_targets.py.
-_ELSEWHERE = {"too_big", "json_size", "zero_year", "other_shape", "no_label", "no_result", "made_null"}
+_ELSEWHERE = {
+    "too_big",
+    "json_size",
+    "zero_year",
+    "other_shape",
+    "no_label",
+    "no_result",
+    "made_null",
+    "cut_value",
+}
 
 
 def test_every_trap_and_policy_has_a_case() -> None:

@@ -27,6 +27,20 @@ _HARMLESS = frozenset(
 )
 
 
+# What keeps only a part of a value.
+_CUTTING = (
+    exp.Floor, exp.Ceil, exp.Round, exp.Trunc, exp.IntDiv, exp.Mod, exp.Left, exp.Right, exp.Substring,
+    exp.SubstringIndex, exp.RegexpSubstr, exp.Trim, exp.TsOrDsToDate, exp.Time, exp.Hour, exp.Minute,
+    exp.Second, exp.Quarter, exp.Extract, exp.LastDay, exp.JSONExtract, exp.JSONExtractScalar,
+)  # fmt: skip
+# Of a text they take the number that it begins with.
+_ARITHMETIC = (
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor,
+    exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift,
+)  # fmt: skip
+_UNICODE = frozenset({"utf8", "utf8mb3", "utf8mb4", "binary"})
+
+
 _FLEETING = re.compile(
     r"\b(now|sysdate|curdate|curtime|current_(date|time|timestamp)|localtime(stamp)?|utc_(date|time|timestamp)"
     r"|uuid(_short)?|rand|unix_timestamp\(\s*\))\b",
@@ -59,6 +73,25 @@ def expression(text: str, column: str) -> str:
             at = end
     restored = "".join([*made, marked[at:]]).replace(_COLUMN, "{}")
     return "(" + restored.replace("\0", column) + ")"
+
+
+def cuts(text: str, *, of_text: bool) -> bool:
+    """Whether a `using` can keep less than the value: it cuts, rounds, or takes a text for a number."""
+    tree = _checked(text.replace("{}", _COLUMN), "mysql", "using")
+    # A condition decides which value there is, but is none.
+    return any(
+        isinstance(node, _CUTTING)
+        or (of_text and isinstance(node, _ARITHMETIC))
+        or (isinstance(node, exp.Cast) and _narrows(node.to))
+        for node in tree.walk(prune=lambda node: isinstance(node, exp.Predicate))
+    )
+
+
+def _narrows(to: exp.DataType) -> bool:
+    if to.is_type(exp.DType.CHARACTER_SET):
+        return to.args["kind"].name.lower() not in _UNICODE
+    whole = to.is_type(exp.DType.CHAR, exp.DType.BINARY, exp.DType.JSON) and not to.expressions
+    return not whole
 
 
 def default(text: str) -> str:

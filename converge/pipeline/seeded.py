@@ -92,9 +92,9 @@ def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection
 def _read(
     draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any], table: TablePlan
 ) -> _Both | None:
-    """The rows of both sides, where the target's table has some and neither has many."""
+    """The rows of both sides, where the target's table has some or keeps none, and neither has many."""
     own = loading.matches[table.source].own
-    if not 0 < own.rows < ROWS_LIMIT:
+    if own.rows >= ROWS_LIMIT or not (own.rows or table.source in draft.kept):
         return None
     columns = {column.target: column for column in table.columns}
     referred = [key.parent_columns for key in loading.existing.foreign_keys if key.parent == own.quoted]

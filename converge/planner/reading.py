@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from converge.mapping.rules import Rule, setting
-from converge.mapping.using import expression
+from converge.mapping.using import cuts, expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
 from converge.types import Family, Value, base_name, check_target, family_of
 from converge.types.made import stand_in
-from converge.types.sql import as_bytes
+from converge.types.sql import as_bytes, only
+
+_TIMES = frozenset({"date", "datetime", "timestamp", "time"})
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_OTHER_TEXTS = frozenset({"enum", "set", "json"})
 
 
 def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
@@ -51,8 +56,30 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
     emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
     null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
+    cut = ""
+    if cuts(using, of_text=value.column.type in _TEXTS | _BYTES):
+        cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({_same(value, given)}) IS NOT TRUE"
     value = replace(value, column=column, changed=new, declared_null=null, made=made)
-    return family, replace(value, lost=lost, emptied=emptied), change
+    return family, replace(value, lost=lost, emptied=emptied, cut=cut), change
+
+
+def _same(value: Value, given: str) -> str:
+    """MySQL condition: an expression of the value has all of it, if in another form."""
+    type_, old = value.column.type, value.sql
+    if type_ in _TIMES:
+        # Midnight is the day, and a fraction of zeros is none.
+        zeros = f"'.{'0' * value.column.fsp}'" if value.column.fsp else "''"
+        both = (f"TRIM(TRAILING ' 00:00:00' FROM TRIM(TRAILING {zeros} FROM CONCAT({one})))"
+                for one in (given, old))  # fmt: skip
+        return "=".join(map(as_bytes, both))
+    if type_ in _BYTES:
+        equal = f"{as_bytes(given)}={as_bytes(old)}"
+    elif type_ in _TEXTS | _OTHER_TEXTS:
+        equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (given, old))
+    else:
+        return f"{given}={old}"
+    number = only(old, "-?(0|[1-9][0-9]{0,29})([.][0-9]{1,30})?")
+    return f"{equal} OR CAST({number} AS DECIMAL(65,30))=CAST(CONCAT({given}) AS DECIMAL(65,30))"
 
 
 def made_equal(table: Table, value: Value) -> Search:

@@ -48,7 +48,11 @@ Only a whole value is taken of what an expression gives: a time is `2024-02-29`,
 or `-100:00:05`. MySQL's own casts read the beginning of any text, `100 seconds` as a minute, and 70101
 as a day; here such a result is no value, and neither is a number that the column has no room for (V048).
 Where no scan has looked, the target refuses the row. NULL that the expression itself gives, in a column
-that takes NULL, is a loss (V160), and so are values that were different and become equal (V161).
+that takes NULL, is a loss (V160), and so are values that were different and become equal (V161). Rows that
+the expression changes are a loss, too, where it cuts, rounds or picks a part outside of a condition (V162):
+`FLOOR`, `ROUND`, `LEFT`, `SUBSTRING_INDEX`, `TRIM`, `DATE`, `YEAR`, `DIV`, a cast, arithmetic on a text.
+`DATE` of a midnight and `'1.50' + 0` keep all. What `DATE_FORMAT`, `STR_TO_DATE`, `CONV`, `REPLACE`, `LOWER`
+and other functions change is not counted before the run.
 """
 _TRAPS = """
 ## What a type cannot hold, and what may become of it

@@ -38,6 +38,8 @@ class Value:
     """MySQL condition: a map's expression makes no value, and the map does not mean NULL."""
     emptied: str = ""
     """MySQL condition: a map's expression itself is NULL, where the column's value is not."""
+    cut: str = ""
+    """MySQL condition: a map's expression that cuts or rounds makes another value."""
 
     @property
     def sql(self) -> str:
@@ -84,7 +86,8 @@ class Family:
         """What a map's expression loses, then what `value.to` cannot hold."""
         lost = (Trap("no_result", value.lost),) if value.lost else ()
         emptied = (Trap("made_null", value.emptied),) if value.emptied else ()
-        return (*lost, *emptied, *self.traps(value))
+        cut = (Trap("cut_value", value.cut),) if value.cut else ()
+        return (*lost, *emptied, *cut, *self.traps(value))
 
     def traps(self, value: Value) -> tuple[Trap, ...]:
         """What `value.to` cannot hold of it."""

@@ -102,7 +102,14 @@ def _keep(draft: Draft, match: Match) -> None:
     """The target's rows stay, and the source's are not copied."""
     name = match.source.name
     why = f"the map keeps the target's {match.own.rows:,} rows"
-    draft.find("L011", "note", name, f"{why}; the source's are not copied", evidence=_words(draft, name))
+    words = _words(draft, name) or "not compared with the source's"
+    lacking = [one.name for one in match.source.columns if not (one.generated or one.name in match.columns)]
+    if lacking:
+        words += f"; the target lacks {', '.join(lacking)}"
+    seeded = draft.evidence.seeded.get(name)
+    all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
+    harm: Severity = "note" if all_there else "lossy"
+    draft.find("L011", harm, name, f"{why}; the source's are not copied", evidence=words)
     draft.outcomes += [Outcome(kind, one, "not migrated", "", why) for kind, one in match.source.objects()]
 
 
