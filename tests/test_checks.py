@@ -278,9 +278,9 @@ def test_maps_of_applications_hold_for_their_data(
         "verify", "--source", source, "--target", target, "--map", name, "--level", "counts", "--json"
     )
     failed = {one["name"] for one in ran.json["checks"] if one["state"] == "differs"}
-    assert {"Kratos' migrations are as far as the source's", "codes that are still to be used"} <= failed, (
-        failed
-    )
+    assert {"codes that are still to be used", "credentials by their type"} <= failed, failed
+    # A table that came after the run has no check that counts; verify names it.
+    assert "schema_migration" in {one["name"] for one in ran.json["not_compared"]}
 
 
 def test_an_application_table_that_is_missing_is_named(databases: tuple[str, str], shared_data: Path) -> None:

@@ -350,7 +350,6 @@ json_contains(j, '1')
 j->'$.a' = 1
 json_valid(s)
 group_concat(distinct s order by i, u)
-group_concat(distinct e order by id)
 cast(s as signed)
 cast(s as date)
 cast(s as binary)

@@ -37,5 +37,7 @@ def test_a_written_map_keeps_the_note_of_a_rule(source: str, tmp_path: Path) -> 
     file = tmp_path / "all.toml"
     plain = converge("plan", "--source", source, "--json", "--write-map", str(file)).json["plan"]
     again = converge("plan", "--source", source, "--json", "--map", str(file)).json["plan"]
-    assert [f["object"] for f in again["findings"]] == [f["object"] for f in plain["findings"]]
+    # What a map decides would be tried on a target, and none is named.
+    told = [f["object"] for f in again["findings"] if f["code"] != "P054"]
+    assert told == [f["object"] for f in plain["findings"]]
     assert again["digest"] == plain["digest"]

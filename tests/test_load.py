@@ -164,7 +164,7 @@ def test_what_one_side_has_alone_must_be_acknowledged(both: tuple[str, str], tmp
     assert ran.code == 3
     blocks = {(one["code"], one["object"]) for one in ran.json["findings"] if one["severity"] == "block"}
     assert blocks == {
-        ("L001", "sites"), ("L002", "item.old_name"), ("L004", "audit"), ("L005", "item.extra"),
+        ("L001", "sites"), ("L002", "item.old_name"), ("L005", "item.extra"),
     }  # fmt: skip
     hints = "\n".join(one["hint"] for one in ran.json["findings"] if one["severity"] == "block")
     map_ = written(tmp_path, hints)

@@ -18,7 +18,6 @@ from judge import compare
 from support import Ran, converge, mysql, postgres, relations
 
 from bench.sql import writable
-from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.quote import my_name, my_text, mysql_members
 from converge.mysql import connect
@@ -27,7 +26,6 @@ from converge.pipeline.options import Options
 from converge.pipeline.verify import verify
 from converge.planner.inputs import Selection
 from converge.sandbox import Server
-from converge.types import Value, family_of
 
 PAIRS = (
     ("mysql_8015", "postgres_14"),
@@ -559,7 +557,7 @@ def test_every_damage_is_found(migrated: Migrated) -> None:
         for damage in DAMAGES:
             postgres(target, damage.statement)
         tables = tuple(sorted({damage.table for damage in DAMAGES}))
-        options = Options(selection=Selection(include=(*tables, "integers", "empty")))
+        options = Options(selection=Selection((*tables, "integers", "empty")), given=frozenset({"include"}))
         result = verify(parse(migrated.source), parse(target), options, "full", lambda _: None)
         assert result.verdict == "differs"
         found = {(one.table, one.key, one.column): (one.source, one.target) for one in result.differences}
@@ -577,7 +575,11 @@ def test_every_damage_is_found(migrated: Migrated) -> None:
         postgres(target, SWAPPED)
         selection = Selection(include=("strings",))
         result = verify(
-            parse(migrated.source), parse(target), Options(selection=selection), "full", lambda _: None
+            parse(migrated.source),
+            parse(target),
+            Options(selection=selection, given=frozenset({"include"})),
+            "full",
+            lambda _: None,
         )
         keys = {one.key for one in result.differences if one.column == "c4"}
         assert {"id=3", "id=6"} <= keys
@@ -769,12 +771,3 @@ def test_members_as_the_catalog_prints_them() -> None:
     printed = r"enum('a','it''s','back\\slash','\\','\\N','nl\\n','line\nfeed','','''','\\''')"
     expected = ("a", "it's", "back\\slash", "\\", "\\N", "nl\\n", "line\nfeed", "", "'", "\\'")
     assert mysql_members(printed) == expected
-
-
-def test_a_binary_default_that_the_catalog_cuts_is_not_guessed() -> None:
-    column = Column("c", "varbinary(9)", "varbinary", True, length=9)
-    family = family_of(column)
-    assert family is not None
-    assert family.default("0x", Value(column, "bytea")) is None
-    assert family.default("", Value(column, "bytea")) == "'\\x'::bytea"
-    assert family.default("0x41", Value(column, "bytea")) == "'\\x41'::bytea"

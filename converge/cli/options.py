@@ -292,17 +292,14 @@ def require_reports(option: str, paths: Iterable[str]) -> None:
         require_writable(path)
 
 
-def require_ending(option: str, path: str | None, *endings: str) -> None:
-    """Raises UsageError for a file whose name promises another form, or that could not be written."""
-    if path is None:
+def require_ending(option: str, path: str | None, ending: str) -> None:
+    """Raises UsageError for a file whose name promises another format, or that could not be written."""
+    if path is None or path == "-":
         return
-    if path != "-" and Path(path).suffix.lower() not in endings:
-        hint = f"{option} {Path(path).with_suffix(endings[0])}"
-        raise UsageError(
-            f"{option} {path}: the file name must end in {' or '.join(endings)}", code="U005", hint=hint
-        )
-    if path != "-":
-        require_writable(path)
+    if Path(path).suffix.lower() not in ("", ending):
+        hint = f"{option} {Path(path).with_suffix(ending)}"
+        raise UsageError(f"{option} {path}: the file's name must end in {ending}", code="U005", hint=hint)
+    require_writable(path)
 
 
 def require_writable(path: str) -> None:

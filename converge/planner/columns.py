@@ -174,8 +174,9 @@ def _literal(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> st
     if not refused:
         return plan.default
     if setting(rules_for(draft, table, column), "default")[0]:
+        # It stays in the plan, which says so where only a newer server has it.
         draft.find("P155", "block", name, f"the target refuses the map's default {plan.default}: {refused}")
-        return None
+        return plan.default
     message = f"the default {column.default!r} is dropped: {refused}"
     draft.find("P011", "lossy", name, message, example(table, column, 'default = "…"'))
     return None

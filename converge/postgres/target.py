@@ -137,9 +137,9 @@ def _collations(connection: psycopg.Connection[Any], schema: str) -> Mapping[str
 def _left_over(
     connection: psycopg.Connection[Any], schema: str, *, usable: bool
 ) -> tuple[tuple[str, str, str], ...]:
-    """Empty where the ledger may not be read."""
-    closed = {name for name, _, writable in query(connection, "ledger_tables", schema) if not writable}
-    if not usable or "step" in closed:
+    """Empty where the ledger has no steps, or may not be read."""
+    open_ = {name for name, _, writable in query(connection, "ledger_tables", schema) if writable}
+    if not usable or "step" not in open_:
         return ()
     return tuple(query(connection, "left_over", schema))
 

@@ -158,9 +158,13 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
         by = f" ORDER BY {', '.join(keys)}" if keys else ""
         return replace(_as_text(value), sql=f"string_agg({text}, {pg_text(between)}{by})")
     collate.apart(value, t.terms)
+    if order is not None and len(order.expressions) > 1:
+        raise Untranslatable("group_concat with DISTINCT is ordered by several keys")
     if order is not None and [item.this for item in order.expressions] != parts:
-        # MySQL sorts each value by the row that it met first.
-        raise Untranslatable("group_concat with DISTINCT is ordered by something else than its value")
+        t.terms.note(
+            "GROUP_CONCAT(DISTINCT …) ordered by something else: MySQL sorts a value by the row that it met "
+            "first, the target by its least key"
+        )
     return replace(_as_text(value), sql=_distinct_list(t, text, between, order))
 
 
