@@ -59,10 +59,11 @@ class Suspects:
             )
             there = ((*row, 1) for row in self._target.cursor().stream(query.encode()))
             with SSCursor(self._source) as cursor:
+                # The digests alone are sorted: beside long columns the server has no memory for it (1038).
                 cursor.execute(
-                    f"SELECT {self._source_id},{self._source_row},CONCAT_WS(',',{here_key}) "
-                    f"FROM {self._from_source} "
-                    f"WHERE SUBSTRING({self._source_id},1,{_BUCKET_DIGITS}) IN ({chosen}) ORDER BY 1"
+                    f"SELECT /*+ NO_MERGE(d) */ * FROM (SELECT {self._source_id} i,{self._source_row} r,"
+                    f"CONCAT_WS(',',{here_key}) k FROM {self._from_source} "
+                    f"WHERE SUBSTRING({self._source_id},1,{_BUCKET_DIGITS}) IN ({chosen})) AS d ORDER BY i"
                 )
                 here = ((*row, 0) for row in cursor)
                 both = merge(here, there, key=itemgetter(0))
