@@ -18,7 +18,6 @@ from converge.types.sql import as_bytes, bare_number
 _BINARY_CHARSET = 63
 _ZEROFILL = 64
 _ENUM = 256
-_UNKNOWN_DIGITS = 31
 _SOURCE_KINDS = {
     **dict.fromkeys((1, 2, 3, 8, 9, 13, 16), "integer"), 0: "number", 246: "number", 4: "double", 5: "double",
     7: "moment", 12: "moment", 10: "date", 14: "date", 11: "time", 245: "json", 255: "spatial",
