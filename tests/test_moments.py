@@ -113,15 +113,24 @@ def test_nohup_goes_on(small: str, target: str) -> None:
     assert "verdict   verified" in out
 
 
-def test_a_scan_that_is_stopped_does_not_wait(mysql_8015: Server, source: str, target: str) -> None:
-    """The scan's queries are ended on the server, too."""
-    with_lock = "LOCK TABLES keyed WRITE, texted WRITE, keyless WRITE"
+@pytest.mark.parametrize(
+    ("tables", "query"),
+    [
+        pytest.param(("keyed",), "(SELECT 1 FROM `keyed` LIMIT 0)", id="numbering"),
+        pytest.param(("texted", "keyless"), "SELECT /*+ MAX%", id="scan"),
+    ],
+)
+def test_a_plan_that_is_stopped_does_not_wait(
+    mysql_8015: Server, source: str, target: str, tables: tuple[str, ...], query: str
+) -> None:
+    """Its queries are ended on the server, too."""
+    with_lock = "LOCK TABLES " + ", ".join(f"{table} WRITE" for table in tables)
     at = parse(source)
     with pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database) as holder:
         cursor = holder.cursor()
         cursor.execute(with_lock)
         process = begun(source, target)
-        waiting = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT /*+ MAX%'"
+        waiting = f"SELECT count(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '{query}'"
         deadline = time.monotonic() + 30
         while mysql(source, waiting) == [(0,)]:
             assert time.monotonic() < deadline

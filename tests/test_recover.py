@@ -349,8 +349,8 @@ def test_what_others_have_changed_is_listed(target: Target) -> None:
         target.recover()
     assert refused.value.code == "L051"
     new, gone, changed = refused.value.details
-    assert gone.startswith("index app.not_loaded_both is gone: {")
-    assert new.startswith("index app.more is new: {")
+    assert gone.startswith("index app.not_loaded_both is gone: CREATE ")
+    assert new.startswith("index app.more is new: CREATE ")
     assert changed == 'table app.parent has changed: comment was "a comment", is "changed"'
 
 

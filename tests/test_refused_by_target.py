@@ -92,6 +92,6 @@ def test_what_a_map_makes(databases: tuple[str, str], tmp_path: Path) -> None:
     assert converge("migrate", *addresses).code == 3
     ran = converge("plan", *addresses)
     blocks = {one["object"]: one for one in ran.json["findings"] if one["severity"] == "block"}
-    assert (ran.code, set(blocks)) == (3, {"parent", "plain.d", "refers", "nul.e", "nul.s"}), ran.err
+    assert (ran.code, set(blocks)) == (3, {"parent", "plain", "plain.d", "refers", "nul.e", "nul.s"}), ran.err
     assert "json" in blocks["parent"]["message"] and "seven" in blocks["plain.d"]["message"]
     assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]

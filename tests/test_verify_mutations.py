@@ -54,6 +54,7 @@ BODY = """
 CREATE OR REPLACE FUNCTION film_changed_on_update() RETURNS trigger LANGUAGE plpgsql
 AS $function$BEGIN NEW.changed := {}; RETURN NEW; END$function$
 """
+ADD_TRIGGER = "CREATE TRIGGER {} ON kind FOR EACH ROW EXECUTE FUNCTION film_changed_on_update()"
 VIEW = "CREATE OR REPLACE VIEW dear AS SELECT id, title FROM film film WHERE price > 5::numeric"
 ROWS = (
     Mutation("film id=1 title", f"{QUIETLY}UPDATE film SET title = 'onE' WHERE id = 1",
@@ -112,6 +113,22 @@ SCHEMA = (
     Mutation("column public.film.doubled", "ALTER TABLE film ALTER doubled DROP EXPRESSION", ""),
     Mutation("enum public.film_rating", "ALTER TYPE film_rating RENAME VALUE 'bad' TO 'worse'",
              "ALTER TYPE film_rating RENAME VALUE 'worse' TO 'bad'"),
+    Mutation("trigger quiet on public.kind", ADD_TRIGGER.format("quiet BEFORE INSERT"),
+             "DROP TRIGGER quiet ON kind"),
+    Mutation("rule quiet on public.kind", "CREATE RULE quiet AS ON DELETE TO kind DO INSTEAD NOTHING",
+             "DROP RULE quiet ON kind"),
+    Mutation("policy quiet on public.kind", "CREATE POLICY quiet ON kind USING (id > 1)",
+             "DROP POLICY quiet ON kind"),
+    Mutation("table public.kind", "ALTER TABLE kind ENABLE ROW LEVEL SECURITY",
+             "ALTER TABLE kind DISABLE ROW LEVEL SECURITY"),
+    Mutation("constraint more on public.kind", "ALTER TABLE kind ADD CONSTRAINT more CHECK (id < 9)",
+             "ALTER TABLE kind DROP CONSTRAINT more"),
+    Mutation("constraint more on public.film", "ALTER TABLE film ADD CONSTRAINT more "
+             "FOREIGN KEY (id) REFERENCES film (id)", "ALTER TABLE film DROP CONSTRAINT more"),
+    Mutation("constraint titles on public.film", "ALTER TABLE film ADD CONSTRAINT titles UNIQUE (title)",
+             "ALTER TABLE film DROP CONSTRAINT titles"),
+    Mutation("index public.more_titles", "CREATE UNIQUE INDEX more_titles ON film (lower(title))",
+             "DROP INDEX more_titles"),
     Mutation("film: cannot be compared", "ALTER TABLE film RENAME title TO name",
              "ALTER TABLE film RENAME name TO title"),
     Mutation("kind: cannot be compared", "ALTER TABLE kind RENAME TO kinds",
@@ -119,7 +136,8 @@ SCHEMA = (
 )  # fmt: skip
 OF_THE_OWNER = (
     "CREATE INDEX more ON film (price)",
-    "CREATE TABLE other (id integer)",
+    "CREATE TABLE other (id integer PRIMARY KEY, kind integer REFERENCES kind (id))",
+    "CREATE VIEW cheap AS SELECT id FROM film WHERE price < 5",
     "GRANT SELECT ON film TO PUBLIC",
     "ALTER TABLE film SET (autovacuum_enabled = false)",
     "ALTER TABLE film ALTER title SET STATISTICS 500",
@@ -152,7 +170,7 @@ def test_one_change_at_a_time(
         "ON a.attrelid = adrelid AND a.attnum = adnum WHERE attname = 'doubled'"
     )  # fmt: skip
     ((trigger,),) = postgres(
-        target, "SELECT sql FROM converge.step WHERE sql LIKE 'CREATE TRIGGER _on_update%'"
+        target, "SELECT sql FROM converge.step WHERE sql LIKE 'CREATE TRIGGER _on\\_update\\_changed_ %'"
     )
     exact = {
         TRIGGER: f"{DROP_TRIGGER}; {trigger}",

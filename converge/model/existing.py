@@ -179,7 +179,7 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
 def difference(was: str | None, now: str | None, ignored: Container[str] = ()) -> str:
     """How an object's text has changed, but for the ignored keys; empty where it has not."""
     if was is None or now is None:
-        return f"is gone: {was}" if was is not None else f"is new: {now}" if now is not None else ""
+        return f"is gone: {_brief(was)}" if was is not None else f"is new: {_brief(now)}" if now else ""
     if was == now:
         return ""
     old, new = json.loads(was), json.loads(now)
@@ -188,6 +188,12 @@ def difference(was: str | None, now: str | None, ignored: Container[str] = ()) -
     )
     parts = (f"{key} was {_text(old.get(key))}, is {_text(new.get(key))}" for key in changed)
     return f"has changed: {'; '.join(parts)}" if changed else ""
+
+
+def _brief(text: str) -> str:
+    """What the object is in the server's own words, else all that is known of it."""
+    known = json.loads(text)
+    return str(known.get("definition") or known.get("query") or text)
 
 
 def _text(value: object) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, cast
 
 import pymysql
 from pymysql.connections import Connection
 
-from converge.errors import SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Count, Questions, Search, TableFacts
 from converge.model.quote import my_name
-from converge.mysql.connect import connect
+from converge.mysql.connect import connect, end_queries
+from converge.mysql.watched import WatchedConnection
 
 _SHOWN = 5
 """Keys of rows that are shown as examples."""
@@ -38,7 +37,7 @@ def scan(
 
     A table whose time is up has the answers that came in time and says so in `unseen`.
     """
-    connections: SimpleQueue[Connection[Any]] = SimpleQueue()
+    connections: SimpleQueue[WatchedConnection] = SimpleQueue()
     opened = [connect(endpoint) for _ in range(min(jobs, len(todo)))]
 
     def answer(questions: Questions) -> tuple[str, TableFacts]:
@@ -58,22 +57,13 @@ def scan(
             on_table(table)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        _cancel(endpoint, opened)
+        end_queries(endpoint, *opened)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         for connection in opened:
             connection.close()
     return facts
-
-
-def _cancel(endpoint: Endpoint, opened: Sequence[Connection[Any]]) -> None:
-    """Ends the queries that still run: a stopped scan must not wait for them, nor the server go on."""
-    # A server that is gone has none.
-    with suppress(SourceError, pymysql.err.Error), connect(endpoint) as killer, killer.cursor() as cursor:
-        for connection in opened:
-            driver: Any = connection
-            cursor.execute("KILL QUERY %s", (driver.thread_id(),))
 
 
 class _Table:

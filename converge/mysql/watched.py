@@ -20,6 +20,8 @@ class WatchedConnection(_Base):
     """A pymysql connection with the two names that `converge.watch` asks for."""
 
     waiting_since: float | None = None
+    on_stop: Callable[[], None] | None = None
+    """Called when a signal ends the wait for an answer."""
 
     def fileno(self) -> int:
         """The socket's. Raises OSError when the connection is closed."""
@@ -52,7 +54,14 @@ class WatchedConnection(_Base):
 
     def _read_bytes(self, num_bytes: int) -> bytes:
         driver: Any = super()
-        return self.waited(driver._read_bytes, num_bytes)
+        try:
+            return self.waited(driver._read_bytes, num_bytes)
+        except Exception:
+            raise
+        except BaseException:
+            if self.on_stop is not None:
+                self.on_stop()
+            raise
 
 
 def at_work(asker: Connection[Any], thread: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,8 @@ _TUNING = frozenset(
 """What operators set: neither the plan makes it, nor do rows or statements depend on it."""
 _OTHERS = ("schema ", "publication ", "statistics ")
 """Kinds of object that no plan makes."""
+_ACTING = ("constraint ", "rule ", "trigger ", "policy ")
+"""Kinds of object that change or refuse the rows of their table."""
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
@@ -43,19 +45,23 @@ def record_schema(
 
 
 def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> list[Finding]:
-    """A finding for each object that is gone or no longer the same. New objects are their owner's."""
+    """A finding for each object that is gone, no longer the same, or new and acting on a table's rows."""
     now = shape_now(connection, plan.schema)
-    lost = [
-        name.removeprefix("partitioned ").removeprefix("table ")
-        for name in made.objects
-        if name not in now and name.startswith(("table ", "partitioned table "))
-    ]
+    lost = _relations(made.objects.keys() - now.keys())
     found = [
         Finding("V111", "block", name, words, _HINT)
         for name, was in sorted(made.objects.items())
         if not name.startswith(_OTHERS)
         and (words := difference(was, now.get(name), _TUNING))
         and not any(_belongs(name, was, table) for table in lost)
+    ]
+    tables = _relations(made.objects.keys() & now.keys())
+    added = {name: now[name] for name in now.keys() - made.objects.keys()}
+    found += [
+        Finding("V111", "block", name, difference(None, text), _HINT)
+        for name, text in sorted(added.items())
+        if (name.startswith(_ACTING) or _only_unique(name, text, added))
+        and any(_belongs(name, text, table) for table in tables)
     ]
     for column, sequence, value, largest in _next_values(connection, plan):
         least = max(made.next_values.get(sequence, value), largest + 1)
@@ -86,8 +92,22 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
             record_made(connection, run, Made(objects, made.next_values))
 
 
+def _relations(names: Iterable[str]) -> list[str]:
+    """The tables and views among the objects, by their qualified names."""
+    kinds = ("table ", "partitioned table ", "foreign table ", "view ", "materialized view ")
+    return [name.removeprefix(kind) for name in names for kind in kinds if name.startswith(kind)]
+
+
+def _only_unique(name: str, text: str, added: Mapping[str, str]) -> bool:
+    """Whether this is a unique index that no new constraint has brought."""
+    if not name.startswith("index ") or '"definition": "CREATE UNIQUE ' not in text:
+        return False
+    constraint = f"constraint {name.rpartition('.')[2]} on "
+    return not any(one.startswith(constraint) for one in added)
+
+
 def _belongs(name: str, was: str, table: str) -> bool:
-    """Whether the object is a part of this table, so that it went with it."""
+    """Whether the object is a part of this table or view."""
     return (
         name.startswith(f"column {table}.")
         or name.endswith(f" on {table}")
