@@ -63,10 +63,15 @@ def test_a_load_with_a_map_is_compared_by_it(
     run = converge("migrate", *ends, "--mode", "load", "--schema", "app", "--map", str(rules), "--json")
     assert run.code == 0, run.out + run.err
     rules.unlink()
+    still = converge("verify", *ends, "--json")
+    assert "V001" not in {one["code"] for one in still.json["findings"]}
     mysql(source, "CREATE TABLE later (id INT PRIMARY KEY)")
 
-    verified = converge("verify", *ends, "--json")
+    page = tmp_path / "verify.md"
+    verified = converge("verify", *ends, "--json", "--report", str(page))
     assert (verified.code, verified.json["verdict"]) == (0, "verified"), verified.out + verified.err
+    assert "V001" in {one["code"] for one in verified.json["findings"]}
+    assert "every row and every column but those left out of 2 tables" in page.read_text()
     left_out = {(one["kind"], one["name"]): one["why"] for one in verified.json["not_compared"]}
     assert left_out.keys() == {
         ("table", "log"), ("table", "later"), ("column", "film.secret"), ("column", "film.added"),

@@ -45,3 +45,5 @@ class Recorded:
     plan: Plan
     made: Made | None
     """None where the run has not come to its end."""
+    position: str | None = None
+    """Where the source's log stood in the run's snapshot, as far as its user might know."""

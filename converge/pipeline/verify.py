@@ -49,7 +49,10 @@ def verify(
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
         crew.connect(source, target)
         here, catalog = both.source, both.catalog
-        _, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
+        then, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
+        if both.run is None or both.run.position is None or both.run.position != then.logs.position:
+            moved = Finding("V001", "note", "source", "the source may have moved since the migration")
+            result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
         prove(plan, crew, both.target, ranges, level, tables, result, emit, tell)
@@ -73,11 +76,10 @@ def _scope(both: Compared, result: Result) -> Plan:
     if both.run is None:
         _require_tables(both)
     result.source_version, result.target_version = both.catalog.version, both.facts.version
-    moved = Finding("V001", "note", "source", "the source may have moved since the migration")
     scope, gone = comparable(plan, both.catalog, there, both.run.made if both.run else None)
     whole = both.run.plan if both.run else plan
     lost = [finding for finding in whole.findings if finding.severity == "lossy"]
-    result.findings = [moved, *both.findings, *lost, *gone]
+    result.findings = [*both.findings, *lost, *gone]
     result.not_migrated = [outcome for outcome in whole.outcomes if outcome.state == "not migrated"]
     result.not_compared = list(not_compared(whole, scope, both.catalog, there))
     return scope

@@ -91,16 +91,16 @@ def last_recorded(
     if not _exists(connection, "plan"):
         return _NO_PLAN
     row = connection.execute(
-        "SELECT r.source, r.state, r.started_at::text, p.options, p.plan, p.made FROM converge.run r "
-        "JOIN converge.plan p ON p.run_id = r.id WHERE r.id = %s",
+        "SELECT r.source, r.state, r.started_at::text, r.position, p.options, p.plan, p.made "
+        "FROM converge.run r JOIN converge.plan p ON p.run_id = r.id WHERE r.id = %s",
         (run,),
     ).fetchone()
     if row is None:
         return _NO_PLAN
-    url, state, started, options, plan, made = row
+    url, state, started, position, options, plan, made = row
     return Recorded(
         run, url, state, started, decode(RunOptions, options), decode(Plan, plan),
-        None if made is None else decode(Made, made),
+        None if made is None else decode(Made, made), position,
     )  # fmt: skip
 
 

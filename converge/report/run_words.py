@@ -57,9 +57,11 @@ def proof_words(result: Result) -> str:
         return ""
     rows = sum(one.rows_source or 0 for one in result.tables)
     changes = sum(one.rows for one in result.changes)
+    kinds = {one.kind for one in result.not_compared} | {one.kind for one in result.not_migrated}
+    columns = "every column but those left out" if "column" in kinds else "every column"
     declared = f", except for {counted(changes, 'value')} that the map changes" if changes else ""
     tables = counted(len(result.tables), "table")
-    return f"every row and every column of {tables}, {rows:,} rows, is equal on both servers{declared}"
+    return f"every row and {columns} of {tables}, {rows:,} rows, is equal on both servers{declared}"
 
 
 def _outcome_words(result: Result) -> str:
