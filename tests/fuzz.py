@@ -285,7 +285,10 @@ def _checked(cursor: pymysql.cursors.Cursor, name: str, grammar: Grammar) -> str
     if not _made(cursor, f"ALTER TABLE {name} ADD CONSTRAINT checked_{name} CHECK ({text})"):
         _made(cursor, f"DROP TABLE {name}")
         return ""
+    # In strict mode the server would also refuse what it cannot compute, such as a date after 9999.
+    cursor.execute("SET @strict = @@sql_mode, sql_mode = ''")
     _fill(cursor, name)
+    cursor.execute("SET sql_mode = @strict")
     return f"CHECK ({text})"
 
 
