@@ -33,7 +33,8 @@ COLUMNS = """
     s VARCHAR(60) COLLATE utf8mb4_0900_ai_ci, g VARCHAR(60) COLLATE utf8mb4_general_ci,
     k VARCHAR(60) COLLATE utf8mb4_bin, x VARCHAR(60) COLLATE utf8mb4_0900_as_cs, c CHAR(10),
     e ENUM('small', 'Medium', 'it''s'), st SET('red', 'green', 'blue'),
-    day DATE, at DATETIME, at6 DATETIME(6), ts TIMESTAMP NULL, tm TIME, j JSON, y BINARY(16), uid CHAR(36)
+    day DATE, at DATETIME, at6 DATETIME(6), ts TIMESTAMP NULL, tm TIME, j JSON, y BINARY(16), uid CHAR(36),
+    l VARCHAR(60) CHARACTER SET latin1 COLLATE latin1_general_cs
 """
 ROWS = (
     # i, u, b, ub, flag, tiny, n, m, d, r, yr
@@ -83,7 +84,8 @@ def statements() -> list[str]:
             DOCUMENTS[number],
         )  # fmt: skip
         values = [str(number + 1), *numbers.split(), *map(my_text, texts)]
-        values += [f"UNHEX(REPLACE('{identifier}', '-', ''))", my_text(identifier)]
+        latin1 = text.encode("latin1", "ignore").decode("latin1")
+        values += [f"UNHEX(REPLACE('{identifier}', '-', ''))", my_text(identifier), my_text(latin1)]
         made.append(f"INSERT INTO t VALUES ({', '.join(values)})")
     return made
 

@@ -156,6 +156,9 @@ s regexp 'x{0}a'
 s collate utf8mb4_bin = 'ABC'
 binary s = 'ABC'
 cast(i as char)
+l = 'abc'
+l = cast('abc' as char)
+l = cast(i as char)
 cast(s as char(3))
 cast(n as signed)
 cast(flag as signed)

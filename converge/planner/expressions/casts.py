@@ -60,7 +60,7 @@ def _char(t: Translator, value: Value, to: exp.DataType, sizes: list[int]) -> Va
     if sizes:
         text = f'"left"({text}, {sizes[0]})'
     collation = f"{charset}_0900_ai_ci" if charset == "utf8mb4" else f"{charset}_general_ci"
-    return Value(text, "text", collation=collation if value.collation else "", volatile=value.volatile)
+    return Value(text, "text", collation=collation, volatile=value.volatile)
 
 
 def _integer(value: Value, *, unsigned: bool) -> Value:
