@@ -50,3 +50,128 @@ def test_rows_that_only_the_target_has_keep_what_refers_to_them(
     assert postgres(target, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
     left = "SELECT relname FROM pg_class WHERE relname LIKE 'saved%%' AND relnamespace <> 11"
     assert postgres(target, left) == []
+
+
+LARGE = """
+CREATE TABLE role (id int PRIMARY KEY, name varchar(20), {key});
+CREATE TABLE member (id int PRIMARY KEY, role_id int REFERENCES role);
+CREATE TABLE badge (id int PRIMARY KEY, role_id int REFERENCES role);
+INSERT INTO role SELECT n, 'own ' || n FROM generate_series(20001, 40000) AS n;
+INSERT INTO role VALUES (50000, 'name 7');
+"""
+
+
+def large(source: str, target: str, key: str = "UNIQUE (name)") -> None:
+    """Tables with more rows than are read one by one; one of the target's is displaced by another key."""
+    mysql(
+        source,
+        "SET SESSION cte_max_recursion_depth = 100000;"
+        "CREATE TABLE role (id INT PRIMARY KEY, name VARCHAR(20));"
+        "INSERT INTO role WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 20100) "
+        "SELECT n, CONCAT('name ', n) FROM r;"
+        "CREATE TABLE member (id INT PRIMARY KEY, role_id INT); INSERT INTO member VALUES (1, 2);"
+        "CREATE TABLE badge (id INT PRIMARY KEY, role_id INT)",
+    )
+    for part in LARGE.format(key=key).split(";\n"):
+        postgres(target, part)
+
+
+def test_a_merge_of_large_tables_is_compared_before(databases: tuple[str, str], tmp_path: Path) -> None:
+    """All of it is known in the plan: what is equal, what goes, and what would have no parent then."""
+    source, target = databases
+    large(source, target)
+    postgres(target, "INSERT INTO member VALUES (9, 50000)")
+    postgres(target, "INSERT INTO badge VALUES (1, 50000), (2, 30000), (3, 20050)")
+    (tmp_path / "map.toml").write_text(
+        '[[table]]\nmatch = { table = "role" }\nrows = "merge"\n'
+        '[[table]]\nmatch = { table = "member" }\nrows = "merge"\n'
+        '[[table]]\nmatch = { table = "badge" }\nrows = "target"\n'
+    )
+    both = ("--source", source, "--target", target, "--mode", "load", "--map", str(tmp_path / "map.toml"))
+    findings = converge("plan", *both, "--json").json["findings"]
+    role = next(one for one in findings if (one["code"], one["object"]) == ("L011", "role"))
+    assert (role["severity"], "more than 10,000 rows" in role["message"]) == ("lossy", True)
+    assert role["evidence"] == (
+        "by key: 0 equal, 100 differ, 20,000 only in the source, 19,901 only in the target, "
+        "1 of them displaced by another unique key"
+    )
+    left = {one["object"]: one["message"] for one in findings if one["code"] == "L019"}
+    assert {name: words.split()[0] for name, words in left.items()} == {
+        "member_role_id_fkey": "1", "badge_role_id_fkey": "1",
+    }  # fmt: skip
+    assert converge("migrate", *both).code == 3
+    assert postgres(target, "SELECT count(*) FROM role WHERE name LIKE 'own%%'") == [(20000,)]
+    postgres(target, "DELETE FROM member; DELETE FROM badge WHERE id = 1")
+    ran = converge("migrate", *both, "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(target, "SELECT count(*), sum(id) FROM role") == [(40000, 40000 * 40001 // 2)]
+    assert converge("verify", *both[:4], "--json").json["verdict"] == "verified"
+
+
+def test_a_merge_without_temporary_tables_is_refused(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    large(source, target)
+    (tmp_path / "map.toml").write_text('[[table]]\nmatch = { table = "*" }\nrows = "merge"\n')
+    postgres(target, "CREATE ROLE nobody_temporary LOGIN")
+    try:
+        name = target.rpartition("/")[2]
+        postgres(target, f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+        for table in ("role", "member", "badge"):
+            postgres(target, f"ALTER TABLE {table} OWNER TO nobody_temporary")
+        postgres(target, f"GRANT CREATE ON DATABASE {name} TO nobody_temporary")
+        own = target.replace("postgres@", "nobody_temporary@")
+        ran = converge(
+            "plan", "--source", source, "--target", own, "--mode", "load", "--map",
+            str(tmp_path / "map.toml"), "--json",
+        )  # fmt: skip
+        found = [one for one in ran.json["findings"] if one["code"] == "L030"]
+        assert [(one["severity"], one["object"]) for one in found] == [("block", "role")], ran.err
+    finally:
+        for table in ("role", "member", "badge"):
+            postgres(target, f"ALTER TABLE {table} OWNER TO postgres")
+        postgres(target, "DROP OWNED BY nobody_temporary; DROP ROLE nobody_temporary")
+
+
+def test_rows_that_only_the_server_knows_to_be_equal_are_displaced(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """A key over an expression and an exclusion constraint: no merge fails by them at its end."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE role (id INT PRIMARY KEY, name VARCHAR(20), slot INT);"
+        "INSERT INTO role VALUES (1, 'one', 1), (2, 'two', 2);"
+        "CREATE TABLE later (id INT PRIMARY KEY, name VARCHAR(20)); INSERT INTO later VALUES (1, 'one')",
+    )
+    for part in (
+        "CREATE TABLE role (id int PRIMARY KEY, name varchar(20), slot int)",
+        "ALTER TABLE role ADD EXCLUDE USING hash (slot WITH =)",
+        "CREATE UNIQUE INDEX ON role (lower(name))",
+        "INSERT INTO role VALUES (7, 'ONE', 7), (8, 'eight', 2), (9, 'nine', 9)",
+        "CREATE TABLE later (id int PRIMARY KEY, name varchar(20) UNIQUE DEFERRABLE)",
+        "INSERT INTO later VALUES (2, 'one'), (3, 'three')",
+    ):
+        postgres(target, part)
+    (tmp_path / "map.toml").write_text('[[table]]\nmatch = { table = "*" }\nrows = "merge"\n')
+    both = ("--source", source, "--target", target)
+    ran = converge("migrate", *both, "--mode", "load", "--map", str(tmp_path / "map.toml"), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert {one["severity"] for one in ran.json["findings"] if one["code"] == "L011"} == {"lossy"}
+    assert postgres(target, "SELECT id FROM role ORDER BY id") == [(1,), (2,), (9,)]
+    assert postgres(target, "SELECT id FROM later ORDER BY id") == [(1,), (3,)]
+    assert converge("verify", *both, "--json").json["verdict"] == "verified"
+
+
+def test_a_merge_that_keeps_nothing_leaves_no_table(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE role (id INT PRIMARY KEY, name TEXT); INSERT INTO role VALUES (1, 'one')")
+    postgres(target, "CREATE TABLE role (id int PRIMARY KEY, name text); INSERT INTO role VALUES (1, 'own')")
+    (tmp_path / "map.toml").write_text('[[table]]\nmatch = { table = "*" }\nrows = "merge"\n')
+    both = ("--source", source, "--target", target)
+    ran = converge("migrate", *both, "--mode", "load", "--map", str(tmp_path / "map.toml"), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    kept = "SELECT relname FROM pg_class WHERE relname LIKE 'kept%%' AND relnamespace <> 11"
+    assert postgres(target, kept) == []
+    assert converge("verify", *both, "--json").json["verdict"] == "verified"
+    postgres(target, "INSERT INTO role VALUES (2, 'later')")
+    assert converge("verify", *both, "--json").json["verdict"] == "differs"

@@ -10,7 +10,8 @@ from sqlglot import TokenType, exp
 
 from converge.errors import UsageError
 
-_COLUMN = "converge_column"
+COLUMN = "converge_column"
+"""Stands for the value while an expression is parsed."""
 # At the beginning of a statement REPLACE and INSERT are no functions.
 _SELECT = "SELECT "
 _FORBIDDEN = (
@@ -27,20 +28,6 @@ _HARMLESS = frozenset(
 )
 
 
-# What keeps only a part of a value.
-_CUTTING = (
-    exp.Floor, exp.Ceil, exp.Round, exp.Trunc, exp.IntDiv, exp.Mod, exp.Left, exp.Right, exp.Substring,
-    exp.SubstringIndex, exp.RegexpSubstr, exp.Trim, exp.TsOrDsToDate, exp.Time, exp.Hour, exp.Minute,
-    exp.Second, exp.Quarter, exp.Extract, exp.LastDay, exp.JSONExtract, exp.JSONExtractScalar,
-)  # fmt: skip
-# Of a text they take the number that it begins with.
-_ARITHMETIC = (
-    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg, exp.Abs, exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor,
-    exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift,
-)  # fmt: skip
-_UNICODE = frozenset({"utf8", "utf8mb3", "utf8mb4", "binary"})
-
-
 _FLEETING = re.compile(
     r"\b(now|sysdate|curdate|curtime|current_(date|time|timestamp)|localtime(stamp)?|utc_(date|time|timestamp)"
     r"|uuid(_short)?|rand|unix_timestamp\(\s*\))\b",
@@ -54,7 +41,7 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
-    marked = text.replace("{}", _COLUMN)
+    marked = text.replace("{}", COLUMN)
     tree = _checked(marked, "mysql", "using")
     if fleeting := _FLEETING.search(without_texts(marked, "mysql")):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
@@ -62,36 +49,22 @@ def expression(text: str, column: str) -> str:
     for node in tree.find_all(exp.Column):
         if node.sql() == "…":
             raise UsageError(f"using = {text!r}: … stands for a value of yours", code="M006")
-        if node.sql() != _COLUMN:
+        if node.sql() != COLUMN:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
     # Inside a text it is two braces: a column's name there could end the text.
     made, at = [], 0
     for kind, start, end in _tokens(marked, "mysql"):
-        if kind == TokenType.VAR and marked[start:end] == _COLUMN:
+        if kind == TokenType.VAR and marked[start:end] == COLUMN:
             made += [marked[at:start], "\0"]
             at = end
-    restored = "".join([*made, marked[at:]]).replace(_COLUMN, "{}")
+    restored = "".join([*made, marked[at:]]).replace(COLUMN, "{}")
     return "(" + restored.replace("\0", column) + ")"
 
 
-def cuts(text: str, *, of_text: bool) -> bool:
-    """Whether a `using` can keep less than the value: it cuts, rounds, or takes a text for a number."""
-    tree = _checked(text.replace("{}", _COLUMN), "mysql", "using")
-    # A condition decides which value there is, but is none.
-    return any(
-        isinstance(node, _CUTTING)
-        or (of_text and isinstance(node, _ARITHMETIC))
-        or (isinstance(node, exp.Cast) and _narrows(node.to))
-        for node in tree.walk(prune=lambda node: isinstance(node, exp.Predicate))
-    )
-
-
-def _narrows(to: exp.DataType) -> bool:
-    if to.is_type(exp.DType.CHARACTER_SET):
-        return to.args["kind"].name.lower() not in _UNICODE
-    whole = to.is_type(exp.DType.CHAR, exp.DType.BINARY, exp.DType.JSON) and not to.expressions
-    return not whole
+def parsed(text: str) -> exp.Expr:
+    """The tree of a `using`, with COLUMN for the value. Raises UsageError."""
+    return _checked(text.replace("{}", COLUMN), "mysql", "using")
 
 
 def default(text: str) -> str:

@@ -117,6 +117,11 @@ class OwnTable:
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
 
     @property
+    def deferrable(self) -> bool:
+        """Whether one of its constraints may be broken until a transaction ends."""
+        return any(" DEFERRABLE" in sql for index in self.indexes for sql in index.restore)
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Columns of the primary key; empty without one."""
         return next((index.columns for index in self.indexes if index.primary), ())

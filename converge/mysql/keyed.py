@@ -1,4 +1,4 @@
-"""Rows of a small table by the digests of their keys, and the values of foreign keys."""
+"""Rows of a table by the digests of their keys, and the values of foreign keys."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Keys = Sequence[Sequence[ColumnPlan]]
 
 
 def keyed_rows(
-    connection: Connection[Any], table: TablePlan, keys: Keys, limit: int
-) -> list[tuple[str | None, ...]]:
+    connection: Connection[Any], table: TablePlan, keys: Keys, limit: int | None
+) -> Iterator[tuple[str | None, ...]]:
     """The digests of each row, of its key, and of the further `keys`, of at most `limit` rows.
 
     A further key with NULL has none.
     """
     digests = ",".join([row_digest(table), key_digest(table), *map(_digest, keys)])
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {digests} FROM {my_name(table.source)} LIMIT {limit}")
-        return [tuple(row) for row in cursor.fetchall()]
+    most = f" LIMIT {limit}" if limit is not None else ""
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(f"SELECT {digests} FROM {my_name(table.source)}{most}")
+        yield from cursor
 
 
 def _digest(key: Sequence[ColumnPlan]) -> str:

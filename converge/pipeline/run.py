@@ -37,7 +37,7 @@ from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.made import changed_since, record_schema
 from converge.postgres.recorded import record_there
-from converge.postgres.saved import drop_saved
+from converge.postgres.saved import drop_kept, drop_saved, has_kept
 from converge.postgres.take_back import take_back
 
 if TYPE_CHECKING:
@@ -262,6 +262,8 @@ class Run:
                 if table.rows and before is not None:
                     own = before.by_name[table.target]
                     self.postgres.execute(drop_saved(self.plan.schema, own).encode())
+                    if not has_kept(self.postgres, self.plan.schema, own.name):
+                        self.postgres.execute(drop_kept(self.plan.schema, own).encode())
 
 
 def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ import psycopg
 from pymysql.connections import Connection
 
 from converge.model.evidence import Count, Evidence, Seeded
-from converge.model.existing import ROWS_LIMIT, OwnForeignKey, OwnTable
+from converge.model.existing import ROWS_LIMIT, OwnForeignKey
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.mysql.keyed import distinct_values, keyed_rows
 from converge.planner.draft import Draft
@@ -20,55 +20,22 @@ from converge.planner.inputs import Inputs
 from converge.planner.load.match import Loading
 from converge.planner.plan import draft_plan
 from converge.postgres import keyed
+from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
 from converge.postgres.saved import is_whole
+from converge.postgres.trial import may_try
 
 _BATCH = 5_000
 _SHOWN = 5
 
-Row = tuple[str | None, ...]
-
 
 @dataclass(frozen=True)
 class _Both:
-    """A table that has few rows on both sides, by the digests of their keys."""
+    """A table whose rows are compared."""
 
     plan: TablePlan
-    own: OwnTable
+    keyed: Keyed
     keys: dict[tuple[str, ...], int]
-    """Places in a row of further keys, by the target's names of their columns."""
-    ours: list[Row]
-    """The digests of each row, of its key, and of the further ones."""
-    theirs: list[Row]
-
-    @cached_property
-    def values(self) -> dict[int, set[str | None]]:
-        """The source's digests of each key, by its place."""
-        return {place: {row[place] for row in self.ours} for place in (1, *self.keys.values())}
-
-    @cached_property
-    def stay(self) -> set[str | None]:
-        """The keys of the target's rows that a merge puts back."""
-        if self.plan.rows != "merge":
-            return set()
-        unique = [self.keys[index.columns] for index in self.own.indexes
-                  if is_whole(index) and index.columns in self.keys]  # fmt: skip
-        return {
-            row[1]
-            for row in self.theirs
-            if not any(row[place] is not None and row[place] in self.values[place] for place in (1, *unique))
-        }
-
-    def compared(self) -> Seeded:
-        ours, theirs = ({row[1]: row[0] for row in rows} for rows in (self.ours, self.theirs))
-        both = ours.keys() & theirs.keys()
-        alone = theirs.keys() - ours.keys()
-        return Seeded(
-            equal=sum(ours[key] == theirs[key] for key in both),
-            differ=sum(ours[key] != theirs[key] for key in both),
-            only_source=len(ours.keys() - theirs.keys()),
-            only_target=len(alone),
-            displaced=len(alone - self.stay) if self.plan.rows == "merge" else 0,
-        )
+    """Places of further keys' digests, by the target's names of their columns."""
 
 
 def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection[Any]) -> Evidence:
@@ -78,64 +45,75 @@ def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection
         return inputs.evidence
     draft = draft_plan(inputs)
     assert draft.loading is not None
-    read = (_read(draft, draft.loading, source, target, table)
-            for table in (*draft.tables.values(), *draft.kept.values()))  # fmt: skip
-    tables = {one.plan.source: one for one in read if one is not None}
-    seeded = {
-        name: replace(one.compared(), left=_left(draft, draft.loading, target, tables, one))
-        for name, one in tables.items()
-    }
+    seeded = {}
+    if may_try(target):
+        with target.transaction(force_rollback=True):
+            tables = dict(_read(draft, draft.loading, source, target))
+            for name, one in tables.items():
+                counts = keyed.compared(target, one.keyed)
+                seeded[name] = Seeded(*counts, left=_left(draft, draft.loading, target, tables, one))
     orphans = dict(_orphans(draft, draft.loading, source, target))
     return replace(inputs.evidence, seeded=seeded, orphans=orphans)
 
 
 def _read(
-    draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any], table: TablePlan
-) -> _Both | None:
-    """The rows of both sides, where the target's table has some or keeps none, and neither has many."""
-    own = loading.matches[table.source].own
-    if own.rows >= ROWS_LIMIT or not (own.rows or table.source in draft.kept):
-        return None
-    columns = {column.target: column for column in table.columns}
-    referred = [key.parent_columns for key in loading.existing.foreign_keys if key.parent == own.quoted]
-    wanted = dict.fromkeys([*(index.columns for index in own.indexes if is_whole(index)), *referred])
-    keys = [key for key in wanted if columns.keys() >= set(key)]
-    by_columns = [[columns[name] for name in key] for key in keys]
-    ours = keyed_rows(source, table, by_columns, ROWS_LIMIT)
-    if len(ours) == ROWS_LIMIT:
-        return None
-    places = {key: place for place, key in enumerate(keys, start=2)}
-    return _Both(table, own, places, ours, keyed.keyed_rows(target, draft.schema, table, by_columns))
+    draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any]
+) -> Iterator[tuple[str, _Both]]:
+    """The rows of both sides where the target has some; of large tables where a run could fail by them."""
+    for number, table in enumerate((*draft.tables.values(), *draft.kept.values())):
+        own = loading.matches[table.source].own
+        limit = None if _may_fail(draft, loading, table) else ROWS_LIMIT
+        if not (own.rows or table.source in draft.kept) or own.rows == limit:
+            continue
+        columns = {column.target: column for column in table.columns}
+        referred = [key.parent_columns for key in loading.existing.foreign_keys if key.parent == own.quoted]
+        whole = [index.columns for index in own.indexes if is_whole(index)]
+        names = [key for key in dict.fromkeys([*whole, *referred]) if columns.keys() >= set(key)]
+        keys = [[columns[name] for name in key] for key in names]
+        places = {key: place for place, key in enumerate(names, start=2)}
+        both = _Both(table, Keyed(number), places)
+        if load_ours(target, both.keyed, keys, keyed_rows(source, table, keys, limit)) == limit:
+            continue
+        unique = [1, *(places[key] for key in whole if key in places)]
+        load_theirs(target, both.keyed, draft.schema, table, keys, unique)
+        yield table.source, both
+
+
+def _may_fail(draft: Draft, loading: Loading, table: TablePlan) -> bool:
+    """Whether foreign keys could not be put back: rows go that others refer to, which stay."""
+    if table.rows == "merge" or table.source in draft.kept:
+        return table.rows == "merge"
+    quoted = loading.matches[table.source].own.quoted
+    children = [
+        loading.by_quoted.get(key.table) for key in loading.existing.foreign_keys if key.parent == quoted
+    ]
+    plans = [draft.tables.get(match.source.name) if match else None for match in children]
+    return any(plan is None or plan.rows == "merge" for plan in plans)
 
 
 def _left(
     draft: Draft,
     loading: Loading,
     target: psycopg.Connection[Any],
-    tables: dict[str, _Both],
+    tables: Mapping[str, _Both],
     parent: _Both,
 ) -> dict[str, int]:
     """Rows that stay in the target and refer to rows that go, by foreign key."""
     found = {}
     for key in loading.existing.foreign_keys:
-        if key.parent != parent.own.quoted or parent.plan.source in draft.kept:
+        own = loading.matches[parent.plan.source].own
+        if key.parent != own.quoted or parent.plan.source in draft.kept:
             continue
         match = loading.by_quoted.get(key.table)
-        child = match.source.name if match else ""
-        staying = tables.get(child)
-        if (child in draft.tables and staying is None) or key.parent_columns not in parent.keys:
+        name = match.source.name if match else ""
+        child = tables.get(name) if name in draft.tables else None
+        if (name in draft.tables and child is None) or key.parent_columns not in parent.keys:
             continue
-        merged = staying if child in draft.tables else None
-        try:
-            rows = keyed.referring(target, key, parent.plan, merged.plan if merged else None)
-        except psycopg.errors.InsufficientPrivilege:
-            continue
-        values = parent.values[parent.keys[key.parent_columns]]
-        found[key.name] = sum(
-            identity not in parent.stay and value not in values
-            for identity, value, own in rows
-            if merged is None or own in merged.stay
-        )
+        place = parent.keys[key.parent_columns]
+        with suppress(psycopg.errors.InsufficientPrivilege), target.transaction():
+            found[key.name] = left_alone(
+                target, key, (parent.plan, parent.keyed, place), (child.plan, child.keyed) if child else None
+            )
     return {name: rows for name, rows in found.items() if rows}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
@@ -22,6 +23,7 @@ from converge.pipeline.timing import phase
 from converge.postgres.made import changed_since
 from converge.postgres.recorded import record_verification
 from converge.postgres.rights import require_readable
+from converge.postgres.saved import has_kept
 
 
 def verify(
@@ -82,7 +84,14 @@ def _scope(both: Compared, result: Result) -> Plan:
     result.findings = [*both.findings, *lost, *gone]
     result.not_migrated = [outcome for outcome in whole.outcomes if outcome.state == "not migrated"]
     result.not_compared = list(not_compared(whole, scope, both.catalog, there))
-    return scope
+    # A merge that has kept nothing of the target leaves no table of what it has kept.
+    tables = (
+        replace(one, rows="")
+        if one.rows == "merge" and not has_kept(both.target, plan.schema, one.target)
+        else one
+        for one in scope.tables
+    )
+    return replace(scope, tables=tuple(tables))
 
 
 def _compare_schema(both: Compared, result: Result) -> None:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from converge.mapping.inverse import lossless
 from converge.mapping.rules import Rule, setting
-from converge.mapping.using import cuts, expression
+from converge.mapping.using import expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
 from converge.types import Family, Value, base_name, check_target, family_of
-from converge.types.made import stand_in
-from converge.types.sql import as_bytes, only
+from converge.types.made import stand_in, widened
+from converge.types.sql import as_bytes, bare_number, only
 
 _TIMES = frozenset({"date", "datetime", "timestamp", "time"})
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _OTHER_TEXTS = frozenset({"enum", "set", "json"})
+_ROUNDED = frozenset({"float", "double"})
+_CASELESS = frozenset({"boolean", "cidr", "inet", "uuid"})
+"""Types whose values have no upper and lower case."""
 
 
 def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
     """The family and the column as a map's `using` leaves them: of a kind that can become `to`."""
-    if setting(rules, "using")[0] and base_name(to) not in family.accepts(column):
-        made = stand_in(column, to)
+    if setting(rules, "using")[0]:
+        accepted = base_name(to) in family.accepts(column)
+        made = widened(column, to) if accepted else stand_in(column, to)
         other = family_of(made) if made else None
         if made and other:
             return other, made
@@ -45,41 +51,46 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     using = setting(rules, "using")[0]
     if not using:
         return family, value, None
+    accepted = base_name(value.to) in family.accepts(value.column)
     family, column = seen(family, value.column, value.to, rules)
     given = expression(using, value.sql)
     new = family.adopted(given, column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
-    made = column is not value.column
+    made = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
     meant = column.nullable and not made
     lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
     emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
     null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
-    cut = ""
-    if cuts(using, of_text=value.column.type in _TEXTS | _BYTES):
-        cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({_same(value, given)}) IS NOT TRUE"
+    kept = lossless(
+        using, given, value.sql, partial(_same, value.column.type),
+        rounds=value.column.type in _ROUNDED, caseless=base_name(value.to) in _CASELESS,
+    )  # fmt: skip
+    cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
     value = replace(value, column=column, changed=new, declared_null=null, made=made)
     return family, replace(value, lost=lost, emptied=emptied, cut=cut), change
 
 
-def _same(value: Value, given: str) -> str:
-    """MySQL condition: an expression of the value has all of it, if in another form."""
-    type_, old = value.column.type, value.sql
+def _same(type_: str, made: str, old: str) -> str:
+    """MySQL condition: two expressions have the value of a column of this type, if in another form."""
     if type_ in _TIMES:
-        # Midnight is the day, and a fraction of zeros is none.
-        zeros = f"'.{'0' * value.column.fsp}'" if value.column.fsp else "''"
-        both = (f"TRIM(TRAILING ' 00:00:00' FROM TRIM(TRAILING {zeros} FROM CONCAT({one})))"
-                for one in (given, old))  # fmt: skip
-        return "=".join(map(as_bytes, both))
+        # Midnight is the day, and zeros at the end of a fraction say nothing.
+        days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (made, old))
+        return "=".join(map(as_bytes, days))
     if type_ in _BYTES:
-        equal = f"{as_bytes(given)}={as_bytes(old)}"
+        equal = f"{as_bytes(made)}={as_bytes(old)}"
     elif type_ in _TEXTS | _OTHER_TEXTS:
-        equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (given, old))
+        equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (made, old))
     else:
-        return f"{given}={old}"
-    number = only(old, "-?(0|[1-9][0-9]{0,29})([.][0-9]{1,30})?")
-    return f"{equal} OR CAST({number} AS DECIMAL(65,30))=CAST(CONCAT({given}) AS DECIMAL(65,30))"
+        return f"{made}={old}"
+    numbers = (f"CAST({only(one, '-?(0|[1-9][0-9]{0,29})([.][0-9]{1,30})?')} AS DECIMAL(65,30))"
+               for one in (made, old))  # fmt: skip
+    return f"{equal} OR {'='.join(numbers)}"
+
+
+def _without_zeros(time: str) -> str:
+    return f"IF(LOCATE('.',{time}),{bare_number(time)},CONCAT({time}))"
 
 
 def made_equal(table: Table, value: Value) -> Search:

@@ -1,8 +1,13 @@
-"""The rows of a small table by the digests of their keys: the same as `mysql.keyed`."""
+"""Rows of both sides by the digests of their keys, compared as sets in temporary tables, whatever their size.
+
+The digests are those of `mysql.keyed`. A table of digests has a row's own as d0, that of its key as d1, and
+those of further keys from d2 on; of the target's rows also whether they stay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -12,34 +17,107 @@ from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.postgres.digest import field_text, key_digest, row_digest
 
-
-def keyed_rows(
-    connection: psycopg.Connection[Any], schema: str, table: TablePlan, keys: Sequence[Sequence[ColumnPlan]]
-) -> list[tuple[str | None, ...]]:
-    """The digests of each row, of its key, and of the further `keys`; a further key with NULL has none."""
-    digests = ",".join([row_digest(table), key_digest(table), *map(_digest, keys)])
-    return connection.execute(
-        f"SELECT {digests} FROM {pg_name(schema, table.target)} AS p".encode()
-    ).fetchall()
+Keys = Sequence[Sequence[ColumnPlan]]
+"""Keys of one table, each by its columns."""
 
 
-def referring(
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The temporary tables of one table's rows."""
+
+    number: int
+
+    @property
+    def ours(self) -> str:
+        """The source's rows."""
+        return f"pg_temp.converge_ours_{self.number}"
+
+    @property
+    def theirs(self) -> str:
+        """The target's."""
+        return f"pg_temp.converge_theirs_{self.number}"
+
+
+def load_ours(
+    connection: psycopg.Connection[Any], keyed: Keyed, keys: Keys, rows: Iterable[Sequence[str | None]]
+) -> int:
+    """Keeps the digests of the source's rows; returns how many there are."""
+    names = ",".join(f'd{place} text COLLATE "C"' for place in range(len(keys) + 2))
+    connection.execute(f"CREATE TABLE {keyed.ours} ({names})".encode())
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {keyed.ours} FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+        count = cursor.rowcount
+    connection.execute(f"ANALYZE {keyed.ours}".encode())
+    return count
+
+
+def load_theirs(
+    connection: psycopg.Connection[Any],
+    keyed: Keyed,
+    schema: str,
+    table: TablePlan,
+    keys: Keys,
+    unique: Sequence[int],
+) -> None:
+    """Keeps the digests of the target's rows.
+
+    In a merge those stay that no row of the source equals by one of the `unique` digests.
+    """
+    digests = [row_digest(table), key_digest(table), *map(_digest, keys)]
+    listed = ",".join(f"{digest} AS d{place}" for place, digest in enumerate(digests))
+    equal = (f"NOT EXISTS (SELECT FROM {keyed.ours} AS o WHERE o.d{place}=t.d{place})" for place in unique)
+    stays = " AND ".join(equal) if table.rows == "merge" else "false"
+    connection.execute(
+        f"CREATE TABLE {keyed.theirs} AS SELECT t.*,{stays} AS stays "
+        f"FROM (SELECT {listed} FROM {pg_name(schema, table.target)} AS p) AS t".encode()
+    )
+    connection.execute(f"ANALYZE {keyed.theirs}".encode())
+
+
+def compared(connection: psycopg.Connection[Any], keyed: Keyed) -> tuple[int, int, int, int, int]:
+    """How many rows are equal, differ, are only in the source, only in the target, and go of the latter."""
+    row = connection.execute(
+        f"""
+        SELECT count(*) FILTER (WHERE o.d0=t.d0),
+               count(*) FILTER (WHERE o.d1=t.d1 AND o.d0 IS DISTINCT FROM t.d0),
+               count(*) FILTER (WHERE t.stays IS NULL), count(*) FILTER (WHERE o.d1 IS NULL),
+               count(*) FILTER (WHERE o.d1 IS NULL AND NOT t.stays)
+          FROM (SELECT DISTINCT d0, d1 FROM {keyed.ours}) AS o
+          FULL JOIN (SELECT DISTINCT d0, d1, stays FROM {keyed.theirs}) AS t ON o.d1=t.d1
+        """.encode()
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], row[3], row[4]
+
+
+def left_alone(
     connection: psycopg.Connection[Any],
     key: OwnForeignKey,
-    parent: TablePlan,
-    child: TablePlan | None,
-) -> list[tuple[str | None, ...]]:
-    """For each row that refers by this foreign key: digests of its parent's key, of what it refers to, and of
-    its own key. `child` is None for a table that is not loaded, whose rows have none."""
-    referred = [column for name in key.parent_columns for column in parent.columns if column.target == name]
+    parent: tuple[TablePlan, Keyed, int],
+    child: tuple[TablePlan, Keyed] | None,
+) -> int:
+    """Rows that stay and refer by this foreign key to rows that go.
+
+    `parent` has the place of the digest that the key refers to; `child` is None for a table whose rows all
+    stay.
+    """
+    plan, keyed, place = parent
+    referred = [column for name in key.parent_columns for column in plan.columns if column.target == name]
     pairs = zip(key.columns, key.parent_columns, strict=True)
     on = " AND ".join(f"c.{pg_name(column)}=p.{pg_name(other)}" for column, other in pairs)
-    own = key_digest(child) if child else "NULL"
-    made = f'{key_digest(parent)} AS "its key",{_digest(referred)} AS "its value"'
-    return connection.execute(
-        f'SELECT p."its key",p."its value",c."its key" FROM (SELECT *,{own} AS "its key" FROM {key.table}) c '
-        f"JOIN (SELECT *,{made} FROM {key.parent}) p ON {on}".encode()
-    ).fetchall()
+    own = key_digest(child[0]) if child else "NULL"
+    made = f'{key_digest(plan)} AS "its key",{_digest(referred)} AS "its value"'
+    staying = f' AND c."its key" IN (SELECT d1 FROM {child[1].theirs} WHERE stays)' if child else ""
+    row = connection.execute(
+        f'SELECT count(*) FROM (SELECT *,{own} AS "its key" FROM {key.table}) c '
+        f"JOIN (SELECT *,{made} FROM {key.parent}) p ON {on} "
+        f'WHERE NOT EXISTS (SELECT FROM {keyed.theirs} AS t WHERE t.stays AND t.d1=p."its key") '
+        f'AND NOT EXISTS (SELECT FROM {keyed.ours} AS o WHERE o.d{place}=p."its value"){staying}'.encode()
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _digest(key: Sequence[ColumnPlan]) -> str:

@@ -6,6 +6,9 @@ All of it is for the time when foreign keys, and the tables' own triggers, are a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import psycopg
 
 from converge.model.existing import OwnIndex, OwnTable, kept_name, saved_name
 from converge.model.quote import pg_name
@@ -38,19 +41,23 @@ def put_back(schema: str, table: OwnTable) -> str:
 def merge(schema: str, table: OwnTable) -> str:
     """Puts those saved rows back that no row of the table equals by a unique key, and notes their keys.
 
-    Several statements for one transaction. The table has a primary key.
+    Several statements for one transaction. The table has a primary key, and its unique keys are back.
     """
     saved, kept = saved_table(schema, table), kept_table(schema, table.name)
-    key, texts = _listed(table.key)
+    key, _ = _listed(table.key)
     others = "".join(
         f" AND NOT {_taken(table, saved, index)}"
         for index in table.indexes
         if index.unique and all(index.columns)
     )
+    # Keys over expressions and exclusion constraints, of which only the server knows what is equal. It knows
+    # that of no deferrable one here.
+    rest = "" if table.deferrable else " ON CONFLICT DO NOTHING"
     return (
         f"DROP TABLE IF EXISTS {kept};\n"
-        f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} WHERE true{others};\n"
-        f"{_insert(table)} FROM {saved} WHERE ({texts}) IN (SELECT {texts} FROM {kept})"
+        f"CREATE TABLE {kept} AS SELECT {key} FROM {saved} WHERE false;\n"
+        f"WITH back AS ({_insert(table)} FROM {saved} WHERE true{others}{rest} RETURNING {key}) "
+        f"INSERT INTO {kept} SELECT {key} FROM back"
     )
 
 
@@ -87,6 +94,14 @@ def drop_saved(schema: str, table: OwnTable) -> str:
 def drop_kept(schema: str, table: OwnTable) -> str:
     """Forgets which rows a merge has kept."""
     return f"DROP TABLE IF EXISTS {kept_table(schema, table.name)}"
+
+
+def has_kept(connection: psycopg.Connection[Any], schema: str, table: str) -> bool:
+    """Whether there are rows that a merge has kept."""
+    kept = kept_table(schema, table)
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (kept,)).fetchone()
+    assert row is not None
+    return bool(row[0]) and connection.execute(f"SELECT FROM {kept} LIMIT 1".encode()).rowcount > 0
 
 
 def _insert(table: OwnTable) -> str:

@@ -48,11 +48,13 @@ Only a whole value is taken of what an expression gives: a time is `2024-02-29`,
 or `-100:00:05`. MySQL's own casts read the beginning of any text, `100 seconds` as a minute, and 70101
 as a day; here such a result is no value, and neither is a number that the column has no room for (V048).
 Where no scan has looked, the target refuses the row. NULL that the expression itself gives, in a column
-that takes NULL, is a loss (V160), and so are values that were different and become equal (V161). Rows that
-the expression changes are a loss, too, where it cuts, rounds or picks a part outside of a condition (V162):
-`FLOOR`, `ROUND`, `LEFT`, `SUBSTRING_INDEX`, `TRIM`, `DATE`, `YEAR`, `DIV`, a cast, arithmetic on a text.
-`DATE` of a midnight and `'1.50' + 0` keep all. What `DATE_FORMAT`, `STR_TO_DATE`, `CONV`, `REPLACE`, `LOWER`
-and other functions change is not counted before the run.
+that takes NULL, is a loss (V160). So are values that were different and become equal (V161), and rows whose
+value cannot be made again of what the expression gives (V162). The scan tries that on every row: it undoes
+functions that have a counterpart (`STR_TO_DATE` and `DATE_FORMAT`, `CONV`, `HEX`, `INET_NTOA`, `CONVERT_TZ`,
+`+`, `/`, `CONCAT` with constants, …) and compares with the stored value. Any other function (`LEFT`, `ROUND`,
+`REPLACE`, `UPPER`, `TRIM`, a cast, …) has to leave a value as it was. `DATE` of a midnight, `'1.50' + 0`, and
+`STR_TO_DATE` of nothing but a date keep all; `STR_TO_DATE('20240229junk', '%Y%m%d')` does not. Constants that
+the expression chooses (`IF({} = 'y', 'true', 'false')`), and answers to conditions, are the map's own words.
 """
 _TRAPS = """
 ## What a type cannot hold, and what may become of it

@@ -1,12 +1,14 @@
-"""The kind of a value that a map's expression makes: a column that stands in for it."""
+"""The kind of a value that a map's expression makes: a column that stands in for its own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from converge.model.catalog import Column
+from converge.types.as_number import INTEGERS
+from converge.types.as_text import AsText
 from converge.types.forms import MADE
-from converge.types.names import base_name
+from converge.types.names import base_name, sizes
 
 _TIMES = {
     "timestamp": "datetime",
@@ -18,6 +20,9 @@ _TIMES = {
 }
 _DIGITS = 6
 _LONGEST = 2**32 - 1
+_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal"})
+_FLOATS = frozenset({"float", "double"})
+_INTEGER_DIGITS, _MOST_DIGITS, _MOST_SCALE = 20, 65, 30
 
 
 def stand_in(column: Column, to: str) -> Column | None:
@@ -29,6 +34,25 @@ def stand_in(column: Column, to: str) -> Column | None:
     plain = replace(column, unsigned=False, zerofill=False, labels=(), charset=None, collation=None)
     if kind:
         return replace(plain, type=kind, fsp=_DIGITS)
-    if base_name(to) in MADE:
-        return replace(plain, type="longtext", length=_LONGEST, charset="utf8mb4")
-    return None
+    return _text(plain) if base_name(to) in MADE else None
+
+
+def widened(column: Column, to: str) -> Column:
+    """A column for what an expression makes of a number: any number or text that `to` can hold.
+
+    The column itself where its type says nothing about the values: of all but numbers.
+    """
+    base = base_name(to)
+    if column.type in _NUMBERS | _FLOATS and (base in AsText.targets or to == "numeric"):
+        return _text(column)
+    if column.type not in _NUMBERS or base not in {*INTEGERS, "numeric", "double precision"}:
+        return column
+    scale = (*sizes(to), 0)[1] if sizes(to) else _MOST_SCALE * (base == "double precision")
+    scale = min(_MOST_SCALE, max(scale, column.scale or 0))
+    whole = max(_INTEGER_DIGITS, (column.precision or 0) - (column.scale or 0), (*sizes(to), 0)[0] - scale)
+    precision = min(_MOST_DIGITS, whole + scale)
+    return replace(column, type="decimal", precision=precision, scale=scale, unsigned=False)
+
+
+def _text(column: Column) -> Column:
+    return replace(column, type="longtext", length=_LONGEST, charset="utf8mb4")

@@ -107,7 +107,10 @@ KINDS: Mapping[str, Kind] = {
     "no_result": Kind("V048", "hold something that the map's expression makes no value of", _NULL),
     "made_null": Kind("V160", "are made NULL by the map's expression", {}, harm="lossy"),
     "cut_value": Kind(
-        "V162", "are changed by the map's expression, which cuts, rounds or picks a part", {}, harm="lossy"
+        "V162",
+        "are changed by the map's expression, and cannot be made again of what it gives",
+        {},
+        harm="lossy",
     ),
     "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
 }

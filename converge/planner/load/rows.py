@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
+from converge.model.existing import ROWS_LIMIT, OwnIndex, OwnTable
 from converge.model.plan import Outcome, Rows, Severity
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match
 from converge.planner.values import said
+from converge.postgres.saved import is_whole
 
 _MANY = 10
 """More tables with rows than migrations seed: an earlier run has loaded them."""
@@ -24,12 +26,11 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
         _keep(draft, match)
     elif wish and own.rows:
         if wish == "merge":
-            _require_key(draft, match)
+            _require_mergeable(draft, match)
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
-        # Which rows a partial key displaces is not known before.
-        partial = wish == "merge" and any(one.unique and one.predicate for one in own.indexes)
-        harm: Severity = "lossy" if partial or _loses(draft, name, wish) else "note"
-        what = f"the target's {own.rows:,} rows {they}"
+        unsure = wish == "merge" and any(_displaces_unseen(one) for one in own.indexes)
+        harm: Severity = "lossy" if unsure or _loses(draft, name, wish) else "note"
+        what = f"the target's {counted(own)} {they}"
         draft.find("L011", harm, name, what, evidence=_words(draft, name))
     elif own.rows and not may_hold_rows:
         draft.full[name] = own.rows
@@ -38,18 +39,41 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
     return wish if own.rows or wish == "target" else ""
 
 
-def _require_key(draft: Draft, match: Match) -> None:
-    """Rows are merged by the key that both sides have."""
+def counted(own: OwnTable) -> str:
+    """How many rows a table of the target has, in words."""
+    if own.rows >= ROWS_LIMIT:
+        return f"more than {ROWS_LIMIT - 1:,} rows"
+    return "1 row" if own.rows == 1 else f"{own.rows:,} rows"
+
+
+def _displaces_unseen(index: OwnIndex) -> bool:
+    """Whether only the server knows, when it is too late to ask, which rows an index does not let back in."""
+    whole = is_whole(index) and index.nulls_distinct
+    return (index.unique and not whole) or index.restore[0].partition(" EXCLUDE ")[1] != ""
+
+
+def _require_mergeable(draft: Draft, match: Match) -> None:
+    """Rows are merged by the key that both sides have, and where it is known which of them stay."""
     own, key = match.own.key, match.source.primary_key
     ours = {match.columns[name].name for name in key.columns if name in match.columns} if key else set()
     if not own:
         why = "has no primary key in the target, so its rows cannot be merged"
     elif set(own) != ours:
         why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
+    elif match.source.name not in draft.evidence.seeded:
+        draft.find(
+            "L030", "block", match.source.name,
+            "rows cannot be merged unseen: the role may not make temporary tables to compare them",
+            f"the privilege TEMPORARY on the target's database; or:\n{_instead(match)}",
+        )  # fmt: skip
+        return
     else:
         return
-    hint = entry("table", literally(table=match.source.name), *_WAYS[:2])
-    draft.find("L020", "block", match.source.name, why, hint)
+    draft.find("L020", "block", match.source.name, why, _instead(match))
+
+
+def _instead(match: Match) -> str:
+    return entry("table", literally(table=match.source.name), *_WAYS[:2])
 
 
 def _note_left(draft: Draft, name: str, wish: Rows) -> None:
@@ -101,7 +125,7 @@ def _all_equal(draft: Draft, name: str) -> bool:
 def _keep(draft: Draft, match: Match) -> None:
     """The target's rows stay, and the source's are not copied."""
     name = match.source.name
-    why = f"the map keeps the target's {match.own.rows:,} rows"
+    why = f"the map keeps the target's {counted(match.own)}"
     words = _words(draft, name) or "not compared with the source's"
     lacking = [one.name for one in match.source.columns if not (one.generated or one.name in match.columns)]
     if lacking:
