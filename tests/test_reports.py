@@ -242,6 +242,8 @@ def test_a_large_report_is_quiet_and_usable(
     assert browser.shown("#note-P001 li")
     assert browser.overflow() <= 0
     assert "finding 1:" in browser.find("#note-P001 li").text
+    links = browser.ask("[...document.querySelectorAll('nav a')].map(one => one.hash).join(' ')").split()
+    assert len(links) == len(set(links))
     browser.find('nav a[href="#tables"]').click()
     top = browser.ask("document.querySelector('#tables').getBoundingClientRect().top")
     assert 0 <= top < 900
