@@ -16,7 +16,7 @@ only the command line catches errors; the library never logs and goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class ConvergeError(Exception):
@@ -63,6 +63,13 @@ class TargetError(ConvergeError):
 
 class Interrupted(ConvergeError):
     exit_code = 130
+
+
+def verdict_of(error: ConvergeError) -> Literal["blocked", "interrupted", "failed"]:
+    """The verdict of a command that ends in this error."""
+    if isinstance(error, BlockedError):
+        return "blocked"
+    return "interrupted" if isinstance(error, Interrupted) else "failed"
 
 
 START_AGAIN = "converge migrate --recreate (in load mode: --truncate)"

@@ -270,8 +270,8 @@ def test_ctrl_c_in_the_second(project: Project) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     document = json.loads(out)
-    assert (process.returncode, document["exit_code"], document["verdict"]) == (130, 130, "failed"), err
-    assert [one["verdict"] for one in document["databases"]] == ["verified", "failed"]
+    assert (process.returncode, document["exit_code"], document["verdict"]) == (130, 130, "interrupted"), err
+    assert [one["verdict"] for one in document["databases"]] == ["verified", "interrupted"]
     assert "hint   converge migrate --resume --database shop --database 'it'\"'\"'s <b>'" in err
     done = project.run("migrate", "--resume", "--json")
     assert (done.code, done.json["verdict"]) == (0, "verified"), done.err

@@ -271,3 +271,64 @@ def test_files_are_their_owners_alone(small: str, tmp_path: Path) -> None:
         assert file.stat().st_mode & 0o777 == 0o600
         assert file.read_text() != "before"
     assert Path("/dev/null").is_char_device()
+
+
+_RUNS = "import sys; from converge.cli import main; main(sys.argv[1:])"
+_MOMENTS = {
+    "inside a statement of the ledger": (
+        "from converge.postgres.ledger import Ledger as C; n = 'add_chunks'\n"
+        "def f(self, *a): self.connection.pgconn.send_query(b'SELECT pg_sleep(9)'); raise KeyboardInterrupt\n"
+    ),
+    "when the ledger has just heard of it": (
+        "from converge.pipeline.run import Run as C; n = '__init__'\ndef f(*a): raise KeyboardInterrupt\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", _MOMENTS)
+def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: Path, moment: str) -> None:
+    """A signal may leave a connection in the middle of a statement, or come before the run has a plan."""
+    postgres(target, "CREATE TABLE note (id int PRIMARY KEY, text varchar(20))")
+    page, document = tmp_path / "note.md", tmp_path / "note.json"
+    stops = ("-c", f"{_MOMENTS[moment]}setattr(C, n, f)\n{_RUNS}")
+    run = begun(small, target, "--mode", "load", "--report", str(document), "--json", command=stops)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, "error[R130]" in err) == (130, True), err
+    assert "converge recover" in err
+    assert json.loads(out)["verdict"] == json.loads(document.read_text())["verdict"] == "interrupted"
+    assert postgres(target, "SELECT state FROM converge.run") == [("interrupted",)]
+    _is_interrupted(target, page)
+    verified = converge("verify", "--source", small, "--target", target)
+    assert "run 1, which makes it, is interrupted: converge migrate --resume" in verified.out
+    assert verified.out.splitlines()[-2] == "next      converge migrate --resume"
+    # A run that was killed could enter nothing; nobody is at work for it.
+    postgres(target, "UPDATE converge.run SET state = 'running', report = NULL")
+    assert "interrupted" in converge("status", "--target", target).out
+    unwritten = converge("report", "--target", target, "-o", str(page))
+    assert "run 1 is interrupted and has no report yet" in unwritten.err
+
+
+def _is_interrupted(target: str, page: Path) -> None:
+    status = converge("status", "--target", target)
+    assert "interrupted, snapshot" in status.out and "next: converge migrate --resume" in status.out
+    assert converge("report", "--target", target, "-o", str(page)).code == 0
+    assert "# converge migrate: interrupted" in page.read_text()
+
+
+def test_a_run_is_resumed_with_its_own_options(small: str, target: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text('[[column]]\nmatch = { column = "text" }\nto = "integer"\n')
+    ends = ("--source", small, "--target", target)
+    assert converge("migrate", *ends).code == 0
+    assert ": finished (verified), snapshot" in converge("status", "--target", target).out
+    postgres(target, "UPDATE converge.run SET state = 'failed'")
+    for given, words in (
+        (("--mode", "load"), "begun with --mode create, now --mode load"),
+        (("--map", str(other)), f"begun with no --map, now --map {other}"),
+        (("--schema", "app"), "begun with --schema public, now --schema app"),
+        (("--include", "n*"), "begun with no --include, now --include n*"),
+    ):
+        ran = converge("migrate", *ends, "--resume", *given)
+        assert (ran.code, words in ran.err, "error[T010]" in ran.err) == (2, True, True), ran.err
+    again = converge("migrate", *ends, "--resume", "--schema", "public", "--mode", "create")
+    assert again.code == 0, again.err

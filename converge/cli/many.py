@@ -16,9 +16,8 @@ from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.together import together
-from converge.pipeline.options import Options
+from converge.pipeline.options import RESUME, Options
 from converge.pipeline.reach import attempt
-from converge.pipeline.run import RESUME
 from converge.planner.inputs import Selection
 from converge.project.file import Database
 from converge.report.errors import error_document, error_text

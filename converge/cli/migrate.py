@@ -31,8 +31,8 @@ from converge.model.result import Result
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.many import Move, migrate_several
 from converge.pipeline.migrate import migrate
-from converge.pipeline.options import Options
-from converge.pipeline.run import RESUME, MigrateOptions
+from converge.pipeline.options import RESUME, Options
+from converge.pipeline.run import MigrateOptions
 from converge.report.many import many_text
 from converge.report.result import result_text
 

@@ -13,9 +13,10 @@ from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.rehearsal import Fingerprint
 
-Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "ready"]
+Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "interrupted", "ready"]
 EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "ready": 0, "differs": 1, "failed": 1, "blocked": 3,
+    "interrupted": 130,
 }  # fmt: skip
 
 OF_CHECKS = frozenset({"C001", "C002"})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 
-from converge.errors import UsageError
+from converge.errors import BlockedError, TargetError, UsageError
 from converge.mapping.read import Documents
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
@@ -21,13 +21,13 @@ from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
 from converge.phases.explain import explained
 from converge.pipeline.checks import blocked, check_source, require_rights
-from converge.pipeline.options import Options
+from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import prepare
 from converge.pipeline.reach import reach
 from converge.pipeline.scope import narrowed
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
-from converge.postgres.recorded import last_recorded
+from converge.postgres.recorded import last_recorded, unseen
 from converge.postgres.target import Target, read_target
 
 
@@ -47,7 +47,7 @@ class Compared:
     """By which plan, and which options of the command line are others than the run's."""
 
 
-def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | str | None:
+def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding | None:
     """The last run that these options mean; why it cannot be seen, or None where there is none."""
     with explained(source, target), connect(target) as connection:
         schema = options.schema if "schema" in options.given else None
@@ -58,20 +58,22 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
 def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Iterator[Compared]:
     """Connects, and takes the run's plan; makes one where there is none, or where other maps are given.
 
-    Raises BlockedError for rights that the source's user lacks, and for a plan that is blocked.
+    Raises BlockedError for privileges that the source's user lacks, and for a plan that is blocked. An error
+    of a plan that was made anew says why it is not the run's.
     """
     with ExitStack() as stack:
         stack.enter_context(explained(source, target))
         run = recorded_run(source, target, options)
-        if isinstance(run, Recorded) and not (others := _others(run, options)):
+        if isinstance(run, Recorded) and not (others := other_options(run, options, ("mode", "maps"))):
             yield _by_run(source, target, run, options, stack)
             return
         if isinstance(run, Recorded):
             options = options.as_in(run.options)
-            note = Finding("V114", "note", "plan", f"planned anew: not as run {run.run}: {', '.join(others)}")
+            words = ", ".join(f"{given} in place of {was}" for was, given in others)
+            note = Finding("V114", "note", "plan", f"planned anew: not as run {run.run}: {words}")
         else:
-            why = run or "the ledger knows no run of this source"
-            note = Finding("V113", "note", "plan", f"planned by the options of this command: {why}")
+            note = run or unseen("the ledger knows no run of this source")
+            stack.enter_context(_explaining(note))
         same_mode = not isinstance(run, Recorded) or run.options.mode == options.mode
         prepared = stack.enter_context(
             prepare(
@@ -112,7 +114,8 @@ def _by_run(
             Finding("V114", "note", "plan", f"run {run.run} is of {run.source}; this is {source}")
         )
     if run.state != "finished":
-        findings.append(Finding("V114", "note", "plan", f"run {run.run} is {run.state}"))
+        hint = f"{RESUME} finishes it"
+        findings.append(Finding("V114", "note", "plan", f"run {run.run} is {run.state}: {hint}", hint))
     plan = run.plan
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
@@ -125,15 +128,37 @@ def _by_run(
     )  # fmt: skip
 
 
-def _others(run: Recorded, options: Options) -> list[str]:
-    """Options of the command line that decide otherwise than the run's."""
+def other_options(run: Recorded, options: Options, names: Iterable[str]) -> list[tuple[str, str]]:
+    """In words: named options as the run had them and as the command line gives them, where they differ."""
+    was, given = run.options, options.recorded
     others = []
-    if "mode" in options.given and options.mode != run.options.mode:
-        others.append(f"--mode {options.mode} in place of {run.options.mode}")
-    if "maps" in options.given and _contents(options.map_documents) != _contents(run.options.documents):
-        maps = " ".join(f"--map {name}" for name in options.maps)
-        others.append(f"{maps} in place of {' '.join(run.options.maps) or 'no map'}")
-    return others
+    for name in options.given.intersection(names):
+        if name == "maps":
+            same = _contents(given.documents) == _contents(was.documents)
+        else:
+            same = getattr(given, name) == getattr(was, name)
+        if not same:
+            before, after = _option(name, getattr(was, name)), _option(name, getattr(given, name))
+            others.append((before, f"{after}, whose content has changed" if after == before else after))
+    return sorted(others)
+
+
+def _option(name: str, value: str | tuple[str, ...]) -> str:
+    word = "--map" if name == "maps" else f"--{name}"
+    values = (value,) if isinstance(value, str) else value
+    return " ".join(f"{word} {one}" for one in values) or f"no {word}"
+
+
+@contextmanager
+def _explaining(note: Finding) -> Iterator[None]:
+    """What stops a comparison may come of options that are not the run's."""
+    try:
+        yield
+    except (BlockedError, TargetError) as error:
+        if isinstance(error, BlockedError) or error.code == "T012":
+            error.details = (f"{note.code} {note.message}", *error.details)
+            error.hint = "\n".join(filter(None, (note.hint, error.hint))) or None
+        raise
 
 
 def _contents(documents: Documents) -> list[dict[str, Any]]:

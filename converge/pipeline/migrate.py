@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import psycopg
 
-from converge.errors import START_AGAIN, BlockedError, ConvergeError, Interrupted, UsageError
+from converge.errors import START_AGAIN, BlockedError, ConvergeError, Interrupted, UsageError, verdict_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
@@ -20,15 +21,16 @@ from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
 from converge.pipeline.checks import check_plan, check_target
-from converge.pipeline.compared import recorded_run
+from converge.pipeline.compared import other_options, recorded_run
+from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.reach import attempt
 from converge.pipeline.room import require_droppable
-from converge.pipeline.run import RESUME, Job, MigrateOptions, Run
+from converge.pipeline.run import Job, MigrateOptions, Run
 from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
-from converge.postgres.connect import Backend, end
-from converge.postgres.ledger import Ledger
+from converge.postgres.connect import connect, end
+from converge.postgres.ledger import Ledger, lock
 from converge.postgres.recorded import record_plan
 from converge.postgres.upgrade import upgrade
 
@@ -40,6 +42,8 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
     when the user stopped it; the ledger then knows how to go on.
     """
+    if options.resume:
+        _require_schema(source, target, options.common)
     options = with_fixed_options(source, target, options)
     if options.alembic is not None:
         # Alembic takes its time to load, and most runs need none of it.
@@ -61,18 +65,19 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 waits = pauses(RUN_TRIES)
             pause = next(waits, None) if error.lost and current.begun else None
             if pause is None:
+                current.end("failed")
                 if current.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
-            raise _stopped(options) if current.begun else KeyboardInterrupt from None
+            raise _stopped(current, options) from None
         current = current.next()
         try:
             time.sleep(pause)
         except KeyboardInterrupt:
-            raise _stopped(options) from None
+            raise _stopped(current, options) from None
     if options.alembic is not None:
         from converge.pipeline.settle import settle
 
@@ -81,77 +86,104 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
 
 
 def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptions) -> MigrateOptions:
-    """The maps are read once, and a resumed run has the options that it began with."""
+    """The maps are read once, and a resumed run has the options that it began with.
+
+    Raises UsageError for others.
+    """
     common = options.common
     if options.resume:
         # What cannot be reached is said when the plan is made.
         run, _ = attempt(lambda: recorded_run(source, target, common))
-        common = common.as_in(run.options) if isinstance(run, Recorded) else common
+        if isinstance(run, Recorded):
+            _require_options(run, common, ("mode", "maps", "include", "exclude"))
+            common = common.as_in(run.options)
     return replace(options, common=replace(common, documents=common.map_documents))
+
+
+def _require_schema(source: Endpoint, target: Endpoint, options: Options) -> None:
+    """Raises UsageError where only a run into another schema can be meant."""
+    run, _ = attempt(lambda: recorded_run(source, target, options))
+    if run is None and "schema" in options.given:
+        run, _ = attempt(lambda: recorded_run(source, target, replace(options, given=frozenset())))
+        if isinstance(run, Recorded) and run.state != "finished":
+            _require_options(run, options, ("schema",))
+
+
+def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> None:
+    if others := other_options(run, options, names):
+        words = ", ".join(f"{was}, now {given}" for was, given in others)
+        raise UsageError(
+            f"run {run.run} was begun with {words}",
+            code="T010",
+            hint=f"{RESUME} has the run's options without naming them; with others: {START_AGAIN}",
+        )
 
 
 class _Attempt:
     """From the plan to the proof, once."""
 
-    def __init__(self, job: Job, lost: Backend | None = None) -> None:
-        self._job = job
-        self._lost = lost
+    def __init__(self, job: Job, earlier: Ledger | None = None) -> None:
+        self.job = job
+        self._earlier = earlier
+        self._ledger = earlier
+        """Of this attempt, or of the one before while this one has none."""
         self.run: Run | None = None
 
     @property
     def begun(self) -> bool:
         """Whether the ledger knows the run, so that it can be resumed."""
-        return self._job.options.resume or self.run is not None
+        return self.job.options.resume or self._ledger is not None
 
     def next(self) -> _Attempt:
         """The one that goes on where this one ended."""
-        lost = self.run.ledger.backend if self.run else self._lost
-        return _Attempt(replace(self._job, options=replace(self._job.options, resume=True)), lost)
+        return _Attempt(replace(self.job, options=replace(self.job.options, resume=True)), self._ledger)
 
     def go(self) -> None:
-        """Raises ConvergeError; the ledger knows it where its connection still lives."""
-        job = self._job
+        """Raises ConvergeError."""
+        job = self.job
         with ExitStack() as stack:
             crew = stack.enter_context(Crew(job.options.common.jobs))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
-            try:
-                with explained(job.source, job.target):
-                    run.make_room()
-                    run.all(crew)
-                    run.end()
-            except KeyboardInterrupt:
-                self._enter("interrupted", run.ledger, [])
-                raise
-            except ConvergeError as error:
-                self._enter("failed", run.ledger, [_finding(error)])
-                raise
+            with explained(job.source, job.target):
+                run.make_room()
+                run.all(crew)
+                run.end()
 
-    def _enter(self, state: str, ledger: Ledger, why: list[Finding]) -> None:
-        """The attempt's end, where the ledger's connection still lives; a dead one says it all."""
-        result = self._job.result
-        with suppress(psycopg.Error):
-            result.rejects = ledger.rejects()
-            noted = replace(result, verdict="failed", findings=[*result.findings, *why])
-            ledger.set_state(state, report=noted.to_json())
+    def end(self, state: Literal["failed", "interrupted"]) -> None:
+        """Enters how the run ended, with its report, where the target can be reached.
+
+        On a new connection: a signal may have left the run's own in the middle of a statement. Does nothing
+        when the run has finished after all, or another one is at work.
+        """
+        job, ledger = self.job, self._ledger
+        if ledger is None:
+            return
+        with suppress(ConvergeError, psycopg.Error), connect(job.target) as connection:
+            end(connection, ledger.backend)
+            lock(connection)
+            last = Ledger(connection, ledger.run)
+            if last.state() == "running":
+                job.result.rejects = last.rejects()
+                last.set_state(state, report=job.result.to_json())
 
     def _prepare(self, stack: ExitStack) -> Run:
-        job, options = self._job, self._job.options
+        job, options = self.job, self.job.options
         prepared = stack.enter_context(planned(job))
         assert prepared.target is not None
-        if self._lost is not None:
-            end(prepared.target, self._lost)
+        if self._earlier is not None:
+            end(prepared.target, self._earlier.backend)
         elif options.common.clears and prepared.plan.mode == "create" and not options.resume:
             require_droppable(prepared.target, prepared.plan)
         upgrade(job.target)
         with prepared.target.transaction():
-            ledger = Ledger.open(
+            self._ledger = ledger = Ledger.open(
                 prepared.target,
                 prepared.plan,
                 prepared.inputs.evidence,
                 resume=options.resume,
                 clears=options.common.clears,
-                again=self._lost is not None,
+                again=self._earlier is not None,
             )
             if not options.resume:
                 record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)
@@ -191,7 +223,7 @@ def planned(job: Job) -> Iterator[Prepared]:
 def note(result: Result, error: ConvergeError) -> None:
     """The run's report says why it ended."""
     blocked = isinstance(error, BlockedError)
-    result.verdict = "blocked" if blocked else "failed"
+    result.verdict = verdict_of(error)
     # What blocks is a finding of the plan already, mostly.
     if not blocked or not any(finding.severity == "block" for finding in result.findings):
         result.findings.append(_finding(error))
@@ -216,8 +248,13 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
         error.hint = f"{error.hint}; then {ways}" if error.hint else ways
 
 
-def _stopped(options: MigrateOptions) -> BaseException:
-    return KeyboardInterrupt() if options.thrown_away else interrupted(options.common.mode)
+def _stopped(current: _Attempt, options: MigrateOptions) -> BaseException:
+    if not current.begun or options.thrown_away:
+        return KeyboardInterrupt()
+    stopped = interrupted(options.common.mode)
+    note(current.job.result, stopped)
+    current.end("interrupted")
+    return stopped
 
 
 def interrupted(mode: Mode) -> Interrupted:

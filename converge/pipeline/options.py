@@ -11,6 +11,8 @@ from converge.model.plan import Mode
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
 
+RESUME = "converge migrate --resume"
+
 
 def default_jobs() -> int:
     """Worker processes: a core each, at least 2 and at most 8."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import UsageError
+from converge.errors import BlockedError, UsageError
 from converge.mapping.read import load_documents
 from converge.mapping.rules import Map
 from converge.model.endpoint import Endpoint
@@ -32,7 +32,7 @@ from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
 from converge.postgres.existing import read_existing
-from converge.postgres.history import last_evidence, last_run
+from converge.postgres.history import last_evidence, last_run, unreadable_ledger
 from converge.postgres.reprinted import keep_reprinted
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, occupied, read_target
@@ -142,7 +142,7 @@ def _occupied(inputs: Inputs, target: psycopg.Connection[Any], facts: Target) ->
     """Planned tables that exist already: where a run of this source did not finish, it can be resumed."""
     found, run = occupied(target, facts, own_names(inputs)), None
     if found is not None:
-        with suppress(psycopg.errors.InsufficientPrivilege):
+        with suppress(BlockedError):
             run = last_run(target)
         if run and run["source"] == inputs.source and run["state"] in ("running", "interrupted", "failed"):
             found = replace(found, hint=f"--resume continues the interrupted run {run['id']}; {found.hint}")
@@ -155,5 +155,7 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
         raise UsageError(
             "load mode plans for the tables that the target has", code="U015", hint="--target URL"
         )
-    require_taken_back(target, options.schema)
+    # What a role lacks that may not even read the ledger, is said with all else that it lacks.
+    if unreadable_ledger(target) is None:
+        require_taken_back(target, options.schema)
     return keep_reprinted(target, options.schema, read_existing(target, options.schema))

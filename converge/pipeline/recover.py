@@ -22,7 +22,7 @@ from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows
 from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free
-from converge.postgres.rights import lacking
+from converge.postgres.rights import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
 from converge.postgres.upgrade import upgrade
@@ -42,6 +42,9 @@ def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve |
     have written to the tables, and TargetError when the catalog is not as it was.
     """
     with _kept(), explained(target, target), connect(target, **_SETTINGS) as connection:
+        facts = read_target(connection, schema or "public")
+        if facts.ledger is not None:
+            require_rights(list(lacking_ledger(facts)))
         schema = schema or (last_run(connection) or {}).get("target_schema", "public")
         run = last_load(connection, schema)
         if run is not None and run.unfinished:

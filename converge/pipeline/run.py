@@ -26,7 +26,7 @@ from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
 from converge.pipeline.look_back import look_back, take_snapshot
-from converge.pipeline.options import Options
+from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.prove import prove
 from converge.pipeline.recover import shape_findings
@@ -42,8 +42,6 @@ from converge.postgres.take_back import take_back
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
-
-RESUME = "converge migrate --resume"
 
 
 @dataclass(frozen=True, slots=True)

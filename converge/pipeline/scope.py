@@ -59,7 +59,8 @@ def _reason(
     if here is None:
         return "the source no longer has the table"
     if there is None:
-        return f"the target no longer has the table {table.target}"
+        has = "no longer has" if made else "does not have"
+        return f"the target {has} the table {table.target}"
     for column in table.columns:
         if column.source not in here:
             return f"the source no longer has the column {column.source}"

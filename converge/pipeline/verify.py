@@ -16,7 +16,7 @@ from converge.phases.crew import Crew
 from converge.phases.verify import Tell, VerifyLevel
 from converge.pipeline.compared import Compared, compared
 from converge.pipeline.look_back import take_snapshot
-from converge.pipeline.options import Options
+from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prove import prove
 from converge.pipeline.scope import comparable, not_compared, target_columns
 from converge.pipeline.timing import phase
@@ -97,7 +97,10 @@ def _scope(both: Compared, result: Result) -> Plan:
 def _compare_schema(both: Compared, result: Result) -> None:
     """Whether the target's schema is still what the run has made."""
     run, version = both.run, both.facts.version
-    if run is None or run.made is None:
+    if run is not None and run.state != "finished":
+        why = f"run {run.run}, which makes it, is {run.state}: {RESUME} finishes it"
+        result.next_command = RESUME
+    elif run is None or run.made is None:
         why = "the ledger knows no run that has made it"
     elif run.plan.target_version.split(".")[0] != version.split(".")[0]:
         why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"

@@ -151,7 +151,8 @@ def _forecast(
     last: Result, before: Fingerprint, now: Fingerprint, by_size: Forecast | None
 ) -> Forecast | None:
     then, today = (sum(mark.bytes for mark in one.tables.values()) for one in (before, now))
-    if by_size is None or not before.whole or last.verdict in ("failed", "blocked") or not then:
+    unfinished = last.verdict in ("failed", "interrupted", "blocked")
+    if by_size is None or not before.whole or unfinished or not then:
         return None
     growth = today / then
     seconds = sum(took * (1 if name in _FIXED else growth) for name, took in last.phases)

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import ConvergeError, TargetError
+from converge.errors import BlockedError, ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.postgres import tls
@@ -171,7 +171,7 @@ def is_of_value(error: psycopg.Error) -> bool:
     return error.sqlstate is not None and error.sqlstate.startswith(_VALUE)
 
 
-def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> TargetError | None:
+def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> ConvergeError | None:
     """Why the server does not let the role in or do what it wants. Errors of the login have no SQLSTATE."""
     where = _where(endpoint)
     if state == "28P01" or "password authentication failed" in text or "no password supplied" in text:
@@ -190,13 +190,13 @@ def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> Target
             hint=f"CREATE DATABASE {pg_name(name)} TEMPLATE template0 ENCODING 'UTF8';",
         )
     if state is None and "permission denied for database" in text:
-        return TargetError(
-            f"{where} lets the role not into the database",
+        return BlockedError(
+            f"{where}: the role {user} may not connect to the database {name}",
             code="T004",
             hint=f"GRANT CONNECT ON DATABASE {pg_name(name)} TO {pg_name(user)};",
         )
     if state == "42501":
-        return TargetError(f"{where} gives the role no right for this: {text}", code="T004")
+        return TargetError(f"{where} denies the role a privilege: {text}", code="T004")
     return None
 
 

@@ -7,25 +7,33 @@ from typing import Any
 
 import psycopg
 
+from converge.errors import BlockedError
 from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
+from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
+from converge.postgres.ledger import STATE
+from converge.postgres.rights import LEDGER
 
 Move = tuple[str, str]
 """The source's address, without its password, and the target schema: what a run is about."""
 
 
 def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> dict[str, Any] | None:
-    """The last run, or the last of this move, as JSON values; None where there was none."""
-    if not _is_there(connection):
+    """The last run, or the last of this move, as JSON values; None where there was none.
+
+    Raises BlockedError for a role that may not read the ledger.
+    """
+    if not require_ledger(connection):
         return None
     row = connection.execute(
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
         "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
-        "FROM (SELECT id, source, target_schema, plan_digest, state, snapshot, started_at, finished_at, "
+        f"FROM (SELECT id, source, target_schema, plan_digest, {STATE} AS state, snapshot, started_at, "
+        "finished_at, CASE WHEN state = 'finished' THEN report ->> 'verdict' END AS verdict, "
         "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run "
         "WHERE %(source)s::text IS NULL OR (source, target_schema) = (%(source)s, %(schema)s) "
         "ORDER BY id DESC LIMIT 1) r",
@@ -77,8 +85,8 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
 
 
 def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:
-    """The last run in load mode into this schema; None where there was none."""
-    if not _is_there(connection):
+    """The last run in load mode into this schema; None where there was none. Raises BlockedError."""
+    if not require_ledger(connection):
         return None
     # Through its JSON, because a ledger of an earlier version has fewer columns.
     row = connection.execute(
@@ -119,7 +127,29 @@ def last_rehearsal(connection: psycopg.Connection[Any], source: str, schema: str
     return None if row is None else row[0]
 
 
-def _is_there(connection: psycopg.Connection[Any]) -> bool:
+def unreadable_ledger(connection: psycopg.Connection[Any]) -> BlockedError | None:
+    """Why the role may not read the ledger, with the statements that let it; None where it may."""
+    row = connection.execute(
+        "SELECT current_user, bool_and(has_schema_privilege(n.oid, 'USAGE') "
+        "AND has_table_privilege(c.oid, 'SELECT')) FROM pg_class c JOIN pg_namespace n "
+        "ON n.oid = c.relnamespace WHERE n.nspname = 'converge' "
+        "AND c.relname IN ('run', 'chunk', 'plan', 'verification')"
+    ).fetchone()
+    if row is None or row[1] is not False:
+        return None
+    role, ledger = pg_name(row[0]), pg_name(LEDGER)
+    return BlockedError(
+        f"the role {row[0]} may not read the ledger, the tables of the schema {LEDGER}",
+        code="T004",
+        hint=f"GRANT USAGE ON SCHEMA {ledger} TO {role};\n"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {ledger} TO {role};",
+    )
+
+
+def require_ledger(connection: psycopg.Connection[Any]) -> bool:
+    """Whether there is a ledger. Raises BlockedError for a role that may not read it."""
+    if (denied := unreadable_ledger(connection)) is not None:
+        raise denied
     row = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
     return row is not None and bool(row[0])
 

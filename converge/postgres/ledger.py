@@ -25,6 +25,10 @@ from converge.postgres.connect import backend
 _UNFINISHED = ("running", "interrupted", "failed")
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
+STATE = f"""CASE WHEN state <> 'running' OR EXISTS (
+    SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+     WHERE l.locktype = 'advisory' AND l.objid = {_LOCK}) THEN state ELSE 'interrupted' END"""
+"""A run's state. One that nobody is at work for was killed, and could not enter that it was interrupted."""
 BUILDER = "converge build"
 """application_name of the connections that carry out a run's statements."""
 
@@ -80,6 +84,11 @@ class Ledger:
         end_leftovers(connection)
         run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, clears)
         return cls(connection, run)
+
+    def state(self) -> str:
+        """As it is entered."""
+        row = self.connection.execute("SELECT state FROM converge.run WHERE id = %s", (self.run,)).fetchone()
+        return str(row[0]) if row else ""
 
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
@@ -250,7 +259,10 @@ def _other_run(connection: psycopg.Connection[Any], plan: Plan) -> str | None:
     ).fetchone()
     if row is None or row[1:3] == (plan.source, plan.schema) or row[3] not in _UNFINISHED:
         return None
-    return f"the interrupted run {row[0]} is of {row[1]} into the schema {row[2]}; this is {plan.source}"
+    return (
+        f"the interrupted run {row[0]} is of {row[1]} into the schema {row[2]}; "
+        f"this is {plan.source} into {plan.schema}"
+    )
 
 
 def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -12,11 +12,18 @@ import psycopg
 from converge.errors import UsageError
 from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint, parse
-from converge.model.plan import Plan
+from converge.model.plan import Finding, Plan
 from converge.model.recorded import Made, Recorded, RunOptions
+from converge.postgres.history import unreadable_ledger
+from converge.postgres.ledger import STATE
 
 _PORT = 3306
 _NO_PLAN = "an earlier version of converge began the last run and kept no plan"
+
+
+def unseen(why: str, hint: str = "") -> Finding:
+    """A run that others cannot work from: this command's options decide."""
+    return Finding("V113", "note", "plan", f"planned by the options of this command: {why}", hint)
 
 
 def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptions, plan: Plan) -> None:
@@ -69,7 +76,7 @@ def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]
 
 def last_recorded(
     connection: psycopg.Connection[Any], source: Endpoint, schema: str | None
-) -> Recorded | str | None:
+) -> Recorded | Finding | None:
     """The last run of this source, into this schema where one is named; why it cannot be seen, or None.
 
     Another user of the same server is the same source; so is a database of the same name elsewhere, such as
@@ -77,8 +84,8 @@ def last_recorded(
     """
     if not _exists(connection, "run"):
         return None
-    if not _readable(connection):
-        return "the role may not read the ledger, the tables of the schema converge"
+    if (denied := unreadable_ledger(connection)) is not None:
+        return unseen(denied.message, denied.hint or "")
     rows = connection.execute(
         "SELECT id, source FROM converge.run WHERE state <> 'recovered' "
         "AND (%(schema)s::text IS NULL OR target_schema = %(schema)s) ORDER BY id DESC",
@@ -89,14 +96,14 @@ def last_recorded(
         return None
     run = -min(ranked)[1]
     if not _exists(connection, "plan"):
-        return _NO_PLAN
+        return unseen(_NO_PLAN)
     row = connection.execute(
-        "SELECT r.source, r.state, r.started_at::text, r.position, p.options, p.plan, p.made "
+        f"SELECT r.source, {STATE}, r.started_at::text, r.position, p.options, p.plan, p.made "
         "FROM converge.run r JOIN converge.plan p ON p.run_id = r.id WHERE r.id = %s",
         (run,),
     ).fetchone()
     if row is None:
-        return _NO_PLAN
+        return unseen(_NO_PLAN)
     url, state, started, position, options, plan, made = row
     return Recorded(
         run, url, state, started, decode(RunOptions, options), decode(Plan, plan),
@@ -138,16 +145,6 @@ def _exists(connection: psycopg.Connection[Any], table: str) -> bool:
         "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = 'converge' AND c.relname = %s)",
         (table,),
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _readable(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute(
-        "SELECT bool_and(has_table_privilege(c.oid, 'SELECT')) "
-        "AND bool_and(has_schema_privilege(n.oid, 'USAGE')) "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = 'converge' AND c.relname IN ('run', 'plan')"
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from converge.errors import BlockedError, ConvergeError
+from converge.errors import ConvergeError, verdict_of
 from converge.report.parts import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
@@ -50,7 +50,7 @@ def error_document(error: ConvergeError, command: str) -> dict[str, Any]:
     return {
         "converge": 1,
         "command": command,
-        "verdict": "blocked" if isinstance(error, BlockedError) else "failed",
+        "verdict": verdict_of(error),
         "exit_code": error.exit_code,
         "source": {},
         "target": {},

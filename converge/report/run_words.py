@@ -16,6 +16,10 @@ SNAPSHOTS = {
     "none": "no lock was allowed and the source may have moved between the readers",
 }
 TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
+_GO_ON = (
+    "The ledger holds what is done: a resumed run continues there and copies nothing twice.",
+    "converge migrate --resume",
+)
 REPAIR = (
     "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
     "converge migrate --resume",
@@ -29,10 +33,8 @@ NEXT: dict[Verdict, tuple[str, str]] = {
     "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
     "differs": ("Find out why the differences exist, then load or verify again.", "converge verify"),
     "blocked": ("Resolve the blockers, then plan again.", "converge plan"),
-    "failed": (
-        "The ledger holds what is done: a resumed run continues there and copies nothing twice.",
-        "converge migrate --resume",
-    ),
+    "failed": _GO_ON,
+    "interrupted": _GO_ON,
 }
 
 
@@ -45,7 +47,7 @@ def tone(result: Result) -> Tone:
 def verdict_words(result: Result) -> str:
     """What the verdict means for this run, and what the target lacks, in one line."""
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
-    if result.verdict in ("blocked", "failed"):
+    if result.verdict in ("blocked", "failed", "interrupted"):
         return words
     skipped = _not_compared(result)
     return f"{words}{skipped} · {missing_words(len(result.not_migrated), result.losses)}"
@@ -87,6 +89,8 @@ def _outcome_words(result: Result) -> str:
             return words
         case "failed":
             return "the run has not come to its end"
+        case "interrupted":
+            return "the run was stopped before its end"
         case "ready":
             return "nothing was written"
         case _:
