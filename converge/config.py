@@ -76,7 +76,7 @@ def several(where: Where) -> tuple[Chosen, ...]:
         place = f"the database {entry.name}"
         here = of_kind(address(entry.source, place), "mysql")
         there = of_kind(address(entry.target, place), "postgres")
-        chosen.append(Chosen(here, _with_password(there), entry))
+        chosen.append(Chosen(_complete(here), _with_password(_complete(there)), entry))
     for one in chosen:
         forget(one.entry.source, one.source)
         forget(one.entry.target, one.target)
@@ -156,7 +156,7 @@ def _picked_target(where: Where) -> Endpoint | None:
     entries = picked(read(where.config), where) if where.names else ()
     if len(entries) != 1 or not entries[0].target:
         return None
-    return of_kind(_stated(entries[0].target, f"the database {entries[0].name}"), "postgres")
+    return _complete(of_kind(_stated(entries[0].target, f"the database {entries[0].name}"), "postgres"))
 
 
 def resolve_named(
@@ -208,13 +208,24 @@ def resolve_admin(given: str | None, project: Project) -> Endpoint:
 
 
 def _source(where: Where) -> Endpoint | None:
-    found = _find("source", where.source, where) or mysql_defaults()
-    return found and of_kind(found, "mysql")
+    found = _find("source", where.source, where)
+    return _complete(of_kind(found, "mysql")) if found else mysql_defaults()
 
 
 def _target(where: Where) -> Endpoint | None:
-    found = _find("target", where.target, where) or postgres_defaults()
-    return found and of_kind(found, "postgres")
+    found = _find("target", where.target, where)
+    return _complete(of_kind(found, "postgres")) if found else postgres_defaults()
+
+
+def _complete(endpoint: Endpoint) -> Endpoint:
+    """The address itself. Raises UsageError for one that names no database."""
+    if not endpoint.database and not {"dbname", "service"} & dict(endpoint.options).keys():
+        raise UsageError(
+            f"the URL from {endpoint.origin} names no database: {endpoint}",
+            code="U183",
+            hint=f"{endpoint}DATABASE",
+        )
+    return endpoint
 
 
 def _require_own_targets(found: Sequence[Chosen]) -> None:

@@ -72,6 +72,13 @@ def verdict_of(error: ConvergeError) -> Literal["blocked", "interrupted", "faile
     return "interrupted" if isinstance(error, Interrupted) else "failed"
 
 
+def after(hint: str | None, command: str) -> str:
+    """The hint, and the command that goes on; statements stay whole, so that they can be pasted."""
+    if not hint:
+        return command
+    return f"{hint}\nthen {command}" if hint.endswith(";") else f"{hint}; then {command}"
+
+
 START_AGAIN = "converge migrate --recreate (in load mode: --truncate)"
 """How a run begins anew where what an earlier one has loaded cannot be kept."""
 

@@ -189,6 +189,22 @@ def test_a_failure_leaves_what_is_finished_and_resume_goes_on(full_target: Proje
     assert project.run("verify", "--json").json["exit_code"] == 1
 
 
+def test_the_verdict_says_which_counts_are_missing(project: Project) -> None:
+    """One that is blocked before it has a plan cannot be counted with the others."""
+    for source in project.sources:
+        mysql(source, "CREATE PROCEDURE left_behind() SELECT 1")
+    mysql(
+        project.sources[1],
+        "SET SESSION sql_mode = ''; CREATE TABLE zero (d DATE); INSERT INTO zero VALUES ('0')",
+    )
+    blocked = project.run("migrate")
+    assert blocked.code == 3, blocked.out
+    assert " · 2 objects not migrated · 0 losses" in blocked.out.splitlines()[-1]
+    postgres(project.targets[1], "CREATE TABLE note (id int)")
+    last = project.run("migrate").out.splitlines()[-1]
+    assert " · 1 object not migrated · 0 losses · not counted, for want of a plan: it's <b>" in last
+
+
 def test_resume_begins_what_never_began(project: Project) -> None:
     assert project.run("migrate", "--database", "shop").code == 0
     done = project.run("migrate", "--resume", "--json")

@@ -112,7 +112,7 @@ def test_a_role_that_the_server_does_not_take(source: str, target: str) -> None:
         ran = converge("plan", "--source", source, "--target", target.replace("postgres@", f"{role}@"))
         refused(ran, 5, "T180")
         assert f'role "{role}" ' in ran.err and hint in ran.err and "firewall" not in ran.err
-        assert "the user name came from --target" in ran.err
+        assert "-- the user name came from --target" in ran.err and ";;" not in ran.err
     postgres(target, "DROP ROLE nolog")
     shut = target.rpartition("/")[0] + "/shut"
     postgres(target, "CREATE DATABASE shut ALLOW_CONNECTIONS false")
@@ -222,7 +222,17 @@ def test_a_plan_that_no_longer_fits(source: str, target: str, tmp_path: Path) ->
         (("migrate", *NOWHERE, "--report", "/nowhere/x.md"), "U004"),
         (("plan", *NOWHERE, "--html", "x.pdf"), "U005"),
         (("plan", *NOWHERE, "--md", "x.html"), "U005"),
+        (("plan", *NOWHERE, "-o", "plan.html"), "U005"),
+        (("plan", *NOWHERE, "--write-map", "map.json"), "U005"),
         (("matrix", *NOWHERE[:2], "--postgres", "14", "--junit", "x.json"), "U005"),
+        (("plan", *NOWHERE, "--schema", ""), "U182"),
+        (("migrate", *NOWHERE, "--schema", "a" * 64), "U182"),
+        (("recover", "--target", "postgresql://a@127.0.0.1:1/db", "--schema", "converge"), "U182"),
+        (("plan", "--source", "mysql://a@127.0.0.1:1"), "U183"),
+        (
+            ("migrate", "--source", "mysql://a@127.0.0.1:1/db", "--target", "postgresql://a@127.0.0.1:1/"),
+            "U183",
+        ),
     ],
 )
 def test_usage(arguments: tuple[str, ...], error: str | None) -> None:

@@ -19,10 +19,12 @@ from converge.mapping.grammar import check, json_schema
 from converge.mapping.read import load
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.endpoint import parse
+from converge.model.evidence import Evidence, TableFacts
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
+from converge.planner.forecast import sized
 from converge.planner.inputs import Inputs, Selection
 from converge.planner.plan import make_plan
 from converge.report.types import types_markdown, types_of
@@ -125,6 +127,25 @@ def test_names_are_unique_and_fit() -> None:
 def test_unknown_types_block_before_anything_is_written() -> None:
     made = plan(Catalog("db", "9.0.0", "utf8mb4", (Table("t", "InnoDB", (column("v", "vector(3)"),)),)))
     assert [finding.code for finding in made.blocks] == ["P001", "P004"]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "counted", "megabytes"),
+    [(1000, 1000, 10), (1000, 10_000, 100), (0, 50, 10), (5, 10_000, 1000)],
+)
+def test_sizes_follow_the_rows_that_are_counted(estimate: int, counted: int, megabytes: int) -> None:
+    """InnoDB's statistics may be of before a load: a page then counts as a hundred rows."""
+    table = Table(
+        "t", "InnoDB", (column("v", "int"),), rows_estimate=estimate, data_bytes=10_000_000, index_bytes=0
+    )
+    found = sized(table, TableFacts(counted))
+    assert (found.rows_estimate, found.data_bytes) == (counted, megabytes * 1_000_000)
+    evidence = Evidence({"t": TableFacts(counted)})
+    made = make_plan(Inputs(Catalog("db", "8.0.33", "utf8mb4", (table,)), load(), evidence=evidence))
+    assert made.forecast is not None and made.forecast.target_bytes == pytest.approx(megabytes * 1_100_000)
+    assert made.tables[0].data_bytes == megabytes * 1_000_000
+    late = sized(table, TableFacts(0, unseen="the scan stopped after 1 s"))
+    assert late == table
 
 
 def test_the_digest_is_stable_and_notices_changes() -> None:

@@ -157,7 +157,7 @@ def test_what_findings_share_is_said_once() -> None:
     same = [Finding("P001", "note", f"t{number}", "the same", "fix it") for number in range(3)]
     other = Finding("P001", "block", "t", "first"), Finding("P001", "block", "u", "second")
     block, note = levels([*same, *other])
-    assert (block.severity, block.count, block.groups[0].message) == ("block", 2, "")
+    assert (block.name, block.count, block.groups[0].message) == ("block", 2, "")
     assert (note.groups[0].message, note.groups[0].hint, note.groups[0].names_only) == (
         "the same",
         "fix it",

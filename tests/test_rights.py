@@ -298,7 +298,7 @@ def test_a_ledger_of_another_role(source: str, target: str, role: Login, tmp_pat
     for command in (["status"], ["report", "-o", str(tmp_path / "report.md")]):
         ran = converge(*command, "--target", limited)
         assert (ran.code, "error[T004]" in ran.err) == (3, True), ran.err
-        assert f"GRANT SELECT ON ALL TABLES IN SCHEMA \"converge\" TO \"{parse(limited).user}\";" in ran.err
+        assert f'GRANT SELECT ON ALL TABLES IN SCHEMA "converge" TO "{parse(limited).user}";' in ran.err
     # A comparison by other options than the run's says why it has them, and what would give it the run's.
     postgres(target, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {parse(limited).user}")
     mysql(source, "ALTER TABLE book ADD `when` DATE")

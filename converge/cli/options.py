@@ -18,6 +18,7 @@ from converge.cli.source_dump import dump_options, load, remember
 from converge.config import Where
 from converge.errors import ConvergeError, UsageError, first_of
 from converge.model.event import Sink, silent
+from converge.model.names import require_schema
 from converge.model.plan import Mode
 from converge.model.recovery import Approve, Removal
 from converge.pipeline.options import Options, default_jobs
@@ -34,7 +35,16 @@ _DECIDING = ("maps", "mode", "schema", "include", "exclude")
 _SAID = ParameterSource.COMMANDLINE
 
 
-schema_option = click.option("--schema", default="public", show_default=True, help="the target schema")
+def _named(_context: click.Context, _option: click.Parameter, schema: str | None) -> str | None:
+    return schema if schema is None else require_schema(schema, "--schema")
+
+
+schema_option = click.option(
+    "--schema", default="public", show_default=True, callback=_named, help="the target schema"
+)
+any_schema_option = click.option(
+    "--schema", callback=_named, help="the target schema; without it that of the last run"
+)
 
 
 def place_options(function: F) -> F:
@@ -296,8 +306,9 @@ def require_ending(option: str, path: str | None, ending: str) -> None:
     """Raises UsageError for a file whose name promises another format, or that could not be written."""
     if path is None or path == "-":
         return
-    if Path(path).suffix.lower() not in ("", ending):
-        hint = f"{option} {Path(path).with_suffix(ending)}"
+    if (found := Path(path).suffix.lower()) not in ("", ending):
+        other = found[1:] if found in (".html", ".md", ".sql") else ""
+        hint = f"--{other} {path}" if other else f"{option} {Path(path).with_suffix(ending)}"
         raise UsageError(f"{option} {path}: the file's name must end in {ending}", code="U005", hint=hint)
     require_writable(path)
 

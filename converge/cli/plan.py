@@ -14,7 +14,6 @@ from converge.cli.options import (
     database_options,
     output_options,
     require_ending,
-    require_writable,
     write_private,
 )
 from converge.config import Chosen, Where, resolve, several
@@ -68,11 +67,11 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    require_ending("-o", output, ".json")
     require_ending("--html", html, ".html")
     require_ending("--md", md, ".md")
-    for path in (output, sql, write_map):
-        if path and path != "-":
-            require_writable(path)
+    require_ending("--sql", sql, ".sql")
+    require_ending("--write-map", write_map, ".toml")
     files = Files(output, html, md, sql, write_map)
     if chosen := several(where):
         return _several(chosen, options, files, since, as_json=as_json, verbose=verbose, emit=emit)

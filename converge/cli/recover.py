@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from converge.cli.many import over, show
-from converge.cli.options import approver, output_options, target_options, yes_option
+from converge.cli.options import any_schema_option, approver, output_options, target_options, yes_option
 from converge.config import Chosen, Where, resolve_target, several
 from converge.model.event import Sink
 from converge.pipeline.recover import recover
@@ -17,7 +17,7 @@ from converge.report.recovery import recovery_text
 
 @click.command("recover", help="Takes back a run in load mode that did not finish: rows, keys, triggers.")
 @target_options
-@click.option("--schema", help="the target schema; without it that of the last run")
+@any_schema_option
 @yes_option
 @output_options
 def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain, count
 
+from converge.errors import UsageError
+
 LIMIT = 63
 # PostgreSQL manual, "System Columns".
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
@@ -18,6 +20,18 @@ def fit(name: str) -> str:
         return name
     digest = sha256(encoded).hexdigest()[:8]
     return encoded[: LIMIT - 9].decode(errors="ignore") + "_" + digest
+
+
+def require_schema(name: str, origin: str) -> str:
+    """The name of a target schema. Raises UsageError for one that cannot be the target's."""
+    wrong = ""
+    if not name or "\0" in name or len(name.encode()) > LIMIT:
+        wrong = f"a schema's name has 1 to {LIMIT} bytes"
+    elif name in ("converge", "information_schema") or name.startswith("pg_"):
+        wrong = "the schema is not for tables of an application"
+    if wrong:
+        raise UsageError(f"{origin} {name!r}: {wrong}", code="U182", hint="--schema public")
+    return name
 
 
 class Namespace:

@@ -36,6 +36,13 @@ class Finding:
     """The fix, to be pasted."""
     evidence: str = ""
     """What the data shows: counts, keys."""
+    not_migrated: bool = False
+    """Whether an object that is not migrated is all that it is about: that is no loss of another one."""
+
+    @property
+    def level(self) -> Literal[Severity, "absent"]:
+        """The severity, with losses apart from what is not migrated at all."""
+        return "absent" if self.severity == "lossy" and self.not_migrated else self.severity
 
 
 OCCUPIED = "T005"
@@ -43,8 +50,8 @@ OCCUPIED = "T005"
 
 
 def count_losses(findings: Iterable[Finding]) -> int:
-    """How many of the findings are losses."""
-    return sum(finding.severity == "lossy" for finding in findings)
+    """How many of the findings are losses of what is migrated."""
+    return sum(finding.level == "lossy" for finding in findings)
 
 
 @dataclass(frozen=True, slots=True)

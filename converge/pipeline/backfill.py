@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import Interrupted
+from converge.errors import Interrupted, after
 from converge.model.backfill import Backfill, Filled
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
@@ -127,5 +127,5 @@ def _told_to_repeat(target: Endpoint) -> Iterator[None]:
         raise Interrupted("stopped; what is in the audit is done", code="R130", hint=_AGAIN) from None
     except psycopg.Error as error:
         told = explain(error, target)
-        told.hint = "; then ".join(filter(None, (told.hint, _AGAIN)))
+        told.hint = after(told.hint, _AGAIN)
         raise told from error

@@ -11,7 +11,15 @@ from typing import Literal
 
 import psycopg
 
-from converge.errors import START_AGAIN, BlockedError, ConvergeError, Interrupted, UsageError, verdict_of
+from converge.errors import (
+    START_AGAIN,
+    BlockedError,
+    ConvergeError,
+    Interrupted,
+    UsageError,
+    after,
+    verdict_of,
+)
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
@@ -245,7 +253,7 @@ def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
     if mode == "load":
         ways = _BACK.lstrip("\n") if not ways else ways + _BACK
     if ways:
-        error.hint = f"{error.hint}; then {ways}" if error.hint else ways
+        error.hint = after(error.hint, ways)
 
 
 def _stopped(current: _Attempt, options: MigrateOptions) -> BaseException:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from converge.errors import BlockedError, Interrupted, TargetError
+from converge.errors import BlockedError, Interrupted, TargetError, after
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.existing import Existing, differences
@@ -99,7 +99,7 @@ def _kept() -> Iterator[None]:
         raise Interrupted("stopped; what is back is kept", code="R130", hint=_AGAIN) from None
     except TargetError as error:
         if _AGAIN not in (error.hint or ""):
-            error.hint = f"{error.hint}; then {_AGAIN}" if error.hint else _AGAIN
+            error.hint = after(error.hint, _AGAIN)
         raise
 
 

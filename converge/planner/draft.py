@@ -152,7 +152,9 @@ class Draft:
     ) -> None:
         """An object that does not arrive: an outcome and a finding."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
-        self.find(code, harm, name, f"{kind} is not migrated: {why}", hint)
+        self.noted.add(name)
+        message = f"{kind} is not migrated: {why}"
+        self.findings.append(Finding(code, harm, name, message, hint, not_migrated=True))
 
     def block(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""

@@ -17,7 +17,7 @@ from converge.planner.comments import plan_comments
 from converge.planner.compatibility import lacking_features, refused_checks
 from converge.planner.draft import Draft
 from converge.planner.duplicates import note_duplicates
-from converge.planner.forecast import forecast
+from converge.planner.forecast import forecast, sized
 from converge.planner.foreign_keys import plan_foreign_keys
 from converge.planner.full_pages import note_full_pages
 from converge.planner.indexes import plan_indexes
@@ -43,7 +43,7 @@ def make_plan(inputs: Inputs) -> Plan:
     """Plans the whole database."""
     draft = draft_plan(inputs)
     facts = inputs.evidence.tables
-    sources = [table for table in inputs.catalog.tables if table.name in draft.tables]
+    sources = [sized(one, facts.get(one.name)) for one in inputs.catalog.tables if one.name in draft.tables]
     plan = Plan(
         source=inputs.source,
         source_version=inputs.catalog.version,
@@ -216,12 +216,8 @@ def _inventory(draft: Draft, own: set[str]) -> None:
     """What is not translated at all: excluded tables with all they have, triggers, routines, events."""
     for table in draft.catalog.tables:
         if table.name not in own:
-            draft.find(
-                "P080",
-                "lossy",
-                table.name,
-                "the table is excluded or a map skips it: nothing of it is migrated",
-            )
+            message = "the table is excluded or a map skips it: nothing of it is migrated"
+            draft.findings.append(Finding("P080", "lossy", table.name, message, not_migrated=True))
             for kind, name in table.objects():
                 draft.outcomes.append(Outcome(kind, name, "not migrated", "", "its table is not migrated"))
     for routine in draft.catalog.routines:

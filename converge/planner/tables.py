@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.planner.draft import Draft
+from converge.planner.forecast import sized
 from converge.planner.values import example
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
@@ -17,7 +18,7 @@ def table_plan(
     draft: Draft, table: Table, target: str, columns: tuple[ColumnPlan, ...], rows: Rows = ""
 ) -> TablePlan:
     """The table with its columns and the key by which its rows are read."""
-    facts = draft.evidence.table(table.name)
+    measured = sized(table, draft.evidence.table(table.name))
     key = table.primary_key
     names = key.columns if key else ()
     return TablePlan(
@@ -26,8 +27,8 @@ def table_plan(
         columns=columns,
         key=names,
         integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
-        rows_estimate=facts.rows if facts else table.rows_estimate,
-        data_bytes=table.data_bytes,
+        rows_estimate=measured.rows_estimate,
+        data_bytes=measured.data_bytes,
         rows=rows,
     )
 

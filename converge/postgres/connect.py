@@ -203,7 +203,7 @@ def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> Conver
 def _refused(text: str, endpoint: Endpoint | None) -> TargetError:
     """The server answered, and does not take the connection: errors of the login have no SQLSTATE."""
     user = pg_name(endpoint.user) if endpoint else "NAME"
-    origin = f"; the user name came from {endpoint.origin}" if endpoint else ""
+    origin = f" -- the user name came from {endpoint.origin}" if endpoint else ""
     hint = "look into the server's log for the reason"
     if text.startswith("role ") and "does not exist" in text:
         hint = f"CREATE ROLE {user} LOGIN PASSWORD '…';{origin}"

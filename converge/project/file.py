@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.read import provision
+from converge.model.names import require_schema
 from converge.model.plan import Mode
 
 FILE = "converge.toml"
@@ -128,7 +129,7 @@ def _database(file: Path, number: int, entry: Any) -> Database:
         entry.get("target", ""),
         maps,
         entry.get("mode", "create"),
-        entry.get("schema", "public"),
+        require_schema(entry.get("schema", "public"), f"{place} schema"),
         _frozen(entry.get("include", [])),
         _frozen(entry.get("exclude", [])),
         str(file.parent / entry["alembic"]) if entry.get("alembic") else "",

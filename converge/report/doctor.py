@@ -11,9 +11,9 @@ from typing import Any
 from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Right, SourceFacts, TargetFacts, Tls
-from converge.model.plan import Finding, Severity
+from converge.model.plan import Finding
 from converge.postgres.capabilities import CAPABILITIES, major
-from converge.report.parts import SEVERITIES, visible
+from converge.report.parts import LEVELS, visible
 from converge.report.units import counted, size, table
 
 Line = tuple[str, str]
@@ -40,7 +40,7 @@ def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
         origins = found.target.sources | dict(there.origins if there else ())
         lines += _side("target", found.target, origins, facts, there.rights if there else ())
         lines += _compatibility(there.version) if there else []
-    for severity, title, _ in SEVERITIES:
+    for severity, title, _ in LEVELS:
         lines += _findings(severity, title, found.findings)
     return visible("\n".join(lines))
 
@@ -185,7 +185,7 @@ def _origins(origins: dict[str, str]) -> str:
     return ", ".join(f"{name} {place}" for name, place in origins.items())
 
 
-def _findings(severity: Severity, title: str, findings: Sequence[Finding]) -> Iterator[str]:
+def _findings(severity: str, title: str, findings: Sequence[Finding]) -> Iterator[str]:
     chosen = [finding for finding in findings if finding.severity == severity]
     if chosen:
         yield from ("", f"{title.lower() if severity != 'block' else title.upper()} ({len(chosen)})")

@@ -100,7 +100,13 @@ def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
     if any("losses" in one for one in each):
         words = f"{words} · {missing_words(not_migrated, losses)}"
         tone = "warn" if tone == "good" and (not_migrated or losses) else tone
+        if unplanned := [one["name"] for one in each if not _is_planned(one)]:
+            words += f" · not counted, for want of a plan: {', '.join(unplanned)}"
     return Verdict(word, words, tone)
+
+
+def _is_planned(one: Mapping[str, Any]) -> bool:
+    return bool(one.get("plan") or one.get("fingerprint") or (one["command"] == "verify" and one["tables"]))
 
 
 def _words(each: Sequence[Mapping[str, Any]]) -> str:
@@ -126,8 +132,8 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
                 _url(one, "source"),
                 _url(one, "target"),
                 f"{_tables(one):,}" if "tables" in one else "",
-                _count(one, "block"),
-                _count(one, "lossy"),
+                _blockers(one),
+                f"{one['losses']:,}" if one.get("losses") else "",
                 f"{len(one['not_migrated']):,}" if one.get("not_migrated") else "",
             )
             for one in each
@@ -147,8 +153,8 @@ def _url(one: Mapping[str, Any], side: str) -> str:
     return str(one.get(side, {}).get("url", ""))
 
 
-def _count(one: Mapping[str, Any], severity: str) -> str:
-    count = sum(finding["severity"] == severity for finding in one.get("findings", ()))
+def _blockers(one: Mapping[str, Any]) -> str:
+    count = sum(finding["severity"] == "block" for finding in one.get("findings", ()))
     return f"{count:,}" if count else ""
 
 

@@ -166,12 +166,15 @@ def _digests(matrix: Matrix) -> Grid:
     return grid(
         "Digests",
         (("table", "name"), ("rows", "number"), ("digest", "code"), ("the same on", "words")),
-        [*_contents(loaded, matrix.contents, ""), *_contents(revised, matrix.revised, ", revised")],
+        [
+            *_contents(loaded, len(matrix.cells), matrix.contents, ""),
+            *_contents(revised, len(matrix.cells), matrix.revised, ", revised"),
+        ],
     )
 
 
 def _contents(
-    held: Mapping[str, Mapping[str, Content]], differ: Sequence[Varied], suffix: str
+    held: Mapping[str, Mapping[str, Content]], cells: int, differ: Sequence[Varied], suffix: str
 ) -> Iterator[tuple[GridCell, ...]]:
     wrong = {one.object: one for one in differ}
     for table in dict.fromkeys(name for own in held.values() for name in own):
@@ -180,7 +183,8 @@ def _contents(
             yield f"{table}{suffix}", "", "", Mark("; ".join(groups), "bad")
             continue
         one = next(iter(held.values()))[table]
-        same = Mark(f"all {len(held):,}" if len(held) > 1 else "one version", "good")
+        many = f"all {cells:,}" if len(held) == cells else f"{len(held):,} of {cells:,}"
+        same = Mark(many if cells > 1 else "one version", "good")
         yield f"{table}{suffix}", f"{one.rows:,}", one.digest[:_DIGEST_SHOWN], same
 
 

@@ -8,21 +8,25 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from converge.model.plan import Finding, Outcome, Severity
+from converge.model.plan import Finding, Outcome
 from converge.report.units import counted
 
 Tone = Literal["good", "warn", "bad", "quiet"]
 Kind = Literal["name", "code", "number", "words"]
 
-SEVERITIES: tuple[tuple[Severity, str, Tone], ...] = (
+LEVELS: tuple[tuple[str, str, Tone], ...] = (
     ("block", "Blocks", "bad"),
     ("lossy", "Losses", "warn"),
+    ("absent", "Not migrated", "warn"),
     ("note", "Notes", "quiet"),
 )
-_COUNTED: dict[Severity, tuple[str, str]] = {
-    "block": ("block", "blocks"), "lossy": ("loss", "losses"), "note": ("note", "notes"),
+_COUNTED = {
+    "block": ("block", "blocks"), "lossy": ("loss", "losses"),
+    "absent": ("not migrated", "not migrated"), "note": ("note", "notes"),
 }  # fmt: skip
 _LINE = 160
+_LONGEST = 300
+"""Of one line on a terminal."""
 # What a terminal would obey, what turns a text around (Unicode Standard Annex 9), ends a line or is not seen,
 # and what XML 1.0 cannot hold at all.
 _TURNS = "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
@@ -102,9 +106,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The findings of one severity."""
+    """The findings of one severity; what is not migrated is apart from losses."""
 
-    severity: Severity
+    name: str
     title: str
     tone: Tone
     count: int
@@ -137,26 +141,24 @@ def grid(
 
 
 def levels(findings: Sequence[Finding]) -> tuple[Level, ...]:
-    """Findings by severity, then by code; only severities that occur."""
+    """Findings by level, then by code; only levels that occur."""
     made = []
-    for severity, title, tone in SEVERITIES:
+    for name, title, tone in LEVELS:
         codes: dict[str, list[Finding]] = {}
         for finding in findings:
-            if finding.severity == severity:
+            if finding.level == name:
                 codes.setdefault(finding.code, []).append(finding)
         groups = tuple(Group(code, tuple(found)) for code, found in sorted(codes.items()))
         if groups:
-            made.append(Level(severity, title, tone, sum(map(len, codes.values())), groups))
+            made.append(Level(name, title, tone, sum(map(len, codes.values())), groups))
     return tuple(made)
 
 
 def severities(findings: Iterable[Finding]) -> tuple[Mark, ...]:
     """``2 blocks``, ``1 note``: how many there are of each that occurs."""
-    counts = Counter(finding.severity for finding in findings)
+    counts = Counter[str](finding.level for finding in findings)
     return tuple(
-        Mark(counted(counts[severity], *_COUNTED[severity]), tone)
-        for severity, _, tone in SEVERITIES
-        if counts[severity]
+        Mark(counted(counts[name], *_COUNTED[name]), tone) for name, _, tone in LEVELS if counts[name]
     )
 
 
@@ -185,6 +187,18 @@ def short(text: str, limit: int = _LINE) -> str:
     """The text's beginning, as one line."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[:limit].rstrip() + " …"
+
+
+def beginning(text: str) -> str:
+    """The first line for a terminal; how much more there is, the report has."""
+    first, *others = text.splitlines() or [""]
+    if others := [line for line in others if line.strip()]:
+        more = f" … {counted(len(others), 'more line')}: in the report"
+    elif len(first) > _LONGEST:
+        more = f" … {len(first) - _LONGEST:,} more characters: in the report"
+    else:
+        more = ""
+    return one_line(first[:_LONGEST] + more)
 
 
 def sentence(words: str) -> str:

@@ -12,7 +12,7 @@ from converge.report.units import table
 
 _MESSAGE = 200
 _MOST_DRIFTED = 50
-_TITLES = {"block": "BLOCKS", "lossy": "lossy", "note": "notes"}
+_TITLES = {"block": "BLOCKS", "lossy": "losses", "absent": "not migrated", "note": "notes"}
 
 
 def plan_text(plan: Plan, *, verbose: bool = False) -> str:
@@ -33,7 +33,7 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
         lines += ["", f"checks ({len(plan.checks):,}), after the load"]
         lines += [one_line(f"  {one.name} ({one.wants})") for one in plan.checks]
     for level in parts.levels:
-        lines += ["", f"{_TITLES[level.severity]} ({level.count:,})"]
+        lines += ["", f"{_TITLES[level.name]} ({level.count:,})"]
         lines += [line for finding in _findings(level) for line in _finding(finding, verbose=verbose)]
     return visible("\n".join([*lines, "", verdict]))
 

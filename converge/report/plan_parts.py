@@ -93,7 +93,7 @@ def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
     if plan.forecast:
         figures.append((size(plan.forecast.target_bytes), "in the target"))
         figures.append((seconds(plan.forecast.seconds), "forecast"))
-    counts: Counter[str] = Counter(finding.severity for finding in plan.findings)
+    counts: Counter[str] = Counter(finding.level for finding in plan.findings)
     names = (("block", "blockers"), ("lossy", "losses"), ("note", "notes"))
     figures += [(f"{counts[severity]:,}", name) for severity, name in names]
     return (*figures, (f"{len(plan.not_migrated):,}", "objects not migrated"))

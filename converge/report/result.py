@@ -6,7 +6,7 @@ from converge.model.plan import Finding
 from converge.model.result import OF_SCHEMA, OF_THE_RUN, Result
 from converge.report import markdown
 from converge.report.back_parts import stand_words
-from converge.report.parts import Grid, one_line, sentence, visible
+from converge.report.parts import Grid, beginning, one_line, sentence, visible
 from converge.report.run_parts import RunParts, run_parts
 from converge.report.run_words import counts
 from converge.report.units import table
@@ -29,12 +29,14 @@ def result_text(result: Result) -> str:
     lines += [f"{name:<10}{words}" for name, words in parts.facts if name in ("proof", "snapshot")]
     lines += [f"changed   {one_line(str(change))}" for change in result.changes]
     lines += [f"rejected  {one_line(str(reject))}" for reject in result.rejects[:_MOST_REJECTS]]
-    lossy = [finding for finding in result.findings if finding.severity == "lossy"]
+    lossy = [finding for finding in result.findings if finding.level == "lossy"]
+    absent = [finding for finding in result.findings if finding.level == "absent"]
     notes = [finding for finding in result.findings if finding.severity == "note"]
     own = [finding for finding in notes if finding.code in OF_THE_RUN]
     blocks = [finding for finding in result.findings if finding.severity == "block"]
     lines += [f"blocks    {_said(finding)}" for finding in blocks if finding.code not in OF_SCHEMA]
-    lines += [f"lossy     {one_line(f'{finding.object}: {finding.message}')}" for finding in lossy]
+    lines += [f"loss      {beginning(f'{finding.object}: {finding.message}')}" for finding in lossy]
+    lines += [f"absent    {beginning(f'{finding.object}: {finding.message}')}" for finding in absent]
     lines += [f"note      {one_line(finding.message)}" for finding in own]
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
@@ -83,7 +85,7 @@ def result_markdown(result: Result, name: str = "") -> str:
 
 def _said(finding: Finding) -> str:
     where = f"{finding.object}: " if finding.object else ""
-    return one_line(f"{finding.code} {where}{finding.message}")
+    return beginning(f"{finding.code} {where}{finding.message}")
 
 
 def _text(grid: Grid) -> list[str]:

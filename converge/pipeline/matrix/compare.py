@@ -34,7 +34,9 @@ def compared(matrix: Matrix) -> Matrix:
     loaded = [cell for cell in matrix.cells if cell.catalog]
     return replace(
         matrix,
-        cells=tuple(cell.with_step(_digests(cell.name, reached, revised)) for cell in matrix.cells),
+        cells=tuple(
+            cell.with_step(_digests(cell.name, len(matrix.cells), reached, revised)) for cell in matrix.cells
+        ),
         contents=_varied(reached),
         revised=_varied(revised),
         plans=_varied({cell.name: cell.decisions for cell in planned}),
@@ -90,7 +92,7 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _digests(cell: str, reached: _Held, revised: _Held) -> Step:
+def _digests(cell: str, cells: int, reached: _Held, revised: _Held) -> Step:
     """The rows as they arrived decide first: what becomes of others can be no better."""
     if cell not in reached:
         return Step(DIGESTS, "not run")
@@ -101,7 +103,8 @@ def _digests(cell: str, reached: _Held, revised: _Held) -> Step:
         return Step(DIGESTS, "red", 0.0, "", reason)
     if len(reached) == 1:
         return Step(DIGESTS, "green", 0.0, "no other to compare with")
-    words = f"{len(reached[cell]):,} tables as on all versions"
+    others = "all" if len(reached) == cells else f"{len(reached):,} of {cells:,}"
+    words = f"{len(reached[cell]):,} tables, the same on {others} versions"
     if cell in revised:
         words += f", {len(revised[cell]):,} after the revisions on {len(revised):,}"
     return Step(DIGESTS, "green", 0.0, words)

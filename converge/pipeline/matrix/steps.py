@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from converge.errors import ConvergeError, TargetError
 from converge.model.check import CheckResult
 from converge.model.event import silent
+from converge.model.plan import count_losses
 from converge.model.result import Result
 from converge.pipeline.checks import blocked
 from converge.pipeline.doctor import diagnose
@@ -86,8 +87,9 @@ def plan(site: Site) -> str:
     job = Job(site.wish.source, site.target, MigrateOptions(site.wish.options), silent, result)
     with planned(job) as prepared:
         site.plan, site.known = prepared.plan, prepared.inputs.evidence
-    lossy = sum(one.severity == "lossy" for one in site.plan.findings)
-    return f"{len(site.plan.tables):,} tables, {lossy:,} losses"
+    plan = site.plan
+    missing = f"{len(plan.not_migrated):,} not migrated, {count_losses(plan.findings):,} losses"
+    return f"{len(plan.tables):,} tables, {missing}"
 
 
 def migrate(site: Site) -> str:
