@@ -42,8 +42,10 @@ def test_sakila_arrives_and_one_changed_value_is_found(
     routines = [one["name"] for one in run.json["not_migrated"] if one["kind"] in ("procedure", "function")]
     assert len(routines) == 6
     # Each thing once: an index that is not migrated is no loss of its table.
-    missing = "14 objects not migrated · 0 losses"
-    assert (len(run.json["not_migrated"]), run.json["losses"]) == (14, 0)
+    # P157: before PostgreSQL 15 a view of SQL SECURITY INVOKER reads with its owner's privileges.
+    losses, words = (1, "1 loss") if server == "postgres_14" else (0, "0 losses")
+    missing = f"14 objects not migrated · {words}"
+    assert (len(run.json["not_migrated"]), run.json["losses"]) == (14, losses)
     text = converge("report", "-o", str(tmp_path / "r.md"), "--target", target).out
     assert "r.md" in text and f"Data verified · {missing}." in (tmp_path / "r.md").read_text()
     shown = converge("verify", *addresses).out
