@@ -308,6 +308,11 @@ cast(tm as time(2))
 unix_timestamp(ts) + 0.5
 at + interval b minute
 day - interval i day
+day - interval u month
+(day + interval 63 day) - interval (u + 1) month
+at - interval i year
+at + interval i quarter
+at6 - interval b hour
 cast(timestamp'9999-12-31 23:59:59.9' as datetime)
 json_array(true, i = 1, flag, not flag, 1.50)
 json_object('k', i is null)
@@ -391,6 +396,9 @@ hex(ub)
 if(i = 1, n / 3, m / 7)
 concat(if(flag, n, 1))
 day + interval ub day
+nullif(r, b)
+coalesce(r, b)
+if(flag, r, r)
 '2024-02-29' between at and ts
 nullif(at, '2021-01-03 12:30:45') + interval 1 day
 instr('ABC', x)

@@ -170,6 +170,9 @@ def time(value: Value) -> str:
     raise Untranslatable(f"{_a(value.kind)} is taken for a time")
 
 
+FLOAT = "how many digits a function shows of a FLOAT depends on MySQL's version"
+
+
 def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
     """What CASE and its kin give: a model of the result, and all values in that kind."""
     given = [value for value in values if value.kind != "null"]
@@ -179,6 +182,8 @@ def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
     if len(kinds) == 1 and kinds.isdisjoint(NUMBERS | {"set", "enum"}):
         model = _merged(given)
         return model, [value.sql for value in values]
+    if any(value.source == "float" for value in given):
+        raise Untranslatable(FLOAT)
     if kinds <= NUMBERS:
         return _numbers(values, kinds)
     if kinds <= TEMPORAL | TIMES and any(value.uneven for value in given):

@@ -46,10 +46,12 @@ def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) ->
     else:
         step = f"{amount.sql} * INTERVAL '{size} {word}'"
     if start.kind == "date" and unit in _DAYS:
-        sql = f"({start.sql} {sign} {step})::date"
+        first = start.sql
+        sql = f"({first} {sign} {step})::date"
         result = Value(sql, "date", uneven=value.kind == "text")
     else:
-        sql = f"({convert.moment(start, t.terms)} {sign} {step})"
+        first = convert.moment(start, t.terms)
+        sql = f"({first} {sign} {step})"
         result = Value(sql, "datetime", scale=start.scale, uneven=value.kind == "text")
     near = amount.literal is not None and isinstance(date, exp.Anonymous) and str(date.this).lower() in _NOW
     if near or (sign == "-" and (amount.literal or "").isdigit()):
@@ -59,8 +61,12 @@ def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) ->
     if amount.literal is None:
         inside += f" AND {sql} >= DATE '0001-01-01'"
     sql = f"CASE WHEN {inside} THEN {sql} END"
-    if amount.literal is None and amount.bound > _MOST[unit]:
-        sql = f"CASE WHEN {amount.sql} BETWEEN -{_MOST[unit]} AND {_MOST[unit]} THEN {sql} END"
+    a_year = -(-_MOST[unit] // 10_000)
+    if amount.literal is None and amount.bound > 4700 * a_year:
+        # PostgreSQL's own calendar ends 4,713 years before the year 1, long after MySQL's.
+        back = f"{a_year} * extract(year FROM {first})"
+        limits = (f"-({back})", _MOST[unit]) if sign == "+" else (-_MOST[unit], back)
+        sql = f"CASE WHEN {amount.sql} BETWEEN {limits[0]} AND {limits[1]} THEN {sql} END"
     return replace(result, sql=sql)
 
 

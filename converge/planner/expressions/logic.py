@@ -84,6 +84,8 @@ def nullif(t: Translator, args: Sequence[exp.Expr]) -> Value:
         raise Untranslatable("nullif of a literal and a date or time")
     if left.source == "year":
         raise Untranslatable("NULLIF of a YEAR is a text")
+    if left.source == "float":
+        raise Untranslatable(convert.FLOAT)
     equal = compare.compared(left, right, "=", t.terms)
     model = replace(left, uneven=left.uneven or left.kind in TEMPORAL | TIMES)
     return convert.like(model, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END", (left, right))
