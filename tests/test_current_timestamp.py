@@ -10,6 +10,9 @@ CREATE TABLE stamp (id INT PRIMARY KEY, s0 DATETIME DEFAULT CURRENT_TIMESTAMP,
   s3 DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3), s4 TIMESTAMP(4) NULL DEFAULT CURRENT_TIMESTAMP(4),
   s5 DATETIME(5) DEFAULT CURRENT_TIMESTAMP(5), s6 TIMESTAMP(6) NULL DEFAULT CURRENT_TIMESTAMP(6),
   t6 TIMESTAMP(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+  e0 DATETIME(6) DEFAULT (NOW(0)), e1 DATETIME(6) DEFAULT (NOW(1)), e2 DATETIME(6) DEFAULT (NOW(2)),
+  e3 DATETIME(6) DEFAULT (NOW(3)), e4 DATETIME(6) DEFAULT (NOW(4)), e5 DATETIME(5) DEFAULT (NOW(5)),
+  e6 DATETIME(6) DEFAULT (NOW(6)), z DATETIME(6) DEFAULT (UTC_TIMESTAMP(4)),
   n DATETIME DEFAULT (NOW()), d DATE DEFAULT (CURDATE()), v INT);
 CREATE TABLE parent (id INT PRIMARY KEY);
 CREATE TABLE child (id INT PRIMARY KEY, pid INT, up INT, n INT DEFAULT 0, twice INT AS (n * 2) STORED,
@@ -74,8 +77,11 @@ def test_only_updates_of_a_statement_change_the_time(databases: tuple[str, str])
     for number in range(10):
         postgres(target, "SELECT pg_sleep(0.037)")
         cut = " AND ".join(
-            f"s{digits} = date_bin('{10 ** (6 - digits)} us', s6, to_timestamp(0))" for digits in range(7)
+            f"{kind}{digits} = date_bin('{10 ** (6 - digits)} us', s6, to_timestamp(0))"
+            for digits in range(7)
+            for kind in "se"
         )
+        cut += " AND z = date_bin('100 us', s6, to_timestamp(0)) AT TIME ZONE 'UTC'"
         made = f"INSERT INTO stamp (id) VALUES ({number}) RETURNING {cut}, s6 <= clock_timestamp(), s6 = t6"
         assert postgres(target, made) == [(True, True, True)]
     late = "SELECT extract(epoch FROM clock_timestamp() - {}) BETWEEN 0 AND 3.5 FROM stamp WHERE id = 100"

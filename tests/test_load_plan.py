@@ -243,3 +243,67 @@ def test_a_merge_that_could_not_end(databases: tuple[str, str], tmp_path: Path) 
     postgres(target, "DELETE FROM role WHERE id = 60; DROP TABLE code, more.log, big")
     assert load(source, target, "--map", map_).json["verdict"] == "verified"
     assert postgres(target, "SELECT * FROM role ORDER BY id") == [(1, 1), (61, 51), (62, None)]
+
+
+def test_a_table_that_is_left_out_counts_once(databases: tuple[str, str], tmp_path: Path) -> None:
+    """And what only the source has of the others is named, a finding for each table."""
+    source, target = databases
+    keys = "KEY by_a (a), KEY by_b (b, c), KEY (c)"
+    wide = f"(id INT PRIMARY KEY, a INT, b VARCHAR(9), c INT CHECK (c > 0), {keys})"
+    mysql(source, "; ".join(f"CREATE TABLE {name} {wide}" for name in ("kept", "excluded", "skipped", "t")))
+    for name in ("kept", "t"):
+        postgres(
+            target, f"CREATE TABLE {name} (id int PRIMARY KEY, a int, b varchar(9), c int CHECK (c > 0))"
+        )
+    postgres(target, "CREATE INDEX served ON t (c, a); CREATE INDEX ON t (a) WHERE a > 0")
+    map_ = written(
+        tmp_path,
+        '[[table]]\nmatch = { table = "kept" }\nrows = "target"\n'
+        '[[table]]\nmatch = { table = "skipped" }\nskip = true\n',
+    )
+    ran = plan(source, target, "--map", map_, "--exclude", "excluded")
+    tables = [one["name"] for one in ran.json["not_migrated"] if one["kind"] == "table"]
+    others = [one["name"] for one in ran.json["not_migrated"] if one["kind"] not in ("table", "check")]
+    assert (sorted(tables), others) == (["excluded", "kept", "skipped"], ["t.by_a", "t.by_b"])
+    (missing,) = found(ran, "L031")
+    assert (missing["object"], missing["severity"]) == ("t", "lossy")
+    assert missing["message"] == "indexes that the target does not have: by_a (a), by_b (b, c)"
+    words = converge(
+        "plan",
+        "--source",
+        source,
+        "--target",
+        target,
+        "--mode",
+        "load",
+        "--map",
+        map_,
+        "--exclude",
+        "excluded",
+    )
+    assert "by_a (a), by_b (b, c)" in words.out, words.out
+    verdict = f"{len(ran.json['not_migrated'])} objects not migrated · {ran.json['losses']} loss"
+    assert verdict in words.out, words.out
+
+
+def test_many_findings_with_one_cause_are_one(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    for number in range(24):
+        mysql(
+            source,
+            f"CREATE TABLE t{number} (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO t{number} VALUES (2)",
+        )
+        postgres(target, f"CREATE TABLE t{number} (id int PRIMARY KEY); CREATE SEQUENCE t{number}_seq")
+        postgres(target, f"INSERT INTO t{number} VALUES ({2 if number < 12 else 1})")
+    map_ = written(tmp_path, '[[table]]\nmatch = { table = "*" }\nrows = "source"\n')
+    ran = plan(source, target, "--map", map_)
+    (counters,) = found(ran, "L024")
+    assert "24 times" in counters["message"]
+    assert counters["hint"].count("SELECT setval") == 24
+    rows = {one["severity"]: one for one in found(ran, "L011")}
+    assert [one["message"].split()[0] for one in rows.values()] == ["12", "12"]
+    assert (
+        "t0 by key: 1 equal, 0 differ, 0 only in the source, 0 only in the target;"
+        in rows["note"]["evidence"]
+    )
+    assert "t23 by key: 0 equal, 0 differ, 1 only in the source, 1 only" in rows["lossy"]["evidence"]

@@ -63,6 +63,8 @@ class Outcome:
     state: State
     becomes: str
     why: str
+    part: bool = False
+    """It goes with its table, which is not migrated either: the table alone is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +254,8 @@ class Plan:
 
     @property
     def not_migrated(self) -> tuple[Outcome, ...]:
-        """What the target will not have."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state == "not migrated")
+        """What the target will not have; a table that is left out stands for all that belongs to it."""
+        return tuple(one for one in self.outcomes if one.state == "not migrated" and not one.part)
 
     def table(self, source: str) -> TablePlan:
         """The plan of this source table. Raises KeyError."""

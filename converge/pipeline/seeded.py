@@ -50,8 +50,10 @@ def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection
         with target.transaction(force_rollback=True):
             tables = dict(_read(draft, draft.loading, source, target))
             for name, one in tables.items():
-                counts = keyed.compared(target, one.keyed)
-                seeded[name] = Seeded(*counts, left=_left(draft, draft.loading, target, tables, one))
+                equal, differ, ours, theirs, going = keyed.compared(target, one.keyed)
+                displaced = going if one.plan.rows == "merge" else 0
+                left = _left(draft, draft.loading, target, tables, one)
+                seeded[name] = Seeded(equal, differ, ours, theirs, displaced, left)
     orphans = dict(_orphans(draft, draft.loading, source, target))
     return replace(inputs.evidence, seeded=seeded, orphans=orphans)
 

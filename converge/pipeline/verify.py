@@ -82,7 +82,7 @@ def _scope(both: Compared, result: Result) -> Plan:
     whole = both.run.plan if both.run else plan
     lost = [finding for finding in whole.findings if finding.severity == "lossy"]
     result.findings = [*both.findings, *lost, *gone]
-    result.not_migrated = [outcome for outcome in whole.outcomes if outcome.state == "not migrated"]
+    result.not_migrated = list(whole.not_migrated)
     result.not_compared = list(not_compared(whole, scope, both.catalog, there))
     # A merge that has kept nothing of the target leaves no table of what it has kept.
     tables = (

@@ -27,6 +27,11 @@ from converge.model.quote import pg_name
 from converge.planner.components import Components
 from converge.planner.load.match import Loading
 
+Alike = defaultdict[tuple[str, Severity, str], list[Finding]]
+"""Findings of many objects with one cause, by code, severity and the cause in words."""
+MANY = 10
+"""Findings with one cause that are shown one by one; more are one finding."""
+
 
 @dataclass
 class Draft:
@@ -59,6 +64,7 @@ class Draft:
     outcomes: list[Outcome] = field(default_factory=list)
     computed: list[Computed] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    alike: Alike = field(default_factory=lambda: defaultdict(list))
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""
     extensions: Mapping[str, str] | None = None
@@ -142,6 +148,33 @@ class Draft:
         self.noted.add(object_)
         self.findings.append(Finding(code, severity, object_, message, hint, evidence))
 
+    def find_alike(
+        self,
+        code: str,
+        severity: Severity,
+        cause: str,
+        object_: str,
+        message: str,
+        hint: str,
+        evidence: str = "",
+    ) -> None:
+        """A finding that many objects may have by one cause: `note_alike` says it then once for all."""
+        self.noted.add(object_)
+        finding = Finding(code, severity, object_, message, hint, evidence)
+        self.alike[code, severity, cause].append(finding)
+
+    def note_alike(self) -> None:
+        """Each of a few findings with one cause, or one for many."""
+        for (code, severity, cause), findings in self.alike.items():
+            if len(findings) <= MANY:
+                self.findings += findings
+                continue
+            names = ", ".join(one.object for one in findings)
+            hints = "\n".join(dict.fromkeys(one.hint for one in findings if one.hint))
+            shown = "; ".join(f"{one.object} {one.evidence}" for one in findings if one.evidence)
+            message = f"{len(findings)} times: {cause}: {names}"
+            self.find(code, severity, self.schema, message, hints, evidence=shown)
+
     def done(self, kind: str, name: str, becomes: str, why: str) -> None:
         """An object that arrives; it has a note when there is a finding about it."""
         state: State = "translated with a note" if name in self.noted else "translated"
@@ -155,6 +188,12 @@ class Draft:
         self.noted.add(name)
         message = f"{kind} is not migrated: {why}"
         self.findings.append(Finding(code, harm, name, message, hint, not_migrated=True))
+
+    def left_out(self, table: Table, why: str) -> None:
+        """Outcomes for a table and all that belongs to it."""
+        self.outcomes += [
+            Outcome(kind, name, "not migrated", "", why, kind != "table") for kind, name in table.objects()
+        ]
 
     def block(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""

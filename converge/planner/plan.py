@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
-from converge.model.plan import Finding, Outcome, Plan, digest, made_names
+from converge.model.plan import Finding, Plan, digest, made_names
 from converge.model.quote import my_name, pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.choice import mapped
@@ -218,8 +218,7 @@ def _inventory(draft: Draft, own: set[str]) -> None:
         if table.name not in own:
             message = "the table is excluded or a map skips it: nothing of it is migrated"
             draft.findings.append(Finding("P080", "lossy", table.name, message, not_migrated=True))
-            for kind, name in table.objects():
-                draft.outcomes.append(Outcome(kind, name, "not migrated", "", "its table is not migrated"))
+            draft.left_out(table, "the table is excluded, or a map skips it")
     for routine in draft.catalog.routines:
         place = f" on {routine.table}" if routine.table else ""
         draft.left(

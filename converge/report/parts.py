@@ -163,11 +163,10 @@ def severities(findings: Iterable[Finding]) -> tuple[Mark, ...]:
 
 
 def left_behind(outcomes: Iterable[Outcome]) -> tuple[Left, ...]:
-    """What is not migrated, by kind and reason."""
+    """Objects that are not migrated, by kind and reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
-        if outcome.state == "not migrated":
-            reasons.setdefault((outcome.kind, outcome.why), []).append(outcome.name)
+        reasons.setdefault((outcome.kind, outcome.why), []).append(outcome.name)
     return tuple(
         Left(kind, tuple(names), short(why), why if short(why) != why else "")
         for (kind, why), names in reasons.items()

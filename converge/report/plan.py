@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from converge.model.plan import Finding, Plan, count_losses
@@ -57,7 +58,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             for one in plan.tables
         ],
         "findings": document["findings"],
-        "not_migrated": [one for one in document["outcomes"] if one["state"] == "not migrated"],
+        "not_migrated": [asdict(one) for one in plan.not_migrated],
         "losses": count_losses(plan.findings),
         "phases": [],
         "plan": document,

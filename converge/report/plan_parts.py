@@ -54,7 +54,7 @@ def plan_parts(plan: Plan) -> PlanParts:
         since=drift_parts(plan.since),
         checks=planned_checks(plan.checks),
         others=_others(plan.outcomes),
-        left=left_behind(plan.outcomes),
+        left=left_behind(plan.not_migrated),
         sql=plan_statements(plan),
     )
 
@@ -102,7 +102,7 @@ def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
 def _facts(plan: Plan) -> tuple[tuple[str, str], ...]:
     rows = sum(one.rows_estimate for one in plan.tables)
     data = sum(one.data_bytes for one in plan.tables)
-    states = Counter(outcome.state for outcome in plan.outcomes)
+    states = Counter(outcome.state for outcome in plan.outcomes if not outcome.part)
     facts = (
         ("source", f"MySQL {plan.source_version} {plan.source}"),
         ("target", f"PostgreSQL {plan.target_version} {plan.target or '(no target named)'}"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNICODE = frozenset({"", "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _INT = 2**31 - 1
+_FRACTIONS = tuple("0123456")
 
 
 def call(t: Translator, name: str, args: Sequence[exp.Expr]) -> Value:
@@ -82,9 +83,15 @@ def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
     if result == "text" and not form.collation:
         collation, explicit, alike = convert.collation_of(values)
         return Value(sql, result, collation=collation, explicit=explicit, alike=alike, volatile=volatile)
-    return Value(
-        sql, result, scale=form.scale, digits=form.scale, collation=form.collation, volatile=volatile
-    )
+    scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale
+    return Value(sql, result, scale=scale, digits=scale, collation=form.collation, volatile=volatile)
+
+
+def _fraction(value: Value, terms: Terms) -> str:
+    """How many digits a second has after its point."""
+    if value.kind != "int" or value.literal not in _FRACTIONS:
+        raise Untranslatable("a number of digits that is not a literal from 0 to 6")
+    return value.literal
 
 
 def _of(*kinds: Kind) -> Callable[[Value, Terms], str]:
@@ -244,6 +251,7 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "uuid": _of("uuid"),
     "set": _of("set"),
     "any": _any,
+    "digits": _fraction,
 }
 """How an argument is brought to the kind that a form wants; each refuses what it cannot be sure of."""
 

@@ -37,11 +37,9 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         next_value = table.next_value if column.auto_increment else None
         draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
     elif column.auto_increment:
-        message = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
-        draft.find(
-            "L024", "lossy", name, f"{message} that could be set: {own.default or 'it has no default'}",
-            _counter(draft, match, table, own),
-        )  # fmt: skip
+        cause = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
+        cause += f" that could be set: {own.default or 'it has no default'}"
+        draft.find_alike("L024", "lossy", cause, name, cause, _counter(draft, match, table, own))
     if column.type in TEXTUAL and own.base == "jsonb":
         message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
         draft.find("L027", "lossy", name, message)

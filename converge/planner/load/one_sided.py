@@ -5,7 +5,6 @@ from __future__ import annotations
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.existing import OwnColumn, OwnTable
-from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, Match, alike
@@ -39,7 +38,7 @@ def without_table(draft: Draft, loading: Loading, table: Table) -> None:
     if loading.existing.tables:
         draft.find("L001", "block", table.name, why, entry("table", literally(table=table.name), *lines))
     # Its objects have no other outcome.
-    draft.outcomes += [Outcome(kind, name, "not migrated", "", why) for kind, name in table.objects()]
+    draft.left_out(table, why)
 
 
 def note_tables(draft: Draft, loading: Loading) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from converge.model.catalog import Index
-from converge.model.existing import OwnForeignKey
-from converge.model.plan import Outcome
+from converge.model.existing import OwnForeignKey, OwnIndex
+from converge.model.plan import Finding, Outcome
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, Match
 
@@ -14,8 +14,7 @@ def note_objects(draft: Draft, loading: Loading) -> None:
     keys = {(key.table, key.columns): key for key in loading.existing.foreign_keys}
     for name in draft.tables:
         match = loading.matches[name]
-        for index in match.source.indexes:
-            _index(draft, match, index)
+        _indexes(draft, match)
         for key in match.source.foreign_keys:
             columns = tuple(_target(match, column) for column in key.columns)
             _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
@@ -32,21 +31,39 @@ def note_objects(draft: Draft, loading: Loading) -> None:
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
 
 
-def _index(draft: Draft, match: Match, index: Index) -> None:
-    name = f"{match.source.name}.{index.name}"
-    columns = tuple(_target(match, part.column or "") for part in index.parts)
-    same = (one for one in match.own.indexes if one.columns == columns and one.unique >= index.unique)
-    # A unique key over some of the columns promises more.
-    stronger = (one for one in match.own.indexes if one.unique and set(one.columns) <= set(columns))
-    own = next(same, None) or (next(stronger, None) if index.unique else None)
-    if own is not None:
-        _say(draft, "index", name, own.name, "the target's own key over the same columns")
-    elif index.unique and "" not in columns:
+def _indexes(draft: Draft, match: Match) -> None:
+    """An outcome for each index; a finding for each lost unique key, and one for all other lost indexes."""
+    missing = []
+    for index in match.source.indexes:
+        name = f"{match.source.name}.{index.name}"
+        columns = tuple(_target(match, part.column or "") for part in index.parts)
+        own = _like(match, index, columns)
         listed = ", ".join(part.column or part.expression or "" for part in index.parts)
-        message = f"unique in the source, but the target has no unique key on ({listed})"
-        draft.left("L017", "index", name, message)
-    else:
-        _say(draft, "index", name, "", "the target has no index over these columns")
+        if own is not None:
+            _say(draft, "index", name, own.name, "the target's own key over the same columns")
+        elif index.unique and "" not in columns:
+            message = f"unique in the source, but the target has no unique key on ({listed})"
+            draft.left("L017", "index", name, message)
+        else:
+            missing.append(f"{index.name} ({listed})")
+            _say(draft, "index", name, "", "the target has no index over these columns")
+    if missing:
+        message = f"indexes that the target does not have: {', '.join(missing)}"
+        hint = "a migration of the application"
+        draft.findings.append(Finding("L031", "lossy", match.source.name, message, hint, not_migrated=True))
+
+
+def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
+    """The target's index that serves for the source's: over the same columns; a unique one over fewer, which
+    promises more; for one that is not unique, one that begins with its columns."""
+    for own in match.own.indexes:
+        if index.unique:
+            serves = own.unique and (own.columns == columns or set(own.columns) <= set(columns) - {""})
+        else:
+            serves = own.columns[: len(columns)] == columns
+        if serves and not own.predicate:
+            return own
+    return None
 
 
 def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.quote import pg_name
-from converge.planner.draft import Draft
+from converge.planner.draft import Alike, Draft
 from converge.planner.load.checks import note_checks
 from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.keys import plan_own_keys
@@ -56,6 +57,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
     note_tables(draft, loading)
     note_counters(draft, loading)
     note_objects(draft, loading)
+    draft.note_alike()
 
 
 def _may_load(draft: Draft, match: Match) -> bool:
@@ -74,7 +76,8 @@ def _may_load(draft: Draft, match: Match) -> bool:
 
 def _keep(draft: Draft, match: Match, table: Table) -> None:
     """Its columns only serve to compare the rows: what is wrong with them does not matter."""
-    quiet = replace(draft, findings=[], outcomes=[], identities=[], trials=[], noted=set())
+    alike: Alike = defaultdict(list)
+    quiet = replace(draft, findings=[], outcomes=[], identities=[], trials=[], noted=set(), alike=alike)
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.existing import ROWS_LIMIT, OwnIndex, OwnTable
-from converge.model.plan import Outcome, Rows, Severity
-from converge.planner.draft import Draft
+from converge.model.plan import Rows, Severity
+from converge.planner.draft import MANY, Draft
 from converge.planner.load.match import Match
 from converge.planner.values import said
 from converge.postgres.saved import is_whole
 
-_MANY = 10
-"""More tables with rows than migrations seed: an earlier run has loaded them."""
 _WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
 
 
@@ -30,8 +28,10 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
         unsure = wish == "merge" and any(_displaces_unseen(one) for one in own.indexes)
         harm: Severity = "lossy" if unsure or _loses(draft, name, wish) else "note"
-        what = f"the target's {counted(own)} {they}"
-        draft.find("L011", harm, name, what, evidence=_words(draft, name))
+        draft.find_alike(
+            "L011", harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
+            _words(draft, name),
+        )  # fmt: skip
     elif own.rows and not may_hold_rows:
         draft.full[name] = own.rows
     if own.rows and wish != "target" and (wish or may_hold_rows):
@@ -97,7 +97,7 @@ def _loses(draft: Draft, name: str, wish: Rows) -> bool:
 
 def note_full(draft: Draft) -> None:
     """Tables with rows about which the map says nothing: each, or all at once when they are many."""
-    if len(draft.full) > _MANY:
+    if len(draft.full) > MANY:
         equal = sum(_all_equal(draft, name) for name in draft.full)
         draft.find(
             "L010", "block", draft.schema,
@@ -133,8 +133,9 @@ def _keep(draft: Draft, match: Match) -> None:
     seeded = draft.evidence.seeded.get(name)
     all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
     harm: Severity = "note" if all_there else "lossy"
-    draft.find("L011", harm, name, f"{why}; the source's are not copied", evidence=words)
-    draft.outcomes += [Outcome(kind, one, "not migrated", "", why) for kind, one in match.source.objects()]
+    cause = "the map keeps the target's rows; the source's are not copied"
+    draft.find_alike("L011", harm, cause, name, f"{why}; the source's are not copied", "", words)
+    draft.left_out(match.source, why)
 
 
 def _words(draft: Draft, name: str) -> str:
