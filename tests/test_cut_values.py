@@ -152,3 +152,31 @@ def test_no_comparison_takes_a_cut_text_for_a_value(
         for table in unheard:
             ran = converge("verify", *addresses, "--include", table)
             assert [one["code"] for one in ran.json["findings"] if one["severity"] == "block"] == ["V003"]
+
+
+def test_a_cut_text_behind_many_warnings_is_found(
+    mysql_8033: Server,
+    postgres_14: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    tmp_path: Path,
+) -> None:
+    """The server lists the first 1,024 warnings of a query where the session does not say otherwise."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_14)
+    (tmp_path / "map.toml").write_text(
+        '[[column]]\nmatch = { table = "t", column = "v" }\nusing = "CONCAT({}, {}, CAST({} AS SIGNED))"\n'
+    )
+    addresses = ["--source", source, "--target", target, "--map", str(tmp_path / "map.toml"), "--json"]
+    with packets(mysql_8033, LARGE):
+        run(
+            source,
+            "SET SESSION cte_max_recursion_depth = 10000; CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT);"
+            "INSERT INTO t WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3000) "
+            "SELECT n, 'a' FROM r; INSERT INTO t SELECT 4000, REPEAT('x', 600000)",
+        )
+        ran = converge("migrate", *addresses)
+        assert ran.json["verdict"] == "verified", ran.out
+        postgres(target, "UPDATE t SET v = NULL WHERE id = 4000")
+    with packets(mysql_8033, SMALL):
+        ran = converge("verify", *addresses[:4], "--json")
+    assert [one["code"] for one in ran.json["findings"] if one["severity"] == "block"] == ["V003"]

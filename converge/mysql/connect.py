@@ -18,13 +18,14 @@ from converge.mysql.capabilities import unsupported
 from converge.mysql.watched import WatchedConnection, at_work
 from converge.watch import watch
 
-# The text of values must not depend on the server's settings; a slow target must not end a read. The server
-# itself refuses a session that is read only whatever would write.
+# The text of values must not depend on the server's settings; a slow target must not end a read. Of a query's
+# warnings as many are listed as the server can keep. The server itself refuses a session that is read only
+# whatever would write.
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
     "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
-    "sql_quote_show_create=1"
+    "sql_quote_show_create=1, max_error_count=65535"
 )
 
 

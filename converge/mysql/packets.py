@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Any
 
 from pymysql.constants import COMMAND
+from pymysql.cursors import SSCursor
 from pymysql.err import OperationalError, raise_mysql_exception
 
 from converge.mysql.watched import WatchedConnection
@@ -64,10 +65,11 @@ def require_uncut(connection: WatchedConnection) -> None:
 
     Inside a map's expression nothing else tells such a NULL from one that is meant.
     """
-    with connection.cursor() as cursor:
+    with connection.cursor(SSCursor) as cursor:
         cursor.execute("SHOW WARNINGS")
-        if any(code == _CUT for _, code, _ in cursor.fetchall()):
-            raise NullRow
+        cut = any(code == _CUT for _, code, _ in cursor)
+    if cut:
+        raise NullRow
 
 
 def _reads(connection: WatchedConnection) -> Generator[Read, None, int]:
