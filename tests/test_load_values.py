@@ -264,6 +264,14 @@ CUT: dict[str, tuple[str, str, str, list[str], list[str]]] = {
     "around": ("VARCHAR(9)", "CONCAT('<', {}, '>', {})", "text", ["a", "b"], []),
     "address": ("VARCHAR(40)", "LOWER(INET6_NTOA(INET6_ATON({})))", "inet", ["2001:DB8::0", "10.0.0.1"], []),
     "object": ("VARCHAR(40)", "CAST({} AS JSON)", "json", ['{"b":1,  "a":2}'], []),
+    "unsigned": ("INT UNSIGNED", "IF({} > 10, {} + 5, {})", "bigint", ["0", "11"], []),
+    "minus_of": ("BIGINT UNSIGNED", "IF({} < 10, 20 - {}, {})", "bigint", ["9223372036854775807", "5"], []),
+    "divided": ("BIGINT", "IF({} < 100, {} DIV 10, {})", "bigint", ["9223372036854775807", "20"], ["25"]),
+    "some": ("VARBINARY(16)", "IF(LENGTH({}) = 16, BIN_TO_UUID({}), 'none')", "text", ["a" * 16, "b"], []),
+    "parsed": ("VARCHAR(40)", "IF(JSON_VALID({}), CAST({} AS JSON), 'null')", "json", ['{"b":  1}', "x"], []),
+    "unquoted": ("JSON", "JSON_UNQUOTE({})", "text", ['"a"', "5"], []),
+    "reread": ("VARCHAR(40)", "IF(IS_UUID({}), UUID_TO_BIN({}), 'none')", "bytea",
+               ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "x"], []),
     "lower": ("CHAR(36)", "LOWER({})", "uuid", ["A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"], []),
 }  # fmt: skip
 

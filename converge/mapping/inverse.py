@@ -13,7 +13,8 @@ Same = Callable[[str, str], str]
 """MySQL condition: two expressions have the same value, if in another form."""
 
 _ALL = "TRUE"
-# The functions that undo others: {} is the result, and {0}, {1} are the others' constant arguments.
+# The functions that undo others: {} is the result, and {0}, {1} are the others' constant arguments. They also
+# meet the results of a condition's other branches, which must not end the query: decimals do not overflow.
 _UNDONE: Mapping[str, Sequence[str]] = {
     "conv": ("CONV({},{1},{0})", "LOWER(CONV({},{1},{0}))"),
     "hex": ("UNHEX({})", "CONV({},16,10)"),
@@ -22,27 +23,27 @@ _UNDONE: Mapping[str, Sequence[str]] = {
     "inet_ntoa": ("INET_ATON({})",),
     "inet6_aton": ("INET6_NTOA({})",),
     "inet6_ntoa": ("INET6_ATON({})",),
-    "uuid_to_bin": ("BIN_TO_UUID({},{0})",),
-    "bin_to_uuid": ("UUID_TO_BIN({},{0})",),
+    "uuid_to_bin": ("IF(LENGTH({})=16,BIN_TO_UUID({},{0}),NULL)",),
+    "bin_to_uuid": ("IF(IS_UUID({}),UUID_TO_BIN({},{0}),NULL)",),
     "tobase64": ("FROM_BASE64({})",),
     "frombase64": ("TO_BASE64({})",),
     "reverse": ("REVERSE({})",),
-    "json_unquote": ("JSON_QUOTE({})", "{}"),
+    "json_unquote": ("JSON_QUOTE(CONVERT(CONCAT({}) USING utf8mb4))", "{}"),
     "unixtotime": ("UNIX_TIMESTAMP({})",),
     "unix_timestamp": ("FROM_UNIXTIME({})",),
     "sec_to_time": ("TIME_TO_SEC({})",),
     "time_to_sec": ("SEC_TO_TIME({})",),
     "converttimezone": ("CONVERT_TZ({},{1},{0})",),
-    "neg": ("-{}",),
-    "add": ("{}-{0}",),
+    "neg": ("-({}*1.0)",),
+    "add": ("{}*1.0-{0}",),
     "mul": ("{}/{0}",),
-    "div": ("{}*{0}",),
-    "intdiv": ("{}*{0}",),
+    "div": ("{}*1.0*{0}",),
+    "intdiv": ("{}*1.0*{0}",),
 }
 # They take all of a text or give NULL; a text can have other spellings of the same.
 _WHOLE: Mapping[str, str] = {
     "unhex": "UNHEX({})", "inet_aton": "INET_ATON({})", "inet6_aton": "INET6_ATON({})",
-    "uuid_to_bin": "UUID_TO_BIN({})", "frombase64": "FROM_BASE64({})",
+    "uuid_to_bin": "IF(IS_UUID({0}),UUID_TO_BIN({0}),NULL)", "frombase64": "FROM_BASE64({})",
 }  # fmt: skip
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Neg)
 _CONDITIONS = (exp.Predicate, exp.Not, exp.And, exp.Or, exp.Xor)
@@ -101,7 +102,7 @@ class _Ways:
     def _again(self, node: exp.Expr) -> str:
         """The result for the value, of functions that a value's spelling does not matter to."""
         if isinstance(node, exp.Cast) and node.to.is_type(exp.DType.JSON):
-            return f"CAST({self._value} AS JSON)"
+            return f"IF(JSON_VALID({self._value}),CAST({self._value} AS JSON),NULL)"
         if self._caseless and isinstance(node, exp.Lower | exp.Upper):
             return f"{type(node).__name__.upper()}({self._value})"
         return _WHOLE.get(_name(node), "").format(self._value)
@@ -158,9 +159,12 @@ def _undone(node: exp.Expr, inner: exp.Expr, result: str, constants: Sequence[st
         yield _replaced(exp.DateSub if isinstance(node, exp.DateAdd) else exp.DateAdd, node, result)
     elif isinstance(node, exp.Sub):
         first = _bare(node.this) is inner
-        yield f"({result}+{constants[0]})" if first else f"({constants[0]}-{result})"
+        exact = result if constants[0].startswith("INTERVAL") else f"{result}*1.0"
+        yield f"({exact}+{constants[0]})" if first else f"({constants[0]}-{exact})"
     elif name == "field":
         yield f"ELT({result},{','.join(constants)})"
+    elif name == "add" and constants[0].startswith("INTERVAL"):
+        yield f"({result}-{constants[0]})"
     elif name in _UNDONE and not (isinstance(node, exp.Div | exp.IntDiv) and _bare(node.this) is not inner):
         yield from (f"({one.format(result, *constants, 0)})" for one in _templates(name))
     else:
