@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _STEP = re.compile(r'\.([A-Za-z_$][\w$]*)|\."((?:[^"\\])*)"|\[(\d+)\]', re.ASCII)
 _CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Exists)
 _TESTS = frozenset({"isnull", "json_valid", "regexp_like"})
+_CHOICES = frozenset({"if", "ifnull", "coalesce", "greatest", "least", "mod"})
 
 
 def extract(t: Translator, args: Sequence[exp.Expr]) -> Value:
@@ -95,6 +96,12 @@ def array(t: Translator, args: Sequence[exp.Expr]) -> Value:
     return Value(f"jsonb_build_array({', '.join(_member(t, arg) for arg in args)})", "json")
 
 
+def _takes_digits(node: exp.Expr) -> bool:
+    """Whether a number has the digits of that argument which the row takes: IFNULL(1, 0.5) is 1, no 1.0."""
+    call = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+    return call in _CHOICES or isinstance(node, exp.Mod | exp.Case)
+
+
 def _member(t: Translator, node: exp.Expr) -> str:
     while isinstance(node, exp.Paren):
         node = node.this
@@ -113,7 +120,8 @@ def _member(t: Translator, node: exp.Expr) -> str:
         return f"{value.sql}::text"
     if value.kind == "decimal":
         # A default is stored as it is calculated; a number without its zeros is the same in a view.
-        if value.digits > value.scale or (value.computed and isinstance(t.columns, NoColumns)):
+        stored = value.computed and isinstance(t.columns, NoColumns)
+        if value.digits > value.scale or stored or any(map(_takes_digits, node.walk())):
             raise Untranslatable("a calculated number is made JSON, with digits that it does not show")
         return value.sql
     raise Untranslatable(f"a {value.kind} is made JSON")
