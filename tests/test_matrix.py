@@ -241,6 +241,12 @@ def test_a_server_that_cannot_be_had_keeps_nobody_away(source: str, four: list[s
     ran = matrix(source, [nowhere, four[3]])
     assert ran.code == 1
     assert reasons(ran.json) == [[("start", "T001")], []]
+    # What is said of the others is true with one that was not reached.
+    (step,) = [one for one in ran.json["cells"][1]["steps"] if one["name"] == "digests"]
+    assert step["words"] == "no other to compare with"
+    ran = matrix(source, [nowhere, *four[2:]])
+    (step,) = [one for one in ran.json["cells"][2]["steps"] if one["name"] == "digests"]
+    assert step["words"].endswith("the same on 2 of 3 versions")
 
 
 def test_a_role_that_may_not_make_databases(source: str, four: list[str]) -> None:
