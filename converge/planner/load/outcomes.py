@@ -20,6 +20,9 @@ def note_objects(draft: Draft, loading: Loading) -> None:
             _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
         for check in match.source.checks:
             _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
+        if match.source.checks and not match.own.checks:
+            listed = ", ".join(one.name for one in match.source.checks)
+            _left(draft, "L032", name, f"the target has no CHECK constraints; the source has {listed}")
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
         if loaded.intersection(tables):
@@ -49,8 +52,13 @@ def _indexes(draft: Draft, match: Match) -> None:
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
-        hint = "a migration of the application"
-        draft.findings.append(Finding("L031", "lossy", match.source.name, message, hint, not_migrated=True))
+        _left(draft, "L031", match.source.name, message)
+
+
+def _left(draft: Draft, code: str, name: str, message: str) -> None:
+    """One finding for objects of a table that are not migrated, which have their outcomes."""
+    hint = "a migration of the application"
+    draft.findings.append(Finding(code, "lossy", name, message, hint, not_migrated=True))
 
 
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
