@@ -36,7 +36,7 @@ def result_text(result: Result) -> str:
     blocks = [finding for finding in result.findings if finding.severity == "block"]
     lines += [f"blocks    {_said(finding)}" for finding in blocks if finding.code not in OF_SCHEMA]
     lines += [f"loss      {beginning(f'{finding.object}: {finding.message}')}" for finding in lossy]
-    lines += [f"absent    {beginning(f'{finding.object}: {finding.message}')}" for finding in absent]
+    lines += [f"not migrated: {beginning(f'{finding.object}: {finding.message}')}" for finding in absent]
     lines += [f"note      {one_line(finding.message)}" for finding in own]
     if count := len(notes) - len(own):
         lines.append(f"notes     {count}; `converge plan` lists them with their reasons")
