@@ -66,6 +66,8 @@ ROWS = (
 SCHEMA = (
     Mutation("view public.dear", f"{VIEW} AND id > 0", VIEW),
     Mutation("view public.dear", "DROP VIEW dear", VIEW),
+    Mutation("view public.dear", "ALTER VIEW dear SET (security_barrier)",
+             "ALTER VIEW dear RESET (security_barrier)"),
     Mutation("index public.by_title", "DROP INDEX by_title", "CREATE INDEX by_title ON film (title)"),
     Mutation("index public.by_title", "DROP INDEX by_title; CREATE INDEX by_title ON film (title DESC)",
              "DROP INDEX by_title; CREATE INDEX by_title ON film (title)"),

@@ -152,6 +152,14 @@ class Existing:
         plain = (f"sequence {first}.{second}" for first in _spelled(schema) for second in _spelled(name))
         return any(one in self.shape for one in plain)
 
+    def largest(self, sequence: str) -> int | None:
+        """The last value that a sequence, given by its quoted name, can give."""
+        for name, text in self.shape.items():
+            kind, _, place = name.partition(" ")
+            if kind == "sequence" and place.replace('"', "") == sequence.replace('"', ""):
+                return int(json.loads(text)["sequence"][4])
+        return None
+
     def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to some tables, given by their quoted names."""
         return tuple(key for key in self.foreign_keys if key.table in tables or key.parent in tables)

@@ -199,7 +199,9 @@ class Computed:
     reads: tuple[str, ...] = ()
     """Source tables behind it, also through other views."""
     order: tuple[int, ...] = ()
-    """Columns that a view's rows are sorted by, as far as it shows them."""
+    """Columns that a view's rows are sorted by, up to the first that it does not show."""
+    hidden: bool = False
+    """Whether there is one that it does not show."""
     limited: Literal["", "limit", "offset"] = ""
     """How a view's LIMIT cuts its sorted rows: at the end, or at both ends."""
     unsorted: tuple[tuple[int, str], ...] = ()

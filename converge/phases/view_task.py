@@ -173,23 +173,29 @@ class ViewComparison:
 
     def _order(self) -> list[Difference]:
         """The first place where the rows of an ordered view do not come in the same order."""
-        keys = [self._columns[place] for place in self._computed.order]
+        shown, hidden = self._computed.order, self._computed.hidden
+        keys = [self._columns[place] for place in shown]
         most = self._rows[0] or 0
-        if not keys or most < 2:
+        if not (keys or hidden) or most < 2:
             return []
         if most > _ORDERED_ROWS:
             self._note(f"its order was not compared: it has more than {_ORDERED_ROWS:,} rows")
             return []
         # Texts are sorted by a collation, of which the other server has none that is quite the same.
         sure = next((n for n, key in enumerate(keys) if key.text or key.judge == "double"), len(keys))
-        source, target = _select(*(k.source_shown for k in keys)), _select(*(k.target_shown for k in keys))
+        # Whole rows tell whether a key that is not shown makes another order; some may tie.
+        whole = (_source_digest(self._exact), _target_digest(self._exact)) if hidden else ()
+        source = _select(*(key.source_shown for key in keys), *whole[:1])
+        target = _select(*(key.target_shown for key in keys), *whole[1:])
         here = self._sides.source_rows(f"{source} FROM {self._from_source}", most)
         there = self._sides.target_rows(f"{target} FROM {self._from_target}", most)
         for number, (one, other) in enumerate(zip(here, there, strict=False), 1):
             if one[:sure] != other[:sure]:
                 return [self._difference("order", _row(one), _row(other), f"row {number:,}")]
-        if here != there:
+        if [row[: len(keys)] for row in here] != [row[: len(keys)] for row in there]:
             self._note("its texts are sorted by another collation in the target")
+        elif here != there:
+            self._note("its rows come in another order, and what sorts them is not shown")
         return []
 
     def _note(self, text: str) -> None:

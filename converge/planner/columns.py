@@ -30,6 +30,8 @@ _IDENTITY_TYPES = frozenset({"smallint", "integer", "bigint"})
 _NUMBERED_TYPES = _IDENTITY_TYPES | {"numeric", "real", "double precision"} | TEXTS
 """Types that a sequence's numbers can be stored in."""
 _SEQUENCE_END = 2**63
+_LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1}
+"""The last numbers of sequences that are smaller than a bigint's."""
 
 
 def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -> ColumnPlan | None:
@@ -57,6 +59,8 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     )
     if is_numbered:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
+        largest = _LARGEST.get(base_name(choice.to), _SEQUENCE_END)
+        note_end(draft, table, name, largest, example(table, column, 'to = "bigint"'))
     plan = ColumnPlan(
         source=column.name,
         target=target,
@@ -78,6 +82,20 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
         draft.find("P153", "lossy", name, message)
     return plan
+
+
+def note_end(draft: Draft, table: Table, name: str, largest: int, hint: str) -> None:
+    """A next value that the target's sequence never reaches. The source's own type has room for it."""
+    if table.next_value is not None and table.next_value > largest:
+        message = f"the next value is {table.next_value:,}, and the target's sequence ends at {largest:,}"
+        draft.find("P158", "lossy", name, f"{message}: the next INSERT without a value fails", hint)
+
+
+def note_parsed(draft: Draft, name: str, column: Column, base: str) -> None:
+    """What jsonb does not keep of a text."""
+    if column.type != "json" and base == "jsonb":
+        message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
+        draft.find("L027", "lossy", name, message)
 
 
 def _numbered_by(table: Table, column: Column) -> str:
@@ -242,6 +260,9 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
     wanted = choice.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
+    if choice.setting("using") and column.default is not None and not value.made:
+        message = f"the default {column.default!r} is kept as it is: using changes values only"
+        draft.find("P159", "note", name, message, example(table, column, 'default = "…"'))
     if column.default is None and column.default_is_expression:
         draft.find("P012", "lossy", name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment:
@@ -261,6 +282,7 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
 
 def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan) -> None:
     """Findings about what a careful reader should know."""
+    note_parsed(draft, name, column, base_name(plan.target_type))
     if rule.note:
         draft.find("P020", "note", name, rule.note)
     if plan.target != column.name:

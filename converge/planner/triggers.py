@@ -60,7 +60,7 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         reference = pg_name(plan.target)
         name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
         function = pg_name(draft.schema, name)
-        time = current_time(plan.target_type, column.fsp)
+        time = current_time(plan.target_type, column, column.fsp)
         body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, computed=assigns))
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         draft.do(

@@ -107,7 +107,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     draft.done("view", view.name, made, f"translated {tried}")
     views = {one.source: one for one in draft.computed}
     read = [views.get(name, name) for name in relations.read]
-    draft.computed.append(computed_view(view.name, made, view.definition, read))
+    draft.computed.append(computed_view(view.name, made, view.definition, read, draft.source))
 
 
 def _options(draft: Draft, view: View) -> tuple[str, list[str]]:

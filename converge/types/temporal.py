@@ -31,8 +31,11 @@ STATEMENT_TIME = "greatest(statement_timestamp(), clock_timestamp() - interval '
 message can have several statements: what it tells is at most a second old."""
 
 
-def current_time(to: str, fsp: int) -> str:
-    """CURRENT_TIMESTAMP(fsp) as a value of the target type; a cast would round what MySQL cuts off."""
+def current_time(to: str, column: Column, fsp: int) -> str:
+    """CURRENT_TIMESTAMP(fsp) as a value of the target type; a cast would round what MySQL cuts off.
+
+    A TIMESTAMP's values are in UTC where the target type has no time zone, a DATETIME's in the session's.
+    """
     digits = min(fsp, digits_of(to))
     step = {0: "second", 3: "milliseconds"}.get(digits)
     time = STATEMENT_TIME
@@ -40,7 +43,11 @@ def current_time(to: str, fsp: int) -> str:
         time = f"date_trunc('{step}', {time})"
     elif digits < _MOST_DIGITS:
         time = f"date_bin('{10 ** (_MOST_DIGITS - digits)} microseconds', {time}, to_timestamp(0))"
-    return time if base_name(to).endswith("zone") else f"{time}::{base_name(to)}"
+    if base_name(to).endswith("zone"):
+        return time
+    if column.type == "timestamp":
+        time = f"({time} AT TIME ZONE 'UTC')"
+    return f"{time}::{base_name(to)}"
 
 
 class Date(Family):
@@ -95,7 +102,7 @@ class Datetime(Family):
 
     def default(self, literal: str, value: Value) -> str | None:
         if now := _NOW.fullmatch(literal):
-            return current_time(value.to, int(now[1] or 0))
+            return current_time(value.to, value.column, int(now[1] or 0))
         if _is_zero(literal) or (value.to == "date" and literal[10:].strip(" 0:.")):
             return None
         return pg_text(literal + _zone(value))

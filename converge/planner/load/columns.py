@@ -11,7 +11,7 @@ from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner import hints
 from converge.planner.choice import choose, rules_for
-from converge.planner.columns import expressions, left_out
+from converge.planner.columns import expressions, left_out, note_end, note_parsed
 from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike, held_type
 from converge.planner.reading import begin
@@ -36,13 +36,16 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     if own.sequence:
         next_value = table.next_value if column.auto_increment else None
         draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
+        assert draft.loading is not None
+        largest = draft.loading.existing.largest(own.sequence)
+        if column.auto_increment and largest is not None:
+            hint = f"a larger type for the column, and ALTER SEQUENCE {own.sequence} AS bigint NO MAXVALUE;"
+            note_end(draft, table, name, largest, hint)
     elif column.auto_increment:
         cause = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
         cause += f" that could be set: {own.default or 'it has no default'}"
         draft.find_alike("L024", "lossy", cause, name, cause, _counter(draft, match, table, own))
-    if column.type in TEXTUAL and own.base == "jsonb":
-        message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
-        draft.find("L027", "lossy", name, message)
+    note_parsed(draft, name, column, own.base)
     for rule in choice.rules:
         if rule.section == "column" and rule.settings.get("to"):
             draft.find("L028", "note", name, f"to = in {rule.place} is not used: the target has its own type")

@@ -1,0 +1,70 @@
+"""What a map's types mean for later rows: numbers, defaults, times and documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support import converge, mysql, postgres
+
+SOURCE = """
+CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, doc VARCHAR(40), bytes VARBINARY(40), j JSON,
+  n INT DEFAULT 5, made TIMESTAMP(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)
+) AUTO_INCREMENT = 3000000000;
+INSERT INTO t (id, doc, bytes, j, n) VALUES (1, '{"a":1,"a":2}', '{"b":1,"b":1}', '{"c":1}', 7);
+CREATE TABLE small (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT = 32767
+"""
+MAP = """
+[[column]]
+match = { column = "id", table = "t" }
+to = "integer"
+[[column]]
+match = { column = "doc" }
+to = "jsonb"
+[[column]]
+match = { column = "bytes" }
+to = "jsonb"
+[[column]]
+match = { column = "n" }
+using = "{} * 10"
+[[column]]
+match = { column = "made" }
+to = "timestamp(3)"
+[[column]]
+match = { column = "id", table = "small" }
+to = "smallint"
+"""
+LATER = """
+SET timezone = 'America/New_York';
+INSERT INTO t (id) VALUES (2);
+UPDATE t SET n = 8 WHERE id = 1
+"""
+NEW = "SELECT count(*) FROM t WHERE abs(extract(epoch FROM made - now() AT TIME ZONE 'UTC')) < 60"
+
+
+def test_what_a_map_means_for_later_rows_is_said(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, SOURCE)
+    map_ = tmp_path / "map.toml"
+    map_.write_text(MAP)
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    said = {(one["code"], one["severity"], one["object"]) for one in ran.json["findings"]}
+    assert {one for one in said if one[0] in ("P158", "P159", "L027")} == {
+        ("P158", "lossy", "t.id"), ("P159", "note", "t.n"), ("L027", "lossy", "t.doc"),
+        ("L027", "lossy", "t.bytes"),
+    }  # fmt: skip
+    postgres(target, LATER)
+    assert postgres(target, NEW) == [(2,)]
+
+
+def test_a_sequence_of_the_target_that_ends_early_is_said(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, n INT) AUTO_INCREMENT = 40000")
+    mysql(source, "CREATE TABLE fits (id INT AUTO_INCREMENT PRIMARY KEY, n INT) AUTO_INCREMENT = 7")
+    postgres(target, "CREATE TABLE t (id integer PRIMARY KEY, n integer)")
+    postgres(target, "CREATE SEQUENCE numbers MAXVALUE 50 CYCLE OWNED BY t.id")
+    postgres(target, "ALTER TABLE t ALTER id SET DEFAULT nextval('numbers')")
+    postgres(target, "CREATE TABLE fits (id smallserial PRIMARY KEY, n integer)")
+    ran = converge("plan", "--source", source, "--target", target, "--mode", "load", "--json")
+    said = {(one["object"], one["severity"]) for one in ran.json["findings"] if one["code"] == "P158"}
+    assert said == {("t.id", "lossy")}, ran.err
