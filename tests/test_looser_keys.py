@@ -14,6 +14,7 @@ CASES = {
     "citext": ("utf8mb4_bin", "", 'to = "citext"', (UPPER, LOWER)),
     "uuid": ("utf8mb4_bin", "", 'to = "uuid"', (UPPER, LOWER)),
     "uuid in two forms": ("ascii_general_ci", "", 'to = "uuid"', (BARE, LOWER)),
+    "policy": ("utf8mb4_bin", "", 'to = "varchar(3)"\npolicy = { too_long = "cut" }', ("word", "worry")),
     "using": ("utf8mb4_bin", "", 'using = "LOWER({})"', (UPPER, LOWER)),
     "collation like the source's": ("utf8mb4_general_ci", "", 'collation = "source"', ("Fuß", "fuss")),
     "case": ("utf8mb4_bin", "und-u-ks-level2", 'collation = "public.loose"', ("Été", "été")),

@@ -17,10 +17,13 @@ from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.phases.meaning import window
 from converge.planner.load.conditions import on_source
+from converge.planner.target_values import TargetValue
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
 from converge.report.parts import visible
 from converge.report.result import result_markdown, result_text
+from converge.types import Value
+from converge.types.text import Text
 
 
 @pytest.mark.parametrize(
@@ -142,6 +145,13 @@ def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:
         ("(n = ANY (ARRAY[1, 2]))", "((`n`=1) OR (`n`=2))"),
         ("((t)::text <> ''::text)", "(CAST(`t` AS BINARY)<>CAST('' AS BINARY))"),
         ("(length((t)::text) > 0)", "(CHAR_LENGTH(`t`)>0)"),
+        ("(n <> ALL (ARRAY[1, 2]))", "((`n`<>1) AND (`n`<>2))"),
+        ("(n <> some_function(n))", None),
+        (
+            "((t)::public.citext OPERATOR(public.<>) 'a'::public.citext)",
+            "(CAST(LOWER(`t`) AS BINARY)<>CAST(LOWER('a') AS BINARY))",
+        ),
+        ("((t)::public.citext OPERATOR(other.<>) 'a'::public.citext)", None),
         ("((t)::text > 'a'::text)", None),  # by a collation
         ("((t)::text ~ 'x'::text)", None),
         ("((t)::text !~~ 'x'::text)", None),
@@ -158,7 +168,9 @@ def test_conditions_of_the_target_are_asked_of_the_source_or_not_at_all(
         "n": Column("n", "int", "int", nullable=True),
         "t": Column("t", "varchar(9)", "varchar", nullable=True, charset="utf8mb4"),
     }
-    assert on_source(theirs, columns) == ours
+    values = {name: TargetValue(Text(), Value(column, "text" if name == "t" else "integer"))
+              for name, column in columns.items()}  # fmt: skip
+    assert on_source(theirs, values) == ours
 
 
 def test_texts_that_turn_lines_around_are_seen() -> None:

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+
 from converge.model.catalog import Check, Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.planner.expressions import TableColumns, Untranslatable, translate_condition
+from converge.planner.target_values import TargetValue, planned, possible
+from converge.planner.values import rows_words, said
+
+_TEXT_OR_NAME = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)*)`", re.DOTALL)
+_CERTAIN = re.compile(
+    r"(?:[\s()<>=!,.\d]|-\(\d+(?:\.\d+)?\)|\b(?:and|or|not|in|is|null|between|like|true|false|xor|char_length|length|"
+    r"lower|upper|trim|ifnull|coalesce|if|nullif|year|month|_utf8mb4|_utf8mb3|_utf8|_latin1|_ascii)\b)*",
+    re.IGNORECASE,
+)
+"""The rest of a condition that no value makes an error of: a calculation could leave its type's range."""
+
+
+def conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """What the scan should count: rows that break a CHECK as the maps change them."""
+    for check in table.checks if draft.loading is None else ():
+        names = list(_columns(table, check))
+        for values in product(*(possible(draft, table, name) for name in names)):
+            yield from filter(None, [_broken(check, dict(zip(names, values, strict=True)))])
 
 
 def plan_checks(draft: Draft, table: Table) -> None:
@@ -28,6 +50,8 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     except Untranslatable as reason:
         draft.left("P061", "check", name, f"{reason}; its text is {check.expression}")
         return
+    if _note_changed(draft, table, check):
+        return
     made = draft.constraints(table).take(check.name, f"{check.name}_check", held=True)
     sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(made)} CHECK ({condition})"
     refused = draft.refusal("check", name, sql, (table.name,))
@@ -40,3 +64,50 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)
     draft.called(table, "check", check.name, made)
     draft.done("check", name, made, "translated, then tried against the loaded rows")
+
+
+def _note_changed(draft: Draft, table: Table, check: Check) -> bool:
+    """Whether rows break the CHECK as the maps change them; notes one that nobody could ask about."""
+    values = {name: planned(draft, table, name) for name in _columns(table, check)}
+    changed = [name for name, one in values.items() if one.changed]
+    if not changed:
+        return False
+    name, broken = f"{table.name}.{check.name}", _broken(check, values)
+    count = draft.evidence.count(table.name, broken) if broken else None
+    if count is None:
+        message = f"is only tried against the loaded rows, because a map changes {', '.join(changed)}"
+        draft.find("V176", "note", name, message)
+    elif count.rows:
+        why = said(count.rows, f"break it as a map changes {', '.join(changed)}")
+        seen = rows_words(table, count)
+        draft.left("V175", "check", name, f"{why} ({seen}); its text is {check.expression}")
+        return True
+    return False
+
+
+def _columns(table: Table, check: Check) -> Iterator[str]:
+    """The columns that a condition reads."""
+    read = {name.replace("``", "`").lower() for name in _TEXT_OR_NAME.findall(check.expression) if name}
+    return (column.name for column in table.columns if column.name.lower() in read)
+
+
+def _broken(check: Check, values: Mapping[str, TargetValue]) -> str | None:
+    """MySQL condition: a row breaks the CHECK as the maps change it; None where it cannot be asked."""
+    changed = {name.lower(): one for name, one in values.items() if one.changed}
+    certain = _CERTAIN.fullmatch(_TEXT_OR_NAME.sub("", check.expression))
+    if not changed or not certain or any(one.value.made for one in changed.values()):
+        return None
+
+    def value(found: re.Match[str]) -> str:
+        one = changed.get((found[1] or "").replace("``", "`").lower())
+        return _as_source(one) if one else found[0]
+
+    return f"NOT ({_TEXT_OR_NAME.sub(value, check.expression)})"
+
+
+def _as_source(one: TargetValue) -> str:
+    """A changed value, compared as the source's column: its translation does the same."""
+    column = one.value.column
+    if column.collation is None:
+        return f"({one.value.sql})"
+    return f"(CONVERT({one.value.sql} USING {column.charset}) COLLATE {column.collation})"

@@ -15,6 +15,7 @@ from converge.model.quote import my_name, pg_name, pg_text
 from converge.planner.choice import Choice
 from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name
+from converge.types.as_text import PADDED
 
 
 def collation(draft: Draft, table: Table, column: Column, choice: Choice) -> str | None:
@@ -29,7 +30,10 @@ def collation(draft: Draft, table: Table, column: Column, choice: Choice) -> str
 
 
 def locale(draft: Draft, table: Table, column: Column, rules: Sequence[Rule]) -> str | None:
-    """The ICU locale of the nondeterministic collation that a map wants for a column; None without one."""
+    """The ICU locale of the nondeterministic collation that a column gets or has; None without one."""
+    if draft.loading and (match := draft.loading.matches.get(table.name)):
+        own = match.columns.get(column.name)
+        return draft.loose.get(own.collation) if own else None
     wanted = setting(rules, "collation")[0]
     if wanted == "source":
         return _like(table, column).locale or None
@@ -38,7 +42,7 @@ def locale(draft: Draft, table: Table, column: Column, rules: Sequence[Rule]) ->
 
 def by_bytes(draft: Draft, column: ColumnPlan) -> bool:
     """Whether the target tells all texts of the column apart whose bytes differ."""
-    text = base_name(column.target_type) in TEXTS - {"citext"}
+    text = base_name(column.target_type) in TEXTS - {"citext"} | PADDED
     return text and column.collation not in draft.loose
 
 

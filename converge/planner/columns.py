@@ -232,7 +232,10 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         condition, why = f"{reference} >= 0", "UNSIGNED"
     elif column.type == "enum":
         condition, why = labels_check(draft, table, column, plan), "only the declared labels of the ENUM"
-    if condition:
+    if condition and any(one.trap == "using" or one.policy == "cut" for one in plan.changes):
+        message = f"a map changes the values, so the CHECK of its type is left out: {why}"
+        draft.find("P168", "note", f"{table.name}.{column.name}", message)
+    elif condition:
         constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
         draft.do(
             "index",

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
-from converge.mapping.collations import compared_like, ignores_case
-from converge.mapping.rules import policies, setting
+from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
-from converge.model.catalog import Index, IndexPart, Table
+from converge.model.catalog import Index, Table
 from converge.model.evidence import Search
 from converge.model.quote import my_name
-from converge.planner.choice import Choice, candidates, choose, rules_for
-from converge.planner.collations import locale
 from converge.planner.draft import Draft
-from converge.planner.values import decide, example, rows_words, said
-from converge.types import TEXTS, base_name, family_of
-from converge.types.sql import as_bytes
+from converge.planner.target_values import planned, possible
+from converge.planner.values import example, rows_words, said
+from converge.types import family_of
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A column of a unique key."""
 
     sql: str
     """MySQL expression that is equal for values that the target holds to be equal."""
-    way_out: str = ""
+    way_out: str
     """The map's line that keeps the source's values apart; empty where nothing makes them equal."""
 
 
 def searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key, and for each type that its columns may get."""
     for index in unique_keys(draft, table) if draft.loading is None else ():
-        ways = [[_part(draft, table, part, to) for to in _types(draft, table, part)] for part in index.parts]
-        if any(part.way_out for parts in ways for part in parts):
-            for parts in product(*ways):
-                if any(part.way_out for part in parts):
-                    yield search(table, parts)
+        ways = [
+            [Part(one.key(part.prefix), one.way_out) for one in possible(draft, table, part.column or "")]
+            for part in index.parts
+        ]
+        for parts in product(*ways):
+            if any(part.way_out for part in parts):
+                yield search(table, parts)
 
 
 def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
@@ -54,7 +52,7 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
             if count and count.rows:
                 draft.find(
                     "V032", "block", f"{table.name}.{index.name}",
-                    said(count.rows, "are equal to others by the map's type, collation or expression")
+                    said(count.rows, "are equal to others by the map's type, collation, expression or policy")
                     + ", and the key is unique",
                     _hint(table, index, parts), evidence=rows_words(table, count),
                 )  # fmt: skip
@@ -68,43 +66,10 @@ def unique_keys(draft: Draft, table: Table) -> Iterator[Index]:
             yield index
 
 
-def _types(draft: Draft, table: Table, part: IndexPart) -> list[str]:
-    column = table.column(part.column or "")
-    rules = candidates(rules_for(draft, table, column))
-    return list(dict.fromkeys(rule.target_type(column) for rule in rules))
-
-
 def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
     """The key's columns by the types that were chosen, and as the maps' policies leave them."""
-    return [_part(draft, table, part, _type(draft, table, part.column or "")) for part in index.parts]
-
-
-def _type(draft: Draft, table: Table, name: str) -> str:
-    """The type that was chosen, without its extension's schema."""
-    column = table.column(name)
-    family = family_of(column)
-    assert family is not None
-    return choose(draft, table, column, family).to
-
-
-def _part(draft: Draft, table: Table, part: IndexPart, to: str) -> Part:
-    column = table.column(part.column or "")
-    family = family_of(column)
-    assert family is not None
-    rules = rules_for(draft, table, column)
-    rule = next(rule for rule in candidates(rules) if rule.target_type(column) == to)
-    decided = decide(column, family, Choice(rules, rule, to, policies(rules)))
-    family, value, using = decided.family, decided.value, setting(rules, "using")[0] or column.zoned
-    text = f"LEFT({family.whole(value)},{part.prefix})" if part.prefix else family.source_text(value)
-    if base_name(to) == "citext":
-        return Part(as_bytes(f"LOWER({text})"), "" if ignores_case(column.collation) else 'to = "text"')
-    if base_name(to) in TEXTS and (wanted := locale(draft, table, column, rules)):
-        like = compared_like(wanted)
-        same = like == f"{{}} COLLATE {column.collation}"
-        return Part(like.format(text), "" if same else 'collation = "default"')
-    if to == "uuid" and column.collation:
-        return Part(as_bytes(text), 'to = "text"')
-    return Part(as_bytes(text), "skip = true" if using else "")
+    values = [planned(draft, table, part.column or "") for part in index.parts]
+    return [Part(one.key(part.prefix), one.way_out) for one, part in zip(values, index.parts, strict=True)]
 
 
 def search(table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True, only: str = "TRUE") -> Search:

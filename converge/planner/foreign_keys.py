@@ -5,19 +5,11 @@ from __future__ import annotations
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
-from converge.model.evidence import Count
 from converge.model.quote import pg_name
-from converge.planner.collations import by_bytes
 from converge.planner.draft import Draft
-from converge.planner.questions import bytewise
+from converge.planner.orphans import comparable, orphans
 from converge.planner.values import rows_words, said
-from converge.types import TEXTS, base_name
 
-_CLASSES = {
-    "number": ("smallint", "integer", "bigint", "numeric"),
-    "text": TEXTS,
-    "instant": ("timestamp", "timestamp with time zone", "date"),
-}
 _ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
 
 
@@ -74,30 +66,20 @@ def note_rows(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> 
     """Findings about rows without a parent, and about a key that does not look for them."""
     name = f"{table.name}.{key.name}"
     unchecked = "arrives NOT VALID: the rows that are there are not checked"
-    orphans = _orphans(draft, table, key)
-    if not checked and not (orphans and orphans.rows):
+    count = orphans(draft, table, key)
+    if not checked and not (count and count.rows):
         draft.find("P043", "lossy", name, unchecked)
-    elif orphans and orphans.rows:
+    elif count and count.rows:
         draft.find(
             "V030", "block" if checked else "lossy", name,
-            said(orphans.rows, f"lack an equal parent in {key.parent}")
+            said(count.rows, f"lack an equal parent in {key.parent}")
             + ("" if checked else f"; the key {unchecked}"),
             entry(
                 "foreign_key", literally(table=table.name, foreign_key=key.name),
                 "validate = false", *([] if draft.loading else ["# or: skip = true"]),
             ),
-            evidence=rows_words(table, orphans),
+            evidence=rows_words(table, count),
         )  # fmt: skip
-
-
-def _orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
-    """Rows without a parent, compared as the target's types will compare them."""
-    facts = draft.evidence.table(table.name)
-    if facts is None:
-        return None
-    exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
-    # Only of texts both questions are asked.
-    return (facts.found.get(bytewise(key)) if exact else None) or facts.found.get(key.name)
 
 
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
@@ -109,21 +91,11 @@ def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
         return "a column of it is not migrated"
     for name, other in zip(key.columns, key.parent_columns, strict=True):
         types = draft.column(table.name, name).target_type, draft.column(key.parent, other).target_type
-        if not _comparable(*types):
+        if not comparable(*types):
             return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
     wanted = {name.lower() for name in key.parent_columns}
     unique = wanted in draft.unique[key.parent]
     return None if unique else f"its parent {key.parent} has no unique key on {', '.join(key.parent_columns)}"
-
-
-def _comparable(child: str, parent: str) -> bool:
-    return _class(child) == _class(parent)
-
-
-def _class(type_: str) -> str:
-    """Types of one class have an equality between them."""
-    name = base_name(type_)
-    return next((group for group, names in _CLASSES.items() if name in names), type_)
 
 
 def _columns(draft: Draft, table: str, names: tuple[str, ...]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from converge.mapping.rules import Rule, setting
-from converge.model.catalog import Column, ForeignKey, Table
+from converge.model.catalog import Column, Table
 from converge.model.evidence import Questions, Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.planner import duplicates, full_pages, long_rows
+from converge.planner import checks, duplicates, full_pages, long_rows, orphans
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.load import checks as load_checks
@@ -25,7 +25,9 @@ def questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
     conditions += [*long_rows.conditions(draft, table), *full_pages.conditions(draft, table)]
-    searches = [*_orphans(draft, table), *duplicates.searches(draft, table), *_made_equal(draft, table)]
+    conditions += checks.conditions(draft, table)
+    searches = [*orphans.searches(draft, table), *duplicates.searches(draft, table)]
+    searches += _made_equal(draft, table)
     match = draft.loading.matches.get(table.name) if draft.loading else None
     if match is not None:
         conditions += load_columns.conditions(draft, match, table)
@@ -38,11 +40,6 @@ def questions(draft: Draft, table: Table) -> Questions:
         searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
     )
-
-
-def bytewise(key: ForeignKey) -> str:
-    """The name of the question that compares byte for byte, where the source's collation does not."""
-    return f"{key.name}, byte for byte"
 
 
 def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
@@ -83,31 +80,6 @@ def _lengths(table: Table) -> Iterator[tuple[str, str]]:
             yield column.name, f"LENGTH(CONVERT({name} USING utf8mb4))"
         elif column.name in indexed and column.type in _BYTES:
             yield column.name, f"LENGTH({name})"
-
-
-def _orphans(draft: Draft, table: Table) -> Iterator[Search]:
-    for key in table.foreign_keys:
-        yield from _without_parent(draft, table, key)
-
-
-def _without_parent(draft: Draft, table: Table, key: ForeignKey) -> Iterator[Search]:
-    parent = draft.source(key.parent)
-    if parent is None or key.parent_database != draft.catalog.database:
-        return
-    pairs = list(zip(key.columns, key.parent_columns, strict=True))
-    on = " AND ".join(f"c.{my_name(child)}=p.{my_name(other)}" for child, other in pairs)
-    join = f"FROM {my_name(table.name)} AS c LEFT JOIN {my_name(parent.name)} AS p ON {on}"
-    set_ = " AND ".join(f"c.{my_name(child)} IS NOT NULL" for child, _ in pairs)
-    missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
-    yield Search(key.name, join, f"{set_} AND {missing}")
-    texts = [pair for pair in pairs if table.column(pair[0]).type in TEXTUAL]
-    if texts:
-        differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
-        yield Search(bytewise(key), join, f"{set_} AND ({missing} OR {differ})")
-
-
-def _utf8(side: str, column: str) -> str:
-    return f"CAST(CONVERT({side}.{my_name(column)} USING utf8mb4) AS BINARY)"
 
 
 def _key(table: Table) -> str:

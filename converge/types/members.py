@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from converge.model.catalog import Column
 from converge.model.plan import Severity
@@ -61,12 +62,12 @@ class Enum(_Labels):
         empty = Trap("empty_label", f"{name}+0=0", {"keep": utf8(value)}, harm=self._harm(value))
         if value.to != "enum":
             return (empty, *super().traps(value))
-        return (empty, *self._missing(value)) if value.labels else (empty,)
+        return (empty, *self._missing(value)) if value.labels or value.changed else (empty,)
 
     def _missing(self, value: Value) -> tuple[Trap, ...]:
         """Labels that the target lacks, where values have them; an error value is none."""
         if value.changed:
-            return super().traps(value)
+            return super().traps(replace(value, labels=value.labels or value.column.labels))
         lacking = tuple(label for label in value.column.labels if label not in value.labels)
         return (Trap("no_label", one_of(utf8(value), lacking)),) if lacking else ()
 

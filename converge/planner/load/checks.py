@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from converge.mapping.rules import policies, setting
-from converge.model.catalog import Column, Table
-from converge.planner.choice import rules_for
+from converge.model.catalog import Table
 from converge.planner.draft import Draft
 from converge.planner.load.conditions import on_source
 from converge.planner.load.match import Match
+from converge.planner.target_values import TargetValue, planned
 from converge.planner.values import rows_words, said
 
 _CHECK = "CHECK ("
@@ -32,7 +31,7 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
             draft.find(
                 "L023", "block", f"{table.name}.{name}",
                 said(count.rows, f"break the target's condition {definition}"),
-                "repair the rows in the source",
+                "repair the rows in the source, or a map's expression or policy that makes such values",
                 evidence=rows_words(table, count),
             )  # fmt: skip
     if untested:
@@ -40,15 +39,13 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
         draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
 
 
-def unchanged(draft: Draft, match: Match, table: Table) -> dict[str, Column]:
-    """The source's columns that arrive as they are, by the target's names."""
-    found = {}
-    for name, own in match.columns.items():
-        column = table.column(name)
-        rules = rules_for(draft, table, column)
-        if (table.name, name) in draft.map.own and not setting(rules, "using")[0] and not policies(rules):
-            found[own.name] = column
-    return found
+def arriving(draft: Draft, match: Match, table: Table) -> dict[str, TargetValue]:
+    """The values that the target's columns get, by the target's names."""
+    return {
+        own.name: planned(draft, table, name)
+        for name, own in match.columns.items()
+        if (table.name, name) in draft.map.own
+    }
 
 
 def _asked(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str | None]]:
@@ -56,9 +53,10 @@ def _asked(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str 
 
     A row for which it is unknown passes, as in PostgreSQL.
     """
-    columns = unchanged(draft, match, table) if match.own.checks else {}
+    columns = arriving(draft, match, table) if match.own.checks else {}
     for check in match.own.checks:
-        definition = check.partition(": ")[2]
+        # NOT VALID spares the rows that are there, and no new ones.
+        definition = check.partition(": ")[2].removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
         plain = definition.startswith(_CHECK) and definition.endswith(")")
         holds = on_source(definition[len(_CHECK) : -1], columns) if plain else None
         yield check, None if holds is None else f"NOT {holds}"

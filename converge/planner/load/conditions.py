@@ -1,22 +1,22 @@
 """Conditions of the target (CHECKs, partial indexes) over the source's rows, so that the scan can ask.
 
-Only what both servers surely answer alike: columns that arrive as they are, compared with NULL, truth,
+Only what both servers surely answer alike: values as the maps make them, compared with NULL, truth,
 numbers and equal texts, and joined by AND, OR and NOT. Of anything else nothing is said before the target
 does.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from converge.model.catalog import Column
-from converge.model.quote import my_name, my_text
-from converge.types import TEXTUAL, Value
-from converge.types.sql import as_bytes
+from converge.model.quote import my_text
+from converge.planner.target_values import BYTES, CITEXT, TargetValue
+from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
 _EQUAL: Mapping[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "<>"}
@@ -26,6 +26,7 @@ _TEXTS = TEXTUAL - {"set"}
 
 
 _CASTS = frozenset({"TEXT", "VARCHAR", "INT", "BIGINT", "SMALLINT", "DECIMAL", "ARRAY"})
+_CITEXT_SIGN = re.compile(r"OPERATOR\(([^().]+)\.(=|<>)\)")
 _PARTS = frozenset({"this", "expression", "expressions", "negate", "is_string", "to", "_type"})
 
 
@@ -33,16 +34,18 @@ class _Beyond(Exception):
     """There is something in the condition that is not translated."""
 
 
-def on_source(condition: str, columns: Mapping[str, Column]) -> str | None:
-    """The condition in MySQL's words, or None. `columns` are the source's that arrive unchanged, by the
-    target's names."""
+def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
+    """The condition in MySQL's words, or None. `columns` are the values that arrive, by target column."""
     try:
-        return _truth(sqlglot.parse_one(condition, read="postgres"), columns)
+        bare = _CITEXT_SIGN.sub(
+            lambda found: found[2] if f"::{found[1]}.citext" in condition else found[0], condition
+        )
+        return _truth(sqlglot.parse_one(bare, read="postgres"), columns)
     except (_Beyond, SqlglotError):
         return None
 
 
-def _truth(node: exp.Expr, columns: Mapping[str, Column]) -> str:
+def _truth(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
     _known(node)
     if isinstance(node, exp.Paren):
         return _truth(node.this, columns)
@@ -53,14 +56,15 @@ def _truth(node: exp.Expr, columns: Mapping[str, Column]) -> str:
         return f"(NOT {_truth(node.this, columns)})"
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         negated = "NOT " if node.args.get("negate") else ""
-        return f"({my_name(_column(node.this, columns).name)} IS {negated}NULL)"
+        return f"({_column(node.this, columns).value.sql} IS {negated}NULL)"
     if isinstance(node, exp.Column):
         return f"({_number(node, columns)}<>0)"
-    if isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any):
-        members = _bare(node.expression.this)
-        if not isinstance(members, exp.Array) or not members.expressions:
-            raise _Beyond
-        return f"({' OR '.join(_compared(node.this, '=', one, columns) for one in members.expressions)})"
+    if (isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any)) or (
+        isinstance(node, exp.NEQ) and isinstance(node.expression, exp.Anonymous)
+    ):
+        sign, word = _EQUAL[type(node)], "OR" if isinstance(node, exp.EQ) else "AND"
+        parts = (_compared(node.this, sign, one, columns) for one in _members(node.expression))
+        return f"({f' {word} '.join(parts)})"
     if type(node) in _EQUAL:
         return _compared(node.this, _EQUAL[type(node)], node.expression, columns)
     if type(node) in _ORDERED:
@@ -69,14 +73,29 @@ def _truth(node: exp.Expr, columns: Mapping[str, Column]) -> str:
     raise _Beyond
 
 
-def _compared(left: exp.Expr, sign: str, right: exp.Expr, columns: Mapping[str, Column]) -> str:
+def _members(node: exp.Expr) -> list[exp.Expr]:
+    """The members of ANY (ARRAY[…]) or ALL (ARRAY[…]), of which sqlglot knows the first."""
+    inner = node.expressions if isinstance(node, exp.Anonymous) and node.this == "ALL" else [node.this]
+    members = _bare(inner[0]) if len(inner) == 1 and isinstance(inner[0], exp.Expr) else None
+    if not isinstance(members, exp.Array) or not members.expressions:
+        raise _Beyond
+    return list(members.expressions)
+
+
+def _compared(left: exp.Expr, sign: str, right: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
     try:
         return f"({_number(left, columns)}{sign}{_number(right, columns)})"
     except _Beyond:
-        return f"({_text(left, columns)}{sign}{_text(right, columns)})"
+        sides = [_text(one, columns) for one in (left, right)]
+        # A literal compares as what is beside it.
+        likes = {like for _, like in sides if like} or {BYTES}
+        if len(likes) > 1:
+            raise _Beyond from None
+        like = likes.pop()
+        return f"({sign.join(like.format(text) for text, _ in sides)})"
 
 
-def _number(node: exp.Expr, columns: Mapping[str, Column]) -> str:
+def _number(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
     node = _bare(node)
     if isinstance(node, exp.Neg):
         return f"-{_number(node.this, columns)}"
@@ -85,26 +104,33 @@ def _number(node: exp.Expr, columns: Mapping[str, Column]) -> str:
     if isinstance(node, exp.Boolean):
         return "1" if node.this else "0"
     if isinstance(node, exp.Length):
-        return f"CHAR_LENGTH({utf8(Value(_of(node.this, columns, _TEXTS), 'text'))})"
-    return my_name(_of(node, columns, _NUMBERS).name)
+        return f"CHAR_LENGTH({utf8(_of(node.this, columns, _TEXTS).value)})"
+    number = _of(node, columns, _NUMBERS).value
+    if base_name(number.to) in TEXTS:
+        raise _Beyond
+    return number.sql
 
 
-def _text(node: exp.Expr, columns: Mapping[str, Column]) -> str:
-    """The bytes of a text: both servers find the same ones equal."""
-    node = _bare(node)
-    if isinstance(node, exp.Literal) and node.is_string:
-        return as_bytes(my_text(str(node.this)))
-    return as_bytes(utf8(Value(_of(node, columns, _TEXTS), "text")))
+def _text(node: exp.Expr, columns: Mapping[str, TargetValue]) -> tuple[str, str]:
+    """A text, and how the target compares it; '' for a literal, which compares as what is beside it."""
+    bare, node = _bare(node), node.unnest()
+    like = CITEXT if isinstance(node, exp.Cast) and _is_citext(node.to) else ""
+    if isinstance(bare, exp.Literal) and bare.is_string:
+        return my_text(str(bare.this)), like
+    found = _of(bare, columns, _TEXTS)
+    if found.like == CITEXT and isinstance(node, exp.Cast):
+        return utf8(found.value), like or BYTES
+    return utf8(found.value), like or found.like
 
 
-def _of(node: exp.Expr, columns: Mapping[str, Column], types: frozenset[str]) -> Column:
+def _of(node: exp.Expr, columns: Mapping[str, TargetValue], types: frozenset[str]) -> TargetValue:
     found = _column(node, columns)
-    if found.type not in types:
+    if found.value.column.type not in types:
         raise _Beyond
     return found
 
 
-def _column(node: exp.Expr, columns: Mapping[str, Column]) -> Column:
+def _column(node: exp.Expr, columns: Mapping[str, TargetValue]) -> TargetValue:
     node = _bare(node)
     if not isinstance(node, exp.Column) or node.name not in columns:
         raise _Beyond
@@ -115,11 +141,15 @@ def _bare(node: exp.Expr) -> exp.Expr:
     """Without brackets and the casts to text and numbers that the server prints around names and literals."""
     _known(node)
     while isinstance(node, exp.Paren | exp.Cast):
-        if isinstance(node, exp.Cast) and node.to.this.name not in _CASTS:
+        if isinstance(node, exp.Cast) and node.to.this.name not in _CASTS and not _is_citext(node.to):
             raise _Beyond
         node = node.this
         _known(node)
     return node
+
+
+def _is_citext(type_: exp.DataType) -> bool:
+    return type_.sql("postgres").rpartition(".")[2] == "citext"
 
 
 def _known(node: exp.Expr) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from converge.mapping.rules import policies
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.existing import OwnIndex
-from converge.planner.choice import rules_for
 from converge.planner.draft import Draft
 from converge.planner.duplicates import Part, parts_of, search, unique_keys
-from converge.planner.load.checks import unchanged
+from converge.planner.load.checks import arriving
 from converge.planner.load.conditions import on_source
 from converge.planner.load.match import Match
 from converge.planner.values import rows_words, said
@@ -36,9 +34,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
                 "repair the rows in the source, or a map's expression or policy that has made them equal",
                 evidence=rows_words(table, count),
             )  # fmt: skip
-    tested = {index.name for index, _ in asked} | {
-        index.name for index in table.indexes if not _loose(draft, match, index)
-    }
+    tested = {index.name for index in (*table.indexes, *(index for index, _ in asked))}
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
             draft.find(
@@ -48,16 +44,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
 
 
 def _which(own: OwnIndex) -> str:
-    if own.predicate:
-        return f"where {own.predicate}"
-    return "by a collation that takes different texts for equal" if all(own.columns) else "by an expression"
-
-
-def _loose(draft: Draft, match: Match, index: Index) -> bool:
-    """Whether a collation of the target takes different texts of the key for equal."""
-    return any(
-        match.columns[name].collation in draft.loose for name in index.columns if name in match.columns
-    )
+    return f"where {own.predicate}" if own.predicate else "by an expression"
 
 
 def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
@@ -69,20 +56,12 @@ def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequ
     ]
     own = {index.name: index for index in match.own.indexes}
     for index in unique_keys(draft, table):
-        if index.primary or _loose(draft, match, index):
+        if index.primary:
             continue
         parts = parts_of(draft, table, index)
         covered = any(keys <= frozenset(index.columns) for keys in known) and own[index.name].nulls_distinct
-        looser = any(part.way_out for part in parts) or any(
-            _made_equal(draft, table, name) for name in index.columns
-        )
-        if not covered or looser:
+        if not covered or any(part.way_out for part in parts):
             yield index, parts
-
-
-def _made_equal(draft: Draft, table: Table, name: str) -> bool:
-    """Whether a policy may make values of a column equal."""
-    return bool(policies(rules_for(draft, table, table.column(name))))
 
 
 def _searches(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:
@@ -92,7 +71,7 @@ def _searches(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index,
     for partial in match.own.indexes:
         if not (partial.unique and partial.predicate and set(partial.columns) <= match.sources.keys()):
             continue
-        condition = on_source(partial.predicate, unchanged(draft, match, table))
+        condition = on_source(partial.predicate, arriving(draft, match, table))
         if condition is not None:
             columns = tuple(IndexPart(match.sources[name]) for name in partial.columns)
             index = Index(partial.name, unique=True, kind="BTREE", parts=columns)
