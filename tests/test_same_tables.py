@@ -121,6 +121,7 @@ def test_a_run_does_not_verify_another_table(
     with reader(source, *rights) as url, psycopg.connect(target) as holder:
         run = begun(url, target, "--yes", "--json", "--jobs", "1")
         while not postgres(target, """SELECT 1 WHERE to_regclass('public."0"') IS NOT NULL"""):
+            assert run.poll() is None, run.communicate()
             time.sleep(0.01)
         holder.execute('LOCK TABLE "0"')
         while not postgres(target, "SELECT 1 FROM pg_locks WHERE NOT granted"):

@@ -18,15 +18,17 @@ from converge.mysql.capabilities import unsupported
 from converge.mysql.watched import WatchedConnection, at_work
 from converge.watch import watch
 
-# The text of values must not depend on the server's settings; a slow target must not end a read. Of a query's
-# warnings as many are listed as the server can keep. The server itself refuses a session that is read only
-# whatever would write.
+# The text of values must not depend on the server's settings; a slow target must not end a read. The server
+# itself refuses a session that is read only whatever would write.
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
     "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
-    "sql_quote_show_create=1, max_error_count=65535"
+    "sql_quote_show_create=1"
 )
+# A query's warnings are listed as far as the server can keep them. Later versions want a privilege for that.
+_ALL_WARNINGS = "SET SESSION max_error_count=65535"
+_NO_PRIVILEGE = 1227
 
 
 _GREETING_SECONDS = 10
@@ -83,6 +85,11 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
         _keep_alive(connection)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
+            try:
+                cursor.execute(_ALL_WARNINGS)
+            except pymysql.err.MySQLError as error:
+                if error.args[0] != _NO_PRIVILEGE:
+                    raise
         # From here on `watch` tells a long query from a dead server.
         connection.let_wait()
     except (pymysql.err.Error, OSError, RuntimeError) as error:
