@@ -131,6 +131,8 @@ class ColumnPlan:
     collation: str | None = None
     """A collation of the target, quoted; None for the database's own."""
     changes: tuple[Change, ...] = ()
+    uncompared: str = ""
+    """Why the comparison leaves out the values; empty where it does not."""
     is_null: str = ""
     """MySQL condition: the value is NULL, as stored or by a map; empty where it never is.
 

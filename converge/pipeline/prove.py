@@ -8,7 +8,7 @@ import psycopg
 
 from converge.model.event import Sink
 from converge.model.plan import Plan
-from converge.model.result import Result, TableResult
+from converge.model.result import NotCompared, Result, TableResult
 from converge.model.work import Digest, Range
 from converge.phases import checks, verify, views
 from converge.phases.crew import Crew
@@ -45,6 +45,11 @@ def prove(
             result.differences = verify.judge(plan, crew, totals, tables, tell)
             same = all(table.verified for table in tables.values())
             result.verdict = "verified" if same else "differs"
+    if level == "full":
+        result.not_compared += [
+            NotCompared("column", f"{table.source}.{column.source}", column.uncompared)
+            for table in plan.tables for column in table.columns if column.uncompared
+        ]  # fmt: skip
     if level == "full" and (plan.computed or plan.mode == "load"):
         with phase(result, emit, views.PHASE, len(plan.computed)):
             views.compare_views(plan, crew, result, emit)

@@ -18,7 +18,7 @@ from converge.planner.draft import Draft
 from converge.planner.enums import enum_type, labels_check
 from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
-from converge.planner.generated import default_trial, generated_expression, generated_trial
+from converge.planner.generated import changes, default_trial, generated_expression, generated_trial
 from converge.planner.values import evidence, example, settle
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
@@ -148,6 +148,8 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
     name = f"{table.name}.{column.name}"
     notes: list[str] = []
     try:
+        if changes(draft, table, plans[column.name]):
+            raise Untranslatable("a map changes its values")
         made = generated_expression(draft, table, column, plans, notes)
         trial = generated_trial(draft, table, column, plans, made)
         refused = draft.refusal("generated column", name, trial, (table.name,))

@@ -50,19 +50,28 @@ def labels_check(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -
 
 
 def labels_of(draft: Draft, table: Table, column: Column) -> Labels:
-    """The declared labels of an ENUM, and the error value '' where a map keeps it."""
-    kept = policies(rules_for(draft, table, column)).get("empty_label") == "keep"
-    return column.labels + ("",) * (kept and "" not in column.labels)
+    """The declared labels of an ENUM, after the error value '' (number 0) where a map keeps that."""
+    return _with_error(column.labels, kept=_keeps_error(draft, table, column))
+
+
+def _with_error(labels: Labels, *, kept: bool) -> Labels:
+    return ("",) * (kept and "" not in labels) + labels
+
+
+def _keeps_error(draft: Draft, table: Table, column: Column) -> bool:
+    return policies(rules_for(draft, table, column)).get("empty_label") == "keep"
 
 
 def _shared(draft: Draft, table: Table, column: Column) -> Labels:
     """The labels of the type: foreign keys compare their numbers, so one list may begin another one."""
-    own = labels_of(draft, table, column)
+    own, kept = column.labels, _keeps_error(draft, table, column)
     lists = {own}
     for other, name in draft.components.of(table.name, column.name):
         their_table = draft.source(other)
         if their_table is not None and (theirs := their_table.column(name)).type == "enum":
-            lists.add(labels_of(draft, their_table, theirs))
-    return max(
+            lists.add(theirs.labels)
+            kept = kept or _keeps_error(draft, their_table, theirs)
+    longest = max(
         (labels for labels in lists if labels[: len(own)] == own), key=lambda labels: (len(labels), labels)
     )
+    return _with_error(longest, kept=kept)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
 
+from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.names import fit
 from converge.model.plan import ColumnPlan
@@ -68,6 +70,39 @@ class _Columns(TableColumns):
             return value
         plan = self.plan(column.name)
         return replace(column_value(column, plan, f"({self.stored(column)})"), source="")
+
+
+_NAME_OR_TEXT = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|(\w+)""")
+
+
+def over_changed(draft: Draft, table: Table, plans: Sequence[ColumnPlan]) -> Iterator[ColumnPlan]:
+    """The columns; one that the target computes of changed values cannot equal the source's."""
+    changed = {plan.target: plan for plan in plans if changes(draft, table, plan)}
+    for plan in plans:
+        found = _NAME_OR_TEXT.findall(plan.generated or "")
+        read = {quoted.replace('""', '"') or word for quoted, word in found} | {plan.target}
+        names = [one.source for name, one in changed.items() if name in read]
+        if plan.generated is None or not names:
+            yield plan
+            continue
+        why = f"the target computes it from {', '.join(names)}, whose values the map changes"
+        key = table.primary_key is not None and plan.source in table.primary_key.columns
+        draft.find(
+            "V170", "block" if key else "lossy", f"{table.name}.{plan.source}", f"is not compared: {why}",
+            entry("column", literally(table=table.name, column=plan.source), "skip = true") if key else "",
+        )  # fmt: skip
+        # What both sides say of it is the same.
+        plan = replace(plan, uncompared=why, is_null="FALSE", delimited=False, judge="text")
+        yield replace(plan, source_text="''", target_text="''", source_value="''", target_value="''")
+
+
+def changes(draft: Draft, table: Table, plan: ColumnPlan) -> bool:
+    """Whether a map changes values of the column: a policy for rows that the scan has not found does not."""
+    for change in plan.changes:
+        count = draft.evidence.count(table.name, change.where)
+        if change.policy != "keep" and (change.trap == "using" or count is None or count.rows):
+            return True
+    return False
 
 
 def generated_trial(

@@ -9,6 +9,7 @@ from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.planner.draft import Draft
 from converge.planner.forecast import sized
+from converge.planner.generated import over_changed
 from converge.planner.values import example
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
@@ -24,7 +25,7 @@ def table_plan(
     return TablePlan(
         source=table.name,
         target=target,
-        columns=columns,
+        columns=tuple(over_changed(draft, table, columns)),
         key=names,
         integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
         rows_estimate=measured.rows_estimate,

@@ -12,7 +12,7 @@ from converge.model.quote import pg_text
 from converge.planner.expressions import arithmetic, collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.parse import check_parts, filled
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value
+from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value, computed
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import QueryTranslator
@@ -120,7 +120,7 @@ def _bits(name: str, empty: str) -> Callable[[QueryTranslator, Value, str], Valu
 
 
 def _any(t: QueryTranslator, value: Value, word: str) -> Value:
-    return collate.first(value)
+    return collate.first(computed(value))
 
 
 _AGGREGATES: dict[str, Callable[[QueryTranslator, Value, str], Value]] = {
@@ -169,7 +169,10 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
 
 
 def _as_text(value: Value) -> Value:
-    return replace(value, kind="text", literal=None, source="", labels=(), scale=0, digits=0)
+    return replace(
+        value, kind="text", literal=None, source="", labels=(), scale=0, digits=0, alike="",
+        one_spelling=False,
+    )  # fmt: skip
 
 
 def _distinct_list(t: QueryTranslator, text: str, between: str, order: exp.Expr | None) -> str:
@@ -221,7 +224,7 @@ def _ranked(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
         sql = f"{name}({', '.join(value.sql for value in values)})"
         if values[0].source == "float":
             raise Untranslatable(f"how many digits a FLOAT has after {name}")
-        return replace(values[0], sql=sql, literal=None)
+        return replace(computed(values[0]), sql=sql, literal=None)
     if name in NAMES and name != "any_value":
         return aggregate(t, name, args)
     raise unlisted(f"{name} over a window")

@@ -81,8 +81,8 @@ def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
         )  # fmt: skip
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
-        collation, explicit, alike = convert.collation_of(values)
-        return Value(sql, result, collation=collation, explicit=explicit, alike=alike, volatile=volatile)
+        collation, explicit, _ = convert.collation_of(values)
+        return Value(sql, result, collation=collation, explicit=explicit, volatile=volatile)
     scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale
     return Value(sql, result, scale=scale, digits=scale, collation=form.collation, volatile=volatile)
 
@@ -104,6 +104,8 @@ def _of(*kinds: Kind) -> Callable[[Value, Terms], str]:
 
 
 def _text(value: Value, terms: Terms) -> str:
+    if value.collation == "binary":
+        raise Untranslatable("bytes are taken for a text")
     return convert.text(value, terms)
 
 

@@ -135,4 +135,5 @@ def trim(t: Translator, node: exp.Expr) -> Value:
         chars = what
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "btrim")
     sql = f"{name}({convert.text(value, t.terms)}, {pg_text(chars)})"
-    return replace(value, sql=sql, kind="text", literal=None, source="", unpadded=False)
+    return replace(value, sql=sql, kind="text", literal=None, source="", unpadded=False, alike="",
+                   labels=(), one_spelling=False)  # fmt: skip

@@ -15,7 +15,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.planner.expressions import convert
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import Value
+from converge.planner.expressions.values import Value, bytewise
 
 # MySQL 8.0 manual, "Collation Pad Attribute": only the collations of UCA 9.0.0 and binary are NO PAD.
 _UNKNOWN = "utf8mb4_0900_ai_ci"
@@ -39,11 +39,15 @@ def _by_bytes(collation: str) -> bool:
 
 def key(value: Value, terms: Terms) -> str:
     """What is equal for those values that GROUP BY, DISTINCT and UNION take for one."""
-    if value.kind != "text" or value.alike or value.one_spelling:
-        return value.sql
-    name, sql = value.collation or _UNKNOWN, value.sql
+    if value.kind != "text" or value.one_spelling:
+        return bytewise(value)
+    name = value.collation or _UNKNOWN
+    trusted = value.alike == name
+    sql = value.sql if trusted else bytewise(value)
     if ignores_end(name) and not value.unpadded:
         sql = f"rtrim({sql}, ' ')"
+    if trusted:
+        return sql
     if ignores_case(name):
         terms.note(f"{name} takes texts that differ only in case or accents for one; here accents count")
         return f'upper({sql} COLLATE "C")'
@@ -58,19 +62,19 @@ def _composed(sql: str, collation: str, terms: Terms) -> str:
 def compared(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
     """Two texts as operands of an equality."""
     collation, _, alike = convert.collation_of((left, right))
-    if alike:
-        return convert.text(left, terms), convert.text(right, terms)
     if left.literal is not None and right.literal is not None:
         raise Untranslatable("two literals are compared by the collation of a connection")
     cuts = ignores_end(collation)
+    if alike and alike == collation:
+        return _cut(left, cuts), _cut(right, cuts)
     return _folded(left, right, collation, cuts, terms), _folded(right, left, collation, cuts, terms)
 
 
 def searched(needle: Value, text: Value, terms: Terms) -> tuple[str, str]:
     """Two texts of which one is looked for in the other: spaces at the end count."""
-    collation, _, alike = convert.collation_of((needle, text))
-    if alike:
-        return convert.text(needle, terms), convert.text(text, terms)
+    collation, _, _ = convert.collation_of((needle, text))
+    if collation == "binary":
+        raise Untranslatable("a place in a text is counted in bytes")
     # 8.0.33 goes by the text's collation alone, a literal's is the connection's; 8.0.15 by both.
     folds = {ignores_case(value.collation) for value in (needle, text) if value.collation or value is text}
     if len(folds) > 1 or not (ignores_case(collation) or _by_bytes(collation)):
@@ -89,8 +93,7 @@ def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms
             "is ignored, and accents count"
         )
     if value.literal is not None:
-        literal = value.literal.rstrip(" ") if cuts else value.literal
-        return pg_text(literal.upper() if folds else literal)
+        return _cut(replace(value, literal=value.literal.upper()) if folds else value, cuts)
     sql = convert.text(value, terms)
     if cuts and not value.unpadded:
         sql = f"rtrim({sql}, ' ')"
@@ -103,35 +106,54 @@ def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms
     )
 
 
+def _cut(value: Value, cuts: bool) -> str:
+    """The text as the target compares it, without spaces at the end where they do not count."""
+    if value.literal is not None:
+        return pg_text(value.literal.rstrip(" ") if cuts else value.literal)
+    return f"rtrim({value.sql}, ' ')" if cuts and not value.unpadded else value.sql
+
+
 def _has_letters(value: Value) -> bool:
     return value.literal is None or any(char.isalpha() for char in value.literal)
 
 
 def before(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
     """Two texts as operands of < and its kin: exact only where bytes are compared."""
-    collation, _, alike = convert.collation_of((left, right))
-    if alike:
-        return convert.text(left, terms), convert.text(right, terms)
-    if not collation.endswith("_bin") or ignores_end(collation):
+    collation, _, _ = convert.collation_of((left, right))
+    if not collation.endswith(("_bin", "binary")) or ignores_end(collation):
         raise Untranslatable(f"texts are ordered by {collation or 'the collation of a connection'}")
-    return f'({convert.text(left, terms)} COLLATE "C")', convert.text(right, terms)
+    a, b = (convert.text(value, terms) for value in (left, right))
+    return f'({a} COLLATE "C")', f'({b} COLLATE "C")' if right.alike else b
 
 
 def order_key(value: Value, terms: Terms) -> str:
     """What ORDER BY sorts a text by."""
     collation = value.collation or _UNKNOWN
-    sql = convert.text(value, terms)
-    if value.alike:
-        return sql
+    trusted = value.alike == collation
+    own = trusted or (value.labels and ignores_case(collation))
+    sql = value.sql if own else convert.text(value, terms)
+    if value.labels:
+        return _declared(sql, value.labels)
     if ignores_end(collation):
         terms.note(f"texts are sorted almost as by {collation}: control characters may differ")
         sql = sql if value.unpadded else f"rtrim({sql}, ' ')"
     if collation.endswith("_bin") or collation == "binary":
         return f'{sql} COLLATE "C"'
     terms.note(f"texts are sorted almost as by {collation}: punctuation and accents may differ")
+    if trusted:
+        return sql
     if "_0900_" in collation or "unicode" in collation:
         return f'{sql} COLLATE "und-x-icu"'
     return f'upper({sql} COLLATE "C")'
+
+
+def _declared(sql: str, labels: Sequence[str]) -> str:
+    """The number of an ENUM's label; an error value is '' and goes before all."""
+    if any("?" in label for label in labels):
+        raise Untranslatable("an ENUM is sorted in the order of labels of which the server hides characters")
+    labels = labels if "" in labels else ("", *labels)
+    whens = " ".join(f"WHEN {pg_text(label)} THEN {place}" for place, label in enumerate(labels))
+    return f"CASE {sql} {whens} END"
 
 
 def apart(value: Value, terms: Terms) -> None:

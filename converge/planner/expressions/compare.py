@@ -204,7 +204,7 @@ def null_test(t: Translator, node: exp.Expr) -> Value:
 
 def recased(value: Value, collation: str) -> Value:
     """x COLLATE name."""
-    return replace(value, collation=collation, explicit=True, alike=False, source="", unpadded=value.unpadded)
+    return replace(value, collation=collation, explicit=True, source="", labels=(), one_spelling=False)
 
 
 def find_in_set(t: Translator, args: Sequence[exp.Expr]) -> Value:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from converge.model.quote import pg_text
 from converge.planner.expressions.errors import Untranslatable
 from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, TIMES, Kind, Value
+from converge.planner.expressions.values import NULL, NUMBERS, ODDLY, TEMPORAL, TIMES, Kind, Value, bytewise
 
 _DAY = r"(?!0000)\d{4}-(?!00)\d\d-(?!00)\d\d"
 _DATE = re.compile(_DAY)
@@ -72,7 +72,7 @@ def exact(value: Value) -> str:
 def text(value: Value, terms: Terms) -> str:
     """The text that MySQL prints a value as."""
     if value.kind in ("text", "null"):
-        return value.sql
+        return bytewise(value)
     if value.source in _NO_TEXT or value.uneven:
         raise Untranslatable(_NO_TEXT.get(value.source, "its digits depend on the row"))
     if value.source == "year":
@@ -202,11 +202,21 @@ def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
     raise Untranslatable(f"it mixes {', '.join(sorted(kinds))}")
 
 
-def collation_of(values: Sequence[Value]) -> tuple[str, bool, bool]:
-    """The collation that a text made of these has, whether it is explicit, and whether it is alike."""
+def collation_of(values: Sequence[Value]) -> tuple[str, bool, str]:
+    """The collation that a text made of these has, whether it is explicit, and what the target has for it."""
     texts = [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
     explicit = [value for value in texts if value.explicit]
     names = {value.collation for value in explicit or texts}
+    alikes = {value.alike for value in texts}
+    alike = alikes.pop() if len(alikes) == 1 else ODDLY if alikes else ""
+    if "binary" in names:
+        # Bytes are compared with the bytes that the source has of a text.
+        for value in texts:
+            if not value.collation.startswith(("binary", "utf8", "ascii")):
+                raise Untranslatable(
+                    f"bytes and a text in {value.charset}, whose bytes are others in the target"
+                )
+        return "binary", bool(explicit), alike
     # Unicode goes before any other character set, and within one set _bin goes before the rest.
     names = {name for name in names if name.startswith("utf8mb4")} or names
     if len(names) > 1:
@@ -216,7 +226,6 @@ def collation_of(values: Sequence[Value]) -> tuple[str, bool, bool]:
         if len(binary) != 1:
             raise Untranslatable(f"it mixes the collations {', '.join(sorted(names))}")
         names = set(binary)
-    alike = bool(texts) and all(value.alike for value in texts)
     return (names.pop() if names else ""), bool(explicit), alike
 
 

@@ -146,8 +146,8 @@ def concat_ws(t: Translator, args: Sequence[exp.Expr]) -> Value:
 
 
 def _joined(values: Sequence[Value], sql: str) -> Value:
-    collation, explicit, alike = convert.collation_of(values)
-    model = Value("", "text", collation=collation, explicit=explicit, alike=alike)
+    collation, explicit, _ = convert.collation_of(values)
+    model = Value("", "text", collation=collation, explicit=explicit)
     return convert.like(model, sql, values)
 
 

@@ -43,8 +43,10 @@ def escaped_like(t: Translator, node: exp.Expr) -> Value:
 
 def _like(t: Translator, node: exp.Expr, escape: str) -> Value:
     value, pattern = t.value(node.this), t.value(node.expression)
-    collation, _, alike = convert.collation_of((value, pattern))
+    collation, _, _ = convert.collation_of((value, pattern))
     literal = pattern.literal
+    if collation == "binary" and (literal is None or "_" in literal):
+        raise Untranslatable("the pattern stands for bytes")
     if literal is not None and not escape and re.search(r"(?<!\\)(?:\\\\)*\\$", literal):
         raise Untranslatable("the pattern ends in its escape character")
     folds = collate.ignores_case(collation)
@@ -53,10 +55,12 @@ def _like(t: Translator, node: exp.Expr, escape: str) -> Value:
     folds = folds and (literal is None or any(char.isalpha() for char in literal))
     if folds:
         t.terms.note(f"{collation or 'the collation'} ignores case and accents: here accents count")
-    # PostgreSQL has no LIKE for collations that are not deterministic.
-    subject = convert.text(value, t.terms) + (' COLLATE "C"' if alike or folds else "")
+    by_bytes = ' COLLATE "C"' if folds else ""
+    subject, wanted = convert.text(value, t.terms) + by_bytes, convert.text(pattern, t.terms)
+    if pattern.alike:
+        wanted = f"({wanted}{by_bytes})"
     words = ("NOT " if node.args.get("negate") else "") + ("ILIKE" if folds else "LIKE")
-    return Value(f"({subject} {words} {convert.text(pattern, t.terms)}{escape})", "bool")
+    return Value(f"({subject} {words} {wanted}{escape})", "bool")
 
 
 def regexp(t: Translator, node: exp.Expr) -> Value:
@@ -71,6 +75,8 @@ def regexp_like(t: Translator, args: Sequence[exp.Expr]) -> Value:
     if pattern.literal is None or flags not in ("", "c", "i"):
         raise Untranslatable("the pattern of regexp_like is not a literal, or its flags are unusual")
     collation, _, _ = convert.collation_of((value, pattern))
+    if collation == "binary":
+        raise Untranslatable("regexp_like of bytes")
     folds = flags == "i" or (not flags and collate.ignores_case(collation))
     if folds:
         t.terms.note("the case of ASCII letters is ignored")

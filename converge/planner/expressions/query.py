@@ -130,6 +130,8 @@ class QueryTranslator(Translator):
         """One key; MySQL takes NULL for the least value."""
         if value.kind in ("set", "json", "opaque", "uuid"):
             raise Untranslatable(f"rows are sorted by a {value.kind}")
+        if value.labels and value.source != "enum":
+            raise Untranslatable("rows are sorted by a computed ENUM, which MySQL sorts as a text")
         sql = collate.order_key(value, self.terms) if value.kind == "text" else value.sql
         return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
 
@@ -211,7 +213,8 @@ class QueryTranslator(Translator):
         elif sql and order is not None and isinstance(node, exp.Select):
             for item in order.expressions:
                 value = self.value(item.this)
-                if value.kind == "text" and not value.alike and not value.collation.endswith("_bin"):
+                exact = value.labels or value.collation.endswith(("_bin", "binary"))
+                if value.kind == "text" and not exact:
                     raise Untranslatable("LIMIT after texts are sorted by a collation that the target lacks")
         return sql
 
@@ -234,7 +237,7 @@ def _shown(value: Value, digits: Digits) -> Value:
         return replace(value, sql=convert.shown(value), digits=value.scale)
     if value.kind == "uuid" and not value.source:
         return replace(value, sql=f"{value.sql}::text", kind="text")
-    if value.kind == "text" and value.collation == "binary":
+    if value.kind == "text" and value.collation == "binary" and value.explicit:
         raise Untranslatable("a text becomes bytes")
     if value.kind == "text" and value.literal is not None:
         return replace(value, sql=f"{value.sql}::text")
@@ -250,8 +253,5 @@ def _by_name(
         tree = trees.get(tree.name.lower())
     for name, value in outputs.items():
         if trees[name.lower()] == tree:
-            if value.kind == "text" and not value.alike:
-                t.terms.note("texts are sorted by the target's collation")
-            key = t.sorted(replace(value, kind="int"), bool(item.args.get("desc")))
-            return key.replace(value.sql, pg_name(fit(name)), 1)
+            return t.sorted(replace(value, sql=pg_name(fit(name))), bool(item.args.get("desc")))
     raise Untranslatable("DISTINCT rows are sorted by something that is not selected")

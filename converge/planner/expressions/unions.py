@@ -12,7 +12,7 @@ from converge.model.quote import pg_name
 from converge.planner.expressions import collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
 from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.values import NUMBERS, Value
+from converge.planner.expressions.values import NUMBERS, Value, computed
 
 if TYPE_CHECKING:
     from converge.planner.expressions.query import Query, QueryTranslator
@@ -36,8 +36,8 @@ def union(t: QueryTranslator, node: exp.Union) -> Query:
     outputs = tuple((name, model) for name, (model, _, _) in zip(names, columns, strict=True))
     if node.args.get("distinct"):
         sql = collate.distinct(sql, outputs, t.terms)
-        if node.args.get("order") is not None:
-            sql = f"SELECT * FROM ({sql}) AS q"
+    if node.args.get("order") is not None:
+        sql = f"SELECT * FROM ({sql}) AS q"
     return replace(left, sql=sql + _order(t, node, dict(outputs)) + t.limit(node), outputs=outputs)
 
 
@@ -56,11 +56,13 @@ def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> 
     decimals = [value for value in (left, right) if value.kind == "decimal"]
     if not mixed <= NUMBERS | {"null"} and any(value.computed for value in decimals):
         raise Untranslatable("a UNION of a calculated number and a text, which shows digits by the row")
+    if "null" in mixed and "enum" in (left.source, right.source):
+        raise Untranslatable("a UNION of an ENUM and NULL, which stays an ENUM")
     if "float" in (left.source, right.source) and left.source != right.source:
         raise Untranslatable("a UNION of a FLOAT and another number")
     if left.kind == right.kind and left.labels == right.labels and left.kind not in ("decimal", "text"):
         source = left.source if left.source == right.source else ""
-        return replace(left, literal=None, source=source), reference, reference
+        return computed(replace(left, literal=None, source=source)), reference, reference
     a, b = (
         replace(value, sql="NULL" if value.kind == "null" else reference, literal=None)
         for value in (left, right)
@@ -87,11 +89,9 @@ def _order(t: QueryTranslator, node: exp.Union, outputs: dict[str, Value]) -> st
         value = outputs.get(item.this.name) if isinstance(item.this, exp.Column) else None
         if value is None:
             raise Untranslatable("a UNION is sorted by something else than its columns")
-        if value.kind == "text":
-            t.terms.note("texts are sorted by the target's collation")
-            if node.args.get("limit") is not None:
-                raise Untranslatable("LIMIT after texts are sorted by a collation that the target lacks")
-        reference = replace(value, sql=pg_name(fit(item.this.name)), kind="int")
+        if value.kind == "text" and node.args.get("limit") is not None:
+            raise Untranslatable("LIMIT after texts are sorted by a collation that the target lacks")
+        reference = replace(value, sql=pg_name(fit(item.this.name)))
         keys.append(t.sorted(reference, bool(item.args.get("desc"))))
     return f" ORDER BY {', '.join(keys)}"
 

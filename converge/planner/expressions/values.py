@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from converge.model.catalog import Column
 from converge.model.plan import ColumnPlan
-from converge.model.quote import pg_text
+from converge.model.quote import pg_name, pg_text
 from converge.types import base_name
+from converge.types.as_text import PADDED
 
 Kind = Literal[
     "null", "bool", "int", "decimal", "double", "text", "date", "datetime", "instant", "time", "json",
@@ -87,8 +88,9 @@ class Value:
     """MySQL collation of a text that comes from a column; empty for literals."""
     explicit: bool = False
     """Whether the collation was asked for with COLLATE."""
-    alike: bool = False
-    """Whether the target compares this text as the source does: citext, or a collation by the map."""
+    alike: str = ""
+    """How the target compares this text by a map: the MySQL collation of which it has a counterpart, or
+    `ODDLY`; empty where it compares bytes."""
     unpadded: bool = False
     """Whether this text never ends in a space (CHAR)."""
     one_spelling: bool = False
@@ -125,14 +127,19 @@ class Value:
 
 
 NULL = Value("NULL", "null")
+ODDLY = "?"
+"""For citext and collations that are no counterpart of the source's."""
 
 
 def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
     """The value of a column that `reference` names in PostgreSQL."""
     kind = _KINDS.get(base_name(plan.target_type), "opaque")
     if column.type == "enum":
-        kind = "text" if kind == "text" else "enum"
-    elif column.type not in _NATURAL.get(kind, ()):
+        # A native type is none of PostgreSQL's own.
+        native = kind == "opaque" and base_name(plan.target_type) not in PADDED
+        kind = "enum" if native else "text" if kind == "text" else "opaque"
+    elif column.type not in _NATURAL.get(kind, ()) or (kind == "text" and column.type == "binary"):
+        # BINARY(n) as a text lacks the zero bytes that fill it up.
         kind = "opaque"
     elif kind == "decimal" and column.type in _INTEGERS:
         kind = "int"
@@ -146,13 +153,31 @@ def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
         scale=scale,
         digits=scale,
         most=most,
-        collation=column.collation or "",
-        alike=plan.collation is not None or plan.target_type == "citext",
+        collation="binary" if kind == "text" and column.type in _BYTES else column.collation or "",
+        alike=_alike(column, plan),
         unpadded=column.type == "char",
+        # MySQL takes no two labels that its collation takes for the same.
+        one_spelling=column.type == "enum",
         labels=column.labels,
         unsigned=column.unsigned,
         source="zerofill" if column.zerofill else column.type,
     )
+
+
+def _alike(column: Column, plan: ColumnPlan) -> str:
+    if plan.collation and plan.collation.endswith(f".{pg_name(column.collation or '')}"):
+        return column.collation or ""
+    return ODDLY if plan.collation or base_name(plan.target_type) == "citext" else ""
+
+
+def bytewise(value: Value) -> str:
+    """The value as SQL, a text as one that the target compares by its bytes."""
+    return f'({value.sql}::text COLLATE "default")' if value.alike else value.sql
+
+
+def computed(value: Value) -> Value:
+    """What a function makes of a column without changing it: MySQL sorts such an ENUM as a text."""
+    return replace(value, source="") if value.source == "enum" else value
 
 
 def text_literal(text: str) -> Value:
