@@ -53,6 +53,18 @@ def test_doctor_plan_and_migrate_find_the_same(full: tuple[str, ...]) -> None:
     assert codes[0] == codes[1] and "L010" in codes[0]
 
 
+def test_views_of_tables_that_are_left_out_are_not_in_the_way(full: tuple[str, ...]) -> None:
+    mysql(full[1], "CREATE VIEW v AS SELECT id FROM a; CREATE VIEW w AS SELECT id FROM v")
+    postgres(full[3], "CREATE TABLE v (id int); CREATE TABLE w (id int)")
+    assert converge("plan", *full, "--include", "c").code == 0
+    (found,) = [
+        one
+        for one in converge("plan", *full, "--include", "a", "--json").json["findings"]
+        if one["severity"] == "block"
+    ]
+    assert found["message"].startswith("3 of 3 tables and views exist")
+
+
 def test_nothing_is_dropped_unless_somebody_says_so(full: tuple[str, ...]) -> None:
     target = full[-1]
     ran = converge("migrate", *full, "--recreate")

@@ -171,5 +171,5 @@ def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
     """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
     if path is None:
         return 0
-    text = "\n".join(json.dumps(reject) for reject in rejects)
+    text = "".join(json.dumps(reject) + "\n" for reject in rejects)
     return try_file(path, text, "rejects", "SELECT * FROM converge.reject in the target")

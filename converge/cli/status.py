@@ -55,8 +55,9 @@ def _text(run: dict[str, Any] | None) -> str:
     if run is None:
         return "This target has seen no run of converge."
     verdict = f" ({run['verdict']})" if run["verdict"] else ""
+    snapshot = run["snapshot"] or "not taken"
     lines = [
-        f"run {run['id']} from {run['source']}: {run['state']}{verdict}, snapshot {run['snapshot']}",
+        f"run {run['id']} from {run['source']}: {run['state']}{verdict}, snapshot {snapshot}",
         f"  began {run['started_at']}, ended {run['finished_at'] or 'not yet'}",
         f"  chunks {run['chunks_done']} of {run['chunks']}, rows {run['rows']:,}",
     ]

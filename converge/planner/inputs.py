@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from sqlglot import exp
+
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map, setting
-from converge.model.catalog import Catalog, Table
+from converge.model.catalog import Catalog, Table, View
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
 from converge.planner.draft import Draft
+from converge.planner.expressions import Untranslatable
+from converge.planner.expressions.parse import parse_query
 from converge.planner.load.match import Loading, match
 
 NEWEST = "17.5"
@@ -107,7 +111,21 @@ def _load_into(draft: Draft, loading: Loading, tables: Sequence[Table]) -> tuple
 
 def own_names(inputs: Inputs) -> set[str]:
     """What the plan calls its tables and views: what has these names in the target is an earlier run's."""
-    return {*target_tables(inputs), *(fit(view.name) for view in inputs.catalog.views)}
+    draft, tables = begin(inputs)
+    absent = {table.name for table in inputs.catalog.tables} - {table.name for table in tables}
+    views = {view.name: _mentioned(view) if absent else set() for view in inputs.catalog.views}
+    # A view of what is left out is left out, and so are the views of that one.
+    while more := {name for name, read in views.items() if read & absent} - absent:
+        absent |= more
+    return {*draft.targets.values(), *(fit(name) for name in views.keys() - absent)}
+
+
+def _mentioned(view: View) -> set[str]:
+    """The tables and views that it reads; none where its text is not understood."""
+    try:
+        return {one.name for one in parse_query(view.definition).find_all(exp.Table)}
+    except Untranslatable:
+        return set()
 
 
 def target_tables(inputs: Inputs) -> list[str]:

@@ -8,6 +8,7 @@ from converge.model.existing import OwnColumn, OwnTable
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, Match, alike
+from converge.planner.load.rows import counted
 
 BOOKKEEPING = frozenset(
     {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
@@ -76,7 +77,7 @@ def note_counters(draft: Draft, loading: Loading) -> None:
 
 def _filled(own: OwnTable) -> str:
     if own.rows:
-        return f"has {own.rows:,} rows"
+        return f"has {counted(own)}"
     return "is empty" if _is_empty(own) else f"belongs to {own.owner} or is {own.obstacle or 'closed'}"
 
 
