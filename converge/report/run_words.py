@@ -22,7 +22,7 @@ _GO_ON = (
 )
 REPAIR = (
     "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
-    "converge migrate --resume",
+    "converge migrate --resume --on-bad-row reject",
 )
 _KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": ""}
 NEXT: dict[Verdict, tuple[str, str]] = {
@@ -70,7 +70,8 @@ def _outcome_words(result: Result) -> str:
     tables = counted(len(result.tables), "table")
     match result.verdict:
         case "migrated":
-            return f"{tables} are there, but their values were not compared"
+            verb = "is" if len(result.tables) == 1 else "are"
+            return f"{tables} {verb} there, and no values were compared"
         case "differs" | "failed" if words := _of_revisions(result):
             return words
         case "differs" if result.rejects:
