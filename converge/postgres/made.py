@@ -52,7 +52,7 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
         Finding("V111", "block", name, words, _HINT)
         for name, was in sorted(made.objects.items())
         if not name.startswith(_OTHERS)
-        and (words := difference(was, now.get(name), _TUNING))
+        and (words := difference(was, now.get(name), _ignored(name)))
         and not any(_belongs(name, was, table) for table in lost)
     ]
     tables = _relations(made.objects.keys() & now.keys())
@@ -90,6 +90,11 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
             kept = {name: text for name, text in made.objects.items() if name not in meant}
             objects = kept | {name: now[name] for name in meant if name in now}
             record_made(connection, run, Made(objects, made.next_values))
+
+
+def _ignored(name: str) -> frozenset[str]:
+    """Options of a view are no tuning: they say whose privileges count, and which rows it takes."""
+    return _TUNING - {"options"} if name.startswith(("view ", "materialized view ")) else _TUNING
 
 
 def _relations(names: Iterable[str]) -> list[str]:

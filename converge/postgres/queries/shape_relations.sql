@@ -12,7 +12,7 @@ SELECT CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'partitioned table' WH
            'owner', pg_get_userbyid(c.relowner),
            'rights', c.relacl::text,
            'persistence', c.relpersistence,
-           CASE WHEN c.relkind IN ('v', 'm') THEN 'view options' ELSE 'options' END, c.reloptions,
+           'options', c.reloptions,
            'options of TOAST', (SELECT t.reloptions FROM pg_class t WHERE t.oid = c.reltoastrelid),
            'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
            'method', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),
