@@ -404,6 +404,8 @@ nullif(at, '2021-01-03 12:30:45') + interval 1 day
 instr('ABC', x)
 tiny between 18446744073709551615 and 1
 s in ('a', k)
+k in ('ABC', st)
+at - interval abs(b) month
 second('2024-02-29')
 sleep(0)
 inet_aton(s)

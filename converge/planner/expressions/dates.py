@@ -79,6 +79,8 @@ def _amount(t: Translator, node: exp.Expr) -> Value:
     value = t.value(node)
     if value.kind not in ("int", "bool") or value.wide:
         raise Untranslatable(f"the number of an INTERVAL is {'too large' if value.wide else value.kind}")
+    if value.bound >= 2**63 and not isinstance(node, exp.Column):
+        raise Untranslatable("the number of an INTERVAL may be out of range, for which MySQL gives NULL")
     return replace(value, sql=convert.number(value))
 
 
