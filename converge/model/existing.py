@@ -154,11 +154,8 @@ class Existing:
 
     def largest(self, sequence: str) -> int | None:
         """The last value that a sequence, given by its quoted name, can give."""
-        for name, text in self.shape.items():
-            kind, _, place = name.partition(" ")
-            if kind == "sequence" and place.replace('"', "") == sequence.replace('"', ""):
-                return int(json.loads(text)["sequence"][4])
-        return None
+        text = self.shape.get(f"sequence {sequence}")
+        return int(json.loads(text)["sequence"][4]) if text else None
 
     def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to some tables, given by their quoted names."""

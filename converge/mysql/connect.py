@@ -44,6 +44,12 @@ def connect(endpoint: Endpoint) -> WatchedConnection:
     UsageError.
     """
     connection = _open(endpoint)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_ALL_WARNINGS)
+    except pymysql.err.Error as error:
+        if error.args[0] != _NO_PRIVILEGE:
+            raise explain(error, endpoint) from error
     thread: int = connection.thread_id()  # type: ignore[no-untyped-call]
     watch(connection, lambda: at_work(_open(endpoint), thread))
     connection.on_stop = lambda: end_queries(endpoint, connection)
@@ -85,11 +91,6 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
         _keep_alive(connection)
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
-            try:
-                cursor.execute(_ALL_WARNINGS)
-            except pymysql.err.MySQLError as error:
-                if error.args[0] != _NO_PRIVILEGE:
-                    raise
         # From here on `watch` tells a long query from a dead server.
         connection.let_wait()
     except (pymysql.err.Error, OSError, RuntimeError) as error:

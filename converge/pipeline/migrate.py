@@ -50,8 +50,6 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     does. Raises BlockedError before anything is written, SourceError, TargetError, and Interrupted
     when the user stopped it; the ledger then knows how to go on.
     """
-    if options.resume:
-        _require_schema(source, target, options.common)
     options = with_fixed_options(source, target, options)
     if options.alembic is not None:
         # Alembic takes its time to load, and most runs need none of it.
@@ -105,16 +103,16 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
         if isinstance(run, Recorded):
             _require_options(run, common, ("mode", "maps", "include", "exclude"))
             common = common.as_in(run.options)
+        elif run is None and "schema" in common.given:
+            _require_schema(source, target, common)
     return replace(options, common=replace(common, documents=common.map_documents))
 
 
 def _require_schema(source: Endpoint, target: Endpoint, options: Options) -> None:
     """Raises UsageError where only a run into another schema can be meant."""
-    run, _ = attempt(lambda: recorded_run(source, target, options))
-    if run is None and "schema" in options.given:
-        run, _ = attempt(lambda: recorded_run(source, target, replace(options, given=frozenset())))
-        if isinstance(run, Recorded) and run.state != "finished":
-            _require_options(run, options, ("schema",))
+    run, _ = attempt(lambda: recorded_run(source, target, replace(options, given=frozenset())))
+    if isinstance(run, Recorded) and run.state != "finished":
+        _require_options(run, options, ("schema",))
 
 
 def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> None:

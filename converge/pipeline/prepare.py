@@ -125,10 +125,11 @@ def _read(
 
 def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target, options: Options) -> Inputs:
     """What the target has that a plan must know, and what it says of the maps' checks."""
+    names = own_names(inputs)
     return replace(
         inputs,
-        taken=facts.foreign_names(own_names(inputs)),
-        taken_functions=facts.foreign_functions(own_names(inputs)),
+        taken=facts.foreign_names(names),
+        taken_functions=facts.foreign_functions(names),
         left_over=facts.left_over,
         collations=facts.collations,
         extensions=facts.extensions,

@@ -82,7 +82,7 @@ def _read(
 
 
 def _may_fail(draft: Draft, loading: Loading, table: TablePlan) -> bool:
-    """Whether foreign keys could not be put back: rows go that others refer to, which stay."""
+    """Whether foreign keys could not be restored: rows go that others refer to, which stay."""
     if table.rows == "merge" or table.source in draft.kept:
         return table.rows == "merge"
     quoted = loading.matches[table.source].own.quoted

@@ -52,7 +52,8 @@ def verify(
         crew.connect(source, target)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
-        if both.run is None or both.run.position is None or both.run.position != then.logs.position:
+        position = both.run.position if both.run else None
+        if position is None or position != then.logs.position:
             moved = Finding("V001", "note", "source", "the source may have moved since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)

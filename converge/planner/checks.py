@@ -27,7 +27,8 @@ def conditions(draft: Draft, table: Table) -> Iterator[str]:
     for check in table.checks if draft.loading is None else ():
         names = list(_columns(table, check))
         for values in product(*(possible(draft, table, name) for name in names)):
-            yield from filter(None, [_broken(check, dict(zip(names, values, strict=True)))])
+            if broken := _broken(check, dict(zip(names, values, strict=True))):
+                yield broken
 
 
 def plan_checks(draft: Draft, table: Table) -> None:

@@ -13,15 +13,16 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.types import Family, Value, base_name, check_target, family_of
+from converge.types import TEXTUAL, Family, Value, base_name, check_target, family_of
+from converge.types.binary import Binary
+from converge.types.floating import Floating
+from converge.types.json_ import Json
 from converge.types.made import stand_in, widened
 from converge.types.sql import as_bytes, bare_number, only
+from converge.types.temporal import Date, Datetime, Time
 
-_TIMES = frozenset({"date", "datetime", "timestamp", "time"})
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
-_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_OTHER_TEXTS = frozenset({"enum", "set", "json"})
-_ROUNDED = frozenset({"float", "double"})
+_TIMES = Date.types | Datetime.types | Time.types
+_TEXTS = TEXTUAL | Json.types
 _CASELESS = frozenset({"boolean", "cidr", "inet", "uuid"})
 """Types whose values have no upper and lower case."""
 
@@ -65,7 +66,7 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
     kept = lossless(
         using, given, value.sql, partial(_same, value.column.type),
-        rounds=value.column.type in _ROUNDED, caseless=base_name(value.to) in _CASELESS,
+        rounds=value.column.type in Floating.types, caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
     cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
     value = replace(value, column=column, changed=new, declared_null=null, made=made)
@@ -78,9 +79,9 @@ def _same(type_: str, made: str, old: str) -> str:
         # Midnight is the day, and zeros at the end of a fraction say nothing.
         days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (made, old))
         return "=".join(map(as_bytes, days))
-    if type_ in _BYTES:
+    if type_ in Binary.types:
         equal = f"{as_bytes(made)}={as_bytes(old)}"
-    elif type_ in _TEXTS | _OTHER_TEXTS:
+    elif type_ in _TEXTS:
         equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (made, old))
     else:
         return f"{made}={old}"

@@ -10,7 +10,7 @@ from sqlglot import exp
 from converge.model.catalog import Table
 from converge.model.plan import Computed
 from converge.planner.expressions import Untranslatable
-from converge.planner.expressions.parse import parse_query
+from converge.planner.expressions.parse import called, parse_query
 
 _CLOCK = ("now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time", "unix_timestamp",
           "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp")  # fmt: skip
@@ -129,7 +129,7 @@ def _outside(tree: exp.Expr, keys: Keys, *, limited: bool) -> str:
 def _reason(tree: exp.Expr, keys: Keys) -> str:
     """What makes the value of an expression depend on more than the rows."""
     for node in tree.walk():
-        name = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+        name = called(node)
         if name in _OPEN_CALLS or isinstance(node, _OPEN_NODES):
             return f"{(name or node.key).upper()}()"
         if isinstance(node, exp.Limit | exp.Offset):

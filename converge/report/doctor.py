@@ -40,8 +40,8 @@ def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
         origins = found.target.sources | dict(there.origins if there else ())
         lines += _side("target", found.target, origins, facts, there.rights if there else ())
         lines += _compatibility(there.version) if there else []
-    for severity, title, _ in LEVELS:
-        lines += _findings(severity, title, found.findings)
+    for level, title, _ in LEVELS:
+        lines += _findings(level, title, found.findings)
     return visible("\n".join(lines))
 
 
@@ -185,10 +185,10 @@ def _origins(origins: dict[str, str]) -> str:
     return ", ".join(f"{name} {place}" for name, place in origins.items())
 
 
-def _findings(severity: str, title: str, findings: Sequence[Finding]) -> Iterator[str]:
-    chosen = [finding for finding in findings if finding.severity == severity]
+def _findings(level: str, title: str, findings: Sequence[Finding]) -> Iterator[str]:
+    chosen = [finding for finding in findings if finding.level == level]
     if chosen:
-        yield from ("", f"{title.lower() if severity != 'block' else title.upper()} ({len(chosen)})")
+        yield from ("", f"{title.lower() if level != 'block' else title.upper()} ({len(chosen)})")
     for finding in chosen:
         yield f"  {finding.code}  {finding.object}: {finding.message}"
         if finding.evidence:

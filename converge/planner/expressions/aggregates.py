@@ -11,7 +11,7 @@ from sqlglot import exp
 from converge.model.quote import pg_text
 from converge.planner.expressions import arithmetic, collate, convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import check_parts, filled
+from converge.planner.expressions.parse import called, check_parts, filled
 from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value, computed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def is_aggregate(node: exp.Expr) -> bool:
     """Whether this node is one value for a group of rows."""
     if isinstance(node, exp.GroupConcat):
         return True
-    return isinstance(node, exp.Anonymous) and str(node.this).lower() in NAMES
+    return called(node) in NAMES
 
 
 def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:

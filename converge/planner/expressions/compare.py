@@ -126,8 +126,7 @@ def within(t: Translator, node: exp.Expr) -> Value:
 
 def check_together(values: Sequence[Value]) -> None:
     """Raises Untranslatable where IN, BETWEEN and FIELD compare otherwise than value by value."""
-    texts = [value for value in values if value.kind in ("text", "enum", "set")]
-    if len({value.collation for value in texts if value.collation}) > 1:
+    if len({value.collation for value in convert.collated(values)}) > 1:
         raise Untranslatable("texts of several collations are compared under one")
     if any(value.wide for value in values) and any(map(_below_zero, values)):
         raise Untranslatable("a number that can be negative beside one of 64 bits UNSIGNED")

@@ -6,7 +6,7 @@ A conversion that could mean something else (a text as a number, a double as tex
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from converge.model.quote import pg_text
@@ -202,9 +202,14 @@ def common(values: Sequence[Value], terms: Terms) -> tuple[Value, list[str]]:
     raise Untranslatable(f"it mixes {', '.join(sorted(kinds))}")
 
 
+def collated(values: Iterable[Value]) -> list[Value]:
+    """Those that a comparison takes for texts, and that have a collation."""
+    return [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
+
+
 def collation_of(values: Sequence[Value]) -> tuple[str, bool, str]:
     """The collation that a text made of these has, whether it is explicit, and what the target has for it."""
-    texts = [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
+    texts = collated(values)
     explicit = [value for value in texts if value.explicit]
     names = {value.collation for value in explicit or texts}
     alikes = {value.alike for value in texts}

@@ -13,6 +13,7 @@ from converge.mapping.functions import date_formats
 from converge.model.quote import pg_text
 from converge.planner.expressions import convert
 from converge.planner.expressions.errors import Untranslatable, unlisted
+from converge.planner.expressions.parse import called
 from converge.planner.expressions.values import TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) ->
         first = convert.moment(start, t.terms)
         sql = f"({first} {sign} {step})"
         result = Value(sql, "datetime", scale=start.scale, uneven=value.kind == "text")
-    near = amount.literal is not None and isinstance(date, exp.Anonymous) and str(date.this).lower() in _NOW
+    near = amount.literal is not None and called(date) in _NOW
     if near or (sign == "-" and (amount.literal or "").isdigit()):
         return result
     # 9999-12-31 often means "for ever"; past it MySQL gives NULL.

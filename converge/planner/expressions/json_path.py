@@ -12,6 +12,7 @@ from converge.model.quote import pg_text
 from converge.planner.expressions import convert
 from converge.planner.expressions.columns import NoColumns
 from converge.planner.expressions.errors import Untranslatable
+from converge.planner.expressions.parse import called
 from converge.planner.expressions.values import Value
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ def array(t: Translator, args: Sequence[exp.Expr]) -> Value:
 
 def _takes_digits(node: exp.Expr) -> bool:
     """Whether a number has the digits of that argument which the row takes: IFNULL(1, 0.5) is 1, no 1.0."""
-    call = str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
-    return call in _CHOICES or isinstance(node, exp.Mod | exp.Case)
+    return called(node) in _CHOICES or isinstance(node, exp.Mod | exp.Case)
 
 
 def _member(t: Translator, node: exp.Expr) -> str:

@@ -61,6 +61,11 @@ def _with_units(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def called(node: exp.Expr) -> str:
+    """The name of a function in lower case; empty for anything but a call."""
+    return str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
+
+
 def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:
     """Raises Untranslatable when a node has a part that its translation would leave out."""
     unknown = filled(node) - allowed

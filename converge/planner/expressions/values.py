@@ -10,6 +10,8 @@ from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name, pg_text
 from converge.types import base_name
 from converge.types.as_text import PADDED
+from converge.types.binary import Binary
+from converge.types.text import Text
 
 Kind = Literal[
     "null", "bool", "int", "decimal", "double", "text", "date", "datetime", "instant", "time", "json",
@@ -49,23 +51,21 @@ _KINDS: dict[str, Kind] = {
 }
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64, "year": 16}
 _INTEGERS = frozenset(_BITS)
-_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _NATURAL: dict[Kind, frozenset[str]] = {
     "bool": _INTEGERS | {"bit"},
     "int": _INTEGERS,
     "decimal": _INTEGERS | {"decimal"},
     "double": frozenset({"float", "double"}),
-    "text": _TEXTS | _BYTES,
+    "text": Text.types | Binary.types,
     "date": frozenset({"date"}),
     "datetime": frozenset({"datetime", "timestamp"}),
     "instant": frozenset({"datetime", "timestamp"}),
     "time": frozenset({"time"}),
     "clock": frozenset({"time"}),
     "json": frozenset({"json"}),
-    "bytes": _BYTES,
+    "bytes": Binary.types,
     "set": frozenset({"set"}),
-    "uuid": _TEXTS | _BYTES,
+    "uuid": Text.types | Binary.types,
 }
 """The MySQL types of which PostgreSQL has the same kind of value; of any other the target has another one."""
 
@@ -153,7 +153,7 @@ def column_value(column: Column, plan: ColumnPlan, reference: str) -> Value:
         scale=scale,
         digits=scale,
         most=most,
-        collation="binary" if kind == "text" and column.type in _BYTES else column.collation or "",
+        collation="binary" if kind == "text" and column.type in Binary.types else column.collation or "",
         alike=_alike(column, plan),
         unpadded=column.type == "char",
         # MySQL takes no two labels that its collation takes for the same.
