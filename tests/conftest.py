@@ -87,7 +87,19 @@ def databases(
     return new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
 
 
-@pytest.fixture(scope="module", params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
+OLDEST_AND_NEWEST = [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")]
+
+
+@pytest.fixture(params=OLDEST_AND_NEWEST)
+def both_databases(
+    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
+) -> tuple[str, str]:
+    """URLs of an empty source and an empty target: on the oldest servers, then on the newest."""
+    source, target = (request.getfixturevalue(name) for name in request.param)
+    return new_mysql_database(source), new_postgres_database(target)
+
+
+@pytest.fixture(scope="module", params=OLDEST_AND_NEWEST)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """The table of odd values on two servers, for one module of tests."""
     source, target = (request.getfixturevalue(name) for name in request.param)

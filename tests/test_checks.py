@@ -9,7 +9,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import NewDatabase
 from support import begun, converge, mysql, postgres, relations
 
 from converge import sandbox
@@ -128,17 +127,8 @@ SOURCE_WRITES = {"SELECT writes()": "READ ONLY"}
 WRITER = "CREATE FUNCTION writes() RETURNS INT DETERMINISTIC MODIFIES SQL DATA "
 
 
-@pytest.fixture(params=[("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def both(
-    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
-) -> tuple[str, str]:
-    """An empty source and target on the oldest servers, then on the newest."""
-    here, there = (request.getfixturevalue(name) for name in request.param)
-    return new_mysql_database(here), new_postgres_database(there)
-
-
-def test_no_check_can_write_or_hang(both: tuple[str, str], tmp_path: Path) -> None:
-    source, target = both
+def test_no_check_can_write_or_hang(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = both_databases
     mysql(source, PEOPLE)
     mysql(source, WRITER + "BEGIN INSERT INTO person (id) VALUES (9); RETURN 1; END")
     postgres(target, "CREATE SEQUENCE numbers")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from conftest import NewDatabase
 from support import converge, mysql, postgres
 
 TABLES = """
@@ -16,15 +14,8 @@ INSERT INTO c (aid) VALUES (1), (3), (NULL)
 """
 
 
-@pytest.mark.parametrize("pair_of", [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def test_a_descending_primary_key_arrives(
-    pair_of: tuple[str, str],
-    request: pytest.FixtureRequest,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
-    source = new_mysql_database(request.getfixturevalue(pair_of[0]))
-    target = new_postgres_database(request.getfixturevalue(pair_of[1]))
+def test_a_descending_primary_key_arrives(both_databases: tuple[str, str]) -> None:
+    source, target = both_databases
     mysql(source, TABLES)
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert (ran.code, ran.json["verdict"], ran.json["losses"]) == (0, "verified", 0), ran.err

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import NewDatabase
 from support import converge, mysql, postgres
 
 
@@ -66,18 +65,9 @@ REFUSED = (
 )
 
 
-@pytest.mark.parametrize(("my", "pg"), [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def test_what_foreign_keys_refer_to(
-    my: str,
-    pg: str,
-    request: pytest.FixtureRequest,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    tmp_path: Path,
-) -> None:
+def test_what_foreign_keys_refer_to(both_databases: tuple[str, str], tmp_path: Path) -> None:
     """ENUMs that are joined have one type, a descending key can be referred to, a skipped one cannot."""
-    source = new_mysql_database(request.getfixturevalue(my))
-    target = new_postgres_database(request.getfixturevalue(pg))
+    source, target = both_databases
     mysql(source, REFERENCES)
     map_ = tmp_path / "map.toml"
     map_.write_text('[[index]]\nmatch = { table = "down", index = "gone" }\nskip = true\n')

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
-from conftest import NewDatabase
 from expressions import statements
 from support import Ran, converge, mysql, postgres
 from test_views import SAME
@@ -20,17 +18,6 @@ from converge.mysql.connect import connect
 from converge.phases.sides import Sides
 from converge.phases.view_task import ViewComparison
 from converge.postgres.connect import connect as connect_target
-
-PAIRS = [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")]
-
-
-@pytest.fixture(params=PAIRS)
-def empty(
-    request: pytest.FixtureRequest, new_mysql_database: NewDatabase, new_postgres_database: NewDatabase
-) -> tuple[str, str]:
-    """An empty source and an empty target: the oldest of each, and the newest."""
-    source, target = (request.getfixturevalue(name) for name in request.param)
-    return new_mysql_database(source), new_postgres_database(target)
 
 
 def both(command: str, source: str, target: str, *more: str) -> Ran:
@@ -48,8 +35,8 @@ def differences_of(ran: Ran) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_all_views_that_are_translated_are_equal(empty: tuple[str, str], tmp_path: Path) -> None:
-    source, target = empty
+def test_all_views_that_are_translated_are_equal(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = both_databases
     views = ["SELECT * FROM t", "SELECT NOW() AS at, CURDATE() AS day, NOW(3) AS at3, id FROM t"]
     views += SAME.strip().splitlines()
     for sql in [*statements(), *(f"CREATE VIEW v{n} AS {select}" for n, select in enumerate(views))]:
@@ -126,8 +113,8 @@ _VIEWS = {
 """With no difference where the target's view is as good as the source's."""
 
 
-def test_a_view_with_other_rows_is_named_with_one(empty: tuple[str, str]) -> None:
-    source, target = empty
+def test_a_view_with_other_rows_is_named_with_one(both_databases: tuple[str, str]) -> None:
+    source, target = both_databases
     mysql(source, _ROWS)
     for name, (select, _, _) in _VIEWS.items():
         mysql(source, f"CREATE VIEW v_{name} AS {select}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from conftest import NewDatabase
 from support import converge, mysql, postgres
 
 SOURCE = """
@@ -55,18 +53,9 @@ to = "numeric(20,0)"
 """
 
 
-@pytest.mark.parametrize(("my", "pg"), [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def test_defaults_that_a_type_cannot_hold(
-    my: str,
-    pg: str,
-    request: pytest.FixtureRequest,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    tmp_path: Path,
-) -> None:
+def test_defaults_that_a_type_cannot_hold(both_databases: tuple[str, str], tmp_path: Path) -> None:
     """They make another type, where the data leaves the choice, or are dropped as a loss."""
-    source = new_mysql_database(request.getfixturevalue(my))
-    target = new_postgres_database(request.getfixturevalue(pg))
+    source, target = both_databases
     mysql(source, SOURCE)
     map_ = tmp_path / "map.toml"
     map_.write_text(NARROW)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from conftest import NewDatabase
 from support import converge, mysql, postgres, relations
 from test_load import load, plan, shape
@@ -67,18 +66,9 @@ def _found(findings: list[dict[str, str]], *codes: str) -> dict[tuple[str, str],
     return {(one["code"], one["object"]): one["severity"] for one in findings if one["code"] in codes}
 
 
-@pytest.mark.parametrize(("my", "pg"), [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def test_rows_without_a_parent_in_the_target(
-    my: str,
-    pg: str,
-    request: pytest.FixtureRequest,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    tmp_path: Path,
-) -> None:
+def test_rows_without_a_parent_in_the_target(both_databases: tuple[str, str], tmp_path: Path) -> None:
     """Types and collations that tell more apart, and expressions of one side, are seen in the plan."""
-    source = new_mysql_database(request.getfixturevalue(my))
-    target = new_postgres_database(request.getfixturevalue(pg))
+    source, target = both_databases
     mysql(source, SOURCE)
     map_ = tmp_path / "map.toml"
     map_.write_text(MAP)

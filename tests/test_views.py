@@ -118,18 +118,8 @@ def test_a_note_says_where_texts_are_compared_otherwise(pair: Pair) -> None:
 # ---- whole databases -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", [("mysql_8015", "postgres_14"), ("mysql_8033", "postgres_175")])
-def test_all_views_of_sakila_show_the_same_rows(
-    names: tuple[str, str],
-    request: pytest.FixtureRequest,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-    shared_data: Path,
-) -> None:
-    source, target = (
-        new(request.getfixturevalue(name))
-        for new, name in zip((new_mysql_database, new_postgres_database), names, strict=True)
-    )
+def test_all_views_of_sakila_show_the_same_rows(both_databases: tuple[str, str], shared_data: Path) -> None:
+    source, target = both_databases
     sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert ran.code == 0, ran.err
