@@ -147,8 +147,8 @@ def statements(seed: int) -> list[str]:
         # Without them every second seed: what a note says of accents must then make no difference.
         texts = _TEXTS + (_WIDE if seed % 2 and "latin1" not in kind else ())
         pools[name] = [_quoted(one) for one in texts]
-    pools["y"] = ["''", "0x41", "0x00ff", "0x61", "0x6100", "'abc'"]
-    pools["y4"] = ["''", "0x41", "0x00ff00ff", "'abcd'"]
+    pools["y"] = ["''", "0x41", "0x00f", "0x61", "0x6100", "'abc'"]
+    pools["y4"] = ["''", "0x41", "0x00ff00f", "'abcd'"]
     made = [f"CREATE TABLE r ({COLUMNS}) DEFAULT CHARSET=utf8mb4", "INSERT INTO r (id) VALUES (0)"]
     shuffled = {name: random.sample(pool, len(pool)) for name, pool in pools.items()}
     names = ["id", *pools]
@@ -177,7 +177,7 @@ class Tally:
     """The source's own server cannot read these: out of range, for one."""
     same: int = 0
     noted: Counter[str] = field(default_factory=Counter)
-    """Differences of which a finding of the plan tells, by the finding."""
+    """Differences of which a finding of the plan tells, by the finding, and errors that the run names."""
     examples: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -201,12 +201,14 @@ def run(source: str, target: str, seed: int, views: int, columns: int = 0) -> Ta
         for sql in statements(seed):
             cursor.execute(sql)
         made = {f"v{number}": _view(cursor, f"v{number}", grammar) for number in range(views)}
-        made |= {f"g{number}": _generated(cursor, f"g{number}", grammar) for number in range(columns)}
-        if not str(here.get_server_info()).startswith("8.0.15"):  # type: ignore[no-untyped-call]
+        old = str(here.get_server_info()).startswith("8.0.15")  # type: ignore[no-untyped-call]
+        made |= {f"g{number}": _generated(cursor, f"g{number}", grammar, old) for number in range(columns)}
+        if not old:
             made |= {f"c{number}": _checked(cursor, f"c{number}", grammar) for number in range(columns)}
     ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes", timeout=1200)
     assert ran.out, ran.err
     assert "block" not in {one["severity"] for one in ran.json["findings"]}, ran.err
+    named = {one["table"] for one in ran.json["differences"] if "ERROR" in str(one["target"])}
     findings: dict[str, list[str]] = {}
     for one in ran.json["findings"]:
         findings.setdefault(str(one["object"]).partition(".")[0], []).append(
@@ -224,8 +226,11 @@ def run(source: str, target: str, seed: int, views: int, columns: int = 0) -> Ta
             tally.made += 1
             if name not in present:
                 tally.refused[_reason(findings.get(name, []))] += 1
+            elif name in named:
+                tally.noted["the target's server cannot read these, and the run says so"] += 1
+                tally.examples.append(f"{sql}\n    {name}")
             elif name.startswith("c"):
-                _judge_check(here, there, name, sql, tally)
+                _judge_check(here, there, name, sql, findings.get(name, []), tally)
             else:
                 _judge(here, there, name, sql, findings.get(name, []), tally, bool(seed % 2))
     return tally
@@ -253,11 +258,11 @@ def _source(url: str) -> pymysql.Connection[Any]:
 
 
 def _decimal(text: Any) -> Any:
-    """A number; some of its own expressions make the server send one without digits."""
+    """A number; of IF(…, BIGINT, BIT) the server sends the bits as bytes."""
     try:
         return Decimal(text)
     except InvalidOperation:
-        return text
+        return int.from_bytes(text.encode("latin1"))
 
 
 def _view(cursor: pymysql.cursors.Cursor, name: str, grammar: Grammar) -> str:
@@ -271,9 +276,12 @@ _STORED = {
 }  # fmt: skip
 
 
-def _generated(cursor: pymysql.cursors.Cursor, name: str, grammar: Grammar) -> str:
+def _generated(cursor: pymysql.cursors.Cursor, name: str, grammar: Grammar, old: bool) -> str:
     slot = grammar.random.choice([*_STORED])
     text = grammar.expression(slot, 2)
+    if old and re.search(r"\b(and|or)\b|\w, \w+\) \S+ \(", text):
+        # 8.0.15 dies as it opens a table again whose column is IF(a AND b, …) or IF((a, b) = (c, d), …).
+        return ""
     _made(cursor, f"CREATE TABLE {name} LIKE r")
     if not _made(cursor, f"ALTER TABLE {name} ADD COLUMN v {_STORED[slot]} AS ({text}) STORED"):
         _made(cursor, f"DROP TABLE {name}")
@@ -301,10 +309,14 @@ def _fill(cursor: pymysql.cursors.Cursor, name: str) -> None:
         _made(cursor, f"INSERT INTO {name} ({columns}) SELECT {columns} FROM r WHERE id = {number}")
 
 
+_LOST = (0, 2006, 2013)
+
+
 def _made(cursor: pymysql.cursors.Cursor, sql: str) -> bool:
     try:
         cursor.execute(sql)
-    except pymysql.err.Error:
+    except pymysql.err.Error as error:
+        assert error.args[0] not in _LOST, f"the server died of {sql}"
         return False
     return True
 
@@ -351,8 +363,9 @@ def _folded(rows: list[tuple[Any, ...]]) -> list[str]:
 
 
 def _judge_check(
-    here: pymysql.Connection[Any], there: psycopg.Connection[Any], name: str, sql: str, tally: Tally
-) -> None:
+    here: pymysql.Connection[Any], there: psycopg.Connection[Any], name: str, sql: str,
+    findings: list[str], tally: Tally,
+) -> None:  # fmt: skip
     """A migrated CHECK has taken all rows that are there; it must refuse those for which it is false.
 
     The source also refuses a row for which it cannot compute the CHECK.
@@ -373,7 +386,11 @@ def _judge_check(
         except psycopg.Error as error:
             tally.faults.append(f"{sql}\n    {name}: {str(error).splitlines()[0]}")
             return
-        tally.faults.append(f"{sql}\n    {name}: takes row {number}, which the source refuses")
+        noted = [one for one in findings if "2038" in one]
+        if noted:
+            tally.noted[" / ".join(noted)] += 1
+        else:
+            tally.faults.append(f"{sql}\n    {name}: takes row {number}, which the source refuses")
         return
     tally.same += 1
 

@@ -423,6 +423,17 @@ json_object('k', coalesce(i / 3, 1))
 found_rows()
 row_count()
 connection_id()
+concat(if(flag, i, bit1))
+unix_timestamp(nullif(ts, day))
+substr('abcd', if(i > 0, 0, ub), 3)
+case ub when i then 1 else 0 end
+case k when x then 1 else 0 end
+replace('a', 'b', k)
+insert('abc', 1, 1, k)
+rpad('a', 5, k)
+substring_index('a,b', k, 1)
+trim(k from 'abc')
+nullif('a', k)
 """
 
 

@@ -43,6 +43,7 @@ SELECT DISTINCT e, flag FROM t ORDER BY e DESC, flag
 SELECT DISTINCT i % 3 AS r FROM t ORDER BY r
 SELECT i AS a, NULL AS b FROM t UNION ALL SELECT n, s FROM t
 SELECT u AS a FROM t UNION SELECT 0 ORDER BY a
+SELECT avg(d * 1e200) AS a FROM t
 (SELECT id FROM t WHERE id < 3) UNION ALL (SELECT id FROM t WHERE id > 8 ORDER BY id LIMIT 1)
 SELECT id, s FROM t ORDER BY id LIMIT 2, 3
 SELECT * FROM (SELECT id, i + 1 AS more FROM t WHERE i > 0) AS q WHERE more > 2
@@ -78,6 +79,9 @@ REFUSED = (
     ("SELECT e, COUNT(*) FROM t GROUP BY e WITH ROLLUP", "rollup of group"),
     ("SELECT id FROM t ORDER BY s, id LIMIT 3", "LIMIT after texts are sorted"),
     ("SELECT i AS a FROM t UNION SELECT u FROM t", "a UNION of a signed and an UNSIGNED column"),
+    ("SELECT yr AS a FROM t UNION SELECT flag FROM t", "a UNION of a YEAR and a TINYINT"),
+    ("SELECT u AS a FROM t UNION SELECT flag FROM t", "a UNION of a signed and an UNSIGNED column"),
+    ("SELECT 18446744073709551615 AS a UNION SELECT 1 > 2", "a UNION of a signed and an UNSIGNED column"),
     ("SELECT q.x FROM (SELECT i / 3 AS x FROM t) q", "a quotient in a subquery"),
     ("SELECT SUM(i / 3) AS x FROM t", "sum of a quotient"),
     ("SELECT MAX(s) AS x FROM t", "texts are ordered by utf8mb4_0900_ai_ci"),

@@ -78,9 +78,7 @@ def _sum(t: QueryTranslator, value: Value, word: str) -> Value:
 
 
 def _avg(t: QueryTranslator, value: Value, word: str) -> Value:
-    if value.kind == "double":
-        t.terms.note("sums of approximate numbers depend on the order of the rows")
-        return Value(f"avg({word}{convert.number(value)}::float8)", "double")
+    # Not avg(): over doubles it adds up their squares, too, which overflow from 1e154 on.
     total = _sum(t, value, word)
     return arithmetic.quotient(total, Value(f"count({word}{value.sql})", "int"))
 

@@ -81,6 +81,7 @@ def _result(form: Function, sql: str, values: Sequence[Value]) -> Value:
         )  # fmt: skip
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
+        convert.check_collation(values)
         collation, explicit, _ = convert.collation_of(values)
         return Value(sql, result, collation=collation, explicit=explicit, volatile=volatile)
     scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale
@@ -128,6 +129,10 @@ def _integer(value: Value, terms: Terms) -> str:
         raise Untranslatable(f"a {value.kind} is taken for an integer")
     if value.literal is not None:
         return value.sql
+    if value.wide and not value.unsigned:
+        raise Untranslatable(
+            "IF and its kin of signed and UNSIGNED numbers, which MySQL may take for another"
+        )
     sql = convert.number(value)
     if value.bound > _INT:
         # A length or place beyond it is as good as this one.

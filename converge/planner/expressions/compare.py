@@ -125,7 +125,7 @@ def within(t: Translator, node: exp.Expr) -> Value:
 
 
 def check_together(values: Sequence[Value]) -> None:
-    """Raises Untranslatable where IN, BETWEEN and FIELD compare otherwise than value by value."""
+    """Raises Untranslatable where IN, BETWEEN, CASE and FIELD compare otherwise than value by value."""
     if len({value.collation for value in convert.collated(values)}) > 1:
         raise Untranslatable("texts of several collations are compared under one")
     if any(value.wide for value in values) and any(map(_below_zero, values)):

@@ -207,6 +207,12 @@ def collated(values: Iterable[Value]) -> list[Value]:
     return [value for value in values if value.kind in ("text", "enum", "set") and value.collation]
 
 
+def check_collation(values: Sequence[Value]) -> None:
+    """Raises Untranslatable for a function of a literal first: 8.0.15 gives it the others' collation."""
+    if values[0].kind == "text" and not values[0].collation and collated(values):
+        raise Untranslatable("a literal goes before a column: the result's collation is by MySQL's version")
+
+
 def collation_of(values: Sequence[Value]) -> tuple[str, bool, str]:
     """The collation that a text made of these has, whether it is explicit, and what the target has for it."""
     texts = collated(values)
@@ -247,19 +253,19 @@ def _merged(values: Sequence[Value]) -> Value:
 
 
 def _numbers(values: Sequence[Value], kinds: set[Kind]) -> tuple[Value, list[str]]:
+    source = "bit" if any(value.source == "bit" for value in values) else ""
     if kinds == {"bool"}:
-        source = "bit" if any(value.source == "bit" for value in values) else ""
         return Value("", "bool", source=source), [value.sql for value in values]
     if "double" in kinds:
-        return Value("", "double"), [f"{number(value)}::float8" for value in values]
+        return Value("", "double", source=source), [f"{number(value)}::float8" for value in values]
     if "decimal" not in kinds:
-        unsigned = all(value.unsigned for value in values if value.kind != "null")
-        model = Value(
-            "", "int", unsigned=unsigned, most=max(value.bound for value in values if value.kind != "null")
-        )
+        given = [value for value in values if value.kind != "null"]
+        unsigned, most = all(value.unsigned for value in given), max(value.bound for value in given)
+        model = Value("", "int", unsigned=unsigned, most=most, source=source)
         return model, [number(value) for value in values]
     scale = max(value.scale for value in values)
-    model = Value("", "decimal", scale=scale, digits=max(value.digits for value in values))
+    digits = max(value.digits for value in values)
+    model = Value("", "decimal", scale=scale, digits=digits, source=source)
     if model.digits > scale:
         if any(value.digits > value.scale != scale for value in values):
             raise Untranslatable("quotients of different digits: how many MySQL keeps depends on its plan")

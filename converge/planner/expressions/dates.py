@@ -101,6 +101,7 @@ def unix_timestamp(t: Translator, args: Sequence[exp.Expr]) -> Value:
     value = t.value(args[0])
     if value.kind != "instant":
         raise Untranslatable(f"unix_timestamp of a {value.kind}, which is in the time zone of the session")
+    convert.temporal(value)
     epoch = f"extract(epoch FROM {value.sql})"
     if not value.scale:
         return Value(f"{epoch}::bigint", "int", most=2**36)

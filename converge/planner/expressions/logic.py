@@ -37,12 +37,12 @@ def case(t: Translator, node: exp.Expr) -> Value:
     subject = t.value(node.this) if node.this is not None else None
     if subject is not None and subject.volatile:
         raise Untranslatable("a value that changes would be evaluated more than once")
-    conditions = []
-    for branch in node.args["ifs"]:
-        if subject is None:
-            conditions.append(t.truth(branch.this))
-        else:
-            conditions.append(compare.compared(subject, t.value(branch.this), "=", t.terms))
+    if subject is None:
+        conditions = [t.truth(branch.this) for branch in node.args["ifs"]]
+    else:
+        wanted = [t.value(branch.this) for branch in node.args["ifs"]]
+        compare.check_together((subject, *wanted))
+        conditions = [compare.compared(subject, one, "=", t.terms) for one in wanted]
     default = node.args.get("default")
     results = [t.value(branch.args["true"]) for branch in node.args["ifs"]]
     results.append(t.value(default) if default is not None else NULL)
@@ -86,6 +86,7 @@ def nullif(t: Translator, args: Sequence[exp.Expr]) -> Value:
         raise Untranslatable("NULLIF of a YEAR is a text")
     if left.source == "float":
         raise Untranslatable(convert.FLOAT)
+    convert.check_collation((left, right))
     equal = compare.compared(left, right, "=", t.terms)
     model = replace(left, uneven=left.uneven or left.kind in TEMPORAL | TIMES)
     return convert.like(model, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END", (left, right))

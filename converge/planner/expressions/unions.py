@@ -43,12 +43,14 @@ def union(t: QueryTranslator, node: exp.Union) -> Query:
 
 def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> tuple[Value, str, str]:
     """The kind of a column of a UNION, and what makes each side's column `reference` that kind."""
-    if left.kind == right.kind == "int" and left.unsigned != right.unsigned:
+    mixed = {left.kind, right.kind}
+    if mixed <= {"bool", "int"} and left.unsigned != right.unsigned:
         large = any(value.unsigned and value.source in ("", "bigint") for value in (left, right))
         if large or (left.literal is None and right.literal is None):
             # 8.0.15 takes the type of one side and cuts what does not fit.
             raise Untranslatable("a UNION of a signed and an UNSIGNED column")
-    mixed = {left.kind, right.kind}
+    if {left.source, right.source} == {"year", "tinyint"}:
+        raise Untranslatable("a UNION of a YEAR and a TINYINT, which MySQL cuts to TINYINT")
     if mixed == {"int", "decimal"} and any(
         value.kind == "int" and value.literal is None and not value.source for value in (left, right)
     ):
