@@ -34,7 +34,7 @@ COLUMNS = """
     k VARCHAR(60) COLLATE utf8mb4_bin, x VARCHAR(60) COLLATE utf8mb4_0900_as_cs, c CHAR(10),
     e ENUM('small', 'Medium', 'it''s'), st SET('red', 'green', 'blue'),
     day DATE, at DATETIME, at6 DATETIME(6), ts TIMESTAMP NULL, tm TIME, j JSON, y BINARY(16), uid CHAR(36),
-    l VARCHAR(60) CHARACTER SET latin1 COLLATE latin1_general_cs, bit1 BIT(1)
+    l VARCHAR(60) CHARACTER SET latin1 COLLATE latin1_general_cs, bit1 BIT(1), ts6 TIMESTAMP(6) NULL
 """
 ROWS = (
     # i, u, b, ub, flag, tiny, n, m, d, r, yr
@@ -86,7 +86,7 @@ def statements() -> list[str]:
         values = [str(number + 1), *numbers.split(), *map(my_text, texts)]
         latin1 = text.encode("latin1", "ignore").decode("latin1")
         values += [f"UNHEX(REPLACE('{identifier}', '-', ''))", my_text(identifier), my_text(latin1)]
-        values.append(str(number % 2))
+        values += [str(number % 2), my_text(f"20{10 + number}-03-28 {clock}")]
         made.append(f"INSERT INTO t VALUES ({', '.join(values)})")
     return made
 

@@ -98,7 +98,7 @@ def test_a_whole_job(project: Project) -> None:
     assert all(one["tables"][0]["rows_written"] == 1 for one in ran.json["databases"])
     for target in project.targets:
         assert postgres(target, "SELECT id FROM note") == [(1,)]
-    assert project.run("status", "--json").json["verdict"] == "finished"
+    assert project.run("status", "--json").json["verdict"] == "verified"
     again = project.run("report", "-o", "again.json", "--json")
     assert (again.code, again.json["verdict"]) == (0, "verified"), again.err
     # A report names the last verify, so it is written before.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from expressions import Answer, Pair, as_json
-from support import mysql, postgres
+from support import converge, mysql, postgres
 from test_plan import read
 
 from converge.mapping.functions import Function, by_name, date_formats, functions
@@ -38,6 +38,7 @@ i div 3
 n div 0.3
 i % 3
 mod(i, 4)
+unix_timestamp(ts6)
 n % 0.3
 -i
 -(-5)
@@ -424,7 +425,11 @@ found_rows()
 row_count()
 connection_id()
 concat(if(flag, i, bit1))
-unix_timestamp(nullif(ts, day))
+unix_timestamp(nullif(ts6, ts))
+floor(b)
+ceil(ub)
+cast(unix_timestamp(ts6) as signed)
+min(r) over (partition by i)
 substr('abcd', if(i > 0, 0, ub), 3)
 case ub when i then 1 else 0 end
 case k when x then 1 else 0 end
@@ -570,6 +575,26 @@ def test_what_cannot_be_generated_is_refused(pair: Pair, kind: str, text: str, r
     with pytest.raises(Untranslatable, match=reason):
         generated_expression(draft, table, table.column("g0"), plans)
     mysql(pair.source, "DROP TABLE g")
+
+
+def test_a_generated_number_that_its_type_cannot_hold_is_copied(both_databases: tuple[str, str]) -> None:
+    """Without strict mode MySQL has stored the nearest one; PostgreSQL would end the copy."""
+    source, target = both_databases
+    mysql(
+        source,
+        "CREATE TABLE g (id INT PRIMARY KEY, b BIGINT, ub BIGINT UNSIGNED, n DECIMAL(10,3), d DOUBLE, "
+        "v1 BIGINT AS (ub) STORED, v2 INT AS (b * 2), v3 TINYINT UNSIGNED AS (b), "
+        "v4 INT AS (d * 1e9) STORED, v5 DECIMAL(5,2) AS (n * 1000), "
+        "same1 BIGINT UNSIGNED AS (ub), same2 DECIMAL(5,2) AS (n), same3 DOUBLE AS (d * 2) STORED); "
+        "SET sql_mode = ''; "
+        "INSERT INTO g (id, b, ub, n, d) VALUES (1, 1, 1, 0.025, 0.25), (2, NULL, NULL, NULL, NULL), "
+        "(3, 99999999999, 18446744073709551615, 33.335, 1e20), (4, -1, 9223372036854775808, -0.005, -1.25)",
+    )
+    ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    plain = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P024"}
+    assert plain.keys() == {f"g.v{number}" for number in range(1, 6)}
+    assert all("out of the type's range" in message for message in plain.values()), plain
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_the_run_says_the_same_in_every_form() -> None:
                      "as many films", "looked at again"):  # fmt: skip
             assert fact in form, fact
     for form in forms[:2]:
-        assert "1 of 2 tables are not the same on both servers" in form
+        assert "1 of 2 tables differs from the source" in form
         assert "NO: values differ" in form
         assert "all readers saw the source at one instant" in form
     # A space at the end is a difference that must be seen.

@@ -47,8 +47,8 @@ def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
 
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:
-    state = run["state"] if run else "never run"
-    return {"converge": 1, "command": "status", "verdict": state, "exit_code": 0, "run": run}
+    verdict = run["verdict"] or run["state"] if run else "never run"
+    return {"converge": 1, "command": "status", "verdict": verdict, "exit_code": 0, "run": run}
 
 
 def _text(run: dict[str, Any] | None) -> str:

@@ -72,7 +72,8 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             words = ", ".join(f"{given} in place of {was}" for was, given in others)
             note = Finding("V114", "note", "plan", f"planned anew: not as run {run.run}: {words}")
         else:
-            note = run or unseen("the ledger knows no run of this source")
+            into = f" into the schema {options.schema}" if "schema" in options.given else ""
+            note = run or unseen(f"the ledger knows no run of this source{into}")
             stack.enter_context(_explaining(note))
         same_mode = not isinstance(run, Recorded) or run.options.mode == options.mode
         prepared = stack.enter_context(

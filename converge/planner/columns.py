@@ -18,8 +18,8 @@ from converge.planner.draft import Draft
 from converge.planner.enums import enum_type, labels_check
 from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
-from converge.planner.generated import changes, default_trial, generated_expression, generated_trial
-from converge.planner.values import evidence, example, settle
+from converge.planner.generated import changes, cut, default_trial, generated_expression, generated_trial
+from converge.planner.values import evidence, example, rows_words, said, settle
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
 from converge.types.base import seen_or
@@ -150,6 +150,10 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
     try:
         if changes(draft, table, plans[column.name]):
             raise Untranslatable("a map changes its values")
+        count = draft.evidence.count(table.name, cut(column) or "")
+        if count is not None and count.rows:
+            rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
+            raise Untranslatable(f"{rows} ({rows_words(table, count)})")
         made = generated_expression(draft, table, column, plans, notes)
         trial = generated_trial(draft, table, column, plans, made)
         refused = draft.refusal("generated column", name, trial, (table.name,))

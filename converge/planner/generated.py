@@ -12,7 +12,7 @@ from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.names import fit
 from converge.model.plan import ColumnPlan
-from converge.model.quote import pg_name
+from converge.model.quote import my_name, pg_name
 from converge.planner.draft import Draft
 from converge.planner.expressions import (
     TableColumns,
@@ -22,6 +22,8 @@ from converge.planner.expressions import (
     column_value,
     translate_stored,
 )
+from converge.types.decimal import Decimal
+from converge.types.integer import Integer
 
 
 def generated_expression(
@@ -38,6 +40,17 @@ def generated_expression(
     """
     terms = Terms(immutable=True, notes=[] if notes is None else notes)
     return _Columns(table, plans, terms).stored(column)
+
+
+def cut(column: Column) -> str | None:
+    """MySQL condition: the generated number is another one than its expression gives.
+
+    Without strict mode MySQL stores the nearest number that the type holds, where PostgreSQL raises an error.
+    """
+    if not column.generated or column.type not in Integer.types | Decimal.types:
+        return None
+    step = f"1e-{column.scale or 0}"
+    return f"ABS(CAST(({column.generated}) AS DECIMAL(65,30)) - {my_name(column.name)}) >= {step}"
 
 
 class _Columns(TableColumns):

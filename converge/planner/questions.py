@@ -9,7 +9,7 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Questions, Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.planner import checks, duplicates, full_pages, long_rows, orphans
+from converge.planner import checks, duplicates, full_pages, generated, long_rows, orphans
 from converge.planner.choice import candidates, rules_for
 from converge.planner.draft import Draft
 from converge.planner.load import checks as load_checks
@@ -54,6 +54,8 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"
         yield from (trap.where for trap in family.traps(Value(column, to)))
+    if draft.loading is None and (condition := generated.cut(column)):
+        yield condition
 
 
 def _begun(

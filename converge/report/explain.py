@@ -11,9 +11,16 @@ from converge.planner.inputs import Inputs
 
 
 def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
-    """The decision for ``table`` or ``table.column``. Raises UsageError when there is none."""
+    """The decision for ``table`` or ``table.column``; why there is none, where a finding says it.
+
+    Raises UsageError for a name that the source does not have.
+    """
+    findings = [one for one in plan.findings if one.object == name or one.object.startswith(name + ".")]
+    said = [line for finding in findings for line in _finding(finding)]
     table, dot, column = _split(plan, name)
     found = next((one for one in plan.tables if one.source == table), None)
+    if findings and (found is None or (dot and all(one.source != column for one in found.columns))):
+        return "\n".join([f"{name} is not migrated", *said])
     if found is None:
         known = [one.source for one in plan.tables]
         raise _unknown(f"the plan has no table {table!r}", table, known, "`converge plan` lists the tables")
@@ -29,8 +36,7 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
         for one in found.columns:
             lines += [*_column(decided[one.source], one), ""]
         lines += [statement.sql + ";" for statement in plan.statements if statement.object == table]
-    findings = [one for one in plan.findings if one.object == name or one.object.startswith(name + ".")]
-    return "\n".join(lines + [line for finding in findings for line in _finding(finding)])
+    return "\n".join(lines + said)
 
 
 def _split(plan: Plan, name: str) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ def recovery_text(recovery: Recovery) -> str:
         f"put back  {counts or 'nothing was away'}",
         f"catalog   all {recovery.compared:,} objects are as they were before the run",
         *(f"lossy     {one_line(f'{one.object}: {one.message}')}" for one in recovery.findings),
-        "next      converge migrate --mode load",
+        f"next      converge migrate --mode load, with the maps and options of run {recovery.run}",
     ]
     return visible("\n".join(lines))
 

@@ -82,7 +82,7 @@ def _outcome_words(result: Result) -> str:
             return "; ".join(filter(None, (views_words(result.views), checks_words(result.checks))))
         case "differs":
             count = sum(equality(result, one).tone == "bad" for one in result.tables)
-            words = f"{count:,} of {len(result.tables):,} tables are not the same on both servers"
+            words = f"{count:,} of {tables} {'differs' if count == 1 else 'differ'} from the source"
             if any(one.state == "differs" for one in result.views):
                 words += f"; {views_words(result.views)}"
             if any(check.failed for check in result.checks):
@@ -107,12 +107,13 @@ def _not_compared(result: Result) -> str:
 
 def _of_schema(result: Result) -> str:
     """How many objects are no longer as the run has made them; empty where all are."""
-    count = sum(one.code in OF_SCHEMA for one in result.findings)
-    if not count:
-        return ""
+    codes = Counter(one.code for one in result.findings if one.code in OF_SCHEMA)
+    gone = codes.pop("V115", 0)
+    if not codes:
+        return f"{counted(gone, 'table')} can no longer be compared" if gone else ""
     wrong = sum(equality(result, one).tone == "bad" for one in result.tables)
     rows = f"; {counted(wrong, 'table')} with rows that differ" if wrong else ""
-    return f"{counted(count, 'object')} not as the run has made it{rows}"
+    return f"{counted(codes.total(), 'object')} not as the run has made it{rows}"
 
 
 def _of_revisions(result: Result) -> str:

@@ -218,10 +218,10 @@ def _ranked(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
     values = [t.value(arg) for arg in args]
     if name in _RANKS:
         return Value(f"{name}({', '.join(value.sql for value in values)})", "int")
+    if name in _NEIGHBOURS | {"min", "max"} and values and values[0].source == "float":
+        raise Untranslatable(f"how many digits a FLOAT has after {name} over a window")
     if name in _NEIGHBOURS and 1 <= len(values) <= 2:
         sql = f"{name}({', '.join(value.sql for value in values)})"
-        if values[0].source == "float":
-            raise Untranslatable(f"how many digits a FLOAT has after {name}")
         return replace(computed(values[0]), sql=sql, literal=None)
     if name in NAMES and name != "any_value":
         return aggregate(t, name, args)

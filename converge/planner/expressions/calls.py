@@ -145,6 +145,13 @@ def _long(value: Value, terms: Terms) -> str:
     return convert.integer(value)
 
 
+def _short(value: Value, terms: Terms) -> str:
+    sql = convert.integer(value)
+    if value.bound >= 10**15:
+        raise Untranslatable("a BIGINT, of which 8.0.15 cuts the digits")
+    return sql
+
+
 def _signed(value: Value, terms: Terms) -> str:
     return convert.signed(value)
 
@@ -243,8 +250,10 @@ _ARGUMENTS: dict[str, Callable[[Value, Terms], str]] = {
     "word": _word,
     "int": _integer,
     "long": _long,
+    "short": _short,
     "signed": _signed,
     "exact": _exact,
+    "decimal": _of("decimal"),
     "double": _double,
     "number": _number,
     "natural": _natural,

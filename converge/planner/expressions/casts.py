@@ -68,6 +68,8 @@ def _integer(value: Value, *, unsigned: bool) -> Value:
     if value.kind in ("bool", "int"):
         sql = convert.integer(value)
     elif value.kind == "decimal" and (never or not unsigned):
+        if value.scale and "extract(epoch FROM" in value.sql:
+            raise Untranslatable("CAST cuts the fraction of UNIX_TIMESTAMP or rounds it, by what it casts to")
         # A decimal ends at the limits of its own sign.
         least, most = (0, 2**64 - 1) if value.unsigned else (-(2**63), 2**63 - 1)
         sql = f"round({value.sql})"
