@@ -79,6 +79,7 @@ REFUSED = (
     ("SELECT e, COUNT(*) FROM t GROUP BY e WITH ROLLUP", "rollup of group"),
     ("SELECT id FROM t ORDER BY s, id LIMIT 3", "LIMIT after texts are sorted"),
     ("SELECT i AS a FROM t UNION SELECT u FROM t", "a UNION of a signed and an UNSIGNED column"),
+    ("SELECT 10 AS a UNION SELECT 0.25", "a UNION of a decimal and an integer, which MySQL may cut"),
     ("SELECT yr AS a FROM t UNION SELECT flag FROM t", "a UNION of a YEAR and a TINYINT"),
     ("SELECT u AS a FROM t UNION SELECT flag FROM t", "a UNION of a signed and an UNSIGNED column"),
     ("SELECT 18446744073709551615 AS a UNION SELECT 1 > 2", "a UNION of a signed and an UNSIGNED column"),

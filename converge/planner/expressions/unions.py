@@ -51,10 +51,12 @@ def _together(t: QueryTranslator, left: Value, right: Value, reference: str) -> 
             raise Untranslatable("a UNION of a signed and an UNSIGNED column")
     if {left.source, right.source} == {"year", "tinyint"}:
         raise Untranslatable("a UNION of a YEAR and a TINYINT, which MySQL cuts to TINYINT")
-    if mixed == {"int", "decimal"} and any(
-        value.kind == "int" and value.literal is None and not value.source for value in (left, right)
+    if mixed == {"int", "decimal"} and (
+        any(value.kind == "int" and value.computed for value in (left, right))
+        # 10 UNION 0.25 is 9.99 in 8.0.15.
+        or len(left.literal or "") > 1
     ):
-        raise Untranslatable("a UNION of a decimal and a computed integer, which MySQL may cut")
+        raise Untranslatable("a UNION of a decimal and an integer, which MySQL may cut")
     decimals = [value for value in (left, right) if value.kind == "decimal"]
     if not mixed <= NUMBERS | {"null"} and any(value.computed for value in decimals):
         raise Untranslatable("a UNION of a calculated number and a text, which shows digits by the row")
