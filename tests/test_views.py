@@ -79,6 +79,8 @@ REFUSED = (
     ("SELECT e, COUNT(*) FROM t GROUP BY e WITH ROLLUP", "rollup of group"),
     ("SELECT id FROM t ORDER BY s, id LIMIT 3", "LIMIT after texts are sorted"),
     ("SELECT i AS a FROM t UNION SELECT u FROM t", "a UNION of a signed and an UNSIGNED column"),
+    ("SELECT min(nullif(tm, '12:34:56')) AS a FROM t", "NULLIF of a date or time"),
+    ("SELECT id FROM t ORDER BY nullif(tm, '12:34:56'), id LIMIT 3", "NULLIF of a date or time"),
     ("SELECT 10 AS a UNION SELECT 0.25", "a UNION of a decimal and an integer, which MySQL may cut"),
     ("SELECT yr AS a FROM t UNION SELECT flag FROM t", "a UNION of a YEAR and a TINYINT"),
     ("SELECT u AS a FROM t UNION SELECT flag FROM t", "a UNION of a signed and an UNSIGNED column"),

@@ -95,11 +95,13 @@ def _extreme(t: QueryTranslator, value: Value, name: str) -> Value:
     sql = value.sql
     if value.kind == "text":
         sql, _ = collate.before(value, value, t.terms)
+    elif value.kind in TIMES:
+        convert.time(value)
     elif value.source == "bit":
         raise Untranslatable(f"{name} of a BIT")
     elif value.kind == "bool":
         value, sql = replace(value, kind="int"), convert.number(value)
-    elif value.kind not in NUMBERS | TEMPORAL | TIMES:
+    elif value.kind not in NUMBERS | TEMPORAL:
         raise Untranslatable(f"{name} of a {value.kind}")
     return replace(
         value, sql=f"{name}({sql})", source="float" if value.source == "float" else "", literal=None

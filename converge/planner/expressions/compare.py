@@ -93,6 +93,9 @@ def between(t: Translator, node: exp.Expr) -> Value:
         raise Untranslatable("a value that changes would be evaluated twice")
     kinds = {one.kind for one in (value, low, high)}
     check_together((value, low, high))
+    if low.wide and value.kind == "int" and not value.unsigned:
+        # 10 BETWEEN 18446744073709551615 AND 100 is 1 in 8.0.15.
+        raise Untranslatable("BETWEEN a number of 64 bits UNSIGNED and another one")
     several = len(kinds - {"text"}) + (value.kind == "text") > 1
     if kinds & (TEMPORAL | TIMES) and (several or (low.literal is None) != (high.literal is None)):
         # '2024-01-01' BETWEEN NULL AND NULL is 0 then.

@@ -16,7 +16,7 @@ from converge.planner.expressions.parse import check_parts
 from converge.planner.expressions.relations import Find, Relation, Scope
 from converge.planner.expressions.terms import Terms
 from converge.planner.expressions.translator import Translator
-from converge.planner.expressions.values import Value
+from converge.planner.expressions.values import TIMES, Value
 
 _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
@@ -132,6 +132,8 @@ class QueryTranslator(Translator):
             raise Untranslatable(f"rows are sorted by a {value.kind}")
         if value.labels and value.source != "enum":
             raise Untranslatable("rows are sorted by a computed ENUM, which MySQL sorts as a text")
+        if value.kind in TIMES:
+            convert.time(value)
         sql = collate.order_key(value, self.terms) if value.kind == "text" else value.sql
         return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
 
