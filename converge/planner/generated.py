@@ -38,7 +38,7 @@ def generated_expression(
     `plans` has the plans of the table's columns by their source names, this one's among them. What
     should be said of the translation is added to `notes`.
     """
-    terms = Terms(immutable=True, notes=[] if notes is None else notes)
+    terms = Terms(immutable=True, exact=True, notes=[] if notes is None else notes)
     return _Columns(table, plans, terms).stored(column)
 
 

@@ -40,7 +40,8 @@ def translate(
 
 def translate_condition(text: str, columns: Columns | None = None, *, notes: list[str] | None = None) -> str:
     """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable."""
-    return Translator(columns or NoColumns(), _terms(notes)).truth(parse_expression(text))
+    terms = Terms(exact=True, notes=notes if notes is not None else [])
+    return Translator(columns or NoColumns(), terms).truth(parse_expression(text))
 
 
 def translate_default(
@@ -63,4 +64,4 @@ def translate_view(text: str, find: Find, *, covered: bool | None, terms: Terms)
 
 
 def _terms(notes: list[str] | None, *, immutable: bool = False) -> Terms:
-    return Terms(immutable, notes if notes is not None else [])
+    return Terms(immutable=immutable, notes=notes if notes is not None else [])

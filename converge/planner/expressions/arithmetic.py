@@ -39,7 +39,8 @@ def basic(t: Translator, node: exp.Expr) -> Value:
         return Value(sql, "double", volatile=volatile)
     if {left.kind, right.kind} <= {"bool", "int"}:
         most = left.bound * right.bound if sign == "*" else left.bound + right.bound
-        kind = "numeric" if left.wide or right.wide or (unsigned and most >= 2**63) else "bigint"
+        large = left.wide or right.wide or (unsigned and most >= 2**63) or (t.terms.exact and most > 2**63)
+        kind = "numeric" if large else "bigint"
         # Two literals alone would be calculated in 32 bits.
         a, b = (value.sql if value.literal else f"{convert.number(value)}::{kind}" for value in (left, right))
         if left.literal:
@@ -130,7 +131,10 @@ def negative(t: Translator, node: exp.Expr) -> Value:
     if value.kind in ("int", "decimal") and value.literal is not None and not value.literal.startswith("-"):
         sql = f"-{value.literal}"
         return replace(value, sql=f"({sql})", literal=sql, unsigned=False)
-    sql = f"(- {convert.integer(value) if value.kind in ('bool', 'int') else convert.number(value)})"
+    number = convert.integer(value) if value.kind in ("bool", "int") else convert.number(value)
+    if t.terms.exact and value.kind == "int" and value.bound >= 2**63:
+        number = f"{number}::numeric"
+    sql = f"(- {number})"
     kind = "int" if value.kind == "bool" else value.kind
     return Value(
         sql, kind, scale=value.scale, digits=value.digits, volatile=value.volatile, most=value.most,

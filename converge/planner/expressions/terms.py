@@ -11,6 +11,9 @@ from converge.planner.expressions.errors import Untranslatable
 class Terms:
     immutable: bool = False
     """Generated columns and indexes must not depend on the session."""
+    exact: bool = False
+    """No sum of integers may overflow: MySQL leaves the right side of a comparison alone where the left one
+    is NULL, and PostgreSQL would refuse the row."""
     notes: list[str] = field(default_factory=list)
     """What a careful reader should know, each said once."""
 
