@@ -428,6 +428,7 @@ concat(if(flag, i, bit1))
 unix_timestamp(nullif(ts6, ts))
 floor(b)
 ceil(ub)
+length('ab') >= yr
 10 between ub and 100
 cast(unix_timestamp(ts6) as signed)
 min(r) over (partition by i)

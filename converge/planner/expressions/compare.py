@@ -150,9 +150,10 @@ def _numeral(value: Value, other: Value) -> Value:
 
 def _check_year(left: Value, right: Value) -> None:
     for one, other in ((left, right), (right, left)):
-        # MySQL takes 99 for 1999 beside a YEAR.
-        if one.source == "year" and other.literal is not None and float(other.literal) < 1901:
-            raise Untranslatable("a YEAR is compared with a number of two digits")
+        # MySQL takes 99, and LENGTH('ab'), for a year beside a YEAR.
+        calculated = other.computed and not other.sql.startswith("extract(year ")
+        if one.source == "year" and (calculated or float(other.literal or 1901) < 1901):
+            raise Untranslatable("a YEAR is compared with a number that may have two digits")
 
 
 def _times(left: Value, right: Value, terms: Terms) -> tuple[str, str]:

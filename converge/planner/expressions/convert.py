@@ -253,7 +253,7 @@ def _merged(values: Sequence[Value]) -> Value:
 
 
 def _numbers(values: Sequence[Value], kinds: set[Kind]) -> tuple[Value, list[str]]:
-    source = "bit" if any(value.source == "bit" for value in values) else ""
+    source = next((value.source for value in values if value.source in _NO_TEXT), "")
     if kinds == {"bool"}:
         return Value("", "bool", source=source), [value.sql for value in values]
     if "double" in kinds:
@@ -282,7 +282,7 @@ def like(model: Value, sql: str, values: Sequence[Value]) -> Value:
     """The model with its SQL; volatile when a part is."""
     if model.kind == "null":
         return NULL
-    source = "bit" if model.source == "bit" else ""
+    source = model.source if model.source in _NO_TEXT else ""
     return replace(
         model, sql=sql, literal=None, source=source, volatile=any(value.volatile for value in values)
     )
