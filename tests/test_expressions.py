@@ -428,6 +428,7 @@ concat(if(flag, i, bit1))
 unix_timestamp(nullif(ts6, ts))
 floor(b)
 ceil(ub)
+nullif(cast('25:00:00' as time), tm)
 length('ab') >= yr
 10 between ub and 100
 cast(unix_timestamp(ts6) as signed)

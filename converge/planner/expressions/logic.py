@@ -82,6 +82,10 @@ def nullif(t: Translator, args: Sequence[exp.Expr]) -> Value:
         raise Untranslatable("a value that changes would be evaluated twice")
     if left.literal is not None and right.kind in TEMPORAL | TIMES:
         raise Untranslatable("nullif of a literal and a date or time")
+    if left.kind in TIMES and left.computed:
+        raise Untranslatable(
+            "NULLIF of a calculated TIME, of which MySQL shows the bits where it is constant"
+        )
     if left.source == "year":
         raise Untranslatable("NULLIF of a YEAR is a text")
     if left.source == "float":
