@@ -588,7 +588,8 @@ def test_a_generated_number_that_its_type_cannot_hold_is_copied(both_databases: 
         "CREATE TABLE g (id INT PRIMARY KEY, b BIGINT, ub BIGINT UNSIGNED, n DECIMAL(10,3), d DOUBLE, "
         "v1 BIGINT AS (ub) STORED, v2 INT AS (b * 2), v3 TINYINT UNSIGNED AS (b), "
         "v4 INT AS (d * 1e9) STORED, v5 DECIMAL(5,2) AS (n * 1000), "
-        "same1 BIGINT UNSIGNED AS (ub), same2 DECIMAL(5,2) AS (n), same3 DOUBLE AS (d * 2) STORED); "
+        "same1 BIGINT UNSIGNED AS (ub), same2 DECIMAL(5,2) AS (n), same3 DOUBLE AS (d * 2) STORED, "
+        "later SMALLINT AS (v3 * 2)); "
         "SET sql_mode = ''; "
         "INSERT INTO g (id, b, ub, n, d) VALUES (1, 1, 1, 0.025, 0.25), (2, NULL, NULL, NULL, NULL), "
         "(3, 99999999999, 18446744073709551615, 33.335, 1e20), (4, -1, 9223372036854775808, -0.005, -1.25)",

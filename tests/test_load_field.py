@@ -281,3 +281,55 @@ def test_materialized_views_are_refreshed(databases: tuple[str, str]) -> None:
     assert ran.json["verdict"] == "verified", ran.err
     assert [one["object"] for one in ran.json["findings"] if one["code"] == "L150"] == ["public.z", "other.a"]
     assert postgres(target, "SELECT a.n, apart.n FROM other.a, apart") == [(2, 0)]
+
+
+def test_what_the_target_refuses_is_found_by_the_plan_or_said(databases: tuple[str, str]) -> None:
+    """MATCH FULL is asked about; casts that change values, and exclusion constraints, are left to COPY."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (a INT, b INT, PRIMARY KEY (a, b)); INSERT INTO p VALUES (1, 1);"
+        "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, d DECIMAL(10,2), "
+        "FOREIGN KEY (a, b) REFERENCES p (a, b));"
+        "INSERT INTO t VALUES (1, 1, NULL, 1.5), (2, 7, NULL, 2), (3, NULL, NULL, 3), (4, 1, 1, 4)",
+    )
+    postgres(
+        target,
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b)); "
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, d numeric(10,2), CHECK (d::int <> 9), CONSTRAINT lone EXCLUDE USING btree (d WITH =), "
+        "FOREIGN KEY (a, b) REFERENCES p (a, b) MATCH FULL);"
+        "CREATE UNIQUE INDEX once ON t (a) WHERE d::int = 2",
+    )
+    ran = plan(source, target)
+    (key,) = found(ran, "L019")
+    assert (key["object"], key["evidence"]) == ("t.t_a_b_fkey", "rows id 1, 2")
+    (noted,) = found(ran, "L013")
+    assert "(d)::integer <> 9" in noted["message"] and "EXCLUDE USING btree (d WITH =)" in noted["message"]
+    assert "t.once" in {one["object"] for one in found(ran, "L012")}
+
+
+def test_keys_of_a_nondeterministic_collation_are_merged(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE p (id VARCHAR(10) PRIMARY KEY, x INT); INSERT INTO p VALUES ('a', 1), ('b', 2)"
+    )
+    postgres(
+        target,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE TABLE p (id varchar(10) COLLATE ci PRIMARY KEY, x int); INSERT INTO p VALUES ('C', 9)",
+    )
+    merged = written(tmp_path, '[[table]]\nmatch = { table = "p" }\nrows = "merge"\n')
+    assert load(source, target, "--map", merged).json["verdict"] == "verified"
+    assert postgres(target, "SELECT id FROM p ORDER BY id") == [("a",), ("b",), ("C",)]
+
+
+def test_only_a_default_that_is_the_next_value_is_numbering(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO a VALUES (5)")
+    postgres(target, "CREATE SEQUENCE z; CREATE TABLE a (id int PRIMARY KEY DEFAULT nextval('z') + 1)")
+    assert len(found(plan(source, target), "L024")) == 1
+    postgres(target, "ALTER TABLE a ALTER id SET DEFAULT nextval('z'); ALTER SEQUENCE z MAXVALUE 3 CYCLE")
+    ran = load(source, target)
+    assert (ran.json["verdict"], len(found(ran, "P158"))) == ("verified", 1)
+    # What the run itself has declared is no difference.
+    assert converge("verify", "--source", source, "--target", target, "--json").json["verdict"] == "verified"

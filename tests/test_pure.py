@@ -157,6 +157,20 @@ def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:
         ("((t)::text !~~ 'x'::text)", None),
         ("(n IS DISTINCT FROM 3)", None),
         ("(lower((t)::text) = 'a'::text)", None),
+        ("((n)::numeric = 2.5)", "(`n`=2.5)"),
+        # Casts that round, cut or compare as another type.
+        ("((n)::integer = 2)", None),
+        ("((n)::numeric(5,0) <> (2)::numeric)", None),
+        ("((n)::text = '1'::text)", None),
+        ("(((t)::character varying(2))::text <> 'ab'::text)", None),
+        ("((t)::text <> ('abc'::character varying(2))::text)", None),
+        ("(length(((t)::character varying(2))::text) > 0)", None),
+        ("(n = (1.5)::integer)", None),
+        (
+            "((t)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))",
+            "((CAST(`t` AS BINARY)=CAST('a' AS BINARY)) OR (CAST(`t` AS BINARY)=CAST('b' AS BINARY)))",
+        ),
+        ("((t)::text = ANY (ARRAY[('ab'::character varying(1))::text]))", None),
         ("(x = 1)", None),  # no column of the source
         ("((n)::boolean)", None),
     ],

@@ -174,6 +174,9 @@ class Catalog:
     max_packet: int = 0
     """max_allowed_packet in bytes: a longer text that the server makes is NULL. 0 when it is not known."""
 
+    settings: tuple[str, ...] = ()
+    """Settings of the server that change what expressions give, as ``name = value``; not MySQL's defaults."""
+
     def objects(self) -> Iterator[tuple[str, str]]:
         """Every object as (kind, name): what a plan must account for, each exactly once."""
         for table in self.tables:

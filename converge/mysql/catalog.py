@@ -31,6 +31,8 @@ from converge.mysql.zones import server_zone, with_zone
 from converge.resources import sql
 
 Row = tuple[Any, ...]
+_DEFAULTS = {"div_precision_increment": "4", "default_week_format": "0", "lc_time_names": "en_US"}
+"""Settings on which the values of expressions depend."""
 
 
 def read_catalog(connection: Connection[Any], rights: Rights, only: Container[str] | None = None) -> Catalog:
@@ -85,8 +87,19 @@ def read_catalog(connection: Connection[Any], rights: Rights, only: Container[st
     tables = tuple(table for table in tables if table not in merged)
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(
-        database, version, charset, tables, views, routines, rights.account, rights.unreadable, max_packet
-    )
+        database, version, charset, tables, views, routines, rights.account, rights.unreadable, max_packet,
+        _settings(connection),
+    )  # fmt: skip
+
+
+def _settings(connection: Connection[Any]) -> tuple[str, ...]:
+    """MySQL 8.0 manual, "Server System Variables"; the sessions of `connect` have the defaults."""
+    columns = ", ".join(f"@@GLOBAL.{name}" for name in _DEFAULTS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns}")
+        values = map(str, cast(Row, cursor.fetchone()))
+    pairs = zip(_DEFAULTS.items(), values, strict=True)
+    return tuple(f"{name} = {value}" for (name, default), value in pairs if value != default)
 
 
 def _group(rows: Iterable[Row], one: Callable[[Row], Any]) -> defaultdict[str, tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from converge.planner.draft import Draft
 from converge.planner.enums import enum_type, labels_check
 from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
-from converge.planner.generated import changes, cut, default_trial, generated_expression, generated_trial
+from converge.planner.generated import changes, cut_rows, default_trial, generated_expression, generated_trial
 from converge.planner.values import evidence, example, rows_words, said, settle
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
@@ -150,8 +150,7 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
     try:
         if changes(draft, table, plans[column.name]):
             raise Untranslatable("a map changes its values")
-        count = draft.evidence.count(table.name, cut(column) or "")
-        if count is not None and count.rows:
+        if count := cut_rows(draft, table, column):
             rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
             raise Untranslatable(f"{rows} ({rows_words(table, count)})")
         made = generated_expression(draft, table, column, plans, notes)

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
+from converge.model.evidence import Count
 from converge.model.names import fit
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name
@@ -39,7 +40,8 @@ def generated_expression(
     should be said of the translation is added to `notes`.
     """
     terms = Terms(immutable=True, exact=True, notes=[] if notes is None else notes)
-    return _Columns(table, plans, terms).stored(column)
+    plain = frozenset(one.name for one in table.columns if cut_rows(draft, table, one))
+    return _Columns(table, plans, terms, plain).stored(column)
 
 
 def cut(column: Column) -> str | None:
@@ -53,15 +55,25 @@ def cut(column: Column) -> str | None:
     return f"ABS(CAST(({column.generated}) AS DECIMAL(65,30)) - {my_name(column.name)}) >= {step}"
 
 
+def cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
+    """The rows that `cut` counts; None where there are none. The column is a plain one in the target then."""
+    condition = cut(column)
+    count = draft.evidence.count(table.name, condition) if condition else None
+    return count if count is not None and count.rows else None
+
+
 class _Columns(TableColumns):
     """A table's columns, of which generated ones stand for their expression.
 
     PostgreSQL lets no generated column read another one.
     """
 
-    def __init__(self, table: Table, plans: Mapping[str, ColumnPlan], terms: Terms) -> None:
+    def __init__(
+        self, table: Table, plans: Mapping[str, ColumnPlan], terms: Terms, plain: frozenset[str]
+    ) -> None:
         super().__init__(table, plans)
         self._terms = terms
+        self._plain = plain
         self._within: list[str] = []
 
     def stored(self, column: Column) -> str:
@@ -79,7 +91,7 @@ class _Columns(TableColumns):
     def find(self, node: exp.Column) -> Value:
         value = super().find(node)
         column = self.table.column(self.plan(node.name).source)
-        if column.generated is None:
+        if column.generated is None or column.name in self._plain:
             return value
         plan = self.plan(column.name)
         return replace(column_value(column, plan, f"({self.stored(column)})"), source="")

@@ -92,6 +92,15 @@ def draft_plan(inputs: Inputs) -> Draft:
     draft.findings += inputs.lacking
     if not inputs.catalog.tables:
         draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
+    calculates = inputs.catalog.views or any(
+        table.checks or any(column.generated for column in table.columns) for table in inputs.catalog.tables
+    )
+    for setting in inputs.catalog.settings if calculates else ():
+        draft.find(
+            "P169", "lossy", "source",
+            f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
+            "read what they calculate; SET GLOBAL changes the source",
+        )  # fmt: skip
     _note_engines(draft, planned)
     note_unseen(draft, planned)
     note_unmatched(draft, inputs.catalog.tables, strict=inputs.strict)

@@ -65,7 +65,7 @@ def load_theirs(
 
     In a merge those stay that no row of the source equals by one of the `unique` digests.
     """
-    digests = [row_digest(table), key_digest(table), *map(_digest, keys)]
+    digests = [_bytewise(row_digest(table)), _bytewise(key_digest(table)), *map(_digest, keys)]
     listed = ",".join(f"{digest} AS d{place}" for place, digest in enumerate(digests))
     equal = (f"NOT EXISTS (SELECT FROM {keyed.ours} AS o WHERE o.d{place}=t.d{place})" for place in unique)
     stays = " AND ".join(equal) if table.rows == "merge" else "false"
@@ -107,8 +107,8 @@ def left_alone(
     referred = [column for name in key.parent_columns for column in plan.columns if column.target == name]
     pairs = zip(key.columns, key.parent_columns, strict=True)
     on = " AND ".join(f"c.{pg_name(column)}=p.{pg_name(other)}" for column, other in pairs)
-    own = key_digest(child[0]) if child else "NULL"
-    made = f'{key_digest(plan)} AS "its key",{_digest(referred)} AS "its value"'
+    own = _bytewise(key_digest(child[0])) if child else "NULL"
+    made = f'{_bytewise(key_digest(plan))} AS "its key",{_digest(referred)} AS "its value"'
     staying = f' AND c."its key" IN (SELECT d1 FROM {child[1].theirs} WHERE stays)' if child else ""
     row = connection.execute(
         f'SELECT count(*) FROM (SELECT *,{own} AS "its key" FROM {key.table}) c '
@@ -123,7 +123,12 @@ def left_alone(
 def _digest(key: Sequence[ColumnPlan]) -> str:
     texts = ",".join(map(field_text, key))
     filled = " AND ".join(f"{pg_name(column.target)} IS NOT NULL" for column in key)
-    return f"CASE WHEN {filled} THEN md5(concat_ws('|',{texts})) END"
+    return _bytewise(f"CASE WHEN {filled} THEN md5(concat_ws('|',{texts})) END")
+
+
+def _bytewise(digest: str) -> str:
+    """Without the collation of the key's own texts, by which PostgreSQL may not be able to compare."""
+    return f'({digest}) COLLATE "C"'
 
 
 def without_parent(

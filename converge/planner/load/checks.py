@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from converge.model.catalog import Table
+from converge.model.existing import OwnForeignKey
 from converge.planner.draft import Draft
 from converge.planner.load.conditions import on_source
 from converge.planner.load.match import Match
@@ -16,7 +17,10 @@ _CHECK = "CHECK ("
 
 def conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
     """What the scan should count."""
-    return (broken for _, broken in _asked(draft, match, table) if broken is not None)
+    yield from (broken for _, broken in _asked(draft, match, table) if broken is not None)
+    for key in draft.loading.existing.foreign_keys if draft.loading else ():
+        if key.table == match.own.quoted and (condition := partly_null(draft, match, table, key)):
+            yield condition
 
 
 def note_checks(draft: Draft, match: Match, table: Table) -> None:
@@ -37,6 +41,15 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
     if untested:
         listed = "; ".join(untested)
         draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
+
+
+def partly_null(draft: Draft, match: Match, table: Table, key: OwnForeignKey) -> str | None:
+    """MySQL condition of a row that MATCH FULL refuses: only some columns of the key are NULL."""
+    columns = arriving(draft, match, table)
+    if " MATCH FULL" not in key.definition or len(key.columns) < 2 or not columns.keys() >= set(key.columns):
+        return None
+    nulls = "+".join(f"({columns[name].value.sql} IS NULL)" for name in key.columns)
+    return f"{nulls} BETWEEN 1 AND {len(key.columns) - 1}"
 
 
 def arriving(draft: Draft, match: Match, table: Table) -> dict[str, TargetValue]:

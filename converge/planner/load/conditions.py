@@ -25,7 +25,9 @@ _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "deci
 _TEXTS = TEXTUAL - {"set"}
 
 
-_CASTS = frozenset({"TEXT", "VARCHAR", "INT", "BIGINT", "SMALLINT", "DECIMAL", "ARRAY"})
+_TEXT_CASTS = frozenset({"TEXT", "VARCHAR"})
+_WHOLE_CASTS = frozenset({"INT", "BIGINT", "SMALLINT"})
+_NUMBER_CASTS = _WHOLE_CASTS | {"DECIMAL"}
 _CITEXT_SIGN = re.compile(r"OPERATOR\(([^().]+)\.(=|<>)\)")
 _PARTS = frozenset({"this", "expression", "expressions", "negate", "is_string", "to", "_type"})
 
@@ -56,7 +58,8 @@ def _truth(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
         return f"(NOT {_truth(node.this, columns)})"
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         negated = "NOT " if node.args.get("negate") else ""
-        return f"({_column(node.this, columns).value.sql} IS {negated}NULL)"
+        casts = _TEXT_CASTS | _NUMBER_CASTS
+        return f"({_column(node.this, columns, casts).value.sql} IS {negated}NULL)"
     if isinstance(node, exp.Column):
         return f"({_number(node, columns)}<>0)"
     if (isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any)) or (
@@ -76,7 +79,9 @@ def _truth(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
 def _members(node: exp.Expr) -> list[exp.Expr]:
     """The members of ANY (ARRAY[…]) or ALL (ARRAY[…]), of which sqlglot knows the first."""
     inner = node.expressions if isinstance(node, exp.Anonymous) and node.this == "ALL" else [node.this]
-    members = _bare(inner[0]) if len(inner) == 1 and isinstance(inner[0], exp.Expr) else None
+    members = (
+        _bare(inner[0], frozenset({"ARRAY"})) if len(inner) == 1 and isinstance(inner[0], exp.Expr) else None
+    )
     if not isinstance(members, exp.Array) or not members.expressions:
         raise _Beyond
     return list(members.expressions)
@@ -96,7 +101,7 @@ def _compared(left: exp.Expr, sign: str, right: exp.Expr, columns: Mapping[str, 
 
 
 def _number(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
-    node = _bare(node)
+    node = _bare(node, _NUMBER_CASTS)
     if isinstance(node, exp.Neg):
         return f"-{_number(node.this, columns)}"
     if isinstance(node, exp.Literal) and (not node.is_string or str(node.this).lstrip("-").isdigit()):
@@ -105,7 +110,7 @@ def _number(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
         return "1" if node.this else "0"
     if isinstance(node, exp.Length):
         return f"CHAR_LENGTH({utf8(_of(node.this, columns, _TEXTS).value)})"
-    number = _of(node, columns, _NUMBERS).value
+    number = _of(node, columns, _NUMBERS, frozenset()).value
     if base_name(number.to) in TEXTS:
         raise _Beyond
     return number.sql
@@ -113,7 +118,7 @@ def _number(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
 
 def _text(node: exp.Expr, columns: Mapping[str, TargetValue]) -> tuple[str, str]:
     """A text, and how the target compares it; '' for a literal, which compares as what is beside it."""
-    bare, node = _bare(node), node.unnest()
+    bare, node = _bare(node, _TEXT_CASTS), node.unnest()
     like = CITEXT if isinstance(node, exp.Cast) and _is_citext(node.to) else ""
     if isinstance(bare, exp.Literal) and bare.is_string:
         return my_text(str(bare.this)), like
@@ -123,29 +128,48 @@ def _text(node: exp.Expr, columns: Mapping[str, TargetValue]) -> tuple[str, str]
     return utf8(found.value), like or found.like
 
 
-def _of(node: exp.Expr, columns: Mapping[str, TargetValue], types: frozenset[str]) -> TargetValue:
-    found = _column(node, columns)
+def _of(
+    node: exp.Expr,
+    columns: Mapping[str, TargetValue],
+    types: frozenset[str],
+    casts: frozenset[str] = _TEXT_CASTS,
+) -> TargetValue:
+    found = _column(node, columns, casts)
     if found.value.column.type not in types:
         raise _Beyond
     return found
 
 
-def _column(node: exp.Expr, columns: Mapping[str, TargetValue]) -> TargetValue:
-    node = _bare(node)
+def _column(node: exp.Expr, columns: Mapping[str, TargetValue], casts: frozenset[str]) -> TargetValue:
+    node = _bare(node, casts)
     if not isinstance(node, exp.Column) or node.name not in columns:
         raise _Beyond
     return columns[node.name]
 
 
-def _bare(node: exp.Expr) -> exp.Expr:
-    """Without brackets and the casts to text and numbers that the server prints around names and literals."""
+def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
+    """Without brackets and the casts that the server prints around names and literals.
+
+    One that changes values, such as n::integer, which rounds, or a::varchar(2), which cuts, is no such cast.
+    """
     _known(node)
+    whole = False
     while isinstance(node, exp.Paren | exp.Cast):
-        if isinstance(node, exp.Cast) and node.to.this.name not in _CASTS and not _is_citext(node.to):
-            raise _Beyond
+        if isinstance(node, exp.Cast) and not _is_citext(node.to):
+            name = node.to.this.name
+            if name not in casts or any(part.args.get("expressions") for part in _innermost(node.to)):
+                raise _Beyond
+            whole |= name in _WHOLE_CASTS
         node = node.this
         _known(node)
+    if whole and not (isinstance(node, exp.Literal) and str(node.this).lstrip("-").isdigit()):
+        raise _Beyond
     return node
+
+
+def _innermost(type_: exp.DataType) -> list[exp.DataType]:
+    """The type, or that of an array's members."""
+    return list(type_.find_all(exp.DataType)) if type_.this.name != "ARRAY" else [*type_.expressions]
 
 
 def _is_citext(type_: exp.DataType) -> bool:

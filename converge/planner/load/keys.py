@@ -10,8 +10,9 @@ from converge.model.plan import TablePlan
 from converge.planner.draft import Draft
 from converge.planner.foreign_keys import note_rows
 from converge.planner.indexes import BTREE_BYTES
+from converge.planner.load.checks import partly_null
 from converge.planner.load.match import Loading, Match
-from converge.planner.values import said
+from converge.planner.values import rows_words, said
 from converge.postgres.saved import merge, save
 
 _OFF = "D"
@@ -50,6 +51,7 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
     checked = setting(rules, "validate")[0] is not False
     if checked:
         _require_parent(draft, loading, child, key)
+        _note_partly_null(draft, child, table, key)
     if seen is not None and draft.has(table.name, *seen.columns):
         note_rows(draft, table, seen, checked=checked)
     return checked
@@ -74,6 +76,18 @@ def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeig
         f"load {own.name} too; or, where the key may stay unchecked:\n"
         + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
     )  # fmt: skip
+
+
+def _note_partly_null(draft: Draft, child: Match, table: Table, key: OwnForeignKey) -> None:
+    condition = partly_null(draft, child, table, key)
+    count = draft.evidence.count(table.name, condition) if condition else None
+    if count and count.rows:
+        draft.find(
+            "L019", "block", f"{table.name}.{key.name}",
+            said(count.rows, "hold NULL in some of its columns only, which MATCH FULL refuses"),
+            entry("foreign_key", literally(table=table.name, foreign_key=key.name), "validate = false"),
+            evidence=rows_words(table, count),
+        )  # fmt: skip
 
 
 def _note_orphans(draft: Draft, loading: Loading, child: Match, key: OwnForeignKey, parent_name: str) -> None:

@@ -78,7 +78,11 @@ def note_counters(draft: Draft, loading: Loading) -> None:
 def _filled(own: OwnTable) -> str:
     if own.rows:
         return f"has {counted(own)}"
-    return "is empty" if _is_empty(own) else f"belongs to {own.owner} or is {own.obstacle or 'closed'}"
+    return (
+        "is empty"
+        if _is_empty(own)
+        else f"may have rows: {own.obstacle or f'it is the role {own.owner} that owns it'}"
+    )
 
 
 def _is_empty(own: OwnTable) -> bool:

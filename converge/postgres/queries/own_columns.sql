@@ -30,11 +30,12 @@ SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
         WHERE (x.classid = 'pg_class'::regclass AND x.objid = q.oid AND x.refclassid = 'pg_class'::regclass
                AND x.refobjid = a.attrelid AND x.refobjsubid = a.attnum AND x.deptype = 'i')
            OR (x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid AND x.refclassid = 'pg_class'::regclass
-               AND x.refobjid = q.oid)
+               AND x.refobjid = q.oid
+               AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(?nextval\(''([^'']|'''')*''::regclass\)\)?(::[a-z ]+)?$')
         LIMIT 1) s ON true
   -- A name in a text is looked up at each call, so nothing depends on it.
   LEFT JOIN LATERAL (
-       SELECT (regexp_match(pg_get_expr(d.adbin, d.adrelid), '^nextval\(\(?''([^'']+)''::text\)?'))[1] AS name) n
+       SELECT (regexp_match(pg_get_expr(d.adbin, d.adrelid), '^nextval\(\(?''([^'']+)''::text\)?(::regclass)?\)$'))[1] AS name) n
        ON true
  WHERE c.relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND c.relkind IN ('r', 'p', 'f')
  ORDER BY a.attrelid, a.attnum
