@@ -597,7 +597,7 @@ def test_a_generated_number_that_its_type_cannot_hold_is_copied(both_databases: 
     ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     plain = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P024"}
-    assert plain.keys() == {f"g.v{number}" for number in range(1, 6)}
+    assert plain.keys() == {f"g.v{number}" for number in range(1, 6)}, plain
     assert all("out of the type's range" in message for message in plain.values()), plain
 
 

@@ -296,7 +296,8 @@ def test_what_the_target_refuses_is_found_by_the_plan_or_said(databases: tuple[s
     postgres(
         target,
         "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b)); "
-        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, d numeric(10,2), CHECK (d::int <> 9), CONSTRAINT lone EXCLUDE USING btree (d WITH =), "
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, d numeric(10,2), "
+        "CHECK (d::int <> 9), CONSTRAINT lone EXCLUDE USING btree (d WITH =), "
         "FOREIGN KEY (a, b) REFERENCES p (a, b) MATCH FULL);"
         "CREATE UNIQUE INDEX once ON t (a) WHERE d::int = 2",
     )

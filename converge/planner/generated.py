@@ -40,8 +40,7 @@ def generated_expression(
     should be said of the translation is added to `notes`.
     """
     terms = Terms(immutable=True, exact=True, notes=[] if notes is None else notes)
-    plain = frozenset(one.name for one in table.columns if cut_rows(draft, table, one))
-    return _Columns(table, plans, terms, plain).stored(column)
+    return _Columns(table, plans, terms, _plain(draft, table)).stored(column)
 
 
 def cut(column: Column) -> str | None:
@@ -60,6 +59,11 @@ def cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
     condition = cut(column)
     count = draft.evidence.count(table.name, condition) if condition else None
     return count if count is not None and count.rows else None
+
+
+def _plain(draft: Draft, table: Table) -> frozenset[str]:
+    """The columns that the target does not compute."""
+    return frozenset(one.name for one in table.columns if not one.generated or cut_rows(draft, table, one))
 
 
 class _Columns(TableColumns):
@@ -91,7 +95,7 @@ class _Columns(TableColumns):
     def find(self, node: exp.Column) -> Value:
         value = super().find(node)
         column = self.table.column(self.plan(node.name).source)
-        if column.generated is None or column.name in self._plain:
+        if column.name in self._plain:
             return value
         plan = self.plan(column.name)
         return replace(column_value(column, plan, f"({self.stored(column)})"), source="")
@@ -134,11 +138,11 @@ def generated_trial(
     draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan], expression: str
 ) -> str:
     """A statement that shows whether the target takes the expression: a table of its own with the columns."""
-    plan = plans[column.name]
+    plan, plain = plans[column.name], _plain(draft, table)
     lines = [
         f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
         for one in plans.values()
-        if table.column(one.source).generated is None
+        if one.source != plan.source and one.source in plain
     ]
     lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
     return f"CREATE TABLE {_trial_name(draft, table, plan)} ({', '.join(lines)})"
