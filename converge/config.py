@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
@@ -68,7 +69,7 @@ def several(where: Where) -> tuple[Chosen, ...]:
     if where.names and (lacking := [one.name for one in entries if not one.runs]):
         raise UsageError(
             f"the database {lacking[0]} has no source and target to run over",
-            code="U032",
+            code=Code.U032,
             hint="give its entry both, or leave out --database " + lacking[0],
         )
     chosen = []
@@ -94,14 +95,14 @@ def picked(project: Project, where: Where) -> tuple[Database, ...]:
         if where.names:
             given = "--source-dump" if where.dump else "--source and --target"
             message = f"--database picks entries of converge.toml, {given} are for one database"
-            raise UsageError(message, code="U032", hint="leave out one of them")
+            raise UsageError(message, code=Code.U032, hint="leave out one of them")
         return ()
     known = {one.name: one for one in project.databases}
     for name in where.names:
         if name not in known:
             raise UsageError(
                 f"--database {name}: {project.path} has no such entry{did_you_mean(name, known)}",
-                code="U032",
+                code=Code.U032,
                 hint=f"one of: {', '.join(known)}" if known else '[[database]]\nname = "…"',
             )
     return tuple(one for one in project.databases if not where.names or one.name in where.names)
@@ -115,7 +116,7 @@ def resolve(where: Where, *, need_target: bool = True) -> Addresses:
     source = None if where.dump else _source(where)
     if source is None and where.dump is None:
         raise UsageError(
-            "no source is named", code="U001", hint="--source mysql://user:password@host:3306/database"
+            "no source is named", code=Code.U001, hint="--source mysql://user:password@host:3306/database"
         )
     target = _target(where)
     if target is None and need_target:
@@ -133,7 +134,7 @@ def resolve_known(where: Where) -> tuple[Endpoint | None, Endpoint | None]:
     if found == (None, None):
         raise UsageError(
             "neither a source nor a target is named",
-            code="U001",
+            code=Code.U001,
             hint="--source mysql://user:password@host:3306/database",
         )
     return found
@@ -180,7 +181,7 @@ def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
     """The address of another database. Raises UsageError when it is named nowhere."""
     if name not in found:
         hint = f"--from {name}=postgresql://user:password@host:5432/database, or CONVERGE_{name.upper()}_URL"
-        raise UsageError(f"no address of the database {name!r} is named", code="B003", hint=hint)
+        raise UsageError(f"no address of the database {name!r} is named", code=Code.B003, hint=hint)
     return found[name]
 
 
@@ -204,7 +205,7 @@ def resolve_admin(given: str | None, project: Project) -> Endpoint:
     if project.admin:
         return _with_password(of_kind(address(project.admin, f"admin in {project.path}"), "postgres"))
     hint = "--admin postgresql://postgres:password@host:5432/postgres"
-    raise UsageError("no administrator's address is named", code="U001", hint=hint)
+    raise UsageError("no administrator's address is named", code=Code.U001, hint=hint)
 
 
 def _source(where: Where) -> Endpoint | None:
@@ -222,7 +223,7 @@ def _complete(endpoint: Endpoint) -> Endpoint:
     if not endpoint.database and not {"dbname", "service"} & dict(endpoint.options).keys():
         raise UsageError(
             f"the URL from {endpoint.origin} names no database: {endpoint}",
-            code="U183",
+            code=Code.U183,
             hint=f"{endpoint}DATABASE",
         )
     return endpoint
@@ -236,7 +237,7 @@ def _require_own_targets(found: Sequence[Chosen]) -> None:
         if place in seen:
             raise UsageError(
                 f"the databases {seen[place]} and {one.entry.name} have the same target and schema",
-                code="U031",
+                code=Code.U031,
                 hint='schema = "…" puts one beside the other',
             )
         seen[place] = one.entry.name
@@ -262,7 +263,7 @@ def _forget() -> None:
 
 def _no_target() -> UsageError:
     hint = "--target postgresql://user:password@host:5432/database"
-    return UsageError("no target is named", code="U001", hint=hint)
+    return UsageError("no target is named", code=Code.U001, hint=hint)
 
 
 def _find(side: str, given: str | None, where: Where) -> Endpoint | None:

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Literal
 
+from converge.codes import Code
+
 
 class ConvergeError(Exception):
     """Base of all errors that a user can act on."""
@@ -28,7 +30,7 @@ class ConvergeError(Exception):
         self,
         message: str,
         *,
-        code: str = "E000",
+        code: Code = Code.E000,
         hint: str | None = None,
         details: Sequence[str] = (),
         lost: bool = False,
@@ -99,7 +101,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def _rebuild(
     kind: type[ConvergeError],
     message: str,
-    code: str,
+    code: Code,
     hint: str | None,
     details: tuple[str, ...],
     lost: bool,

@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from converge.codes import Code
 from converge.errors import ConvergeError
 
 SILENT_SECONDS = 10.0
@@ -25,7 +26,7 @@ PROBE_SECONDS = 8.0
 """A server that has not answered by then is gone."""
 _SETTLE_SECONDS = 1.0
 """An answer may be on its way when the server says that it has nothing more to do."""
-_FULL = frozenset({"S012", "T016"})
+_FULL = frozenset({Code.S012, Code.T016})
 """No place for one more client."""
 
 

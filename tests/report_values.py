@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.forecast import Forecast
 from converge.model.going_back import GoingBack
@@ -80,7 +81,7 @@ def finding(number: int, tables: tuple[TablePlan, ...], severity: Severity = "no
     name = tables[number % len(tables)].source
     hint = f'[[column]]\nmatch = {{ table = "{name}", column = "column_1" }}\nto = "text"'
     return Finding(
-        f"P0{number % 7:02d}",
+        (Code.P000, Code.P001, Code.P003, Code.P004, Code.P005, Code.P006, Code.P007)[number % 7],
         severity,
         f"{name}.column_{number % 9}",
         f"finding {number}: MySQL compares these values without regard to case, PostgreSQL with it",

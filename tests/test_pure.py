@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
@@ -102,9 +103,9 @@ def test_enum_members() -> None:
 
 @pytest.mark.parametrize("kind", [ConvergeError, UsageError, BlockedError, TargetError])
 def test_errors_survive_the_way_from_a_worker(kind: type[ConvergeError]) -> None:
-    error = pickle.loads(pickle.dumps(kind("m", code="X1", hint="h", details=["d"])))
+    error = pickle.loads(pickle.dumps(kind("m", code=Code.T005, hint="h", details=["d"])))
     assert type(error) is kind
-    assert error_text(error) == "error[X1]: m\n  d\n  hint   h"
+    assert error_text(error) == "error[T005]: m\n  d\n  hint   h"
     assert json.loads(error_json(error, "plan"))["exit_code"] == kind.exit_code
 
 

@@ -16,6 +16,7 @@ from conftest import NewDatabase
 from report_values import SCRIPT, STYLE, plan, result
 from support import converge, mysql, postgres
 
+from converge.codes import Code
 from converge.model.plan import Finding
 from converge.model.result import Result, TableResult
 from converge.report.html import plan_html, result_html
@@ -114,7 +115,7 @@ def test_a_result_survives_its_json() -> None:
 
 def test_names_and_messages_are_never_markup() -> None:
     hostile = plan(first=SCRIPT)
-    finding = Finding("P001", "lossy", SCRIPT, STYLE, "hint </code>", "seen <i>")
+    finding = Finding(Code.P001, "lossy", SCRIPT, STYLE, "hint </code>", "seen <i>")
     hostile = replace(hostile, findings=(finding,))
     run = result(first=SCRIPT)
     run.findings = [finding]
@@ -154,8 +155,8 @@ def test_markdown_holds_any_text() -> None:
 
 
 def test_what_findings_share_is_said_once() -> None:
-    same = [Finding("P001", "note", f"t{number}", "the same", "fix it") for number in range(3)]
-    other = Finding("P001", "block", "t", "first"), Finding("P001", "block", "u", "second")
+    same = [Finding(Code.P001, "note", f"t{number}", "the same", "fix it") for number in range(3)]
+    other = Finding(Code.P001, "block", "t", "first"), Finding(Code.P001, "block", "u", "second")
     block, note = levels([*same, *other])
     assert (block.name, block.count, block.groups[0].message) == ("block", 2, "")
     assert (note.groups[0].message, note.groups[0].hint, note.groups[0].names_only) == (
@@ -170,7 +171,7 @@ def test_what_findings_share_is_said_once() -> None:
 def test_junit_fails_for_what_is_not_equal() -> None:
     made = result(tables=3)
     made.tables.append(TableResult("unseen", "public.unseen", 5, 5))
-    made.findings = [Finding("P001", "block", "film", "no"), Finding("P002", "lossy", "film", "less")]
+    made.findings = [Finding(Code.P001, "block", "film", "no"), Finding(Code.P003, "lossy", "film", "less")]
     root = ElementTree.fromstring(result_junit(made))
     assert (root.tag, root.get("tests"), root.get("failures"), root.get("skipped")) == (
         "testsuites",

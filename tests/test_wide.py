@@ -12,6 +12,7 @@ from conftest import NewDatabase
 from support import converge, postgres, relations
 from support import mysql as run
 
+from converge.codes import Code
 from converge.mapping.read import load
 from converge.model.catalog import Catalog, Column, Table
 from converge.model.evidence import Count, Evidence, TableFacts
@@ -117,9 +118,9 @@ def test_limits_that_no_test_can_afford_are_found_with_a_fix() -> None:
     facts = TableFacts(2, counts=counts, longest={"b": 600_000_000, "j": 400_000_000})
     plan = make_plan(replace(inputs, evidence=Evidence({"docs": facts})))
     fixes = {finding.code: finding.hint.splitlines()[2:] for finding in plan.blocks}
-    assert fixes["V018"] == ['policy = { too_big = "null" }']
-    assert fixes["V029"] == ['policy = { json_size = "null" }', '# or: to = "json"']
-    assert fixes["V033"] == ['using = "IF(LENGTH({})>150000000,NULL,{})"', "# or: skip = true"]
+    assert fixes[Code.V018] == ['policy = { too_big = "null" }']
+    assert fixes[Code.V029] == ['policy = { json_size = "null" }', '# or: to = "json"']
+    assert fixes[Code.V033] == ['using = "IF(LENGTH({})>150000000,NULL,{})"', "# or: skip = true"]
 
 
 def test_rows_too_wide_for_a_page_are_found(

@@ -15,6 +15,7 @@ import click
 from converge import files
 from converge.cli import Group
 from converge.cli.options import backfill_options, output_options, require_writable, target_options
+from converge.codes import Code
 from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError
 from converge.mapping.backfills import backfills, choose
@@ -105,7 +106,7 @@ def _days(age: str) -> int:
     found = re.fullmatch("([0-9]{1,6})d", age)
     if found is None:
         hint = f"--older-than {KEPT_DAYS}d"
-        raise UsageError(f"--older-than {age!r} is no number of days", code="B007", hint=hint)
+        raise UsageError(f"--older-than {age!r} is no number of days", code=Code.B007, hint=hint)
     return int(found[1])
 
 
@@ -118,7 +119,7 @@ def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
     except OSError as error:
         raise ConvergeError(
             f"the archive {path} cannot be written: {error.strerror}; no row was removed",
-            code="U012",
+            code=Code.U012,
             hint="-o names a file where there is room",
         ) from error
     csv.field_size_limit(sys.maxsize)
@@ -127,4 +128,4 @@ def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
 
 
 def _exists(path: str) -> UsageError:
-    return UsageError(f"{path} is there already", code="B008", hint="-o names a new file")
+    return UsageError(f"{path} is there already", code=Code.B008, hint="-o names a new file")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from converge.codes import Code
 from converge.config import Chosen, Where, resolve, several
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
@@ -63,7 +64,7 @@ def require_single(chosen: Sequence[Chosen], what: str) -> None:
         names = ", ".join(one.entry.name for one in chosen)
         raise UsageError(
             f"{what} is about one database, and converge.toml has {names}",
-            code="U033",
+            code=Code.U033,
             hint=f"--database {chosen[0].entry.name}",
         )
 

@@ -21,6 +21,7 @@ from converge.cli.options import (
     try_file,
 )
 from converge.cli.source_dump import dump_options
+from converge.codes import Code
 from converge.config import Where
 from converge.demo.source import LEAST_ROWS, fill
 from converge.errors import Interrupted, UsageError
@@ -94,7 +95,7 @@ def command(
     load(options.maps)
     if sample and (where.source or where.dump):
         message = "--sample is a source of its own, and another one is named"
-        raise UsageError(message, code="X021", hint="leave out one of them")
+        raise UsageError(message, code=Code.X021, hint="leave out one of them")
     if alembic:
         Folder.open(alembic).require_head()
     with ExitStack() as stack:
@@ -117,7 +118,7 @@ def _stopped() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         what = "stopped: databases that were made are dropped, servers that were started have ended"
-        raise Interrupted(what, code="R130", hint="converge matrix, with the same options") from None
+        raise Interrupted(what, code=Code.R130, hint="converge matrix, with the same options") from None
 
 
 @contextmanager

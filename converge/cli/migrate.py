@@ -24,6 +24,7 @@ from converge.cli.options import (
     yes_option,
 )
 from converge.cli.plan_file import digest_for, digests_of
+from converge.codes import Code
 from converge.config import Addresses, Chosen, Where, resolve, several
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
@@ -97,7 +98,7 @@ def command(
     if rejects_file:
         require_writable(rejects_file)
     if resume and (options.recreate or options.truncate):
-        raise UsageError("--resume excludes --recreate and --truncate", code="U014", hint=START_AGAIN)
+        raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
     addresses = None if chosen else resolve(where)
     wanted = MigrateOptions(
         common=options,

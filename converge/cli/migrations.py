@@ -17,6 +17,7 @@ from converge.cli.many import options_of, require_single
 from converge.cli.options import map_option, output_options, side_options
 from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
+from converge.codes import Code
 from converge.config import Where, resolve_known, resolve_target, several
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
@@ -94,13 +95,13 @@ def _generate(
 ) -> int:
     if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
         message = f"--name {name!r} is no name: a revision's file begins with it"
-        raise UsageError(message, code="A014", hint='-n "add a column"')
+        raise UsageError(message, code=Code.A014, hint='-n "add a column"')
     source, target, options = _sides(where, replace(options, maps=maps, scan=scan))
 
     def plan() -> Definitions:
         if source is None:
             hint = "--source mysql://user:password@host:3306/database"
-            raise UsageError("no source is named", code="U001", hint=hint)
+            raise UsageError("no source is named", code=Code.U001, hint=hint)
         return planned(source, target, replace(options, mode="create"), emit)
 
     folder = Folder.make(place, options.schema)

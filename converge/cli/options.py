@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from converge import files
 from converge.cli.source_dump import dump_options, load, remember
+from converge.codes import Code
 from converge.config import Where
 from converge.errors import ConvergeError, UsageError, first_of
 from converge.model.event import Sink, silent
@@ -178,7 +179,7 @@ def approver(yes: bool) -> Approve | None:
     def approve(removal: Removal) -> None:
         lines = first_of(removal.lines, _MOST_TABLES)
         if not sys.stdin.isatty():
-            raise UsageError(f"would {removal.title}", code="U181", details=lines, hint="--yes")
+            raise UsageError(f"would {removal.title}", code=Code.U181, details=lines, hint="--yes")
         click.echo("\n".join(visible(f"  {line}") for line in lines), err=True)
         click.confirm(visible(f"{removal.title[:1].upper()}{removal.title[1:]}?"), abort=True, err=True)
 
@@ -206,7 +207,9 @@ def backfill_options(function: F) -> F:
         given = {name: url for name, _, url in (one.partition("=") for one in named)}
         if nameless := [name for name, url in given.items() if not url]:
             hint = "--from kratos=postgresql://user:password@host:5432/database"
-            raise UsageError(f"--from {nameless[0].split(':')[0]}… names no database", code="U002", hint=hint)
+            raise UsageError(
+                f"--from {nameless[0].split(':')[0]}… names no database", code=Code.U002, hint=hint
+            )
         return function(*args, given=given, **kwargs)
 
     return wrapper  # type: ignore[return-value]
@@ -255,7 +258,7 @@ def write_reports(result: Report, paths: Iterable[str]) -> None:
     if failed:
         raise ConvergeError(
             f"the report {failed[0][0]} cannot be written: {failed[0][1]}",
-            code="U012",
+            code=Code.U012,
             details=[f"{path}: {why}" for path, why in failed[1:]],
             hint=" ".join(["converge report", *(f"-o {path}" for path, _ in failed)])
             + " writes it again, from the ledger in the target",
@@ -268,7 +271,7 @@ def try_file(path: str, text: str, what: str, hint: str) -> int:
         files.write_private(path, text)
     except OSError as error:
         said = f"the {what} {path} cannot be written: {error.strerror}"
-        unwritten = ConvergeError(said, code="U012", hint=hint)
+        unwritten = ConvergeError(said, code=Code.U012, hint=hint)
         click.echo(error_text(unwritten), err=True)
         return unwritten.exit_code
     return 0
@@ -298,7 +301,7 @@ def require_reports(option: str, paths: Iterable[str]) -> None:
         if Path(path).suffix not in FORMS:
             hint = f"{option} {Path(path).with_suffix('.html')}"
             endings = f"{', '.join([*FORMS][:-1])} or {[*FORMS][-1]}"
-            raise UsageError(f"{option} {path}: a report ends in {endings}", code="U005", hint=hint)
+            raise UsageError(f"{option} {path}: a report ends in {endings}", code=Code.U005, hint=hint)
         require_writable(path)
 
 
@@ -309,7 +312,7 @@ def require_ending(option: str, path: str | None, ending: str) -> None:
     if (found := Path(path).suffix.lower()) not in ("", ending):
         other = found[1:] if found in (".html", ".md", ".sql") else ""
         hint = f"--{other} {path}" if other else f"{option} {Path(path).with_suffix(ending)}"
-        raise UsageError(f"{option} {path}: the file's name must end in {ending}", code="U005", hint=hint)
+        raise UsageError(f"{option} {path}: the file's name must end in {ending}", code=Code.U005, hint=hint)
     require_writable(path)
 
 
@@ -322,7 +325,7 @@ def require_writable(path: str) -> None:
 def unwritable(path: str, why: str) -> UsageError:
     """The error of a file that cannot be written."""
     hint = "name a file in a folder that exists and that you may write to"
-    return UsageError(f"{path} cannot be written: {why}", code="U004", hint=hint)
+    return UsageError(f"{path} cannot be written: {why}", code=Code.U004, hint=hint)
 
 
 report_option = click.option(

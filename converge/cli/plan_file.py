@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.plan import digest
 
@@ -19,19 +20,21 @@ def digests_of(path: str) -> Mapping[str, str]:
         if hasattr(document, "command"):
             raise UsageError(
                 f"{path} is the report of `converge {document.command}`, not a plan file",
-                code="U006",
+                code=Code.U006,
                 hint=again,
             )
         plans = {one.name: one for one in document.databases} if hasattr(document, "databases") else None
         found = {name: (str(one.digest), digest(one)) for name, one in (plans or {"": document}).items()}
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as a plan file: {error}", code="U006", hint=again) from error
+        raise UsageError(
+            f"{path} cannot be read as a plan file: {error}", code=Code.U006, hint=again
+        ) from error
     except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is not a plan file of converge", code="U006", hint=again) from error
+        raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=again) from error
     if any(stated != true for stated, true in found.values()):
         raise UsageError(
             f"{path} was changed after it was written: its digest stands for another plan",
-            code="U013",
+            code=Code.U013,
             hint=f"what a plan decides is changed by a map: {again} --map FILE",
         )
     return {name: stated for name, (stated, _) in found.items()}
@@ -48,7 +51,7 @@ def digest_for(name: str, digests: Mapping[str, str] | None) -> str:
         of = f"the database {name}" if name else "a single database"
         raise UsageError(
             f"the plan file has no plan of {of}",
-            code="U006",
+            code=Code.U006,
             hint="converge plan -o FILE, with the same options",
         )
     return digests[name]

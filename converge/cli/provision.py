@@ -7,6 +7,7 @@ import json
 import click
 
 from converge.cli.options import output_options, place_options
+from converge.codes import Code
 from converge.config import Where, picked, resolve_admin
 from converge.errors import UsageError
 from converge.model.event import Sink
@@ -38,7 +39,7 @@ def command(
     if len(entries) < len(where.names) or not entries:
         raise UsageError(
             f"{project.path} has nothing to provision" + (" for all that are picked" if entries else ""),
-            code="U034",
+            code=Code.U034,
             hint='[[database]]\nname = "synapse"\nprovision = { password_env = "SYNAPSE_PASSWORD" }',
         )
     databases = wanted(entries, passwords=not sql)

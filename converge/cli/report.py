@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from converge.cli.options import output_options, require_reports, target_options, write_reports
+from converge.codes import Code
 from converge.config import Chosen, Where, resolve_target, several
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
@@ -60,7 +61,7 @@ def _several(chosen: Sequence[Chosen], paths: Sequence[str], *, verify: bool, as
         each.append(Named(one.entry.name, result))
         runs.append({"name": one.entry.name, "verdict": result.verdict, "exit_code": 0, "run": run})
     if not any(run["run"] for run in runs):
-        raise UsageError("no database has a report yet", code="U008", hint="converge migrate")
+        raise UsageError("no database has a report yet", code=Code.U008, hint="converge migrate")
     write_reports(Results(command, tuple(each)), paths)
     document = together("report", runs) | {"files": paths}
     click.echo(json.dumps(document) if as_json else f"report    {', '.join(paths)}")
@@ -74,18 +75,20 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
         report = report_of(connection, run["id"]) if run else None
         later = last_verification(connection, run["id"]) if run else None
     if run is None:
-        raise UsageError(f"{target} has seen no run of converge", code="U008", hint="converge migrate")
+        raise UsageError(f"{target} has seen no run of converge", code=Code.U008, hint="converge migrate")
     if verify:
         if later is None:
             message = f"run {run['id']} was not verified again"
-            raise UsageError(message, code="U111", hint="converge verify")
+            raise UsageError(message, code=Code.U111, hint="converge verify")
         return run["id"], Result.from_json(later["report"])
     if report is None:
         message = f"run {run['id']} is {run['state']} and has no report yet"
         hint = "converge status; when its process is gone: converge migrate --resume"
-        raise UsageError(message, code="U009", hint=hint)
+        raise UsageError(message, code=Code.U009, hint=hint)
     result = Result.from_json(report)
     if later is not None:
         words = f"verified again at {later['at']}, level {later['level']}: {later['verdict']}"
-        result.findings.append(Finding("V117", "note", "verify", words, "converge report --verify -o FILE"))
+        result.findings.append(
+            Finding(Code.V117, "note", "verify", words, "converge report --verify -o FILE")
+        )
     return run["id"], result

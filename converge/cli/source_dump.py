@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
@@ -58,7 +59,7 @@ def dump_options(function: F) -> F:
         if (source and dumps) or ((dump_database or mysql_version) and not dumps):
             what = "--source and --source-dump exclude each other" if source and dumps else "there is no dump"
             raise UsageError(
-                what, code="U016", hint="--source-dump FILE [--dump-database NAME] [--mysql 8.0.33]"
+                what, code=Code.U016, hint="--source-dump FILE [--dump-database NAME] [--mysql 8.0.33]"
             )
         dump = Dump(dumps, dump_database, mysql_version) if dumps else None
         return function(*args, source=source, dump=dump, **kwargs)

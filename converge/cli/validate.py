@@ -11,6 +11,7 @@ import click
 from converge import files
 from converge.cli.options import output_options, schema_option
 from converge.cli.revision_options import folder_options
+from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -56,9 +57,9 @@ def command(
 ) -> int:
     wish = Wish(schema, revision, _folder(reference), accept, _folder(artifacts))
     if accept and reference is None:
-        raise UsageError("--accept writes the reference", code="A055", hint="--reference DIR --accept")
+        raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
     if reference and not accept and not Path(reference).is_dir():
-        raise UsageError(f"the reference {reference} is no folder", code="A055", hint="--accept writes it")
+        raise UsageError(f"the reference {reference} is no folder", code=Code.A055, hint="--accept writes it")
     result = Validation(revision or "", "", str(target))
     try:
         validate(folder, target, wish, emit, result)

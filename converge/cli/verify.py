@@ -22,6 +22,7 @@ from converge.cli.options import (
     require_writable,
     unwritable,
 )
+from converge.codes import Code
 from converge.config import Chosen, Where, resolve, several
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
@@ -57,7 +58,7 @@ def command(
     require_reports("--report", reports)
     if differences:
         if level != "full":
-            raise UsageError("--differences needs --level full", code="U110", hint="leave out --level")
+            raise UsageError("--differences needs --level full", code=Code.U110, hint="leave out --level")
         require_writable(differences)
     with ExitStack() as stack:
         try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.queries import one_query
 from converge.mapping.read import documents
@@ -29,7 +30,7 @@ def choose(known: Mapping[str, Backfill], name: str) -> Backfill:
     if name not in known:
         raise UsageError(
             f"no map declares a backfill {name!r}" + did_you_mean(name, known),
-            code="B002",
+            code=Code.B002,
             hint=f"one of: {', '.join(known)}" if known else "--map FILE.toml: the file that declares it",
         )
     return known[name]
@@ -39,7 +40,7 @@ def _backfill(place: str, entry: Mapping[str, Any]) -> Backfill:
     database = entry["from"]
     if not _DATABASE.fullmatch(database):
         hint = "small letters, digits and _, as in kratos: its address is --from kratos=URL"
-        raise UsageError(f"{place}: from = {database!r} is no name of a database", code="M002", hint=hint)
+        raise UsageError(f"{place}: from = {database!r} is no name of a database", code=Code.M002, hint=hint)
     match = Match(**entry["match"])
     return Backfill(
         name=entry["name"],

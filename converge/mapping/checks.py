@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.queries import one_query
 from converge.model.check import Application, Check
@@ -15,12 +16,12 @@ def read_checks(stem: str, document: Mapping[str, Any]) -> Iterator[Check]:
     for number, entry in enumerate(document.get("check", ()), 1):
         place = f"{stem} [[check]] {number}"
         if {"equals", "at_least"} <= entry.keys():
-            raise UsageError(f"{place}: equals and at_least exclude each other", code="M002")
+            raise UsageError(f"{place}: equals and at_least exclude each other", code=Code.M002)
         if not {"equals", "at_least", "source"} & entry.keys():
             hint = "it needs one of: equals, at_least, source"
-            raise UsageError(f"{place} expects nothing", code="M002", hint=hint)
+            raise UsageError(f"{place} expects nothing", code=Code.M002, hint=hint)
         if entry.get("seconds", 1) < 1:
-            raise UsageError(f"{place}: seconds = {entry['seconds']} leaves no time", code="M002")
+            raise UsageError(f"{place}: seconds = {entry['seconds']} leaves no time", code=Code.M002)
         queries = {"target": one_query(entry["target"], "postgres", f"{place} target =")}
         if "source" in entry:
             queries["source"] = one_query(entry["source"], "mysql", f"{place} source =")

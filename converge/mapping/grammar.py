@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.types.traps import KINDS
 
@@ -156,7 +157,7 @@ _APPLICATION: Mapping[str, dict[str, Any]] = {
 def check(place: str, document: Mapping[str, Any]) -> None:
     """Raises UsageError for a key or a value that means nothing, with the nearest that does."""
     if any("\0" in text for text in _texts(document)):
-        raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code="M002")
+        raise UsageError(f"{place}: no name and no text of PostgreSQL holds a NUL", code=Code.M002)
     _known(place, document, ["map", "application", "provision", *_ALL, "check"])
     _values(f"{place} [map]", document.get("map", {}), _HEADER)
     if "application" in document:
@@ -170,7 +171,7 @@ def check(place: str, document: Mapping[str, Any]) -> None:
             _values(f"{here} match", entry.get("match", {}), section.match, needed=section.match_needs)
             if not entry.keys() & section.settings.keys():
                 wanted = ", ".join(section.settings)
-                raise UsageError(f"{here} decides nothing", code="M002", hint=f"it needs one of: {wanted}")
+                raise UsageError(f"{here} decides nothing", code=Code.M002, hint=f"it needs one of: {wanted}")
             if "policy" in entry:
                 _values(f"{here} policy", entry["policy"], section.settings["policy"]["properties"])
 
@@ -179,7 +180,7 @@ def _entries(place: str, document: Mapping[str, Any], name: str) -> Iterator[tup
     """The entries of a section, each with its place."""
     entries = document.get(name, [])
     if not isinstance(entries, list):
-        raise UsageError(f"{place}: write [[{name}]], not [{name}]", code="M002")
+        raise UsageError(f"{place}: write [[{name}]], not [{name}]", code=Code.M002)
     for number, entry in enumerate(entries, 1):
         yield f"{place} [[{name}]] {number}", entry
 
@@ -200,24 +201,26 @@ def _known(place: str, entry: Mapping[str, Any], keys: Iterable[str]) -> None:
     known = list(keys)
     for key in entry:
         if key not in known:
-            raise UsageError(f"{place}: {key!r} means nothing here{did_you_mean(key, known)}", code="M002")
+            raise UsageError(f"{place}: {key!r} means nothing here{did_you_mean(key, known)}", code=Code.M002)
 
 
 def _values(
     place: str, entry: Any, schemas: Mapping[str, dict[str, Any]], *, needed: Sequence[str] = ()
 ) -> None:
     if not isinstance(entry, dict):
-        raise UsageError(f"{place} must be a table", code="M002", hint="{ key = value }")
+        raise UsageError(f"{place} must be a table", code=Code.M002, hint="{ key = value }")
     _known(place, entry, schemas)
     for key in needed:
         if key not in entry:
-            raise UsageError(f"{place} has no {key}", code="M002", hint=f"it needs: {', '.join(needed)}")
+            raise UsageError(f"{place} has no {key}", code=Code.M002, hint=f"it needs: {', '.join(needed)}")
     for key, value in entry.items():
         if not _holds(schemas[key], value):
             words = [str(word) for word in _words(schemas[key])]
             hint = f"{key} = one of: {', '.join(words)}" if words else schemas[key].get("description", "")
             near = did_you_mean(value, words) if isinstance(value, str) else ""
-            raise UsageError(f"{place}: {key} = {value!r} means nothing here{near}", code="M002", hint=hint)
+            raise UsageError(
+                f"{place}: {key} = {value!r} means nothing here{near}", code=Code.M002, hint=hint
+            )
 
 
 def _words(schema: Mapping[str, Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Literal
 import sqlglot
 from sqlglot import TokenType, exp
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.using import CONTROLS, DOUBTFUL, without_texts
 
@@ -69,4 +70,4 @@ def _balanced(tokens: list[sqlglot.Token]) -> bool:
 
 def _refused(place: str, why: str, text: str) -> UsageError:
     hint = "one SELECT: a query of a map only reads"
-    return UsageError(f"{place} {text!r}: {why}", code="M002", hint=hint)
+    return UsageError(f"{place} {text!r}: {why}", code=Code.M002, hint=hint)

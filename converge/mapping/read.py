@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.checks import read_application, read_checks
 from converge.mapping.grammar import SECTIONS, check
@@ -70,7 +71,7 @@ def _read(path: Path, seen: set[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} is no TOML: {error}", code="M002") from error
+        raise UsageError(f"{path.name} is no TOML: {error}", code=Code.M002) from error
     check(path.name, document)
     yield path, document
     for name in document.get("map", {}).get("extends", []):
@@ -104,6 +105,6 @@ def _find(name: str, beside: Path) -> Path:
     known = shipped()
     raise UsageError(
         f"there is no map {name!r}" + did_you_mean(name, known),
-        code="M001",
+        code=Code.M001,
         hint=f"--map FILE.toml, or one of: {', '.join(known)}",
     )

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
 from converge.model.check import Application, Check
@@ -53,7 +54,7 @@ class Rule:
         made = re.sub(r"\{(\w+)\}", lambda found: known.get(found[1], found[0]), to)
         if not _TYPE.fullmatch(made):
             hint = "{length}, {precision}, {scale} and {fsp} stand for the column's own"
-            raise UsageError(f"{self.place}: to = {to!r}", code="M002", hint=hint)
+            raise UsageError(f"{self.place}: to = {to!r}", code=Code.M002, hint=hint)
         return normal(made)
 
 

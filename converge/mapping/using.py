@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import sqlglot
 from sqlglot import TokenType, exp
 
+from converge.codes import Code
 from converge.errors import UsageError
 
 COLUMN = "converge_column"
@@ -45,13 +46,13 @@ def expression(text: str, column: str) -> str:
     tree = _checked(marked, "mysql", "using")
     if fleeting := _FLEETING.search(without_texts(marked, "mysql")):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
-        raise UsageError(message, code="M006", hint="the comparison must find what the copy has read")
+        raise UsageError(message, code=Code.M006, hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
         if node.sql() == "…":
-            raise UsageError(f"using = {text!r}: … stands for a value of yours", code="M006")
+            raise UsageError(f"using = {text!r}: … stands for a value of yours", code=Code.M006)
         if node.sql() != COLUMN:
             hint = "{} stands for the column itself"
-            raise UsageError(f"using = {text!r}: it may read no other column", code="M006", hint=hint)
+            raise UsageError(f"using = {text!r}: it may read no other column", code=Code.M006, hint=hint)
     # Inside a text it is two braces: a column's name there could end the text.
     made, at = [], 0
     for kind, start, end in _tokens(marked, "mysql"):
@@ -79,18 +80,18 @@ def _checked(text: str, dialect: str, key: str) -> exp.Expr:
         bare = without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{key} = {text!r} is no expression: {reason}", code="M006") from error
+        raise UsageError(f"{key} = {text!r} is no expression: {reason}", code=Code.M006) from error
     tree = _only_column(trees)
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
-        raise UsageError(f"{key} = {text!r} must be one expression", code="M006")
+        raise UsageError(f"{key} = {text!r} must be one expression", code=Code.M006)
     doubtful = DOUBTFUL[dialect].search(bare) or CONTROLS.search(text)
     if doubtful:
-        raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code="M006")
+        raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code=Code.M006)
     for node in tree.walk():
         unknown = isinstance(node, exp.Anonymous) and node.name.lower() not in _HARMLESS
         if unknown or isinstance(node, _FORBIDDEN):
             what = node.name if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
-            raise UsageError(f"{key} = {text!r}: {what} may not stand in a map", code="M006")
+            raise UsageError(f"{key} = {text!r}: {what} may not stand in a map", code=Code.M006)
     return tree
 
 

@@ -10,6 +10,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from converge.codes import Code
+
 T = TypeVar("T")
 
 
@@ -30,6 +32,8 @@ def decode(kind: type[T], document: Any) -> T:
 def _decode(kind: Any, value: Any) -> Any:
     if value is None:
         return None
+    if kind is Code and value in Code.__members__:  # one of a newer version stays a text
+        return Code[value]
     if is_dataclass(kind):
         hints = _hints(cast(Any, kind))
         known = {one.name: value[one.name] for one in fields(kind) if one.init and one.name in value}

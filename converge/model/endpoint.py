@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from converge.codes import Code
 from converge.errors import UsageError
 
 _KINDS = {"mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres"}
@@ -74,7 +75,7 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
     if kind is None:
         raise UsageError(
             f"the URL from {origin} begins with {parts.scheme or 'no scheme'!r}",
-            code="U002",
+            code=Code.U002,
             hint="mysql://user:password@host:3306/database or postgresql://user:password@host:5432/database",
         )
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -103,6 +104,6 @@ def _malformed(origin: str) -> UsageError:
     return UsageError(
         f"the URL from {origin} is malformed: its port is no number, or its user or password holds a "
         "character that must be percent-encoded",
-        code="U002",
+        code=Code.U002,
         hint="python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from itertools import chain, count
 
+from converge.codes import Code
 from converge.errors import UsageError
 
 LIMIT = 63
@@ -30,7 +31,7 @@ def require_schema(name: str, origin: str) -> str:
     elif name in ("converge", "information_schema") or name.startswith("pg_"):
         wrong = "the schema is not for tables of an application"
     if wrong:
-        raise UsageError(f"{origin} {name!r}: {wrong}", code="U182", hint="--schema public")
+        raise UsageError(f"{origin} {name!r}: {wrong}", code=Code.U182, hint="--schema public")
     return name
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from converge.codes import Code
 from converge.model.check import Check
 from converge.model.forecast import Forecast
 from converge.model.rehearsal import Drift
@@ -28,7 +29,7 @@ Phase = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    code: str
+    code: Code
     severity: Severity
     object: str
     message: str
@@ -45,7 +46,7 @@ class Finding:
         return "absent" if self.severity == "lossy" and self.not_migrated else self.severity
 
 
-OCCUPIED = "T005"
+OCCUPIED = Code.T005
 """The code of the finding that planned tables exist already: it is about this target, not about the plan."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from converge.codes import Code
 from converge.model.forecast import Forecast
 
 
@@ -29,7 +30,7 @@ class Fingerprint:
     tables: Mapping[str, TableMark]
     objects: Mapping[str, str]
     """What becomes of indexes, keys, views and the like, by kind and name."""
-    findings: tuple[tuple[str, str], ...]
+    findings: tuple[tuple[Code, str], ...]
     """Code and object."""
 
 

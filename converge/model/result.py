@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.decode import decode
 from converge.model.going_back import GoingBack
@@ -19,13 +20,14 @@ EXIT_CODES: dict[Verdict, int] = {
     "interrupted": 130,
 }  # fmt: skip
 
-OF_CHECKS = frozenset({"C001", "C002"})
+OF_CHECKS = frozenset({Code.C001, Code.C002})
 """Codes of checks that failed, which have a part of their own in reports."""
-OF_THE_RUN = frozenset(
-    {"R003", "V001", "V002", "V004", "V110", "V113", "V114", "V116", "V117", "V120", "V121", "V122"}
-)
+OF_THE_RUN = frozenset({
+    Code.R003, Code.V001, Code.V002, Code.V004, Code.V110, Code.V113, Code.V114, Code.V116, Code.V117,
+    Code.V120, Code.V121, Code.V122,
+})  # fmt: skip
 """Codes of notes that say what happened in a run; the others are the plan's."""
-OF_SCHEMA = frozenset({"V111", "V112", "V115"})
+OF_SCHEMA = frozenset({Code.V111, Code.V112, Code.V115})
 """Codes of what is no longer as the run has made it."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pymysql
 
+from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import my_name, my_text
@@ -78,7 +79,7 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
         **tls.arguments(endpoint, options),
     }
     if options:
-        raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code="U002")
+        raise UsageError(f"the source URL has an unknown option {sorted(options)[0]!r}", code=Code.U002)
     try:
         connection = WatchedConnection(
             charset="utf8mb4",
@@ -104,7 +105,7 @@ def _require_version(connection: WatchedConnection) -> None:
     version: str = connection.get_server_info()  # type: ignore[no-untyped-call]
     if reason := unsupported(version):
         raise SourceError(
-            reason, code="S008", hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
+            reason, code=Code.S008, hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"
         )
 
 
@@ -132,14 +133,14 @@ def explain(error: Exception, endpoint: Endpoint) -> ConvergeError:
     if number in _LOST or isinstance(error, pymysql.err.InterfaceError):
         return SourceError(
             f"MySQL at {endpoint} cannot be reached: {text or 'the connection is closed'}",
-            code="S001",
+            code=Code.S001,
             hint="check host, port and firewall; is mysqld running there?",
             lost=True,
         )
     return (
         _of_login(number, text, endpoint)
         or _of_rights(number, text, endpoint)
-        or SourceError(f"MySQL at {endpoint}: {text} ({number})" if number else text, code="S000")
+        or SourceError(f"MySQL at {endpoint}: {text} ({number})" if number else text, code=Code.S000)
     )
 
 
@@ -150,27 +151,27 @@ def _of_login(number: int, text: str, endpoint: Endpoint) -> SourceError | None:
         case 1045:
             return SourceError(
                 f"MySQL at {endpoint} refused {user}: wrong user name or password",
-                code="S002",
+                code=Code.S002,
                 hint=f"the password of a URL must be percent-encoded; it came from {endpoint.origin}\n"
                 + tls.wanted(endpoint),
             )
         case 1049:
             return SourceError(
                 f"MySQL at {endpoint.host} has no database {endpoint.database!r}",
-                code="S003",
+                code=Code.S003,
                 hint="the database is the last part of the URL: mysql://user@host:port/DATABASE",
             )
         case 3159:
             return SourceError(
                 f"MySQL at {endpoint} takes only encrypted connections",
-                code="S006",
+                code=Code.S006,
                 hint="add ?ssl-mode=REQUIRED to the source URL, or VERIFY_CA with &ssl-ca=FILE",
             )
         # 1698: an account without a password, such as auth_socket's, which only a socket lets in.
         case 1698 | 2059 | 1251 | 1524:
             return SourceError(
                 f"MySQL at {endpoint} asks for a login that is not available: {text}",
-                code="S005",
+                code=Code.S005,
                 hint=("encrypt the connection: ?ssl-mode=VERIFY_CA&ssl-ca=FILE; or " if "TLS" in text else "")
                 + f"ALTER USER {user} IDENTIFIED WITH caching_sha2_password BY '…';\n"
                 f"SELECT user, host, plugin FROM mysql.user WHERE user = {my_text(endpoint.user)}; shows the "
@@ -185,13 +186,13 @@ def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None
         case 1044 | 1142 | 1143:
             return SourceError(
                 f"MySQL at {endpoint} gives {_account(endpoint, text)} no right for this: {text}",
-                code="S004",
+                code=Code.S004,
                 hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
             )
         case 1040 | 1203 | 1226:
             return SourceError(
                 f"MySQL at {endpoint} has no place for one more client: {text}",
-                code="S012",
+                code=Code.S012,
                 hint="fewer --jobs, or a larger max_connections or max_user_connections",
                 lost=True,
             )
@@ -199,14 +200,14 @@ def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None
             # A new attempt lets go of all locks first: the one that we wait for may wait for one of ours.
             return SourceError(
                 f"MySQL at {endpoint}: another session holds a table for more than a minute: {text}",
-                code="S180",
+                code=Code.S180,
                 hint="end its LOCK TABLES or ALTER; performance_schema.metadata_locks shows which it is",
                 lost=True,
             )
         case 1146 | 1412:
             return SourceError(
                 f"MySQL at {endpoint}: a table was changed while it was read: {text}",
-                code="S011",
+                code=Code.S011,
                 hint=f"keep schema changes away from the run, then {START_AGAIN}",
             )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.endpoint import Endpoint
 from converge.model.facts import SourceFacts
 from converge.model.plan import Finding
@@ -31,14 +32,14 @@ def _connections(facts: SourceFacts, jobs: int) -> Iterator[Finding]:
     needed = jobs + 1
     if facts.user_connections and facts.user_connections < needed:
         yield Finding(
-            "S021", "block", "source",
+            Code.S021, "block", "source",
             f"{facts.account} may have {facts.user_connections} connections, --jobs {jobs} needs {needed}",
             f"ALTER USER {facts.account} WITH MAX_USER_CONNECTIONS {needed};",
         )  # fmt: skip
     free = facts.max_connections - facts.connections + 1
     if free < needed:
         yield Finding(
-            "S021", "note", "source",
+            Code.S021, "note", "source",
             f"{free} of {facts.max_connections} connections are free now, --jobs {jobs} needs {needed}",
             f"SET GLOBAL max_connections = {facts.max_connections + needed};",
         )  # fmt: skip
@@ -47,20 +48,20 @@ def _connections(facts: SourceFacts, jobs: int) -> Iterator[Finding]:
 def _login(facts: SourceFacts, endpoint: Endpoint) -> Iterator[Finding]:
     if facts.plugin == "mysql_native_password":
         yield Finding(
-            "S022", "note", "source",
+            Code.S022, "note", "source",
             "the account logs in by mysql_native_password, which MySQL 8.4 has off and 9.0 no more",
             f"ALTER USER {facts.account} IDENTIFIED WITH caching_sha2_password BY '…';",
         )  # fmt: skip
     if not endpoint.local and facts.tls.verified != "certificate and name":
         yield Finding(
-            "S023", "note", "source",
+            Code.S023, "note", "source",
             "the connection is encrypted, but the server's name is not verified" if facts.tls.version
             else "the connection is not encrypted: everybody on the way can read the data",
             "?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE at the end of the source URL",
         )  # fmt: skip
     if facts.idle_roles:
         yield Finding(
-            "S024", "note", "source",
+            Code.S024, "note", "source",
             f"roles that are granted and not active: {', '.join(facts.idle_roles)}",
             f"SET DEFAULT ROLE ALL TO {facts.account};",
         )  # fmt: skip
@@ -70,17 +71,17 @@ def _snapshot(facts: SourceFacts) -> Iterator[Finding]:
     reload = next(right.grant for right in facts.rights if right.name == "RELOAD")
     if facts.snapshot.level == "quiet":
         message = f"the source must be quiet while the readers begin: {facts.snapshot.why}"
-        yield Finding("S025", "note", "source", message, reload)
+        yield Finding(Code.S025, "note", "source", message, reload)
     if facts.longest_statement is not None and facts.longest_statement > _LONG_SECONDS:
         yield Finding(
-            "S026", "note", "source",
+            Code.S026, "note", "source",
             f"a statement runs for {facts.longest_statement} s already; the read lock would wait for it "
             f"{_LONG_SECONDS} s and then do without",
             "SELECT ID, USER, TIME, INFO FROM information_schema.PROCESSLIST ORDER BY TIME DESC;",
         )  # fmt: skip
     for engine, count in facts.unsafe_engines:
         yield Finding(
-            "P072", "note", "source",
+            Code.P072, "note", "source",
             f"{count} tables of the engine {engine}, without snapshots: stop their writers during the run",
             "ALTER TABLE … ENGINE = InnoDB;",
         )  # fmt: skip
@@ -89,13 +90,13 @@ def _snapshot(facts: SourceFacts) -> Iterator[Finding]:
 def _values(facts: SourceFacts) -> Iterator[Finding]:
     if not any(mode in facts.sql_mode for mode in _STRICT) or "NO_ZERO_DATE" not in facts.sql_mode:
         yield Finding(
-            "S027", "note", "source",
+            Code.S027, "note", "source",
             "sql_mode lets zero dates and cut-off values in; the plan's scan counts those that are there",
             "converge plan",
         )  # fmt: skip
     if facts.max_allowed_packet < _FULL_PACKET:
         yield Finding(
-            "S028", "note", "source",
+            Code.S028, "note", "source",
             f"a row longer than max_allowed_packet, {facts.max_allowed_packet:,} bytes of text, stops a run",
             f"SET GLOBAL max_allowed_packet = {_FULL_PACKET};",
         )  # fmt: skip
@@ -111,4 +112,4 @@ def _optional(facts: SourceFacts) -> Iterator[Finding]:
     if missing:
         hint = "\n".join(f"GRANT {', '.join(names)} ON {place}" for place, names in places.items())
         message = f"rights that a run can do without are missing: {', '.join(one.name for one in missing)}"
-        yield Finding("S020", "note", "source", message, hint)
+        yield Finding(Code.S020, "note", "source", message, hint)

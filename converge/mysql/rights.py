@@ -9,6 +9,7 @@ from typing import Any, cast
 import pymysql
 from pymysql.connections import Connection
 
+from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.plan import Finding
 from converge.model.quote import my_name, my_text
@@ -90,7 +91,7 @@ def read_rights(connection: Connection[Any], database: str) -> Rights:
     """The rights of the current user on the database, with its active roles. Raises SourceError for none."""
     if not database:
         raise SourceError(
-            "the source URL names no database", code="S003", hint="mysql://user@host:port/DATABASE"
+            "the source URL names no database", code=Code.S003, hint="mysql://user@host:port/DATABASE"
         )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -149,7 +150,7 @@ def missing_select(rights: Rights, readable: Sequence[str], names: Sequence[str]
     hint = rights.grant("SELECT")
     if rights.awake is not None and rights.awake.may("SELECT"):
         message, hint = _asleep(rights, message)
-    return [Finding("S004", "block", "source", message, hint, evidence)]
+    return [Finding(Code.S004, "block", "source", message, hint, evidence)]
 
 
 def _unreadable_table(rights: Rights, table: str) -> Finding:
@@ -159,7 +160,7 @@ def _unreadable_table(rights: Rights, table: str) -> Finding:
     hint = f"GRANT SELECT ON {my_name(rights.name, table)} TO {rights.account};"
     if rights.awake is not None and rights.awake.may_read(table):
         message, hint = _asleep(rights, message)
-    return Finding("S004", "block", table, message, hint)
+    return Finding(Code.S004, "block", table, message, hint)
 
 
 def _asleep(rights: Rights, message: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.trust import Distrust, distrust
@@ -31,7 +32,7 @@ def arguments(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
     authority, certificate, key = (options.pop(f"ssl-{name}", None) for name in ("ca", "cert", "key"))
     mode = options.pop("ssl-mode", "").upper() or _usual_mode(endpoint, authority, certificate)
     if mode not in _MODES:
-        raise UsageError(f"ssl-mode={mode} is unknown", code="U002", hint=f"one of {', '.join(_MODES)}")
+        raise UsageError(f"ssl-mode={mode} is unknown", code=Code.U002, hint=f"one of {', '.join(_MODES)}")
     if mode == "DISABLED":
         return {"ssl_disabled": True}
     if mode == "PREFERRED" and not (authority or certificate):
@@ -45,7 +46,7 @@ def arguments(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
     except ssl.SSLError as error:
         files = ", ".join(file for file in (authority, certificate, key) if file)
         hint = "the files must be PEM, and the key the certificate's own, without a pass phrase"
-        raise UsageError(f"{files}: no usable certificates: {error}", code="U011", hint=hint) from error
+        raise UsageError(f"{files}: no usable certificates: {error}", code=Code.U011, hint=hint) from error
     context.check_hostname = mode == "VERIFY_IDENTITY"
     if mode in ("PREFERRED", "REQUIRED"):
         context.verify_mode = ssl.CERT_NONE
@@ -63,7 +64,7 @@ def distrusted(error: BaseException | None, endpoint: Endpoint, text: str) -> So
     else:
         message = f"MySQL at {endpoint} cannot be trusted: the server's certificate {reason.value}"
         fix = _FIXES.get(reason, text)
-    return SourceError(message, code="S007", hint=f"{fix}\n{_UNVERIFIED}")
+    return SourceError(message, code=Code.S007, hint=f"{fix}\n{_UNVERIFIED}")
 
 
 def wanted(endpoint: Endpoint) -> str:
@@ -86,4 +87,4 @@ def _usual_mode(endpoint: Endpoint, authority: str | None, certificate: str | No
 def _require_files(named: dict[str, str | None]) -> None:
     for option, path in named.items():
         if path and not Path(path).is_file():
-            raise UsageError(f"{option}={path}: there is no such file", code="U011", hint=f"{option}=FILE")
+            raise UsageError(f"{option}={path}: there is no such file", code=Code.U011, hint=f"{option}=FILE")

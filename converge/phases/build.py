@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Phase, Plan, Statement
@@ -143,7 +144,7 @@ class Builder:
         for number, reason in refusals.items():
             statement = self._plan.statements[number]
             message = f"the target refused {statement.why}: {reason}"
-            self.findings.append(Finding("P052", "lossy", statement.object, message, statement.sql))
+            self.findings.append(Finding(Code.P052, "lossy", statement.object, message, statement.sql))
 
     def _run_group(self, group: list[Step]) -> dict[int, str]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from converge.codes import Code
 from converge.model.check import Check, CheckResult
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Plan
@@ -34,7 +35,7 @@ def findings(results: Iterable[CheckResult]) -> Iterator[Finding]:
     """C001 for each that does not hold, C002 for each whose query failed."""
     for one in results:
         if one.failed:
-            code = "C001" if one.state == "differs" else "C002"
+            code = Code.C001 if one.state == "differs" else Code.C002
             yield Finding(code, "block", one.place, str(one), evidence=one.why)
 
 

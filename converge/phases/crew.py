@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress
@@ -144,6 +145,6 @@ class Crew:
         process.join(2)
         return SourceError(
             f"the worker {process.name} is gone (exit code {process.exitcode}); its chunk was rolled back",
-            code="R001",
+            code=Code.R001,
             lost=True,
         )

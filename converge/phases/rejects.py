@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.result import Reject
 from converge.model.work import CopyTask
@@ -49,7 +50,7 @@ def too_many(some: Reject, most: int) -> ConvergeError:
     """The error of a run that would leave out more rows than its user allowed."""
     return ConvergeError(
         f"the target refuses more than {most} rows",
-        code="D003",
+        code=Code.D003,
         details=(f"for example {some}",),
         hint=f"a policy or another type in a map for {some.table}, or a larger --max-rejects",
     )

@@ -12,6 +12,7 @@ from typing import Any, cast
 import psycopg
 from pymysql.cursors import SSCursor
 
+from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name
@@ -95,7 +96,7 @@ class Suspects:
             raise SourceError(
                 f"{self._table.source}: {left[None][0]} rows are longer than the source's max_allowed_packet "
                 "and have no digest",
-                code="V003",
+                code=Code.V003,
                 hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
             )
         batch: list[str] = []

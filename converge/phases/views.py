@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from converge.codes import Code
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Plan
 from converge.model.result import Difference, Result, ViewResult
@@ -16,7 +17,7 @@ PHASE = "views"
 
 def compare_views(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
     """Notes in `result` what came of each view and index; one that differs changes the verdict."""
-    refused = {one.object for one in result.findings if one.code == "P052"}
+    refused = {one.object for one in result.findings if one.code == Code.P052}
     tables = {table.source: table for table in plan.tables}
     todo = {one.source: ViewTask(plan.schema, one, tables.get(one.table))
             for one in plan.computed if one.source not in refused}  # fmt: skip
@@ -50,13 +51,15 @@ def _other_rows(result: Result) -> Mapping[str, str]:
 def _findings(plan: Plan, views: Iterable[ViewResult]) -> Iterator[Finding]:
     for one in views:
         if one.state == "not compared":
-            yield Finding("V120", "note", one.name, f"the {one.kind} {one.name} was not compared: {one.why}")
+            yield Finding(
+                Code.V120, "note", one.name, f"the {one.kind} {one.name} was not compared: {one.why}"
+            )
         elif one.why:
-            yield Finding("V121", "note", one.name, f"the {one.kind} {one.name}: {one.why}")
+            yield Finding(Code.V121, "note", one.name, f"the {one.kind} {one.name}: {one.why}")
     own = [one.name for one in plan.outcomes if one.kind == "view" and one.becomes]
     if plan.mode == "load" and own:
         said = "view that both sides have was not compared: the target's is its own"
         if len(own) > 1:
             said = "views that both sides have were not compared: the target's are its own"
         message = f"{len(own):,} {said}"
-        yield Finding("V122", "note", "views", message, evidence=", ".join(own))
+        yield Finding(Code.V122, "note", "views", message, evidence=", ".join(own))

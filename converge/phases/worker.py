@@ -15,6 +15,7 @@ import psycopg
 import pymysql
 from pymysql.constants import COMMAND
 
+from converge.codes import Code
 from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.check import CheckResult
 from converge.model.endpoint import Endpoint
@@ -107,7 +108,7 @@ class Worker:
                 raise TargetError(
                     f"{task.table}: {self._rows} rows were read, {written} written, {len(bad)} rejected; "
                     "the chunk is rolled back",
-                    code="R002",
+                    code=Code.R002,
                 )
             seconds = time.monotonic() - started
             copied = Copied(task.table, task.number, written, self._bytes, seconds, len(bad))
@@ -206,7 +207,7 @@ class Worker:
             copies = isinstance(task, CopyTask)
             return SourceError(
                 f"{where}a row or a value is longer than the source's max_allowed_packet",
-                code="D002" if copies else "V003",
+                code=Code.D002 if copies else Code.V003,
                 hint="SET GLOBAL max_allowed_packet = 1073741824; on the source"
                 + ("" if copies else ", then verify again"),
             )

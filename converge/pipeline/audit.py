@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.backfill import Audit, Keep
 from converge.model.endpoint import Endpoint
@@ -35,7 +36,7 @@ def archive(target: Endpoint, days: int, keep: Keep) -> int:
     if days < KEPT_DAYS:
         raise UsageError(
             f"rows of the last {KEPT_DAYS} days stay in the audit; {days} days are fewer",
-            code="B007",
+            code=Code.B007,
             hint=f"--older-than {KEPT_DAYS}d",
         )
     with explained(target, target), connect(target, synchronous_commit="on") as connection:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import Interrupted, after
 from converge.model.backfill import Backfill, Filled
 from converge.model.endpoint import Endpoint
@@ -124,7 +125,7 @@ def _told_to_repeat(target: Endpoint) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("stopped; what is in the audit is done", code="R130", hint=_AGAIN) from None
+        raise Interrupted("stopped; what is in the audit is done", code=Code.R130, hint=_AGAIN) from None
     except psycopg.Error as error:
         told = explain(error, target)
         told.hint = after(told.hint, _AGAIN)

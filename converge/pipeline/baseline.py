@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+from converge.codes import Code
 from converge.errors import BlockedError, TargetError, first_of
 from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
@@ -17,7 +18,7 @@ from converge.revisions.environment import upgrade
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
-_NO_SHADOW = "T043"
+_NO_SHADOW = Code.T043
 
 
 def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -> bool:
@@ -36,7 +37,7 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
         return True
     raise BlockedError(
         f"{target} has tables already, and they are not what the baseline {revision.id} makes",
-        code="A010",
+        code=Code.A010,
         details=first_of(differs, _SHOWN),
         hint=f"run it on an empty database, or write the difference as a revision; when all is well as it "
         f"is: alembic stamp {revision.id}",

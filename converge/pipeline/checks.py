@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.plan import OCCUPIED, Finding, Plan
 from converge.model.recovery import Approve, Removal
@@ -27,7 +28,7 @@ def check_plan(plan: Plan, *, expected_digest: str) -> None:
     if expected_digest and expected_digest != plan.digest:
         raise BlockedError(
             "the source, the maps, the options or the target have changed since the plan was written",
-            code="P005",
+            code=Code.P005,
             hint="converge plan -o plan.json, and review it again",
         )
 
@@ -61,7 +62,7 @@ def check_target(
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
     """What a comparison needs of the source. Raises BlockedError."""
-    require_rights([finding for finding in inputs.lacking if finding.code == "S004"])
+    require_rights([finding for finding in inputs.lacking if finding.code == Code.S004])
 
 
 def require_rights(lacking: Sequence[Finding]) -> None:
@@ -74,7 +75,7 @@ def require_rights(lacking: Sequence[Finding]) -> None:
         raise BlockedError(_said(lacking[0]), code=lacking[0].code, hint=lacking[0].hint)
     raise BlockedError(
         f"{len(lacking)} things are missing for a run; nothing was written",
-        code=codes.pop() if len(codes) == 1 else "P000",
+        code=codes.pop() if len(codes) == 1 else Code.P000,
         details=[f"{one.code} {_said(one)}" for one in lacking],
         hint="\n".join(hints),
     )
@@ -95,7 +96,7 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
         )
     return BlockedError(
         f"{len(findings)} findings must be settled before anything is written",
-        code="P000",
+        code=Code.P000,
         details=[
             f"{one.code} {one.object}: {one.message}" + (f" ({one.evidence})" if one.evidence else "")
             for one in findings[:_SHOWN]

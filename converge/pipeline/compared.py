@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, TargetError, UsageError
 from converge.mapping.read import Documents
 from converge.model.catalog import Catalog
@@ -70,7 +71,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
         if isinstance(run, Recorded):
             options = options.as_in(run.options)
             words = ", ".join(f"{given} in place of {was}" for was, given in others)
-            note = Finding("V114", "note", "plan", f"planned anew: not as run {run.run}: {words}")
+            note = Finding(Code.V114, "note", "plan", f"planned anew: not as run {run.run}: {words}")
         else:
             into = f" into the schema {options.schema}" if "schema" in options.given else ""
             note = run or unseen(f"the ledger knows no run of this source{into}")
@@ -107,22 +108,22 @@ def _by_run(
     known = [table.name for table in catalog.tables]
     require_rights(missing_select(rights, known, Selection(run.options.include, run.options.exclude).names))
     note = Finding(
-        "V110", "note", "plan", f"compared by the plan of run {run.run}, which began {run.started}"
+        Code.V110, "note", "plan", f"compared by the plan of run {run.run}, which began {run.started}"
     )
     findings = [note]
     if run.source != str(source):
         findings.append(
-            Finding("V114", "note", "plan", f"run {run.run} is of {run.source}; this is {source}")
+            Finding(Code.V114, "note", "plan", f"run {run.run} is of {run.source}; this is {source}")
         )
     if run.state != "finished":
         hint = f"{RESUME} finishes it"
-        findings.append(Finding("V114", "note", "plan", f"run {run.run} is {run.state}: {hint}", hint))
+        findings.append(Finding(Code.V114, "note", "plan", f"run {run.run} is {run.state}: {hint}", hint))
     plan = run.plan
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
         if len(plan.tables) < len(run.plan.tables):
             words = f"only {len(plan.tables)} of the run's {len(run.plan.tables)} tables are compared"
-            findings.append(Finding("V114", "note", "plan", words))
+            findings.append(Finding(Code.V114, "note", "plan", words))
     return Compared(
         here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
         tuple(findings),
@@ -156,7 +157,7 @@ def _explaining(note: Finding) -> Iterator[None]:
     try:
         yield
     except (BlockedError, TargetError) as error:
-        if isinstance(error, BlockedError) or error.code == "T012":
+        if isinstance(error, BlockedError) or error.code == Code.T012:
             error.details = (f"{note.code} {note.message}", *error.details)
             error.hint = "\n".join(filter(None, (note.hint, error.hint))) or None
         raise
@@ -173,6 +174,8 @@ def _selected(plan: Plan, known: list[str], selection: Selection) -> Plan:
     names = {table.source for table in plan.tables if selection.takes(table.source)}
     if not names:
         raise UsageError(
-            "the run's plan has none of these tables", code="U010", hint="leave out --include and --exclude"
+            "the run's plan has none of these tables",
+            code=Code.U010,
+            hint="leave out --include and --exclude",
         )
     return narrowed(plan, names)

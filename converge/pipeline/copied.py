@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
@@ -66,7 +67,7 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
 def _not_streamed(endpoint: Endpoint, details: list[str]) -> TargetError:
     return TargetError(
         f"others are connected to {endpoint}, so that the server does not copy it, and it cannot be streamed",
-        code="A056",
+        code=Code.A056,
         details=details,
         hint="end the other sessions: SELECT pid, usename, application_name FROM pg_stat_activity "
         f"WHERE datname = {pg_text(endpoint.database)};",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from converge.codes import Code
 from converge.errors import BlockedError, UsageError
 from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
@@ -56,7 +57,7 @@ def generate(folder: Folder, target: Endpoint, wish: Wish) -> Generated:
         if wish.origin == "target":
             raise UsageError(
                 "the target is where the folder's revisions have led: only the first one is made from it",
-                code="A012",
+                code=Code.A012,
                 hint="--from source, or --from models",
             )
         return _later(folder, target, wish, at)
@@ -113,7 +114,7 @@ def _require_at_head(folder: Folder, target: Endpoint, at: Applied) -> None:
         stands = ", ".join(at.heads) or "no revision"
         raise BlockedError(
             f"{target} is at {stands}, and the folder's head is {', '.join(folder.heads)}",
-            code="A011",
+            code=Code.A011,
             hint="converge migrations run",
         )
 
@@ -126,7 +127,7 @@ def _require_source_decides(target: Endpoint, schema: str) -> None:
         raise BlockedError(
             f"the last run has filled tables in {schema} that the application's own migrations made: "
             "what they are to become is not the source's to say",
-            code="A017",
+            code=Code.A017,
             hint="--from models compares with target_metadata of env.py; --from source would make them as "
             "converge migrate makes tables",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from converge.codes import Code
 from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
 from converge.model.event import Advanced, Sink
@@ -38,7 +39,7 @@ def take_snapshot(
     before = read_identities(here, catalog.database, tables)
     if unsure := known_by_time(before):
         message = "only the second of their creation shows whether these are the same tables in the end"
-        result.findings.append(Finding("V100", "note", "source", message, evidence=", ".join(unsure)))
+        result.findings.append(Finding(Code.V100, "note", "source", message, evidence=", ".join(unsure)))
     taken = snapshot.take(here, list(tables), begin)
     result.snapshot = taken.level
 
@@ -50,7 +51,7 @@ def take_snapshot(
         if others:
             raise SourceError(
                 f"{', '.join(list(others)[:20])}: changed in the source while the run went on",
-                code="S011",
+                code=Code.S011,
                 hint=f"keep schema changes away from the run, then {START_AGAIN}",
             )
 
@@ -75,7 +76,7 @@ def look_back(
     the binary log know of rows that a foreign key's CASCADE has changed. The workers' snapshot ends.
     """
     # The redo log is InnoDB's alone.
-    tells = then.logs.position is not None or not any(one.code == "P072" for one in plan.findings)
+    tells = then.logs.position is not None or not any(one.code == Code.P072 for one in plan.findings)
     if tells and then.logs.history is not None and snapshot.read_logs(here).history == then.logs.history:
         log = "redo log" if then.logs.position is None else "binary log, or its GTIDs,"
         result.going_back = GoingBack("still", f"the server's {log} has not moved since")
@@ -123,9 +124,9 @@ def _digests(crew: Crew, todo: Iterable[object]) -> Iterator[Digest]:
 def _moved(back: GoingBack) -> Finding:
     message = "the server has committed changes since the snapshot was taken"
     if back.named and not back.tables:
-        return Finding("V004", "note", "source", f"{message}, none of them in the tables of this run")
+        return Finding(Code.V004, "note", "source", f"{message}, none of them in the tables of this run")
     return Finding(
-        "V004",
+        Code.V004,
         "note",
         "source",
         f"{message}; the target does not have those of this database",

@@ -11,6 +11,7 @@ from typing import Literal
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import (
     START_AGAIN,
     BlockedError,
@@ -76,7 +77,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
-            result.begin_again(Finding("R003", "note", "run", f"went on after: {error.message}"))
+            result.begin_again(Finding(Code.R003, "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
         current = current.next()
@@ -120,7 +121,7 @@ def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> N
         words = ", ".join(f"{was}, now {given}" for was, given in others)
         raise UsageError(
             f"run {run.run} was begun with {words}",
-            code="T010",
+            code=Code.T010,
             hint=f"{RESUME} has the run's options without naming them; with others: {START_AGAIN}",
         )
 
@@ -242,7 +243,7 @@ def _finding(error: ConvergeError) -> Finding:
 def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:
     if isinstance(error, UsageError):
         return
-    if error.code == "S011":
+    if error.code == Code.S011:
         ways = ""
     elif error.code.startswith("D"):
         ways = f"{RESUME}; after a change of the map: {START_AGAIN}"
@@ -266,7 +267,7 @@ def _stopped(current: _Attempt, options: MigrateOptions) -> BaseException:
 def interrupted(mode: Mode) -> Interrupted:
     """What a run that the user stopped ends in."""
     hint = RESUME + (_BACK if mode == "load" else "")
-    return Interrupted("stopped; what is copied is kept", code="R130", hint=hint)
+    return Interrupted("stopped; what is copied is kept", code=Code.R130, hint=hint)
 
 
 _BACK = "\nconverge recover puts the target back as it was"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from converge.codes import Code
 from converge.errors import BlockedError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
@@ -73,7 +74,7 @@ def script(folder: Folder, target: Endpoint, revision: str, direction: Direction
         if len(at.heads) > 1:
             raise BlockedError(
                 f"the database is at several heads: {', '.join(at.heads)}",
-                code="A003",
+                code=Code.A003,
                 hint="alembic merge, and run the revision that joins them",
             )
         start = next(iter(at.heads), "base")
@@ -133,7 +134,7 @@ def _require_harmless(
     action = "run" if direction == "up" else "revert"
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
-        code="A009",
+        code=Code.A009,
         details=first_of(list(map(_said, refused)), _SHOWN),
         hint=f"converge migrations validate {names[0]}\n"
         + (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import Documents, documents
 from converge.model.plan import Mode
@@ -50,13 +51,13 @@ class Options:
         if self.recreate and self.mode == "load" and not self.truncate:
             raise UsageError(
                 "--recreate drops tables, and in load mode they are the application's",
-                code="U180",
+                code=Code.U180,
                 hint="--truncate empties the tables that are loaded",
             )
         if self.truncate and self.mode == "create" and not self.recreate:
             raise UsageError(
                 "--truncate empties tables in load mode; in create mode the tables are made by the run",
-                code="U180",
+                code=Code.U180,
                 hint="--recreate drops the planned tables and makes them again",
             )
         return self.recreate if self.mode == "create" else self.truncate

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, UsageError
 from converge.mapping.read import load_documents
 from converge.mapping.rules import Map
@@ -154,7 +155,7 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
     """The target's own tables. Raises UsageError without a target."""
     if target is None:
         raise UsageError(
-            "load mode plans for the tables that the target has", code="U015", hint="--target URL"
+            "load mode plans for the tables that the target has", code=Code.U015, hint="--target URL"
         )
     # What a role lacks that may not even read the ledger, is said with all else that it lacks.
     if unreadable_ledger(target) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
@@ -23,7 +24,7 @@ def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, password
     """
     if passwords and not any(one.password for one in wanted):
         hint = 'provision = { password_env = "…" }'
-        raise UsageError("no entry has a password to be set", code="U034", hint=hint)
+        raise UsageError("no entry has a password to be set", code=Code.U034, hint=hint)
     with explained(admin, admin), closing(connect(admin)) as connection:
         cluster = read_cluster(connection, admin, wanted)
     found = findings(wanted, cluster)

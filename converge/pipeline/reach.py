@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
@@ -49,7 +50,7 @@ def connect_source(source: Endpoint) -> WatchedConnection:
     What is missing can then be said with all the rest.
     """
     connection, wrong = attempt(lambda: mysql.connect(source))
-    if wrong is not None and wrong.code == "S004":
+    if wrong is not None and wrong.code == Code.S004:
         return mysql.connect(replace(source, database=""))
     if wrong is not None:
         raise wrong

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, Interrupted, TargetError, after
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
@@ -96,7 +97,7 @@ def _kept() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("stopped; what is back is kept", code="R130", hint=_AGAIN) from None
+        raise Interrupted("stopped; what is back is kept", code=Code.R130, hint=_AGAIN) from None
     except TargetError as error:
         if _AGAIN not in (error.hint or ""):
             error.hint = after(error.hint, _AGAIN)
@@ -109,7 +110,7 @@ def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None
     if run is not None and run.unfinished:
         raise BlockedError(
             f"run {run.id} into the schema {schema} did not finish, and has parts of it away",
-            code="L052",
+            code=Code.L052,
             hint="converge migrate --mode load --resume goes on with it, converge recover takes it back",
         )
 
@@ -118,7 +119,7 @@ def shape_findings(before: Mapping[str, str], after: Mapping[str, str]) -> list[
     """What is not as it was at the end of a run in load mode: one finding for each object."""
     hint = "look at what else has changed the target's schema, and put it back"
     return [
-        Finding("L050", "lossy", "target", f"the catalog is not as before: {line}", hint)
+        Finding(Code.L050, "lossy", "target", f"the catalog is not as before: {line}", hint)
         for line in differences(before, after)
     ]
 
@@ -138,7 +139,7 @@ def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None
     if others:
         raise TargetError(
             f"{len(others)} objects of the schema are not as they were before run {run.id}",
-            code="L051",
+            code=Code.L051,
             details=[*refused, *others][:_SHOWN],
             hint=f"put them right, then {_AGAIN}; or, when others meant to change them:\n"
             f"UPDATE converge.run SET state = 'recovered' WHERE id = {run.id};",
@@ -154,4 +155,4 @@ def _lost_rows(run: LoadRun, after: Existing) -> Iterator[Finding]:
                 "--truncate has removed them for good" if run.truncates else "others have removed them since"
             )
             message = f"had {table.rows:,} rows or more and has {now:,}: {why}"
-            yield Finding("L053", "lossy", table.name, message, "restore them from a backup")
+            yield Finding(Code.L053, "lossy", table.name, message, "restore them from a backup")

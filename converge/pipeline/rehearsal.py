@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.plan import Plan
 from converge.model.result import Result
@@ -36,7 +37,7 @@ def _read(path: str) -> Result:
     if reason:
         raise UsageError(
             f"--since {path} is no report of a run: {reason}",
-            code="C011",
+            code=Code.C011,
             hint="converge migrate --report FILE.json writes one, converge report -o FILE.json again",
         )
     return last

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.plan import Plan, made_names
 from converge.model.quote import pg_name
@@ -98,7 +99,7 @@ def _dependents_named() -> Iterator[None]:
     except psycopg.errors.DependentObjectsStillExist as error:
         raise BlockedError(
             "others have made objects that depend on what --recreate drops, which it never does with CASCADE",
-            code="T028",
+            code=Code.T028,
             details=(error.diag.message_detail or "").splitlines(),
             hint="drop them first and make them again afterwards, or --schema NAME loads beside all of it",
         ) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -239,7 +240,7 @@ class Run:
         if missing:
             raise TargetError(
                 f"the target has lost {missing} steps or chunks that it had confirmed: has it crashed?",
-                code="R004",
+                code=Code.R004,
                 hint="look into its log",
                 lost=True,
             )
@@ -274,9 +275,9 @@ def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
 def _compared_again(count: int, moved: int) -> Finding:
     words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
     message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
-    return Finding("V002", "note", "source", message)
+    return Finding(Code.V002, "note", "source", message)
 
 
 def _same(objects: int) -> Finding:
     message = f"the schema's catalog is what it was before the run: {objects:,} objects compared"
-    return Finding("L021", "note", "target", message)
+    return Finding(Code.L021, "note", "target", message)

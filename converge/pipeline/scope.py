@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.model.catalog import Catalog
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.recorded import Made
@@ -36,7 +37,7 @@ def comparable(plan: Plan, catalog: Catalog, there: Columns, made: Made | None) 
         if (reason := _reason(table, here.get(table.source), there.get(table.target), made))
     }
     findings = [
-        Finding("V115", "block", name, f"cannot be compared: {reason}") for name, reason in reasons.items()
+        Finding(Code.V115, "block", name, f"cannot be compared: {reason}") for name, reason in reasons.items()
     ]
     return narrowed(plan, {table.source for table in plan.tables} - reasons.keys()), findings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.definitions import Differs
 from converge.model.endpoint import Endpoint
@@ -25,7 +26,7 @@ def require_revisions(folder: Folder, target: Endpoint) -> None:
     if not folder.revisions:
         raise UsageError(
             f"{folder.location} has no revision yet",
-            code="A060",
+            code=Code.A060,
             hint="converge migrate without --alembic, then converge migrations generate -n baseline",
         )
     with shadow(target):
@@ -39,7 +40,7 @@ def settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: Re
     """
     if result.exit_code:
         words = "no revision was run: the rows are not as in the source"
-        result.findings.append(Finding("A064", "note", "revisions", words, "converge migrations run"))
+        result.findings.append(Finding(Code.A064, "note", "revisions", words, "converge migrations run"))
         return
     with phase(result, emit, "revisions"):
         _, error = attempt(lambda: _settle(folder, target, schema, emit, result))
@@ -62,10 +63,10 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
             return
         stamp(folder, target, here)
         words = f"stamped at {here}, which makes exactly this schema"
-        result.findings.append(Finding("A061", "note", "revisions", words))
+        result.findings.append(Finding(Code.A061, "note", "revisions", words))
     done = run(folder, target, "head", (), emit)
     if done.ran:
-        result.findings.append(Finding("A062", "note", "revisions", f"ran {', '.join(done.ran)}"))
+        result.findings.append(Finding(Code.A062, "note", "revisions", f"ran {', '.join(done.ran)}"))
     if differs := drift(folder, target, schema, emit):
         result.next_command = "converge migrations check"
         _differ(
@@ -76,5 +77,5 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
 def _differ(result: Result, differs: Sequence[Differs], message: str, hint: str) -> None:
     result.verdict = "differs"
     result.findings += [
-        Finding("A063", "block", one.object, f"{message} {one.words}", hint) for one in differs
+        Finding(Code.A063, "block", one.object, f"{message} {one.words}", hint) for one in differs
     ]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import psycopg
 
 from converge import files
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
@@ -127,7 +128,7 @@ def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
         if revision.id in done:
             raise UsageError(
                 f"revision {revision.id} is applied already: what it did to rows is no longer to be seen",
-                code="A050",
+                code=Code.A050,
                 hint="name a database that is not so far",
             )
         return revision
@@ -135,7 +136,9 @@ def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
         if revision.id not in done:
             return revision
     raise UsageError(
-        "no revision is pending: there is nothing to validate", code="A050", hint="converge migrations show"
+        "no revision is pending: there is nothing to validate",
+        code=Code.A050,
+        hint="converge migrations show",
     )
 
 
@@ -242,7 +245,7 @@ def _clear(folder: Path) -> None:
     if others := sorted(path.name for path in (*folder.glob("*.csv"), *folder.glob(SUMMARY))):
         raise UsageError(
             f"{folder} has files of others: {others[0]}",
-            code="A053",
+            code=Code.A053,
             hint="--artifacts DIR names a folder for this validation alone",
         )
 
@@ -266,7 +269,7 @@ def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> N
     if others := sorted(path.name for path in reference.glob("*.csv") if path.name not in ours):
         raise UsageError(
             f"the reference {reference} has {others[0]}, though this revision affects no row of that table",
-            code="A053",
+            code=Code.A053,
             hint="--reference DIR names a folder for this revision alone",
         )
     for name in ours:

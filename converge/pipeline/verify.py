@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -54,7 +55,7 @@ def verify(
         then, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
         position = both.run.position if both.run else None
         if position is None or position != then.logs.position:
-            moved = Finding("V001", "note", "source", "the source may have moved since the migration")
+            moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
@@ -116,7 +117,7 @@ def _record(both: Compared, level: VerifyLevel, result: Result) -> None:
     if both.run is None:
         return
     if why := record_verification(both.target, both.run.run, level, result.to_json()):
-        result.findings.append(Finding("V116", "note", "ledger", f"no entry in the ledger: {why}"))
+        result.findings.append(Finding(Code.V116, "note", "ledger", f"no entry in the ledger: {why}"))
 
 
 def _require_tables(both: Compared) -> None:
@@ -125,7 +126,7 @@ def _require_tables(both: Compared) -> None:
     if missing:
         raise TargetError(
             f"{len(missing)} planned tables are not in the target schema {both.plan.schema}",
-            code="T012",
+            code=Code.T012,
             details=missing[:20],
             hint="converge migrate",
         )

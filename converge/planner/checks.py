@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from converge.codes import Code
 from converge.model.catalog import Check, Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
@@ -42,14 +43,14 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     name = f"{table.name}.{check.name}"
     if not check.enforced:
         draft.left(
-            "P060", "check", name, f"it is NOT ENFORCED in the source: {check.expression}", harm="note"
+            Code.P060, "check", name, f"it is NOT ENFORCED in the source: {check.expression}", harm="note"
         )
         return
     notes: list[str] = []
     try:
         condition = translate_condition(check.expression, columns, notes=notes)
     except Untranslatable as reason:
-        draft.left("P061", "check", name, f"{reason}; its text is {check.expression}")
+        draft.left(Code.P061, "check", name, f"{reason}; its text is {check.expression}")
         return
     if _note_changed(draft, table, check):
         return
@@ -57,10 +58,12 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(made)} CHECK ({condition})"
     refused = draft.refusal("check", name, sql, (table.name,))
     if refused:
-        draft.left("P052", "check", name, f"the target refuses it: {refused}; its text is {check.expression}")
+        draft.left(
+            Code.P052, "check", name, f"the target refuses it: {refused}; its text is {check.expression}"
+        )
         return
     for note in notes:
-        draft.find("P062", "note", name, note)
+        draft.find(Code.P062, "note", name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)
     draft.called(table, "check", check.name, made)
@@ -77,11 +80,11 @@ def _note_changed(draft: Draft, table: Table, check: Check) -> bool:
     count = draft.evidence.count(table.name, broken) if broken else None
     if count is None:
         message = f"is only tried against the loaded rows, because a map changes {', '.join(changed)}"
-        draft.find("V176", "note", name, message)
+        draft.find(Code.V176, "note", name, message)
     elif count.rows:
         why = said(count.rows, f"break it as a map changes {', '.join(changed)}")
         seen = rows_words(table, count)
-        draft.left("V175", "check", name, f"{why} ({seen}); its text is {check.expression}")
+        draft.left(Code.V175, "check", name, f"{why} ({seen}); its text is {check.expression}")
         return True
     return False
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Rule, policies, setting
@@ -50,7 +51,7 @@ def _chosen(rules: tuple[Rule, ...], rule: Rule, column: Column, family: Family)
 
 def _no_rule(table: Table, column: Column) -> UsageError:
     return UsageError(
-        f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code="M004"
+        f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code=Code.M004
     )
 
 

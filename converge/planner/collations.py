@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.collations import Collation, counterpart, told_apart
 from converge.mapping.rules import Rule, setting
@@ -62,7 +63,7 @@ def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
                     keys[source][place] = None
     for name, places in keys.items():
         draft.find(
-            "P036", "note", name,
+            Code.P036, "note", name,
             f"unique in the source whatever {told_apart(name)}: {', '.join(places)}",
             entry("type", {"collation": name}, 'collation = "source"') if not name.endswith("_bin") else "",
         )  # fmt: skip
@@ -81,7 +82,7 @@ def _like(table: Table, column: Column) -> Collation:
     if found is None:
         raise UsageError(
             f"{table.name}.{column.name}: collations.toml knows nothing of {column.collation}",
-            code="M007",
+            code=Code.M007,
             hint='collation = "a collation of the target"',
         )
     return found
@@ -97,5 +98,5 @@ def _made(draft: Draft, name: str, like: Collation) -> str:
     if draft.share(name, sql, "a map wants texts compared as in the source"):
         draft.loose[made] = like.locale
         if like.note:
-            draft.find("P037", "note", name, like.note)
+            draft.find(Code.P037, "note", name, like.note)
     return made

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from converge.codes import Code
 from converge.mapping.rules import Rule, setting
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
@@ -39,7 +40,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     name = f"{table.name}.{column.name}"
     family = family_of(column)
     if family is None:
-        draft.block("P001", "column", name, f"converge does not know the type {column.raw_type}")
+        draft.block(Code.P001, "column", name, f"converge does not know the type {column.raw_type}")
         return None
     choice = choose(draft, table, column, family)
     seen = evidence(draft, table, column, family, choice)
@@ -80,7 +81,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     _notes(draft, name, column, choice.rule, plan)
     if is_numbered and (groups := _numbered_by(table, column)):
         message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
-        draft.find("P153", "lossy", name, message)
+        draft.find(Code.P153, "lossy", name, message)
     return plan
 
 
@@ -88,14 +89,14 @@ def note_end(draft: Draft, table: Table, name: str, largest: int, hint: str) -> 
     """A next value that the target's sequence never reaches. The source's own type has room for it."""
     if table.next_value is not None and table.next_value > largest:
         message = f"the next value is {table.next_value:,}, and the target's sequence ends at {largest:,}"
-        draft.find("P158", "lossy", name, f"{message}: the next INSERT without a value fails", hint)
+        draft.find(Code.P158, "lossy", name, f"{message}: the next INSERT without a value fails", hint)
 
 
 def note_parsed(draft: Draft, name: str, column: Column, base: str) -> None:
     """What jsonb does not keep of a text."""
     if column.type != "json" and base == "jsonb":
         message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
-        draft.find("L027", "lossy", name, message)
+        draft.find(Code.L027, "lossy", name, message)
 
 
 def _numbered_by(table: Table, column: Column) -> str:
@@ -108,7 +109,7 @@ def _numbered_by(table: Table, column: Column) -> str:
 def left_out(draft: Draft, table: Table, column: Column) -> None:
     """A column that a map skips."""
     name = f"{table.name}.{column.name}"
-    draft.left("P027", "column", name, "a map leaves it out")
+    draft.left(Code.P027, "column", name, "a map leaves it out")
 
 
 def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
@@ -160,15 +161,15 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
         refused = str(error)
     if refused:
         draft.find(
-            "P024", "lossy", name,
+            Code.P024, "lossy", name,
             f"arrives as a plain column with its values; it was {column.generated}: {refused}",
             example(table, column, "skip = true"),
         )  # fmt: skip
         return None
     for note in notes:
-        draft.find("P029", "note", name, note)
+        draft.find(Code.P029, "note", name, note)
     if not column.generated_stored:
-        draft.find("P029", "note", name, "is VIRTUAL in the source and STORED in the target")
+        draft.find(Code.P029, "note", name, "is VIRTUAL in the source and STORED in the target")
     return made
 
 
@@ -182,7 +183,7 @@ def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> s
         refused = str(error)
     if refused:
         draft.find(
-            "P010", "lossy", name, f"the default ({column.default}) is dropped: {refused}",
+            Code.P010, "lossy", name, f"the default ({column.default}) is dropped: {refused}",
             example(table, column, 'default = "…"'),
         )  # fmt: skip
         return None
@@ -198,10 +199,12 @@ def _literal(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> st
         return plan.default
     if setting(rules_for(draft, table, column), "default")[0]:
         # It stays in the plan, which says so where only a newer server has it.
-        draft.find("P155", "block", name, f"the target refuses the map's default {plan.default}: {refused}")
+        draft.find(
+            Code.P155, "block", name, f"the target refuses the map's default {plan.default}: {refused}"
+        )
         return plan.default
     message = f"the default {column.default!r} is dropped: {refused}"
-    draft.find("P011", "lossy", name, message, example(table, column, 'default = "…"'))
+    draft.find(Code.P011, "lossy", name, message, example(table, column, 'default = "…"'))
     return None
 
 
@@ -239,7 +242,7 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         condition, why = labels_check(draft, table, column, plan), "only the declared labels of the ENUM"
     if condition and any(one.trap == "using" or one.policy == "cut" for one in plan.changes):
         message = f"a map changes the values, so the CHECK of its type is left out: {why}"
-        draft.find("P168", "note", f"{table.name}.{column.name}", message)
+        draft.find(Code.P168, "note", f"{table.name}.{column.name}", message)
     elif condition:
         constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
         draft.do(
@@ -270,9 +273,9 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
         return default(wanted) if wanted else None
     if choice.setting("using") and column.default is not None and not value.made:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
-        draft.find("P159", "note", name, message, example(table, column, 'default = "…"'))
+        draft.find(Code.P159, "note", name, message, example(table, column, 'default = "…"'))
     if column.default is None and column.default_is_expression:
-        draft.find("P012", "lossy", name, "has an expression default whose text this server does not show")
+        draft.find(Code.P012, "lossy", name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment:
         return None
     if not column.default_is_expression:
@@ -283,7 +286,7 @@ def _default(draft: Draft, table: Table, value: Value, family: Family, choice: C
             if isinstance(replacement, dict):
                 return pg_text(str(replacement["replace"]))
             message = f"the default {column.default!r} has no counterpart and is dropped"
-            draft.find("P011", "lossy", name, message, example(table, column, 'default = "…"'))
+            draft.find(Code.P011, "lossy", name, message, example(table, column, 'default = "…"'))
         return literal
     return None
 
@@ -292,24 +295,26 @@ def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan
     """Findings about what a careful reader should know."""
     note_parsed(draft, name, column, base_name(plan.target_type))
     if rule.note:
-        draft.find("P020", "note", name, rule.note)
+        draft.find(Code.P020, "note", name, rule.note)
     if plan.target != column.name:
-        draft.find("P021", "note", name, f"is called {plan.target} in the target")
+        draft.find(Code.P021, "note", name, f"is called {plan.target} in the target")
     if column.auto_increment and not plan.sequence:
-        draft.find("P022", "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
+        draft.find(Code.P022, "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
     if column.zoned:
         draft.find(
-            "P141",
+            Code.P141,
             "note",
             name,
             "is VIRTUAL over a TIMESTAMP: its values are those of the server's time zone",
         )
     if column.zerofill:
-        draft.find("P023", "lossy", name, "ZEROFILL is display only and is not kept")
+        draft.find(Code.P023, "lossy", name, "ZEROFILL is display only and is not kept")
     if any("\0" in label for label in column.labels):
         message = "a label holds a NUL character, which no text of PostgreSQL can"
-        draft.find("P156", "block", name, message, f"--exclude {name.partition('.')[0]}")
+        draft.find(Code.P156, "block", name, message, f"--exclude {name.partition('.')[0]}")
     if any("?" in label for label in column.labels):
-        draft.find("P026", "note", name, "a label has a ?, which may stand for a character the server hides")
+        draft.find(
+            Code.P026, "note", name, "a label has a ?, which may stand for a character the server hides"
+        )
     if column.invisible:
-        draft.find("P025", "note", name, "is invisible in the source and visible in the target")
+        draft.find(Code.P025, "note", name, "is invisible in the source and visible in the target")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
+from converge.codes import Code
 from converge.model.check import Check
 from converge.model.plan import Finding, Statement, TablePlan
 from converge.postgres.capabilities import Capability, lacking_for
@@ -45,12 +46,12 @@ def refused_checks(
             message = f"the target, PostgreSQL {version}, refuses the query of {check.name!r}"
             why = refused[check.place]
             hint = "a query that every version of the target understands, in the map's target = …"
-            yield Finding("T044", "block", check.place, f"{message}: {why}", hint)
+            yield Finding(Code.T044, "block", check.place, f"{message}: {why}", hint)
 
 
 def _finding(what: str, one: Capability, version: str, object_: str) -> Finding:
     return Finding(
-        "T040",
+        Code.T040,
         "block",
         object_,
         f"{what}, which PostgreSQL has from {one.since} on; the target runs {version}",

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from converge.codes import Code
 from converge.mapping.rules import Map
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import NOTHING_KNOWN, Evidence
@@ -27,7 +28,7 @@ from converge.model.quote import pg_name
 from converge.planner.components import Components
 from converge.planner.load.match import Loading
 
-Alike = defaultdict[tuple[str, Severity, str], list[Finding]]
+Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
 MANY = 10
 """Findings with one cause that are shown one by one; more are one finding."""
@@ -104,7 +105,7 @@ class Draft:
         renamed = ", ".join(f"{name} is {target}" for name, target in self._renamed[table.name].items())
         if renamed:
             message = f"names that PostgreSQL does not keep apart, or that are too long for it: {renamed}"
-            self.find("P150", "note", table.name, message)
+            self.find(Code.P150, "note", table.name, message)
 
     def qualified(self, table: str) -> str:
         """The quoted target name of a source table."""
@@ -143,14 +144,21 @@ class Draft:
         return self.evidence.refused.get(f"{kind} {name}")
 
     def find(
-        self, code: str, severity: Severity, object_: str, message: str, hint: str = "", *, evidence: str = ""
+        self,
+        code: Code,
+        severity: Severity,
+        object_: str,
+        message: str,
+        hint: str = "",
+        *,
+        evidence: str = "",
     ) -> None:
         self.noted.add(object_)
         self.findings.append(Finding(code, severity, object_, message, hint, evidence))
 
     def find_alike(
         self,
-        code: str,
+        code: Code,
         severity: Severity,
         cause: str,
         object_: str,
@@ -181,7 +189,7 @@ class Draft:
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
     def left(
-        self, code: str, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "lossy"
+        self, code: Code, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "lossy"
     ) -> None:
         """An object that does not arrive: an outcome and a finding."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
@@ -195,7 +203,7 @@ class Draft:
             Outcome(kind, name, "not migrated", "", why, kind != "table") for kind, name in table.objects()
         ]
 
-    def block(self, code: str, kind: str, name: str, why: str, hint: str = "") -> None:
+    def block(self, code: Code, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
         self.find(code, "block", name, why, hint or f"--exclude {name.partition('.')[0]}")

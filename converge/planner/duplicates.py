@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
+from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, Table
@@ -51,7 +52,7 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
             count = facts.found.get(search(table, parts).name)
             if count and count.rows:
                 draft.find(
-                    "V032", "block", f"{table.name}.{index.name}",
+                    Code.V032, "block", f"{table.name}.{index.name}",
                     said(count.rows, "are equal to others by the map's type, collation, expression or policy")
                     + ", and the key is unique",
                     _hint(table, index, parts), evidence=rows_words(table, count),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.rules import policies
 from converge.model.catalog import Column, Table
 from converge.model.plan import ColumnPlan
@@ -23,7 +24,7 @@ def enum_type(draft: Draft, table: Table, column: Column, target: str, why: str)
     if len(set(labels)) < len(labels):
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"
-        draft.find("P028", "block", place, message, example(table, column, 'to = "text"'))
+        draft.find(Code.P028, "block", place, message, example(table, column, 'to = "text"'))
     joined = draft.components.of(table.name, column.name)
     shared = _shared(draft, table, column)
     if not fits_enum(shared):

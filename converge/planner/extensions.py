@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.quote import pg_name, toml_text
 from converge.planner.draft import Draft
@@ -39,7 +40,7 @@ def qualified(draft: Draft, table: Table, column: Column, to: str) -> str:
     if there is not None and extension.name not in there:
         what = f"{to} needs the extension {extension.name}, which is not there and which the role cannot make"
         hint = example(table, column, f"to = {toml_text(extension.otherwise)}")
-        draft.find("P006", "block", f"{table.name}.{column.name}", what, hint)
+        draft.find(Code.P006, "block", f"{table.name}.{column.name}", what, hint)
     schema = (there or {}).get(extension.name) or extension.schema
     draft.share(
         extension.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
@@ -19,10 +20,10 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
         name = f"{table.name}.{key.name}"
         rules = draft.map.for_foreign_key(table, key)
         if setting(rules, "skip")[0]:
-            draft.left("P044", "foreign key", name, "a map leaves it out")
+            draft.left(Code.P044, "foreign key", name, "a map leaves it out")
         elif reason := _refusal(draft, table, key):
             hint = f"CREATE UNIQUE INDEX … ON {pg_name(key.parent)} (…), where its rows allow it"
-            draft.left("P040", "foreign key", name, reason, hint if "unique" in reason else "")
+            draft.left(Code.P040, "foreign key", name, reason, hint if "unique" in reason else "")
         else:
             _plan(draft, table, key, checked=setting(rules, "validate")[0] is not False)
 
@@ -58,7 +59,7 @@ def _notes(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> Non
     name = f"{table.name}.{key.name}"
     odd = {key.on_delete, key.on_update} - _ACTIONS
     if odd:
-        draft.find("P041", "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
+        draft.find(Code.P041, "note", name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
     note_rows(draft, table, key, checked=checked)
 
 
@@ -68,10 +69,10 @@ def note_rows(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> 
     unchecked = "arrives NOT VALID: the rows that are there are not checked"
     count = orphans(draft, table, key)
     if not checked and not (count and count.rows):
-        draft.find("P043", "lossy", name, unchecked)
+        draft.find(Code.P043, "lossy", name, unchecked)
     elif count and count.rows:
         draft.find(
-            "V030", "block" if checked else "lossy", name,
+            Code.V030, "block" if checked else "lossy", name,
             said(count.rows, f"lack an equal parent in {key.parent}")
             + ("" if checked else f"; the key {unchecked}"),
             entry(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.quote import my_name
 from converge.planner.choice import safest
@@ -46,7 +47,7 @@ def note_full_pages(draft: Draft, table: Table) -> None:
         if count and count.rows:
             hint = example(table, table.columns[-1], "skip = true") + "\n# or another column, until it fits"
             draft.find(
-                "V034", "block", table.name, said(count.rows, _WHERE), hint,
+                Code.V034, "block", table.name, said(count.rows, _WHERE), hint,
                 evidence=rows_words(table, count),
             )  # fmt: skip
 

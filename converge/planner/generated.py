@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from converge.codes import Code
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
@@ -117,7 +118,7 @@ def over_changed(draft: Draft, table: Table, plans: Sequence[ColumnPlan]) -> Ite
         why = f"the target computes it from {', '.join(names)}, whose values the map changes"
         key = table.primary_key is not None and plan.source in table.primary_key.columns
         draft.find(
-            "V170", "block" if key else "lossy", f"{table.name}.{plan.source}", f"is not compared: {why}",
+            Code.V170, "block" if key else "lossy", f"{table.name}.{plan.source}", f"is not compared: {why}",
             entry("column", literally(table=table.name, column=plan.source), "skip = true") if key else "",
         )  # fmt: skip
         # What both sides say of it is the same.

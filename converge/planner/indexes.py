@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, IndexPart, Table
@@ -25,16 +26,20 @@ def plan_indexes(draft: Draft, table: Table) -> None:
         rules = draft.map.for_index(table, index)
         method = setting(rules, "method")[0]
         if setting(rules, "skip")[0]:
-            draft.left("P035", "index", name, "a map leaves it out")
+            draft.left(Code.P035, "index", name, "a map leaves it out")
         elif not draft.has(table.name, *index.columns):
-            draft.left("P038", "index", name, "a column of it is not migrated")
+            draft.left(Code.P038, "index", name, "a column of it is not migrated")
         elif index.kind == "FULLTEXT" and method == "gin":
             _words(draft, table, index)
         elif index.kind == "SPATIAL" and _is_geometry(draft, table, index):
             _plan(draft, table, index, "gist")
         elif index.kind in ("FULLTEXT", "SPATIAL"):
             draft.left(
-                "P030", "index", name, f"a {index.kind} index has no exact counterpart", _advice(table, index)
+                Code.P030,
+                "index",
+                name,
+                f"a {index.kind} index has no exact counterpart",
+                _advice(table, index),
             )
         else:
             _plan(draft, table, index, method)
@@ -49,7 +54,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         refused = str(reason)
     if refused:
         terms = ", ".join(part.column or part.expression or "" for part in index.parts)
-        draft.left("P031", "index", name, f"{refused}; it was on {terms}")
+        draft.left(Code.P031, "index", name, f"{refused}; it was on {terms}")
         return
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
@@ -63,7 +68,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     else:
         if cut:
             why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
-            draft.find("P047", "lossy", name, why)
+            draft.find(Code.P047, "lossy", name, why)
         if index.unique and plain:
             sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
         else:
@@ -117,7 +122,7 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
     )
     draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
     name = f"{table.name}.{index.name}"
-    draft.find("P039", "note", name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
+    draft.find(Code.P039, "note", name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
     draft.done("index", name, made, "the words of the same columns")
 
 
@@ -164,16 +169,18 @@ def _longest(draft: Draft, table: Table, index: Index) -> int | None:
 def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     name = f"{table.name}.{index.name}"
     if not index.visible:
-        draft.find("P032", "note", name, "is invisible to the source's optimizer and visible in the target")
+        draft.find(
+            Code.P032, "note", name, "is invisible to the source's optimizer and visible in the target"
+        )
     cut = any("(" in part for part, one in zip(parts, index.parts, strict=True) if one.prefix)
     if cut:
         draft.find(
-            "P033", "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
+            Code.P033, "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
         )
     longest = _longest(draft, table, index)
     if longest is not None and longest > BTREE_BYTES and not cut and any(one.column for one in index.parts):
         draft.find(
-            "V031", "lossy" if not index.unique else "note", name,
+            Code.V031, "lossy" if not index.unique else "note", name,
             "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",
             _entry(table, index, "skip = true"), evidence=f"the longest entry has {longest:,} bytes",
         )  # fmt: skip

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from sqlglot import exp
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table, View
@@ -151,6 +152,6 @@ def require_matches(selection: Selection, names: Sequence[str]) -> None:
             if not any(fnmatchcase(name, glob) for name in names):
                 raise UsageError(
                     f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
-                    code="U010",
+                    code=Code.U010,
                     hint="`converge plan` lists the tables; names keep their case",
                 )

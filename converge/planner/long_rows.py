@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
 from converge.planner.choice import safest
@@ -29,7 +30,7 @@ _SHORT_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    code: str
+    code: Code
     words: str
     where: str
     """MySQL condition of a row that is too long."""
@@ -55,7 +56,7 @@ def note_long_rows(draft: Draft, table: Table) -> None:
             longest = _longest(draft, table)
             draft.find(
                 limit.code, "block", table.name, said(count.rows, limit.words),
-                _packet_hint(draft) if limit.code == "V035" else _line_hint(table, longest),
+                _packet_hint(draft) if limit.code == Code.V035 else _line_hint(table, longest),
                 evidence=_evidence(table, count, longest),
             )  # fmt: skip
 
@@ -69,11 +70,11 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     packet = draft.catalog.max_packet
     if packet and most > packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
-        yield _Limit("V035", words, f"{plain}>{packet - margin}")
+        yield _Limit(Code.V035, words, f"{plain}>{packet - margin}")
     if 2 * most > LINE_BYTES:
         escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
         where = f"({plain}>{LINE_BYTES // 2 - margin} AND {plain}+{escapes}>{LINE_BYTES - margin})"
-        yield _Limit("V033", "are longer than a line of COPY can be (1 GB)", where)
+        yield _Limit(Code.V033, "are longer than a line of COPY can be (1 GB)", where)
 
 
 def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from converge.codes import Code
 from converge.model.catalog import Catalog, Table
 from converge.model.evidence import Questions
 from converge.model.plan import Finding, Plan, digest, made_names
@@ -91,13 +92,13 @@ def draft_plan(inputs: Inputs) -> Draft:
         note_full_pages(draft, table)
     draft.findings += inputs.lacking
     if not inputs.catalog.tables:
-        draft.find("P083", "note", "source", "the database has no tables: is it the right one?")
+        draft.find(Code.P083, "note", "source", "the database has no tables: is it the right one?")
     calculates = inputs.catalog.views or any(
         table.checks or any(column.generated for column in table.columns) for table in inputs.catalog.tables
     )
     for setting in inputs.catalog.settings if calculates else ():
         draft.find(
-            "P169", "lossy", "source",
+            Code.P169, "lossy", "source",
             f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
             "read what they calculate; SET GLOBAL changes the source",
         )  # fmt: skip
@@ -106,7 +107,7 @@ def draft_plan(inputs: Inputs) -> Draft:
     note_unmatched(draft, inputs.catalog.tables, strict=inputs.strict)
     if draft.trials and not inputs.evidence.tried:
         draft.find(
-            "P054", "note", "target",
+            Code.P054, "note", "target",
             f"{len(draft.trials)} translated expressions were not tried: "
             + ("the role may not make temporary tables" if inputs.target else "no target is named"),
             inputs.temporary,
@@ -124,7 +125,7 @@ def _note_left_over(draft: Draft, left_over: Sequence[tuple[str, str, str]]) -> 
     made = made_names(draft.statements)
     if going := [f"{kind} {name}" for kind, name, _ in left_over if name in made]:
         draft.find(
-            "P151", "note", "target", f"dropped first, left over from an earlier run: {', '.join(going)}"
+            Code.P151, "note", "target", f"dropped first, left over from an earlier run: {', '.join(going)}"
         )
 
 
@@ -165,7 +166,7 @@ def _try(draft: Draft, table: Table) -> None:
     own = [one for one in draft.statements if one.object == table.name and not one.optional]
     sql = ";\n".join(one.sql for one in own if one.phase == "foreign key") or "SELECT 1"
     if refused := draft.refusal("table", table.name, sql, (table.name, *(one.name for one in parents))):
-        draft.find("P154", "block", table.name, f"the target refuses what a map makes of it: {refused}")
+        draft.find(Code.P154, "block", table.name, f"the target refuses what a map makes of it: {refused}")
 
 
 def _table(draft: Draft, table: Table, target: str) -> None:
@@ -178,12 +179,12 @@ def _table(draft: Draft, table: Table, target: str) -> None:
     known = tuple(column for column in columns if column is not None)
     if len(known) > _COLUMNS_LIMIT:
         draft.block(
-            "P003", "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
+            Code.P003, "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
         )
         return
     note_namesakes(draft, table, known)
     if not known:
-        draft.block("P004", "table", table.name, "none of its columns can be migrated")
+        draft.block(Code.P004, "table", table.name, "none of its columns can be migrated")
         return
     draft.tables[table.name] = table_plan(draft, table, target, known)
     lines = ",\n  ".join(definition(column) for column in known)
@@ -199,13 +200,13 @@ def _table(draft: Draft, table: Table, target: str) -> None:
 
 def _table_notes(draft: Draft, table: Table, target: str) -> None:
     if target != table.name:
-        draft.find("P070", "note", table.name, f"is called {target} in the target")
+        draft.find(Code.P070, "note", table.name, f"is called {target} in the target")
     if table.partitions:
         draft.find(
-            "P071", "lossy", table.name, f"its {len(table.partitions)} partitions become one plain table"
+            Code.P071, "lossy", table.name, f"its {len(table.partitions)} partitions become one plain table"
         )
     if table.engine in _ELSEWHERE:
-        draft.find("P152", "lossy", table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
+        draft.find(Code.P152, "lossy", table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
     if table.engine not in _SNAPSHOTS:
         draft.noted.add(table.name)
 
@@ -215,7 +216,7 @@ def _note_engines(draft: Draft, tables: Sequence[Table]) -> None:
     for engine in sorted({table.engine for table in tables} - _SNAPSHOTS):
         names = [table.name for table in tables if table.engine == engine]
         draft.find(
-            "P072", "note", engine,
+            Code.P072, "note", engine,
             f"{len(names)} tables of an engine without snapshots: stop their writers during the run: "
             + ", ".join(names),
         )  # fmt: skip
@@ -226,17 +227,17 @@ def _inventory(draft: Draft, own: set[str]) -> None:
     for table in draft.catalog.tables:
         if table.name not in own:
             message = "the table is excluded or a map skips it: nothing of it is migrated"
-            draft.findings.append(Finding("P080", "lossy", table.name, message, not_migrated=True))
+            draft.findings.append(Finding(Code.P080, "lossy", table.name, message, not_migrated=True))
             draft.left_out(table, "the table is excluded, or a map skips it")
     for routine in draft.catalog.routines:
         place = f" on {routine.table}" if routine.table else ""
         draft.left(
-            "P081", routine.kind, routine.name,
+            Code.P081, routine.kind, routine.name,
             f"code is not translated; it is {routine.definer}'s{place}: {routine.text}",
         )  # fmt: skip
     for kind in draft.catalog.unreadable:
         draft.find(
-            "P082", "lossy", kind,
+            Code.P082, "lossy", kind,
             f"the source user may not see all {kind}: what it does not see is not migrated, nor counted",
             _seen_by(kind, draft.catalog),
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from converge.codes import Code
 from converge.model.plan import Finding
 from converge.model.provision import Cluster, DatabaseFacts, Step, Wanted
 from converge.model.quote import pg_name, pg_text
@@ -93,7 +94,7 @@ def _rights(wanted: Sequence[Wanted], cluster: Cluster) -> Iterator[Finding]:
     if lacks:
         message = f"the role {cluster.admin} has no {' and no '.join(lacks)}"
         hint = f"ALTER ROLE {pg_name(cluster.admin)} {' '.join(lacks)};"
-        yield Finding("T031", "block", "admin", message, hint)
+        yield Finding(Code.T031, "block", "admin", message, hint)
 
 
 def _findings(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
@@ -105,17 +106,17 @@ def _findings(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
     yield from _extensions(one, cluster)
     if role is None and not one.password:
         message = f"the role {one.role} gets no password: it can only log in where the server asks for none"
-        yield Finding("T034", "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} PASSWORD '…';")
+        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} PASSWORD '…';")
     if role is not None and not role.login:
         message = f"the role {one.role} was there already and may not log in"
-        yield Finding("T034", "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} LOGIN;")
+        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} LOGIN;")
     if (
         role
         and (there is None or _missing(one, cluster))
         and not (cluster.superuser or role.may_become or role.may_grant)
     ):
         yield Finding(
-            "T031", "block", one.name,
+            Code.T031, "block", one.name,
             f"the role {cluster.admin} may make nothing that belongs to the role {one.role}",
             f"GRANT {pg_name(one.role)} TO {pg_name(cluster.admin)};",
         )  # fmt: skip
@@ -124,10 +125,10 @@ def _findings(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
 def _template(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
     if one.template not in cluster.databases:
         message = f"the server has no template {one.template}"
-        yield Finding("T032", "block", one.name, message, 'template = "template0"')
+        yield Finding(Code.T032, "block", one.name, message, 'template = "template0"')
     if not cluster.encodings[one.encoding]:
         message = f"the server has no encoding {one.encoding}"
-        yield Finding("T032", "block", one.name, message, 'encoding = "UTF8"')
+        yield Finding(Code.T032, "block", one.name, message, 'encoding = "UTF8"')
 
 
 def _differs(one: Wanted, there: DatabaseFacts, cluster: Cluster) -> Iterator[Finding]:
@@ -140,13 +141,13 @@ def _differs(one: Wanted, there: DatabaseFacts, cluster: Cluster) -> Iterator[Fi
     )
     if wrong := [f"its {what} is {has}, not {want}" for what, want, has in wanted if not _same(want, has)]:
         yield Finding(
-            "T030", "block", one.name,
+            Code.T030, "block", one.name,
             f"the database {one.database} is there already: {', '.join(wrong)}; that cannot be changed",
             f"ALTER DATABASE {name} RENAME TO {pg_name(f'{one.database}_before')};  -- or DROP DATABASE",
         )  # fmt: skip
     if there.owner != one.role:
         yield Finding(
-            "T035", "block", one.name,
+            Code.T035, "block", one.name,
             f"the database {one.database} is there already and belongs to {there.owner}, not to {one.role}",
             f"ALTER DATABASE {name} OWNER TO {pg_name(one.role)};",
         )  # fmt: skip
@@ -161,8 +162,8 @@ def _extensions(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
     for name in _missing(one, cluster):
         if name not in cluster.extensions:
             hint = "install it on the server; most are in the package postgresql-contrib"
-            yield Finding("T033", "block", one.name, f"the server has no extension {name}", hint)
+            yield Finding(Code.T033, "block", one.name, f"the server has no extension {name}", hint)
         elif cluster.extensions[name] and not cluster.superuser:
             message = f"the extension {name} can only be made by a superuser"
             hint = f"--admin URL of a superuser, or CREATE EXTENSION {pg_name(name)}; in {one.template}"
-            yield Finding("T033", "block", one.name, message, hint)
+            yield Finding(Code.T033, "block", one.name, message, hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from converge.codes import Code
 from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.planner.draft import Draft
@@ -41,5 +42,5 @@ def note_namesakes(draft: Draft, table: Table, columns: Sequence[ColumnPlan]) ->
             *_, last = (column.source for column in columns if column.target == name)
             hint = example(table, table.column(last), 'rename = "another_name"')
             draft.find(
-                "P007", "block", f"{table.name}.{last}", f"{count} columns would be called {name}", hint
+                Code.P007, "block", f"{table.name}.{last}", f"{count} columns would be called {name}", hint
             )

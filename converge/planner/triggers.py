@@ -6,6 +6,7 @@ only when the row really changed, the statement did not set the column, and no f
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.model.catalog import Table
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
@@ -55,7 +56,7 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         plan = draft.column(table.name, column.name)
         if base_name(plan.target_type) not in MOMENTS | {"date"}:
             message = f"ON UPDATE CURRENT_TIMESTAMP is lost: {plan.target_type} holds no time"
-            draft.find("P140", "lossy", f"{table.name}.{column.name}", message)
+            draft.find(Code.P140, "lossy", f"{table.name}.{column.name}", message)
             continue
         reference = pg_name(plan.target)
         name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")

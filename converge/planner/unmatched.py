@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from converge.codes import Code
 from converge.errors import did_you_mean
 from converge.mapping.rules import Map, Rule
 from converge.model.catalog import Column, ForeignKey, Index, Table
@@ -28,7 +29,7 @@ def note_unmatched(draft: Draft, tables: Sequence[Table], *, strict: bool) -> No
         if id(rule) in matched or (rule.section == "target" and draft.loading is None):
             continue  # in create mode the target has nothing of its own that could be kept
         draft.find(
-            "M180", severity, rule.place, f"the rule matches nothing: {_why(draft, rule, tables)}",
+            Code.M180, severity, rule.place, f"the rule matches nothing: {_why(draft, rule, tables)}",
             "correct the names in its `match`, or remove the rule",
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
@@ -52,7 +53,7 @@ def _note_made_equal(draft: Draft, table: Table, column: Column, family: Family,
     count = facts.found.get(made_equal(table, value).name)
     if count and count.rows:
         draft.find(
-            "V161", "lossy", f"{table.name}.{column.name}",
+            Code.V161, "lossy", f"{table.name}.{column.name}",
             said(count.rows, f"hold different values that the map's expression makes equal: {using.policy}"),
             evidence=rows_words(table, count),
         )  # fmt: skip
@@ -109,7 +110,7 @@ def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice
         except ValueError as error:
             raise UsageError(
                 f"{choice.rule.place}: {trap.name} cannot be replaced by {policy['replace']!r}: {error}",
-                code="M005",
+                code=Code.M005,
             ) from error
     else:
         new = "NULL" if policy == "null" else now.remedies[policy]
@@ -195,7 +196,7 @@ def note_suggestions(draft: Draft) -> None:
     for (type_, length, to), places in draft.suggestions.items():
         listed = ", ".join(places)
         draft.find(
-            "V025", "note", f"{type_}({length})",
+            Code.V025, "note", f"{type_}({length})",
             f"every value of {len(places)} such columns fits {to}, which is smaller and checked: {listed}",
             entry("type", {"type": type_, "length": length, "fits": True}, f"to = {toml_text(to)}"),
         )  # fmt: skip
@@ -207,16 +208,18 @@ def note_unseen(draft: Draft, tables: Sequence[Table]) -> None:
     missing = [table.name for table in tables if draft.evidence.table(table.name) is None]
     if missing and len(missing) == len(tables):
         draft.find(
-            "V026", "note", "scan", f"no table was scanned: {unknown}", "converge plan, without --no-scan"
+            Code.V026, "note", "scan", f"no table was scanned: {unknown}", "converge plan, without --no-scan"
         )
     elif missing:
-        draft.find("V026", "note", "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
+        draft.find(
+            Code.V026, "note", "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}"
+        )
     for table in tables:
         facts = draft.evidence.table(table.name)
         if facts and facts.unseen:
             hint = f"--scan-seconds {facts.seconds * 10:.0f}"
             draft.find(
-                "V027", "note", table.name, f"{facts.unseen}: what was not seen counts as unknown", hint
+                Code.V027, "note", table.name, f"{facts.unseen}: what was not seen counts as unknown", hint
             )
 
 

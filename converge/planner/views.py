@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.model.catalog import View
 from converge.model.names import fit
 from converge.model.quote import pg_name
@@ -74,14 +75,14 @@ class _Relations:
 def _view(draft: Draft, view: View, relations: _Relations) -> None:
     if not view.definition:
         reason = "the source user may not see its text, or what it reads is gone"
-        draft.left("P050", "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
+        draft.left(Code.P050, "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
     relations.read = []
     terms = Terms()
     try:
         query = translate_view(view.definition, relations.find, covered=view.full_group_by, terms=terms)
     except Untranslatable as reason:
-        draft.left("P051", "view", view.name, f"{reason}; its text is {view.definition}")
+        draft.left(Code.P051, "view", view.name, f"{reason}; its text is {view.definition}")
         return
     made = draft.names.take(view.name, held=True)
     name = pg_name(draft.schema, made)
@@ -92,16 +93,16 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     refused = draft.refusal("view", view.name, sql, tuple(relations.read))
     if refused:
         draft.left(
-            "P052", "view", view.name, f"the target refuses it: {refused}; its text is {view.definition}"
+            Code.P052, "view", view.name, f"the target refuses it: {refused}; its text is {view.definition}"
         )
         return
     relations.add(view.name, query.relation(name, view.columns))
     if made != view.name:
         terms.note(f"is called {made} in the target")
     for note in terms.notes:
-        draft.find("P053", "note", view.name, note)
+        draft.find(Code.P053, "note", view.name, note)
     for loss in losses:
-        draft.find("P157", "lossy", view.name, loss)
+        draft.find(Code.P157, "lossy", view.name, loss)
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.evidence.tried else "but not tried on the target"
     draft.done("view", view.name, made, f"translated {tried}")

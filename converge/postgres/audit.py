@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError
 from converge.model.backfill import Audit, Keep, Standing
 from converge.model.quote import pg_name, pg_text
@@ -38,7 +39,7 @@ def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
     grants += [f"GRANT {', '.join(lacking)} ON converge.audit TO {role};"] if lacking else []
     if grants:
         message = f"the role {row[0]} lacks rights on the audit"
-        raise BlockedError(message, code="T004", hint="\n".join(grants))
+        raise BlockedError(message, code=Code.T004, hint="\n".join(grants))
     return True
 
 
@@ -108,7 +109,7 @@ def archive(
         if not sent == kept == removed:
             raise ConvergeError(
                 f"{sent} rows were sent, {kept} are in the file and {removed} would be removed; none was",
-                code="B009",
+                code=Code.B009,
                 hint="the same command with another FILE",
             )
     return removed

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
@@ -89,7 +90,7 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
         if connection.info.server_version < 140000:
             raise TargetError(
                 f"the target runs PostgreSQL {connection.info.parameter_status('server_version')}",
-                code="T006",
+                code=Code.T006,
                 hint="converge loads PostgreSQL 14 and newer",
             )
         row = connection.execute(
@@ -145,14 +146,14 @@ def explain(
             return _refused(text.rpartition("FATAL:")[2].strip(), endpoint)
         return TargetError(
             f"{_where(endpoint)} cannot be reached: {text.splitlines()[0]}",
-            code="T001",
+            code=Code.T001,
             hint="check host, port and firewall; is PostgreSQL running there?",
             lost=True,
         )
     if is_of_value(error):
         return TargetError(
             f"PostgreSQL cannot hold a value of the source: {text}",
-            code="D001",
+            code=Code.D001,
             details=_details(error),
             hint="repair the value in the source, or --exclude its table",
         )
@@ -162,7 +163,7 @@ def explain(
 def in_its_words(error: psycopg.Error, endpoint: Endpoint | None) -> TargetError:
     """What the server says of a statement that is not ours."""
     return TargetError(
-        f"{_where(endpoint)}: {_text(error)}", code="T000", details=_details(error), lost=is_lost(error)
+        f"{_where(endpoint)}: {_text(error)}", code=Code.T000, details=_details(error), lost=is_lost(error)
     )
 
 
@@ -177,7 +178,7 @@ def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> Conver
     if state == "28P01" or "password authentication failed" in text or "no password supplied" in text:
         return TargetError(
             f"{where} refused the user: wrong user name or password",
-            code="T002",
+            code=Code.T002,
             hint="the password of a URL must be percent-encoded; it came from "
             + (endpoint.origin if endpoint else "the target URL")
             + tls.wanted(endpoint),
@@ -186,17 +187,17 @@ def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> Conver
     if state == "3D000" or ('database "' in text and "does not exist" in text):
         return TargetError(
             f"{where} has no database {name!r}",
-            code="T003",
+            code=Code.T003,
             hint=f"CREATE DATABASE {pg_name(name)} TEMPLATE template0 ENCODING 'UTF8';",
         )
     if state is None and "permission denied for database" in text:
         return BlockedError(
             f"{where}: the role {user} may not connect to the database {name}",
-            code="T004",
+            code=Code.T004,
             hint=f"GRANT CONNECT ON DATABASE {pg_name(name)} TO {pg_name(user)};",
         )
     if state == "42501":
-        return TargetError(f"{where} denies the role a privilege: {text}", code="T004")
+        return TargetError(f"{where} denies the role a privilege: {text}", code=Code.T004)
     return None
 
 
@@ -211,7 +212,7 @@ def _refused(text: str, endpoint: Endpoint | None) -> TargetError:
         hint = f"ALTER ROLE {user} LOGIN;{origin}"
     starts_or_ends = text.startswith("the database system is")
     return TargetError(
-        f"{_where(endpoint)} refuses the connection: {text}", code="T180", hint=hint, lost=starts_or_ends
+        f"{_where(endpoint)} refuses the connection: {text}", code=Code.T180, hint=hint, lost=starts_or_ends
     )
 
 
@@ -221,16 +222,16 @@ def _of_room(text: str, state: str | None, endpoint: Endpoint | None) -> TargetE
     if state == _NO_PLACE or (state is None and any(words in text for words in _NO_PLACE_WORDS)):
         return TargetError(
             f"{where} has no place for one more client: {text}",
-            code="T016",
+            code=Code.T016,
             hint="fewer --jobs, or a larger max_connections (of the server, the database or the role)",
             lost=True,
         )
     if state == _DISK_FULL:
-        return TargetError(f"{where} has no room left: {text}", code="T007", hint="make room")
+        return TargetError(f"{where} has no room left: {text}", code=Code.T007, hint="make room")
     if state == _NO_MEMORY and "shared memory" in text:
         return TargetError(
             f"{where} has no room for more locks: {text}",
-            code="T042",
+            code=Code.T042,
             hint="a larger max_locks_per_transaction in postgresql.conf, and a restart",
         )
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from converge.codes import Code
 from converge.model.check import Application
 from converge.model.endpoint import Endpoint
 from converge.model.facts import TargetFacts
@@ -38,7 +39,7 @@ def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
     short = facts.disk.free < needed
     return [
         Finding(
-            "T024",
+            Code.T024,
             "block" if short else "note",
             "target",
             f"{facts.disk.path} has {facts.disk.free:,} bytes free; the tables and indexes need about "
@@ -53,7 +54,7 @@ def _connections(facts: TargetFacts, jobs: int) -> Iterator[Finding]:
     needed = 2 * jobs + 3
     if facts.role_connections is not None and facts.role_connections < needed:
         yield Finding(
-            "T021", "block", "target",
+            Code.T021, "block", "target",
             f"the role or the database may have {facts.role_connections} connections, --jobs {jobs} needs "
             f"{needed}",
             f"ALTER ROLE {pg_name(facts.role)} CONNECTION LIMIT {needed};\n"
@@ -62,7 +63,7 @@ def _connections(facts: TargetFacts, jobs: int) -> Iterator[Finding]:
     free = facts.max_connections - facts.connections + 1
     if free < needed:
         yield Finding(
-            "T021", "note", "target",
+            Code.T021, "note", "target",
             f"{free} of {facts.max_connections} connections are free now, --jobs {jobs} needs {needed}",
             f"ALTER SYSTEM SET max_connections = {facts.max_connections + needed}; -- and restart the server",
         )  # fmt: skip
@@ -71,14 +72,14 @@ def _connections(facts: TargetFacts, jobs: int) -> Iterator[Finding]:
 def _login(facts: TargetFacts, endpoint: Endpoint) -> Iterator[Finding]:
     if not endpoint.local and facts.tls.verified != "certificate and name":
         yield Finding(
-            "T023", "note", "target",
+            Code.T023, "note", "target",
             "the connection is encrypted, but the server's name is not verified" if facts.tls.version
             else "the connection is not encrypted: everybody on the way can read the data",
             "?sslmode=verify-full&sslrootcert=FILE at the end of the target URL",
         )  # fmt: skip
     if facts.superuser:
         yield Finding(
-            "T026", "note", "target",
+            Code.T026, "note", "target",
             f"the role {facts.role} is a superuser; no run needs that",
             f"CREATE ROLE converge LOGIN PASSWORD '…'; "
             f"GRANT CREATE, TEMPORARY ON DATABASE {pg_name(facts.database)} TO converge;",
@@ -89,7 +90,7 @@ def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
     locks = tables * _LOCKS_A_TABLE
     if locks > facts.locks:
         yield Finding(
-            "T022", "note", "target",
+            Code.T022, "note", "target",
             f"--recreate, --truncate and a migration that makes all tables in one transaction lock about "
             f"{locks:,} objects at once; the server has room for {facts.locks:,}",
             raise_locks(locks, facts.max_connections),
@@ -97,27 +98,27 @@ def _settings(facts: TargetFacts, tables: int) -> Iterator[Finding]:
     for one in facts.own_settings:
         if one.name in _HURTFUL and one.value not in ("0", "off", "false"):
             yield Finding(
-                "T041", "note", "target",
+                Code.T041, "note", "target",
                 f"{one.name} = {one.value} is set for {one.where}: not for converge's own sessions, but for "
                 "the application's migrations (alembic upgrade) and its backfills",
                 one.reset,
             )  # fmt: skip
     if facts.event_triggers:
         yield Finding(
-            "T025", "note", "target",
+            Code.T025, "note", "target",
             f"event triggers see every statement that makes something: {', '.join(facts.event_triggers)}",
             "\n".join(f"ALTER EVENT TRIGGER {pg_name(name)} DISABLE;" for name in facts.event_triggers),
         )  # fmt: skip
     if facts.setting("wal_level") == "logical":
         message = "wal_level is logical: subscribers get every row of the run too"
         hint = "pg_replication_slots shows who reads; without a reader, wal_level = replica writes less"
-        yield Finding("T027", "note", "target", message, hint)
+        yield Finding(Code.T027, "note", "target", message, hint)
 
 
 def _optional(facts: TargetFacts) -> Iterator[Finding]:
     for right in facts.rights:
         if not right.held and not right.needed:
-            yield Finding("T020", "note", "target", f"without {right.name}: {right.without}", right.grant)
+            yield Finding(Code.T020, "note", "target", f"without {right.name}: {right.without}", right.grant)
 
 
 def missing_tables(applications: Iterable[Application], target: Target) -> Iterator[Finding]:
@@ -125,7 +126,7 @@ def missing_tables(applications: Iterable[Application], target: Target) -> Itera
     for one in applications:
         if missing := [name for name in one.tables if name not in target.names]:
             yield Finding(
-                "C010",
+                Code.C010,
                 "note",
                 target.schema,
                 f"{one.name}: {len(missing)} of {len(one.tables)} tables of its own migrations are not there",

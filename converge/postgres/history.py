@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint
@@ -140,7 +141,7 @@ def unreadable_ledger(connection: psycopg.Connection[Any]) -> BlockedError | Non
     role, ledger = pg_name(row[0]), pg_name(LEDGER)
     return BlockedError(
         f"the role {row[0]} may not read the ledger, the tables of the schema {LEDGER}",
-        code="T004",
+        code=Code.T004,
         hint=f"GRANT USAGE ON SCHEMA {ledger} TO {role};\n"
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {ledger} TO {role};",
     )

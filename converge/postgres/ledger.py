@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
 from converge.model.decode import encoded
 from converge.model.evidence import Evidence
@@ -182,7 +183,7 @@ def require_same(plan: Plan, digest: str) -> None:
     if digest != plan.digest:
         raise BlockedError(
             "the source's schema, the maps or the options have changed since the interrupted run",
-            code="T011",
+            code=Code.T011,
             hint=START_AGAIN,
         )
 
@@ -194,7 +195,7 @@ def _try_lock(connection: psycopg.Connection[Any]) -> bool:
 
 def _at_work() -> BlockedError:
     return BlockedError(
-        "another converge run is at work on this target", code="T009", hint="wait for it, or stop it"
+        "another converge run is at work on this target", code=Code.T009, hint="wait for it, or stop it"
     )
 
 
@@ -236,13 +237,13 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         taken_back = ": the last one was taken back" if row and row[2] == "recovered" else ""
         raise UsageError(
             f"there is no interrupted run to resume in this target{taken_back}",
-            code="T010",
+            code=Code.T010,
             hint=_other_run(connection, plan),
         )
     if row[2] == "recovering":
         raise BlockedError(
             "the last run has been taken back in part, and can only be taken back as a whole",
-            code="L052",
+            code=Code.L052,
             hint="converge recover",
         )
     require_same(plan, row[1])

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.resources import sql
 
@@ -28,6 +29,6 @@ def require_locks(connection: psycopg.Connection[Any], schema: str, tables: Sequ
         raise BlockedError(
             f"--truncate empties {len(tables)} tables in one transaction, which locks {needed:,} tables and "
             f"indexes; the server has room for {room:,}",
-            code="T042",
+            code=Code.T042,
             hint=raise_locks(needed, connections),
         )

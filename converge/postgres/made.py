@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.model.existing import Existing, difference
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
@@ -49,7 +50,7 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
     now = shape_now(connection, plan.schema)
     lost = _relations(made.objects.keys() - now.keys())
     found = [
-        Finding("V111", "block", name, words, _HINT)
+        Finding(Code.V111, "block", name, words, _HINT)
         for name, was in sorted(made.objects.items())
         if not name.startswith(_OTHERS)
         and (words := difference(was, now.get(name), _ignored(name)))
@@ -58,12 +59,12 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
     tables = _relations(made.objects.keys() & now.keys())
     added = {name: now[name] for name in now.keys() - made.objects.keys()}
     found += [
-        Finding("V111", "block", name, difference(None, text), _HINT)
+        Finding(Code.V111, "block", name, difference(None, text), _HINT)
         for name, text in sorted(added.items())
         if (name.startswith(_ACTING) or _only_unique(name, text, added))
         and any(_belongs(name, text, table) for table in tables)
     ]
-    at_end = {one.object for one in plan.findings if one.code == "P158"}
+    at_end = {one.object for one in plan.findings if one.code == Code.P158}
     for column, sequence, value, largest in _next_values(connection, plan):
         if column in at_end:
             # The sequence has never had the column's next value.
@@ -72,7 +73,7 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
         if value < least:
             message = f"the next value of {sequence} is {value}, and has to be {least} or more"
             hint = f"SELECT setval('{sequence}', {least}, false);"
-            found.append(Finding("V112", "block", column, message, hint))
+            found.append(Finding(Code.V112, "block", column, message, hint))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
 
@@ -28,7 +29,7 @@ def require_session(
         if _process(other) == first or {_process(connection), _process(connection)} != {first}:
             raise BlockedError(
                 f"{endpoint} is a connection pool in transaction mode: sessions share the server's processes",
-                code="T170",
+                code=Code.T170,
                 hint="name the host and port of PostgreSQL itself, or a pool in session mode\n"
                 "PgBouncer: pool_mode = session for this database; RDS Proxy: the endpoint of the instance",
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.provision import Cluster, DatabaseFacts, RoleFacts, Step, Wanted
@@ -73,7 +74,7 @@ def _make(connection: psycopg.Connection[Any], place: Endpoint, step: Step) -> N
         if error.sqlstate in _NO_SUCH_DATABASE:
             raise TargetError(
                 f"{step.what}: {error.diag.message_primary}",
-                code="T032",
+                code=Code.T032,
                 details=[line for line in (error.diag.message_detail,) if line],
                 hint='template = "template0" takes every encoding and locale that the server has',
             ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint, parse
@@ -23,7 +24,7 @@ _NO_PLAN = "an earlier version of converge began the last run and kept no plan"
 
 def unseen(why: str, hint: str = "") -> Finding:
     """A run that others cannot work from: this command's options decide."""
-    return Finding("V113", "note", "plan", f"planned by the options of this command: {why}", hint)
+    return Finding(Code.V113, "note", "plan", f"planned by the options of this command: {why}", hint)
 
 
 def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptions, plan: Plan) -> None:

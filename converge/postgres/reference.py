@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.image import Pair
 from converge.model.quote import pg_name
@@ -36,7 +37,7 @@ def compare(
     if missing := [label for label in key if label not in labels]:
         raise UsageError(
             f"the reference {file} lacks the column {missing[0]}, by which rows of {table} are told apart",
-            code="A051",
+            code=Code.A051,
             details=[f"its columns: {', '.join(labels)}"],
             hint="save it as CSV with commas and in UTF-8, with the columns of the key",
         )
@@ -81,7 +82,7 @@ def _load(connection: psycopg.Connection[Any], file: Path) -> list[str]:
         why = error.diag.message_primary if isinstance(error, psycopg.Error) else error
         raise UsageError(
             f"the reference {file} cannot be read as CSV: {why}",
-            code="A052",
+            code=Code.A052,
             hint="save it as CSV with commas and in UTF-8",
         ) from error
     return labels

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.facts import Right
 from converge.model.plan import Finding
@@ -84,7 +85,7 @@ def require_owned(target: Target, own: Container[str]) -> None:
         raise BlockedError(
             f"{len(foreign)} objects in the target belong to another role than {target.role}, which can "
             "neither change nor drop them",
-            code="T015",
+            code=Code.T015,
             details=[f"{kind.lower()} {name}" for kind, name in foreign][:_SHOWN],
             hint="\n".join(f"ALTER {kind} {name} OWNER TO {role};" for kind, name in foreign),
         )
@@ -101,7 +102,7 @@ def require_readable(connection: psycopg.Connection[Any], target: Target, tables
     places = ", ".join(pg_name(target.schema, name) for name in unreadable)
     raise BlockedError(
         f"the role {target.role} may not read {len(unreadable)} of {len(tables)} tables",
-        code="T004",
+        code=Code.T004,
         details=unreadable[:_SHOWN],
         hint=f"GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT ON {places} TO {role};",
     )
@@ -111,11 +112,11 @@ def _server(target: Target) -> Iterator[Finding]:
     database = pg_name(target.database)
     if target.standby:
         message = "the server is a standby and only reads"
-        yield Finding("T014", "block", "target", message, "--target names the primary server")
+        yield Finding(Code.T014, "block", "target", message, "--target names the primary server")
     if target.encoding != "UTF8":
         message = f"the target database is encoded in {target.encoding}, which cannot hold all text"
         hint = f"CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8';"
-        yield Finding("T008", "block", "target", message, hint)
+        yield Finding(Code.T008, "block", "target", message, hint)
 
 
 def _rights(target: Target) -> Iterator[Finding]:
@@ -177,4 +178,4 @@ def _no_schemas(target: Target, missing: Sequence[str]) -> Finding:
 
 def denied(message: str, hint: str) -> Finding:
     """A right that the role lacks; the hint is the statement that gives it."""
-    return Finding("T004", "block", "target", message, hint)
+    return Finding(Code.T004, "block", "target", message, hint)

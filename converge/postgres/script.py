@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.postgres.capabilities import older
 from converge.postgres.connect import is_lost
@@ -55,7 +56,7 @@ def _refused(error: psycopg.Error, statement: Statement, name: str, version: str
     lacking, instead = older(statement.text.decode(errors="replace"), version)
     return TargetError(
         f"{name}, line {statement.line}: {said}",
-        code="X024",
+        code=Code.X024,
         details=[
             _begin_of(statement),
             *filter(None, [error.diag.message_detail]),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from converge.codes import Code
 from converge.errors import UsageError
 
 _WORD = rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*"
@@ -193,4 +194,4 @@ class _Splitter:
             )
 
     def _wrong(self, words: str, hint: str | None = None) -> UsageError:
-        return UsageError(f"{self._name}, line {self._line}: {words}", code="X023", hint=hint)
+        return UsageError(f"{self._name}, line {self._line}: {words}", code=Code.X023, hint=hint)

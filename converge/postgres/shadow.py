@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name, pg_text
@@ -148,6 +149,6 @@ def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeErr
         return explain(error, endpoint)
     return TargetError(
         f"PostgreSQL at {endpoint} does not let the role make a throw-away database",
-        code="T043",
+        code=Code.T043,
         hint=f"ALTER ROLE {pg_name(role)} CREATEDB;",
     )

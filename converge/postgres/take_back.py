@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError
 from converge.model.plan import Plan
 from converge.model.quote import pg_name
@@ -88,6 +89,6 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
 def _changed_since(what: str) -> BlockedError:
     return BlockedError(
         f"{what}; loading chunks again would harm what others have done",
-        code="T019",
+        code=Code.T019,
         hint=f"{START_AGAIN}, or write what is missing by hand",
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from psycopg import pq
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.trust import Distrust, distrust
@@ -71,17 +72,17 @@ def distrusted(text: str, endpoint: Endpoint | None) -> TargetError | None:
     where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
     if any(words in text for words in _CLIENT):
         hint = "add ?sslcert=FILE&sslkey=FILE: a certificate for the role, and its key with the mode 0600"
-        return TargetError(f"{where} wants a client certificate: {text}", code="T017", hint=hint)
+        return TargetError(f"{where} wants a client certificate: {text}", code=Code.T017, hint=hint)
     if "no pg_hba.conf entry" in text or "pg_hba.conf rejects" in text:
         hint = "a line of pg_hba.conf lets a role in, such as: hostssl DATABASE ROLE ADDRESS/32 scram-sha-256"
-        return TargetError(f"{where} does not let the role in from here: {text}", code="T018", hint=hint)
+        return TargetError(f"{where} does not let the role in from here: {text}", code=Code.T018, hint=hint)
     if "SSL" not in text and "certificate" not in text:
         return None
     reason = _reason(endpoint) if endpoint else None
     if reason is None:
-        return TargetError(f"{where} cannot be trusted: {text}", code="T013", hint=_UNVERIFIED)
+        return TargetError(f"{where} cannot be trusted: {text}", code=Code.T013, hint=_UNVERIFIED)
     message = f"{where} cannot be trusted: the server's certificate {reason.value}"
-    return TargetError(message, code="T013", hint=f"{_FIXES.get(reason, text)}\n{_UNVERIFIED}")
+    return TargetError(message, code=Code.T013, hint=f"{_FIXES.get(reason, text)}\n{_UNVERIFIED}")
 
 
 def _reason(endpoint: Endpoint) -> Distrust | None:

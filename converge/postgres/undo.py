@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
 from converge.model.quote import pg_name
@@ -54,7 +55,7 @@ class Undo:
             raise BlockedError(
                 f"others have added {len(added)} foreign keys or triggers since the run began, which are in "
                 "the way of removing its rows",
-                code="T019",
+                code=Code.T019,
                 details=list(added),
                 hint="take them away, then converge recover:\n" + "\n".join(added.values()),
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.existing import ROWS_LIMIT, OwnTable
 from converge.postgres.saved import drop_kept, drop_saved, put_back, saved_table
@@ -96,7 +97,7 @@ def require_none_of_others(found: Sequence[Rows]) -> None:
         return
     raise BlockedError(
         f"others have written to {len(changed)} tables since the run began; their rows are not removed",
-        code="T019",
+        code=Code.T019,
         details=[_counts(rows) for rows in changed],
         hint="remove these rows, or write them elsewhere, then converge recover; this shows them:\n"
         + "\n".join(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from pathlib import Path
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.project.variables import ENV_FILE
@@ -30,7 +31,7 @@ def database_variables(side: str, dotenv: Mapping[str, str | None]) -> Endpoint 
         return None
     port = dotenv.get("DATABASE_PORT") or ""
     if port and not port.isdigit():
-        raise UsageError(f"DATABASE_PORT in {ENV_FILE} is no number: {port!r}", code="U003")
+        raise UsageError(f"DATABASE_PORT in {ENV_FILE} is no number: {port!r}", code=Code.U003)
     return Endpoint(
         kind="mysql" if side == "source" else "postgres",
         host=dotenv.get("DATABASE_HOST") or "localhost",
@@ -52,7 +53,7 @@ def mysql_defaults() -> Endpoint | None:
             parser.read(path)
         except Error as error:
             # The parser's own words quote the line, which may be the password's.
-            raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code="U003") from None
+            raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code=Code.U003) from None
         if parser.has_section("client"):
             client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
     found = {name: _first(variable, client, key) for name, variable, key in _MYSQL}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.read import provision
 from converge.model.names import require_schema
@@ -91,10 +92,10 @@ def read(path: str | None) -> Project:
     try:
         document = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file.name} is no TOML: {error}", code="U003") from error
+        raise UsageError(f"{file.name} is no TOML: {error}", code=Code.U003) from error
     except OSError as error:
         hint = "--config FILE, or converge.toml in the working folder"
-        raise UsageError(f"{file} cannot be read: {error.strerror}", code="U003", hint=hint) from error
+        raise UsageError(f"{file} cannot be read: {error.strerror}", code=Code.U003, hint=hint) from error
     _check(file.name, document, _TOP)
     entries = document.get("database", [])
     databases = tuple(_database(file, number, entry) for number, entry in enumerate(entries, 1))
@@ -113,14 +114,14 @@ def _database(file: Path, number: int, entry: Any) -> Database:
     _check(place, entry, _DATABASE)
     name = entry.get("name", "")
     if not name:
-        raise UsageError(f"{place} has no name", code="U031", hint='name = "…"')
+        raise UsageError(f"{place} has no name", code=Code.U031, hint='name = "…"')
     maps = tuple(_map(file.parent, one) for one in entry.get("map", ()))
     wanted = entry.get("provision")
     if wanted is not None:
         _check(f"{place} provision", wanted, _PROVISION)
         if not _VARIABLE.fullmatch(wanted.get("password_env", "_")):
             message = f"{place} provision: password_env must be the name of a variable"
-            raise UsageError(message, code="U003", hint='password_env = "ALKEMIO_PASSWORD"')
+            raise UsageError(message, code=Code.U003, hint='password_env = "ALKEMIO_PASSWORD"')
         known = {**provision(maps), **wanted}
         wanted = Provision(**{key: _frozen(value) for key, value in known.items()})
     return Database(
@@ -150,14 +151,14 @@ def _frozen(value: Any) -> Any:
 def _check(place: str, entry: Any, kinds: Mapping[str, str]) -> None:
     """Raises UsageError for a key or kind of value that means nothing. No value is said: it may be secret."""
     if not isinstance(entry, dict):
-        raise UsageError(f"{place} must be a table", code="U003", hint='[[database]]\nname = "…"')
+        raise UsageError(f"{place} must be a table", code=Code.U003, hint='[[database]]\nname = "…"')
     for key, value in entry.items():
         if key not in kinds:
             message = f"{place}: {key!r} means nothing here{did_you_mean(key, kinds)}"
-            raise UsageError(message, code="U003", hint=f"it may have: {', '.join(kinds)}")
+            raise UsageError(message, code=Code.U003, hint=f"it may have: {', '.join(kinds)}")
         words, holds = _KINDS[kinds[key]]
         if not holds(value):
-            raise UsageError(f"{place}: {key} must be {words}", code="U003", hint="docs/databases.md")
+            raise UsageError(f"{place}: {key} must be {words}", code=Code.U003, hint="docs/databases.md")
 
 
 def _is_text(value: object) -> bool:
@@ -169,16 +170,16 @@ def _require_apart(place: str, document: Mapping[str, Any], databases: Sequence[
     names = [one.name for one in databases]
     for one in databases:
         if names.count(one.name) > 1:
-            raise UsageError(f"{place}: two databases are called {one.name}", code="U031", hint="name = …")
+            raise UsageError(f"{place}: two databases are called {one.name}", code=Code.U031, hint="name = …")
         if one.source and not one.target:
             raise UsageError(
                 f"{place}: the database {one.name} has a source and no target",
-                code="U031",
+                code=Code.U031,
                 hint='target = "postgresql://user:${PASSWORD}@host:5432/database"',
             )
     if databases and (document.get("source") or document.get("target")):
         raise UsageError(
             f"{place} has [[database]] entries and a source or target beside them",
-            code="U031",
+            code=Code.U031,
             hint="write each address in the entry that it belongs to",
         )

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from dotenv import dotenv_values
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 
@@ -29,7 +30,7 @@ def variable(name: str, place: str) -> str:
         return value
     raise UsageError(
         f"{place}: the variable {name} is not set",
-        code="U030",
+        code=Code.U030,
         hint=f"{name}=… in the environment, or in {ENV_FILE} in the working folder",
     )
 
@@ -57,7 +58,7 @@ def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
     if endpoint.kind != kind:
         raise UsageError(
             f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
-            code="U002",
+            code=Code.U002,
             hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
         )
     return endpoint

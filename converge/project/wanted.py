@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.provision import Wanted
 from converge.project.file import Database
@@ -41,5 +42,5 @@ def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...
     names = [one.database for one in found]
     if twice := [name for name in names if names.count(name) > 1]:
         message = f"two entries provision the database {twice[0]}"
-        raise UsageError(message, code="U031", hint="leave out provision in one of them")
+        raise UsageError(message, code=Code.U031, hint="leave out provision in one of them")
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.plan import ColumnPlan, Finding, Plan
 from converge.planner.decisions import Decision, decisions
@@ -81,4 +82,4 @@ def _finding(finding: Finding) -> list[str]:
 
 
 def _unknown(message: str, word: str, known: Iterable[str], lists: str) -> UsageError:
-    return UsageError(message + did_you_mean(word, known), code="U007", hint=lists)
+    return UsageError(message + did_you_mean(word, known), code=Code.U007, hint=lists)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from converge.codes import Code
 from converge.model.plan import Finding, Outcome
 from converge.report.units import counted
 
@@ -78,7 +79,7 @@ class Grid:
 class Group:
     """The findings of one code. What all of them share is said once."""
 
-    code: str
+    code: Code
     findings: tuple[Finding, ...]
 
     @property
@@ -144,7 +145,7 @@ def levels(findings: Sequence[Finding]) -> tuple[Level, ...]:
     """Findings by level, then by code; only levels that occur."""
     made = []
     for name, title, tone in LEVELS:
-        codes: dict[str, list[Finding]] = {}
+        codes: dict[Code, list[Finding]] = {}
         for finding in findings:
             if finding.level == name:
                 codes.setdefault(finding.code, []).append(finding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from converge.codes import Code
 from converge.model.result import OF_SCHEMA, Result, TableResult, Verdict
 from converge.report.check_parts import checks_words
 from converge.report.parts import Mark, Tone
@@ -108,7 +109,7 @@ def _not_compared(result: Result) -> str:
 def _of_schema(result: Result) -> str:
     """How many objects are no longer as the run has made them; empty where all are."""
     codes = Counter(one.code for one in result.findings if one.code in OF_SCHEMA)
-    gone = codes.pop("V115", 0)
+    gone = codes.pop(Code.V115, 0)
     if not codes:
         return f"{counted(gone, 'table')} can no longer be compared" if gone else ""
     wrong = sum(equality(result, one).tone == "bad" for one in result.tables)

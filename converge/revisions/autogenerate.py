@@ -7,6 +7,7 @@ from typing import Any
 from alembic.autogenerate import RevisionContext
 from alembic.runtime.migration import MigrationContext
 
+from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Revision
@@ -39,7 +40,7 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
         if context.opts.get("target_metadata") is None:
             raise UsageError(
                 f"{folder.location / 'env.py'} has no target_metadata: it names no models",
-                code="A012",
+                code=Code.A012,
                 hint="from myapp.models import Base\ntarget_metadata = Base.metadata",
             )
         revisions.run_autogenerate(context.get_current_heads(), context)
@@ -58,5 +59,5 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
 
 def _failed(what: str, why: str) -> ConvergeError:
     return ConvergeError(
-        f"{what}: {why}", code="A015", hint="repair script.py.mako, or what it runs afterwards"
+        f"{what}: {why}", code=Code.A015, hint="repair script.py.mako, or what it runs afterwards"
     )

@@ -14,6 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
+from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, silent
@@ -143,7 +144,7 @@ def _go(folder: Folder, endpoint: Endpoint, way: Way, to: str) -> tuple[str, ...
     if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
         raise ConvergeError(
             f"{folder.location / 'env.py'} has not committed: the database is where it was",
-            code="A008",
+            code=Code.A008,
             hint="with context.begin_transaction(): context.run_migrations()\n"
             "and nothing executed on the connection before context.configure(…)",
         )
@@ -215,4 +216,4 @@ def _set_address(config: Config, url: str) -> None:
 
 
 def _failed(what: str, why: str) -> ConvergeError:
-    return ConvergeError(f"{what}: {why}", code="A007", hint="repair env.py or the revision")
+    return ConvergeError(f"{what}: {why}", code=Code.A007, hint="repair env.py or the revision")

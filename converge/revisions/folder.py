@@ -15,6 +15,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.revision import Revision
 from converge.resources import folder as shipped
@@ -43,12 +44,12 @@ class Folder:
         if not (found.location / "env.py").is_file():
             raise UsageError(
                 f"{found.location} holds no env.py: it is no folder of Alembic",
-                code="A001",
+                code=Code.A001,
                 hint=f"{_GENERATE} makes it, --alembic DIR names another",
             )
         if found.location.resolve() == shipped("migrations").resolve():
             message = f"{found.location} is converge's own: the revisions of its ledger"
-            raise UsageError(message, code="A001", hint="--alembic DIR names your own")
+            raise UsageError(message, code=Code.A001, hint="--alembic DIR names your own")
         return found
 
     @classmethod
@@ -107,7 +108,7 @@ class Folder:
         if written is None:
             raise UsageError(
                 f"{self.ini or self.toml} names no script_location",
-                code="A002",
+                code=Code.A002,
                 hint="[alembic]\nscript_location = %(here)s/migrations",
             )
         with users_own("script_location", _configured):
@@ -160,7 +161,7 @@ class Folder:
         if len(self.heads) > 1:
             raise BlockedError(
                 f"{self.location} has {len(self.heads)} heads: {', '.join(sorted(self.heads))}",
-                code="A003",
+                code=Code.A003,
                 hint=f'alembic merge -m "one head" {" ".join(sorted(self.heads))}, or name a revision',
             )
         return next(iter(self.heads), None)
@@ -189,7 +190,7 @@ def writing(place: Path, option: str = "--alembic") -> Iterator[None]:
     except OSError as error:
         raise ConvergeError(
             f"{error.filename or place} cannot be written: {error.strerror}",
-            code="A015",
+            code=Code.A015,
             hint=f"{option} DIR names a folder that you may write to",
         ) from error
 
@@ -223,18 +224,18 @@ def _there(path: Path) -> Path | None:
 
 def _required(path: Path) -> Path:
     if not path.is_file():
-        raise UsageError(f"there is no file {path}", code="A002", hint="--alembic DIR|FILE names another")
+        raise UsageError(f"there is no file {path}", code=Code.A002, hint="--alembic DIR|FILE names another")
     return path
 
 
 def _configured(what: str, why: str) -> ConvergeError:
     hint = "a relative script_location begins in the working folder: %(here)s/… begins beside the file"
-    return UsageError(f"{what}: {why}", code="A002", hint=hint)
+    return UsageError(f"{what}: {why}", code=Code.A002, hint=hint)
 
 
 def _broken(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code="A004", hint="repair the revision's file")
+    return UsageError(f"{what}: {why}", code=Code.A004, hint="repair the revision's file")
 
 
 def _unknown(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code="A005", hint="converge migrations show lists them")
+    return UsageError(f"{what}: {why}", code=Code.A005, hint="converge migrations show lists them")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
 from converge.revisions.folder import Folder
@@ -20,10 +21,10 @@ def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | N
     )
     env = folder.location / "env.py"
     if connection is None:
-        raise BlockedError(f"{env} gives Alembic no connection", code="A006", hint=hint)
+        raise BlockedError(f"{env} gives Alembic no connection", code=Code.A006, hint=hint)
     if connection.dialect.name != "postgresql":
         message = f"{env} connects to {connection.engine.url!r}, not to {endpoint}; nothing was run"
-        raise BlockedError(message, code="A006", hint=hint)
+        raise BlockedError(message, code=Code.A006, hint=hint)
     with left_alone(connection):
         if connection.exec_driver_sql(query).scalar_one():
             return
@@ -34,7 +35,7 @@ def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | N
     user, host, port, database = where
     there = f"postgresql://{user}@{host or ''}{f':{port}' if port else ''}/{database}"
     raise BlockedError(
-        f"{env} connects to {there}, not to {endpoint}; nothing was run", code="A006", hint=hint
+        f"{env} connects to {there}, not to {endpoint}; nothing was run", code=Code.A006, hint=hint
     )
 
 

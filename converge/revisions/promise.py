@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import get_args
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.revision import Restores
 
@@ -20,7 +21,7 @@ def promise(path: str, text: str, word: object) -> Restores:
     if word is not None:
         raise UsageError(
             f"{path}: {word!r} is nothing that a downgrade restores",
-            code="A054",
+            code=Code.A054,
             hint='converge = {"restores": "all"} or "catalog" or "nothing"',
         )
     return "nothing" if _is_empty(text) else "all"

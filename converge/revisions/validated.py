@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.revision import Danger, Direction, Revision
 from converge.revisions.folder import Folder, writing
@@ -99,6 +100,6 @@ def _read(folder: Folder, revision: str) -> Record | None:
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"{path} is no record of a validation: {error}",
-            code="A016",
+            code=Code.A016,
             hint=f"remove it; converge migrations validate {revision} writes it again",
         ) from error

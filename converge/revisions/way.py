@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.revision import Applied, Revision, Standing
 from converge.revisions.failures import users_own
@@ -49,7 +50,7 @@ def require_known(folder: Folder, at: Applied) -> None:
     if lacking := [head for head in at.heads if head not in known]:
         raise BlockedError(
             f"the database is at {', '.join(lacking)}, and {folder.location} has no such revision",
-            code="A013",
+            code=Code.A013,
             hint="look for it in another branch of the repository; --alembic DIR names another folder",
         )
 
@@ -62,4 +63,4 @@ def _applied(folder: Folder, heads: list[str]) -> set[str]:
 
 
 def _no_way(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code="A005", hint="converge migrations show lists them")
+    return UsageError(f"{what}: {why}", code=Code.A005, hint="converge migrations show lists them")

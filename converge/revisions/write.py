@@ -8,6 +8,7 @@ from itertools import groupby
 
 from alembic.util import rev_id
 
+from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.definitions import Step
 from converge.model.revision import Revision
@@ -93,5 +94,5 @@ def _one_line(text: str) -> str:
 
 def _failed(what: str, why: str) -> ConvergeError:
     return ConvergeError(
-        f"{what}: {why}", code="A015", hint="repair script.py.mako, or what it runs afterwards"
+        f"{what}: {why}", code=Code.A015, hint="repair script.py.mako, or what it runs afterwards"
     )

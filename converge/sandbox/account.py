@@ -11,6 +11,7 @@ import pwd
 import tempfile
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.errors import SandboxError
 
 # A socket's path has 107 bytes on Linux and 103 on macOS; ours adds /cvg-xxxxxxxx/.s.PGSQL.65535.
@@ -28,7 +29,7 @@ def unprivileged() -> pwd.struct_passwd | None:
             continue
     raise SandboxError(
         "PostgreSQL doesn't run as root, and there is no account postgres or nobody to run it under",
-        code="X004",
+        code=Code.X004,
         hint="useradd --system postgres",
     )
 
@@ -38,7 +39,7 @@ def base_folder() -> Path:
     for folder in (Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")):
         if len(os.fsencode(folder)) <= _LONGEST_BASE and (os.geteuid() != 0 or open_to_all(folder)):
             return folder
-    raise SandboxError("no folder for temporary files is open to all", code="X004", hint="chmod 1777 /tmp")
+    raise SandboxError("no folder for temporary files is open to all", code=Code.X004, hint="chmod 1777 /tmp")
 
 
 def open_to_all(folder: Path) -> bool:

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from converge.codes import Code
 from converge.sandbox import cache, tools, versions
 from converge.sandbox.errors import FetchFailed, SandboxError
 from converge.sandbox.spec import Progress
@@ -89,7 +90,7 @@ def _unpacked_library(name: str, work: Path, progress: Progress) -> Path:
         found = [file for file in work.rglob(f"{name}*") if file.is_file() and not file.is_symlink()]
         if found:
             return found[0]
-        failures.append(FetchFailed(f"the Debian package {package} holds no {name}", code="X003"))
+        failures.append(FetchFailed(f"the Debian package {package} holds no {name}", code=Code.X003))
     raise failures[0]
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.errors import FetchFailed
 from converge.sandbox.spec import Progress
 
@@ -42,7 +43,9 @@ def get(name: str, make: Callable[[Path], Path], progress: Progress) -> Path:
         lock = (entry.parent / f".{name}.lock").open("w")
     except OSError as error:
         raise FetchFailed(
-            f"the cache can't be written: {error}", code="X003", hint="set CONVERGE_CACHE to another folder"
+            f"the cache can't be written: {error}",
+            code=Code.X003,
+            hint="set CONVERGE_CACHE to another folder",
         ) from error
     with lock:
         try:

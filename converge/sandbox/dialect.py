@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pymysql
 
+from converge.codes import Code
 from converge.sandbox.errors import DumpError
 from converge.sandbox.splitter import Statement
 
@@ -80,7 +81,7 @@ def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpE
     known = _known(number, f"{message}\n{text}")
     return DumpError(
         f"{name}, line {statement.line}: {f'{known.what}: ' if known else ''}{message}",
-        code="X008" if known else "X007",
+        code=Code.X008 if known else Code.X007,
         details=[text[:_SHOWN_BYTES] + " …"],
         hint=known.fix.format(name, line=statement.line) if known else None,
     )
@@ -91,7 +92,7 @@ def too_large(name: str, statement: Statement, limit: int) -> DumpError:
     size = len(statement.text)
     return DumpError(
         f"{name}, line {statement.line}: {_LARGE}: {size:,} bytes, and max_allowed_packet is {limit:,}",
-        code="X008",
+        code=Code.X008,
         hint=_TAKE_LARGE,
     )
 
@@ -103,7 +104,7 @@ def require_single_bytes(name: str, statement: Statement) -> None:
         raise DumpError(
             f"{name}, line {statement.line}: the character set {charset}, in which a byte of a character may "
             "be a backslash",
-            code="X008",
+            code=Code.X008,
             hint="mysqldump --default-character-set=utf8mb4 …",
         )
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pymysql
 from pymysql.constants import SERVER_STATUS
 
+from converge.codes import Code
 from converge.model.quote import my_name, my_text
 from converge.sandbox import connect, definers
 from converge.sandbox.databases import Databases
@@ -150,7 +151,7 @@ class Loader:
                         self._tell(f"{stream.name}: {raw.done / max(size, 1):.0%}, line {splitter.line:,}")
                 if header.unfinished:
                     message = f"the file ends in line {splitter.line} without mysqldump's last line"
-                    raise DumpError(f'{message}, "-- Dump completed"', code="X006", hint=_AGAIN)
+                    raise DumpError(f'{message}, "-- Dump completed"', code=Code.X006, hint=_AGAIN)
                 splitter.finish()
         except DumpError as error:
             if stream.name not in error.message:
@@ -165,7 +166,7 @@ class Loader:
         if name in self._taken:
             raise NotOurs(
                 f"the server that was given has a database {name} already, and the dump would go there",
-                code="X009",
+                code=Code.X009,
                 hint="leave the server to converge, or give another; where nobody needs what is there: "
                 f"DROP DATABASE {my_name(name)};",
             )
@@ -203,7 +204,7 @@ class Loader:
                 if cursor.fetchone() == ("ON",):
                     raise NotOurs(
                         "the dump has events, and the server that was given would run them",
-                        code="X011",
+                        code=Code.X011,
                         hint="SET GLOBAL event_scheduler = OFF;",
                     )
 

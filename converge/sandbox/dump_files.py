@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.sandbox import mydumper
 
@@ -45,7 +46,7 @@ def streams_of(given: Sequence[str | Path]) -> tuple[Stream, ...]:
     Raises UsageError for files that are not there, or no dump, DumpError for a folder that is not finished.
     """
     if "" in given:
-        raise UsageError("the name of the dump is empty", code="U017", hint="--source-dump FILE")
+        raise UsageError("the name of the dump is empty", code=Code.U017, hint="--source-dump FILE")
     return _joined(given) if len(given) > 1 else tuple(_of(Path(given[0])))
 
 
@@ -82,14 +83,14 @@ def _of(path: Path) -> Iterator[Stream]:
         # It is read twice: first for its header.
         raise UsageError(
             f"{path} is no regular file, and a dump is read more than once",
-            code="U017",
+            code=Code.U017,
             hint="write it into a file first: mysqldump … > dump.sql",
         )
     elif parts := _parts(path):
         yield _of_parts(path, parts)
     else:
         raise UsageError(
-            f"{path} is not there", code="U017", hint="--source-dump FILE, as mysqldump wrote it"
+            f"{path} is not there", code=Code.U017, hint="--source-dump FILE, as mysqldump wrote it"
         )
 
 
@@ -113,12 +114,12 @@ def _of_parts(base: Path, parts: Sequence[Path]) -> Stream:
         if number != wanted or first > 1:
             raise UsageError(
                 f"a part of {base.name} is missing before {path.name}",
-                code="U017",
+                code=Code.U017,
                 hint=f"--source-dump {base}, with all its parts beside each other",
             )
     for path in parts:
         if not path.is_file():
-            raise UsageError(f"{path} is not there", code="U017", hint=f"--source-dump {base}")
+            raise UsageError(f"{path} is not there", code=Code.U017, hint=f"--source-dump {base}")
     return Stream(base.name, tuple(parts))
 
 
@@ -140,13 +141,15 @@ def _of_folder(folder: Path) -> Iterator[Stream]:
     if tab := [path.name for path in names if path.suffix == ".txt" and path.with_suffix(".sql") in names]:
         raise UsageError(
             f"{folder} has rows in {tab[0]}, as mysqldump --tab writes them",
-            code="U017",
+            code=Code.U017,
             hint="mysqldump without --tab: rows are taken from INSERT statements",
         )
     bases = {_base(path) or path for path in names if _base(path) or _FILE.fullmatch(path.name)}
     if not bases:
         raise UsageError(
-            f"{folder} has no .sql files", code="U017", hint="names like dump.sql, dump.sql.gz, dump.sql.zst"
+            f"{folder} has no .sql files",
+            code=Code.U017,
+            hint="names like dump.sql, dump.sql.gz, dump.sql.zst",
         )
     # mydumper begins the name of each file with the database's.
     prefixed = any(path.name == "metadata" or "-schema-create." in path.name for path in names)

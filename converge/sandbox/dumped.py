@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.quote import my_name
@@ -57,7 +58,7 @@ def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
     if is_system(dump.database):
         raise UsageError(
             f"{dump.database} is MySQL's own database, and is not moved",
-            code="U018",
+            code=Code.U018,
             hint="--dump-database NAME",
         )
     folders = [Path(file) for file in dump.files if file and Path(file).is_dir()]
@@ -110,10 +111,10 @@ def _chosen(loader: Loader, wanted: str) -> str:
     names = loader.databases.names
     if loader.databases.ambiguous or (wanted and names and wanted not in names):
         what = f"the dump has no database {wanted}; it has" if wanted else "the dump has several databases:"
-        raise UsageError(f"{what} {', '.join(names)}", code="U018", hint=f"--dump-database {names[0]}")
+        raise UsageError(f"{what} {', '.join(names)}", code=Code.U018, hint=f"--dump-database {names[0]}")
     if not loader.made:
         raise DumpError(
-            "the dump makes no table", code="X010", hint="mysqldump writes one; is it the right file?"
+            "the dump makes no table", code=Code.X010, hint="mysqldump writes one; is it the right file?"
         )
     return loader.databases.meant
 
@@ -132,7 +133,7 @@ def _check_rows(server: Server, database: str, folder: Path) -> None:
             if found < rows:
                 raise DumpError(
                     f"{folder.name}: {table} has {found:,} rows, and {rows:,} in mydumper's metadata",
-                    code="X006",
+                    code=Code.X006,
                     hint="copy the folder again, or make the dump again: a file is missing or cut off",
                 )
 

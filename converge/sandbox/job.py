@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.engines import Programs
 from converge.sandbox.errors import SandboxError, StartFailed
 from converge.sandbox.spec import Kind
@@ -53,5 +54,5 @@ def reply_from_line(line: str) -> Reply:
     """Raises StartFailed when the keeper says so."""
     fields = json.loads(line)
     if "error" in fields:
-        raise StartFailed(fields["error"], code="X004", hint=fields["hint"], details=fields["details"])
+        raise StartFailed(fields["error"], code=Code.X004, hint=fields["hint"], details=fields["details"])
     return Reply(**fields)

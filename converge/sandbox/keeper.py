@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox import account, cleanup, ports, process
 from converge.sandbox.engines import ENGINES
 from converge.sandbox.errors import SandboxError, StartFailed
@@ -147,7 +148,7 @@ class Keeper:
 
     def _failure(self, what: str) -> StartFailed:
         name = f"{self._engine.PROGRAM} {self._job.programs.release}"
-        return StartFailed(f"{name} {what}", code="X004", details=process.last_lines(self._log))
+        return StartFailed(f"{name} {what}", code=Code.X004, details=process.last_lines(self._log))
 
 
 def main() -> None:

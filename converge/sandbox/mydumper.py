@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.errors import DumpError
 
 _STARTED, _FINISHED = "Started dump at", "Finished dump at"
@@ -35,7 +36,7 @@ def check_finished(folder: Path) -> None:
         what = "metadata.partial, not metadata" if unfinished else f'metadata without "{_FINISHED}"'
         raise DumpError(
             f"{folder.name} is not finished: it has {what}, as mydumper leaves it until the end",
-            code="X006",
+            code=Code.X006,
             hint="wait for mydumper to end, or make the dump again in an empty folder",
         )
 

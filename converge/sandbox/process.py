@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.errors import StartFailed
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -50,11 +51,11 @@ def spawn(
             who = account.pw_name if account else "this user"
             raise StartFailed(
                 f"{who} may not run {command[0]}",
-                code="X004",
+                code=Code.X004,
                 hint="set CONVERGE_CACHE to a folder that all may read, such as /var/cache/converge",
             ) from error
         except OSError as error:
-            raise StartFailed(f"{command[0]} doesn't run: {error}", code="X004") from error
+            raise StartFailed(f"{command[0]} doesn't run: {error}", code=Code.X004) from error
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import converge
+from converge.codes import Code
 from converge.sandbox import cleanup
 from converge.sandbox.engines import ENGINES
 from converge.sandbox.errors import StartFailed
@@ -94,7 +95,7 @@ class Kept:
     @property
     def _ready(self) -> Reply:
         if self._reply is None:
-            raise StartFailed("the server hasn't started yet", code="X004")
+            raise StartFailed("the server hasn't started yet", code=Code.X004)
         return self._reply
 
     def _ask(self, command: str) -> None:
@@ -114,5 +115,5 @@ class Kept:
         line = self._keeper.stdout.readline()
         if not line:
             what = f"{self._job.kind} {self._job.programs.release}"
-            raise StartFailed(f"the process that keeps {what} was ended", code="X004")
+            raise StartFailed(f"the process that keeps {what} was ended", code=Code.X004)
         return reply_from_line(line)

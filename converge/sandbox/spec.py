@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from converge.codes import Code
 from converge.sandbox.errors import BadName
 
 Kind = Literal["mysql", "postgres"]
@@ -28,7 +29,9 @@ class Spec:
         match = _NAME.fullmatch(name)
         if match is None:
             raise BadName(
-                f"{name!r} names no server", code="X001", hint="write it like mysql:8.0.15 or postgres:17.5"
+                f"{name!r} names no server",
+                code=Code.X001,
+                hint="write it like mysql:8.0.15 or postgres:17.5",
             )
         return cls(cast(Kind, match["kind"]), match["version"])
 

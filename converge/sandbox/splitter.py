@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
+from converge.codes import Code
 from converge.sandbox.errors import DumpError
 
 _PIECE = 1 << 20
@@ -87,7 +88,7 @@ class Splitter:
             command = _DELIMITER.fullmatch(piece)
             if command:
                 if command[1] is None:
-                    raise DumpError(f"line {self._line}: DELIMITER without a delimiter", code="X006")
+                    raise DumpError(f"line {self._line}: DELIMITER without a delimiter", code=Code.X006)
                 self._use_delimiter(command[1])
                 return
         at = self._start = 0
@@ -110,12 +111,12 @@ class Splitter:
         """
         if self._inside not in (None, b"--") or self._version_comment:
             what = _NAMES[self._inside or b"/*"]
-            raise DumpError(f"the file ends inside of {what} of line {self._opened}", code="X006")
+            raise DumpError(f"the file ends inside of {what} of line {self._opened}", code=Code.X006)
         if self._substance:
             last = self._delimiter.decode(errors="replace")
             raise DumpError(
                 f"the file ends without the {last} of the statement that begins in line {self._begin}",
-                code="X006",
+                code=Code.X006,
                 hint=f"make it again; if it is whole, write a {last} behind its last statement",
             )
 

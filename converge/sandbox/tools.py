@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from converge.codes import Code
 from converge.sandbox.errors import FetchFailed, MissingTool
 from converge.sandbox.spec import Progress
 
@@ -45,7 +46,7 @@ def _fetch(command: Sequence[str], suffixes: set[str], work: Path, what: str, pr
     _run(command, work, what, progress)
     files = [file for file in work.iterdir() if file.suffix in suffixes]
     if len(files) != 1:
-        raise FetchFailed(f"{' '.join(command)} brought no {' or '.join(suffixes)} file", code="X003")
+        raise FetchFailed(f"{' '.join(command)} brought no {' or '.join(suffixes)} file", code=Code.X003)
     return files[0]
 
 
@@ -53,7 +54,7 @@ def _run(command: Sequence[str], work: Path, what: str, progress: Progress) -> N
     """Runs a tool and reports now and then how much it has brought. Raises MissingTool, FetchFailed."""
     tool = command[0]
     if shutil.which(tool) is None:
-        raise MissingTool(f"{tool} isn't installed; it fetches {what}", code="X002", hint=_INSTALL[tool])
+        raise MissingTool(f"{tool} isn't installed; it fetches {what}", code=Code.X002, hint=_INSTALL[tool])
     log = work / ".log"
     with (
         log.open("wb") as output,
@@ -70,7 +71,7 @@ def _run(command: Sequence[str], work: Path, what: str, progress: Progress) -> N
     if process.returncode != 0:
         raise FetchFailed(
             f"{tool} couldn't fetch {what}",
-            code="X003",
+            code=Code.X003,
             hint=f"try it by hand: {' '.join(command)}",
             details=log.read_text(errors="replace").splitlines()[-20:],
         )

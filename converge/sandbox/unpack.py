@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.sandbox.errors import DumpError
 
@@ -101,12 +102,12 @@ def _require_text(name: str, opened: Any) -> None:
     begin = opened.peek(_BEGIN_BYTES)[:_BEGIN_BYTES]
     for pattern, what, hint in _FOREIGN:
         if re.match(pattern, begin):
-            raise UsageError(f"{name} is {what}", code="U017", hint=hint.format(name))
+            raise UsageError(f"{name} is {what}", code=Code.U017, hint=hint.format(name))
 
 
 def _damaged(name: str, error: Exception) -> DumpError:
     return DumpError(
-        f"{name} is cut short or damaged: {error}", code="X006", hint="copy it again, or make it again"
+        f"{name} is cut short or damaged: {error}", code=Code.X006, hint="copy it again, or make it again"
     )
 
 
@@ -117,6 +118,6 @@ def _zstd(name: str) -> Any:
             return importlib.import_module(module)
     raise UsageError(
         f"{name} is packed by zstd, which this Python cannot unpack",
-        code="U019",
+        code=Code.U019,
         hint=f"pip install 'converge-pg[sandbox]', or zstd -d {name}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column
 from converge.types.as_text import TEXTS
@@ -50,6 +51,6 @@ def check_target(family: Family, column: Column, to: str, place: str, labels: tu
     if base_name(to) not in accepted and not (labels and to == "enum" and family.labelled):
         raise UsageError(
             f"{place}: {column.raw_type} cannot become {to}",
-            code="M003",
+            code=Code.M003,
             hint=f"to = one of: {', '.join(sorted(accepted))}",
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from converge.codes import Code
 from converge.model.plan import Severity
 
 
@@ -17,7 +18,7 @@ from converge.model.plan import Severity
 class Kind:
     """A trap as maps and documentation know it."""
 
-    code: str
+    code: Code
     """Of its findings."""
     words: str
     """What such rows do, after "N rows"."""
@@ -34,85 +35,92 @@ _NUL_POLICIES = {**_NULL, "strip": "the text without it", "replace": "the text t
 
 KINDS: Mapping[str, Kind] = {
     "zero_date": Kind(
-        "V010", "hold a date whose year, month or day is zero", {**_NULL, "replace": "the date that is named"}
+        Code.V010,
+        "hold a date whose year, month or day is zero",
+        {**_NULL, "replace": "the date that is named"},
     ),
     "outside_day": Kind(
-        "V011", "hold a time before 00:00:00 or after 23:59:59", _NULL, other="interval({fsp})"
+        Code.V011, "hold a time before 00:00:00 or after 23:59:59", _NULL, other="interval({fsp})"
     ),
     "not_boolean": Kind(
-        "V012",
+        Code.V012,
         "hold values other than 0 and 1",
         {**_NULL, "true": "true, as MySQL treats any number but 0"},
         other="smallint",
     ),
-    "out_of_range": Kind("V013", "hold numbers that do not fit the target type", _NULL),
-    "nul": Kind("V014", "hold a NUL character, which PostgreSQL's text cannot", _NUL_POLICIES, other="bytea"),
+    "out_of_range": Kind(Code.V013, "hold numbers that do not fit the target type", _NULL),
+    "nul": Kind(
+        Code.V014, "hold a NUL character, which PostgreSQL's text cannot", _NUL_POLICIES, other="bytea"
+    ),
     "unmapped": Kind(
-        "V015",
+        Code.V015,
         "hold characters that have no Unicode",
         {**_NULL, "question_mark": "a ? for each, as MySQL itself converts them"},
     ),
     "latin1_utf8": Kind(
-        "V016",
+        Code.V016,
         "hold UTF-8 bytes in a latin1 column, which read as two or three odd characters each",
         {"repair": "the text that the bytes mean"},
         harm="note",
     ),
     "too_long": Kind(
-        "V017", "are longer than the target type", {**_NULL, "cut": "the beginning that fits"}, other="text"
+        Code.V017,
+        "are longer than the target type",
+        {**_NULL, "cut": "the beginning that fits"},
+        other="text",
     ),
-    "too_big": Kind("V018", "hold a value that is too big for one field of PostgreSQL (1 GB)", _NULL),
-    "not_uuid": Kind("V019", "hold something that is no UUID", _NULL),
+    "too_big": Kind(Code.V018, "hold a value that is too big for one field of PostgreSQL (1 GB)", _NULL),
+    "not_uuid": Kind(Code.V019, "hold something that is no UUID", _NULL),
     "swapped_uuid": Kind(
-        "V020",
+        Code.V020,
         "hold UUIDs without a version where it belongs, perhaps made by UUID_TO_BIN(…, 1)",
         {"swap": "the UUID with its time put back in order"},
         harm="note",
     ),
-    "not_utf8": Kind("V021", "hold bytes that are no UTF-8", _NULL, other="bytea"),
+    "not_utf8": Kind(Code.V021, "hold bytes that are no UTF-8", _NULL, other="bytea"),
     "empty_label": Kind(
-        "V022",
+        Code.V022,
         "hold the error value '' (index 0), which is none of the labels",
         {**_NULL, "keep": "'', as one more label of the target type"},
     ),
-    "json_nul": Kind("V023", "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
+    "json_nul": Kind(Code.V023, "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
     "other_shape": Kind(
-        "V028", "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
+        Code.V028, "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
     ),
-    "json_size": Kind("V029", "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
-    "empty_uuid": Kind("V040", "hold '', which is no UUID", _NULL),
+    "json_size": Kind(Code.V029, "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
+    "empty_uuid": Kind(Code.V040, "hold '', which is no UUID", _NULL),
     "not_canonical": Kind(
-        "V041", "hold text that the target type would not print again as it stands", _NULL, other="text"
+        Code.V041, "hold text that the target type would not print again as it stands", _NULL, other="text"
     ),
-    "not_json": Kind("V042", "hold text that MySQL does not take for JSON", _NULL, other="text"),
+    "not_json": Kind(Code.V042, "hold text that MySQL does not take for JSON", _NULL, other="text"),
     "trailing_space": Kind(
-        "V043",
+        Code.V043,
         "end in spaces, which character(n) does not tell from its padding",
         {**_NULL, "trim": "the text without them"},
         other="text",
     ),
-    "no_label": Kind("V044", "hold a text that is none of the target type's labels", _NULL),
-    "inexact": Kind("V045", "hold numbers that the target type would round", _NULL),
+    "no_label": Kind(Code.V044, "hold a text that is none of the target type's labels", _NULL),
+    "inexact": Kind(Code.V045, "hold numbers that the target type would round", _NULL),
     "fraction": Kind(
-        "V046",
+        Code.V046,
         "hold digits after the point that the target type has no room for",
         {**_NULL, "cut": "the value without them"},
     ),
     "time_of_day": Kind(
-        "V047",
+        Code.V047,
         "hold a time of day, which a date cannot",
         {**_NULL, "cut": "the day alone"},
         other="timestamp({fsp})",
     ),
-    "no_result": Kind("V048", "hold something that the map's expression makes no value of", _NULL),
-    "made_null": Kind("V160", "are made NULL by the map's expression", {}, harm="lossy"),
+    "no_result": Kind(Code.V048, "hold something that the map's expression makes no value of", _NULL),
+    "made_null": Kind(Code.V160, "are made NULL by the map's expression", {}, harm="lossy"),
     "cut_value": Kind(
-        "V162",
+        Code.V162,
         "are changed by the map's expression, and cannot be made again of what it gives",
         {},
         harm="lossy",
     ),
-    "zero_year": Kind("V024", "hold the year 0000, which stays 0", {}, harm="note"),
+    "zero_year": Kind(Code.V024, "hold the year 0000, which stays 0", {}, harm="note"),
 }
 
 

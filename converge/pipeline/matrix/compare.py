@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from converge.codes import Code
 from converge.model.matrix import DIGESTS, Content, Matrix, Step, Varied
 from converge.model.plan import Finding, Plan
 
@@ -96,10 +97,10 @@ def _digests(cell: str, cells: int, reached: _Held, revised: _Held) -> Step:
     """The rows as they arrived decide first: what becomes of others can be no better."""
     if cell not in reached:
         return Step(DIGESTS, "not run")
-    if reason := _unlike(cell, reached, "X027", "are not what they are on other versions", _MOVED):
+    if reason := _unlike(cell, reached, Code.X027, "are not what they are on other versions", _MOVED):
         return Step(DIGESTS, "red", 0.0, "", reason)
     after = "are, after the revisions, not what they are on other versions"
-    if reason := _unlike(cell, revised, "X030", after, _OTHERWISE):
+    if reason := _unlike(cell, revised, Code.X030, after, _OTHERWISE):
         return Step(DIGESTS, "red", 0.0, "", reason)
     if len(reached) == 1:
         return Step(DIGESTS, "green", 0.0, "no other to compare with")
@@ -110,7 +111,7 @@ def _digests(cell: str, cells: int, reached: _Held, revised: _Held) -> Step:
     return Step(DIGESTS, "green", 0.0, words)
 
 
-def _unlike(cell: str, held: _Held, code: str, words: str, hint: str) -> Finding | None:
+def _unlike(cell: str, held: _Held, code: Code, words: str, hint: str) -> Finding | None:
     """Why a cell is not like most others: its tables, and what each version has."""
     wrong = _wrong(held).get(cell)
     if not wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.result import Result
 
@@ -14,6 +15,6 @@ def require_equal(result: Result) -> None:
     if wrong:
         raise TargetError(
             f"{len(wrong):,} of {len(result.tables):,} tables differ from the source: {', '.join(wrong)}",
-            code="X026",
+            code=Code.X026,
             details=[str(one) for one in result.differences[:_SHOWN]],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.definitions import Differs
 from converge.model.event import silent
@@ -42,7 +43,7 @@ def upgrade(site: Site) -> str:
 def drift(site: Site) -> str:
     """Whether the load and the revisions together made what the revisions alone make."""
     differs = drifting.drift(_folder(site), site.target, site.wish.options.schema, silent)
-    _require_none(differs, "X028", "are not what the revisions make of an empty database")
+    _require_none(differs, Code.X028, "are not what the revisions make of an empty database")
     return "the schema is what the revisions make"
 
 
@@ -59,7 +60,7 @@ def downgrade(site: Site) -> str:
     migrations.revert(folder, site.target, back_to, everything, silent)
     after = definitions(site.target, site.wish.options.schema, site.version_table[1])
     assert site.before is not None
-    _require_none(compared(site.before, after), "X029", "are not what they were before the upgrade")
+    _require_none(compared(site.before, after), Code.X029, "are not what they were before the upgrade")
     if _promising(ran, "catalog"):
         return "the catalog is as it was before"
     require_equal(verify(site.wish.source, site.target, site.wish.options, "full", silent))
@@ -82,7 +83,7 @@ def _promising(revisions: Sequence[Revision], what: str) -> list[Revision]:
     return [one for one in revisions if one.restores == what]
 
 
-def _require_none(differs: Sequence[Differs], code: str, words: str) -> None:
+def _require_none(differs: Sequence[Differs], code: Code, words: str) -> None:
     """Raises TargetError that names the objects, with both definitions."""
     if not differs:
         return

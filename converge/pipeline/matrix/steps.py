@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
 from converge.model.check import CheckResult
 from converge.model.event import silent
@@ -129,7 +130,7 @@ def checks(site: Site) -> str:
 def _failed(failed: Sequence[CheckResult]) -> ConvergeError:
     return TargetError(
         str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
-        code="C001" if failed[0].state == "differs" else "C002",
+        code=Code.C001 if failed[0].state == "differs" else Code.C002,
         details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
         hint=failed[0].why or None,
     )

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint, parse
@@ -79,10 +80,10 @@ def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:
     for word in (part.strip() for text in given for part in _parts(text)):
         one = _wanted(word)
         if one.name in found:
-            raise UsageError(f"--postgres names {one.name} twice", code="X020", hint=_HINT)
+            raise UsageError(f"--postgres names {one.name} twice", code=Code.X020, hint=_HINT)
         found[one.name] = one
     if not found:
-        raise UsageError("--postgres names no version", code="X020", hint=_HINT)
+        raise UsageError("--postgres names no version", code=Code.X020, hint=_HINT)
     return tuple(found.values())
 
 
@@ -103,11 +104,11 @@ def _wanted(word: str) -> Wanted:
             Spec.parse(f"postgres:{word}")
         except UnknownServer:
             message = f"--postgres {word} is neither a version nor a URL"
-            raise UsageError(message, code="X020", hint=_HINT) from None
+            raise UsageError(message, code=Code.X020, hint=_HINT) from None
         return Wanted(word)
     endpoint = parse(word, origin="--postgres")
     if endpoint.kind != "postgres":
-        raise UsageError(f"--postgres {endpoint} is no PostgreSQL server", code="X020", hint=_HINT)
+        raise UsageError(f"--postgres {endpoint} is no PostgreSQL server", code=Code.X020, hint=_HINT)
     endpoint = endpoint if endpoint.database else replace(endpoint, database=_MAINTENANCE)
     return Wanted(str(endpoint), endpoint)
 
@@ -117,7 +118,7 @@ def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
     if bool(scripts) != (options.mode == "load"):
         raise UsageError(
             "load mode fills the tables that --target-sql makes, and only load mode does",
-            code="X022",
+            code=Code.X022,
             hint="--mode load --target-sql schema.sql, or neither",
         )
     for script in scripts:
@@ -128,5 +129,7 @@ def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
                         pass
         except OSError as error:
             raise UsageError(
-                f"--target-sql {script} cannot be read: {error.strerror}", code="X023", hint="a file of SQL"
+                f"--target-sql {script} cannot be read: {error.strerror}",
+                code=Code.X023,
+                hint="a file of SQL",
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.catalog import Table
 from converge.model.existing import OwnForeignKey
 from converge.planner.draft import Draft
@@ -33,14 +34,14 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
         elif count and count.rows:
             name, _, definition = check.partition(": ")
             draft.find(
-                "L023", "block", f"{table.name}.{name}",
+                Code.L023, "block", f"{table.name}.{name}",
                 said(count.rows, f"break the target's condition {definition}"),
                 "repair the rows in the source, or a map's expression or policy that makes such values",
                 evidence=rows_words(table, count),
             )  # fmt: skip
     if untested:
         listed = "; ".join(untested)
-        draft.find("L013", "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
+        draft.find(Code.L013, "note", table.name, f"COPY tests the target's conditions row by row: {listed}")
 
 
 def partly_null(draft: Draft, match: Match, table: Table, key: OwnForeignKey) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
@@ -44,11 +45,13 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     elif column.auto_increment:
         cause = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
         cause += f" that could be set: {own.default or 'it has no default'}"
-        draft.find_alike("L024", "lossy", cause, name, cause, _counter(draft, match, table, own))
+        draft.find_alike(Code.L024, "lossy", cause, name, cause, _counter(draft, match, table, own))
     note_parsed(draft, name, column, own.base)
     for rule in choice.rules:
         if rule.section == "column" and rule.settings.get("to"):
-            draft.find("L028", "note", name, f"to = in {rule.place} is not used: the target has its own type")
+            draft.find(
+                Code.L028, "note", name, f"to = in {rule.place} is not used: the target has its own type"
+            )
     draft.done(
         "column", name, f"{own.name} {own.type}", "lossy, as declared" if decided.changes else "lossless"
     )
@@ -114,7 +117,7 @@ def _require_filled(draft: Draft, match: Match, table: Table, column: Column) ->
     if count and count.rows:
         filled = _filled(column, own)
         draft.find(
-            "L006", "block", f"{table.name}.{column.name}",
+            Code.L006, "block", f"{table.name}.{column.name}",
             said(count.rows, "hold NULL, and the target's column is NOT NULL"),
             example(table, column, f"using = {toml_text(filled)}") if filled else "repair the source",
             evidence=rows_words(table, count),
@@ -138,7 +141,7 @@ def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> 
     near = alike(column.name, (own.name for own in match.own.columns if own.name not in match.sources))
     lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
     draft.block(
-        "L002", "column", name, f"the target's table {match.own.name} has no such column",
+        Code.L002, "column", name, f"the target's table {match.own.name} has no such column",
         example(table, column, "\n".join(lines)),
     )  # fmt: skip
 
@@ -148,7 +151,7 @@ def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, fami
     made = hints.hint(draft, table, column, held_type(own))
     lines = [f"using = {toml_text(made)}", "# or: skip = true"] if made else ["skip = true"]
     draft.block(
-        "L003", "column", f"{table.name}.{column.name}",
+        Code.L003, "column", f"{table.name}.{column.name}",
         f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
         example(table, column, "\n".join(lines)),
     )  # fmt: skip
@@ -169,15 +172,15 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
             domains.append(f"{column.name} ({own.type} over {own.base})")
     if zoned:
         draft.find(
-            "L025", "note", table.name,
+            Code.L025, "note", table.name,
             f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
             example(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip
     if computed:
         listed = ", ".join(computed)
         draft.find(
-            "L015", "note", table.name, f"computed by the target, so compared and not copied: {listed}"
+            Code.L015, "note", table.name, f"computed by the target, so compared and not copied: {listed}"
         )
     if domains:
         listed = ", ".join(domains)
-        draft.find("L016", "note", table.name, f"COPY tests the conditions of domains by row: {listed}")
+        draft.find(Code.L016, "note", table.name, f"COPY tests the conditions of domains by row: {listed}")

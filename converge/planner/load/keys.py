@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.rules import Rule, setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
@@ -71,7 +72,7 @@ def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeig
         return
     name = child.source.name
     draft.find(
-        "L029", "block", f"{name}.{key.name}",
+        Code.L029, "block", f"{name}.{key.name}",
         f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
         f"load {own.name} too; or, where the key may stay unchecked:\n"
         + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
@@ -83,7 +84,7 @@ def _note_partly_null(draft: Draft, child: Match, table: Table, key: OwnForeignK
     count = draft.evidence.count(table.name, condition) if condition else None
     if count and count.rows:
         draft.find(
-            "L019", "block", f"{table.name}.{key.name}",
+            Code.L019, "block", f"{table.name}.{key.name}",
             said(count.rows, "hold NULL in some of its columns only, which MATCH FULL refuses"),
             entry("foreign_key", literally(table=table.name, foreign_key=key.name), "validate = false"),
             evidence=rows_words(table, count),
@@ -99,7 +100,7 @@ def _note_orphans(draft: Draft, loading: Loading, child: Match, key: OwnForeignK
     ways = ['rows = "source"', '# or: rows = "merge"']
     kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
     draft.find(
-        "L019", "block", f"{name}.{key.name}",
+        Code.L019, "block", f"{name}.{key.name}",
         said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
         kept + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
         evidence=f"values {', '.join(orphans.keys)}",
@@ -119,7 +120,7 @@ def _indexes(draft: Draft, match: Match) -> None:
             _note_long(draft, match, index)
         else:
             draft.find(
-                "L014", "note", f"{name}.{index.name}",
+                Code.L014, "note", f"{name}.{index.name}",
                 "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
                 "would be printed in other words, or other objects hang on it",
             )  # fmt: skip
@@ -132,7 +133,7 @@ def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
     longest = sum(facts.longest.get(name, 0) for name in sources) if facts else 0
     if index.method == "btree" and longest > BTREE_BYTES:
         draft.find(
-            "L026", "note", f"{match.source.name}.{index.name}",
+            Code.L026, "note", f"{match.source.name}.{index.name}",
             f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even compressed has "
             "no place in the index, which is refused then",
             "shorten the values in the source, or let the application's migrations index a digest of them",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
 from converge.model.existing import OwnColumn, OwnTable
@@ -23,7 +24,7 @@ def require_application(draft: Draft) -> None:
     """A schema without any table is not one that an application has made."""
     commands = [one.migrate for one in draft.map.applications if one.migrate]
     draft.find(
-        "L022", "block", draft.schema, "the schema has no tables that could be loaded",
+        Code.L022, "block", draft.schema, "the schema has no tables that could be loaded",
         "\n".join(commands or ["run the application's own migrations first, or leave out --mode load"]),
     )  # fmt: skip
 
@@ -37,7 +38,7 @@ def without_table(draft: Draft, loading: Loading, table: Table) -> None:
     else:
         why = f"the schema {draft.schema} of the target has no such table"
     if loading.existing.tables:
-        draft.find("L001", "block", table.name, why, entry("table", literally(table=table.name), *lines))
+        draft.find(Code.L001, "block", table.name, why, entry("table", literally(table=table.name), *lines))
     # Its objects have no other outcome.
     draft.left_out(table, why)
 
@@ -51,10 +52,10 @@ def note_tables(draft: Draft, loading: Loading) -> None:
             continue
         what = f"only the target has this table, which {_filled(own)}"
         if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or _is_empty(own):
-            draft.find("L004", "note", own.name, f"{what} and stays as it is")
+            draft.find(Code.L004, "note", own.name, f"{what} and stays as it is")
         else:
             draft.find(
-                "L004", "block", own.name, what, entry("target", literally(table=own.name), "keep = true")
+                Code.L004, "block", own.name, what, entry("target", literally(table=own.name), "keep = true")
             )
 
 
@@ -68,7 +69,7 @@ def note_counters(draft: Draft, loading: Loading) -> None:
                 sequence = pg_text(pg_name(draft.schema, name))
                 columns = ", ".join(my_name(column.name) for column in table.columns)
                 draft.find(
-                    "L140", "lossy", table.name,
+                    Code.L140, "lossy", table.name,
                     f"the target has a sequence {name} in place of this table; its next value is not set",
                     f"SELECT {columns} FROM {my_name(table.name)}; -- in MySQL: the next value\n"
                     f"SELECT setval({sequence}, …, false); -- in PostgreSQL, with that value",
@@ -99,14 +100,14 @@ def note_target_columns(draft: Draft, match: Match) -> None:
         ours = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
         if not gets:
             draft.find(
-                "L005", "block", name,
+                Code.L005, "block", name,
                 f"only the target has this column, which is NOT NULL and has no default ({own.type})",
                 "ALTER TABLE … ALTER COLUMN … SET DEFAULT …, or fill it by a migration of the application",
             )  # fmt: skip
         elif draft.map.keeps(match.own.name, own.name):
-            draft.find("L005", "note", name, f"only the target has this column: {gets}")
+            draft.find(Code.L005, "note", name, f"only the target has this column: {gets}")
         else:
-            draft.find("L005", "block", name, f"only the target has this column: {gets}", ours)
+            draft.find(Code.L005, "block", name, f"only the target has this column: {gets}", ours)
 
 
 def _gets(own: OwnColumn) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.model.catalog import Index
 from converge.model.existing import OwnForeignKey, OwnIndex
 from converge.model.plan import Finding, Outcome
@@ -22,11 +23,11 @@ def note_objects(draft: Draft, loading: Loading) -> None:
             _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
         if match.source.checks and not match.own.checks:
             listed = ", ".join(one.name for one in match.source.checks)
-            _left(draft, "L032", name, f"the target has no CHECK constraints; the source has {listed}")
+            _left(draft, Code.L032, name, f"the target has no CHECK constraints; the source has {listed}")
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
         if loaded.intersection(tables):
-            draft.find("L150", "note", name, "is a materialized view of loaded tables: it is refreshed")
+            draft.find(Code.L150, "note", name, "is a materialized view of loaded tables: it is refreshed")
             sql = f"REFRESH MATERIALIZED VIEW {name}"
             draft.do("refresh", name, sql, "its rows are of before the load", optional=True)
     for view in draft.catalog.views:
@@ -46,16 +47,16 @@ def _indexes(draft: Draft, match: Match) -> None:
             _say(draft, "index", name, own.name, "the target's own key over the same columns")
         elif index.unique and "" not in columns:
             message = f"unique in the source, but the target has no unique key on ({listed})"
-            draft.left("L017", "index", name, message)
+            draft.left(Code.L017, "index", name, message)
         else:
             missing.append(f"{index.name} ({listed})")
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
-        _left(draft, "L031", match.source.name, message)
+        _left(draft, Code.L031, match.source.name, message)
 
 
-def _left(draft: Draft, code: str, name: str, message: str) -> None:
+def _left(draft: Draft, code: Code, name: str, message: str) -> None:
     """One finding for objects of a table that are not migrated, which have their outcomes."""
     hint = "a migration of the application"
     draft.findings.append(Finding(code, "lossy", name, message, hint, not_migrated=True))
@@ -79,7 +80,7 @@ def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:
         _say(draft, "foreign key", name, own.name, "the target's own foreign key over the same columns")
     else:
         why = "the target has no foreign key over these columns"
-        draft.left("L018", "foreign key", name, why)
+        draft.left(Code.L018, "foreign key", name, why)
 
 
 def _target(match: Match, column: str) -> str:

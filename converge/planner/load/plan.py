@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Table
@@ -41,7 +42,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
             _keep(draft, match, table)
         elif other != table.name:
             draft.block(
-                "L160", "table", table.name, f"goes into the target's {match.own.name}, as {other} does",
+                Code.L160, "table", table.name, f"goes into the target's {match.own.name}, as {other} does",
                 entry("table", literally(table=table.name), 'rename = "another_table"', "# or: skip = true"),
             )  # fmt: skip
         elif _may_load(draft, match):
@@ -64,10 +65,10 @@ def _may_load(draft: Draft, match: Match) -> bool:
     """Blocks for a table that is none that rows could be copied into, or is not ours to change."""
     name, own = match.source.name, match.own
     if own.obstacle:
-        draft.block("L008", "table", name, f"the target's table cannot be loaded: {own.obstacle}")
+        draft.block(Code.L008, "table", name, f"the target's table cannot be loaded: {own.obstacle}")
     elif not own.owned:
         draft.block(
-            "L009", "table", name,
+            Code.L009, "table", name,
             f"the target's table belongs to {own.owner}: its keys can only be taken away by its owner",
             f"GRANT {pg_name(own.owner)} TO CURRENT_USER; as a member that may grant it",
         )  # fmt: skip
@@ -88,7 +89,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
     columns = [plan_own_column(draft, match, table, column) for column in table.columns]
     known = tuple(column for column in columns if column is not None)
     if not known:
-        draft.block("P004", "table", table.name, "none of its columns can be migrated")
+        draft.block(Code.P004, "table", table.name, "none of its columns can be migrated")
         return
     note_namesakes(draft, table, known)
     note_target_columns(draft, match)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.existing import ROWS_LIMIT, OwnIndex, OwnTable
@@ -29,7 +30,7 @@ def settle_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
         unsure = wish == "merge" and any(_displaces_unseen(one) for one in own.indexes)
         harm: Severity = "lossy" if unsure or _loses(draft, name, wish) else "note"
         draft.find_alike(
-            "L011", harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
+            Code.L011, harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
             _words(draft, name),
         )  # fmt: skip
     elif own.rows and not may_hold_rows:
@@ -62,14 +63,14 @@ def _require_mergeable(draft: Draft, match: Match) -> None:
         why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
     elif match.source.name not in draft.evidence.seeded:
         draft.find(
-            "L030", "block", match.source.name,
+            Code.L030, "block", match.source.name,
             "rows cannot be merged unseen: the role may not make temporary tables to compare them",
             f"the privilege TEMPORARY on the target's database; or:\n{_instead(match)}",
         )  # fmt: skip
         return
     else:
         return
-    draft.find("L020", "block", match.source.name, why, _instead(match))
+    draft.find(Code.L020, "block", match.source.name, why, _instead(match))
 
 
 def _instead(match: Match) -> str:
@@ -82,7 +83,7 @@ def _note_left(draft: Draft, name: str, wish: Rows) -> None:
     ways = [way.removeprefix("# or: ") for way in _WAYS if f'"{wish or "source"}"' not in way]
     for key, rows in seeded.left.items() if seeded else ():
         draft.find(
-            "L019", "block", key,
+            Code.L019, "block", key,
             said(rows, f"stay without a parent: {name} loses the rows that they refer to"),
             entry("table", literally(table=name), "\n# or: ".join(ways)),
         )  # fmt: skip
@@ -100,7 +101,7 @@ def note_full(draft: Draft) -> None:
     if len(draft.full) > MANY:
         equal = sum(_all_equal(draft, name) for name in draft.full)
         draft.find(
-            "L010", "block", draft.schema,
+            Code.L010, "block", draft.schema,
             f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be doubled",
             "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
             + entry("table", {"table": "…"}, *_WAYS),
@@ -109,7 +110,7 @@ def note_full(draft: Draft) -> None:
         return
     for name, rows in draft.full.items():
         draft.find(
-            "L010", "block", name,
+            Code.L010, "block", name,
             f"the target's table has {rows:,} rows, which would be doubled or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
@@ -134,7 +135,7 @@ def _keep(draft: Draft, match: Match) -> None:
     all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
     harm: Severity = "note" if all_there else "lossy"
     cause = "the map keeps the target's rows; the source's are not copied"
-    draft.find_alike("L011", harm, cause, name, f"{why}; the source's are not copied", "", words)
+    draft.find_alike(Code.L011, harm, cause, name, f"{why}; the source's are not copied", "", words)
     draft.left_out(match.source, why)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from converge.codes import Code
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
 from converge.model.existing import OwnIndex
@@ -28,7 +29,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
         count = facts.found.get(search_.name) if facts else None
         if count and count.rows:
             draft.find(
-                "L007", "block", f"{table.name}.{index.name}",
+                Code.L007, "block", f"{table.name}.{index.name}",
                 said(count.rows, f"have the same {', '.join(index.columns)} as others")
                 + ", which the target's unique key refuses",
                 "repair the rows in the source, or a map's expression or policy that has made them equal",
@@ -38,7 +39,7 @@ def note_duplicates(draft: Draft, match: Match, table: Table) -> None:
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
             draft.find(
-                "L012", "note", f"{table.name}.{own.name}",
+                Code.L012, "note", f"{table.name}.{own.name}",
                 f"is unique {_which(own)}: the rows are not tested before, but when the key is put back",
             )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, SourceError, TargetError
 from converge.model.backfill import Backfill
 from converge.model.endpoint import Endpoint
@@ -65,7 +66,7 @@ def _explained(endpoint: Endpoint, backfill: Backfill) -> Iterator[None]:
         raise BlockedError(
             f"the role may not read what the query of {backfill.name!r} asks of {endpoint}: "
             f"{error.diag.message_primary}",
-            code="T004",
+            code=Code.T004,
             hint=f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {pg_name(role)};",
         ) from error
     except psycopg.Error as error:
@@ -73,7 +74,7 @@ def _explained(endpoint: Endpoint, backfill: Backfill) -> Iterator[None]:
             raise _as_source(explain(error, endpoint)) from error
         raise BlockedError(
             f"the query of {backfill.name!r} cannot run on {endpoint}: {error.diag.message_primary}",
-            code="B005",
+            code=Code.B005,
             details=[line for line in (error.diag.message_detail, error.diag.message_hint) if line],
             hint=f"query = one SELECT with the columns {backfill.match.source} and {backfill.value}",
         ) from error

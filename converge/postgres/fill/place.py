@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.backfill import Backfill
 from converge.model.plan import Finding
@@ -100,7 +101,7 @@ def require_folding(connection: psycopg.Connection[Any], backfill: Backfill) -> 
     if backfill.match.ignore_case and there is None:
         raise BlockedError(
             "the target was built without ICU and knows the case of ASCII letters only",
-            code="B006",
+            code=Code.B006,
             hint="ignore_case = false, with lower(…) in the query and letters of one case in the table",
         )
 
@@ -126,4 +127,4 @@ def lacking_rights(target: Target, place: Place) -> Iterator[Finding]:
 
 
 def _unfit(message: str, hint: str) -> BlockedError:
-    return BlockedError(message, code="B004", hint=hint)
+    return BlockedError(message, code=Code.B004, hint=hint)

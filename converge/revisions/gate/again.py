@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.quote import pg_name
 from converge.postgres.held import Relation, counted
@@ -35,7 +36,7 @@ def require_empty(connection: Connection, revision: str, relations: Iterable[Rel
                 raise BlockedError(
                     f"{schema}.{name} had no rows when the gate looked, and has {rows:,} now; "
                     f"{revision} was rolled back",
-                    code="A009",
+                    code=Code.A009,
                     hint="run the same command again: it says what would become of these rows",
                 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converge.codes import Code
 from converge.sandbox.errors import UnknownServer
 from converge.sandbox.providers import docker, installed, package, url
 from converge.sandbox.providers.base import Finder, Launcher
@@ -23,6 +24,6 @@ def find(spec: Spec, progress: Progress) -> tuple[str, Launcher]:
             return provider, launcher
     raise UnknownServer(
         f"nothing here can give {spec}: no Docker engine answers, it isn't installed, no package has it",
-        code="X001",
+        code=Code.X001,
         hint=f"start Docker, or set {spec.variable} to the URL of such a server\n{package.known(spec)}",
     )

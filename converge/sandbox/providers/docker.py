@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pymysql
 
+from converge.codes import Code
 from converge.sandbox import connect, ports
 from converge.sandbox.engines import ENGINES
 from converge.sandbox.errors import NotOurs, StartFailed
@@ -70,7 +71,7 @@ class Container:
         except (docker.errors.DockerException, OSError) as error:
             raise StartFailed(
                 f"{spec} in Docker: {error}",
-                code="X004",
+                code=Code.X004,
                 hint="TESTCONTAINERS_RYUK_DISABLED=true where Docker cannot have testcontainers/ryuk",
             ) from error
 
@@ -104,7 +105,7 @@ class Container:
 
     @property
     def files(self) -> Path:
-        raise NotOurs("a server in Docker shares no folder with this machine", code="X005")
+        raise NotOurs("a server in Docker shares no folder with this machine", code=Code.X005)
 
     def wait(self) -> None:
         """The image's first start makes the data and serves no TCP meanwhile, so an answer is enough."""
@@ -119,7 +120,7 @@ class Container:
                 if container.status == "exited" or time.monotonic() > give_up:
                     said = b"".join(self._container.get_logs()).decode(errors="replace").splitlines()
                     raise StartFailed(
-                        f"{self._spec} in Docker: {error}", code="X004", details=said[-20:]
+                        f"{self._spec} in Docker: {error}", code=Code.X004, details=said[-20:]
                     ) from error
             time.sleep(0.2)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from converge.codes import Code
 from converge.sandbox.errors import NotOurs, UnknownServer
 from converge.sandbox.providers.base import Launcher
 from converge.sandbox.spec import Progress, Spec
@@ -47,7 +48,7 @@ class Given:
     def _refuse(self) -> NoReturn:
         raise NotOurs(
             f"the server in {self._variable} is yours: converge doesn't stop it or see its files",
-            code="X005",
+            code=Code.X005,
             hint=f"unset {self._variable}",
         )
 
@@ -61,7 +62,7 @@ def find(spec: Spec, progress: Progress) -> Launcher | None:
     if parts.scheme not in _SCHEMES[spec.kind]:
         raise UnknownServer(
             f"{spec.variable} holds a URL that begins with {parts.scheme}://, not {_SCHEMES[spec.kind][0]}://",
-            code="X001",
+            code=Code.X001,
         )
     given = Given(parts._replace(path="").geturl(), spec.variable)
     return lambda options: given
