@@ -15,6 +15,7 @@ import click
 
 from converge import __version__
 from converge.cli.signals import Stopping
+from converge.codes import Code
 from converge.errors import ConvergeError, UsageError, did_you_mean
 from converge.report.errors import error_json, error_text, without_passwords
 from converge.report.parts import visible
@@ -26,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "doctor": "Looks at both sides: versions, rights, settings, room; each problem has its fix.",
     "plan": "What becomes of every object of the source, and why; writes nothing.",
-    "explain": "Which rule decided for a table or column, and what else it could be.",
+    "explain": "Explain which rule decided for a table or column, or what a code means.",
     "migrate": "Moves the database: make, copy, index, check and compare.",
     "verify": "Compares every row and every column of both databases.",
     "status": "What the ledger in the target knows of the last run.",
@@ -113,7 +114,7 @@ def run(arguments: list[str]) -> int:
             return _bug()
         _abandon(sys.stdout.fileno())
         hint = "of a finished run, `converge report -o FILE` writes the report again"
-        _tell(f"error[U012]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
+        _tell(f"error[{Code.U012}]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
         return 1
     except Exception:  # noqa: BLE001 - a bug of ours: said as one, with its own exit code
         return _bug()
@@ -121,7 +122,7 @@ def run(arguments: list[str]) -> int:
 
 def _bug() -> int:
     _tell(without_passwords(traceback.format_exc()))
-    _tell("error[B001]: this is a bug in converge; the target holds what its ledger says")
+    _tell(f"error[{Code.B001}]: this is a bug in converge; the target holds what its ledger says")
     return _BUG
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -12,12 +13,24 @@ from converge.config import Where
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.report.codes import code_document, code_text, named_code
 from converge.report.explain import explain_text
 from converge.report.parts import visible
 
+_HELP = """Explain what becomes of an object of the source, or what a code means.
 
-@click.command("explain", help="Which rule decided for TABLE or TABLE.COLUMN, and what else it could be.")
-@click.argument("name", metavar="TABLE[.COLUMN]")
+NAME is a table, TABLE.COLUMN, a view, a routine or another object, or a code of a finding. For a column it
+shows which rule decided, what the data showed, and what else a map may choose. A code needs no server.
+
+\b
+Examples:
+  converge explain film.rating
+  converge explain P024
+"""
+
+
+@click.command("explain", help=_HELP)
+@click.argument("name", metavar="NAME")
 @database_options
 @output_options
 def command(
@@ -28,10 +41,18 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    if code := named_code(name):
+        return _show(name, code_text(code), as_json, code_document(code))
     source, target, options = single(where, options, need_target=False)
     with prepare(source, target, options, emit) as prepared:
         text = explain_text(prepared.inputs, prepared.plan, name)
+    return _show(name, text, as_json, {})
+
+
+def _show(name: str, text: str, as_json: bool, more: dict[str, Any]) -> int:
     if as_json:
-        text = json.dumps({"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text})
-    click.echo(text if as_json else visible(text))
+        document = {"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text}
+        click.echo(json.dumps(document | more))
+    else:
+        click.echo(visible(text))
     return 0

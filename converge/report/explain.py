@@ -1,4 +1,4 @@
-"""Why a table or a column becomes what it becomes."""
+"""Why a table, a column or another object becomes what it becomes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.model.plan import ColumnPlan, Finding, Plan
+from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.decisions import Decision, decisions
 from converge.planner.inputs import Inputs
 
 
 def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
-    """The decision for ``table`` or ``table.column``; why there is none, where a finding says it.
+    """The decision for ``table`` or ``table.column``, or what becomes of a view, an index, a trigger ….
+
+    Where there is no decision, a finding says why.
 
     Raises UsageError for a name that the source does not have.
     """
@@ -20,6 +22,9 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
     said = [line for finding in findings for line in _finding(finding)]
     table, dot, column = _split(plan, name)
     found = next((one for one in plan.tables if one.source == table), None)
+    outcomes = [one for one in plan.outcomes if one.name == name and one.kind not in ("table", "column")]
+    if outcomes and (found is None or dot):
+        return "\n".join([*(line for one in outcomes for line in _outcome(plan, one)), *said])
     if findings and (found is None or (dot and all(one.source != column for one in found.columns))):
         return "\n".join([f"{name} is not migrated", *said])
     if found is None:
@@ -38,6 +43,13 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
             lines += [*_column(decided[one.source], one), ""]
         lines += [statement.sql + ";" for statement in plan.statements if statement.object == table]
     return "\n".join(lines + said)
+
+
+def _outcome(plan: Plan, outcome: Outcome) -> list[str]:
+    if outcome.state == "not migrated":
+        return [f"{outcome.kind} {outcome.name} is not migrated"]
+    made = [statement.sql + ";" for statement in plan.statements if statement.object == outcome.name]
+    return [f"{outcome.kind} {outcome.name} → {outcome.becomes}", f"  {outcome.why}", *made]
 
 
 def _split(plan: Plan, name: str) -> tuple[str, str, str]:
