@@ -16,6 +16,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
 
 # Tests look at the reports in a real browser, and connect by a real pool; without them they are skipped, and say so.
 browser:
