@@ -24,26 +24,14 @@ _BUG = 70
 _INTERRUPTED = 130
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-COMMANDS = {
-    "doctor": "Looks at both sides: versions, rights, settings, room; each problem has its fix.",
-    "plan": "What becomes of every object of the source, and why; writes nothing.",
-    "explain": "Explain which rule decided for a table or column, or what a code means.",
-    "migrate": "Moves the database: make, copy, index, check and compare.",
-    "verify": "Compares every row and every column of both databases.",
-    "status": "What the ledger in the target knows of the last run.",
-    "recover": "Takes back a run in load mode that did not finish.",
-    "report": "Writes the last run's report from the ledger: HTML, Markdown, JSON or JUnit.",
-    "migrations": "The target's own schema under Alembic: revisions made, run, taken back, shown.",
-    "backfill": "Fills a column from another database, as a map declares it; audited row by row.",
-    "audit": "What backfills have tried: shown, tried again, archived.",
-    "matrix": "The whole job on each version of PostgreSQL, side by side.",
-    "provision": "Makes the databases and roles of converge.toml where they are missing.",
-    "demo": "The whole job on throw-away servers with a sample source.",
-}
+COMMANDS = (
+    "doctor", "plan", "explain", "migrate", "verify", "status", "recover", "report", "migrations", "backfill",
+    "audit", "matrix", "provision", "demo",
+)  # fmt: skip
 
 
 class Group(click.Group):
-    """Says which command was meant where there is none of a name."""
+    """Suggests a command for an unknown name, and lists commands with the whole first line of their help."""
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -53,12 +41,17 @@ class Group(click.Group):
             context.fail(f"unknown command {name!r}{did_you_mean(name, known)}")
         return super().resolve_command(context, args)
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(context, name)) for name in self.list_commands(context)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, (one.help or "").split("\n")[0]) for name, one in commands if one])
+
 
 class _Lazy(Group):
-    """Imports a command when it is called: `--help` and the workers need none of them."""
+    """Imports a command when it is called: the workers need none of them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
@@ -66,15 +59,18 @@ class _Lazy(Group):
         command: click.Command = importlib.import_module(f"converge.cli.{name}").command
         return command
 
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="converge")
 def _group() -> None:
-    """Moves a MySQL 8 database to PostgreSQL 14-17.5 and proves that nothing was lost."""
+    """Migrate a MySQL 8 database to PostgreSQL 14-17.5 and prove that nothing was lost.
+
+    \b
+    Examples:
+      converge doctor --source mysql://… --target postgresql://…
+      converge plan
+      converge migrate --report run.html
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:

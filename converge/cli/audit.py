@@ -26,16 +26,18 @@ from converge.report.audit import audit_text
 from converge.report.backfill import filled_json, filled_text
 
 
-@click.group("audit", cls=Group, help="What backfills have tried: shown, tried again, archived.")
+@click.group("audit", cls=Group)
 def command() -> None:
-    """The group; its commands return exit codes."""
+    """Show, retry and archive the rows that backfills have tried."""
 
 
-@command.command("show", help="Where each row stands: its last attempt. Writes nothing.")
+@command.command("show")
 @target_options
-@click.option("--status", type=click.Choice(["failed", "success"]), help="only these")
-@click.option("--backfill", metavar="NAME", help="only this one")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="the newest so many")
+@click.option("--status", type=click.Choice(["failed", "success"]), help="show only rows with this status")
+@click.option("--backfill", metavar="NAME", help="show only this backfill")
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="number of rows, the newest first"
+)
 @output_options
 def _show(
     where: Where,
@@ -46,13 +48,19 @@ def _show(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Show the last attempt of each row. Writes nothing.
+
+    \b
+    Examples:
+      converge audit show --status failed
+    """
     found = show(resolve_target(where), status=status, backfill=backfill, limit=limit)
     document = {"converge": 1, "command": "audit", "exit_code": 0, "audit": asdict(found)}
     click.echo(json.dumps(document) if as_json else audit_text(found))
     return 0
 
 
-@command.command("retry", help="Tries the rows again whose last attempt has failed: of NAME, or of all.")
+@command.command("retry")
 @click.argument("name", required=False)
 @backfill_options
 @output_options
@@ -66,6 +74,12 @@ def _retry(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Retry the rows whose last attempt failed, of the backfill NAME or of all.
+
+    \b
+    Examples:
+      converge audit retry --map ids.toml
+    """
     known = backfills(maps)
     named = [choose(known, name)] if name else []
     address, databases = resolve_named(where, [one.database for one in known.values()], given)
@@ -83,12 +97,20 @@ def _retry(
     return code
 
 
-@command.command("archive", help="Writes old rows of the audit to a CSV file, then removes them.")
+@command.command("archive")
 @target_options
 @click.option("--older-than", "age", required=True, metavar="DAYSd", help=f"at least {KEPT_DAYS}d")
-@click.option("-o", "--output", "path", required=True, metavar="FILE", help="a new file")
+@click.option(
+    "-o", "--output", "path", required=True, metavar="FILE", help="the CSV file, which must not exist"
+)
 @output_options
 def _archive(where: Where, age: str, path: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+    """Write old rows of the audit to a CSV file, then remove them.
+
+    \b
+    Examples:
+      converge audit archive --older-than 90d -o audit.csv
+    """
     days = _days(age)
     require_writable(path)
     if Path(path).exists():

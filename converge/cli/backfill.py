@@ -14,10 +14,10 @@ from converge.pipeline.backfill import fill
 from converge.report.backfill import filled_json, filled_text
 
 
-@click.command("backfill", help="Fills a column from another database, as a map declares it; audited.")
+@click.command("backfill")
 @click.argument("name")
 @backfill_options
-@click.option("--dry-run", is_flag=True, help="what would become of each row; writes nothing at all")
+@click.option("--dry-run", is_flag=True, help="show what would become of each row, and write nothing")
 @output_options
 def command(
     name: str,
@@ -30,6 +30,15 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Fill a column from another database, as a map declares it.
+
+    NAME is the backfill in the map. Every row is audited in the target.
+
+    \b
+    Examples:
+      converge backfill user_ids --map ids.toml --dry-run
+      converge backfill user_ids --map ids.toml --from kratos=URL
+    """
     backfill = choose(backfills(maps), name)
     address, databases = resolve_named(where, [backfill.database], given)
     database = require_named(backfill.database, databases)

@@ -24,12 +24,14 @@ from converge.report.result import result_text
 from converge.report.units import seconds
 
 
-@click.command("demo", help="The whole job on throw-away servers with a sample source.")
+@click.command("demo")
 @click.option(
     "--rows", type=click.IntRange(2_000), default=200_000, show_default=True, help="size of the source"
 )
-@click.option("--mysql", "mysql_version", default="8.0.15", show_default=True)
-@click.option("--postgres", "postgres_version", default="17.5", show_default=True)
+@click.option("--mysql", "mysql_version", default="8.0.15", show_default=True, help="version of MySQL")
+@click.option(
+    "--postgres", "postgres_version", default="17.5", show_default=True, help="version of PostgreSQL"
+)
 @report_option
 @output_options
 def command(
@@ -41,6 +43,14 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Migrate a sample database on temporary servers.
+
+    \b
+    Examples:
+      converge demo
+      converge demo --rows 20000 --report demo.html
+    """
+
     def say(text: str) -> None:
         emit(Said(text))
 

@@ -18,9 +18,7 @@ from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
 
 
-@click.command(
-    "doctor", help="Looks at both sides: versions, rights, settings, room; each problem has its fix."
-)
+@click.command("doctor")
 @side_options
 @mode_option
 @map_option
@@ -35,6 +33,16 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Check both servers: versions, privileges, settings and disk space.
+
+    Each problem comes with its fix. With both addresses it also makes the plan without looking at rows, so
+    that it finds what `migrate` would refuse.
+
+    \b
+    Examples:
+      converge doctor
+      converge doctor --mode load --map orm.toml
+    """
     options = replace(options, mode=mode, maps=maps, scan=False)
     if chosen := several(where):
 

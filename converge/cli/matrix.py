@@ -39,7 +39,7 @@ from converge.revisions.folder import Folder
 _SAMPLE_SERVER = "mysql:8.0.15"
 
 
-@click.command("matrix", help="The whole job on each version of PostgreSQL, side by side.")
+@click.command("matrix")
 @click.option(
     "--postgres",
     "versions",
@@ -47,12 +47,12 @@ _SAMPLE_SERVER = "mysql:8.0.15"
     default=("14,15,16,17.5",),
     show_default=True,
     metavar="LIST",
-    help="versions to start, and URLs of servers on which a database is made and dropped; repeatable",
+    help="versions to start, or URLs of servers on which to create a database and drop it; repeatable",
 )
 @dump_options
-@click.option("--sample", is_flag=True, help="the demo's source, in a throw-away MySQL")
+@click.option("--sample", is_flag=True, help="use the demo's source, on a temporary MySQL")
 @click.option(
-    "--rows", type=click.IntRange(LEAST_ROWS), default=20_000, show_default=True, help="of the sample"
+    "--rows", type=click.IntRange(LEAST_ROWS), default=20_000, show_default=True, help="size of the sample"
 )
 @place_options
 @selection_options
@@ -62,14 +62,16 @@ _SAMPLE_SERVER = "mysql:8.0.15"
     "scripts",
     multiple=True,
     metavar="FILE",
-    help="makes the application's own tables, for --mode load; packed or not, repeatable",
+    help="SQL that creates the application's tables, for --mode load; compressed or not, repeatable",
 )
 @click.option(
-    "--alembic", metavar="DIR|FILE", help="the target's own revisions: upgraded, compared, taken back"
+    "--alembic",
+    metavar="DIR|FILE",
+    help="upgrade, compare and revert the target with these Alembic revisions",
 )
-@click.option("--junit", metavar="FILE", help="a testcase for each step of each version")
-@click.option("--html", metavar="FILE", help="the result as a page")
-@click.option("--md", metavar="FILE", help="the result as Markdown, for a summary")
+@click.option("--junit", metavar="FILE", help="write a test case for each step of each version")
+@click.option("--html", metavar="FILE", help="write the result as a page")
+@click.option("--md", metavar="FILE", help="write the result as Markdown")
 @output_options
 def command(
     versions: tuple[str, ...],
@@ -86,6 +88,13 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Migrate and verify on several versions of PostgreSQL, and compare the results.
+
+    \b
+    Examples:
+      converge matrix --sample
+      converge matrix --source-dump shop.sql.gz --postgres 14,17.5 --html matrix.html
+    """
     servers = wanted(versions)
     require_ending("--junit", junit, ".xml")
     require_ending("--html", html, ".html")

@@ -50,29 +50,39 @@ class Outputs:
     as_json: bool
 
 
-@click.command("migrate", help="Moves the database: make, copy, index, check and compare.")
+@click.command("migrate")
 @database_options
-@click.option("--plan", "plan_file", metavar="FILE", help="refuse when anything changed since this plan")
-@click.option("--resume", is_flag=True, help="go on with the run that was interrupted")
+@click.option("--plan", "plan_file", metavar="FILE", help="stop if the plan no longer matches FILE")
+@click.option("--resume", is_flag=True, help="continue the run that was interrupted")
 @clear_options
 @click.option(
     "--on-bad-row",
     type=click.Choice(["stop", "reject"]),
     default="stop",
     show_default=True,
-    help="when the target refuses a row: stop, or leave it out and note it",
+    help="what to do with a row that the target refuses: stop, or leave it out and report it",
 )
 @click.option(
     "--max-rejects",
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="of all tables together",
+    help="limit for all tables together",
 )
-@click.option("--rejects", "rejects_file", metavar="FILE", help="the rows left out, as JSON lines")
-@click.option("--verify", type=click.Choice(["full", "counts", "none"]), default="full", show_default=True)
 @click.option(
-    "--alembic", metavar="DIR|FILE", help="stamp, upgrade and compare the target with these revisions"
+    "--rejects", "rejects_file", metavar="FILE", help="write the rows left out to FILE, as JSON lines"
+)
+@click.option(
+    "--verify",
+    type=click.Choice(["full", "counts", "none"]),
+    default="full",
+    show_default=True,
+    help="compare every row, count rows only, or compare nothing",
+)
+@click.option(
+    "--alembic",
+    metavar="DIR|FILE",
+    help="stamp and upgrade the target with these Alembic revisions, then compare the schema",
 )
 @report_option
 @yes_option
@@ -93,6 +103,18 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Migrate the database: create the schema, copy the data, build indexes, verify every row.
+
+    A run that was interrupted continues with --resume, at any point. With --verify full the exit code is 0
+    only when every row and every view is equal on both servers.
+
+    \b
+    Examples:
+      converge migrate --report run.html
+      converge migrate --plan plan.json
+      converge migrate --resume
+      converge migrate --mode load --map orm.toml --truncate
+    """
     chosen = several(where)
     require_reports("--report", reports)
     if rejects_file:

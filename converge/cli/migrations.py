@@ -37,11 +37,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _BACK = re.compile(r"-\d+")
 
 
-@click.group(
-    "migrations", cls=Group, help="The target's own schema under Alembic: revisions made, run, taken back."
-)
+@click.group("migrations", cls=Group)
 def command() -> None:
-    """The group; its commands return exit codes."""
+    """Manage the target's schema with Alembic: generate, run, revert, show and validate revisions."""
 
 
 command.add_command(check)
@@ -51,13 +49,13 @@ command.add_command(validate)
 def moving_options(function: F) -> F:
     """What `run` and `revert` share."""
 
-    @click.option("--sql", is_flag=True, help="print what would be executed, and execute nothing")
+    @click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
     @click.option(
         "--accept-data-loss",
         "accepted",
         multiple=True,
         metavar="REV",
-        help="this revision may go on though it can lose rows and was not validated",
+        help="run this revision although it can lose rows and was not validated; repeatable",
     )
     @folder_options
     @output_options
@@ -68,18 +66,20 @@ def moving_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-@command.command("generate", help="Writes a revision: the baseline first, then what has changed since.")
-@click.option("-n", "--name", required=True, metavar="NAME", help="what the revision is about")
+@command.command("generate")
+@click.option("-n", "--name", required=True, metavar="NAME", help="a short title of the revision")
 @click.option(
     "--from",
     "origin",
     type=click.Choice(["target", "source", "models"]),
-    help="without it: a baseline from the target where it has tables, all else from the source",
+    help="where to read the schema  [default: a target with tables for a baseline, else the source]",
 )
 @alembic_option
 @side_options
 @map_option
-@click.option("--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types")
+@click.option(
+    "--scan/--no-scan", default=True, show_default=True, help="read the data to find values that do not fit"
+)
 @output_options
 def _generate(
     name: str,
@@ -93,6 +93,12 @@ def _generate(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Write a revision: the baseline first, then what has changed since.
+
+    \b
+    Examples:
+      converge migrations generate -n baseline
+    """
     if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
         message = f"--name {name!r} is no name: a revision's file begins with it"
         raise UsageError(message, code=Code.A014, hint='-n "add a column"')
@@ -119,7 +125,7 @@ def _sides(where: Where, options: Options) -> tuple[Endpoint | None, Endpoint, O
     return source, resolve_target(where), options
 
 
-@command.command("run", help="Runs what is pending, up to REV: not what can lose rows and was not validated.")
+@command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
 @moving_options
 def _run(
@@ -132,6 +138,15 @@ def _run(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Run pending revisions, up to REV.
+
+    A revision that can lose rows, and was not validated, is refused.
+
+    \b
+    Examples:
+      converge migrations run
+      converge migrations run --sql
+    """
     if sql:
         return _script(folder, target, revision, "up", as_json=as_json)
     done = migrations.run(folder, target, revision, accepted, emit)
@@ -140,11 +155,7 @@ def _run(
 
 
 # -2 is no option.
-@command.command(
-    "revert",
-    context_settings={"ignore_unknown_options": True},
-    help="Takes the last revision back, or -N of them, or all after REV, or all: base.",
-)
+@command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
 @moving_options
 def _revert(
@@ -157,6 +168,14 @@ def _revert(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Revert the last revision, the last N, all after REV, or all.
+
+    \b
+    Examples:
+      converge migrations revert
+      converge migrations revert -- -2
+      converge migrations revert base
+    """
     if revision.startswith("-") and not _BACK.fullmatch(revision):
         raise click.NoSuchOption(revision)
     if sql:
@@ -166,10 +185,16 @@ def _revert(
     return 0
 
 
-@command.command("show", help="Which revisions are applied, pending, or unknown. Writes nothing.")
+@command.command("show")
 @folder_options
 @output_options
 def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: Sink) -> int:
+    """Show which revisions are applied, pending or unknown. Writes nothing.
+
+    \b
+    Examples:
+      converge migrations show
+    """
     found = migrations.show(folder, target)
     click.echo(json.dumps(found.to_json()) if as_json else standings_text(found))
     return 0

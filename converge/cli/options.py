@@ -40,20 +40,25 @@ def _named(_context: click.Context, _option: click.Parameter, schema: str | None
     return schema if schema is None else require_schema(schema, "--schema")
 
 
+TARGET_HELP = "postgresql://user:password@host:port/database; or set CONVERGE_TARGET_URL, or PGHOST …"
 schema_option = click.option(
     "--schema", default="public", show_default=True, callback=_named, help="the target schema"
 )
 any_schema_option = click.option(
-    "--schema", callback=_named, help="the target schema; without it that of the last run"
+    "--schema", callback=_named, help="the target schema  [default: that of the last run]"
 )
 
 
 def place_options(function: F) -> F:
     """--config and --database; the command gets `where`, with --source and --target if it has them."""
 
-    @click.option("--config", metavar="FILE", help="in place of converge.toml")
+    @click.option("--config", metavar="FILE", help="use FILE, not converge.toml in the working folder")
     @click.option(
-        "--database", "names", multiple=True, metavar="NAME", help="only this [[database]] of converge.toml"
+        "--database",
+        "names",
+        multiple=True,
+        metavar="NAME",
+        help="only this [[database]] of converge.toml; repeatable",
     )
     @wraps(function)
     def wrapper(
@@ -73,7 +78,7 @@ def place_options(function: F) -> F:
 
 def side_options(function: F) -> F:
     """Where both sides are, and what is meant of them; the command gets `where` and `options`."""
-    target = click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")
+    target = click.option("--target", metavar="URL", help=TARGET_HELP)
     return dump_options(target(place_options(selection_options(function))))
 
 
@@ -81,14 +86,14 @@ def selection_options(function: F) -> F:
     """What is meant of the databases, and how much is done at a time; the command gets `options`."""
 
     @schema_option
-    @click.option("--include", multiple=True, metavar="GLOB", help="only these tables")
-    @click.option("--exclude", multiple=True, metavar="GLOB", help="all but these tables")
+    @click.option("--include", multiple=True, metavar="GLOB", help="migrate only these tables; repeatable")
+    @click.option("--exclude", multiple=True, metavar="GLOB", help="leave out these tables; repeatable")
     @click.option(
         "--jobs",
         type=click.IntRange(1, 64),
         default=default_jobs,
         show_default="cores, 2 to 8",
-        help="connections or worker processes at a time",
+        help="number of worker processes and connections",
     )
     @wraps(function)
     def wrapper(
@@ -109,10 +114,14 @@ mode_option = click.option(
     type=click.Choice(["create", "load"]),
     default="create",
     show_default=True,
-    help="make the tables, or load into those that the application's own migrations made",
+    help="create the tables, or load into those that the application's migrations have created",
 )
 map_option = click.option(
-    "--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that is asked first"
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="a map with rules of your own, asked before the built-in ones; repeatable",
 )
 
 
@@ -127,14 +136,17 @@ def planning_options(function: F) -> F:
     @mode_option
     @map_option
     @click.option(
-        "--scan/--no-scan", default=True, show_default=True, help="look at the data to choose types"
+        "--scan/--no-scan",
+        default=True,
+        show_default=True,
+        help="read the data to find values that do not fit",
     )
     @click.option(
         "--scan-seconds",
         type=click.FloatRange(0.001),
         default=60,
         show_default=True,
-        help="the most that the scan of one table may take",
+        help="time limit for the scan of one table",
     )
     @wraps(function)
     def wrapper(
@@ -156,10 +168,12 @@ def clear_options(function: F) -> F:
     """--recreate, --truncate and --strict, for a command that has `options` already."""
 
     @click.option(
-        "--recreate", is_flag=True, help="create mode: drop the planned tables first (never CASCADE)"
+        "--recreate",
+        is_flag=True,
+        help="create mode: drop the planned tables and create them again (never CASCADE)",
     )
     @click.option("--truncate", is_flag=True, help="load mode: empty the loaded tables first (never CASCADE)")
-    @click.option("--strict", is_flag=True, help="block when a rule of a map matches nothing")
+    @click.option("--strict", is_flag=True, help="stop when a rule of a map matches nothing")
     @wraps(function)
     def wrapper(
         *args: Any, options: Options, recreate: bool, truncate: bool, strict: bool, **kwargs: Any
@@ -170,7 +184,7 @@ def clear_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-yes_option = click.option("--yes", is_flag=True, help="do not ask before rows are removed")
+yes_option = click.option("--yes", is_flag=True, help="remove rows without asking")
 
 
 def approver(yes: bool) -> Approve | None:
@@ -188,9 +202,7 @@ def approver(yes: bool) -> Approve | None:
 
 def target_options(function: F) -> F:
     """Where the target is; the command gets `where`."""
-    return click.option("--target", metavar="URL", help="postgresql://user:password@host:port/database")(
-        place_options(function)
-    )
+    return click.option("--target", metavar="URL", help=TARGET_HELP)(place_options(function))
 
 
 def backfill_options(function: F) -> F:
@@ -198,9 +210,15 @@ def backfill_options(function: F) -> F:
 
     @target_options
     @schema_option
-    @click.option("--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that declares backfills")
     @click.option(
-        "--from", "named", multiple=True, metavar="NAME=URL", help="the address of the database that is asked"
+        "--map", "maps", multiple=True, metavar="NAME|FILE", help="a map that declares backfills; repeatable"
+    )
+    @click.option(
+        "--from",
+        "named",
+        multiple=True,
+        metavar="NAME=URL",
+        help="the address of a database that a map asks; or CONVERGE_NAME_URL",
     )
     @wraps(function)
     def wrapper(*args: Any, named: tuple[str, ...], **kwargs: Any) -> Any:
@@ -218,10 +236,10 @@ def backfill_options(function: F) -> F:
 def output_options(function: F) -> F:
     """--json, -q, -v, --no-progress; the command gets `as_json`, `verbose` and the sink `emit`."""
 
-    @click.option("--json", "as_json", is_flag=True, help="one JSON document on stdout")
-    @click.option("-q", "--quiet", is_flag=True, help="no progress, only the result")
-    @click.option("-v", "--verbose", is_flag=True, help="more detail")
-    @click.option("--no-progress", is_flag=True, help="lines instead of bars")
+    @click.option("--json", "as_json", is_flag=True, help="print one JSON document to stdout")
+    @click.option("-q", "--quiet", is_flag=True, help="print the result only, no progress")
+    @click.option("-v", "--verbose", is_flag=True, help="print more detail")
+    @click.option("--no-progress", is_flag=True, help="print progress as lines, not as bars")
     @wraps(function)
     def wrapper(*args: Any, quiet: bool, no_progress: bool, **kwargs: Any) -> Any:
         if quiet or no_progress or not sys.stderr.isatty():

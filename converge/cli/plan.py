@@ -40,19 +40,19 @@ class Files(NamedTuple):
     map: str | None
 
 
-@click.command("plan", help="What becomes of every object of the source, and why; writes nothing.")
+@click.command("plan")
 @database_options
 @clear_options
-@click.option("-o", "--output", metavar="FILE", help="the plan with its digest, for migrate --plan")
-@click.option("--html", metavar="FILE", help="the plan as one page that works offline")
-@click.option("--md", metavar="FILE", help="the same as Markdown")
-@click.option("--write-map", metavar="FILE", help="every decision as a map, to be edited")
+@click.option("-o", "--output", metavar="FILE", help="write the plan to FILE, for migrate --plan")
+@click.option("--html", metavar="FILE", help="write the plan as one page that works offline")
+@click.option("--md", metavar="FILE", help="write the plan as Markdown")
+@click.option("--write-map", metavar="FILE", help="write every decision as a map, to be edited")
 @click.option(
     "--since",
     metavar="FILE",
-    help="a run's report (.json) to compare with, not the ledger's last run",
+    help="compare with this report of a run (.json), not with the last run in the ledger",
 )
-@click.option("--sql", metavar="FILE", help="the target's SQL; - is stdout")
+@click.option("--sql", metavar="FILE", help="write the SQL for the target; - is stdout")
 @output_options
 def command(
     where: Where,
@@ -67,6 +67,17 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Show what becomes of every object of the source, and why.
+
+    Writes nothing to the databases. Exits with 3 when something must be settled first; the finding has the
+    fix.
+
+    \b
+    Examples:
+      converge plan
+      converge plan -o plan.json --html plan.html
+      converge plan --mode load --map orm.toml
+    """
     require_ending("-o", output, ".json")
     require_ending("--html", html, ".html")
     require_ending("--md", md, ".md")

@@ -19,10 +19,12 @@ from converge.report.parts import visible
 from converge.report.provision import provision_text
 
 
-@click.command("provision", help="Makes the databases and roles of converge.toml where they are missing.")
-@click.option("--admin", metavar="URL", help="of a role with CREATEDB and CREATEROLE, or a superuser")
-@click.option("--sql", is_flag=True, help="print a script for psql in place of connecting")
-@click.option("--set-passwords", is_flag=True, help="set the passwords of roles that exist, too")
+@click.command("provision")
+@click.option(
+    "--admin", metavar="URL", help="the address of a role with CREATEDB and CREATEROLE, or of a superuser"
+)
+@click.option("--sql", is_flag=True, help="print a script for psql, and connect to nothing")
+@click.option("--set-passwords", is_flag=True, help="also set the passwords of roles that exist")
 @place_options
 @output_options
 def command(
@@ -34,6 +36,13 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Create the databases and roles of converge.toml that are missing.
+
+    \b
+    Examples:
+      converge provision --admin URL
+      converge provision --sql
+    """
     project = read(where.config)
     entries = [one for one in picked(project, where) if one.provision is not None]
     if len(entries) < len(where.names) or not entries:

@@ -15,12 +15,21 @@ from converge.pipeline.recover import recover
 from converge.report.recovery import recovery_text
 
 
-@click.command("recover", help="Takes back a run in load mode that did not finish: rows, keys, triggers.")
+@click.command("recover")
 @target_options
 @any_schema_option
 @yes_option
 @output_options
 def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:
+    """Roll back an unfinished load: remove its rows, restore keys and triggers.
+
+    For runs with --mode load. It may be interrupted and called again.
+
+    \b
+    Examples:
+      converge recover
+      converge recover --schema app --yes
+    """
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:

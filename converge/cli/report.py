@@ -23,17 +23,24 @@ from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 
 
-@click.command("report", help="Write the report of the last run, from the ledger in the target.")
+@click.command("report")
 @target_options
 @click.option(
     "-o", "--output", "paths", multiple=True, required=True, metavar="FILE",
-    help="ends in .html, .md, .json or .xml (JUnit); may be given several times",
+    help="the report, as .html, .md, .json or .xml (JUnit); repeatable",
 )  # fmt: skip
-@click.option("--verify", is_flag=True, help="the report of the last verify instead")
+@click.option("--verify", is_flag=True, help="write the report of the last verify instead")
 @output_options
 def command(
     where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, verbose: bool, emit: Sink
 ) -> int:
+    """Write the report of the last run, from the ledger in the target.
+
+    \b
+    Examples:
+      converge report -o run.html
+      converge report --verify -o verify.json
+    """
     require_reports("-o", paths)
     if chosen := several(where):
         return _several(chosen, paths, verify=verify, as_json=as_json)

@@ -35,17 +35,27 @@ def remember(sink: Sink) -> Sink:
 def dump_options(function: F) -> F:
     """A dump in the place of --source; the command gets `source` and `dump`, of which one may be given."""
 
-    @click.option("--source", metavar="URL", help="mysql://user:password@host:port/database")
+    @click.option(
+        "--source",
+        metavar="URL",
+        help="mysql://user:password@host:port/database; or set CONVERGE_SOURCE_URL, or MYSQL_HOST …",
+    )
     @click.option(
         "--source-dump",
         "dumps",
         multiple=True,
         metavar="FILE",
-        help="what mysqldump wrote, in place of --source: files in order, parts, or a folder",
+        help="a dump in place of --source: files in order, parts, or a folder; repeatable",
     )
-    @click.option("--dump-database", default="", metavar="NAME", help="which one, of a dump of several")
     @click.option(
-        "--mysql", "mysql_version", default="", metavar="VERSION", help="the throw-away MySQL for the dump"
+        "--dump-database", default="", metavar="NAME", help="the database to load, if the dump has several"
+    )
+    @click.option(
+        "--mysql",
+        "mysql_version",
+        default="",
+        metavar="VERSION",
+        help="version of the temporary MySQL server for the dump",
     )
     @wraps(function)
     def wrapper(

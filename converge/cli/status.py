@@ -21,10 +21,17 @@ _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | 
 }
 
 
-@click.command("status", help="What the ledger in the target knows of the last run.")
+@click.command("status")
 @target_options
 @output_options
 def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
+    """Show the state of the last run, from the ledger in the target.
+
+    \b
+    Examples:
+      converge status
+      converge status --json
+    """
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:

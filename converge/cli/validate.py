@@ -35,13 +35,19 @@ _FORMS: Mapping[str, Callable[[Validation], str]] = {
 }
 
 
-@click.command("validate", help="Tries a revision on a copy: which rows it changes, and whether rightly.")
+@click.command("validate")
 @click.argument("revision", required=False)
 @folder_options
 @schema_option
-@click.option("--reference", metavar="DIR", help="CSVs of the affected rows as they should be")
-@click.option("--accept", is_flag=True, help="write the reference instead of comparing with it")
-@click.option("--artifacts", metavar="DIR", help="in place of converge-validation/REVISION")
+@click.option(
+    "--reference",
+    metavar="DIR",
+    help="compare with the CSV files in DIR: the affected rows as they should be",
+)
+@click.option("--accept", is_flag=True, help="write the reference, and compare with nothing")
+@click.option(
+    "--artifacts", metavar="DIR", help="write the results to DIR, not to converge-validation/REVISION"
+)
 @output_options
 def command(
     folder: Folder,
@@ -55,6 +61,13 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Test a revision on a copy of the database, and compare the changed rows with a reference.
+
+    \b
+    Examples:
+      converge migrations validate 4f2c
+      converge migrations validate 4f2c --accept
+    """
     wish = Wish(schema, revision, _folder(reference), accept, _folder(artifacts))
     if accept and reference is None:
         raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")

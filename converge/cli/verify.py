@@ -38,11 +38,17 @@ Level = Literal["full", "counts"]
 Look = Callable[[Endpoint, Endpoint, Options, str], Result]
 
 
-@click.command("verify", help="Compare every row and column of both databases, and the schema.")
+@click.command("verify")
 @database_options
-@click.option("--level", type=click.Choice(["full", "counts"]), default="full", show_default=True)
+@click.option(
+    "--level",
+    type=click.Choice(["full", "counts"]),
+    default="full",
+    show_default=True,
+    help="compare every row and the schema, or count rows only",
+)
 @report_option
-@click.option("--differences", metavar="FILE", help="all rows that differ, as JSON lines")
+@click.option("--differences", metavar="FILE", help="write all rows that differ to FILE, as JSON lines")
 @output_options
 def command(
     where: Where,
@@ -54,6 +60,16 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Compare every row and column of both databases, and the target's schema.
+
+    Compares by the plan of the last run, which the ledger in the target keeps. Exits with 1 when something
+    differs.
+
+    \b
+    Examples:
+      converge verify
+      converge verify --report verify.html --differences rows.jsonl
+    """
     chosen = several(where)
     require_reports("--report", reports)
     if differences:
