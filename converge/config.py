@@ -35,7 +35,7 @@ class Where:
     names: tuple[str, ...] = ()
     """Of [[database]] entries; all when there is none."""
     dump: Callable[[], Endpoint] | None = None
-    """Loads the dump that is the source; the address is that of a throw-away server."""
+    """Loads the dump that is the source; the address is that of a temporary server."""
 
 
 @dataclass(frozen=True, slots=True)

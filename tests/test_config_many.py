@@ -326,7 +326,7 @@ def test_one_that_cannot_be_reached(project: Project) -> None:
 
 
 def test_sslmode_of_an_entry(project: Project) -> None:
-    """The throw-away server offers no TLS."""
+    """The temporary server offers no TLS."""
     for mode, code in (("require", 5), ("disable", 0)):
         targets = project.targets[0], f"{project.targets[1]}?sslmode={mode}"
         Project(project.folder, project.sources, targets).write()

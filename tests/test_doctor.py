@@ -198,7 +198,7 @@ def test_where_each_value_came_from(source: str, target: str, tmp_path: Path) ->
 
 
 def test_checks_of_the_target_are_pure(target: str) -> None:
-    """What no throw-away server shows: a standby, another encoding, a tablespace, a full disk."""
+    """What no temporary server shows: a standby, another encoding, a tablespace, a full disk."""
     at = parse(target)
     with connect(at) as connection:
         known = read_target(connection, "public")
@@ -215,7 +215,7 @@ def test_checks_of_the_target_are_pure(target: str) -> None:
 
 
 def test_checks_of_the_source_are_pure(source: str) -> None:
-    """What no throw-away server shows: an old login, loose modes, a statement that goes on and on."""
+    """What no temporary server shows: an old login, loose modes, a statement that goes on and on."""
     at = parse(source)
     with closing(connect_source(at)) as connection:
         facts = read_source_facts(connection, read_rights(connection, at.database))

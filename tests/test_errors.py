@@ -274,7 +274,7 @@ def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:
 
 
 def test_a_server_that_cannot_be_trusted(source: str, target: str) -> None:
-    """The throw-away MySQL has a certificate of its own making, the PostgreSQL none."""
+    """The temporary MySQL has a certificate of its own making, the PostgreSQL none."""
     ran = converge("migrate", "--source", source + "?ssl-mode=VERIFY_IDENTITY", "--target", target)
     refused(ran, 4, "S007")
     assert "?ssl-ca=FILE" in ran.err

@@ -1,4 +1,4 @@
-"""Throw-away servers: they answer, keep their data over a crash, and leave nothing behind."""
+"""Temporary servers: they answer, keep their data over a crash, and leave nothing behind."""
 
 from __future__ import annotations
 

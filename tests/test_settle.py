@@ -152,7 +152,7 @@ def test_drift_of_a_target_that_is_at_a_revision(scene: Scene) -> None:
 
 @pytest.mark.parametrize("revisions", [False, True])
 def test_what_would_fail_afterwards_is_said_before(scene: Scene, revisions: bool) -> None:
-    """No revision, or no right to make the throw-away database."""
+    """No revision, or no right to make the temporary database."""
     target = scene.target
     if revisions:
         scene.generate()

@@ -1,4 +1,4 @@
-"""Throw-away databases: like the one they stand for, gone afterwards, and only ever our own."""
+"""Temporary databases: like the one they stand for, gone afterwards, and only ever our own."""
 
 from __future__ import annotations
 

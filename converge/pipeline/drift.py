@@ -15,7 +15,7 @@ from converge.revisions.folder import Folder
 def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[Differs, ...]:
     """What the revisions that are applied would make, beside what is there. Raises ConvergeError.
 
-    They are run on an empty throw-away database; this one is only read.
+    They are run on an empty temporary database; this one is only read.
     """
     at = applied(folder, endpoint)
     with shadow(endpoint) as place:

@@ -1,4 +1,4 @@
-"""Runs a script such as pg_dump writes, without psql: an application's own schema for a throw-away target."""
+"""Runs a script such as pg_dump writes, without psql: an application's own schema for a temporary target."""
 
 from __future__ import annotations
 

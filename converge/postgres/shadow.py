@@ -1,4 +1,4 @@
-"""Throw-away databases on the target's server: what a revision does is seen there, and nowhere else."""
+"""Temporary databases on the target's server: what a revision does is seen there, and nowhere else."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeErr
     if not isinstance(error, psycopg.errors.InsufficientPrivilege):
         return explain(error, endpoint)
     return TargetError(
-        f"PostgreSQL at {endpoint} does not let the role make a throw-away database",
+        f"PostgreSQL at {endpoint} does not let the role make a temporary database",
         code=Code.T043,
         hint=f"ALTER ROLE {pg_name(role)} CREATEDB;",
     )

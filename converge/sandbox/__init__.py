@@ -1,4 +1,4 @@
-"""Throw-away MySQL and PostgreSQL servers, for the demo, the tests and the benchmark.
+"""Temporary MySQL and PostgreSQL servers, for the demo, the tests and the benchmark.
 
     with sandbox.start("mysql:8.0.15", "postgres:17.5") as (my, pg):
         source = my.create_database("shop")

@@ -1,4 +1,4 @@
-"""Connections to throw-away servers from their URLs."""
+"""Connections to temporary servers from their URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dump as a source: loaded into a throw-away MySQL that lives as long as the command."""
+"""A dump as a source: loaded into a temporary MySQL that lives as long as the command."""
 
 from __future__ import annotations
 

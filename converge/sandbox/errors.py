@@ -1,4 +1,4 @@
-"""What can go wrong with throw-away servers. Codes: X001 … X012."""
+"""What can go wrong with temporary servers. Codes: X001 … X012."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from converge.errors import ConvergeError
 
 
 class SandboxError(ConvergeError):
-    """A throw-away server could not be found, fetched, started or used."""
+    """A temporary server could not be found, fetched, started or used."""
 
     exit_code: ClassVar[int] = 1
 

@@ -46,7 +46,7 @@ class Header:
 
 
 def release_for(server: str) -> str:
-    """The throw-away MySQL that is nearest to a server and has all that it has.
+    """The temporary MySQL that is nearest to a server and has all that it has.
 
     The newest one for a server that says nothing, and for MariaDB: an older one forgets CHECKs.
     """

@@ -1,4 +1,4 @@
-"""A throw-away server as its user sees it."""
+"""A temporary server as its user sees it."""
 
 from __future__ import annotations
 
