@@ -16,7 +16,7 @@ from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.mysql.chunks import cut
 from converge.phases import verify
-from converge.phases.crew import Crew
+from converge.phases.workers import Workers
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
 
@@ -61,13 +61,18 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
     """Source tables whose sums of digests differ now."""
     here, there = parse(source), parse(target)
     options = Options(tuple(maps))
-    with Crew(options.jobs) as crew, prepare(here, there, options, silent, as_recorded=True) as prepared:
-        crew.connect(here, there)
-        crew.everyone("begin")
+    with (
+        Workers(options.jobs) as workers,
+        prepare(here, there, options, silent, as_recorded=True) as prepared,
+    ):
+        workers.connect(here, there)
+        workers.everyone("begin")
         assert prepared.target is not None
         ranges = {table.source: list(cut(prepared.source, table)) for table in prepared.plan.tables}
         tasks = verify.tasks(prepared.plan, prepared.target, ranges, "full")
-        return [total.table for total in verify.sums(crew, prepared.plan, tasks, silent) if not total.equal]
+        return [
+            total.table for total in verify.sums(workers, prepared.plan, tasks, silent) if not total.equal
+        ]
 
 
 def judged(source: str, target: str, tables: Sequence[str]) -> tuple[int, list[str]]:

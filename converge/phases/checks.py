@@ -9,12 +9,12 @@ from converge.model.check import Check, CheckResult
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Plan
 from converge.model.work import CheckTask
-from converge.phases.crew import Crew
+from converge.phases.workers import Workers
 
 PHASE = "check"
 
 
-def run_checks(plan: Plan, crew: Crew, emit: Sink) -> list[CheckResult]:
+def run_checks(plan: Plan, workers: Workers, emit: Sink) -> list[CheckResult]:
     """What came of each check, in the plan's order."""
     done: dict[str, CheckResult] = {}
     todo = []
@@ -24,7 +24,7 @@ def run_checks(plan: Plan, crew: Crew, emit: Sink) -> list[CheckResult]:
             done[check.place] = _passed_over(check, lacking)
         else:
             todo.append(CheckTask(check, plan.schema, bool(check.source)))
-    for result in crew.work(todo):
+    for result in workers.work(todo):
         if isinstance(result, CheckResult):
             done[result.place] = result
             emit(Advanced(PHASE, result.name))

@@ -11,8 +11,8 @@ from converge.model.plan import Plan, TablePlan
 from converge.model.result import TableResult
 from converge.model.work import Copied, CopyTask
 from converge.mysql.select import marked, select_text, where
-from converge.phases.crew import Crew
 from converge.phases.rejects import too_many
+from converge.phases.workers import Workers
 from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
 
@@ -40,7 +40,7 @@ class Copy:
             sizes.append(TableSize(table.source, size, done.rows_written or 0, done.bytes))
         self.emit(CopyStarted(tuple(sizes)))
 
-    def run(self, crew: Crew, on_table: Callable[[str], None], look: Callable[[], None]) -> None:
+    def run(self, workers: Workers, on_table: Callable[[str], None], look: Callable[[], None]) -> None:
         """Copies what is left. `on_table` hears of each table that is complete; `look` is called often.
 
         The ledger decides what is left, again after the last chunk: a target that crashed may have
@@ -52,7 +52,7 @@ class Copy:
                 on_table(table.source)
         while left:
             counts = {table: len(chunks) for table, chunks in left.items()}
-            for event in crew.work(self._tasks(left)):
+            for event in workers.work(self._tasks(left)):
                 look()
                 if isinstance(event, Progress):
                     self.emit(event)

@@ -14,7 +14,7 @@ from converge.model.plan import Plan
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.select import where
-from converge.phases.crew import Crew
+from converge.phases.workers import Workers
 from converge.postgres.digest import written_query
 from converge.postgres.ledger import LedgerChunk
 
@@ -24,11 +24,11 @@ Chunks = Mapping[str, Sequence[LedgerChunk]]
 """By source table."""
 
 
-def moved(crew: Crew, plan: Plan, chunks: Chunks, emit: Sink) -> dict[str, list[LedgerChunk]]:
+def moved(workers: Workers, plan: Plan, chunks: Chunks, emit: Sink) -> dict[str, list[LedgerChunk]]:
     """Those of the finished chunks whose rows are no longer what the source has now, by table."""
     source: dict[tuple[str, int], tuple[int, int]] = {}
     target: dict[tuple[str, str], tuple[int, int]] = {}
-    for answer in crew.work(_tasks(plan, chunks)):
+    for answer in workers.work(_tasks(plan, chunks)):
         if isinstance(answer, Digest):
             source[answer.table, answer.chunk] = answer.source_rows, answer.source_sum
             emit(Advanced(PHASE, answer.table))

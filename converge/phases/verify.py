@@ -21,7 +21,7 @@ from converge.model.work import Counts, Digest, DigestTask, Drilled, DrillTask, 
 from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.select import where
-from converge.phases.crew import Crew
+from converge.phases.workers import Workers
 from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges, rows_of
 
@@ -58,10 +58,10 @@ def source_tasks(plan: Plan, ranges: dict[str, list[Range]]) -> Iterator[DigestT
             yield DigestTask(table.source, source_digest(table, where(table, part)), "")
 
 
-def sums(crew: Crew, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list[Digest]:
+def sums(workers: Workers, plan: Plan, todo: Iterable[DigestTask], emit: Sink) -> list[Digest]:
     """Carries the queries out; returns a sum for each table."""
     totals = {table.source: Digest(table.source) for table in plan.tables}
-    for digest in crew.work(todo):
+    for digest in workers.work(todo):
         if isinstance(digest, Digest):
             totals[digest.table] += digest
             emit(Advanced(PHASE, digest.table))
@@ -89,7 +89,7 @@ def count(totals: Iterable[Digest], results: dict[str, TableResult]) -> None:
 
 def judge(
     plan: Plan,
-    crew: Crew,
+    workers: Workers,
     totals: Iterable[Digest],
     results: dict[str, TableResult],
     tell: Tell | None = None,
@@ -106,7 +106,7 @@ def judge(
     suspects = [table for table in plan.tables if not equal[table.source]]
     # Workers answer in any order; what is told of them has the plan's.
     differences: dict[str, tuple[Difference, ...]] = {}
-    for found in crew.work(DrillTask(plan.schema, table, tell is not None) for table in suspects):
+    for found in workers.work(DrillTask(plan.schema, table, tell is not None) for table in suspects):
         if isinstance(found, Drilled):
             one, counts = results[found.table], found.counts
             if counts == Counts() and (missing := off[found.table]):

@@ -10,12 +10,12 @@ from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Plan
 from converge.model.result import Difference, Result, ViewResult
 from converge.model.work import ViewTask
-from converge.phases.crew import Crew
+from converge.phases.workers import Workers
 
 PHASE = "views"
 
 
-def compare_views(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
+def compare_views(plan: Plan, workers: Workers, result: Result, emit: Sink) -> None:
     """Notes in `result` what came of each view and index; one that differs changes the verdict."""
     refused = {one.object for one in result.findings if one.code == Code.P052}
     tables = {table.source: table for table in plan.tables}
@@ -23,7 +23,7 @@ def compare_views(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
             for one in plan.computed if one.source not in refused}  # fmt: skip
     other = _other_rows(result)
     done: dict[str, tuple[ViewResult, list[Difference]]] = {}
-    for answer in crew.work(todo.values()):
+    for answer in workers.work(todo.values()):
         if isinstance(answer, tuple):
             done[answer[0].name] = answer
             emit(Advanced(PHASE, answer[0].name))

@@ -19,8 +19,8 @@ from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.mysql.watched import WatchedConnection
 from converge.phases import verify
-from converge.phases.crew import Crew
 from converge.phases.verify import VerifyLevel
+from converge.phases.workers import Workers
 from converge.pipeline.timing import phase
 
 PHASE = "look back"
@@ -62,7 +62,7 @@ def look_back(
     here: WatchedConnection,
     then: Snapshot,
     plan: Plan,
-    crew: Crew,
+    workers: Workers,
     ranges: dict[str, list[Range]],
     totals: Iterable[Digest],
     level: VerifyLevel,
@@ -83,7 +83,7 @@ def look_back(
         return
     committed = then.logs.position is not None
     if level == "full":
-        result.going_back = _compared(plan, crew, ranges, totals, result, emit)
+        result.going_back = _compared(plan, workers, ranges, totals, result, emit)
     elif committed:
         result.going_back = GoingBack("moved", "the server has committed changes since the snapshot")
     else:
@@ -96,7 +96,7 @@ def look_back(
 
 def _compared(
     plan: Plan,
-    crew: Crew,
+    workers: Workers,
     ranges: dict[str, list[Range]],
     totals: Iterable[Digest],
     result: Result,
@@ -105,9 +105,9 @@ def _compared(
     before = {total.table: (total.source_rows, total.source_sum) for total in totals}
     todo = list(verify.source_tasks(plan, ranges))
     with phase(result, emit, PHASE, len(todo)):
-        crew.everyone("begin")
+        workers.everyone("begin")
         now = {table.source: Digest(table.source) for table in plan.tables}
-        for digest in _digests(crew, todo):
+        for digest in _digests(workers, todo):
             now[digest.table] += digest
             emit(Advanced(PHASE, digest.table))
     moved = tuple(
@@ -117,8 +117,8 @@ def _compared(
     return GoingBack("moved" if moved else "still", how, moved, named=True)
 
 
-def _digests(crew: Crew, todo: Iterable[object]) -> Iterator[Digest]:
-    return (answer for answer in crew.work(todo) if isinstance(answer, Digest))
+def _digests(workers: Workers, todo: Iterable[object]) -> Iterator[Digest]:
+    return (answer for answer in workers.work(todo) if isinstance(answer, Digest))
 
 
 def _moved(back: GoingBack) -> Finding:

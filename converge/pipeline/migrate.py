@@ -26,9 +26,9 @@ from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
 from converge.model.recorded import Recorded
 from converge.model.result import Result
-from converge.phases.crew import Crew
 from converge.phases.explain import explained
 from converge.phases.retry import RUN_TRIES, pauses
+from converge.phases.workers import Workers
 from converge.pipeline.checks import check_plan, check_target
 from converge.pipeline.compared import other_options, recorded_run
 from converge.pipeline.options import RESUME, Options
@@ -149,12 +149,12 @@ class _Attempt:
         """Raises ConvergeError."""
         job = self.job
         with ExitStack() as stack:
-            crew = stack.enter_context(Crew(job.options.common.jobs))
+            workers = stack.enter_context(Workers(job.options.common.jobs))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             with explained(job.source, job.target):
                 run.make_room()
-                run.all(crew)
+                run.all(workers)
                 run.end()
 
     def end(self, state: Literal["failed", "interrupted"]) -> None:

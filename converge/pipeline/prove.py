@@ -11,14 +11,14 @@ from converge.model.plan import Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.work import Digest, Range
 from converge.phases import checks, verify, views
-from converge.phases.crew import Crew
 from converge.phases.verify import Tell, VerifyLevel
+from converge.phases.workers import Workers
 from converge.pipeline.timing import phase
 
 
 def prove(
     plan: Plan,
-    crew: Crew,
+    workers: Workers,
     target: psycopg.Connection[Any],
     ranges: dict[str, list[Range]],
     level: VerifyLevel,
@@ -34,7 +34,7 @@ def prove(
     """
     todo = verify.tasks(plan, target, ranges, level)
     with phase(result, emit, verify.PHASE, len(todo)):
-        totals = verify.sums(crew, plan, todo, emit)
+        totals = verify.sums(workers, plan, todo, emit)
         result.changes = verify.changed(plan, totals)
         result.verdict = "differs" if result.rejects else "migrated"
         if level != "none":
@@ -42,7 +42,7 @@ def prove(
         if level == "counts" and not all(total.equal for total in totals):
             result.verdict = "differs"
         if level == "full":
-            result.differences = verify.judge(plan, crew, totals, tables, tell)
+            result.differences = verify.judge(plan, workers, totals, tables, tell)
             same = all(table.verified for table in tables.values())
             result.verdict = "verified" if same else "differs"
     if level == "full":
@@ -52,16 +52,16 @@ def prove(
         ]  # fmt: skip
     if level == "full" and (plan.computed or plan.mode == "load"):
         with phase(result, emit, views.PHASE, len(plan.computed)):
-            views.compare_views(plan, crew, result, emit)
-    _check(plan, crew, result, emit)
+            views.compare_views(plan, workers, result, emit)
+    _check(plan, workers, result, emit)
     return totals
 
 
-def _check(plan: Plan, crew: Crew, result: Result, emit: Sink) -> None:
+def _check(plan: Plan, workers: Workers, result: Result, emit: Sink) -> None:
     if not plan.checks:
         return
     with phase(result, emit, checks.PHASE, len(plan.checks)):
-        result.checks = checks.run_checks(plan, crew, emit)
+        result.checks = checks.run_checks(plan, workers, emit)
     result.findings += checks.findings(result.checks)
     if any(check.failed for check in result.checks):
         result.verdict = "differs"

@@ -23,9 +23,9 @@ from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.phases import recheck
 from converge.phases.build import Builder
 from converge.phases.copy import Copy
-from converge.phases.crew import Crew
 from converge.phases.recheck import Chunks
 from converge.phases.verify import VerifyLevel
+from converge.phases.workers import Workers
 from converge.pipeline.look_back import look_back, take_snapshot
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared
@@ -101,17 +101,17 @@ class Run:
             self.postgres.execute(f"CREATE SCHEMA {pg_name(self.plan.schema)}".encode())
         record_there(self.postgres, self.ledger.run, shape_now(self.postgres, self.plan.schema))
 
-    def all(self, crew: Crew) -> None:
+    def all(self, workers: Workers) -> None:
         """All phases after the plan."""
         job, result, existing = self.job, self.result, self.prepared.inputs.evidence.existing
         with Builder(self.plan, self.ledger, job.target, job.options.common.jobs, self.emit) as builder:
             with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
                 builder.in_order("shared", "create", "view")
                 ranges = self._ranges()
-            crew.connect(job.source, job.target)
+            workers.connect(job.source, job.target)
             with phase(result, self.emit, "snapshot"):
-                now, earlier = self._snapshot(crew, builder)
-            self._load(crew, builder, now, earlier)
+                now, earlier = self._snapshot(workers, builder)
+            self._load(workers, builder, now, earlier)
             with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
             with phase(
@@ -132,7 +132,7 @@ class Run:
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         tables, level = self.copy.results, job.options.verify
-        totals = prove(self.plan, crew, self.postgres, ranges, level, tables, result, self.emit)
+        totals = prove(self.plan, workers, self.postgres, ranges, level, tables, result, self.emit)
         if self.plan.mode == "load":
             self._look_at_target()
         elif level == "full" and (others := changed_since(self.postgres, self.plan, made)):
@@ -142,7 +142,7 @@ class Run:
             result.next_command = RESUME if result.rejects else "converge verify"
         here = self.prepared.source
         self._require_schema()
-        look_back(here, now, self.plan, crew, ranges, totals, level, result, self.emit)
+        look_back(here, now, self.plan, workers, ranges, totals, level, result, self.emit)
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""
@@ -158,7 +158,7 @@ class Run:
             ranges[chunk.table].append(chunk.part)
         return ranges
 
-    def _snapshot(self, crew: Crew, builder: Builder) -> tuple[Snapshot, Chunks]:
+    def _snapshot(self, workers: Workers, builder: Builder) -> tuple[Snapshot, Chunks]:
         """Takes the snapshot; returns it with the chunks that were finished under another one.
 
         Chunks with rejects are to do again: what made the target refuse them may be repaired now.
@@ -169,7 +169,7 @@ class Run:
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
         now, self._require_schema = take_snapshot(
-            here, catalog, self.plan, lambda: crew.everyone("begin"), self.result
+            here, catalog, self.plan, lambda: workers.everyone("begin"), self.result
         )
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
@@ -181,7 +181,7 @@ class Run:
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
         return now, earlier
 
-    def _load(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
+    def _load(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
         """Copies what is left, and loads again what has moved since the earlier chunks were copied.
 
         What is left comes first, so that rows flow at once; unless its table has its unique keys already,
@@ -193,21 +193,21 @@ class Run:
                 builder.begin("index", table)
 
         if earlier and any(builder.has_begun("index", table) for table in self.copy.left()):
-            self._compare_again(crew, builder, now, earlier)
+            self._compare_again(workers, builder, now, earlier)
             earlier = {}
         with phase(self.result, self.emit, "copy"):
             self.copy.start()
-            self._copy(crew, builder, complete)
+            self._copy(workers, builder, complete)
         if earlier:
-            self._compare_again(crew, builder, now, earlier)
+            self._compare_again(workers, builder, now, earlier)
             with phase(self.result, self.emit, "copy"):
-                self._copy(crew, builder, lambda table: builder.begin("index", table))
+                self._copy(workers, builder, lambda table: builder.begin("index", table))
 
-    def _compare_again(self, crew: Crew, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
+    def _compare_again(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
         """Takes back the earlier chunks that the source no longer has as they are."""
         count = sum(map(len, earlier.values()))
         with phase(self.result, self.emit, recheck.PHASE, count):
-            found = recheck.moved(crew, self.plan, earlier, self.emit)
+            found = recheck.moved(workers, self.plan, earlier, self.emit)
             self._take_back(builder, found)
             self.ledger.set_snapshot(now.level, now.logs.position)
             self.result.findings.append(_compared_again(count, sum(map(len, found.values()))))
@@ -217,11 +217,11 @@ class Run:
             take_back(self.ledger, self.plan, chunks)
             builder.again("foreign key", "validate")
 
-    def _copy(self, crew: Crew, builder: Builder, complete: Callable[[str], None]) -> None:
+    def _copy(self, workers: Workers, builder: Builder, complete: Callable[[str], None]) -> None:
         try:
-            self.copy.run(crew, complete, builder.look)
+            self.copy.run(workers, complete, builder.look)
         except KeyboardInterrupt:
-            for done in crew.settle():
+            for done in workers.settle():
                 if isinstance(done, Copied):
                     self.copy.count(done)
             raise

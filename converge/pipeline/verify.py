@@ -13,8 +13,8 @@ from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
-from converge.phases.crew import Crew
 from converge.phases.verify import Tell, VerifyLevel
+from converge.phases.workers import Workers
 from converge.pipeline.compared import Compared, compared
 from converge.pipeline.look_back import take_snapshot
 from converge.pipeline.options import RESUME, Options
@@ -44,22 +44,22 @@ def verify(
     """
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:
-        crew = stack.enter_context(Crew(options.jobs))
+        workers = stack.enter_context(Workers(options.jobs))
         with phase(result, emit, "plan"):
             both = stack.enter_context(compared(source, target, options, emit))
             plan = _scope(both, result)
             require_readable(both.target, both.facts, [table.target for table in plan.tables])
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
-        crew.connect(source, target)
+        workers.connect(source, target)
         here, catalog = both.source, both.catalog
-        then, require_schema = take_snapshot(here, catalog, plan, lambda: crew.everyone("begin"), result)
+        then, require_schema = take_snapshot(here, catalog, plan, lambda: workers.everyone("begin"), result)
         position = both.run.position if both.run else None
         if position is None or position != then.logs.position:
             moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
-        prove(plan, crew, both.target, ranges, level, tables, result, emit, tell)
+        prove(plan, workers, both.target, ranges, level, tables, result, emit, tell)
         require_schema()
         if tell is not None:
             # Those of views; tables have told theirs.

@@ -1,4 +1,4 @@
-"""The worker processes as one crew: started together, fed one task each, always ended.
+"""The pool of worker processes: started together, fed one task each, always ended.
 
 Processes and not threads, because Python's lock would let only one of them work on rows. They are
 forked from a server process that has loaded the drivers and nothing else, so that they share its pages
@@ -29,7 +29,7 @@ SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
 
 
-class Crew:
+class Workers:
     """`size` workers. Use it as a context manager; leaving it ends the processes.
 
     They are started at once and connect when `connect` tells them to, so that they are up by the
@@ -52,7 +52,7 @@ class Crew:
             theirs.close()
             self._processes[ours] = process
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Workers:
         return self
 
     def __exit__(
