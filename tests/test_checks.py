@@ -319,5 +319,5 @@ def test_codes_are_documented() -> None:
     text = "".join((FOLDER / "docs" / name).read_text() for name in ("checks.md", "runs.md"))
     used = set()
     for path in (FOLDER / "converge").rglob("*.py"):
-        used |= set(re.findall(r'"(C0\d\d)"', path.read_text()))
+        used |= set(re.findall(r"Code\.(C0\d\d)", path.read_text()))
     assert used and used <= set(re.findall(r"^\| (C\d{3}) ", text, re.MULTILINE))

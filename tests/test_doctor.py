@@ -281,6 +281,6 @@ def test_every_code_is_documented() -> None:
     used = {
         code
         for module in modules
-        for code in re.findall(r'"([CSPT]\d{3})"', (FOLDER / "converge" / module).read_text())
+        for code in re.findall(r"Code\.([CSPT]\d{3})", (FOLDER / "converge" / module).read_text())
     }
     assert used <= documented

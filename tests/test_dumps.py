@@ -605,7 +605,7 @@ def test_every_code_of_dumps_is_documented() -> None:
     used = {
         code
         for module in modules
-        for code in re.findall(r'"([UX]\d{3})"', (folder / f"converge/{module}.py").read_text())
+        for code in re.findall(r"Code\.([UX]\d{3})", (folder / f"converge/{module}.py").read_text())
     }
     assert used == documented
 

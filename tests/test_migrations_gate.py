@@ -545,3 +545,42 @@ def test_rows_that_row_security_hides_are_no_reason_to_pass(url: str, tmp_path: 
     finally:
         postgres(url, "DROP OWNED BY gate_keeper")
         postgres(url, "DROP ROLE gate_keeper")
+
+
+WIPES = "CREATE FUNCTION wipes() RETURNS {} AS $$ BEGIN DELETE FROM keep; RETURN {}; END $$ LANGUAGE plpgsql;"
+HOOK = WIPES.format("trigger", "NEW") + (
+    "CREATE TRIGGER x AFTER INSERT OR UPDATE ON alembic_version FOR EACH ROW EXECUTE FUNCTION wipes()"
+)
+POLICY = WIPES.format("boolean", "true") + "CREATE POLICY p ON bare USING (true) WITH CHECK (wipes());"
+FORCE = "ALTER TABLE bare ENABLE ROW LEVEL SECURITY; ALTER TABLE bare FORCE ROW LEVEL SECURITY;"
+
+
+@pytest.mark.parametrize(
+    ("before", "sql"),
+    [
+        ("", HOOK),
+        (HOOK, "CREATE TABLE q (a int)"),
+        ("", POLICY + FORCE + "INSERT INTO bare VALUES (1)"),
+        (POLICY + FORCE, "INSERT INTO bare VALUES (1)"),
+        ("", WIPES.format("boolean", "true") + "CREATE POLICY p ON alembic_version USING (wipes());"
+         "ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY"),
+        ("", "ALTER TABLE keep ADD FOREIGN KEY (ver) REFERENCES alembic_version ON UPDATE SET NULL"),
+        ("ALTER TABLE keep ADD FOREIGN KEY (ver) REFERENCES alembic_version ON UPDATE SET NULL",
+         "CREATE TABLE q (a int)"),
+        ("CREATE TABLE hist (version_num text)",
+         "ALTER TABLE alembic_version RENAME TO old; ALTER TABLE hist RENAME TO alembic_version"),
+        ("SELECT setval('s', 5000, false)", "DROP SEQUENCE s"),
+    ],
+)  # fmt: skip
+def test_what_alembic_itself_writes_can_lose_rows(url: str, tmp_path: Path, before: str, sql: str) -> None:
+    """It notes the version after each revision: whatever hangs on that table acts then."""
+    revisions = folder(tmp_path, "CREATE TABLE x ()", sql.replace("%", "%%"))
+    postgres(url, "CREATE TABLE bare (a int); CREATE SEQUENCE s; CREATE TABLE keep (ver varchar(32))")
+    run(revisions, url, "r1")
+    postgres(url, "INSERT INTO keep VALUES ('r1')")
+    if before:
+        postgres(url, before)
+    with pytest.raises(BlockedError) as caught:
+        run(revisions, url)
+    assert caught.value.code == "A009"
+    assert postgres(url, "SELECT ver FROM keep") == [("r1",)]

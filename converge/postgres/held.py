@@ -32,10 +32,13 @@ class Relation:
 
 
 def counted(relation: Relation) -> str:
-    """The query for its rows, up to `MOST`; a sequence that was used counts as one."""
+    """The query for its rows, up to `MOST`; a sequence that was used or set counts as one."""
     name = pg_name(relation.schema, relation.name)
     if relation.kind == "S":
-        return f"SELECT is_called::int::bigint FROM {name}"
+        return (
+            f"SELECT (s.is_called OR s.last_value <> q.seqstart)::int::bigint FROM {name} AS s, "
+            f"pg_catalog.pg_sequence AS q WHERE q.seqrelid = {relation.oid}"
+        )
     return f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {MOST}) counted"
 
 
@@ -73,6 +76,11 @@ class Held:
         """
         ((found,),) = self._rows("held_runs", oid=relation.oid, inserting=inserting)
         return bool(found)
+
+    def hangs(self, relation: Relation) -> bool:
+        """Whether anything acts when rows of the relation are inserted, changed or deleted."""
+        ((found,),) = self._rows("held_hangs", oid=relation.oid)
+        return bool(found) or self.runs(relation, inserting=True)
 
     def functions(self) -> frozenset[str]:
         """The names of all functions that are known to change nothing."""

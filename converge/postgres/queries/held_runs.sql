@@ -1,4 +1,4 @@
--- Whether a rewrite of a relation's rows runs functions that are not the server's, by constraints, indexes and keys
+-- Whether a rewrite of a relation's rows runs functions that are not the server's, by constraints, policies, indexes and keys
 -- of partitions; where rows are inserted also by triggers, rules and defaults. A view leads to other relations.
 -- pg_trigger.tgtype has 4 for INSERT, pg_rewrite.ev_type is 3.
 WITH RECURSIVE tree AS (
@@ -10,6 +10,8 @@ parts AS (
      WHERE %(inserting)s
     UNION ALL
     SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint c JOIN tree ON tree.oid = c.conrelid
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN tree ON tree.oid = p.polrelid
     UNION ALL
     SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index i JOIN tree ON tree.oid = i.indrelid
     UNION ALL

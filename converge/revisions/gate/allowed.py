@@ -71,7 +71,7 @@ _STATEMENTS: Mapping[str, Kind] = {
     rf"create materialized view {_IF}{_QUALIFIED} .* with no data": "arms",
     rf"create (?:or replace )?(?:function|procedure|aggregate) {_QUALIFIED} \(\) .*": "keeps",
     r"create (?:or replace )?(?:constraint )?trigger .*": "arms",
-    r"create policy .*": "keeps",
+    r"create policy .*": "arms",
     # Only tables have rows: others are restored with nothing but their definition.
     r"drop (?:index|view|materialized view|function|procedure|routine|aggregate|trigger|policy|rule|type"
     r"|domain|collation|statistics|schema) .*(?<! cascade)": "keeps",
@@ -109,7 +109,7 @@ _ACTIONS: Mapping[str, Kind] = {
     rf"set schema {_NAME}": "moves",
     r"(?:owner to|cluster on|set (?:without cluster|tablespace|logged|\(\))|replica identity|reset \(\)).*"
     "": "keeps",
-    r"(?:disable|enable|force|no force) row level security": "keeps",
+    r"(?:disable|enable|force|no force) row level security": "arms",
     r"(?:disable|enable) (?:(?:always|replica) )?(?:trigger|rule) .*": "arms",
 }  # fmt: skip
 

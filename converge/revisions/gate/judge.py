@@ -75,6 +75,8 @@ class Judge:
             self._may_do_anything("its Python", reason)
         for text in written:
             self.judge(text)
+        if self._version_runs:
+            self._may_do_anything("Alembic's note of the version", f"runs what hangs on {self._version}")
 
     def judge(self, text: str) -> None:
         """Adds what the statements of this text could do."""
@@ -93,7 +95,20 @@ class Judge:
                 self._weigh(effect, text)
         self._functions.discard(made_function(statement))
 
+    @property
+    def _version(self) -> str:
+        return ".".join(self._at.table)
+
+    @cached_property
+    def _version_runs(self) -> bool:
+        """Whether Alembic's own writing of the version runs what users have written."""
+        return any(map(self._database.hangs, self._database.relations(self._at.table)))
+
     def _weigh(self, effect: Effect, text: str) -> None:
+        if effect.kind != "keeps" and self._at.table[1].lower() in text.lower():
+            # A trigger, a foreign key or another table by this name would act when Alembic notes the version.
+            self._may_do_anything(text, f"names {self._version}, which Alembic writes after the revision")
+            return
         unsure = [self._seen[one] for one in _UNSURE_AFTER.get(effect.kind, ()) if one in self._seen]
         reason = f"may mean something else after {unsure[0]}" if unsure else self._runs_own(effect)
         if reason:
