@@ -501,3 +501,32 @@ def test_every_code_is_documented() -> None:
     files = (folder / "converge").rglob("*.py")
     used = {found for file in files for found in re.findall(rf'"{code}"', file.read_text("utf-8"))}
     assert used == set(re.findall(rf"^\| {code} ", (folder / "docs/validate.md").read_text(), re.MULTILINE))
+
+
+def test_a_revision_cannot_leave_the_copy(scene: Scene) -> None:
+    """A foreign table leads to the original itself: the copy has no user mapping, so nothing is written."""
+    at = parse(scene.url)
+    postgres(
+        scene.url,
+        "CREATE EXTENSION postgres_fdw; CREATE SERVER r FOREIGN DATA WRAPPER postgres_fdw "
+        f"OPTIONS (host '127.0.0.1', port '{at.port}', dbname '{at.database}');"
+        f"CREATE USER MAPPING FOR {at.user} SERVER r OPTIONS (user '{at.user}');"
+        "CREATE FOREIGN TABLE away (id int) SERVER r OPTIONS (schema_name 'public', table_name 'users')",
+    )
+    revision(scene.folder, "r1", "DELETE FROM away WHERE id > 3")
+    before = scene.content()
+    ran = scene.validate()
+    assert (ran.code, "user mapping not found" in ran.err) == (5, True), ran.err
+    assert scene.content() == before
+    postgres(scene.url, "CREATE FOREIGN DATA WRAPPER own; CREATE SERVER other FOREIGN DATA WRAPPER own")
+    ran = scene.validate()
+    assert (ran.code, "error[A057]" in ran.err, "other (own)" in ran.err) == (5, True, True), ran.err
+
+
+@pytest.mark.parametrize("change", ["SELECT lo_unlink(lo) FROM doc", "SELECT lo_put(lo, 0, 'y') FROM doc"])
+def test_large_objects_are_not_validated(scene: Scene, change: str) -> None:
+    postgres(scene.url, "CREATE TABLE doc AS SELECT 1 AS id, lo_from_bytea(0, 'x') AS lo")
+    revision(scene.folder, "r1", change)
+    ran = scene.validate()
+    assert (ran.code, "error[A058]" in ran.err) == (5, True), ran.err
+    assert scene.passed("r1") == ()

@@ -13,7 +13,7 @@ from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
-from converge.model.quote import pg_text
+from converge.model.quote import pg_name, pg_text
 from converge.planner.difference import difference
 from converge.postgres.connect import connect, explain
 from converge.postgres.definitions import read_definitions
@@ -25,6 +25,8 @@ _FOR_ROWS = frozenset(
     {"schema", "extension", "collation", "type", "sequence", "table", "column", "default", "ownership"}
 )
 """Kinds that rows need; keys, indexes and triggers come after them."""
+_MAPPED = ("postgres_fdw", "dblink_fdw", "file_fdw")
+"""Foreign-data wrappers that write nothing without a user mapping."""
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
     with ExitStack() as stack:
         made = stack.enter_context(twin(endpoint))
         if made is not None:
+            _cut_off(made)
             yield made, "the server copied the whole database from its files"
             return
         place = stack.enter_context(shadow(endpoint))
@@ -48,6 +51,31 @@ def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
             f"others are connected: only schema {schema} was made anew, its rows streamed as of one instant"
         )
         yield place, words
+
+
+def _cut_off(copy: Endpoint) -> None:
+    """Takes the copy's user mappings: a revision that writes into a foreign table would write elsewhere.
+
+    Raises TargetError where foreign servers may do without them, or belong to others.
+    """
+    with closing(connect(copy)) as connection:
+        servers = connection.execute(
+            "SELECT s.srvname::text, w.fdwname::text, pg_has_role(s.srvowner, 'USAGE') "
+            "FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw ORDER BY 1"
+        ).fetchall()
+        if open_ := [
+            f"{name} ({wrapper})" for name, wrapper, own in servers if wrapper not in _MAPPED or not own
+        ]:
+            raise TargetError(
+                "foreign servers lead out of the copy, so that a revision could write elsewhere",
+                code=Code.A057,
+                details=open_,
+                hint="validate in a database without these servers, as their owner",
+            )
+        mapped = connection.execute("SELECT srvname::text, usename::text FROM pg_user_mappings").fetchall()
+        for server, user in mapped:
+            role = "PUBLIC" if user == "public" else pg_name(user)
+            connection.execute(f"DROP USER MAPPING FOR {role} SERVER {pg_name(server)}".encode())
 
 
 def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:

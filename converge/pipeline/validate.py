@@ -14,7 +14,7 @@ import psycopg
 
 from converge import files
 from converge.codes import Code
-from converge.errors import UsageError
+from converge.errors import TargetError, UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -66,6 +66,8 @@ class _State:
     definitions: Definitions
     positions: Mapping[str, tuple[int, int]]
     """Of each sequence: its increment, and its last value in that direction."""
+    large_objects: str
+    """A digest of them; of their contents, too, where the role may read those."""
 
 
 def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: Validation) -> None:
@@ -167,11 +169,23 @@ class _Trial:
             sql("converge.postgres", "sequence_positions").encode()
         ).fetchall()
         positions = {name: (increment, last) for name, increment, last in sequences}
-        return _State(images, digests(self._connection, images), definitions, positions)
+        return _State(
+            images,
+            digests(self._connection, images),
+            definitions,
+            positions,
+            _large_objects(self._connection),
+        )
 
     def export(self, before: _State, after: _State) -> None:
         """Writes each table's affected rows into a file of its own."""
         result, connection = self._result, self._connection
+        if before.large_objects != after.large_objects:
+            raise TargetError(
+                f"revision {result.revision} changes large objects, which cannot be shown or compared",
+                code=Code.A058,
+                hint=f"read what it does, then converge migrations run --accept-data-loss {result.revision}",
+            )
         folder = self._wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
         with writing(folder, "--artifacts"):
             _clear(folder)
@@ -217,6 +231,17 @@ class _Trial:
             self._result.downgrade = "differs"
         else:
             self._result.downgrade = "catalog" if rows else "restored"
+
+
+def _large_objects(connection: psycopg.Connection[Any]) -> str:
+    query = "SELECT md5(string_agg(oid::text, ',' ORDER BY oid)) FROM pg_largeobject_metadata"
+    ((digest,),) = connection.execute(query.encode()).fetchall()
+    ((readable,),) = connection.execute("SELECT has_table_privilege('pg_largeobject', 'SELECT')").fetchall()
+    if digest and readable:
+        pages = "string_agg(md5(data), ',' ORDER BY loid, pageno)"
+        ((contents,),) = connection.execute(f"SELECT md5({pages}) FROM pg_largeobject".encode()).fetchall()
+        digest = f"{digest} {contents}"
+    return digest or ""
 
 
 def _behind(was: tuple[int, int], after: _State, name: str) -> bool:
