@@ -681,3 +681,20 @@ def test_every_code_and_reason_is_documented() -> None:
     documented = set(re.findall(r"^\| (B\d{3}) ", document, re.MULTILINE))
     assert used == documented
     assert set(REASONS) == set(re.findall(r"^\| `([a-z ]+)` ", document, re.MULTILINE)) & set(REASONS)
+
+
+@pytest.mark.parametrize("side", ["target", "kratos"])
+def test_rows_that_a_policy_hides_are_never_left_out(pair: Pair, role: str, side: str) -> None:
+    """Another user may have the value already, or another identity may match: nothing is guessed."""
+    pair.users((1, "a@x"), (2, "b@x"))
+    pair.identities((identity(1), "a@x"), (identity(2), "b@x"))
+    url, table = (pair.target, '"user"') if side == "target" else (pair.kratos, "identities")
+    postgres(
+        url,
+        f'GRANT ALL ON {table} TO {role}; GRANT CREATE ON DATABASE "{parse(url).database}" TO {role};'
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON {table} USING (id::text < '2')",
+    )
+    other = url.replace(f"{parse(url).user}@", f"{role}@")
+    ran = pair("backfill authid", **{side: other})
+    assert ran.code in (3, 4, 5) and "row-level security" in ran.err, (ran.code, ran.err)
+    assert pair.filled() == {1: None, 2: None}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -432,3 +432,14 @@ def test_database_variables_of_env(project: Project, tmp_path: Path, side: str, 
     assert ran.code == 0, ran.err
     assert set(ran.json[side]["origins"].values()) >= {"DATABASE_* in .env"}
     assert ran.json[side]["url"] == str(at)
+
+
+def test_one_schema_by_two_names_of_its_host_is_refused(project: Project) -> None:
+    """The second run would drop what the first has verified."""
+    target = project.targets[0]
+    twice = replace(project, targets=(target, target.replace("127.0.0.1", "localhost")))
+    twice.write()
+    ran = twice.run("migrate", "--recreate", "--yes", "--json")
+    assert (ran.code, ran.json["verdict"]) == (2, "failed"), ran.err
+    assert "have the same target and schema" in ran.err + ran.out
+    assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]

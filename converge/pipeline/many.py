@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from converge.errors import ConvergeError
+from converge.codes import Code
+from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.result import Result
@@ -15,7 +16,7 @@ from converge.pipeline.migrate import interrupted, migrate, note, planned, with_
 from converge.pipeline.run import Job, MigrateOptions
 from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
-from converge.postgres.history import last_run, report_of
+from converge.postgres.history import last_run, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
 
 
@@ -38,6 +39,8 @@ class _Step:
 
     named: Named
     move: Move | None = None
+    place: tuple[object, ...] = ()
+    """Which schema it writes into, whatever its host is called."""
 
 
 def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
@@ -47,7 +50,7 @@ def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
     are finished, those after it planned. With `resume`, finished ones are left alone, interrupted ones
     go on, and others begin.
     """
-    steps = [_plan(move, emit) for move in moves]
+    steps = [*_apart([_plan(move, emit) for move in moves])]
     if not any(step.named.error for step in steps):
         for place, step in enumerate(steps):
             if step.move is not None:
@@ -55,6 +58,23 @@ def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
                 if steps[place].named.error:
                     break
     return Results("migrate", tuple(step.named for step in steps))
+
+
+def _apart(steps: Sequence[_Step]) -> Iterator[_Step]:
+    """The steps; one into another's schema, by another name of its host, is an error."""
+    seen: dict[tuple[object, ...], str] = {}
+    for step in steps:
+        if not step.place or step.place not in seen:
+            seen[step.place] = step.named.name
+            yield step
+            continue
+        error = UsageError(
+            f"the databases {seen[step.place]} and {step.named.name} have the same target and schema",
+            code=Code.U031,
+            hint='schema = "…" puts one beside the other',
+        )
+        note(step.named.result, error)
+        yield _Step(Named(step.named.name, step.named.result, error))
 
 
 def _plan(move: Move, emit: Sink) -> _Step:
@@ -72,6 +92,7 @@ def _plan(move: Move, emit: Sink) -> _Step:
         job = Job(move.source, move.target, move.options, emit, result)
         with phase(result, emit, "plan"), planned(job) as prepared:
             assert prepared.target is not None
+            place = (*server_and_database(prepared.target), move.options.common.schema)
             require_free(prepared.target)
             if digest:
                 require_same(prepared.plan, digest)
@@ -85,7 +106,7 @@ def _plan(move: Move, emit: Sink) -> _Step:
     except ConvergeError as error:
         note(result, error)
         return _Step(Named(move.name, result, error))
-    return _Step(Named(move.name, result), replace(move, options=options))
+    return _Step(Named(move.name, result), replace(move, options=options), place)
 
 
 def _standing(move: Move) -> tuple[Result | None, str]:

@@ -164,3 +164,12 @@ def _readable(connection: psycopg.Connection[Any], column: str, table: str = "ru
         (table, column),
     ).fetchone()
     return there is not None and bool(there[0])
+
+
+def server_and_database(connection: psycopg.Connection[Any]) -> tuple[object, ...]:
+    """What tells this database from others, whatever its address: when its server started, and its oid."""
+    row = connection.execute(
+        "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -37,7 +37,7 @@ def ask(endpoint: Endpoint, backfill: Backfill) -> Iterator[Iterator[Found]]:
 
 def _open(endpoint: Endpoint) -> psycopg.Connection[Any]:
     try:
-        connection = connect(endpoint, default_transaction_read_only="on")
+        connection = connect(endpoint, default_transaction_read_only="on", row_security="off")
         # The query's names mean what they mean to the application.
         connection.execute("RESET search_path")
     except TargetError as error:
