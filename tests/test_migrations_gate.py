@@ -565,6 +565,8 @@ FORCE = "ALTER TABLE bare ENABLE ROW LEVEL SECURITY; ALTER TABLE bare FORCE ROW 
         ("", WIPES.format("boolean", "true") + "CREATE POLICY p ON alembic_version USING (wipes());"
          "ALTER TABLE alembic_version ENABLE ROW LEVEL SECURITY"),
         ("", "ALTER TABLE keep ADD FOREIGN KEY (ver) REFERENCES alembic_version ON UPDATE SET NULL"),
+        ("", f"ALTER TABLE keep ADD CHECK (ver <> '{'x' * 500}'), ADD CONSTRAINT c FOREIGN KEY (ver) "
+         'REFERENCES public."alembic_version" ON UPDATE SET NULL'),
         ("ALTER TABLE keep ADD FOREIGN KEY (ver) REFERENCES alembic_version ON UPDATE SET NULL",
          "CREATE TABLE q (a int)"),
         ("CREATE TABLE hist (version_num text)",

@@ -91,8 +91,9 @@ class Judge:
         elif "event trigger" in self._custom:
             self._may_do_anything(text, "runs an event trigger")
         else:
+            named = any(word.text.lower() == self._at.table[1].lower() for word in statement.words)
             for effect in found:
-                self._weigh(effect, text)
+                self._weigh(effect, text, of_version=named)
         self._functions.discard(made_function(statement))
 
     @property
@@ -104,8 +105,8 @@ class Judge:
         """Whether Alembic's own writing of the version runs what users have written."""
         return any(map(self._database.hangs, self._database.relations(self._at.table)))
 
-    def _weigh(self, effect: Effect, text: str) -> None:
-        if effect.kind != "keeps" and self._at.table[1].lower() in text.lower():
+    def _weigh(self, effect: Effect, text: str, *, of_version: bool) -> None:
+        if of_version and effect.kind != "keeps":
             # A trigger, a foreign key or another table by this name would act when Alembic notes the version.
             self._may_do_anything(text, f"names {self._version}, which Alembic writes after the revision")
             return
