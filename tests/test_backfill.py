@@ -698,3 +698,29 @@ def test_rows_that_a_policy_hides_are_never_left_out(pair: Pair, role: str, side
     ran = pair("backfill authid", **{side: other})
     assert ran.code in (3, 4, 5) and "row-level security" in ran.err, (ran.code, ran.err)
     assert pair.filled() == {1: None, 2: None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("TRIGGER x AFTER UPDATE ON", "id = NEW.id"),
+        ("CONSTRAINT TRIGGER x AFTER UPDATE ON", "id = NEW.id"),
+        ("TRIGGER x AFTER UPDATE ON", "id < NEW.id"),
+    ],
+)
+def test_a_value_that_a_trigger_takes_back_is_not_filled(pair: Pair, kind: str, change: str) -> None:
+    pair.users(*((number, f"{number}@x") for number in (1, 2, 3)))
+    pair.identities(*((identity(number), f"{number}@x") for number in (1, 2, 3)))
+    deferred = "DEFERRABLE INITIALLY DEFERRED" if kind.startswith("CONSTRAINT") else ""
+    pair.sql(
+        'CREATE FUNCTION back() RETURNS trigger AS $$ BEGIN UPDATE "user" SET "authID" = NULL '
+        f'WHERE {change} AND "authID" IS NOT NULL; RETURN NULL; END $$ LANGUAGE plpgsql;'
+        f'CREATE {kind} "user" {deferred} FOR EACH ROW WHEN (NEW."authID" IS NOT NULL) '
+        "EXECUTE FUNCTION back()"
+    )
+    ran = pair("backfill authid", "--json")
+    there = [row for row, value in pair.filled().items() if value is not None]
+    assert (ran.code, counts(ran)) == (1, (3, 0, len(there), 3 - len(there))), ran.err
+    last = "SELECT DISTINCT ON (row_key) row_key, resolution_status FROM converge.audit"
+    attempts = pair.sql(f"{last} ORDER BY row_key, id DESC")
+    assert [int(key) for key, status in attempts if status == "success"] == there

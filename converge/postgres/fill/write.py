@@ -14,6 +14,7 @@ from converge.postgres.fill.resolve import ROWS
 _BATCH = 10_000
 # Values, constraints, CHECK OPTION, triggers: what the server may say to one row and not to the next.
 _REFUSALS = ("09", "22", "23", "27", "38", "39", "44", "54", "P0")
+_LOST = "it was written, and a trigger or another session has changed it since"
 
 
 class _Altered(Exception):
@@ -38,15 +39,21 @@ def write(
     for low, high in batches:
         _write(connection, place, attempt, low, high)
         yield high
+    with connection.transaction():
+        connection.execute(_mark_lost(place).encode())
+        connection.execute(_enter(place, attempt, f"error = {pg_text(_LOST)}").encode())
 
 
 def _write(connection: psycopg.Connection[Any], place: Place, attempt: str, low: int, high: int) -> None:
     try:
         with connection.transaction():
             connection.execute(_update(place, low, high).encode())
+            # What triggers do after the rows, or at the transaction's end, is done now, and read.
+            connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+            connection.execute(_read_back(place, low, high).encode())
             _require_as_given(connection, low, high)
             connection.execute(_mark(low, high).encode())
-            connection.execute(_enter(place, attempt, low, high).encode())
+            connection.execute(_enter(place, attempt, _range(low, high)).encode())
         return
     except _Altered as error:
         why = str(error)
@@ -62,22 +69,43 @@ def _write(connection: psycopg.Connection[Any], place: Place, attempt: str, low:
     with connection.transaction():
         failed = f"UPDATE {ROWS} SET reason = 'refused', error = {pg_text(why)} WHERE number = {high}"
         connection.execute(failed.encode())
-        connection.execute(_enter(place, attempt, low, high).encode())
+        connection.execute(_enter(place, attempt, _range(low, high)).encode())
 
 
 def _update(place: Place, low: int, high: int) -> str:
     """Fills the rows that are still as they were when they were resolved, and notes what is stored."""
     fill = place.backfill
-    column, text = pg_name("t", fill.column), pg_name("t", fill.match.target)
+    text = pg_name("t", fill.match.target)
     return f"""
     WITH done AS (
         UPDATE {place.table} AS t SET {pg_name(fill.column)} = r.new FROM {ROWS} AS r
          WHERE {_part(low, high)} AND {pg_name("t", fill.key)} = r.key
-           AND {column}::text IS NOT DISTINCT FROM r.current::text
+           AND {_stored(place)} IS NOT DISTINCT FROM r.current::text
            AND {text}::text IS NOT DISTINCT FROM r.match
-        RETURNING r.number, {column}::text AS stored)
-    UPDATE {ROWS} AS r SET written = true, stored = done.stored FROM done WHERE done.number = r.number
+        RETURNING r.number)
+    UPDATE {ROWS} AS r SET written = true FROM done WHERE done.number = r.number
     """
+
+
+def _read_back(place: Place, low: int, high: int) -> str:
+    """Notes what is stored now."""
+    return f"""
+    UPDATE {ROWS} AS r SET stored = {_stored(place)} FROM {place.table} AS t
+     WHERE {_part(low, high)} AND r.written AND {pg_name("t", place.backfill.key)} = r.key
+    """
+
+
+def _mark_lost(place: Place) -> str:
+    """A trigger of one row may change another one, of an earlier batch, too."""
+    return f"""
+    UPDATE {ROWS} AS r SET reason = 'changed', error = {pg_text(_LOST)} FROM {place.table} AS t
+     WHERE r.written AND r.reason IS NULL AND {pg_name("t", place.backfill.key)} = r.key
+       AND {_stored(place)} IS DISTINCT FROM r.new::text
+    """
+
+
+def _stored(place: Place) -> str:
+    return f"{pg_name('t', place.backfill.column)}::text"
 
 
 def _mark(low: int, high: int) -> str:
@@ -100,10 +128,14 @@ def _require_as_given(connection: psycopg.Connection[Any], low: int, high: int) 
 
 def _part(low: int, high: int) -> str:
     """The rows of a batch that are to be written, as a condition."""
-    return f"r.number > {low} AND r.number <= {high} AND r.reason IS NULL AND NOT r.settled"
+    return f"{_range(low, high)} AND r.reason IS NULL AND NOT r.settled"
 
 
-def _enter(place: Place, attempt: str, low: int, high: int) -> str:
+def _range(low: int, high: int) -> str:
+    return f"r.number > {low} AND r.number <= {high}"
+
+
+def _enter(place: Place, attempt: str, of: str) -> str:
     fill = place.backfill
     return f"""
     INSERT INTO converge.audit (attempt, backfill, target_table, target_column, row_key, shown,
@@ -111,5 +143,5 @@ def _enter(place: Place, attempt: str, low: int, high: int) -> str:
     SELECT {pg_text(attempt)}::uuid, {pg_text(fill.name)}, {pg_text(place.name)}, {pg_text(fill.column)},
            key::text, shown, CASE WHEN reason IS NULL THEN 'success' ELSE 'failed' END, reason, error,
            current::text, CASE WHEN settled THEN current::text ELSE coalesce(new::text, value) END
-      FROM {ROWS} WHERE number > {low} AND number <= {high} ORDER BY number
+      FROM {ROWS} AS r WHERE {of} ORDER BY number
     """
