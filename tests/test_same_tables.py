@@ -56,12 +56,12 @@ def fill(source: str) -> None:
 @contextmanager
 def reader(source: str, *rights: str) -> Iterator[str]:
     """The source's address for a user who may not hold changes of the schema off."""
-    mysql(source, "CREATE USER reader@'%'")
-    mysql(source, f"GRANT {', '.join(('SELECT', 'RELOAD', *rights))} ON *.* TO reader@'%'")
+    mysql(source, "CREATE USER same_tables@'%'")
+    mysql(source, f"GRANT {', '.join(('SELECT', 'RELOAD', *rights))} ON *.* TO same_tables@'%'")
     try:
-        yield source.replace("root@", "reader@")
+        yield source.replace("root@", "same_tables@")
     finally:
-        mysql(source, "DROP USER reader@'%'")
+        mysql(source, "DROP USER same_tables@'%'")
 
 
 def prepared(source: str, target: Endpoint) -> AbstractContextManager[Prepared]:
