@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conftest import NewDatabase
 from support import converge, mysql, postgres
-
-from converge.sandbox import Server
 
 TABLES = """
 CREATE TABLE a (id INT PRIMARY KEY, x INT, y INT);
@@ -31,22 +28,17 @@ def settings(url: str, values: dict[str, str]) -> Iterator[None]:
     before = {name: mysql(url, f"SELECT @@GLOBAL.{name}")[0][0] for name in values}
     try:
         for name, value in values.items():
-            mysql(url, f"SET SESSION sql_select_limit = DEFAULT; SET GLOBAL {name} = {value}")
+            mysql(url, f"SET GLOBAL {name} = {value}")
         yield
     finally:
         for name, value in before.items():
             mysql(url, f"SET GLOBAL {name} = {value}")
 
 
-def test_a_server_that_gives_few_rows_loses_none(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> None:
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+def test_a_server_that_gives_few_rows_loses_none(databases: tuple[str, str]) -> None:
+    source, target = databases
     mysql(source, TABLES)
-    with settings(mysql_8033.url, SETTINGS):
+    with settings(source, SETTINGS):
         ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert {one["source"]: one["rows_written"] for one in ran.json["tables"]} == {"a": 4, "b": 2, "c": 3}

@@ -93,10 +93,7 @@ def draft_plan(inputs: Inputs) -> Draft:
     draft.findings += inputs.lacking
     if not inputs.catalog.tables:
         draft.find(Code.P083, "note", "source", "the database has no tables: is it the right one?")
-    calculates = inputs.catalog.views or any(
-        table.checks or any(column.generated for column in table.columns) for table in inputs.catalog.tables
-    )
-    for setting in inputs.catalog.settings if calculates else ():
+    for setting in inputs.catalog.settings if _calculates(inputs.catalog) else ():
         draft.find(
             Code.P169, "lossy", "source",
             f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
@@ -241,6 +238,13 @@ def _inventory(draft: Draft, own: set[str]) -> None:
             f"the source user may not see all {kind}: what it does not see is not migrated, nor counted",
             _seen_by(kind, draft.catalog),
         )  # fmt: skip
+
+
+def _calculates(catalog: Catalog) -> bool:
+    """Whether the source has expressions whose values depend on the server's settings."""
+    return bool(catalog.views) or any(
+        table.checks or any(column.generated for column in table.columns) for table in catalog.tables
+    )
 
 
 def _seen_by(kind: str, catalog: Catalog) -> str:

@@ -40,8 +40,7 @@ def translate(
 
 def translate_condition(text: str, columns: Columns | None = None, *, notes: list[str] | None = None) -> str:
     """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable."""
-    terms = Terms(exact=True, notes=notes if notes is not None else [])
-    return Translator(columns or NoColumns(), terms).truth(parse_expression(text))
+    return Translator(columns or NoColumns(), _terms(notes, exact=True)).truth(parse_expression(text))
 
 
 def translate_default(
@@ -63,5 +62,5 @@ def translate_view(text: str, find: Find, *, covered: bool | None, terms: Terms)
     return QueryTranslator(find, terms, covered=covered).query(parse_query(text), digits="shown")
 
 
-def _terms(notes: list[str] | None, *, immutable: bool = False) -> Terms:
-    return Terms(immutable=immutable, notes=notes if notes is not None else [])
+def _terms(notes: list[str] | None, *, immutable: bool = False, exact: bool = False) -> Terms:
+    return Terms(immutable=immutable, exact=exact, notes=notes if notes is not None else [])
