@@ -20,7 +20,7 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
-from converge.project.file import Database, Project, read
+from converge.project.file import Database, Project, read, same_target
 from converge.project.variables import ENV_FILE, address, dotenv, forget, of_kind
 
 
@@ -235,11 +235,7 @@ def _require_own_targets(found: Sequence[Chosen]) -> None:
     for one in found:
         place = (one.target.host, one.target.port, one.target.database, one.entry.schema)
         if place in seen:
-            raise UsageError(
-                f"the databases {seen[place]} and {one.entry.name} have the same target and schema",
-                code=Code.U031,
-                hint='schema = "…" puts one beside the other',
-            )
+            raise same_target(seen[place], one.entry.name)
         seen[place] = one.entry.name
 
 

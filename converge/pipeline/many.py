@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from converge.codes import Code
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.result import Result
@@ -18,6 +17,7 @@ from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
+from converge.project.file import same_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,7 @@ def _apart(steps: Sequence[_Step]) -> Iterator[_Step]:
             seen[step.place] = step.named.name
             yield step
             continue
-        error = UsageError(
-            f"the databases {seen[step.place]} and {step.named.name} have the same target and schema",
-            code=Code.U031,
-            hint='schema = "…" puts one beside the other',
-        )
+        error = same_target(seen[step.place], step.named.name)
         note(step.named.result, error)
         yield _Step(Named(step.named.name, step.named.result, error))
 

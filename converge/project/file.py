@@ -165,6 +165,15 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def same_target(first: str, second: str) -> UsageError:
+    """The error of two entries that would write into one schema."""
+    return UsageError(
+        f"the databases {first} and {second} have the same target and schema",
+        code=Code.U031,
+        hint='schema = "…" puts one beside the other',
+    )
+
+
 def _require_apart(place: str, document: Mapping[str, Any], databases: Sequence[Database]) -> None:
     """Raises UsageError for entries that say the same twice, or only half."""
     names = [one.name for one in databases]
