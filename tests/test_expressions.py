@@ -7,11 +7,11 @@ from expressions import Answer, Pair, as_json
 from support import converge, mysql, postgres
 from test_plan import read
 
-from converge.mapping.functions import Function, by_name, date_formats, functions
-from converge.planner.expressions import Untranslatable, translate, translate_condition, translate_default
-from converge.planner.expressions.parse import parse_expression
 from converge.planner.generated import generated_expression
 from converge.sandbox import Server
+from converge.translate import Untranslatable, translate, translate_condition, translate_default
+from converge.translate.functions import Function, by_name, date_formats, functions
+from converge.translate.parse import parse_expression
 
 FORMS = [f"{form.names[0]}({', '.join(form.args)})" for form in functions()]
 

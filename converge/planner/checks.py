@@ -10,9 +10,9 @@ from converge.codes import Code
 from converge.model.catalog import Check, Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
-from converge.planner.expressions import TableColumns, Untranslatable, translate_condition
 from converge.planner.target_values import TargetValue, planned, possible
 from converge.planner.values import rows_words, said
+from converge.translate import TableColumns, Untranslatable, translate_condition
 
 _TEXT_OR_NAME = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)*)`", re.DOTALL)
 _CERTAIN = re.compile(

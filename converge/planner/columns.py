@@ -17,10 +17,10 @@ from converge.planner.choice import Choice, choose, mapped, rules_for
 from converge.planner.collations import collation
 from converge.planner.draft import Draft
 from converge.planner.enums import enum_type, labels_check
-from converge.planner.expressions import Untranslatable, translate_default
 from converge.planner.extensions import qualified
 from converge.planner.generated import changes, cut_rows, default_trial, generated_expression, generated_trial
 from converge.planner.values import evidence, example, rows_words, said, settle
+from converge.translate import Untranslatable, translate_default
 from converge.types import TEXTS, Family, Value, base_name, family_of
 from converge.types.as_text import PADDED
 from converge.types.base import seen_or

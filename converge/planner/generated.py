@@ -16,7 +16,7 @@ from converge.model.names import fit
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name
 from converge.planner.draft import Draft
-from converge.planner.expressions import (
+from converge.translate import (
     TableColumns,
     Terms,
     Untranslatable,

@@ -10,7 +10,7 @@ from converge.model.plan import Computed
 from converge.model.quote import pg_name, pg_text
 from converge.planner.comments import comment
 from converge.planner.draft import Draft
-from converge.planner.expressions import TableColumns, Untranslatable, translate
+from converge.translate import TableColumns, Untranslatable, translate
 from converge.types import base_name
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.

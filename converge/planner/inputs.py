@@ -16,9 +16,9 @@ from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
 from converge.planner.draft import Draft
-from converge.planner.expressions import Untranslatable
-from converge.planner.expressions.parse import parse_query
 from converge.planner.load.match import Loading, match
+from converge.translate import Untranslatable
+from converge.translate.parse import parse_query
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""

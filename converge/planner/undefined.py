@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from converge.model.catalog import Table
 from converge.model.plan import Computed
-from converge.planner.expressions import Untranslatable
-from converge.planner.expressions.parse import called, parse_query
+from converge.translate import Untranslatable
+from converge.translate.parse import called, parse_query
 
 _CLOCK = ("now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time", "unix_timestamp",
           "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp")  # fmt: skip

@@ -8,8 +8,8 @@ from converge.model.names import fit
 from converge.model.quote import pg_name
 from converge.planner.checks import plan_checks
 from converge.planner.draft import Draft
-from converge.planner.expressions import Relation, Terms, Untranslatable, column_value, translate_view
 from converge.planner.undefined import computed_view
+from converge.translate import Relation, Terms, Untranslatable, column_value, translate_view
 
 __all__ = ["plan_checks", "plan_views"]
 

@@ -10,13 +10,13 @@ from sqlglot import exp
 
 from converge.model.names import fit
 from converge.model.quote import pg_name
-from converge.planner.expressions import aggregates, collate, compare, convert, grouping, sources
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.relations import Find, Relation, Scope
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.translator import Translator
-from converge.planner.expressions.values import TIMES, Value
+from converge.translate import aggregates, collate, compare, convert, grouping, sources
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.parse import check_parts
+from converge.translate.relations import Find, Relation, Scope
+from converge.translate.terms import Terms
+from converge.translate.translator import Translator
+from converge.translate.values import TIMES, Value
 
 _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
@@ -148,7 +148,7 @@ class QueryTranslator(Translator):
 
     def query(self, node: exp.Expr, *, digits: Digits = "refused") -> Query:
         """A SELECT or a UNION; `digits` says what becomes of a quotient. Raises Untranslatable."""
-        from converge.planner.expressions import unions
+        from converge.translate import unions
 
         if isinstance(node, exp.Subquery):
             check_parts(node, frozenset({"this"}))

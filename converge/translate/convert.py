@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from converge.model.quote import pg_text
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NULL, NUMBERS, ODDLY, TEMPORAL, TIMES, Kind, Value, bytewise
+from converge.translate.errors import Untranslatable
+from converge.translate.terms import Terms
+from converge.translate.values import NULL, NUMBERS, ODDLY, TEMPORAL, TIMES, Kind, Value, bytewise
 
 _DAY = r"(?!0000)\d{4}-(?!00)\d\d-(?!00)\d\d"
 _DATE = re.compile(_DAY)

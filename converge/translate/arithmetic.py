@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.planner.expressions import convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import NULL, Value
+from converge.translate import convert
+from converge.translate.errors import Untranslatable
+from converge.translate.values import NULL, Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _INCREMENT = 4
 _GROUP = 9

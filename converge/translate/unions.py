@@ -9,13 +9,13 @@ from sqlglot import exp
 
 from converge.model.names import fit
 from converge.model.quote import pg_name
-from converge.planner.expressions import collate, convert
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.values import NUMBERS, Value, computed
+from converge.translate import collate, convert
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.parse import check_parts
+from converge.translate.values import NUMBERS, Value, computed
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.query import Query, QueryTranslator
+    from converge.translate.query import Query, QueryTranslator
 
 _UNION = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
 _CASTS = {"int": "bigint", "text": "text", "date": "date", "datetime": "timestamp", "decimal": "numeric"}

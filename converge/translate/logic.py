@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.planner.expressions import collate, compare, convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import NULL, NUMBERS, TEMPORAL, TIMES, Value
+from converge.translate import collate, compare, convert
+from converge.translate.errors import Untranslatable
+from converge.translate.values import NULL, NUMBERS, TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 
 def conjunction(t: Translator, node: exp.Expr) -> Value:

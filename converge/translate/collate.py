@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
-from converge.planner.expressions import convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import Value, bytewise
+from converge.translate import convert
+from converge.translate.errors import Untranslatable
+from converge.translate.terms import Terms
+from converge.translate.values import Value, bytewise
 
 # MySQL 8.0 manual, "Collation Pad Attribute": only the collations of UCA 9.0.0 and binary are NO PAD.
 _UNKNOWN = "utf8mb4_0900_ai_ci"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.values import NULL, Value, text_literal
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.values import NULL, Value, text_literal
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _UNICODE = frozenset({"_utf8mb4", "_utf8mb3", "_utf8"})
 

@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from converge.model.names import fit
 from converge.model.quote import pg_name
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import Value
+from converge.translate.errors import Untranslatable
+from converge.translate.values import Value
 
 
 @dataclass(frozen=True, slots=True)

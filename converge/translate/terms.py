@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from converge.planner.expressions.errors import Untranslatable
+from converge.translate.errors import Untranslatable
 
 
 @dataclass(slots=True)

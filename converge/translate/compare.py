@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.planner.expressions import collate, convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value
+from converge.translate import collate, convert
+from converge.translate.errors import Untranslatable
+from converge.translate.terms import Terms
+from converge.translate.values import NUMBERS, TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",

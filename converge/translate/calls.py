@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 from sqlglot import exp
 
-from converge.mapping.functions import Function, by_name
-from converge.planner.expressions import arithmetic, collate, convert
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, TIMES, Kind, Value
+from converge.translate import arithmetic, collate, convert
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.functions import Function, by_name
+from converge.translate.terms import Terms
+from converge.translate.values import NUMBERS, TIMES, Kind, Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _UNICODE = frozenset({"", "utf8mb4", "utf8mb3", "utf8", "ascii"})
 _INT = 2**31 - 1

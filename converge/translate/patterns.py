@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.planner.expressions import collate, convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import Value
+from converge.translate import collate, convert
+from converge.translate.errors import Untranslatable
+from converge.translate.values import Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 # ICU's line ends: "." matches none of them, and "$" matches before one that ends the text.
 _ENDS = r"\n\v\f\r\u0085\u2028\u2029"

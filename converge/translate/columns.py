@@ -10,8 +10,8 @@ from sqlglot import exp
 from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.values import Value, column_value
+from converge.translate.errors import Untranslatable
+from converge.translate.values import Value, column_value
 
 
 class Columns(Protocol):

@@ -9,16 +9,16 @@ is still tried on the target.
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.planner.expressions.assign import stored
-from converge.planner.expressions.columns import Columns, NoColumns, TableColumns
-from converge.planner.expressions.convert import shown
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.parse import parse_expression, parse_query
-from converge.planner.expressions.query import Query, QueryTranslator
-from converge.planner.expressions.relations import Find, Relation
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.translator import Translator
-from converge.planner.expressions.values import Value, column_value
+from converge.translate.assign import stored
+from converge.translate.columns import Columns, NoColumns, TableColumns
+from converge.translate.convert import shown
+from converge.translate.errors import Untranslatable
+from converge.translate.parse import parse_expression, parse_query
+from converge.translate.query import Query, QueryTranslator
+from converge.translate.relations import Find, Relation
+from converge.translate.terms import Terms
+from converge.translate.translator import Translator
+from converge.translate.values import Value, column_value
 
 __all__ = [
     "Columns", "Find", "NoColumns", "Query", "Relation", "TableColumns", "Terms", "Untranslatable", "Value",

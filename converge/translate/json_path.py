@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.planner.expressions import convert
-from converge.planner.expressions.columns import NoColumns
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.parse import called
-from converge.planner.expressions.values import Value
+from converge.translate import convert
+from converge.translate.columns import NoColumns
+from converge.translate.errors import Untranslatable
+from converge.translate.parse import called
+from converge.translate.values import Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _STEP = re.compile(r'\.([A-Za-z_$][\w$]*)|\."((?:[^"\\])*)"|\[(\d+)\]', re.ASCII)
 _CONDITIONS = (exp.Predicate, exp.Connector, exp.Not, exp.Exists)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.planner.expressions import compare, convert
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.values import Value
+from converge.translate import compare, convert
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.values import Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _UNICODE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 _Type = exp.DataType.Type

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.planner.expressions import aggregates, collate
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.values import Value
+from converge.translate import aggregates, collate
+from converge.translate.errors import Untranslatable
+from converge.translate.parse import check_parts
+from converge.translate.values import Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.query import QueryTranslator
+    from converge.translate.query import QueryTranslator
 
 
 def group_by(t: QueryTranslator, node: exp.Select) -> str:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.mapping.functions import date_formats
 from converge.model.quote import pg_text
-from converge.planner.expressions import convert
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import called
-from converge.planner.expressions.values import TEMPORAL, TIMES, Value
+from converge.translate import convert
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.functions import date_formats
+from converge.translate.parse import called
+from converge.translate.values import TEMPORAL, TIMES, Value
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.translator import Translator
+    from converge.translate.translator import Translator
 
 _DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 _MOST = {

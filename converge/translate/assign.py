@@ -6,10 +6,10 @@ import re
 
 from converge.model.catalog import Column
 from converge.model.quote import pg_array
-from converge.planner.expressions import convert
-from converge.planner.expressions.errors import Untranslatable
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, Value
+from converge.translate import convert
+from converge.translate.errors import Untranslatable
+from converge.translate.terms import Terms
+from converge.translate.values import NUMBERS, TEMPORAL, Value
 from converge.types import TEXTS, base_name
 
 _TIMES = {"interval": frozenset({"time", "clock", "text"}), "time": frozenset({"clock"})}

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.planner.expressions import arithmetic, collate, convert
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import called, check_parts, filled
-from converge.planner.expressions.values import NUMBERS, TEMPORAL, TIMES, Value, computed
+from converge.translate import arithmetic, collate, convert
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.parse import called, check_parts, filled
+from converge.translate.values import NUMBERS, TEMPORAL, TIMES, Value, computed
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.query import QueryTranslator
+    from converge.translate.query import QueryTranslator
 
 NAMES = frozenset({"count", "sum", "avg", "min", "max", "bit_or", "bit_and", "any_value"})
 _RANKS = frozenset({"row_number", "rank", "dense_rank", "ntile"})

@@ -8,11 +8,11 @@ from sqlglot import exp
 
 from converge.model.names import fit
 from converge.model.quote import pg_name
-from converge.planner.expressions.errors import unlisted
-from converge.planner.expressions.parse import check_parts
+from converge.translate.errors import unlisted
+from converge.translate.parse import check_parts
 
 if TYPE_CHECKING:
-    from converge.planner.expressions.query import QueryTranslator
+    from converge.translate.query import QueryTranslator
 
 
 def from_clause(t: QueryTranslator, node: exp.Select) -> str:

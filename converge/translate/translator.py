@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
-from converge.planner.expressions import (
+from converge.translate import (
     arithmetic,
     calls,
     casts,
@@ -18,11 +18,11 @@ from converge.planner.expressions import (
     logic,
     patterns,
 )
-from converge.planner.expressions.columns import Columns
-from converge.planner.expressions.errors import Untranslatable, unlisted
-from converge.planner.expressions.parse import check_parts
-from converge.planner.expressions.terms import Terms
-from converge.planner.expressions.values import Value
+from converge.translate.columns import Columns
+from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.parse import check_parts
+from converge.translate.terms import Terms
+from converge.translate.values import Value
 
 
 class Translator:

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.parsers.mysql import MySQLParser
 
-from converge.planner.expressions.errors import Untranslatable
+from converge.translate.errors import Untranslatable
 
 # Calls with a grammar of their own, as in CAST(x AS type).
 _GRAMMAR = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM")
