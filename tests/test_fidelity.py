@@ -18,7 +18,7 @@ from bench.fidelity.mutations import mutate
 from converge import types
 from converge.model.endpoint import parse
 from converge.pipeline.options import Options
-from converge.pipeline.verify import verify
+from converge.run.verify import verify
 from converge.sandbox import Server
 
 VALUES = 20_000

@@ -280,7 +280,7 @@ _MOMENTS = {
         "def f(self, *a): self.connection.pgconn.send_query(b'SELECT pg_sleep(9)'); raise KeyboardInterrupt\n"
     ),
     "when the ledger has just heard of it": (
-        "from converge.pipeline.run import Run as C; n = '__init__'\ndef f(*a): raise KeyboardInterrupt\n"
+        "from converge.run.attempt import Run as C; n = '__init__'\ndef f(*a): raise KeyboardInterrupt\n"
     ),
 }
 

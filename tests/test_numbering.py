@@ -8,8 +8,8 @@ from support import mysql, postgres
 from converge.model.endpoint import parse
 from converge.model.event import PhaseStarted
 from converge.model.result import Result
-from converge.pipeline.migrate import migrate
-from converge.pipeline.run import MigrateOptions
+from converge.run.attempt import MigrateOptions
+from converge.run.migrate import migrate
 from converge.sandbox import Server
 
 TABLES = """

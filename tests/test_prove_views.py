@@ -15,9 +15,9 @@ from converge.model.plan import Computed
 from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
 from converge.mysql.connect import connect
-from converge.phases.sides import Sides
-from converge.phases.view_task import ViewComparison
 from converge.postgres.connect import connect as connect_target
+from converge.run.view_rows import Sides
+from converge.run.views import ViewComparison
 
 
 def both(command: str, source: str, target: str, *more: str) -> Ran:

@@ -16,13 +16,13 @@ from converge.model.endpoint import parse
 from converge.model.names import Namespace, fit
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
-from converge.phases.meaning import window
 from converge.planner.load.conditions import on_source
 from converge.planner.target_values import TargetValue
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
 from converge.report.parts import visible
 from converge.report.result import result_markdown, result_text
+from converge.run.values import window
 from converge.types import Value
 from converge.types.text import Text
 

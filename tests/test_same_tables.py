@@ -15,9 +15,9 @@ from support import begun, mysql, postgres
 from converge.errors import SourceError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.result import Result
-from converge.pipeline.look_back import take_snapshot
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
+from converge.run.snapshot import take_snapshot
 from converge.sandbox import Server
 
 # All tables have one definition, and rows of their own.

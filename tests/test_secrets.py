@@ -200,7 +200,7 @@ def test_slips_on_the_command_line(setup: Setup, tmp_path: Path) -> None:
 def test_a_bug(setup: Setup, tmp_path: Path) -> None:
     """A traceback may quote an URL that went the wrong way."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys, converge.pipeline.verify as module\n"
+        "import sys, converge.run.verify as module\n"
         "def broken(source, target, *rest):\n"
         f"    raise ValueError('no host in ' + {setup.source!r})\n"
         "module.verify = broken\n"

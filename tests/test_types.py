@@ -23,8 +23,8 @@ from converge.model.quote import my_name, my_text, mysql_members
 from converge.mysql import connect
 from converge.mysql.packets import READ_BYTES, Read, stream
 from converge.pipeline.options import Options
-from converge.pipeline.verify import verify
 from converge.planner.inputs import Selection
+from converge.run.verify import verify
 from converge.sandbox import Server
 
 PAIRS = (

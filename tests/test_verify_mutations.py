@@ -9,10 +9,10 @@ from support import mysql, postgres
 
 from converge.model.endpoint import parse
 from converge.model.result import Result
-from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
-from converge.pipeline.run import MigrateOptions
-from converge.pipeline.verify import verify
+from converge.run.attempt import MigrateOptions
+from converge.run.migrate import migrate
+from converge.run.verify import verify
 from converge.sandbox import Server
 
 SOURCE = """

@@ -23,8 +23,8 @@ from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.watched import WatchedConnection
-from converge.phases import drill
 from converge.postgres.digest import digest_query as target_digest
+from converge.run import drill_down
 
 _ALL = 10**9
 _WHOLE_ROW = frozenset({None})
@@ -93,12 +93,13 @@ class Mutator:
 
     def batch(self, tally: Tally) -> None:
         """Changes about every row in one place, looks, and undoes it all."""
-        drill.MOST_DIFFERENCES = _ALL
+        drill_down.MOST_DIFFERENCES = _ALL
         with self._target.transaction(force_rollback=True):
             rows = self._rows()
             self._rng.shuffle(rows)
             mutations = list(self._mutate(rows))
-            found = list(drill.Drill(self._source, self._target, self._schema, self._table).run(None).first)
+            drill = drill_down.Drill(self._source, self._target, self._schema, self._table)
+            found = list(drill.run(None).first)
             same = bool(mutations) and self._equal()
             after = [] if self._table.key else self._rows()
         if not self._table.key:

@@ -15,10 +15,10 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.mysql.chunks import cut
-from converge.phases import verify
-from converge.phases.workers import Workers
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.run import proof
+from converge.run.workers import Workers
 
 _JUDGE = Path(__file__).parents[2] / "tests"
 
@@ -69,10 +69,8 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
         workers.everyone("begin")
         assert prepared.target is not None
         ranges = {table.source: list(cut(prepared.source, table)) for table in prepared.plan.tables}
-        tasks = verify.tasks(prepared.plan, prepared.target, ranges, "full")
-        return [
-            total.table for total in verify.sums(workers, prepared.plan, tasks, silent) if not total.equal
-        ]
+        tasks = proof.tasks(prepared.plan, prepared.target, ranges, "full")
+        return [total.table for total in proof.sums(workers, prepared.plan, tasks, silent) if not total.equal]
 
 
 def judged(source: str, target: str, tables: Sequence[str]) -> tuple[int, list[str]]:

@@ -15,13 +15,13 @@ from converge.demo.source import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.result import Result
-from converge.pipeline.migrate import migrate
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
-from converge.pipeline.run import MigrateOptions
 from converge.report.plan import plan_text
 from converge.report.result import result_text
 from converge.report.units import seconds
+from converge.run.attempt import MigrateOptions
+from converge.run.migrate import migrate
 
 
 @click.command("demo")

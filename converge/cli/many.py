@@ -18,11 +18,11 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.together import together
 from converge.pipeline.options import RESUME, Options
-from converge.pipeline.reach import attempt
 from converge.planner.inputs import Selection
 from converge.project.file import Database
 from converge.report.errors import error_document, error_text
 from converge.report.many import many_text
+from converge.run.connections import attempt
 
 
 @dataclass(frozen=True, slots=True)

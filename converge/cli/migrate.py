@@ -29,13 +29,13 @@ from converge.config import Addresses, Chosen, Where, resolve, several
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.result import Result
-from converge.phases.verify import VerifyLevel
-from converge.pipeline.many import Move, migrate_several
-from converge.pipeline.migrate import migrate
 from converge.pipeline.options import RESUME, Options
-from converge.pipeline.run import MigrateOptions
 from converge.report.many import many_text
 from converge.report.result import result_text
+from converge.run.attempt import MigrateOptions
+from converge.run.many import Move, migrate_several
+from converge.run.migrate import migrate
+from converge.run.proof import VerifyLevel
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder

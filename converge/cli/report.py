@@ -17,10 +17,9 @@ from converge.model.event import Sink
 from converge.model.plan import Finding
 from converge.model.result import Result
 from converge.model.together import Named, Results, together
-from converge.phases.explain import explained
-from converge.pipeline.reach import attempt
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
+from converge.run.connections import attempt, explained
 
 
 @click.command("report")

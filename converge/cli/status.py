@@ -12,9 +12,9 @@ from converge.cli.options import output_options, target_options
 from converge.config import Chosen, Where, resolve_target, several
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.phases.explain import explained
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification
+from converge.run.connections import explained
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"

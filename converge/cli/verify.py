@@ -30,9 +30,9 @@ from converge.model.event import Said, Sink
 from converge.model.result import Difference, Result
 from converge.model.together import Named, Results
 from converge.pipeline.options import Options
-from converge.pipeline.reach import attempt
 from converge.report.many import many_text
 from converge.report.result import result_text
+from converge.run.connections import attempt
 
 Level = Literal["full", "counts"]
 Look = Callable[[Endpoint, Endpoint, Options, str], Result]
@@ -96,7 +96,7 @@ def command(
 
 def _each(chosen: Sequence[Chosen], options: Options, look: Look, emit: Sink) -> list[Named]:
     """Each database's result; an error of one is its result, and said on stderr."""
-    from converge.pipeline.migrate import note
+    from converge.run.migrate import note
 
     each = []
     for one in chosen:
@@ -123,7 +123,7 @@ def _look(
     emit: Sink,
 ) -> Result:
     # --help need not wait for the drivers and the parser.
-    from converge.pipeline.verify import verify
+    from converge.run.verify import verify
 
     def write(found: list[Difference]) -> None:
         assert file is not None

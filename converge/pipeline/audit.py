@@ -6,9 +6,9 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.backfill import Audit, Keep
 from converge.model.endpoint import Endpoint
-from converge.phases.explain import explained
 from converge.postgres import audit
 from converge.postgres.connect import connect
+from converge.run.connections import explained
 
 KEPT_DAYS = 90
 """An audit is kept at least so long."""

@@ -14,9 +14,6 @@ from converge.errors import Interrupted, after
 from converge.model.backfill import Backfill, Filled
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
-from converge.phases.explain import explained
-from converge.pipeline.checks import require_rights
-from converge.pipeline.timing import phase
 from converge.postgres.connect import connect, explain
 from converge.postgres.fill.ask import ask
 from converge.postgres.fill.outcome import outcome
@@ -33,6 +30,9 @@ from converge.postgres.ledger import lock
 from converge.postgres.rights import lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.upgrade import upgrade
+from converge.run.blockers import require_rights
+from converge.run.connections import explained
+from converge.run.phase import phase
 
 _LOCK_SECONDS = 10
 """A backend whose client was killed notices within two seconds, and then lets go of its lock."""

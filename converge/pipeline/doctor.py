@@ -17,10 +17,8 @@ from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names
 from converge.mysql.health import check_source
 from converge.mysql.rights import missing_select, read_rights
-from converge.phases.explain import explained
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
-from converge.pipeline.reach import attempt, connect_source
 from converge.planner.compatibility import refused_checks
 from converge.planner.forecast import space
 from converge.postgres.ask import refused as refused_queries
@@ -29,6 +27,7 @@ from converge.postgres.facts import read_facts as read_target_facts
 from converge.postgres.health import check_space, check_target, missing_tables
 from converge.postgres.rights import lacking
 from converge.postgres.target import read_target
+from converge.run.connections import attempt, connect_source, explained
 
 
 def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options) -> Diagnosis:

@@ -9,9 +9,9 @@ from converge.model.event import Advanced, Sink
 from converge.model.evidence import Evidence
 from converge.mysql.scan import scan
 from converge.pipeline.options import Options
-from converge.pipeline.timing import phase
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions
+from converge.run.phase import phase
 
 PHASE = "scan"
 

@@ -13,7 +13,6 @@ from converge.model.endpoint import Endpoint
 from converge.model.migrated import Generated
 from converge.model.quote import pg_name
 from converge.model.revision import Applied
-from converge.phases.explain import explained
 from converge.pipeline.baseline import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
@@ -24,6 +23,7 @@ from converge.revisions.folder import Folder
 from converge.revisions.gate.widening import widens
 from converge.revisions.way import require_known
 from converge.revisions.write import write
+from converge.run.connections import explained
 
 Origin = Literal["source", "target", "models"]
 

@@ -12,7 +12,6 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.migrated import Action, Migrated
 from converge.model.revision import Applied, Danger, Direction, Revision
-from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
@@ -23,6 +22,7 @@ from converge.revisions.gate.judge import judged
 from converge.revisions.steps import Spared
 from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
+from converge.run.connections import explained
 
 _SHOWN = 30
 

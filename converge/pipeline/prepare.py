@@ -22,10 +22,8 @@ from converge.mysql.catalog import read_catalog
 from converge.mysql.optional import possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
-from converge.phases.explain import explained
 from converge.pipeline.evidence import gather
 from converge.pipeline.options import Options
-from converge.pipeline.reach import reach
 from converge.pipeline.recover import require_taken_back
 from converge.pipeline.seeded import compared
 from converge.pipeline.trials import tried
@@ -37,6 +35,7 @@ from converge.postgres.history import last_evidence, last_run, unreadable_ledger
 from converge.postgres.reprinted import keep_reprinted
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, occupied, read_target
+from converge.run.connections import explained, reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.provision import Provisioned, Wanted
-from converge.phases.explain import explained
-from converge.pipeline.checks import require_rights
 from converge.planner.provision import findings, steps
 from converge.postgres.connect import connect
 from converge.postgres.provision import carry_out, read_cluster
+from converge.run.blockers import require_rights
+from converge.run.connections import explained
 
 
 def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, passwords: bool) -> Provisioned:

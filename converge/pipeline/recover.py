@@ -16,9 +16,6 @@ from converge.model.event import Advanced, Sink
 from converge.model.existing import Existing, differences
 from converge.model.plan import Finding
 from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
-from converge.phases.explain import explained
-from converge.pipeline.checks import require_rights
-from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows
@@ -27,6 +24,9 @@ from converge.postgres.rights import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
 from converge.postgres.upgrade import upgrade
+from converge.run.blockers import require_rights
+from converge.run.connections import explained
+from converge.run.phase import phase
 
 _SHOWN = 50
 _AGAIN = "converge recover"

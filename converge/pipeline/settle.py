@@ -13,12 +13,12 @@ from converge.model.plan import Finding
 from converge.model.result import Result
 from converge.pipeline.drift import drift, standing
 from converge.pipeline.migrations import run
-from converge.pipeline.reach import attempt
-from converge.pipeline.timing import phase
 from converge.postgres.history import keep_report
 from converge.postgres.shadow import shadow
 from converge.revisions.environment import applied, stamp
 from converge.revisions.folder import Folder
+from converge.run.connections import attempt
+from converge.run.phase import phase
 
 
 def require_revisions(folder: Folder, target: Endpoint) -> None:

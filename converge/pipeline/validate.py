@@ -21,10 +21,8 @@ from converge.model.event import Sink
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation, Verdict
-from converge.phases.explain import explained
 from converge.pipeline.baseline import is_here
 from converge.pipeline.copied import copied
-from converge.pipeline.timing import phase
 from converge.planner.difference import compared
 from converge.postgres.affected import find
 from converge.postgres.affected_csv import affected_rows
@@ -38,6 +36,8 @@ from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import made, record
 from converge.revisions.way import require_known, standings
+from converge.run.connections import explained
+from converge.run.phase import phase
 
 SUMMARY = "summary.json"
 

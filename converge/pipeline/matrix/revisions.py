@@ -16,12 +16,12 @@ from converge.pipeline import migrations
 from converge.pipeline.baseline import definitions
 from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site
-from converge.pipeline.verify import verify
 from converge.planner.difference import compared
 from converge.postgres.connect import connect
 from converge.postgres.images import digests, read_images
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
+from converge.run.verify import verify
 
 _SHOWN = 20
 _BASE = "base"

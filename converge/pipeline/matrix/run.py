@@ -18,15 +18,14 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
-from converge.phases.explain import explained
 from converge.pipeline.matrix.compare import compared, decisions
 from converge.pipeline.matrix.servers import Server, servers
 from converge.pipeline.matrix.steps import steps
 from converge.pipeline.matrix.wish import Site, Wanted, Wish
-from converge.pipeline.reach import attempt
 from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
+from converge.run.connections import attempt, explained
 
 T = TypeVar("T")
 

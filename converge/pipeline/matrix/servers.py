@@ -13,7 +13,7 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.pipeline.matrix.wish import Wanted
-from converge.pipeline.reach import attempt
+from converge.run.connections import attempt
 
 _MAINTENANCE = "postgres"
 

@@ -16,18 +16,18 @@ from converge.model.check import CheckResult
 from converge.model.event import silent
 from converge.model.plan import count_losses
 from converge.model.result import Result
-from converge.pipeline.checks import blocked
 from converge.pipeline.doctor import diagnose
 from converge.pipeline.matrix import revisions
 from converge.pipeline.matrix.equal import require_equal
 from converge.pipeline.matrix.wish import Site, Wish
-from converge.pipeline.migrate import migrate as run_migrate
-from converge.pipeline.migrate import planned
-from converge.pipeline.run import Job, MigrateOptions
-from converge.pipeline.verify import verify as run_verify
 from converge.postgres.connect import connect
 from converge.postgres.existing import shape_now
 from converge.postgres.script import run_script
+from converge.run.attempt import Job, MigrateOptions
+from converge.run.blockers import blocked
+from converge.run.migrate import migrate as run_migrate
+from converge.run.migrate import planned
+from converge.run.verify import verify as run_verify
 from converge.sandbox.unpack import Joined, unpacked
 
 _AS_PSQL = '"$user", public'

@@ -23,7 +23,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress
-from converge.phases import serve
+from converge.run import worker
 
 SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
@@ -40,13 +40,13 @@ class Workers:
         # Python would look for modules in the working folder first, in the processes behind these, too.
         os.environ["PYTHONSAFEPATH"] = "1"
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["converge.phases.serve"])
+        context.set_forkserver_preload(["converge.run.worker"])
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         for number in range(size):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=serve.main, args=(theirs,), name=f"converge-{number}", daemon=True
+                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
             )
             process.start()
             theirs.close()

@@ -1,11 +1,18 @@
-"""What a worker process can do: with one connection to each server, one task at a time.
+"""One worker process: a connection to each server, and one task at a time.
 
 It holds its source snapshot from `begin` to its end, so that the comparison reads what the copy read.
+The coordinator sends a task and gets ``("progress", table, rows, bytes)`` while it runs and then
+``("done", result)`` or ``("failed", error)``. SIGINT, SIGTERM and SIGHUP, which reach whole process groups,
+are ignored: the coordinator gets them too and lets the chunk end.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
@@ -34,16 +41,16 @@ from converge.model.work import (
 )
 from converge.mysql import connect as mysql
 from converge.mysql.packets import NullRow, Read, require_uncut, stream, whole_rows
-from converge.phases.carry_out import carry_out
-from converge.phases.drill import Drill
-from converge.phases.explain import explain
-from converge.phases.rejects import Encode, find, is_bad_row
-from converge.phases.retry import CHUNK_TRIES, passes, pauses
-from converge.phases.sides import Sides
-from converge.phases.view_task import ViewComparison
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
 from converge.postgres.text import encode
+from converge.run.checks import carry_out
+from converge.run.connections import DRIVER_ERRORS, explain, explained
+from converge.run.drill_down import Drill
+from converge.run.rejects import Encode, find, is_bad_row
+from converge.run.retry import CHUNK_TRIES, passes, pauses
+from converge.run.view_rows import Sides
+from converge.run.views import ViewComparison
 
 Task = CopyTask | DigestTask | WrittenTask
 _TELL_BYTES = 1_000_000
@@ -230,3 +237,57 @@ def _others(reads: Iterable[Read], without: Counter[bytes]) -> Iterator[Read]:
             else:
                 kept.append(row)
         yield len(rows), kept
+
+
+def main(pipe: Pipe) -> None:
+    """The process: waits for its addresses, then serves until the coordinator says stop or is gone."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    # The driver's warnings say in other words what is raised.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    try:
+        addresses = pipe.recv()
+        if addresses is None:
+            return
+        source, target = addresses
+        with explained(source, target):
+            worker = Worker(source, target, pipe)
+        pipe.send(("done", None))
+        _serve(worker, pipe)
+    except ConvergeError as error:
+        pipe.send(("failed", error))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        # The coordinator is gone; both servers roll back what was open.
+        os._exit(1)
+    except Exception as error:  # noqa: BLE001 - a bug of ours: the coordinator says so
+        traceback.print_exc()
+        pipe.send(("failed", error))
+
+
+def _serve(worker: Worker, pipe: Pipe) -> None:
+    while True:
+        task = pipe.recv()
+        try:
+            match task:
+                case None:
+                    return
+                case "begin":
+                    worker.begin()
+                    pipe.send(("done", None))
+                case CopyTask():
+                    pipe.send(("done", worker.copy(task)))
+                case DigestTask():
+                    pipe.send(("done", worker.digest(task)))
+                case WrittenTask():
+                    pipe.send(("done", worker.written(task)))
+                case DrillTask():
+                    pipe.send(("done", worker.drill(task)))
+                case CheckTask():
+                    pipe.send(("done", worker.check(task)))
+                case ViewTask():
+                    pipe.send(("done", worker.view(task)))
+        except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            known = task if isinstance(task, Task) else None
+            raise worker.explain(error, known) from error

@@ -14,9 +14,9 @@ from converge.model.plan import Plan
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.select import where
-from converge.phases.workers import Workers
 from converge.postgres.digest import written_query
 from converge.postgres.ledger import LedgerChunk
+from converge.run.workers import Workers
 
 PHASE = "recheck"
 

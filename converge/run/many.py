@@ -10,14 +10,14 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.result import Result
 from converge.model.together import Named, Results
-from converge.phases.explain import explained
-from converge.pipeline.migrate import interrupted, migrate, note, planned, with_fixed_options
-from converge.pipeline.run import Job, MigrateOptions
-from converge.pipeline.timing import phase
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
 from converge.project.file import same_target
+from converge.run.attempt import Job, MigrateOptions
+from converge.run.connections import explained
+from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
+from converge.run.phase import phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from converge.model.plan import Plan, TablePlan
 from converge.model.result import TableResult
 from converge.model.work import Copied, CopyTask
 from converge.mysql.select import marked, select_text, where
-from converge.phases.rejects import too_many
-from converge.phases.workers import Workers
 from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.run.rejects import too_many
+from converge.run.workers import Workers
 
 
 @dataclass

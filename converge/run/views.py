@@ -1,4 +1,4 @@
-"""One view, or one index's expressions, read on both servers and compared as rows are.
+"""Views, and the expressions of indexes, read on both servers and compared as rows are.
 
 Sums of row digests decide first, inside the servers. Where they differ, rows are fetched, a bounded number at
 once, and compared by value: JSON by what it means, approximate numbers within a tolerance, because their sums
@@ -17,10 +17,19 @@ from converge.model.quote import my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
 from converge.mysql.digest import number as source_number
-from converge.phases.sides import BrokenError, NotComparedError, Sides
-from converge.phases.view_rows import LONG, TOLERANCE, Row, examples, leftover, without_ties
 from converge.planner.undefined import WHOLE
 from converge.postgres.digest import number as target_number
+from converge.run.view_rows import (
+    LONG,
+    TOLERANCE,
+    BrokenError,
+    NotComparedError,
+    Row,
+    Sides,
+    examples,
+    leftover,
+    without_ties,
+)
 from converge.types.results import Texts, texts
 
 _FETCHED_VALUES = 30_000

@@ -1,4 +1,4 @@
-"""After a run: whether the source is still what was planned and copied, and which tables are not."""
+"""The snapshot of all workers, and whether the source is still as it was then."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from converge.mysql.identity import known_by_time, read_identities
 from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.mysql.watched import WatchedConnection
-from converge.phases import verify
-from converge.phases.verify import VerifyLevel
-from converge.phases.workers import Workers
-from converge.pipeline.timing import phase
+from converge.run import proof
+from converge.run.phase import phase
+from converge.run.proof import VerifyLevel
+from converge.run.workers import Workers
 
 PHASE = "look back"
 
@@ -103,7 +103,7 @@ def _compared(
     emit: Sink,
 ) -> GoingBack:
     before = {total.table: (total.source_rows, total.source_sum) for total in totals}
-    todo = list(verify.source_tasks(plan, ranges))
+    todo = list(proof.source_tasks(plan, ranges))
     with phase(result, emit, PHASE, len(todo)):
         workers.everyone("begin")
         now = {table.source: Digest(table.source) for table in plan.tables}

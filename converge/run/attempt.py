@@ -20,19 +20,9 @@ from converge.model.work import Copied, Range
 from converge.mysql.chunks import cut
 from converge.mysql.numbering import next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
-from converge.phases import recheck
-from converge.phases.build import Builder
-from converge.phases.copy import Copy
-from converge.phases.recheck import Chunks
-from converge.phases.verify import VerifyLevel
-from converge.phases.workers import Workers
-from converge.pipeline.look_back import look_back, take_snapshot
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared
-from converge.pipeline.prove import prove
 from converge.pipeline.recover import shape_findings
-from converge.pipeline.room import drop, drop_left_over, empty
-from converge.pipeline.timing import phase
 from converge.postgres.existing import shape_now
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
@@ -40,6 +30,15 @@ from converge.postgres.made import changed_since, record_schema
 from converge.postgres.recorded import record_there
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
 from converge.postgres.take_back import take_back
+from converge.run import recheck
+from converge.run.blockers import drop, drop_left_over, empty
+from converge.run.build import Builder
+from converge.run.copy import Copy
+from converge.run.phase import phase
+from converge.run.proof import VerifyLevel, prove
+from converge.run.recheck import Chunks
+from converge.run.snapshot import look_back, take_snapshot
+from converge.run.workers import Workers
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder

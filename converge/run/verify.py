@@ -13,18 +13,16 @@ from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
-from converge.phases.verify import Tell, VerifyLevel
-from converge.phases.workers import Workers
-from converge.pipeline.compared import Compared, compared
-from converge.pipeline.look_back import take_snapshot
 from converge.pipeline.options import RESUME, Options
-from converge.pipeline.prove import prove
-from converge.pipeline.scope import comparable, not_compared, target_columns
-from converge.pipeline.timing import phase
 from converge.postgres.made import changed_since
 from converge.postgres.recorded import record_verification
 from converge.postgres.rights import require_readable
 from converge.postgres.saved import has_kept
+from converge.run.compared import Compared, comparable, compared, not_compared, target_columns
+from converge.run.phase import phase
+from converge.run.proof import Tell, VerifyLevel, prove
+from converge.run.snapshot import take_snapshot
+from converge.run.workers import Workers
 
 
 def verify(

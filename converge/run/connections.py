@@ -1,13 +1,14 @@
-"""Both connections, and all that is wrong with either side at once."""
+"""Both connections of a command, and what the drivers say when one fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import psycopg
+import pymysql
 
 from converge.codes import Code
 from converge.errors import ConvergeError
@@ -15,6 +16,27 @@ from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
 from converge.mysql.watched import WatchedConnection
 from converge.postgres import connect as postgres
+
+DRIVER_ERRORS = (psycopg.Error, pymysql.err.Error, OSError)
+
+
+def explain(error: Exception, source: Endpoint, target: Endpoint | None) -> ConvergeError:
+    """A ConvergeError for any of `DRIVER_ERRORS`."""
+    if isinstance(error, ConvergeError):
+        return error
+    if isinstance(error, psycopg.Error):
+        return postgres.explain(error, target)
+    return mysql.explain(error, source)
+
+
+@contextmanager
+def explained(source: Endpoint, target: Endpoint | None) -> Iterator[None]:
+    """Raises ConvergeError in place of the drivers' errors."""
+    try:
+        yield
+    except (psycopg.Error, pymysql.err.Error) as error:
+        raise explain(error, source, target) from error
+
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The main job: plan, make, copy, finish, prove; and again, where a server went away and came back."""
+"""The main job: plan, create, copy, finish, prove; and again, where a server went away and came back."""
 
 from __future__ import annotations
 
@@ -26,22 +26,20 @@ from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Mode
 from converge.model.recorded import Recorded
 from converge.model.result import Result
-from converge.phases.explain import explained
-from converge.phases.retry import RUN_TRIES, pauses
-from converge.phases.workers import Workers
-from converge.pipeline.checks import check_plan, check_target
-from converge.pipeline.compared import other_options, recorded_run
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared, prepare
-from converge.pipeline.reach import attempt
-from converge.pipeline.room import require_droppable
-from converge.pipeline.run import Job, MigrateOptions, Run
-from converge.pipeline.timing import phase
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect, end
 from converge.postgres.ledger import Ledger, lock
 from converge.postgres.recorded import record_plan
 from converge.postgres.upgrade import upgrade
+from converge.run.attempt import Job, MigrateOptions, Run
+from converge.run.blockers import check_plan, check_target, require_droppable
+from converge.run.compared import other_options, recorded_run
+from converge.run.connections import attempt, explained
+from converge.run.phase import phase
+from converge.run.retry import RUN_TRIES, pauses
+from converge.run.workers import Workers
 
 
 def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink, result: Result) -> None:

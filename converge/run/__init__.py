@@ -1,0 +1,3 @@
+"""None"""
+
+from __future__ import annotations
