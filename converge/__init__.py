@@ -1,3 +1,92 @@
-"""converge moves a MySQL 8 database to PostgreSQL and proves that nothing was lost."""
+"""converge moves a MySQL 8 database to PostgreSQL and proves that nothing was lost.
 
-__version__ = "0.1.0"
+The public API; docs/api.md shows it at work::
+
+    import converge
+
+    result = converge.migrate("mysql://user:password@host/shop", "postgresql://user:password@host/shop")
+    print(result.verdict)
+
+Functions: `doctor`, `plan`, `migrate`, `migrate_several`, `verify`, `recover`. The other names are what these
+take, return or raise.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from converge.api import (
+        BlockedError,
+        ConvergeError,
+        Diagnosis,
+        Difference,
+        Endpoint,
+        Event,
+        Finding,
+        Interrupted,
+        MigrateOptions,
+        Move,
+        Options,
+        Plan,
+        Recovery,
+        Removal,
+        Result,
+        Results,
+        Selection,
+        SourceError,
+        TableResult,
+        TargetError,
+        UsageError,
+        doctor,
+        migrate,
+        migrate_several,
+        plan,
+        recover,
+        verify,
+    )
+
+__version__ = "0.2.0"
+__all__ = [
+    "BlockedError",
+    "ConvergeError",
+    "Diagnosis",
+    "Difference",
+    "Endpoint",
+    "Event",
+    "Finding",
+    "Interrupted",
+    "MigrateOptions",
+    "Move",
+    "Options",
+    "Plan",
+    "Recovery",
+    "Removal",
+    "Result",
+    "Results",
+    "Selection",
+    "SourceError",
+    "TableResult",
+    "TargetError",
+    "UsageError",
+    "doctor",
+    "migrate",
+    "migrate_several",
+    "plan",
+    "recover",
+    "verify",
+]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # Drivers and parser take half a second to load: workers and `converge --help` do without the API.
+        if name not in __all__:
+            raise AttributeError(f"module 'converge' has no attribute {name!r}")
+        return getattr(importlib.import_module("converge.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

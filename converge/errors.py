@@ -48,22 +48,32 @@ class ConvergeError(Exception):
 
 
 class UsageError(ConvergeError):
+    """The command line, an argument, a map or a configuration file is wrong."""
+
     exit_code = 2
 
 
 class BlockedError(ConvergeError):
+    """Found before anything was written."""
+
     exit_code = 3
 
 
 class SourceError(ConvergeError):
+    """MySQL said no, or went away."""
+
     exit_code = 4
 
 
 class TargetError(ConvergeError):
+    """PostgreSQL said no, or went away."""
+
     exit_code = 5
 
 
 class Interrupted(ConvergeError):
+    """The user stopped it; its state is kept."""
+
     exit_code = 130
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pymysql
 from pymysql.constants import CLIENT
 
+from converge.cli import COMMANDS, main
 from converge.model.endpoint import parse
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
@@ -35,17 +41,50 @@ class Ran:
         return document
 
 
-def converge(*arguments: str, timeout: float = 300, **environment: str) -> Ran:
-    """Runs the command in a process of its own, with nothing of ours in its environment."""
-    done = subprocess.run(
-        [sys.executable, "-m", "converge", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**ENVIRONMENT, **environment},
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+def converge(*arguments: str, cwd: Path | None = None, timeout: float = 300, **environment: str) -> Ran:
+    """Runs the command in a process of its own, with nothing of ours in its environment.
+
+    The process is forked from one that has imported everything, which saves half a second of a command's
+    start; `python -m converge` itself is run by tests/test_working_folder.py and others.
+    """
+    with TemporaryDirectory(prefix="converge-test-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        how = (arguments, {**ENVIRONMENT, **environment}, cwd, out, err)
+        process = _FORKS.Process(target=_command, args=how)
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.terminate()
+            process.join()
+            raise TimeoutError(f"converge {' '.join(arguments)} ran for more than {timeout} seconds")
+        return Ran(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["converge.run.worker", *(f"converge.cli.{name}" for name in COMMANDS)])
+
+
+def _command(
+    arguments: Sequence[str], environment: dict[str, str], cwd: Path | None, out: Path, err: Path
+) -> None:
+    """In the forked process: what a shell would have set up, then the command."""
+    for number, path in enumerate((os.devnull, str(out), str(err))):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    sys.stdin = os.fdopen(0, encoding="utf-8")
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape")
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    # Its workers are forked from the same server as itself.
+    for place in (forkserver, forkserver._forkserver):
+        vars(place)["ensure_running"] = lambda: None
+    os.environ.clear()
+    os.environ.update(environment)
+    if cwd is not None:
+        os.chdir(cwd)
+    try:
+        main([*arguments])
+    finally:
+        atexit._run_exitfuncs()  # a forked process would end without them
+        sys.stdout.flush()
 
 
 def begun(

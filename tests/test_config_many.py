@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 from conftest import NewDatabase
-from support import Ran, mysql, postgres, relations
+from support import Ran, converge, mysql, postgres, relations
 
 from converge.config import Where, picked, resolve, several
 from converge.errors import UsageError
@@ -49,12 +49,7 @@ class Project:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> Ran:
-    done = subprocess.run(
-        [sys.executable, "-m", "converge", *arguments],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment},
-    )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return converge(*arguments, cwd=folder, **{"HOME": str(folder), **environment})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -32,25 +33,19 @@ _POLL_SECONDS = 0.2
 class Workers:
     """`size` workers. Use it as a context manager; leaving it ends the processes.
 
-    They are started at once and connect when `connect` tells them to, so that they are up by the
-    time that the plan is made.
+    The server that they are forked from loads its modules while the plan is made; they start, and connect,
+    when `connect` tells them to.
     """
 
     def __init__(self, size: int) -> None:
         # Python would look for modules in the working folder first, in the processes behind these, too.
         os.environ["PYTHONSAFEPATH"] = "1"
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["converge.run.worker"])
+        self._size = size
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["converge.run.worker"])
+        forkserver.ensure_running()
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
-        for number in range(size):
-            ours, theirs = context.Pipe()
-            process = context.Process(
-                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
-            )
-            process.start()
-            theirs.close()
-            self._processes[ours] = process
 
     def __enter__(self) -> Workers:
         return self
@@ -72,7 +67,15 @@ class Workers:
                 process.join()
 
     def connect(self, source: Endpoint, target: Endpoint) -> None:
-        """Gives every worker its two connections. Raises what the first that fails says."""
+        """Starts all workers, each with two connections. Raises what the first that fails says."""
+        for number in range(self._size):
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=worker.main, args=(theirs,), name=f"converge-{number}", daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._processes[ours] = process
         self.everyone((source, target))
 
     def everyone(self, task: object) -> None:

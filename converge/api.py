@@ -1,0 +1,144 @@
+"""The library behind the command line, for programs: each command is a function with a typed result.
+
+Addresses are URLs as the command line takes them, or `Endpoint`s. Nothing is read from the environment or
+from `converge.toml`, nothing is printed, and errors are raised as `ConvergeError` with a code, a hint and an
+exit code. Callbacks get the events of `converge.model.event`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from converge.errors import BlockedError as BlockedError
+from converge.errors import ConvergeError as ConvergeError
+from converge.errors import Interrupted as Interrupted
+from converge.errors import SourceError as SourceError
+from converge.errors import TargetError as TargetError
+from converge.errors import UsageError as UsageError
+from converge.model.diagnosis import Diagnosis as Diagnosis
+from converge.model.endpoint import Endpoint as Endpoint
+from converge.model.endpoint import parse
+from converge.model.event import Event as Event
+from converge.model.event import silent
+from converge.model.plan import Finding as Finding
+from converge.model.plan import Plan as Plan
+from converge.model.recovery import Approve
+from converge.model.recovery import Recovery as Recovery
+from converge.model.recovery import Removal as Removal
+from converge.model.result import Difference as Difference
+from converge.model.result import Result as Result
+from converge.model.result import TableResult as TableResult
+from converge.model.together import Results as Results
+from converge.pipeline.doctor import diagnose
+from converge.pipeline.options import Options as Options
+from converge.pipeline.prepare import prepare
+from converge.pipeline.recover import recover as _recover
+from converge.pipeline.rehearsal import since_last
+from converge.planner.inputs import Selection as Selection
+from converge.project.variables import of_kind
+from converge.run.attempt import MigrateOptions as MigrateOptions
+from converge.run.many import Move as Move
+from converge.run.many import migrate_several as _migrate_several
+from converge.run.migrate import migrate as _migrate
+from converge.run.proof import Tell, VerifyLevel
+from converge.run.verify import verify as _verify
+
+Address = str | Endpoint
+"""``mysql://user:password@host:port/database`` or ``postgresql://…``."""
+
+
+def doctor(source: Address | None, target: Address | None, options: Options | None = None) -> Diagnosis:
+    """Looks at the sides that are named: versions, privileges, settings, disk space; writes nothing.
+
+    A side that cannot be reached is a finding. Raises UsageError for a map that cannot be read.
+    """
+    return diagnose(
+        _source(source) if source else None, _target(target) if target else None, options or Options()
+    )
+
+
+def plan(
+    source: Address,
+    target: Address | None = None,
+    options: Options | None = None,
+    *,
+    on_event: Callable[[Event], None] = silent,
+) -> Plan:
+    """What becomes of every object of the source, and why; writes nothing.
+
+    Without a target it is planned for the newest PostgreSQL. What stands in the way of a run is in `blocks`.
+    Raises ConvergeError when a side cannot be reached or lacks privileges.
+    """
+    with prepare(
+        _source(source), _target(target) if target else None, options or Options(), on_event
+    ) as prepared:
+        return since_last(prepared, None)
+
+
+def migrate(
+    source: Address,
+    target: Address,
+    options: MigrateOptions | None = None,
+    *,
+    on_event: Callable[[Event], None] = silent,
+    result: Result | None = None,
+) -> Result:
+    """Creates the schema, copies, builds indexes and compares; the result has verdict, tables and findings.
+
+    Rows that differ are no error: look at `verdict`. Give a `result` of your own to read what is known of a
+    run that raises. Raises BlockedError before anything is written, else SourceError, TargetError or
+    Interrupted (on KeyboardInterrupt); the ledger then knows how to go on, with `resume` among the options.
+    """
+    here, there = _source(source), _target(target)
+    result = Result("migrate", str(here), str(there)) if result is None else result
+    _migrate(here, there, options or MigrateOptions(), on_event, result)
+    return result
+
+
+def migrate_several(moves: Sequence[Move], *, on_event: Callable[[Event], None] = silent) -> Results:
+    """Migrates several databases in their order; all are planned before any is written.
+
+    What came of each, an error too, is in the results.
+    """
+    return _migrate_several(moves, on_event)
+
+
+def verify(
+    source: Address,
+    target: Address,
+    options: Options | None = None,
+    *,
+    level: VerifyLevel = "full",
+    on_event: Callable[[Event], None] = silent,
+    on_differences: Tell | None = None,
+) -> Result:
+    """Compares every row and column, and the target's schema; with the level ``counts`` only numbers of rows.
+
+    By the plan that the ledger in the target keeps. `on_differences` gets all rows that differ, in lists; the
+    result has the first of each table. Raises TargetError when no run has made the tables, and BlockedError
+    for privileges that are missing.
+    """
+    return _verify(_source(source), _target(target), options or Options(), level, on_event, on_differences)
+
+
+def recover(
+    target: Address,
+    schema: str | None = None,
+    *,
+    on_event: Callable[[Event], None] = silent,
+    approve: Approve | None = None,
+) -> Recovery:
+    """Rolls back a load that did not finish: its rows go, keys and triggers come back.
+
+    `approve` is asked before rows are removed and may raise. May be stopped and called again. Raises
+    BlockedError when another run is at work, TargetError when the catalog is not as it was before the load.
+    """
+    return _recover(_target(target), schema, on_event, approve)
+
+
+def _source(address: Address) -> Endpoint:
+    return of_kind(parse(address, origin="the source") if isinstance(address, str) else address, "mysql")
+
+
+def _target(address: Address) -> Endpoint:
+    return of_kind(parse(address, origin="the target") if isinstance(address, str) else address, "postgres")

@@ -1,0 +1,54 @@
+"""The public API: the examples of docs/api.md, in their order, and what it exports."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import mysql, postgres
+
+import converge
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", Path("docs/api.md").read_text("utf-8"), re.DOTALL)
+
+
+def test_the_examples_run(databases: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY, name VARCHAR(20)); CREATE TABLE tmp_a (id INT)")
+    mysql(source, "INSERT INTO item VALUES (1, 'a'), (2, NULL)")
+    names: dict[str, Any] = {}
+    for example in EXAMPLES:
+        code = example.replace("mysql://user:password@mysql.example/shop", source)
+        exec(code.replace("postgresql://user:password@postgres.example/shop", target), names)
+    assert postgres(target, "SELECT id, name FROM shop.item ORDER BY 1") == [(1, "a"), (2, None)]
+    assert [table.source for table in names["plan"].tables] == ["item"]
+    assert names["again"].verdict == "verified"
+    said = capsys.readouterr().out
+    assert "ready" in said and "TableCopied(table='item')" in said and "T005" in said
+
+
+def test_every_name_is_there_and_documented() -> None:
+    assert set(converge.__all__) <= set(dir(converge))
+    for name in converge.__all__:
+        assert getattr(converge, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        converge.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_addresses_of_the_wrong_kind_are_refused(databases: tuple[str, str]) -> None:
+    source, target = databases
+    with pytest.raises(converge.UsageError, match="the source"):
+        converge.plan(target, source)
+
+
+def test_the_result_of_a_run_that_fails_can_be_read(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY)")
+    postgres(target, "CREATE TABLE item (id int)")
+    result = converge.Result("migrate", "here", "there")
+    with pytest.raises(converge.BlockedError):
+        converge.migrate(source, target, result=result)
+    assert result.verdict == "blocked" and result.exit_code == 3
+    assert [finding.code for finding in result.findings if finding.severity == "block"] == ["T005"]
