@@ -49,7 +49,8 @@ class Project:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> Ran:
-    return converge(*arguments, cwd=folder, **{"HOME": str(folder), **environment})
+    environment.setdefault("HOME", str(folder))
+    return converge(*arguments, cwd=folder, **environment)
 
 
 @pytest.fixture
