@@ -205,7 +205,7 @@ def run(source: str, target: str, seed: int, views: int, columns: int = 0) -> Ta
         made |= {f"g{number}": _generated(cursor, f"g{number}", grammar, old) for number in range(columns)}
         if not old:
             made |= {f"c{number}": _checked(cursor, f"c{number}", grammar) for number in range(columns)}
-    ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes", timeout=1200)
+    ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
     assert ran.out, ran.err
     assert "block" not in {one["severity"] for one in ran.json["findings"]}, ran.err
     named = {one["table"] for one in ran.json["differences"] if "ERROR" in str(one["target"])}

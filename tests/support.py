@@ -25,6 +25,7 @@ from converge.model.endpoint import parse
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 """With nothing of ours in it."""
+_MOST_SECONDS = 1200
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,22 @@ class Ran:
         return document
 
 
-def converge(*arguments: str, cwd: Path | None = None, timeout: float = 300, **environment: str) -> Ran:
-    """Runs the command in a process of its own, with nothing of ours in its environment.
+def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
+    """Runs the command in a process of its own, in the folder, with nothing of ours in its environment.
 
     The process is forked from one that has imported everything, which saves half a second of a command's
     start; `python -m converge` itself is run by tests/test_working_folder.py and others.
     """
-    with TemporaryDirectory(prefix="converge-test-") as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        how = (arguments, {**ENVIRONMENT, **environment}, cwd, out, err)
+    with TemporaryDirectory(prefix="converge-test-") as place:
+        out, err = Path(place, "out"), Path(place, "err")
+        how = (arguments, {**ENVIRONMENT, **environment}, folder, out, err)
         process = _FORKS.Process(target=_command, args=how)
         process.start()
-        process.join(timeout)
+        process.join(_MOST_SECONDS)
         if process.exitcode is None:
             process.terminate()
             process.join()
-            raise TimeoutError(f"converge {' '.join(arguments)} ran for more than {timeout} seconds")
+            raise TimeoutError(f"converge {' '.join(arguments)} ran for more than {_MOST_SECONDS} s")
         return Ran(process.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
@@ -65,7 +66,7 @@ _FORKS.set_forkserver_preload(["converge.run.worker", *(f"converge.cli.{name}" f
 
 
 def _command(
-    arguments: Sequence[str], environment: dict[str, str], cwd: Path | None, out: Path, err: Path
+    arguments: Sequence[str], environment: dict[str, str], folder: str, out: Path, err: Path
 ) -> None:
     """In the forked process: what a shell would have set up, then the command."""
     for number, path in enumerate((os.devnull, str(out), str(err))):
@@ -78,8 +79,8 @@ def _command(
         vars(place)["ensure_running"] = lambda: None
     os.environ.clear()
     os.environ.update(environment)
-    if cwd is not None:
-        os.chdir(cwd)
+    if folder:
+        os.chdir(folder)
     try:
         main([*arguments])
     finally:

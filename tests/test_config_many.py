@@ -50,7 +50,7 @@ class Project:
 
 def run(folder: Path, *arguments: str, **environment: str) -> Ran:
     environment.setdefault("HOME", str(folder))
-    return converge(*arguments, cwd=folder, **environment)
+    return converge(*arguments, folder=str(folder), **environment)
 
 
 @pytest.fixture
