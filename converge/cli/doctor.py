@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from converge import api
 from converge.cli.many import options_of, over, show
 from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
 from converge.config import Chosen, Where, resolve_known, several
 from converge.model.event import Sink
 from converge.model.plan import Mode
-from converge.pipeline.doctor import diagnose
 from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
 
@@ -47,10 +47,10 @@ def command(
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            found = diagnose(one.source, one.target, options_of(one.entry, options))
+            found = api.doctor(one.source, one.target, options_of(one.entry, options))
             return doctor_json(found), doctor_text(found, verbose=verbose)
 
         return show("doctor", over("doctor", chosen, look, emit), as_json=as_json)
-    found = diagnose(*resolve_known(where), options)
+    found = api.doctor(*resolve_known(where), options)
     click.echo(json.dumps(doctor_json(found)) if as_json else doctor_text(found, verbose=verbose))
     return found.exit_code

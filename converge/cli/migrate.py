@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from converge.api import MigrateOptions, Move, migrate, migrate_several
 from converge.cli.many import again, options_of, require_single, tell
 from converge.cli.options import (
     approver,
@@ -32,9 +33,6 @@ from converge.model.result import Result
 from converge.pipeline.options import RESUME, Options
 from converge.report.many import many_text
 from converge.report.result import result_text
-from converge.run.attempt import MigrateOptions
-from converge.run.many import Move, migrate_several
-from converge.run.migrate import migrate
 from converge.run.proof import VerifyLevel
 
 if TYPE_CHECKING:
@@ -143,7 +141,7 @@ def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emi
     assert addresses.target is not None
     result = Result("migrate", str(addresses.source), str(addresses.target))
     try:
-        migrate(addresses.source, addresses.target, options, emit, result)
+        migrate(addresses.source, addresses.target, options, on_event=emit, result=result)
     except ConvergeError:
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
@@ -176,7 +174,7 @@ def _several(
         folder = _folder(one.entry.alembic)
         wanted = replace(options, common=common, expected_digest=digest, alembic=folder)
         moves.append(Move(one.entry.name, one.source, one.target, wanted))
-    results = migrate_several(moves, emit)
+    results = migrate_several(moves, on_event=emit)
     for done in results.each:
         if done.error is not None:
             done.error.hint = again(done.error.hint or "", where) or None

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from converge import api
 from converge.cli.many import over, show
 from converge.cli.options import any_schema_option, approver, output_options, target_options, yes_option
 from converge.config import Chosen, Where, resolve_target, several
 from converge.model.event import Sink
-from converge.pipeline.recover import recover
 from converge.report.recovery import recovery_text
 
 
@@ -33,10 +33,10 @@ def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose:
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            found = recover(one.target, one.entry.schema, emit, approver(yes))
+            found = api.recover(one.target, one.entry.schema, on_event=emit, approve=approver(yes))
             return found.to_json(), recovery_text(found)
 
         return show("recover", over("recover", chosen, look, emit), as_json=as_json)
-    recovery = recover(resolve_target(where), schema, emit, approver(yes))
+    recovery = api.recover(resolve_target(where), schema, on_event=emit, approve=approver(yes))
     click.echo(json.dumps(recovery.to_json()) if as_json else recovery_text(recovery))
     return 0

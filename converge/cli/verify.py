@@ -11,7 +11,7 @@ from typing import Literal, TextIO
 
 import click
 
-from converge import files
+from converge import api, files
 from converge.cli.many import options_of, tell
 from converge.cli.options import (
     database_options,
@@ -33,6 +33,7 @@ from converge.pipeline.options import Options
 from converge.report.many import many_text
 from converge.report.result import result_text
 from converge.run.connections import attempt
+from converge.run.migrate import note
 
 Level = Literal["full", "counts"]
 Look = Callable[[Endpoint, Endpoint, Options, str], Result]
@@ -96,8 +97,6 @@ def command(
 
 def _each(chosen: Sequence[Chosen], options: Options, look: Look, emit: Sink) -> list[Named]:
     """Each database's result; an error of one is its result, and said on stderr."""
-    from converge.run.migrate import note
-
     each = []
     for one in chosen:
         emit(Said(f"database {one.entry.name}"))
@@ -122,13 +121,12 @@ def _look(
     file: TextIO | None,
     emit: Sink,
 ) -> Result:
-    # --help need not wait for the drivers and the parser.
-    from converge.run.verify import verify
-
     def write(found: list[Difference]) -> None:
         assert file is not None
         for one in found:
             line = {"database": name, **asdict(one)} if name else asdict(one)
             file.write(json.dumps(line) + "\n")
 
-    return verify(source, target, options, level, emit, write if file else None)
+    return api.verify(
+        source, target, options, level=level, on_event=emit, on_differences=write if file else None
+    )
