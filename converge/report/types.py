@@ -28,7 +28,7 @@ A map may choose these (`to = "…"`), under any name that PostgreSQL has for th
 or not at all: what a type cannot hold is found by the scan, as the next table tells. Sizes may be others
 than in the source. The same bytes and digits are compared, so a text becomes a number, a date or an
 address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29 10:00:00+00` as an
-instant; `true`, not `1`. A DATETIME becomes an instant as UTC. `character(n)` pads with spaces, and does
+point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC. `character(n)` pads with spaces, and does
 not tell them from a text's own. A text that becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON
 ends at a nesting of 100 and at the range of a double; a deeper text stops the scan.
 
@@ -46,7 +46,7 @@ without that.
 
 Only a whole value is taken of what an expression gives: a time is `2024-02-29`, `2024-02-29 10:00:00.5`
 or `-100:00:05`. MySQL's own casts read the beginning of any text, `100 seconds` as a minute, and 70101
-as a day; here such a result is no value, and neither is a number that the column has no room for (V048).
+as a day; here such a result is not a value, nor is a number that the column has no room for (V048).
 Where no scan has looked, the target refuses the row. NULL that the expression itself gives, in a column
 that takes NULL, is a loss (V160). So are values that were different and become equal (V161), and rows whose
 value cannot be made again of what the expression gives (V162). The scan tries that on every row: it undoes
