@@ -20,10 +20,10 @@ from converge.model.quote import my_name, my_text
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
-from converge.pipeline.trials import tried
+from converge.pipeline.evidence import ask_target
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs
-from converge.planner.plan import draft_plan, make_plan
+from converge.planner.plan import draft_plan
 from converge.postgres.connect import connect as connect_postgres
 
 _ID = "6ccd780c-baba-1026-9564-5b8c656024db"
@@ -146,7 +146,7 @@ class Pair:
         inputs = self._inputs()
         with connect_postgres(parse(self.target)) as there:
             inputs = replace(inputs, target_version=str(there.info.server_version // 10000))
-            return make_plan(replace(inputs, evidence=tried(inputs, there)))
+            return ask_target(inputs, there)[0]
 
     def _inputs(self) -> Inputs:
         at = parse(self.source)

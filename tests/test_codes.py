@@ -67,7 +67,7 @@ def test_every_severity_is_one_of_the_registry() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 for code in _codes_of(node):
-                    said[code] |= set(_severities_of(node))
+                    said[code] |= set(_severities_of(node, code))
     for kind in KINDS.values():
         said[kind.code] |= {kind.harm, *(["lossy"] if kind.policies else [])}
     assert {code for code in Code if not said[code]} == BY_A_VARIABLE
@@ -128,8 +128,11 @@ def _codes_of(call: ast.Call) -> Iterator[str]:
                 yield match[1]
 
 
-def _severities_of(call: ast.Call) -> Iterator[str]:
-    """What a finding or an error of this call is, as far as the call says it."""
+def _severities_of(call: ast.Call, code: str) -> Iterator[str]:
+    """What a finding or an error of this call is, as far as the call says it.
+
+    The planner's findings are what the registry says, which must be one thing then.
+    """
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     given = {one.arg: one.value for one in call.keywords}
     if name in _errors():
@@ -139,8 +142,13 @@ def _severities_of(call: ast.Call) -> Iterator[str]:
         yield "block"
     elif name in ("left", "_left") and "harm" not in given:
         yield "absent"
+    elif name in ("find", "find_rows") and "severity" not in given:
+        (known,) = explained(Code[code]).severity
+        assert known in ("block", "lossy", "note"), code
+        yield known
     else:
-        for node in _branches(given.get("harm", call.args[1] if len(call.args) > 1 else call)):
+        said = given.get("severity", given.get("harm", call.args[1] if len(call.args) > 1 else call))
+        for node in _branches(said):
             if isinstance(node, ast.Constant) and node.value in ("block", "lossy", "note"):
                 yield "absent" if "not_migrated" in given else node.value
 

@@ -24,9 +24,9 @@ from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
-from converge.planner.forecast import sized
 from converge.planner.inputs import Inputs, Selection
 from converge.planner.plan import make_plan
+from converge.planner.sizes import sized
 from converge.report.types import types_markdown, types_of
 from converge.sandbox import Server
 from converge.types import FAMILIES

@@ -16,8 +16,8 @@ from converge.model.endpoint import parse
 from converge.model.names import Namespace, fit
 from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
-from converge.planner.load.conditions import on_source
-from converge.planner.target_values import TargetValue
+from converge.planner.load.constraints import on_source
+from converge.planner.rows import TargetValue
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
 from converge.report.parts import visible

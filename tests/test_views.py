@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ from converge import sandbox
 from converge.mapping.read import load
 from converge.model.catalog import Catalog
 from converge.model.endpoint import parse
-from converge.model.plan import Plan, Statement, Trial
-from converge.pipeline.trials import tried
+from converge.model.plan import Plan, Trial
+from converge.pipeline.evidence import ask_target
 from converge.planner.inputs import Inputs
 from converge.planner.plan import draft_plan, make_plan
 from converge.postgres.connect import connect
-from converge.postgres.trial import try_out
+from converge.postgres.trial import Trials
 from converge.sandbox import Server
 
 SAME = """
@@ -211,7 +212,7 @@ def test_a_trial_leaves_nothing_and_needs_only_temp(
         postgres(target, "SELECT count(*) FROM pg_type"),
     )
     with connect(parse(role)) as connection:
-        evidence = tried(inputs, connection)
+        evidence = ask_target(inputs, connection)[1]
         assert (evidence.tried, evidence.refused) == (True, {})
         query = "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"
         found = connection.execute(query).fetchone()
@@ -221,10 +222,10 @@ def test_a_trial_leaves_nothing_and_needs_only_temp(
     )  # fmt: skip
     postgres(target, f"REVOKE TEMP ON DATABASE {database} FROM PUBLIC")
     with connect(parse(role)) as connection:
-        assert tried(inputs, connection).tried is False
+        assert ask_target(inputs, connection)[1].tried is False
     with psycopg.connect(target, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        assert tried(inputs, connection).tried is False
+        assert ask_target(inputs, connection)[1].tried is False
     postgres(target, "DROP OWNED BY only_temp")
     postgres(target, "DROP ROLE only_temp")
 
@@ -244,7 +245,7 @@ def test_what_the_target_refuses_is_listed_with_its_text(
     good = Trial("check p.c", 'ALTER TABLE "pg_temp"."p" ADD CONSTRAINT "c" CHECK ("id" > 0)', ("p",))
     alone = Trial("default p.s", 'CREATE TABLE "pg_temp"."x" (a integer DEFAULT (nope()))')
     with connect(parse(target)) as connection:
-        refused = try_out(connection, draft.statements, [wrong, index, good, alone])
+        refused = _refused(connection, draft.making, [wrong, index, good, alone])
     assert refused == {
         "view v": 'column "nothing" does not exist',
         "index p.i": "functions in index expression must be marked IMMUTABLE",
@@ -257,6 +258,14 @@ def test_what_the_target_refuses_is_listed_with_its_text(
     assert "it reads v, which is not migrated" in outcomes["w"].why
 
 
+def _refused(
+    connection: psycopg.Connection[Any], making: Mapping[str, Sequence[str]], trials: Iterable[Trial]
+) -> dict[str, str]:
+    with Trials(connection, "pg_temp") as live:
+        reasons = {trial.object: live.refusal(trial, making, ()) for trial in trials}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
 def _with_refusal(inputs: Inputs, object_: str, reason: str) -> Plan:
     evidence = replace(inputs.evidence, refused={object_: reason}, tried=True)
     return make_plan(replace(inputs, evidence=evidence))
@@ -266,17 +275,16 @@ def test_trials_of_many_tables_are_cut_into_transactions(
     postgres_14: Server, new_postgres_database: NewDatabase
 ) -> None:
     """A transaction holds several locks a table, of which a server has some thousands."""
-    statements, trials = [], []
+    making, trials = {}, []
     for number in range(450):
         table, name = f'"pg_temp"."t{number}"', f"t{number}"
         key = f"ALTER TABLE {table} ADD CONSTRAINT k{number} PRIMARY KEY (id)"
         view = f'CREATE VIEW "pg_temp"."v{number}" AS SELECT id, s FROM {table} GROUP BY id'
-        statements.append(Statement("create", name, f"CREATE TABLE {table} (id int, s text)", "", table))
-        statements.append(Statement("index", name, key, ""))
+        making[name] = [f"CREATE TABLE {table} (id int, s text)", key]
         trials.append(Trial(f"view v{number}", view, (name,)))
     trials.append(Trial("view last", 'CREATE VIEW "pg_temp"."last" AS SELECT * FROM "pg_temp"."v0"', ("v0",)))
     with connect(parse(new_postgres_database(postgres_14))) as connection:
-        assert try_out(connection, statements, trials) == {}
+        assert _refused(connection, making, trials) == {}
 
 
 def test_a_view_whose_definer_is_gone(

@@ -19,8 +19,8 @@ from converge.mysql.health import check_source
 from converge.mysql.rights import missing_select, read_rights
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
-from converge.planner.compatibility import refused_checks
-from converge.planner.forecast import space
+from converge.planner.notes import refused_checks
+from converge.planner.sizes import space
 from converge.postgres.ask import refused as refused_queries
 from converge.postgres.connect import connect as connect_target
 from converge.postgres.facts import read_facts as read_target_facts

@@ -22,11 +22,9 @@ from converge.mysql.catalog import read_catalog
 from converge.mysql.optional import possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
-from converge.pipeline.evidence import gather
+from converge.pipeline.evidence import ask_target, gather
 from converge.pipeline.options import Options
 from converge.pipeline.recover import require_taken_back
-from converge.pipeline.seeded import compared
-from converge.pipeline.trials import tried
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
@@ -93,10 +91,12 @@ def prepare(
             first(there, facts, inputs)
         if recorded is None:
             inputs = replace(inputs, evidence=gather(source, inputs, options, emit))
-            if there is not None:
-                beyond = compared(inputs, here, there) if options.mode == "load" else tried(inputs, there)
-                inputs = replace(inputs, evidence=beyond)
-        yield Prepared(here, there, facts, inputs, make_plan(inputs))
+        if recorded is None and there is not None:
+            plan, evidence = ask_target(inputs, there, here)
+            inputs = replace(inputs, evidence=evidence)
+        else:
+            plan = make_plan(inputs)
+        yield Prepared(here, there, facts, inputs, plan)
 
 
 def _read(

@@ -1,4 +1,4 @@
-"""Rows that are in the target's tables are compared with the source's before the plan is made."""
+"""Rows that are in the target's tables are compared with the source's while the plan is made."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from converge.model.existing import ROWS_LIMIT, OwnForeignKey
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.mysql.keyed import distinct_values, keyed_rows
 from converge.planner.draft import Draft
-from converge.planner.inputs import Inputs
 from converge.planner.load.match import Loading
-from converge.planner.plan import draft_plan
 from converge.postgres import keyed
 from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
 from converge.postgres.saved import is_whole
@@ -38,13 +36,12 @@ class _Both:
     """Places of further keys' digests, by the target's names of their columns."""
 
 
-def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection[Any]) -> Evidence:
+def compared(draft: Draft, source: Connection[Any], target: psycopg.Connection[Any]) -> Evidence:
     """The evidence with what the plan must know of rows that are in the target, and stay or go."""
-    existing = inputs.evidence.existing
-    if existing is None or not (existing.foreign_keys or any(table.rows for table in existing.tables)):
-        return inputs.evidence
-    draft = draft_plan(inputs)
     assert draft.loading is not None
+    existing = draft.loading.existing
+    if not (existing.foreign_keys or any(table.rows for table in existing.tables)):
+        return draft.evidence
     seeded = {}
     if may_try(target):
         with target.transaction(force_rollback=True):
@@ -55,7 +52,7 @@ def compared(inputs: Inputs, source: Connection[Any], target: psycopg.Connection
                 left = _left(draft, draft.loading, target, tables, one)
                 seeded[name] = Seeded(equal, differ, ours, theirs, displaced, left)
     orphans = dict(_orphans(draft, draft.loading, source, target))
-    return replace(inputs.evidence, seeded=seeded, orphans=orphans)
+    return replace(draft.evidence, seeded=seeded, orphans=orphans)
 
 
 def _read(

@@ -9,9 +9,8 @@ from itertools import product
 from converge.codes import Code
 from converge.model.catalog import Check, Table
 from converge.model.quote import pg_name
-from converge.planner.draft import Draft
-from converge.planner.target_values import TargetValue, planned, possible
-from converge.planner.values import rows_words, said
+from converge.planner.draft import Draft, rows_words, said
+from converge.planner.rows import TargetValue, planned, possible
 from converge.translate import TableColumns, Untranslatable, translate_condition
 
 _TEXT_OR_NAME = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)*)`", re.DOTALL)
@@ -63,7 +62,7 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
         )
         return
     for note in notes:
-        draft.find(Code.P062, "note", name, note)
+        draft.find(Code.P062, name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)
     draft.called(table, "check", check.name, made)
@@ -80,7 +79,7 @@ def _note_changed(draft: Draft, table: Table, check: Check) -> bool:
     count = draft.evidence.count(table.name, broken) if broken else None
     if count is None:
         message = f"is only tried against the loaded rows, because a map changes {', '.join(changed)}"
-        draft.find(Code.V176, "note", name, message)
+        draft.find(Code.V176, name, message)
     elif count.rows:
         why = said(count.rows, f"break it as a map changes {', '.join(changed)}")
         seen = rows_words(table, count)

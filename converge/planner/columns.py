@@ -1,27 +1,24 @@
-"""Columns: the rule that decides, the texts on both sides, defaults, identities, generated values."""
+"""Columns: types, defaults, identities, generated values, and what of it the target refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from converge.codes import Code
-from converge.mapping.rules import Rule, setting
+from converge.mapping.rules import setting
 from converge.mapping.using import default
 from converge.model.catalog import Column, Table
 from converge.model.names import SYSTEM_COLUMNS, fit
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import pg_array, pg_name, pg_text
-from converge.planner.choice import Choice, choose, mapped, rules_for
-from converge.planner.collations import collation
-from converge.planner.draft import Draft
-from converge.planner.enums import enum_type, labels_check
-from converge.planner.extensions import qualified
+from converge.planner.decision import Decision
+from converge.planner.draft import Draft, column_entry, rows_words, said
 from converge.planner.generated import changes, cut_rows, default_trial, generated_expression, generated_trial
-from converge.planner.values import evidence, example, rows_words, said, settle
+from converge.planner.made_types import collation, labels_check, sql_type
+from converge.planner.values import note_values
 from converge.translate import Untranslatable, translate_default
-from converge.types import TEXTS, Family, Value, base_name, family_of
+from converge.types import TEXTS, base_name, family_of
 from converge.types.as_text import PADDED
 from converge.types.base import seen_or
 from converge.types.sql import refused, unequalled
@@ -38,65 +35,82 @@ _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1}
 def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -> ColumnPlan | None:
     """Plans one column; None when a map leaves it out, or when its type is unknown, which blocks the run."""
     name = f"{table.name}.{column.name}"
-    family = family_of(column)
-    if family is None:
+    if family_of(column) is None:
         draft.block(Code.P001, "column", name, f"converge does not know the type {column.raw_type}")
         return None
-    choice = choose(draft, table, column, family)
-    seen = evidence(draft, table, column, family, choice)
-    if choice.setting("skip"):
-        left_out(draft, table, column)
+    decided = draft.decision(table, column)
+    if decided.setting("skip"):
+        left_out(draft, decided.name)
         return None
-    decided = settle(draft, table, column, family, choice)
-    family, value, changes = decided.family, decided.value, decided.changes
-    wish = choice.setting("rename") or column.name
+    note_values(draft, decided)
+    wish = decided.setting("rename") or column.name
     target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
-    sql_type, why = _type(draft, table, target_table, column, choice)
+    type_, why = sql_type(draft, decided, target_table)
     is_numbered = (
         column.auto_increment
-        and base_name(choice.to) in _NUMBERED_TYPES
-        and not value.made
+        and base_name(decided.to) in _NUMBERED_TYPES
+        and not decided.value.made
         and (table.next_value or 0) < _SEQUENCE_END
     )
     if is_numbered:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
-        largest = _LARGEST.get(base_name(choice.to), _SEQUENCE_END)
-        note_end(draft, table, name, largest, example(table, column, 'to = "bigint"'))
-    plan = ColumnPlan(
-        source=column.name,
-        target=target,
-        source_type=column.raw_type,
-        target_type=sql_type,
+        largest = _LARGEST.get(base_name(decided.to), _SEQUENCE_END)
+        note_end(draft, table, name, largest, column_entry(table, column, 'to = "bigint"'))
+    sequence = draft.own(draft.names.take(f"{target_table}_{target}_seq")) if is_numbered else ""
+    plan = replace(
+        decided_plan(draft, decided, target),
+        target_type=type_,
         nullable=column.nullable,
-        rule=choice.rule.place,
         why=why,
-        evidence=seen,
-        default=_default(draft, table, value, family, choice),
-        identity=is_numbered and base_name(choice.to) in _IDENTITY_TYPES,
-        sequence=_sequence(draft, target_table, target) if is_numbered else "",
-        collation=collation(draft, table, column, choice),
-        changes=changes,
-        **expressions(family, value, target),
+        default=_default(draft, decided),
+        identity=is_numbered and base_name(decided.to) in _IDENTITY_TYPES,
+        sequence=sequence,
+        collation=collation(draft, decided),
     )
-    _notes(draft, name, column, choice.rule, plan)
+    _notes(draft, decided, plan)
     if is_numbered and (groups := _numbered_by(table, column)):
         message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
-        draft.find(Code.P153, "lossy", name, message)
+        draft.find(Code.P153, name, message)
     return plan
+
+
+def decided_plan(draft: Draft, decided: Decision, target: str) -> ColumnPlan:
+    """What the decision says of the column's plan, whoever makes the column: the value on its way."""
+    reference, family, value = pg_name(target), decided.family, decided.value
+    return ColumnPlan(
+        source=decided.column.name,
+        target=target,
+        source_type=decided.column.raw_type,
+        target_type=decided.to,
+        nullable=decided.column.nullable,
+        rule=decided.rule.place,
+        why=decided.rule.why,
+        evidence=draft.decisions.evidence(decided),
+        changes=decided.changes,
+        is_null=value.is_null,
+        read=seen_or(refused, family.read(value), value),
+        special=family.special(value),
+        source_text=seen_or(unequalled, family.source_text(value), value),
+        target_text=family.target_text(reference, value),
+        source_value=seen_or(unequalled, family.source_value(value), value),
+        target_value=family.target_value(reference, value),
+        delimited=family.delimited(value),
+        judge=family.judge(value),
+    )
 
 
 def note_end(draft: Draft, table: Table, name: str, largest: int, hint: str) -> None:
     """A next value that the target's sequence never reaches. The source's own type has room for it."""
     if table.next_value is not None and table.next_value > largest:
         message = f"the next value is {table.next_value:,}, and the target's sequence ends at {largest:,}"
-        draft.find(Code.P158, "lossy", name, f"{message}: the next INSERT without a value fails", hint)
+        draft.find(Code.P158, name, f"{message}: the next INSERT without a value fails", hint)
 
 
 def note_parsed(draft: Draft, name: str, column: Column, base: str) -> None:
     """What jsonb does not keep of a text."""
     if column.type != "json" and base == "jsonb":
         message = "is parsed: spaces, doubled keys, their order and the spelling of numbers are not kept"
-        draft.find(Code.L027, "lossy", name, message)
+        draft.find(Code.L027, name, message)
 
 
 def _numbered_by(table: Table, column: Column) -> str:
@@ -106,26 +120,9 @@ def _numbered_by(table: Table, column: Column) -> str:
     return ", ".join(before[0]) if before and all(before) else ""
 
 
-def left_out(draft: Draft, table: Table, column: Column) -> None:
+def left_out(draft: Draft, name: str) -> None:
     """A column that a map skips."""
-    name = f"{table.name}.{column.name}"
     draft.left(Code.P027, "column", name, "a map leaves it out")
-
-
-def expressions(family: Family, value: Value, target: str) -> dict[str, Any]:
-    """What the value is on its way: fields of a ColumnPlan."""
-    reference = pg_name(target)
-    return {
-        "is_null": value.is_null,
-        "read": seen_or(refused, family.read(value), value),
-        "special": family.special(value),
-        "source_text": seen_or(unequalled, family.source_text(value), value),
-        "target_text": family.target_text(reference, value),
-        "source_value": seen_or(unequalled, family.source_value(value), value),
-        "target_value": family.target_value(reference, value),
-        "delimited": family.delimited(value),
-        "judge": family.judge(value),
-    }
 
 
 def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan]) -> ColumnPlan:
@@ -139,7 +136,7 @@ def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, Col
         plan = replace(plan, generated=_generated(draft, table, column, plans))
     elif column.default is not None and column.default_is_expression and not (plan.default or plan.identity):
         plan = replace(plan, default=_computed(draft, table, column, plan))
-    elif plan.default is not None and mapped(draft, table, column):
+    elif plan.default is not None and draft.decisions.mapped(table, column):
         plan = replace(plan, default=_literal(draft, table, column, plan))
     draft.done("column", f"{table.name}.{column.name}", f"{plan.target} {plan.target_type}", plan.why)
     return plan
@@ -160,16 +157,15 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
     except Untranslatable as error:
         refused = str(error)
     if refused:
-        draft.find(
-            Code.P024, "lossy", name,
+        draft.find(Code.P024, name,
             f"arrives as a plain column with its values; it was {column.generated}: {refused}",
-            example(table, column, "skip = true"),
+            column_entry(table, column, "skip = true"),
         )  # fmt: skip
         return None
     for note in notes:
-        draft.find(Code.P029, "note", name, note)
+        draft.find(Code.P029, name, note)
     if not column.generated_stored:
-        draft.find(Code.P029, "note", name, "is VIRTUAL in the source and STORED in the target")
+        draft.find(Code.P029, name, "is VIRTUAL in the source and STORED in the target")
     return made
 
 
@@ -182,9 +178,8 @@ def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> s
     except Untranslatable as error:
         refused = str(error)
     if refused:
-        draft.find(
-            Code.P010, "lossy", name, f"the default ({column.default}) is dropped: {refused}",
-            example(table, column, 'default = "…"'),
+        draft.find(Code.P010, name, f"the default ({column.default}) is dropped: {refused}",
+            column_entry(table, column, 'default = "…"'),
         )  # fmt: skip
         return None
     return made
@@ -197,14 +192,12 @@ def _literal(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> st
     refused = draft.refusal("default", name, sql, (table.name,))
     if not refused:
         return plan.default
-    if setting(rules_for(draft, table, column), "default")[0]:
+    if setting(draft.decisions.rules(table, column), "default")[0]:
         # It stays in the plan, which says so where only a newer server has it.
-        draft.find(
-            Code.P155, "block", name, f"the target refuses the map's default {plan.default}: {refused}"
-        )
+        draft.find(Code.P155, name, f"the target refuses the map's default {plan.default}: {refused}")
         return plan.default
     message = f"the default {column.default!r} is dropped: {refused}"
-    draft.find(Code.P011, "lossy", name, message, example(table, column, 'default = "…"'))
+    draft.find(Code.P011, name, message, column_entry(table, column, 'default = "…"'))
     return None
 
 
@@ -242,7 +235,7 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         condition, why = labels_check(draft, table, column, plan), "only the declared labels of the ENUM"
     if condition and any(one.trap == "using" or one.policy == "cut" for one in plan.changes):
         message = f"a map changes the values, so the CHECK of its type is left out: {why}"
-        draft.find(Code.P168, "note", f"{table.name}.{column.name}", message)
+        draft.find(Code.P168, f"{table.name}.{column.name}", message)
     elif condition:
         constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
         draft.do(
@@ -253,68 +246,50 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         )
 
 
-def _sequence(draft: Draft, table: str, column: str) -> str:
-    return pg_name(draft.schema, draft.names.take(f"{table}_{column}_seq"))
-
-
-def _type(draft: Draft, table: Table, target_table: str, column: Column, choice: Choice) -> tuple[str, str]:
-    """The SQL type and why; a native enum is created here."""
-    why = choice.rule.why
-    if choice.to != "enum":
-        return qualified(draft, table, column, choice.to), why
-    return enum_type(draft, table, column, target_table, why)
-
-
-def _default(draft: Draft, table: Table, value: Value, family: Family, choice: Choice) -> str | None:
+def _default(draft: Draft, decided: Decision) -> str | None:
+    table, value, name = decided.table, decided.value, decided.name
     column = value.column
-    name = f"{table.name}.{column.name}"
-    wanted = choice.setting("default")
+    wanted = decided.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
-    if choice.setting("using") and column.default is not None and not value.made:
+    hint = column_entry(table, column, 'default = "…"')
+    if decided.setting("using") and column.default is not None and not value.made:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
-        draft.find(Code.P159, "note", name, message, example(table, column, 'default = "…"'))
+        draft.find(Code.P159, name, message, hint)
     if column.default is None and column.default_is_expression:
-        draft.find(Code.P012, "lossy", name, "has an expression default whose text this server does not show")
-    if column.default is None or column.generated or column.auto_increment:
+        draft.find(Code.P012, name, "has an expression default whose text this server does not show")
+    if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
-    if not column.default_is_expression:
-        # Nothing says what a map's expression would make of the default.
-        literal = None if value.made or "\0" in column.default else family.default(column.default, value)
-        if literal is None:
-            replacement = choice.policies.get("zero_date")
-            if isinstance(replacement, dict):
-                return pg_text(str(replacement["replace"]))
-            message = f"the default {column.default!r} has no counterpart and is dropped"
-            draft.find(Code.P011, "lossy", name, message, example(table, column, 'default = "…"'))
-        return literal
-    return None
+    # Nothing says what a map's expression would make of the default.
+    literal = None if value.made or "\0" in column.default else decided.family.default(column.default, value)
+    if literal is None:
+        replacement = decided.policies.get("zero_date")
+        if isinstance(replacement, dict):
+            return pg_text(str(replacement["replace"]))
+        message = f"the default {column.default!r} has no counterpart and is dropped"
+        draft.find(Code.P011, name, message, hint)
+    return literal
 
 
-def _notes(draft: Draft, name: str, column: Column, rule: Rule, plan: ColumnPlan) -> None:
+def _notes(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
     """Findings about what a careful reader should know."""
+    column, name = decided.column, decided.name
     note_parsed(draft, name, column, base_name(plan.target_type))
-    if rule.note:
-        draft.find(Code.P020, "note", name, rule.note)
+    if decided.rule.note:
+        draft.find(Code.P020, name, decided.rule.note)
     if plan.target != column.name:
-        draft.find(Code.P021, "note", name, f"is called {plan.target} in the target")
+        draft.find(Code.P021, name, f"is called {plan.target} in the target")
     if column.auto_increment and not plan.sequence:
-        draft.find(Code.P022, "lossy", name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
+        draft.find(Code.P022, name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")
     if column.zoned:
-        draft.find(
-            Code.P141,
-            "note",
-            name,
-            "is VIRTUAL over a TIMESTAMP: its values are those of the server's time zone",
-        )
+        message = "is VIRTUAL over a TIMESTAMP: its values are those of the server's time zone"
+        draft.find(Code.P141, name, message)
     if column.zerofill:
-        draft.find(Code.P023, "lossy", name, "ZEROFILL is display only and is not kept")
+        draft.find(Code.P023, name, "ZEROFILL is display only and is not kept")
     if any("\0" in label for label in column.labels):
         message = "a label holds a NUL character, which no text of PostgreSQL can"
-        draft.find(Code.P156, "block", name, message, f"--exclude {name.partition('.')[0]}")
+        draft.find(Code.P156, name, message, f"--exclude {name.partition('.')[0]}")
     if any("?" in label for label in column.labels):
-        draft.find(
-            Code.P026, "note", name, "a label has a ?, which may stand for a character the server hides"
-        )
+        draft.find(Code.P026, name, "a label has a ?, which may stand for a character the server hides")
     if column.invisible:
-        draft.find(Code.P025, "note", name, "is invisible in the source and visible in the target")
+        draft.find(Code.P025, name, "is invisible in the source and visible in the target")

@@ -9,10 +9,8 @@ from typing import Any
 from converge.mapping.grammar import SECTIONS
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, Table
-from converge.planner.choice import choose
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs, begin
-from converge.planner.values import decide, evidence
 from converge.types import Trap, base_name, family_of
 
 
@@ -70,26 +68,23 @@ def wishes(inputs: Inputs) -> Iterator[Wish]:
 
 
 def _decide(draft: Draft, table: Table, column: Column) -> Decision:
-    family = family_of(column)
-    assert family is not None
-    choice = choose(draft, table, column, family)
-    settings = {key: choice.setting(key) for key in SECTIONS["column"].settings}
-    settings["to"] = choice.to
-    traps = tuple(trap for trap, _ in decide(column, family, choice).traps)
+    made = draft.decision(table, column)
+    settings = {key: made.setting(key) for key in SECTIONS["column"].settings}
+    traps = [trap for trap, _ in made.handled]
     names = {trap.name for trap in traps}
-    settings["policy"] = {name: policy for name, policy in choice.policies.items() if name in names}
+    policies = {name: policy for name, policy in made.policies.items() if name in names}
+    settings |= {"to": made.to, "policy": policies}
+    counts = ((trap, draft.decisions.count(made, trap)) for trap in traps)
+    family = family_of(column)
     return Decision(
         table,
         column,
         {key: value for key, value in settings.items() if value not in (None, {})},
-        choice.rule.why,
-        choice.rule.note,
-        evidence(draft, table, column, family, choice),
-        tuple((trap, _rows(draft, table, trap)) for trap in traps if trap.name not in choice.policies),
-        () if draft.loading else tuple(sorted(family.accepts(column) - {base_name(choice.to)})),
+        made.rule.why,
+        made.rule.note,
+        draft.decisions.evidence(made),
+        tuple(
+            (trap, count.rows if count else None) for trap, count in counts if trap.name not in made.policies
+        ),
+        () if draft.loading or not family else tuple(sorted(family.accepts(column) - {base_name(made.to)})),
     )
-
-
-def _rows(draft: Draft, table: Table, trap: Trap) -> int | None:
-    count = draft.evidence.count(table.name, trap.where)
-    return None if count is None else count.rows

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, cast
 
-from converge.codes import Code
+from converge.codes import Code, explained
 from converge.mapping.rules import Map
-from converge.model.catalog import Catalog, Table
-from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.mapping.write import entry, literally
+from converge.model.catalog import Catalog, Column, Table
+from converge.model.evidence import NOTHING_KNOWN, Count, Evidence
 from converge.model.names import Namespace
 from converge.model.plan import (
     ColumnPlan,
@@ -24,14 +26,24 @@ from converge.model.plan import (
     TablePlan,
     Trial,
 )
-from converge.model.quote import pg_name
-from converge.planner.components import Components
+from converge.model.quote import pg_name, pg_text
+from converge.planner.decision import Decision, Decisions
 from converge.planner.load.match import Loading
 
 Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
 MANY = 10
 """Findings with one cause that are shown one by one; more are one finding."""
+
+
+class Target(Protocol):
+    """What the target says while a plan is made; the answers are kept as evidence."""
+
+    def refusal(self, draft: Draft, trial: Trial) -> str | None:
+        """Why the target refuses a translation when it is tried; None where it does not."""
+
+    def rows(self, draft: Draft) -> Evidence:
+        """The evidence with what is known of rows that are in the target's own tables."""
 
 
 @dataclass
@@ -65,6 +77,13 @@ class Draft:
     outcomes: list[Outcome] = field(default_factory=list)
     computed: list[Computed] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    """Translations that the target should try, or has tried."""
+    target: Target | None = None
+    """The target, where it can be asked now; else the evidence says what it has answered."""
+    making: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """What makes each table with its types, keys and CHECKs, as far as it is drafted; all share ''."""
+    in_schema: set[str] = field(default_factory=set)
+    """Quoted names, with the schema, of all that is made in it."""
     alike: Alike = field(default_factory=lambda: defaultdict(list))
     suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
     """Columns that could have another type, by type, length and that other type."""
@@ -78,7 +97,7 @@ class Draft:
     """Names of objects about which there is something to know."""
 
     def __post_init__(self) -> None:
-        self.components = Components(self.catalog)
+        self.decisions = Decisions(self.catalog, self.map, self.evidence)
         self._sources = {table.name: table for table in self.catalog.tables}
         self._shared: set[str] = set()
         self._constraints: dict[str, Namespace] = {}
@@ -105,11 +124,22 @@ class Draft:
         renamed = ", ".join(f"{name} is {target}" for name, target in self._renamed[table.name].items())
         if renamed:
             message = f"names that PostgreSQL does not keep apart, or that are too long for it: {renamed}"
-            self.find(Code.P150, "note", table.name, message)
+            self.find(Code.P150, table.name, message)
+
+    def own(self, name: str) -> str:
+        """The quoted name of what is made in the target's schema."""
+        quoted = pg_name(self.schema, name)
+        self.in_schema.add(quoted)
+        return quoted
 
     def qualified(self, table: str) -> str:
         """The quoted target name of a source table."""
-        return pg_name(self.schema, self.tables[table].target)
+        return self.own(self.tables[table].target)
+
+    def decision(self, table: str | Table, column: str | Column) -> Decision:
+        """What becomes of a column's values. Raises UsageError where the maps do not say, or not rightly."""
+        source = self._sources[table] if isinstance(table, str) else table
+        return self.decisions.of(source, source.column(column) if isinstance(column, str) else column)
 
     def column(self, table: str, name: str) -> ColumnPlan:
         """The plan of a source column. Raises KeyError."""
@@ -127,6 +157,13 @@ class Draft:
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
     ) -> None:
         self.statements.append(Statement(phase, object_, sql, why, makes, optional))
+        if phase in ("shared", "create") or (phase == "index" and not optional):
+            self.making["" if phase == "shared" else object_].append(sql)
+
+    def comment(self, object_: str, kind: str, name: str, text: str) -> None:
+        """One COMMENT ON; `name` is quoted already. No text of PostgreSQL holds a NUL."""
+        text = pg_text(text.replace("\0", ""))
+        self.do("finish", object_, f"COMMENT ON {kind} {name} IS {text}", "the source's comment")
 
     def share(self, object_: str, sql: str, why: str, *, makes: str = "") -> bool:
         """A statement for what several objects use: made once, before them. Whether it is a new one."""
@@ -136,25 +173,50 @@ class Draft:
         return new
 
     def refusal(self, kind: str, name: str, sql: str, tables: tuple[str, ...] = ()) -> str | None:
-        """Why the target refused to make this object when it was tried, or None.
+        """Why the target refuses to make this object, or None.
 
         `sql` is what to try, `tables` the source tables and views that must be there for it.
         """
-        self.trials.append(Trial(f"{kind} {name}", sql, tables))
-        return self.evidence.refused.get(f"{kind} {name}")
+        trial = Trial(f"{kind} {name}", sql, tables)
+        self.trials.append(trial)
+        if self.target is None:
+            return self.evidence.refused.get(trial.object)
+        return self.target.refusal(self, trial)
+
+    @property
+    def tried(self) -> bool:
+        """Whether translations are tried on the target at all."""
+        return self.target is not None or self.evidence.tried
 
     def find(
         self,
         code: Code,
-        severity: Severity,
         object_: str,
         message: str,
         hint: str = "",
         *,
+        severity: Severity | None = None,
         evidence: str = "",
     ) -> None:
+        """Adds a finding; a severity is only said of a code that the registry has with several."""
         self.noted.add(object_)
-        self.findings.append(Finding(code, severity, object_, message, hint, evidence))
+        self.findings.append(Finding(code, severity or _severity(code), object_, message, hint, evidence))
+
+    def find_rows(
+        self,
+        code: Code,
+        object_: str,
+        table: Table,
+        count: Count | None,
+        words: str,
+        hint: str = "",
+        *,
+        severity: Severity | None = None,
+    ) -> None:
+        """A finding about rows that the scan has counted, with their keys; none where there are none."""
+        if count and count.rows:
+            shown = rows_words(table, count)
+            self.find(code, object_, said(count.rows, words), hint, severity=severity, evidence=shown)
 
     def find_alike(
         self,
@@ -181,7 +243,7 @@ class Draft:
             hints = "\n".join(dict.fromkeys(one.hint for one in findings if one.hint))
             shown = "; ".join(f"{one.object} {one.evidence}" for one in findings if one.evidence)
             message = f"{len(findings)} times: {cause}: {names}"
-            self.find(code, severity, self.schema, message, hints, evidence=shown)
+            self.find(code, self.schema, message, hints, severity=severity, evidence=shown)
 
     def done(self, kind: str, name: str, becomes: str, why: str) -> None:
         """An object that arrives; it has a note when there is a finding about it."""
@@ -206,4 +268,36 @@ class Draft:
     def block(self, code: Code, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
-        self.find(code, "block", name, why, hint or f"--exclude {name.partition('.')[0]}")
+        hint = hint or f"--exclude {name.partition('.')[0]}"
+        self.find(code, name, why, hint, severity="block")
+
+
+def column_entry(table: Table, column: Column, *lines: str) -> str:
+    """A map's entry for one column, to be pasted."""
+    return entry("column", literally(table=table.name, column=column.name), *lines)
+
+
+def rows_words(table: Table, count: Count) -> str:
+    """``rows id 17, 204, …``: the keys that the scan has kept."""
+    if not count.keys:
+        return ""
+    columns = table.primary_key.columns if table.primary_key else ()
+    more = ", …" if count.rows > len(count.keys) else ""
+    return f"rows {'/'.join(columns)} {', '.join(map(_printable, count.keys))}{more}"
+
+
+def said(rows: int, words: str) -> str:
+    """``3 rows hold …`` or ``1 row holds …``."""
+    if rows != 1:
+        return f"{rows:,} rows {words}"
+    verb, _, rest = words.partition(" ")
+    return f"1 row {'is' if verb == 'are' else verb + 's'} {rest}"
+
+
+def _printable(key: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in key)
+
+
+def _severity(code: Code) -> Severity:
+    (known,) = explained(code).severity
+    return cast(Severity, known)

@@ -9,13 +9,12 @@ from dataclasses import replace
 from sqlglot import exp
 
 from converge.codes import Code
-from converge.mapping.write import entry, literally
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
 from converge.model.names import fit
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name
-from converge.planner.draft import Draft
+from converge.planner.draft import Draft, column_entry
 from converge.translate import (
     TableColumns,
     Terms,
@@ -118,8 +117,9 @@ def over_changed(draft: Draft, table: Table, plans: Sequence[ColumnPlan]) -> Ite
         why = f"the target computes it from {', '.join(names)}, whose values the map changes"
         key = table.primary_key is not None and plan.source in table.primary_key.columns
         draft.find(
-            Code.V170, "block" if key else "lossy", f"{table.name}.{plan.source}", f"is not compared: {why}",
-            entry("column", literally(table=table.name, column=plan.source), "skip = true") if key else "",
+            Code.V170, f"{table.name}.{plan.source}", f"is not compared: {why}",
+            column_entry(table, table.column(plan.source), "skip = true") if key else "",
+            severity="block" if key else "lossy",
         )  # fmt: skip
         # What both sides say of it is the same.
         plan = replace(plan, uncompared=why, is_null="FALSE", delimited=False, judge="text")
@@ -157,4 +157,4 @@ def default_trial(draft: Draft, table: Table, plan: ColumnPlan, default: str) ->
 
 
 def _trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
-    return pg_name(draft.schema, fit(f"{table.name}_{plan.source}_trial"))
+    return draft.own(fit(f"{table.name}_{plan.source}_trial"))

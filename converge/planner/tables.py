@@ -1,4 +1,9 @@
-"""Tables as the plan knows them, whoever makes them in the target."""
+"""Tables with their columns, comments, and ON UPDATE CURRENT_TIMESTAMP as triggers.
+
+Like MySQL's clause (8.0 manual, "Automatic Initialization and Updating for TIMESTAMP and DATETIME") the
+triggers act only when the row really changed, the statement did not set the column, and no foreign key's
+cascade did it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,77 @@ from collections.abc import Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Table
+from converge.model.names import fit
 from converge.model.plan import ColumnPlan, Rows, TablePlan
-from converge.planner.draft import Draft
-from converge.planner.forecast import sized
+from converge.model.quote import pg_name, pg_text
+from converge.planner.columns import complete, constraints, definition, plan_column
+from converge.planner.draft import Draft, column_entry
 from converge.planner.generated import over_changed
-from converge.planner.values import example
+from converge.planner.sizes import sized
+from converge.types import base_name
+from converge.types.temporal import MOMENTS, current_time
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_SNAPSHOTS = frozenset({"InnoDB", ""})
+_ELSEWHERE = {
+    "BLACKHOLE": "the source keeps no rows of it; the target keeps those that are inserted",
+    "FEDERATED": "its rows are another server's; the target gets a copy of them",
+}
+_COLUMNS_LIMIT = 1600
+_ASSIGNED = "'-infinity'"
+"""What stands in the column between the two triggers where the statement assigns the value that it has."""
+_BODY = """
+DECLARE calls text;
+BEGIN
+{computed}  -- *<> compares the stored bytes of whole rows, so it works for types without an equality.
+  IF NOT (OLD *<> NEW) THEN
+    RETURN NEW;
+  ELSIF TG_NARGS > 0 THEN
+    NEW.{column} := {assigned};
+    RETURN NEW;
+  ELSIF NEW.{column} = {assigned} THEN
+    NEW.{column} := OLD.{column};
+    RETURN NEW;
+  ELSIF pg_trigger_depth() > 1 THEN
+    -- A foreign key's cascade does not count as an update in MySQL.
+    GET DIAGNOSTICS calls = PG_CONTEXT;
+    IF split_part(calls, E'\\n', 2) ~ 'UPDATE ONLY .* OPERATOR\\(' THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  NEW.{column} := {time};
+  RETURN NEW;
+END
+"""
+
+
+def plan_table(draft: Draft, table: Table, target: str) -> None:
+    columns = [plan_column(draft, table, target, column) for column in table.columns]
+    plans = {plan.source: plan for plan in columns if plan is not None}
+    columns = [
+        plan and complete(draft, table, column, plans)
+        for column, plan in zip(table.columns, columns, strict=True)
+    ]
+    known = tuple(column for column in columns if column is not None)
+    if len(known) > _COLUMNS_LIMIT:
+        draft.block(
+            Code.P003, "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
+        )
+        return
+    note_namesakes(draft, table, known)
+    if not known:
+        draft.block(Code.P004, "table", table.name, "none of its columns can be migrated")
+        return
+    draft.tables[table.name] = table_plan(draft, table, target, known)
+    lines = ",\n  ".join(definition(column) for column in known)
+    name = draft.own(target)
+    sql = f"CREATE TABLE {name} (\n  {lines}\n)"
+    draft.do("create", table.name, sql, "a table of the source", makes=f"TABLE {name}")
+    for column, plan in zip(table.columns, columns, strict=True):
+        if plan is not None:
+            constraints(draft, table, column, plan)
+    _table_notes(draft, table, target)
+    draft.done("table", table.name, target, "with all its columns")
 
 
 def table_plan(
@@ -40,7 +109,82 @@ def note_namesakes(draft: Draft, table: Table, columns: Sequence[ColumnPlan]) ->
     for name, count in Counter(column.target for column in columns).items():
         if count > 1:
             *_, last = (column.source for column in columns if column.target == name)
-            hint = example(table, table.column(last), 'rename = "another_name"')
-            draft.find(
-                Code.P007, "block", f"{table.name}.{last}", f"{count} columns would be called {name}", hint
+            hint = column_entry(table, table.column(last), 'rename = "another_name"')
+            draft.find(Code.P007, f"{table.name}.{last}", f"{count} columns would be called {name}", hint)
+
+
+def _table_notes(draft: Draft, table: Table, target: str) -> None:
+    if target != table.name:
+        draft.find(Code.P070, table.name, f"is called {target} in the target")
+    if table.partitions:
+        draft.find(Code.P071, table.name, f"its {len(table.partitions)} partitions become one plain table")
+    if table.engine in _ELSEWHERE:
+        draft.find(Code.P152, table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
+    if table.engine not in _SNAPSHOTS:
+        draft.noted.add(table.name)
+
+
+def note_engines(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding for each storage engine without a snapshot."""
+    for engine in sorted({table.engine for table in tables} - _SNAPSHOTS):
+        names = [table.name for table in tables if table.engine == engine]
+        draft.find(Code.P072, engine,
+            f"{len(names)} tables of an engine without snapshots: stop their writers during the run: "
+            + ", ".join(names),
+        )  # fmt: skip
+
+
+def plan_comments(draft: Draft, table: Table) -> None:
+    """Adds COMMENT ON for the table and its columns."""
+    target = draft.qualified(table.name)
+    if table.comment:
+        draft.comment(table.name, "TABLE", target, table.comment)
+    for column in table.columns:
+        if column.comment:
+            name = pg_name(draft.column(table.name, column.name).target)
+            draft.comment(table.name, "COLUMN", f"{target}.{name}", column.comment)
+
+
+def plan_triggers(draft: Draft, table: Table) -> None:
+    """Adds a function and two triggers for each such column; made after the load.
+
+    Only a trigger of the column itself (UPDATE OF) knows that a statement assigns it; by its name it is fired
+    before the one of all updates, and none of the application's between them.
+    """
+    # What the target computes for the new row afterwards must not look changed.
+    computed = [pg_name(one.target) for one in draft.tables[table.name].columns if one.generated is not None]
+    assigns = "".join(f"  NEW.{name} := OLD.{name};\n" for name in computed)
+    for column in table.columns:
+        if not column.on_update_now or not draft.has(table.name, column.name):
+            continue
+        plan = draft.column(table.name, column.name)
+        if base_name(plan.target_type) not in MOMENTS | {"date"}:
+            message = f"ON UPDATE CURRENT_TIMESTAMP is lost: {plan.target_type} holds no time"
+            draft.find(Code.P140, f"{table.name}.{column.name}", message)
+            continue
+        reference = pg_name(plan.target)
+        name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
+        function = draft.own(name)
+        time = current_time(plan.target_type, column, column.fsp)
+        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, computed=assigns))
+        why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
+        draft.do(
+            "finish",
+            table.name,
+            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}",
+            why,
+            makes=f"FUNCTION {function}()",
+        )
+        kept = f"OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}"
+        for name, of, condition, argument in (
+            ("on_update$", f" OF {reference}", kept, "'assigned'"),
+            ("on_update_", "", f"({kept} OR NEW.{reference} = {_ASSIGNED})", ""),
+        ):
+            draft.do(
+                "finish",
+                table.name,
+                f"CREATE TRIGGER {pg_name(fit(f'{name}{plan.target}'))} BEFORE UPDATE{of} "
+                f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({condition}) "
+                f"EXECUTE FUNCTION {function}({argument})",
+                why,
             )

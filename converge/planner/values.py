@@ -1,194 +1,101 @@
-"""What the data has in store for a column's target type: traps, the maps' policies, suggestions."""
+"""What the data holds of odd values: findings with the maps' lines that are a way out, and suggestions.
+
+A line `using = …` that makes what a target's type takes is tried on the data before it is shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from converge.codes import Code
-from converge.errors import UsageError
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import Rule
+from converge.mapping.write import entry
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count
 from converge.model.plan import Change
-from converge.model.quote import my_name, toml_text
-from converge.planner.choice import Choice, candidates
-from converge.planner.draft import Draft
-from converge.planner.hints import hint
-from converge.planner.reading import begin, made_equal, target
-from converge.types import Family, Trap, Value
+from converge.model.quote import my_name, my_text, toml_text
+from converge.planner.decision import Decision
+from converge.planner.draft import Draft, column_entry
+from converge.planner.using import begin, made_equal
+from converge.types import Trap, Value, base_name, family_of
+from converge.types.sql import as_bytes
+
+_REPLACE = '{ replace = "…" }'
+_PAIRS = (("0", "1"), ("n", "y"), ("no", "yes"), ("f", "t"), ("false", "true"), ("off", "on"))
+"""Words for false and true."""
+_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_BYTES = frozenset({"binary", "varbinary"})
+_INTEGERS = frozenset({"int", "bigint"})
+_FORMATS = {
+    "date": ("%Y%m%d", "%Y-%m-%d"),
+    "timestamp": ("%Y%m%d%H%i%s", "%Y-%m-%d %H:%i:%s"),
+    "timestamp with time zone": ("%Y%m%d%H%i%s", "%Y-%m-%d %H:%i:%s"),
+}
+_LEAST_SECONDS = 100_000_000
+"""Of a number that is surely one of seconds since 1970: in 1973."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A column's value with what the maps make of its odd cases."""
-
-    family: Family
-    """Of the value, which a map's expression can have made of another kind."""
-    value: Value
-    changes: tuple[Change, ...]
-    traps: tuple[tuple[Trap, Change | None], ...]
-    """Each trap as it stood before its policy, and what that does; None without a policy that can be used."""
-
-
-def settle(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> Decided:
-    """The value with what the maps say becomes of its odd cases; adds the findings."""
-    decided = decide(column, family, choice)
-    for trap, change in decided.traps:
-        count = draft.evidence.count(table.name, trap.where)
-        if count and count.rows:
-            _find(draft, table, column, choice, trap, count, change)
-    _note_made_equal(draft, table, column, family, choice)
-    _suggest(draft, table, column, family, choice)
-    return decided
-
-
-def _note_made_equal(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
-    """A loss: values that were different are the same behind a map's expression."""
-    _, value, using = begin(family, Value(column, choice.to, labels=choice.rule.labels), choice.rules)
-    facts = draft.evidence.table(table.name)
-    if using is None or facts is None:
-        return
-    count = facts.found.get(made_equal(table, value).name)
-    if count and count.rows:
-        draft.find(
-            Code.V161, "lossy", f"{table.name}.{column.name}",
-            said(count.rows, f"hold different values that the map's expression makes equal: {using.policy}"),
-            evidence=rows_words(table, count),
+def note_values(draft: Draft, decided: Decision) -> None:
+    """Findings about a column's odd values, and what the maps say becomes of them."""
+    table, found = decided.table, draft.evidence.table(decided.table.name)
+    for trap, change in decided.handled:
+        _note_trap(draft, decided, trap, change)
+    if decided.using and found:
+        draft.find_rows(
+            Code.V161, decided.name, table, found.found.get(made_equal(table, decided.start).name),
+            f"hold different values that the map's expression makes equal: {decided.using.policy}",
         )  # fmt: skip
+    _suggest(draft, decided)
 
 
-def decide(column: Column, family: Family, choice: Choice) -> Decided:
-    """The value as the maps leave it, whatever the data holds."""
-    family, value, using = begin(family, Value(column, choice.to, labels=choice.rule.labels), choice.rules)
-    traps: list[tuple[Trap, Change | None]] = []
-    for trap in family.every_trap(value):
-        policy = choice.policies.get(trap.name, "stop")
-        change = None
-        if policy != "stop" and (policy != "null" or column.nullable):
-            value, change = _apply(value, family, trap, policy, choice)
-        traps.append((trap, change))
-    made = [using, *(change for _, change in traps)]
-    return Decided(family, value, tuple(change for change in made if change), tuple(traps))
-
-
-def evidence(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> str:
-    """What the scan saw of the values, where it decided the type or found something."""
-    facts = draft.evidence.table(table.name)
-    if facts is None:
-        return ""
-    words = {}
-    for rule in candidates(choice.rules):
-        to = Value(column, target(family, column, rule, choice.rules), labels=rule.labels)
-        made, value, _ = begin(family, to, choice.rules)
-        for trap in made.every_trap(value):
-            count = draft.evidence.count(table.name, trap.where)
-            if count is not None and (count.rows or rule.fits):
-                words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
-        if rule is choice.rule:
-            break
-    return "; ".join(words.values())
-
-
-def example(table: Table, column: Column, line: str) -> str:
-    """A map's entry for one column, to be pasted."""
-    return entry("column", literally(table=table.name, column=column.name), line)
-
-
-def _apply(value: Value, family: Family, trap: Trap, policy: Any, choice: Choice) -> tuple[Value, Change]:
-    """The trap as it stands for the value that earlier policies have left."""
-    now = next(one for one in family.every_trap(value) if one.name == trap.name)
-    where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
-    change = Change(trap.name, _policy_words(policy), where, trap.kind.words)
-    if policy == "keep":
-        return replace(value, handled=value.handled | {trap.name}), change
-    if isinstance(policy, dict):
-        assert now.replace is not None
-        try:
-            new = now.replace(policy["replace"])
-        except ValueError as error:
-            raise UsageError(
-                f"{choice.rule.place}: {trap.name} cannot be replaced by {policy['replace']!r}: {error}",
-                code=Code.M005,
-            ) from error
-    else:
-        new = "NULL" if policy == "null" else now.remedies[policy]
-    changed = new if trap.whole else f"IF({now.where},{new},{family.whole(value)})"
-    null = f"({value.is_null} OR {now.where})" if policy == "null" else value.is_null
-    return (
-        replace(value, changed=changed, declared_null=null, handled=value.handled | {trap.name}),
-        change,
-    )
-
-
-def _find(
-    draft: Draft,
-    table: Table,
-    column: Column,
-    choice: Choice,
-    trap: Trap,
-    count: Count,
-    change: Change | None,
-) -> None:
-    place = f"{table.name}.{column.name}"
-    kind = trap.kind
-    what = said(count.rows, kind.words)
-    if change:
-        draft.find(
-            kind.code,
-            "lossy",
-            place,
-            f"{what}; the map makes it: {change.policy}",
-            evidence=rows_words(table, count),
-        )
+def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | None) -> None:
+    count = draft.decisions.count(decided, trap)
+    if not count or not count.rows:
         return
-    severity = trap.harm or kind.harm
-    if choice.policies.get(trap.name) == "null":
-        what += "; the map says NULL, but the column is NOT NULL"
-    elif trap.name == "no_result" and not column.nullable:
-        what += ", and the column is NOT NULL"
-    elif trap.stops:
-        what += f", and the column would become {choice.to}"
-    draft.find(
-        kind.code,
-        severity,
-        place,
-        what,
-        _hint(draft, table, column, choice, trap),
-        evidence=rows_words(table, count),
-    )
+    words, severity = trap.kind.words, trap.harm or trap.kind.harm
+    if change:
+        words, severity, hint = f"{words}; the map makes it: {change.policy}", "lossy", ""
+    else:
+        hint = _ways_out(draft, decided, trap)
+        if decided.policies.get(trap.name) == "null":
+            words += "; the map says NULL, but the column is NOT NULL"
+        elif trap.name == "no_result" and not decided.column.nullable:
+            words += ", and the column is NOT NULL"
+        elif trap.stops:
+            words += f", and the column would become {decided.to}"
+    draft.find_rows(trap.kind.code, decided.name, decided.table, count, words, hint, severity=severity)
 
 
-def _hint(draft: Draft, table: Table, column: Column, choice: Choice, trap: Trap) -> str:
+def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     """A map's entry for each way out."""
+    table, column = decided.table, decided.column
     ways = [
-        f"policy = {{ {trap.name} = {_policytoml_text(policy)} }}"
+        f"policy = {{ {trap.name} = {_REPLACE if policy == 'replace' else toml_text(policy)} }}"
         for policy in trap.kind.policies
         if policy != "null" or column.nullable
     ]
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:
         # The target has its type: only another value is a way out.
-        made = hint(draft, table, column, choice.to) if trap.name == "not_canonical" else ""
-        ways += [f"using = {toml_text(made)}"] if made and not choice.setting("using") else []
-    elif other and other != choice.to:
+        made = hint(draft, table, column, decided.to) if trap.name == "not_canonical" else ""
+        ways += [f"using = {toml_text(made)}"] if made and not decided.setting("using") else []
+    elif other and other != decided.to:
         ways.append(f"to = {toml_text(other)}")
     if not ways:
         return "repair the rows in the source" if draft.loading else ""
-    return example(table, column, "\n# or: ".join(ways))
+    return column_entry(table, column, "\n# or: ".join(ways))
 
 
-def _suggest(draft: Draft, table: Table, column: Column, family: Family, choice: Choice) -> None:
+def _suggest(draft: Draft, decided: Decision) -> None:
     """Notes the types that every value would fit, too; the draft says them all at once."""
+    table, column, family = decided.table, decided.column, family_of(decided.column)
     filled = draft.evidence.count(table.name, f"{my_name(column.name)} IS NOT NULL")
-    for to in family.suggestions(column) if filled and filled.rows and not draft.loading else ():
-        traps = family.traps(Value(column, to))
-        counts = [draft.evidence.count(table.name, trap.where) for trap in traps]
-        if to != choice.to and counts and all(count is not None and not count.rows for count in counts):
-            draft.suggestions.setdefault((column.type, column.length or 0, to), []).append(
-                f"{table.name}.{column.name}"
-            )
+    if family is None or not (filled and filled.rows) or draft.loading:
+        return
+    for to in family.suggestions(column):
+        counts = [draft.evidence.count(table.name, trap.where) for trap in family.traps(Value(column, to))]
+        if to != decided.to and counts and all(count is not None and not count.rows for count in counts):
+            draft.suggestions.setdefault((column.type, column.length or 0, to), []).append(decided.name)
 
 
 def note_suggestions(draft: Draft) -> None:
@@ -196,7 +103,7 @@ def note_suggestions(draft: Draft) -> None:
     for (type_, length, to), places in draft.suggestions.items():
         listed = ", ".join(places)
         draft.find(
-            Code.V025, "note", f"{type_}({length})",
+            Code.V025, f"{type_}({length})",
             f"every value of {len(places)} such columns fits {to}, which is smaller and checked: {listed}",
             entry("type", {"type": type_, "length": length, "fits": True}, f"to = {toml_text(to)}"),
         )  # fmt: skip
@@ -207,46 +114,87 @@ def note_unseen(draft: Draft, tables: Sequence[Table]) -> None:
     unknown = "their types hold every value, but what PostgreSQL cannot hold at all would stop the copy"
     missing = [table.name for table in tables if draft.evidence.table(table.name) is None]
     if missing and len(missing) == len(tables):
-        draft.find(
-            Code.V026, "note", "scan", f"no table was scanned: {unknown}", "converge plan, without --no-scan"
-        )
+        hint = "converge plan, without --no-scan"
+        draft.find(Code.V026, "scan", f"no table was scanned: {unknown}", hint)
     elif missing:
-        draft.find(
-            Code.V026, "note", "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}"
-        )
+        draft.find(Code.V026, "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
     for table in tables:
         facts = draft.evidence.table(table.name)
         if facts and facts.unseen:
             hint = f"--scan-seconds {facts.seconds * 10:.0f}"
-            draft.find(
-                Code.V027, "note", table.name, f"{facts.unseen}: what was not seen counts as unknown", hint
-            )
+            message = f"{facts.unseen}: what was not seen counts as unknown"
+            draft.find(Code.V027, table.name, message, hint)
 
 
-def rows_words(table: Table, count: Count) -> str:
-    """``rows id 17, 204, …``: the keys that the scan has kept."""
-    if not count.keys:
-        return ""
-    columns = table.primary_key.columns if table.primary_key else ()
-    more = ", …" if count.rows > len(count.keys) else ""
-    return f"rows {'/'.join(columns)} {', '.join(map(_printable, count.keys))}{more}"
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    using: str
+    differs: str = "FALSE"
+    """MySQL condition with ``{}``: the value is not what the expression takes it for."""
 
 
-def _printable(key: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in key)
+def hint_conditions(column: Column, to: str) -> Iterator[str]:
+    """What the scan should count, so that `hint` has an answer."""
+    return (one for _, asked in _tried(column, to) for one in asked)
 
 
-def said(rows: int, words: str) -> str:
-    """``3 rows hold …`` or ``1 row holds …``."""
-    if rows != 1:
-        return f"{rows:,} rows {words}"
-    verb, _, rest = words.partition(" ")
-    return f"1 row {'is' if verb == 'are' else verb + 's'} {rest}"
+def hint(draft: Draft, table: Table, column: Column, to: str) -> str:
+    """An expression that makes a value that is right of every one in the data; empty where none is known."""
+    for using, asked in _tried(column, to):
+        counts = [draft.evidence.count(table.name, one) for one in asked]
+        if all(count is not None and not count.rows for count in counts):
+            return using
+    return ""
 
 
-def _policy_words(policy: Any) -> str:
-    return f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
+def _tried(column: Column, to: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Each candidate with the conditions that no row may meet."""
+    family = family_of(column)
+    for candidate in _candidates(column, base_name(to)):
+        assert family is not None
+        rule = Rule("column", "a hint", {}, {"using": candidate.using}, "")
+        made, value, _ = begin(family, Value(column, to), [rule])
+        if base_name(to) in made.accepts(value.column):
+            differs = candidate.differs.replace("{}", my_name(column.name))
+            traps = (trap for trap in made.every_trap(value) if trap.kind.harm != "note")
+            yield candidate.using, [differs, *(trap.where for trap in traps)]
 
 
-def _policytoml_text(policy: str) -> str:
-    return '{ replace = "…" }' if policy == "replace" else toml_text(policy)
+def _candidates(column: Column, to: str) -> Iterator[_Hint]:
+    texts, numbers = column.type in _TEXTS | _BYTES, column.type in _INTEGERS
+    if to == "boolean" and column.type == "enum":
+        yield from _labels(column.labels)
+    elif to == "boolean" and texts:
+        for no, yes in _PAIRS:
+            yield _Hint(f"ELT(FIELD({{}}, '{no}', '{yes}'), 'false', 'true')")
+    elif to == "inet":
+        if column.type in _BYTES:
+            yield _Hint("INET6_NTOA({})")
+        elif numbers:
+            yield _Hint("INET_NTOA({})")
+        elif texts:
+            yield _Hint("LOWER(INET6_NTOA(INET6_ATON({})))")
+    elif to in _FORMATS and (texts or numbers):
+        yield from _moments(column, to)
+
+
+def _labels(labels: Sequence[str]) -> Iterator[_Hint]:
+    """An ENUM with words for false and true, in whatever case, is just that."""
+    for no, yes in _PAIRS:
+        if {label.lower() for label in labels} == {no, yes} and len(labels) == len((no, yes)):
+            true = next(label for label in labels if label.lower() == yes)
+            # NULL and the error value are neither.
+            yield _Hint(f"IF({{}}={my_text(true)},'true','false')", "({} IS NULL OR {}+0=0)")
+            yield _Hint(f"ELT(FIELD({{}}, '{no}', '{yes}'), 'false', 'true')")
+
+
+def _moments(column: Column, to: str) -> Iterator[_Hint]:
+    text, zone = "CONVERT({} USING utf8mb4)", to.endswith("zone") and column.type in _TEXTS
+    for format_ in _FORMATS[to]:
+        made = f"STR_TO_DATE({{}}, '{format_}')"
+        # What follows a time is not looked at.
+        back = f"DATE_FORMAT({made},'{format_}')"
+        differs = f"NOT ({as_bytes(back)}<=>{as_bytes(text)})"
+        yield _Hint(f"CONCAT({made}, '+00')" if zone else made, differs)
+    if column.type in _INTEGERS and to != "date":
+        yield _Hint("FROM_UNIXTIME({})", f"{{}}<{_LEAST_SECONDS}")

@@ -6,13 +6,17 @@ the user's, nothing stays, and a role that may connect and make temporary tables
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
 
 import psycopg
 
-from converge.model.plan import Statement, Trial
+from converge.model.plan import Trial
+from converge.model.quote import pg_name
 
 SCHEMA = "pg_temp"
 _TABLES = 200
@@ -21,22 +25,8 @@ _TABLES = 200
 _NOT_THE_SQL = ("08", "53", "57", "58", "XX")
 
 
-def try_out(
-    connection: psycopg.Connection[Any], statements: Iterable[Statement], trials: Sequence[Trial]
-) -> dict[str, str] | None:
-    """Runs each trial and returns why the server refused those that it did, by their object.
-
-    `statements` are a draft's that was planned for the schema `pg_temp`; only tables that a trial names are
-    made. None when nothing can be tried: no right to temporary tables, or a server that only reads.
-    The connection must be outside of a transaction.
-    """
-    if not may_try(connection):
-        return None
-    return _Trials(connection, statements, trials).run()
-
-
 def may_try(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the session can make temporary tables."""
+    """Whether the session can make temporary tables: a right to it, and a server that does not only read."""
     row = connection.execute(
         "SELECT has_database_privilege(current_database(), 'TEMP') AND NOT pg_is_in_recovery() "
         "AND current_setting('transaction_read_only') = 'off'"
@@ -44,85 +34,96 @@ def may_try(connection: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0])
 
 
-class _Trials:
-    def __init__(
-        self, connection: psycopg.Connection[Any], statements: Iterable[Statement], trials: Sequence[Trial]
-    ) -> None:
+class Trials:
+    """Trials one after the other; only tables that a trial names are made.
+
+    The connection must be outside of a transaction, and is so again afterwards.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], schema: str) -> None:
         self._connection = connection
-        self._making = _making(statements)
-        self._trials = trials
-        self._views = {_view(trial): trial for trial in trials if _view(trial)}
+        # A name is found in literals, too, where its quotes are doubled: nextval('"it''s"."t_id_seq"').
+        prefix = re.escape(pg_name(schema)).replace("'", "''?")
+        self._name = re.compile(rf'{prefix}(\."(?:[^"]|"")*")')
+        self._schema = pg_name(schema)
+        self._open = ExitStack()
+        self._views: dict[str, Trial] = {}
         self._made: set[str] = set()
+        self._done: Counter[str] = Counter()
+        """How many of the statements that make a table were run in the transaction."""
         self._failed: dict[str, str] = {}
         """Why a table could not be made with its keys."""
-        self._refused: dict[str, str] = {}
 
-    def run(self) -> dict[str, str]:
-        left = list(self._trials)
-        while left:
-            with self._connection.transaction(force_rollback=True):
-                self._made.clear()
-                while left and len(self._made) < _TABLES:
-                    self._try(left.pop(0))
-        return self._refused
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
 
-    def _try(self, trial: Trial) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def refusal(
+        self, trial: Trial, making: Mapping[str, Sequence[str]], in_schema: Container[str]
+    ) -> str | None:
+        """Why the server refuses this; None where it does not.
+
+        `making` are the statements that make each table, as far as they are known now, and under '' those
+        that all share; `in_schema` are the quoted names of what the target's schema is to have.
+        """
+        if len(self._made) >= _TABLES:
+            self._begin()
         for name in trial.tables:
-            self._make(name)
+            self._make(name, making, in_schema)
         broken = [self._failed[name] for name in trial.tables if name in self._failed]
-        reason = self._run(trial.sql)
+        reason = self._run(trial.sql, in_schema)
         kind, _, name = trial.object.partition(" ")
         if kind == "table":
             # What is wrong with a parent is said of that one.
             reason = self._failed.get(name, None if broken else reason)
         elif broken and reason is not None:
             reason = broken[0]
-        if reason is not None:
-            self._refused[trial.object] = reason
-        elif _view(trial):
-            self._made.add(_view(trial))
+        if kind == "view" and reason is None:
+            self._views[name] = trial
+            self._made.add(name)
+        return reason
 
-    def _make(self, name: str) -> None:
-        """Makes a table or an earlier view that a trial reads."""
-        if name in self._made or name in self._failed:
-            return
-        if name in self._making:
-            for sql in self._making[""]:
-                self._run(sql)  # what several tables share may be there already
-            for sql in self._making[name]:
-                reason = self._run(sql)
-                if reason is not None:
-                    self._failed.setdefault(name, reason)
-        elif name in self._views and f"view {name}" not in self._refused:
-            for needed in self._views[name].tables:
-                self._make(needed)
-            self._run(self._views[name].sql)
+    def _begin(self) -> None:
+        """Undoes what was made, and begins anew."""
+        self._open.close()
+        self._made.clear()
+        self._done.clear()
+        self._open.enter_context(self._connection.transaction(force_rollback=True))
+
+    def _make(self, name: str, making: Mapping[str, Sequence[str]], in_schema: Container[str]) -> None:
+        """Makes a table, as far as it is known, or an earlier view that a trial reads."""
+        if name in self._views:
+            if name not in self._made:
+                for needed in self._views[name].tables:
+                    self._make(needed, making, in_schema)
+                self._run(self._views[name].sql, in_schema)
+        elif name not in self._failed:
+            for object_ in ("", name):
+                for sql in making.get(object_, ())[self._done[object_] :]:
+                    self._done[object_] += 1
+                    reason = self._run(sql, in_schema)
+                    if object_ and reason is not None:  # what several tables share may be there already
+                        self._failed.setdefault(name, reason)
         self._made.add(name)
 
-    def _run(self, sql: str) -> str | None:
+    def _run(self, sql: str, in_schema: Container[str]) -> str | None:
         """Runs one statement in a savepoint; the first line of the error when there is one."""
+
+        def placed(found: re.Match[str]) -> str:
+            quoted = self._schema + found[1]
+            ours = quoted in in_schema or quoted.replace("''", "'") in in_schema
+            return SCHEMA + found[1] if ours else found[0]
+
         try:
             with self._connection.transaction():
-                self._connection.execute(sql.encode())
+                self._connection.execute(self._name.sub(placed, sql).encode())
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
                 raise
             return (error.diag.message_primary or str(error)).splitlines()[0]
         return None
-
-
-def _view(trial: Trial) -> str:
-    """The name of the view that is tried; empty for other objects."""
-    kind, _, name = trial.object.partition(" ")
-    return name if kind == "view" else ""
-
-
-def _making(statements: Iterable[Statement]) -> Mapping[str, list[str]]:
-    """What makes each table with its types, keys and CHECKs, and under '' what all share."""
-    making: defaultdict[str, list[str]] = defaultdict(list)
-    for statement in statements:
-        if statement.phase == "shared":
-            making[""].append(statement.sql)
-        elif statement.phase == "create" or (statement.phase == "index" and not statement.optional):
-            making[statement.object].append(statement.sql)
-    return making

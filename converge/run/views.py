@@ -17,7 +17,7 @@ from converge.model.quote import my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
 from converge.mysql.digest import number as source_number
-from converge.planner.undefined import WHOLE
+from converge.planner.views import WHOLE
 from converge.postgres.digest import number as target_number
 from converge.run.view_rows import (
     LONG,

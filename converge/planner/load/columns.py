@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
-from converge.planner import hints
-from converge.planner.choice import choose, rules_for
-from converge.planner.columns import expressions, left_out, note_end, note_parsed
-from converge.planner.draft import Draft
+from converge.planner.columns import decided_plan, left_out, note_end, note_parsed
+from converge.planner.draft import Draft, column_entry
 from converge.planner.load.match import Match, alike, held_type
-from converge.planner.reading import begin
-from converge.planner.values import evidence, example, rows_words, said, settle
-from converge.types import NUMBERS, TEXTUAL, Family, Value, base_name, family_of, normal
+from converge.planner.values import hint, hint_conditions, note_values
+from converge.types import NUMBERS, TEXTUAL, Family, base_name, family_of, normal
 
 
 def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) -> ColumnPlan | None:
@@ -30,67 +28,59 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
     if family is None or (table.name, column.name) not in draft.map.own:
         _impossible(draft, table, column, own, family)
         return None
-    choice = choose(draft, table, column, family)
-    shown = evidence(draft, table, column, family, choice)
-    decided = settle(draft, table, column, family, choice)
+    decided = draft.decision(table, column)
+    note_values(draft, decided)
     _require_filled(draft, match, table, column)
-    if own.sequence:
-        next_value = table.next_value if column.auto_increment else None
-        draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
-        assert draft.loading is not None
-        largest = draft.loading.existing.largest(own.sequence)
-        if column.auto_increment and largest is not None:
-            hint = f"a larger type for the column, and ALTER SEQUENCE {own.sequence} AS bigint NO MAXVALUE;"
-            note_end(draft, table, name, largest, hint)
-    elif column.auto_increment:
-        cause = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
-        cause += f" that could be set: {own.default or 'it has no default'}"
-        draft.find_alike(Code.L024, "lossy", cause, name, cause, _counter(draft, match, table, own))
+    _number(draft, match, table, column)
     note_parsed(draft, name, column, own.base)
-    for rule in choice.rules:
+    for rule in decided.rules:
         if rule.section == "column" and rule.settings.get("to"):
-            draft.find(
-                Code.L028, "note", name, f"to = in {rule.place} is not used: the target has its own type"
-            )
-    draft.done(
-        "column", name, f"{own.name} {own.type}", "lossy, as declared" if decided.changes else "lossless"
-    )
-    return ColumnPlan(
-        source=column.name,
-        target=own.name,
-        source_type=column.raw_type,
+            draft.find(Code.L028, name, f"to = in {rule.place} is not used: the target has its own type")
+    losses = "lossy, as declared" if decided.changes else "lossless"
+    draft.done("column", name, f"{own.name} {own.type}", losses)
+    return replace(
+        decided_plan(draft, decided, own.name),
         # A type that is the application's own keeps its name.
         target_type=own.type if own.labels or own.base != own.type else normal(own.type),
         nullable=own.nullable or match.source.column(column.name).nullable,
-        rule=choice.rule.place,
-        why=choice.rule.why,
-        evidence=shown,
         identity=bool(own.sequence),
         sequence=own.sequence,
         generated=own.generated or None,
         collation=own.collation or None,
-        changes=decided.changes,
-        **expressions(decided.family, decided.value, own.name),
     )
 
 
-def _counter(draft: Draft, match: Match, table: Table, own: OwnColumn) -> str:
-    """The statement for a sequence that has the usual name, and that the application itself asks."""
+def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
+    """The sequence that gives the column its next value, or what is lost without one."""
     assert draft.loading is not None
-    for name in f"{match.own.name}_{own.name}_seq", f"{match.own.name}_seq", f"seq_{match.own.name}":
-        if draft.loading.existing.has_sequence(draft.schema, name):
-            sequence = pg_text(pg_name(draft.schema, name))
-            return f"SELECT setval({sequence}, {table.next_value or 1}, false);"
-    return ""
+    own, name = match.columns[column.name], f"{table.name}.{column.name}"
+    if own.sequence:
+        next_value = table.next_value if column.auto_increment else None
+        draft.identities.append(Identity(table.name, column.name, next_value or 1, column.auto_increment))
+        largest = draft.loading.existing.largest(own.sequence)
+        if column.auto_increment and largest is not None:
+            way = f"a larger type for the column, and ALTER SEQUENCE {own.sequence} AS bigint NO MAXVALUE;"
+            note_end(draft, table, name, largest, way)
+    elif column.auto_increment:
+        cause = "is AUTO_INCREMENT in the source, and the target's column takes its values from no sequence"
+        cause += f" that could be set: {own.default or 'it has no default'}"
+        # A sequence that has a usual name, and that the application itself asks.
+        names = f"{match.own.name}_{own.name}_seq", f"{match.own.name}_seq", f"seq_{match.own.name}"
+        asked = (one for one in names if draft.loading.existing.has_sequence(draft.schema, one))
+        sets = [
+            f"SELECT setval({pg_text(pg_name(draft.schema, one))}, {table.next_value or 1}, false);"
+            for one in asked
+        ]
+        draft.find_alike(Code.L024, "lossy", cause, name, cause, sets[0] if sets else "")
 
 
-def conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
+def column_conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
     """What the scan should count: NULLs for a column that takes none, and what a hint would lose."""
     for column in table.columns:
         if _may_lack(draft, match, column):
             yield _null(draft, table, column)
         if own := match.columns.get(column.name):
-            yield from hints.conditions(column, held_type(own))
+            yield from hint_conditions(column, held_type(own))
 
 
 def _may_lack(draft: Draft, match: Match, column: Column) -> bool:
@@ -100,28 +90,22 @@ def _may_lack(draft: Draft, match: Match, column: Column) -> bool:
 
 
 def _null(draft: Draft, table: Table, column: Column) -> str:
-    family = family_of(column)
-    assert family is not None
-    rules = rules_for(draft, table, column)
-    rule = rules[0]
-    value = Value(column, rule.target_type(column), labels=rule.labels)
     # What an expression makes NULL is a trap of its own.
-    return f"{my_name(column.name)} IS NULL AND {begin(family, value, rules)[1].sql} IS NULL"
+    start = draft.decisions.candidates(table, column)[0].start
+    return f"{my_name(column.name)} IS NULL AND {start.sql} IS NULL"
 
 
 def _require_filled(draft: Draft, match: Match, table: Table, column: Column) -> None:
     own = match.columns.get(column.name)
     if own is None or not _may_lack(draft, match, column):
         return
-    count = draft.evidence.count(table.name, _null(draft, table, column))
-    if count and count.rows:
-        filled = _filled(column, own)
-        draft.find(
-            Code.L006, "block", f"{table.name}.{column.name}",
-            said(count.rows, "hold NULL, and the target's column is NOT NULL"),
-            example(table, column, f"using = {toml_text(filled)}") if filled else "repair the source",
-            evidence=rows_words(table, count),
-        )  # fmt: skip
+    filled = _filled(column, own)
+    draft.find_rows(
+        Code.L006, f"{table.name}.{column.name}", table,
+        draft.evidence.count(table.name, _null(draft, table, column)),
+        "hold NULL, and the target's column is NOT NULL",
+        column_entry(table, column, f"using = {toml_text(filled)}") if filled else "repair the source",
+    )  # fmt: skip
 
 
 def _filled(column: Column, own: OwnColumn) -> str:
@@ -135,25 +119,25 @@ def _filled(column: Column, own: OwnColumn) -> str:
 
 def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> None:
     name = f"{table.name}.{column.name}"
-    if any(rule.settings.get("skip") for rule in rules_for(draft, table, column)):
-        left_out(draft, table, column)
+    if any(rule.settings.get("skip") for rule in draft.decisions.rules(table, column)):
+        left_out(draft, name)
         return
     near = alike(column.name, (own.name for own in match.own.columns if own.name not in match.sources))
     lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
     draft.block(
         Code.L002, "column", name, f"the target's table {match.own.name} has no such column",
-        example(table, column, "\n".join(lines)),
+        column_entry(table, column, *lines),
     )  # fmt: skip
 
 
 def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, family: Family | None) -> None:
     takes = ", ".join(sorted(family.accepts(column))) if family else "no type that converge knows"
-    made = hints.hint(draft, table, column, held_type(own))
+    made = hint(draft, table, column, held_type(own))
     lines = [f"using = {toml_text(made)}", "# or: skip = true"] if made else ["skip = true"]
     draft.block(
         Code.L003, "column", f"{table.name}.{column.name}",
         f"{column.raw_type} cannot become {own.type}, the target's type; it can become {takes}",
-        example(table, column, "\n".join(lines)),
+        column_entry(table, column, *lines),
     )  # fmt: skip
 
 
@@ -171,16 +155,13 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
         if own.base != own.type and not own.labels and own.base not in own.type:
             domains.append(f"{column.name} ({own.type} over {own.base})")
     if zoned:
-        draft.find(
-            Code.L025, "note", table.name,
+        draft.find(Code.L025, table.name,
             f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
-            example(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
+            column_entry(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip
     if computed:
         listed = ", ".join(computed)
-        draft.find(
-            Code.L015, "note", table.name, f"computed by the target, so compared and not copied: {listed}"
-        )
+        draft.find(Code.L015, table.name, f"computed by the target, so compared and not copied: {listed}")
     if domains:
         listed = ", ".join(domains)
-        draft.find(Code.L016, "note", table.name, f"COPY tests the conditions of domains by row: {listed}")
+        draft.find(Code.L016, table.name, f"COPY tests the conditions of domains by row: {listed}")

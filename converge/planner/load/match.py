@@ -10,7 +10,7 @@ from functools import cached_property
 from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
-from converge.planner.reading import seen
+from converge.planner.using import made_kind
 from converge.types import base_name, family_of, normal
 
 
@@ -117,7 +117,7 @@ def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
     family = family_of(column)
     if family is None:
         return False
-    family, column = seen(family, column, held_type(own), map_.for_column(table, column, identity=False))
+    family, column = made_kind(family, column, held_type(own), map_.for_column(table, column, identity=False))
     return base_name(held_type(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
 
 

@@ -1,4 +1,8 @@
-"""The plan for a schema that is there: its tables take the rows, and nothing of it changes."""
+"""`--mode load`: the plan for a schema that is there: its tables take the rows, and nothing of it changes.
+
+Every object of the source has an outcome; tables and columns that only one side has are listed, and
+acknowledged in the map or blocking.
+"""
 
 from __future__ import annotations
 
@@ -8,56 +12,62 @@ from dataclasses import replace
 from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
-from converge.model.catalog import Table
-from converge.model.quote import pg_name
+from converge.model.catalog import Index, Table
+from converge.model.existing import OwnColumn, OwnForeignKey, OwnIndex, OwnTable
+from converge.model.plan import Finding, Outcome
+from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Alike, Draft
-from converge.planner.load.checks import note_checks
 from converge.planner.load.columns import note_kinds, plan_own_column
-from converge.planner.load.keys import plan_own_keys
-from converge.planner.load.match import Loading, Match
-from converge.planner.load.one_sided import (
-    note_counters,
-    note_tables,
-    note_target_columns,
-    require_application,
-    without_table,
-)
-from converge.planner.load.outcomes import note_objects
-from converge.planner.load.rows import note_full, settle_rows
-from converge.planner.load.unique import note_duplicates
+from converge.planner.load.constraints import note_checks, note_unique
+from converge.planner.load.match import Loading, Match, alike
+from converge.planner.load.restore import counted, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
+
+BOOKKEEPING = frozenset(
+    {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
+     "flyway_schema_history", "databasechangelog", "databasechangeloglock", "django_migrations",
+     "knex_migrations", "knex_migrations_lock", "_prisma_migrations", "ar_internal_metadata",
+     "goose_db_version", "sequelizemeta"}
+)  # fmt: skip
+"""Tables in which applications keep which of their own migrations have run: each database has its own."""
 
 
 def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
     """Adds each table with its statements; what hangs on them comes last, when all are known."""
     if not loading.existing.tables:
-        require_application(draft)
+        _require_application(draft)
     taken: dict[str, str] = {}
+    matched: list[Match] = []
     for table in tables:
         match = loading.matches.get(table.name)
         other = taken.setdefault(match.own.quoted, table.name) if match else table.name
         if match is None:
-            without_table(draft, loading, table)
+            _without_table(draft, loading, table)
         elif setting(draft.map.for_table(table), "rows")[0] == "target":
             _keep(draft, match, table)
+            matched.append(match)
         elif other != table.name:
             draft.block(
                 Code.L160, "table", table.name, f"goes into the target's {match.own.name}, as {other} does",
                 entry("table", literally(table=table.name), 'rename = "another_table"', "# or: skip = true"),
             )  # fmt: skip
-        elif _may_load(draft, match):
-            _table(draft, match, table, may_hold_rows=may_hold_rows)
+        elif _may_load(draft, match) and _table(draft, match, table, may_hold_rows=may_hold_rows):
+            matched.append(match)
     for name in draft.tables:
         source = draft.source(name)
         assert source is not None
-        note_duplicates(draft, loading.matches[name], source)
+        note_unique(draft, loading.matches[name], source)
+    if draft.target is not None:
+        draft.evidence = draft.target.rows(draft)
+    for match in matched:
+        note_rows(draft, match, may_hold_rows=may_hold_rows)
     note_full(draft)
     plan_own_keys(draft, loading)
     for name in draft.tables:
         draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")
-    note_tables(draft, loading)
-    note_counters(draft, loading)
-    note_objects(draft, loading)
+    _note_tables(draft, loading)
+    _note_counters(draft, loading)
+    _note_objects(draft, loading)
     draft.note_alike()
 
 
@@ -82,19 +92,208 @@ def _keep(draft: Draft, match: Match, table: Table) -> None:
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")
-    settle_rows(draft, match, may_hold_rows=False)
+    rows_of(draft, match, may_hold_rows=False)
+    draft.left_out(match.source, kept(match.own))
 
 
-def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> None:
+def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> bool:
+    """Adds the table; False where none of its columns can be migrated, which blocks."""
     columns = [plan_own_column(draft, match, table, column) for column in table.columns]
     known = tuple(column for column in columns if column is not None)
     if not known:
         draft.block(Code.P004, "table", table.name, "none of its columns can be migrated")
-        return
+        return False
     note_namesakes(draft, table, known)
-    note_target_columns(draft, match)
+    _note_target_columns(draft, match)
     note_checks(draft, match, table)
-    rows = settle_rows(draft, match, may_hold_rows=may_hold_rows)
+    rows = rows_of(draft, match, may_hold_rows=may_hold_rows)
     draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
     note_kinds(draft, match, table)
     draft.done("table", table.name, match.own.name, "into the target's own table")
+    return True
+
+
+# ---- tables and columns that only one side has ---------------------------------------------------------
+
+
+def _require_application(draft: Draft) -> None:
+    """A schema without any table is not one that an application has made."""
+    commands = [one.migrate for one in draft.map.applications if one.migrate]
+    draft.find(Code.L022, draft.schema, "the schema has no tables that could be loaded",
+        "\n".join(commands or ["run the application's own migrations first, or leave out --mode load"]),
+    )  # fmt: skip
+
+
+def _without_table(draft: Draft, loading: Loading, table: Table) -> None:
+    """A source table that has no place in the target."""
+    near = alike(table.name, (own.name for own in loading.free))
+    lines = [f"rename = {toml_text(near)}", "# or: skip = true"] if near else ["skip = true"]
+    if table.name.lower() in BOOKKEEPING:
+        why = "the target has no such table; it seems to keep which migrations of an application have run"
+    else:
+        why = f"the schema {draft.schema} of the target has no such table"
+    if loading.existing.tables:
+        draft.find(Code.L001, table.name, why, entry("table", literally(table=table.name), *lines))
+    # Its objects have no other outcome.
+    draft.left_out(table, why)
+
+
+def _note_tables(draft: Draft, loading: Loading) -> None:
+    """Tables that only the target has: its map must say that they stay."""
+    # Those that a map or --exclude leaves out are said to be.
+    known = {table.name.lower() for table in draft.catalog.tables}
+    for own in loading.free:
+        if own.name.lower() in known:
+            continue
+        what = f"only the target has this table, which {_filled(own)}"
+        if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or _is_empty(own):
+            draft.find(Code.L004, own.name, f"{what} and stays as it is", severity="note")
+        else:
+            way = entry("target", literally(table=own.name), "keep = true")
+            draft.find(Code.L004, own.name, what, way, severity="block")
+
+
+def _note_counters(draft: Draft, loading: Loading) -> None:
+    """Tables that hold a next value, as Hibernate's do, where the target has a sequence for it."""
+    for table in draft.catalog.tables:
+        if table.name in loading.matches:
+            continue
+        for name in dict.fromkeys((table.name, table.name.lower())):
+            if loading.existing.has_sequence(draft.schema, name):
+                sequence = pg_text(pg_name(draft.schema, name))
+                columns = ", ".join(my_name(column.name) for column in table.columns)
+                draft.find(Code.L140, table.name,
+                    f"the target has a sequence {name} in place of this table; its next value is not set",
+                    f"SELECT {columns} FROM {my_name(table.name)}; -- in MySQL: the next value\n"
+                    f"SELECT setval({sequence}, …, false); -- in PostgreSQL, with that value",
+                )  # fmt: skip
+
+
+def _filled(own: OwnTable) -> str:
+    if own.rows:
+        return f"has {counted(own)}"
+    return (
+        "is empty"
+        if _is_empty(own)
+        else f"may have rows: {own.obstacle or f'it is the role {own.owner} that owns it'}"
+    )
+
+
+def _is_empty(own: OwnTable) -> bool:
+    """Whether it surely has no rows: only those of plain tables of our own are counted."""
+    return not own.rows and own.owned and not own.obstacle
+
+
+def _note_target_columns(draft: Draft, match: Match) -> None:
+    """Columns that only the target has: they get their default, if they have one."""
+    for own in match.own.columns:
+        if own.name in match.sources:
+            continue
+        name, gets = f"{match.source.name}.{own.name}", _gets(own)
+        message = f"only the target has this column: {gets}"
+        if not gets:
+            draft.find(
+                Code.L005, name,
+                f"only the target has this column, which is NOT NULL and has no default ({own.type})",
+                "ALTER TABLE … ALTER COLUMN … SET DEFAULT …, or fill it by a migration of the application",
+                severity="block",
+            )  # fmt: skip
+        elif draft.map.keeps(match.own.name, own.name):
+            draft.find(Code.L005, name, message, severity="note")
+        else:
+            ours = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
+            draft.find(Code.L005, name, message, ours, severity="block")
+
+
+def _gets(own: OwnColumn) -> str:
+    """What rows get in it; empty where nothing can be put there."""
+    if own.generated:
+        return f"it is computed as {own.generated}"
+    if own.sequence or own.default:
+        return f"rows get its default, {own.default or own.sequence}"
+    return "rows get NULL" if own.nullable else ""
+
+
+# ---- what becomes of the source's keys, checks and views ------------------------------------------------
+
+
+def _note_objects(draft: Draft, loading: Loading) -> None:
+    """An outcome for each key, check and view of the source."""
+    keys = {(key.table, key.columns): key for key in loading.existing.foreign_keys}
+    for name in draft.tables:
+        match = loading.matches[name]
+        _indexes(draft, match)
+        for key in match.source.foreign_keys:
+            columns = tuple(_target(match, column) for column in key.columns)
+            _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
+        for check in match.source.checks:
+            _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
+        if match.source.checks and not match.own.checks:
+            listed = ", ".join(one.name for one in match.source.checks)
+            _left(draft, Code.L032, name, f"the target has no CHECK constraints; the source has {listed}")
+    loaded = {table.target for table in draft.tables.values()}
+    for name, tables in loading.existing.materialized:
+        if loaded.intersection(tables):
+            draft.find(Code.L150, name, "is a materialized view of loaded tables: it is refreshed")
+            sql = f"REFRESH MATERIALIZED VIEW {name}"
+            draft.do("refresh", name, sql, "its rows are of before the load", optional=True)
+    for view in draft.catalog.views:
+        there = view.name in loading.existing.views
+        _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
+
+
+def _indexes(draft: Draft, match: Match) -> None:
+    """An outcome for each index; a finding for each lost unique key, and one for all other lost indexes."""
+    missing = []
+    for index in match.source.indexes:
+        name = f"{match.source.name}.{index.name}"
+        columns = tuple(_target(match, part.column or "") for part in index.parts)
+        own = _like(match, index, columns)
+        listed = ", ".join(part.column or part.expression or "" for part in index.parts)
+        if own is not None:
+            _say(draft, "index", name, own.name, "the target's own key over the same columns")
+        elif index.unique and "" not in columns:
+            message = f"unique in the source, but the target has no unique key on ({listed})"
+            draft.left(Code.L017, "index", name, message)
+        else:
+            missing.append(f"{index.name} ({listed})")
+            _say(draft, "index", name, "", "the target has no index over these columns")
+    if missing:
+        message = f"indexes that the target does not have: {', '.join(missing)}"
+        _left(draft, Code.L031, match.source.name, message)
+
+
+def _left(draft: Draft, code: Code, name: str, message: str) -> None:
+    """One finding for objects of a table that are not migrated, which have their outcomes."""
+    hint = "a migration of the application"
+    draft.findings.append(Finding(code, "lossy", name, message, hint, not_migrated=True))
+
+
+def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
+    """The target's index that serves for the source's: over the same columns; a unique one over fewer, which
+    promises more; for one that is not unique, one that begins with its columns."""
+    for own in match.own.indexes:
+        if index.unique:
+            serves = own.unique and (own.columns == columns or set(own.columns) <= set(columns) - {""})
+        else:
+            serves = own.columns[: len(columns)] == columns
+        if serves and not own.predicate:
+            return own
+    return None
+
+
+def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:
+    if own is not None:
+        _say(draft, "foreign key", name, own.name, "the target's own foreign key over the same columns")
+    else:
+        why = "the target has no foreign key over these columns"
+        draft.left(Code.L018, "foreign key", name, why)
+
+
+def _target(match: Match, column: str) -> str:
+    own = match.columns.get(column)
+    return own.name if own else ""
+
+
+def _say(draft: Draft, kind: str, name: str, becomes: str, why: str) -> None:
+    draft.outcomes.append(Outcome(kind, name, "translated" if becomes else "not migrated", becomes, why))

@@ -1,35 +1,159 @@
-"""Conditions of the target (CHECKs, partial indexes) over the source's rows, so that the scan can ask.
+"""The target's CHECKs and unique keys: rows that break them are counted before anything is written.
 
-Only what both servers surely answer alike: values as the maps make them, compared with NULL, truth,
-numbers and equal texts, and joined by AND, OR and NOT. Of anything else nothing is said before the target
-does.
+Conditions of the target (CHECKs, partial indexes) are asked of the source's rows where both servers surely
+answer alike: values as the maps make them, compared with NULL, truth, numbers and equal texts, and joined
+by AND, OR and NOT. Of anything else nothing is said before the target does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from converge.codes import Code
+from converge.model.catalog import Index, IndexPart, Table
+from converge.model.evidence import Search
+from converge.model.existing import OwnForeignKey
 from converge.model.quote import my_text
-from converge.planner.target_values import BYTES, CITEXT, TargetValue
+from converge.planner.draft import Draft
+from converge.planner.load.columns import column_conditions
+from converge.planner.load.match import Match
+from converge.planner.rows import BYTES, CITEXT, Part, TargetValue, duplicates, parts_of, planned, unique_keys
 from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
+_CHECK = "CHECK ("
 _EQUAL: Mapping[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "<>"}
 _ORDERED: Mapping[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _TEXTS = TEXTUAL - {"set"}
-
-
 _TEXT_CASTS = frozenset({"TEXT", "VARCHAR"})
 _WHOLE_CASTS = frozenset({"INT", "BIGINT", "SMALLINT"})
 _NUMBER_CASTS = _WHOLE_CASTS | {"DECIMAL"}
 _CITEXT_SIGN = re.compile(r"OPERATOR\(([^().]+)\.(=|<>)\)")
 _PARTS = frozenset({"this", "expression", "expressions", "negate", "is_string", "to", "_type"})
+
+
+def load_conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:
+    """What the scan should count of a table that is loaded."""
+    yield from column_conditions(draft, match, table)
+    yield from (broken for _, broken in _checks(draft, match, table) if broken is not None)
+    for key in draft.loading.existing.foreign_keys if draft.loading else ():
+        if key.table == match.own.quoted and (condition := partly_null(draft, match, table, key)):
+            yield condition
+
+
+def load_searches(draft: Draft, match: Match, table: Table) -> Iterator[Search]:
+    """A question for each unique key that the source's own do not answer."""
+    return (search for _, search in _unique(draft, match, table))
+
+
+def note_checks(draft: Draft, match: Match, table: Table) -> None:
+    """A finding for each CHECK that rows break, and one for those that only COPY tests."""
+    untested = []
+    for check, broken in _checks(draft, match, table):
+        if broken is None:
+            untested.append(check)
+            continue
+        name, _, definition = check.partition(": ")
+        draft.find_rows(
+            Code.L023, f"{table.name}.{name}", table, draft.evidence.count(table.name, broken),
+            f"break the target's condition {definition}",
+            "repair the rows in the source, or a map's expression or policy that makes such values",
+        )  # fmt: skip
+    if untested:
+        listed = "; ".join(untested)
+        draft.find(Code.L013, table.name, f"COPY tests the target's conditions row by row: {listed}")
+
+
+def note_unique(draft: Draft, match: Match, table: Table) -> None:
+    """A finding for each unique key that the rows would break, and for those that could not be tested."""
+    facts = draft.evidence.table(table.name)
+    asked = list(_unique(draft, match, table))
+    for index, search in asked:
+        listed = ", ".join(index.columns)
+        draft.find_rows(
+            Code.L007, f"{table.name}.{index.name}", table, facts.found.get(search.name) if facts else None,
+            f"have the same {listed} as others, which the target's unique key refuses",
+            "repair the rows in the source, or a map's expression or policy that has made them equal",
+        )  # fmt: skip
+    tested = {index.name for index in (*table.indexes, *(index for index, _ in asked))}
+    for own in match.own.indexes:
+        if own.unique and own.name not in tested:
+            which = f"where {own.predicate}" if own.predicate else "by an expression"
+            message = f"is unique {which}: the rows are not tested before, but when the key is put back"
+            draft.find(Code.L012, f"{table.name}.{own.name}", message)
+
+
+def partly_null(draft: Draft, match: Match, table: Table, key: OwnForeignKey) -> str | None:
+    """MySQL condition of a row that MATCH FULL refuses: only some columns of the key are NULL."""
+    columns = _arriving(draft, match, table)
+    if " MATCH FULL" not in key.definition or len(key.columns) < 2 or not columns.keys() >= set(key.columns):
+        return None
+    nulls = "+".join(f"({columns[name].value.sql} IS NULL)" for name in key.columns)
+    return f"{nulls} BETWEEN 1 AND {len(key.columns) - 1}"
+
+
+def _arriving(draft: Draft, match: Match, table: Table) -> dict[str, TargetValue]:
+    """The values that the target's columns get, by the target's names."""
+    return {
+        own.name: planned(draft, table, name)
+        for name, own in match.columns.items()
+        if (table.name, name) in draft.map.own
+    }
+
+
+def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str | None]]:
+    """Each CHECK with the MySQL condition of a row that breaks it, where that can be said.
+
+    A row for which it is unknown passes, as in PostgreSQL.
+    """
+    columns = _arriving(draft, match, table) if match.own.checks else {}
+    for check in match.own.checks:
+        # NOT VALID spares the rows that are there, and no new ones.
+        definition = check.partition(": ")[2].removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+        plain = definition.startswith(_CHECK) and definition.endswith(")")
+        holds = on_source(definition[len(_CHECK) : -1], columns) if plain else None
+        yield check, None if holds is None else f"NOT {holds}"
+
+
+def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
+    """The target's unique keys that no key of the source covers, or that take more values for equal."""
+    known = [
+        frozenset(index.columns)
+        for index in match.source.indexes
+        if index.unique and not any(part.prefix or part.column is None for part in index.parts)
+    ]
+    own = {index.name: index for index in match.own.indexes}
+    for index in unique_keys(draft, table):
+        if index.primary:
+            continue
+        parts = parts_of(draft, table, index)
+        covered = any(keys <= frozenset(index.columns) for keys in known) and own[index.name].nulls_distinct
+        if not covered or any(way_out for _, way_out in parts):
+            yield index, parts
+
+
+def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:
+    own = {index.name: index for index in match.own.indexes}
+    for index, parts in _new(draft, match, table):
+        yield index, duplicates(table, parts, nulls_distinct=own[index.name].nulls_distinct)
+    for partial in match.own.indexes:
+        if not (partial.unique and partial.predicate and set(partial.columns) <= match.sources.keys()):
+            continue
+        condition = on_source(partial.predicate, _arriving(draft, match, table))
+        if condition is not None:
+            columns = tuple(IndexPart(match.sources[name]) for name in partial.columns)
+            index = Index(partial.name, unique=True, kind="BTREE", parts=columns)
+            parts = parts_of(draft, table, index)
+            yield index, duplicates(table, parts, nulls_distinct=partial.nulls_distinct, only=condition)
+
+
+# ---- conditions of the target in MySQL's words ---------------------------------------------------------
 
 
 class _Beyond(Exception):

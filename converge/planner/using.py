@@ -13,36 +13,44 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.types import TEXTUAL, Family, Value, base_name, check_target, family_of
+from converge.types import TEXTUAL, Family, Value, base_name, family_of
+from converge.types.as_number import INTEGERS
+from converge.types.as_text import AsText
 from converge.types.binary import Binary
 from converge.types.floating import Floating
+from converge.types.forms import MADE
 from converge.types.json_ import Json
-from converge.types.made import stand_in, widened
+from converge.types.names import sizes
 from converge.types.sql import as_bytes, bare_number, only
 from converge.types.temporal import Date, Datetime, Time
 
 _TIMES = Date.types | Datetime.types | Time.types
 _TEXTS = TEXTUAL | Json.types
+_EXACT = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal"})
 _CASELESS = frozenset({"boolean", "cidr", "inet", "uuid"})
 """Types whose values have no upper and lower case."""
+_MADE_TIMES = {
+    "timestamp": "datetime",
+    "timestamp with time zone": "datetime",
+    # What has a time of day, too, must not lose it unseen.
+    "date": "datetime",
+    "time": "time",
+    "interval": "time",
+}
+_FSP = 6
+_LONGEST = 2**32 - 1
+_INTEGER_DIGITS, _MOST_DIGITS, _MOST_SCALE = 20, 65, 30
 
 
-def seen(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
+def made_kind(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
     """The family and the column as a map's `using` leaves them: of a kind that can become `to`."""
     if setting(rules, "using")[0]:
         accepted = base_name(to) in family.accepts(column)
-        made = widened(column, to) if accepted else stand_in(column, to)
+        made = _widened(column, to) if accepted else _stand_in(column, to)
         other = family_of(made) if made else None
         if made and other:
             return other, made
     return family, column
-
-
-def target(family: Family, column: Column, rule: Rule, rules: Sequence[Rule]) -> str:
-    """The type that a rule gives a column. Raises UsageError for one that the value cannot become."""
-    to = rule.target_type(column)
-    check_target(*seen(family, column, to, rules), to, rule.place, rule.labels)
-    return to
 
 
 def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, Value, Change | None]:
@@ -53,7 +61,7 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     if not using:
         return family, value, None
     accepted = base_name(value.to) in family.accepts(value.column)
-    family, column = seen(family, value.column, value.to, rules)
+    family, column = made_kind(family, value.column, value.to, rules)
     given = expression(using, value.sql)
     new = family.adopted(given, column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
@@ -71,6 +79,53 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
     value = replace(value, column=column, changed=new, declared_null=null, made=made)
     return family, replace(value, lost=lost, emptied=emptied, cut=cut), change
+
+
+def made_equal(table: Table, value: Value) -> Search:
+    """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
+    name, made = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
+    # DISTINCT first: to sort rows of long values would take more memory than the server has for it.
+    pairs = (
+        f"SELECT DISTINCT {made} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
+        f"WHERE {value.changed} IS NOT NULL"
+    )
+    several = f"SELECT `made equal` FROM ({pairs}) AS pairs GROUP BY 1 HAVING COUNT(*)>1"
+    where = f"{made}=d.`made equal`"
+    join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
+    return Search(f"equal by {value.changed}", join, where)
+
+
+def _stand_in(column: Column, to: str) -> Column | None:
+    """A column of the kind that becomes `to`: a time, or else a text that must be just what `to` prints.
+
+    None where neither can.
+    """
+    kind = _MADE_TIMES.get(base_name(to))
+    plain = replace(column, unsigned=False, zerofill=False, labels=(), charset=None, collation=None)
+    if kind:
+        return replace(plain, type=kind, fsp=_FSP)
+    return _text(plain) if base_name(to) in MADE else None
+
+
+def _widened(column: Column, to: str) -> Column:
+    """A column for what an expression makes of a number: any number or text that `to` can hold.
+
+    The column itself where its type says nothing about the values: of all but numbers.
+    """
+    base = base_name(to)
+    if column.type in _EXACT | Floating.types and (base in AsText.targets or to == "numeric"):
+        return _text(column)
+    if column.type not in _EXACT or base not in {*INTEGERS, "numeric", "double precision"}:
+        return column
+    scale = (*sizes(to), 0)[1] if sizes(to) else _MOST_SCALE * (base == "double precision")
+    scale = min(_MOST_SCALE, max(scale, column.scale or 0))
+    whole = max(_INTEGER_DIGITS, (column.precision or 0) - (column.scale or 0), (*sizes(to), 0)[0] - scale)
+    precision = min(_MOST_DIGITS, whole + scale)
+    return replace(column, type="decimal", precision=precision, scale=scale, unsigned=False)
+
+
+def _text(column: Column) -> Column:
+    return replace(column, type="longtext", length=_LONGEST, charset="utf8mb4")
 
 
 def _same(type_: str, made: str, old: str) -> str:
@@ -92,17 +147,3 @@ def _same(type_: str, made: str, old: str) -> str:
 
 def _without_zeros(time: str) -> str:
     return f"IF(LOCATE('.',{time}),{bare_number(time)},CONCAT({time}))"
-
-
-def made_equal(table: Table, value: Value) -> Search:
-    """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
-    name, made = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
-    # DISTINCT first: to sort rows of long values would take more memory than the server has for it.
-    pairs = (
-        f"SELECT DISTINCT {made} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
-        f"WHERE {value.changed} IS NOT NULL"
-    )
-    several = f"SELECT `made equal` FROM ({pairs}) AS pairs GROUP BY 1 HAVING COUNT(*)>1"
-    where = f"{made}=d.`made equal`"
-    join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
-    return Search(f"equal by {value.changed}", join, where)

@@ -1,21 +1,25 @@
-"""Primary keys, unique keys and indexes: made when their table is loaded."""
+"""Primary keys, unique keys, indexes and foreign keys: made when the tables are loaded.
+
+Foreign keys are added NOT VALID when all tables have their keys, then validated side by side.
+"""
 
 from __future__ import annotations
 
 from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
-from converge.model.catalog import Index, IndexPart, Table
+from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.plan import Computed
 from converge.model.quote import pg_name, pg_text
-from converge.planner.comments import comment
 from converge.planner.draft import Draft
+from converge.planner.rows import comparable, orphans
 from converge.translate import TableColumns, Untranslatable, translate
 from converge.types import base_name
 
 # An index entry may take a third of a page (PostgreSQL manual, "B-Tree Indexes"); its header counts, too.
 BTREE_BYTES = 2600
 _OTHER_BYTES = 16
+_ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
 
 
 def plan_indexes(draft: Draft, table: Table) -> None:
@@ -32,20 +36,15 @@ def plan_indexes(draft: Draft, table: Table) -> None:
         elif index.kind == "FULLTEXT" and method == "gin":
             _words(draft, table, index)
         elif index.kind == "SPATIAL" and _is_geometry(draft, table, index):
-            _plan(draft, table, index, "gist")
+            _index(draft, table, index, "gist")
         elif index.kind in ("FULLTEXT", "SPATIAL"):
-            draft.left(
-                Code.P030,
-                "index",
-                name,
-                f"a {index.kind} index has no exact counterpart",
-                _advice(table, index),
-            )
+            hint = _entry(table, index, 'method = "gin"') if index.kind == "FULLTEXT" else ""
+            draft.left(Code.P030, "index", name, f"a {index.kind} index has no exact counterpart", hint)
         else:
-            _plan(draft, table, index, method)
+            _index(draft, table, index, method)
 
 
-def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
+def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     name = f"{table.name}.{index.name}"
     try:
         parts = [_part(draft, table, index, part) for part in index.parts]
@@ -59,8 +58,9 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     on = draft.qualified(table.name)
     columns = ", ".join(parts)
     _notes(draft, table, index, parts)
+    references = [_reference(draft, table, part) for part in index.parts]
     cut = index.primary and any("(" in part for part in parts)
-    plain = all(part == _reference(draft, table, one) for part, one in zip(parts, index.parts, strict=True))
+    plain = parts == references
     made = _name(draft, table, index, constraint=index.unique and plain)
     if index.primary and not cut:
         sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
@@ -68,7 +68,7 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     else:
         if cut:
             why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
-            draft.find(Code.P047, "lossy", name, why)
+            draft.find(Code.P047, name, why)
         if index.unique and plain:
             sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
         else:
@@ -79,14 +79,10 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
         # the run goes on and says so.
         draft.do("index", table.name, sql, "an index of the source", optional=not index.unique)
     if index.comment:
-        comment(draft, table.name, "INDEX", pg_name(draft.schema, made), index.comment)
-    if index.unique and all(
-        part.removesuffix(" DESC") == _reference(draft, table, one)
-        for part, one in zip(parts, index.parts, strict=True)
-    ):
+        draft.comment(table.name, "INDEX", draft.own(made), index.comment)
+    if index.unique and [part.removesuffix(" DESC") for part in parts] == references:
         draft.unique[table.name].append(frozenset(column.lower() for column in index.columns))
-    order = "in ascending order" if index.primary else "in the same order"
-    draft.done("index", name, made, order)
+    draft.done("index", name, made, "in ascending order" if index.primary else "in the same order")
     expressions = tuple(
         (place, part.expression) for place, part in enumerate(index.parts, 1) if part.expression
     )
@@ -97,10 +93,6 @@ def _plan(draft: Draft, table: Table, index: Index, method: str | None) -> None:
 def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:
     types = (draft.column(table.name, name).target_type for name in index.columns)
     return all(base_name(type_).endswith("geometry") for type_ in types)
-
-
-def _columns(draft: Draft, table: Table) -> TableColumns:
-    return TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
 
 
 def _refused(draft: Draft, table: Table, index: Index, parts: list[str]) -> str | None:
@@ -122,7 +114,7 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
     )
     draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
     name = f"{table.name}.{index.name}"
-    draft.find(Code.P039, "note", name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
+    draft.find(Code.P039, name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
     draft.done("index", name, made, "the words of the same columns")
 
 
@@ -142,20 +134,18 @@ def _reference(draft: Draft, table: Table, part: IndexPart) -> str:
 
 def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     if part.column is None:
-        text = f"({translate(part.expression or '', _columns(draft, table), immutable=True)})"
+        columns = TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
+        text = f"({translate(part.expression or '', columns, immutable=True)})"
     else:
         text = _reference(draft, table, part)
-        if part.prefix and index.kind != "SPATIAL" and not _whole_fits(draft, table, index):
+        # A prefix index may cover whole values where it is not unique, and the longest entry fits a page.
+        longest = None if index.unique else _longest(draft, table, index)
+        whole_fits = longest is not None and longest <= BTREE_BYTES
+        if part.prefix and index.kind != "SPATIAL" and not whole_fits:
             binary = draft.column(table.name, part.column).target_type == "bytea"
             text = f"substr({text}, 1, {part.prefix})" if binary else f'"left"({text}, {part.prefix})'
     # A primary key of PostgreSQL has no order of its own; its index is read backwards as fast.
     return text + (" DESC" if part.descending and not index.primary else "")
-
-
-def _whole_fits(draft: Draft, table: Table, index: Index) -> bool:
-    """Whether a prefix index may cover whole values: it is not unique, and the longest entry fits a page."""
-    longest = _longest(draft, table, index)
-    return not index.unique and longest is not None and longest <= BTREE_BYTES
 
 
 def _longest(draft: Draft, table: Table, index: Index) -> int | None:
@@ -169,27 +159,104 @@ def _longest(draft: Draft, table: Table, index: Index) -> int | None:
 def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     name = f"{table.name}.{index.name}"
     if not index.visible:
-        draft.find(
-            Code.P032, "note", name, "is invisible to the source's optimizer and visible in the target"
-        )
+        draft.find(Code.P032, name, "is invisible to the source's optimizer and visible in the target")
     cut = any("(" in part for part, one in zip(parts, index.parts, strict=True) if one.prefix)
     if cut:
-        draft.find(
-            Code.P033, "note", name, "is a prefix index: queries must use the same left(…) to profit from it"
-        )
+        draft.find(Code.P033, name, "is a prefix index: queries must use the same left(…) to profit from it")
     longest = _longest(draft, table, index)
     if longest is not None and longest > BTREE_BYTES and not cut and any(one.column for one in index.parts):
         draft.find(
-            Code.V031, "lossy" if not index.unique else "note", name,
+            Code.V031, name,
             "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",
-            _entry(table, index, "skip = true"), evidence=f"the longest entry has {longest:,} bytes",
+            _entry(table, index, "skip = true"), severity="lossy" if not index.unique else "note",
+            evidence=f"the longest entry has {longest:,} bytes",
         )  # fmt: skip
-
-
-def _advice(table: Table, index: Index) -> str:
-    return _entry(table, index, 'method = "gin"') if index.kind == "FULLTEXT" else ""
 
 
 def _entry(table: Table, index: Index, line: str) -> str:
     """A map's entry for one index, to be pasted."""
     return entry("index", literally(table=table.name, index=index.name), line)
+
+
+# ---- foreign keys --------------------------------------------------------------------------------------
+
+
+def plan_foreign_keys(draft: Draft, table: Table) -> None:
+    """Adds the statements of a table's foreign keys."""
+    for key in table.foreign_keys:
+        name = f"{table.name}.{key.name}"
+        rules = draft.map.for_foreign_key(table, key)
+        if setting(rules, "skip")[0]:
+            draft.left(Code.P044, "foreign key", name, "a map leaves it out")
+        elif reason := _refusal(draft, table, key):
+            draft.left(Code.P040, "foreign key", name, reason)
+        elif {name.lower() for name in key.parent_columns} not in draft.unique[key.parent]:
+            reason = f"its parent {key.parent} has no unique key on {', '.join(key.parent_columns)}"
+            hint = f"CREATE UNIQUE INDEX … ON {pg_name(key.parent)} (…), where its rows allow it"
+            draft.left(Code.P040, "foreign key", name, reason, hint)
+        else:
+            _foreign_key(draft, table, key, checked=setting(rules, "validate")[0] is not False)
+
+
+def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
+    name = f"{table.name}.{key.name}"
+    made = draft.constraints(table).take(key.name, f"{key.name}_fkey", held=True)
+    draft.called(table, "foreign key", key.name, made)
+    constraint = pg_name(made)
+    child = draft.qualified(table.name)
+    columns = _columns(draft, table.name, key.columns)
+    parents = _columns(draft, key.parent, key.parent_columns)
+    draft.do(
+        "foreign key",
+        table.name,
+        f"ALTER TABLE {child} ADD CONSTRAINT {constraint} FOREIGN KEY ({columns}) "
+        f"REFERENCES {draft.qualified(key.parent)} ({parents}) "
+        f"ON DELETE {_action(key.on_delete)} ON UPDATE {_action(key.on_update)} NOT VALID",
+        "a foreign key of the source",
+    )
+    if checked:
+        sql = f"ALTER TABLE {child} VALIDATE CONSTRAINT {constraint}"
+        draft.do("validate", table.name, sql, "every row is checked, none is believed")
+    if odd := {key.on_delete, key.on_update} - _ACTIONS:
+        draft.find(Code.P041, name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
+    note_orphans(draft, table, key, checked=checked)
+    draft.done("foreign key", name, made, "with the same actions")
+
+
+def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
+    """Findings about rows without a parent, and about a key that does not look for them."""
+    name = f"{table.name}.{key.name}"
+    unchecked = "arrives NOT VALID: the rows that are there are not checked"
+    count = orphans(draft, table, key)
+    if not checked and not (count and count.rows):
+        draft.find(Code.P043, name, unchecked)
+        return
+    match = literally(table=table.name, foreign_key=key.name)
+    draft.find_rows(
+        Code.V030, name, table, count,
+        f"lack an equal parent in {key.parent}" + ("" if checked else f"; the key {unchecked}"),
+        entry("foreign_key", match, "validate = false", *([] if draft.loading else ["# or: skip = true"])),
+        severity="block" if checked else "lossy",
+    )  # fmt: skip
+
+
+def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
+    if key.parent_database != draft.catalog.database:
+        return f"its parent is in another database, {key.parent_database}"
+    if key.parent not in draft.tables:
+        return f"its parent {key.parent} is not migrated"
+    if not (draft.has(table.name, *key.columns) and draft.has(key.parent, *key.parent_columns)):
+        return "a column of it is not migrated"
+    for name, other in zip(key.columns, key.parent_columns, strict=True):
+        types = draft.column(table.name, name).target_type, draft.column(key.parent, other).target_type
+        if not comparable(*types):
+            return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
+    return None
+
+
+def _columns(draft: Draft, table: str, names: tuple[str, ...]) -> str:
+    return ", ".join(pg_name(draft.column(table, name).target) for name in names)
+
+
+def _action(rule: str) -> str:
+    return rule if rule in _ACTIONS else "NO ACTION"

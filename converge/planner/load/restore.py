@@ -1,0 +1,303 @@
+"""What is in the way of the copy is set aside and restored as it was: keys, triggers, and rows.
+
+Rows that are in the target's tables already are seeded by its migrations, or left by a rehearsal.
+"""
+
+from __future__ import annotations
+
+from converge.codes import Code
+from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
+from converge.model.catalog import ForeignKey, Table
+from converge.model.existing import ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
+from converge.model.plan import Rows, Severity, TablePlan
+from converge.planner.draft import MANY, Draft, said
+from converge.planner.keys import BTREE_BYTES, note_orphans
+from converge.planner.load.constraints import partly_null
+from converge.planner.load.match import Loading, Match
+from converge.postgres.saved import is_whole, merge, save
+
+_OFF = "D"
+"""pg_trigger.tgenabled of a trigger that is switched off."""
+_WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
+
+
+def plan_own_keys(draft: Draft, loading: Loading) -> None:
+    """Foreign keys on and to the loaded tables, then each table's indexes and triggers."""
+    loaded = {loading.matches[name].own.quoted: name for name in draft.tables}
+    for key in loading.existing.foreign_keys:
+        object_ = loaded.get(key.table) or loaded.get(key.parent)
+        if object_ is not None:
+            _foreign_key(draft, loading, object_, key)
+    for name, table in draft.tables.items():
+        _triggers(draft, name, loading.matches[name].own)
+        _aside(draft, table, loading.matches[name].own)
+        _indexes(draft, loading.matches[name])
+
+
+def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
+    draft.do("shared", object_, key.remove, "a foreign key of the target is away while rows are loaded")
+    draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
+    if key.validate and _checked(draft, loading, key):
+        draft.do("validate", object_, key.validate, "every row is checked, none is believed")
+
+
+def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
+    """Whether the rows of a key are checked; notes those that have no parent."""
+    child = loading.by_quoted.get(key.table)
+    if child is None or child.source.name not in draft.tables:
+        return True
+    table = draft.source(child.source.name)
+    assert table is not None
+    seen = next((one for one in table.foreign_keys if one.name == key.name), None)
+    rules = draft.map.for_foreign_key(table, seen or ForeignKey(key.name, (), "", "", (), "", ""))
+    checked = setting(rules, "validate")[0] is not False
+    if checked:
+        _require_parent(draft, loading, child, key)
+        _note_partly_null(draft, child, table, key)
+    if seen is not None and draft.has(table.name, *seen.columns):
+        note_orphans(draft, table, seen, checked=checked)
+    return checked
+
+
+def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeignKey) -> None:
+    """Blocks for rows that refer to a table that is not loaded, and does not have what they refer to."""
+    parent = loading.by_quoted.get(key.parent)
+    if parent is not None and parent.source.name in draft.tables:
+        return
+    own = next((table for table in loading.existing.tables if table.quoted == key.parent), None)
+    facts = draft.evidence.table(child.source.name)
+    if own is None or own.rows or not own.owned or own.obstacle:
+        _note_strangers(draft, loading, child, key, own.name if own else key.parent)
+        return
+    if not (facts and facts.rows):
+        return
+    name = child.source.name
+    draft.find(Code.L029, f"{name}.{key.name}",
+        f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
+        f"load {own.name} too; or, where the key may stay unchecked:\n"
+        + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
+    )  # fmt: skip
+
+
+def _note_partly_null(draft: Draft, child: Match, table: Table, key: OwnForeignKey) -> None:
+    condition = partly_null(draft, child, table, key)
+    draft.find_rows(
+        Code.L019, f"{table.name}.{key.name}", table,
+        draft.evidence.count(table.name, condition) if condition else None,
+        "hold NULL in some of its columns only, which MATCH FULL refuses",
+        entry("foreign_key", literally(table=table.name, foreign_key=key.name), "validate = false"),
+    )  # fmt: skip
+
+
+def _note_strangers(
+    draft: Draft, loading: Loading, child: Match, key: OwnForeignKey, parent_name: str
+) -> None:
+    name = child.source.name
+    orphans = draft.evidence.orphans.get(f"{name}.{key.name}")
+    if orphans is None:
+        return
+    parent = loading.by_quoted.get(key.parent)
+    ways = ['rows = "source"', '# or: rows = "merge"']
+    kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
+    draft.find(Code.L019, f"{name}.{key.name}",
+        said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
+        kept + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
+        evidence=f"values {', '.join(orphans.keys)}",
+    )  # fmt: skip
+
+
+def _indexes(draft: Draft, match: Match) -> None:
+    name, own = match.source.name, match.own
+    for index in own.indexes:
+        if index.remove:
+            draft.do("create", name, index.remove, "a key of the target is away while rows are loaded")
+            draft.do("index", name, ";\n".join(index.restore), "the target's key, as it was")
+            _note_long(draft, match, index)
+        else:
+            draft.find(Code.L014, f"{name}.{index.name}",
+                "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
+                "would be printed in other words, or other objects hang on it",
+            )  # fmt: skip
+
+
+def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
+    """An entry of a btree must fit a third of a page, after compression, which nobody knows before."""
+    facts = draft.evidence.table(match.source.name)
+    sources = [match.sources[name] for name in index.columns if name in match.sources]
+    longest = sum(facts.longest.get(name, 0) for name in sources) if facts else 0
+    if index.method == "btree" and longest > BTREE_BYTES:
+        draft.find(Code.L026, f"{match.source.name}.{index.name}",
+            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even compressed has "
+            "no place in the index, which is refused then",
+            "shorten the values in the source, or let the application's migrations index a digest of them",
+        )  # fmt: skip
+
+
+def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
+    for trigger in own.triggers:
+        if trigger.enabled != _OFF:
+            off, on = (trigger.switch(own.quoted, state) for state in (_OFF, trigger.enabled))
+            # Before rows are put aside or truncated: the application's code must not see that.
+            draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
+            draft.do("finish", name, on, "the target's trigger, as it was")
+
+
+def _aside(draft: Draft, table: TablePlan, own: OwnTable) -> None:
+    """Rows of the target make place for the source's; those that are merged come back."""
+    if table.rows:
+        draft.do("create", table.source, save(draft.schema, own), "rows of the target are put aside")
+    if table.rows == "merge":
+        draft.do("merge", table.source, merge(draft.schema, own), "rows whose keys only the target has")
+
+
+# ---- rows that are there already -----------------------------------------------------------------------
+
+
+def rows_of(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
+    """What the map says of rows that are there; tables of which it says nothing are `full`."""
+    name, own = match.source.name, match.own
+    wish = _wish(draft, name)
+    if wish == "target" or (wish and own.rows):
+        draft.noted.add(name)
+    elif own.rows and not may_hold_rows:
+        draft.full[name] = own.rows
+    return wish if own.rows or wish == "target" else ""
+
+
+def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
+    """Findings about rows that are there, when it is known which of them are the source's."""
+    name, own = match.source.name, match.own
+    wish = _wish(draft, name)
+    if wish == "target":
+        _note_kept(draft, match)
+        return
+    if wish and own.rows:
+        if wish == "merge":
+            _require_mergeable(draft, match)
+        they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
+        unsure = wish == "merge" and any(_displaces_unseen(one) for one in own.indexes)
+        harm: Severity = "lossy" if unsure or _loses(draft, name, wish) else "note"
+        draft.find_alike(
+            Code.L011, harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
+            _words(draft, name),
+        )  # fmt: skip
+    if own.rows and (wish or may_hold_rows):
+        _note_left(draft, name, wish)
+
+
+def _wish(draft: Draft, name: str) -> Rows:
+    table = draft.source(name)
+    wish: Rows = setting(draft.map.for_table(table), "rows")[0] if table else ""
+    return wish or ""
+
+
+def counted(own: OwnTable) -> str:
+    """How many rows a table of the target has, in words."""
+    if own.rows >= ROWS_LIMIT:
+        return f"more than {ROWS_LIMIT - 1:,} rows"
+    return "1 row" if own.rows == 1 else f"{own.rows:,} rows"
+
+
+def kept(own: OwnTable) -> str:
+    """Why a table's rows are not copied."""
+    return f"the map keeps the target's {counted(own)}"
+
+
+def _displaces_unseen(index: OwnIndex) -> bool:
+    """Whether only the server knows, when it is too late to ask, which rows an index does not let back in."""
+    whole = is_whole(index) and index.nulls_distinct
+    return (index.unique and not whole) or index.restore[0].partition(" EXCLUDE ")[1] != ""
+
+
+def _require_mergeable(draft: Draft, match: Match) -> None:
+    """Rows are merged by the key that both sides have, and where it is known which of them stay."""
+    own, key = match.own.key, match.source.primary_key
+    ours = {match.columns[name].name for name in key.columns if name in match.columns} if key else set()
+    if not own:
+        why = "has no primary key in the target, so its rows cannot be merged"
+    elif set(own) != ours:
+        why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
+    elif match.source.name not in draft.evidence.seeded:
+        draft.find(Code.L030, match.source.name,
+            "rows cannot be merged unseen: the role may not make temporary tables to compare them",
+            f"the privilege TEMPORARY on the target's database; or:\n{_instead(match)}",
+        )  # fmt: skip
+        return
+    else:
+        return
+    draft.find(Code.L020, match.source.name, why, _instead(match))
+
+
+def _instead(match: Match) -> str:
+    return entry("table", literally(table=match.source.name), *_WAYS[:2])
+
+
+def _note_left(draft: Draft, name: str, wish: Rows) -> None:
+    """Blocks for rows that stay and whose parents go."""
+    seeded = draft.evidence.seeded.get(name)
+    ways = [way.removeprefix("# or: ") for way in _WAYS if f'"{wish or "source"}"' not in way]
+    for key, rows in seeded.left.items() if seeded else ():
+        draft.find(Code.L019, key,
+            said(rows, f"stay without a parent: {name} loses the rows that they refer to"),
+            entry("table", literally(table=name), "\n# or: ".join(ways)),
+        )  # fmt: skip
+
+
+def _loses(draft: Draft, name: str, wish: Rows) -> bool:
+    """Whether rows of the target are gone afterwards, or may be."""
+    seeded = draft.evidence.seeded.get(name)
+    gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
+    return seeded is None or bool(seeded.differ or gone)
+
+
+def note_full(draft: Draft) -> None:
+    """Tables with rows about which the map says nothing: each, or all at once when they are many."""
+    if len(draft.full) > MANY:
+        equal = sum(_all_equal(draft, name) for name in draft.full)
+        draft.find(Code.L010, draft.schema,
+            f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be doubled",
+            "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
+            + entry("table", {"table": "…"}, *_WAYS),
+            evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(draft.full)}",
+        )  # fmt: skip
+        return
+    for name, rows in draft.full.items():
+        draft.find(Code.L010, name,
+            f"the target's table has {rows:,} rows, which would be doubled or would be in the way",
+            entry("table", literally(table=name), *_WAYS)
+            + "\n# or --truncate, which removes the rows of all loaded tables",
+            evidence=_words(draft, name),
+        )  # fmt: skip
+
+
+def _all_equal(draft: Draft, name: str) -> bool:
+    seeded = draft.evidence.seeded.get(name)
+    return seeded is not None and not (seeded.differ or seeded.only_source or seeded.only_target)
+
+
+def _note_kept(draft: Draft, match: Match) -> None:
+    """The target's rows stay, and the source's are not copied."""
+    name = match.source.name
+    why = kept(match.own)
+    words = _words(draft, name) or "not compared with the source's"
+    lacking = [one.name for one in match.source.columns if not (one.generated or one.name in match.columns)]
+    if lacking:
+        words += f"; the target lacks {', '.join(lacking)}"
+    seeded = draft.evidence.seeded.get(name)
+    all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
+    harm: Severity = "note" if all_there else "lossy"
+    cause = "the map keeps the target's rows; the source's are not copied"
+    draft.find_alike(Code.L011, harm, cause, name, f"{why}; the source's are not copied", "", words)
+
+
+def _words(draft: Draft, name: str) -> str:
+    """The comparison by key, in words."""
+    seeded = draft.evidence.seeded.get(name)
+    if seeded is None:
+        return ""
+    return (
+        f"by key: {seeded.equal:,} equal, {seeded.differ:,} differ, "
+        f"{seeded.only_source:,} only in the source, {seeded.only_target:,} only in the target"
+        + (f", {seeded.displaced:,} of them displaced by another unique key" if seeded.displaced else "")
+    )

@@ -1,0 +1,212 @@
+"""What a column's type needs in the target before its table: enums, types of extensions, collations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from converge.codes import Code
+from converge.errors import UsageError
+from converge.mapping.collations import Collation, counterpart, told_apart
+from converge.mapping.rules import policies
+from converge.mapping.write import entry
+from converge.model.catalog import Column, Index, Table
+from converge.model.plan import ColumnPlan
+from converge.model.quote import my_name, pg_name, pg_text, toml_text
+from converge.planner.decision import Decision
+from converge.planner.draft import Draft, column_entry
+from converge.types import TEXTS, base_name
+from converge.types.as_text import PADDED
+from converge.types.members import fits_enum
+
+
+class _Extension(NamedTuple):
+    name: str
+    schema: str
+    """Where it is made when it is missing."""
+    otherwise: str
+    """The type that holds the same values without it."""
+
+
+# Names are looked up in this schema only: what is elsewhere needs its schema before it.
+_IN_REACH = "pg_catalog"
+# Translated expressions can only use citext's operators where names are looked up.
+_EXTENSIONS = {
+    "citext": _Extension("citext", _IN_REACH, "text"),
+    "geometry": _Extension("postgis", "public", "bytea"),
+}
+
+Labels = tuple[str, ...]
+
+
+def sql_type(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
+    """The column's type as SQL, and why; adds what makes it. `target` is the table's name in the target."""
+    if decided.to == "enum":
+        return _enum(draft, decided, target)
+    return _of_extension(draft, decided), decided.rule.why
+
+
+def _of_extension(draft: Draft, decided: Decision) -> str:
+    """The type as SQL; blocks the run when its extension is not in reach."""
+    to = decided.to
+    extension = _EXTENSIONS.get(base_name(to))
+    if extension is None:
+        return to
+    there = draft.extensions
+    if there is not None and extension.name not in there:
+        what = f"{to} needs the extension {extension.name}, which is not there and which the role cannot make"
+        hint = column_entry(decided.table, decided.column, f"to = {toml_text(extension.otherwise)}")
+        draft.find(Code.P006, decided.name, what, hint)
+    schema = (there or {}).get(extension.name) or extension.schema
+    draft.share(
+        extension.name,
+        f"CREATE EXTENSION IF NOT EXISTS {pg_name(extension.name)} SCHEMA {pg_name(schema)}",
+        f"a map chooses {base_name(to)}",
+    )
+    return to if schema == _IN_REACH else f"{pg_name(schema)}.{to}"
+
+
+# ---- ENUMs: a native type for a column, or one for all columns that foreign keys join ------------------
+
+
+def _enum(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
+    table, column, why = decided.table, decided.column, decided.rule.why
+    labels = _labels(draft, table, column)
+    if len(set(labels)) < len(labels):
+        # The server prints characters outside the BMP as ? in a column's type.
+        message = "two labels look the same: the source server prints some of their characters as ?"
+        draft.find(Code.P028, decided.name, message, column_entry(table, column, 'to = "text"'))
+    joined = draft.decisions.joined(table.name, column.name)
+    shared = _shared(draft, table, column)
+    if not fits_enum(shared):
+        return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
+    key = (joined, shared)
+    if key not in draft.enums:
+        name = draft.own(draft.names.take(f"{target}_{column.name}"))
+        sql = f"CREATE TYPE {name} AS ENUM ({', '.join(map(pg_text, shared))})"
+        draft.do("shared" if len(joined) > 1 else "create", table.name, sql, why, makes=f"TYPE {name}")
+        draft.enums[key] = name
+    return draft.enums[key], why
+
+
+def labels_check(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
+    """The condition that keeps a column to its own labels, where its type holds others too."""
+    labels = _labels(draft, table, column)
+    if plan.target_type in draft.enums.values():
+        wider = _shared(draft, table, column) != labels
+    else:
+        wider = base_name(plan.target_type) in TEXTS | PADDED
+    return f"{pg_name(plan.target)} IN ({', '.join(map(pg_text, labels))})" if wider else None
+
+
+def _labels(draft: Draft, table: Table, column: Column) -> Labels:
+    """The declared labels of an ENUM, after the error value '' (number 0) where a map keeps that."""
+    return _with_error(column.labels, kept=_keeps_error(draft, table, column))
+
+
+def _with_error(labels: Labels, *, kept: bool) -> Labels:
+    return ("",) * (kept and "" not in labels) + labels
+
+
+def _keeps_error(draft: Draft, table: Table, column: Column) -> bool:
+    return policies(draft.decisions.rules(table, column)).get("empty_label") == "keep"
+
+
+def _shared(draft: Draft, table: Table, column: Column) -> Labels:
+    """The labels of the type: foreign keys compare their numbers, so one list may begin another one."""
+    own, kept = column.labels, _keeps_error(draft, table, column)
+    lists = {own}
+    for other, name in draft.decisions.joined(table.name, column.name):
+        their_table = draft.source(other)
+        if their_table is not None and (theirs := their_table.column(name)).type == "enum":
+            lists.add(theirs.labels)
+            kept = kept or _keeps_error(draft, their_table, theirs)
+    longest = max(
+        (labels for labels in lists if labels[: len(own)] == own), key=lambda labels: (len(labels), labels)
+    )
+    return _with_error(longest, kept=kept)
+
+
+# ---- collations: the database's own unless a map asks for MySQL's --------------------------------------
+
+
+def collation(draft: Draft, decided: Decision) -> str | None:
+    """The quoted collation that a map wants for a column; ``source`` makes one like MySQL's."""
+    wanted = decided.setting("collation")
+    if not wanted or base_name(decided.to.removesuffix("[]")) not in TEXTS:
+        return None
+    if wanted != "source":
+        return pg_name(*wanted.split("."))
+    like = _like(decided)
+    return _made(draft, decided.column.collation or "", like) if like.locale else pg_name("C")
+
+
+def locale(draft: Draft, decided: Decision) -> str | None:
+    """The ICU locale of the nondeterministic collation that a column gets or has; None without one."""
+    if draft.loading and (match := draft.loading.matches.get(decided.table.name)):
+        own = match.columns.get(decided.column.name)
+        return draft.loose.get(own.collation) if own else None
+    wanted = decided.setting("collation")
+    if wanted == "source":
+        return _like(decided).locale or None
+    return draft.loose.get(pg_name(*wanted.split("."))) if wanted else None
+
+
+def by_bytes(draft: Draft, column: ColumnPlan) -> bool:
+    """Whether the target tells all texts of the column apart whose bytes differ."""
+    text = base_name(column.target_type) in TEXTS - {"citext"} | PADDED
+    return text and column.collation not in draft.loose
+
+
+def note_collations(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding a collation: the unique keys that tell texts apart from now on that were equal."""
+    keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    arriving = {one.name for one in draft.outcomes if one.kind == "index" and one.state != "not migrated"}
+    for table in tables:
+        for index in table.indexes:
+            place = f"{table.name}.{index.name}"
+            for name in _read(table, index) if index.unique and place in arriving else ():
+                column = table.column(name)
+                # What is read of JSON is a text in this collation.
+                source = "utf8mb4_bin" if column.type == "json" else column.collation or ""
+                exact = by_bytes(draft, draft.column(table.name, name)) or column.type == "json"
+                if told_apart(source) and exact:
+                    keys[source][place] = None
+    for name, places in keys.items():
+        hint = entry("type", {"collation": name}, 'collation = "source"') if not name.endswith("_bin") else ""
+        message = f"unique in the source whatever {told_apart(name)}: {', '.join(places)}"
+        draft.find(Code.P036, name, message, hint)
+
+
+def _read(table: Table, index: Index) -> Iterator[str]:
+    """The columns of a key, those in its expressions among them."""
+    text = " ".join(part.expression or "" for part in index.parts)
+    for column in table.columns:
+        if column.name in index.columns or my_name(column.name) in text:
+            yield column.name
+
+
+def _like(decided: Decision) -> Collation:
+    found = counterpart(decided.column.collation or "")
+    if found is None:
+        raise UsageError(
+            f"{decided.name}: collations.toml knows nothing of {decided.column.collation}",
+            code=Code.M007,
+            hint='collation = "a collation of the target"',
+        )
+    return found
+
+
+def _made(draft: Draft, name: str, like: Collation) -> str:
+    made = draft.own(name)
+    # It means the same in every run and may serve other tables, so one that is there is used, and it stays.
+    sql = (
+        f"CREATE COLLATION IF NOT EXISTS {made} "
+        f"(provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
+    )
+    if draft.share(name, sql, "a map wants texts compared as in the source"):
+        draft.loose[made] = like.locale
+        if like.note:
+            draft.find(Code.P037, name, like.note)
+    return made

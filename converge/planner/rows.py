@@ -1,0 +1,251 @@
+"""Rows that the target would refuse: without a parent, or equal to others by its comparison.
+
+The scan counts them before anything is written. So it is asked about columns' values as the target will hold
+and compare them, in expressions of the source, once for each type that the data may decide for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from converge.codes import Code
+from converge.mapping.collations import compared_like, ignores_case
+from converge.mapping.rules import setting
+from converge.mapping.write import entry, literally
+from converge.model.catalog import ForeignKey, Index, Table
+from converge.model.evidence import Count, Search
+from converge.model.quote import my_name
+from converge.planner.decision import Decision
+from converge.planner.draft import Draft, column_entry
+from converge.planner.made_types import by_bytes, locale
+from converge.types import TEXTS, TEXTUAL, Family, Value, base_name, family_of
+from converge.types.as_text import PADDED
+from converge.types.sql import as_bytes
+
+BYTES, CITEXT = as_bytes("{}"), as_bytes("LOWER({})")
+_CLASSES = {
+    "number": ("smallint", "integer", "bigint", "numeric"),
+    "text": TEXTS | PADDED,
+    "instant": ("timestamp", "timestamp with time zone", "date"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetValue:
+    """A column's value as the target will hold and compare it."""
+
+    family: Family
+    value: Value
+    """As the maps' expressions and policies leave it."""
+    like: str = BYTES
+    """MySQL expression that is equal for those texts ``{}`` that the target takes for equal."""
+    as_source: bool = True
+    """Whether the source's own comparison of the column, or that of its bytes, is the target's."""
+    way_out: str = ""
+    """The map's line that keeps apart what the source keeps apart; empty where nothing makes it equal."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether a map may make another value."""
+        return bool(self.value.changed)
+
+    def text(self, prefix: int | None = None) -> str:
+        """MySQL expression that prints the value, or its first characters."""
+        if prefix:
+            return f"LEFT({self.family.whole(self.value)},{prefix})"
+        return self.family.source_text(self.value)
+
+    def key(self, prefix: int | None = None) -> str:
+        """MySQL expression that is equal for values that the target takes for equal."""
+        return self.like.format(self.text(prefix))
+
+
+Pair = tuple[TargetValue, TargetValue]
+"""A column of a foreign key and the parent's."""
+Part = tuple[str, str]
+"""A column of a unique key: its `TargetValue.key` and `way_out`."""
+
+
+def possible(draft: Draft, table: Table, name: str) -> list[TargetValue]:
+    """A column's value in each type that the data may decide for; none for a type that is not known."""
+    by_type = {one.to: one for one in draft.decisions.candidates(table, table.column(name))}
+    return [_compared(draft, one) for one in by_type.values()]
+
+
+def planned(draft: Draft, table: Table, name: str) -> TargetValue:
+    """A column's value in the type that was chosen. Its MySQL type is known."""
+    return _compared(draft, draft.decision(table, name))
+
+
+def _compared(draft: Draft, decided: Decision) -> TargetValue:
+    value, to, collation = decided.value, decided.to, decided.column.collation
+    # No map gives a collation to a padded type, but the target's own may have it.
+    collated = TEXTS | PADDED if draft.loading else TEXTS
+    like, same, way_out = BYTES, True, ""
+    if base_name(to) == "citext":
+        like, same, way_out = CITEXT, False, "" if ignores_case(collation) else 'to = "text"'
+    elif base_name(to) in collated and (wanted := locale(draft, decided)):
+        like = compared_like(wanted)
+        same = like == f"{{}} COLLATE {collation}"
+        # Only a text in utf8mb4 takes such a collation.
+        like, way_out = like.format("CONVERT({} USING utf8mb4)"), "" if same else 'collation = "default"'
+    elif to == "uuid" and collation:
+        same, way_out = ignores_case(collation), 'to = "text"'
+    way_out = way_out or ("skip = true" if value.changed else "")
+    return TargetValue(decided.family, value, like, same, way_out)
+
+
+# ---- foreign keys: rows without a parent ---------------------------------------------------------------
+
+
+def comparable(child: str, parent: str) -> bool:
+    """Whether PostgreSQL has an equality between two types."""
+    return _class(child) == _class(parent)
+
+
+def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
+    """The questions about each foreign key, for each type that its columns may get."""
+    for key in table.foreign_keys:
+        parent = draft.source(key.parent)
+        if parent is None or key.parent_database != draft.catalog.database:
+            continue
+        ways = [
+            list(product(possible(draft, table, child), possible(draft, parent, other)))
+            for child, other in _columns(key)
+        ]
+        for pairs in product(*ways):
+            yield from _searches(table, key, pairs)
+
+
+def orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
+    """How many rows have no parent; None when that is not known."""
+    facts, parent = draft.evidence.table(table.name), draft.source(key.parent)
+    if facts is None or parent is None or key.parent not in draft.tables:
+        return None
+    pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in _columns(key)]
+    asked = list(_searches(table, key, pairs))
+    exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
+    # Of texts that the source compares two questions are asked, the bytes' last.
+    return facts.found.get(asked[-1 if exact else 0].name) if asked else None
+
+
+def _columns(key: ForeignKey) -> list[tuple[str, str]]:
+    return list(zip(key.columns, key.parent_columns, strict=True))
+
+
+def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[Search]:
+    if not all(comparable(child.value.to, parent.value.to) for child, parent in pairs):
+        return
+    if all(_as_source(child, parent) for child, parent in pairs):
+        yield from _by_columns(table, key)
+        return
+    sides = [_sides(child, parent) for child, parent in pairs]
+    made = ",".join(f"{parent} AS `part {number}`" for number, (_, parent) in enumerate(sides))
+    on = " AND ".join(f"{child}=p.`part {number}`" for number, (child, _) in enumerate(sides))
+    there = f"SELECT DISTINCT {made} FROM {my_name(key.parent)}"
+    join = f"FROM {my_name(table.name)} AS c LEFT JOIN ({there}) AS p ON {on}"
+    filled = " AND ".join(f"{child} IS NOT NULL" for child, _ in sides)
+    yield Search(f"{key.name} by {made}: {on}", join, f"{filled} AND p.`part 0` IS NULL")
+
+
+def _as_source(child: TargetValue, parent: TargetValue) -> bool:
+    """Whether the columns themselves can be compared, which indexes of the source make quick."""
+    same = child.value.column.collation == parent.value.column.collation
+    return same and all(one.as_source and not one.changed for one in (child, parent))
+
+
+def _sides(child: TargetValue, parent: TargetValue) -> tuple[str, str]:
+    """What is equal in MySQL where the target takes both for equal: as the parent's key compares."""
+    if _class(parent.value.to) == "number":
+        # Types, and digits after the point, can differ.
+        return f"CAST({child.text()} AS DECIMAL(65,30))", f"CAST({parent.text()} AS DECIMAL(65,30))"
+    return parent.like.format(child.text()), parent.key()
+
+
+def _class(type_: str) -> str:
+    """Types of one class have an equality between them."""
+    name = base_name(type_)
+    return next((group for group, names in _CLASSES.items() if name in names), type_)
+
+
+def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
+    on = " AND ".join(f"c.{my_name(child)}=p.{my_name(other)}" for child, other in _columns(key))
+    join = f"FROM {my_name(table.name)} AS c LEFT JOIN {my_name(key.parent)} AS p ON {on}"
+    filled = " AND ".join(f"c.{my_name(name)} IS NOT NULL" for name in key.columns)
+    missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
+    yield Search(key.name, join, f"{filled} AND {missing}")
+    texts = [pair for pair in _columns(key) if table.column(pair[0]).type in TEXTUAL]
+    if texts:
+        differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
+        yield Search(f"{key.name}, byte for byte", join, f"{filled} AND ({missing} OR {differ})")
+
+
+def _utf8(side: str, column: str) -> str:
+    return f"CAST(CONVERT({side}.{my_name(column)} USING utf8mb4) AS BINARY)"
+
+
+# ---- unique keys: rows that are equal to others --------------------------------------------------------
+
+
+def duplicate_searches(draft: Draft, table: Table) -> Iterator[Search]:
+    """A question for each unique key whose values a map may make equal, for each type of its columns."""
+    for index in unique_keys(draft, table) if draft.loading is None else ():
+        ways = [
+            [(one.key(part.prefix), one.way_out) for one in possible(draft, table, part.column or "")]
+            for part in index.parts
+        ]
+        for parts in product(*ways):
+            if any(way_out for _, way_out in parts):
+                yield duplicates(table, parts)
+
+
+def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
+    """A finding for each unique key that the target would refuse."""
+    words = "are equal to others by the map's type, collation, expression or policy, and the key is unique"
+    for table in tables if draft.loading is None else ():
+        facts = draft.evidence.table(table.name)
+        for index in unique_keys(draft, table) if facts else ():
+            if facts and draft.has(table.name, *index.columns):
+                parts = parts_of(draft, table, index)
+                count = facts.found.get(duplicates(table, parts).name)
+                hint = _kept_apart(table, index, parts) if count and count.rows else ""
+                draft.find_rows(Code.V032, f"{table.name}.{index.name}", table, count, words, hint)
+
+
+def unique_keys(draft: Draft, table: Table) -> Iterator[Index]:
+    """The unique keys of nothing but known columns that are to arrive."""
+    for index in table.indexes:
+        wanted = index.unique and not setting(draft.map.for_index(table, index), "skip")[0]
+        if wanted and all(part.column and family_of(table.column(part.column)) for part in index.parts):
+            yield index
+
+
+def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
+    """The key's columns by the types that were chosen, and as the maps' policies leave them."""
+    values = ((planned(draft, table, part.column or ""), part.prefix) for part in index.parts)
+    return [(one.key(prefix), one.way_out) for one, prefix in values]
+
+
+def duplicates(
+    table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True, only: str = "TRUE"
+) -> Search:
+    """Rows whose key at least two rows have, by the target's comparison, among those where `only` is true."""
+    sign = "=" if nulls_distinct else "<=>"
+    name = my_name(table.name)
+    made = ",".join(f"{sql} AS `part {number}`" for number, (sql, _) in enumerate(parts))
+    places = ",".join(str(number + 1) for number in range(len(parts)))
+    equal = " AND ".join(f"{sql}{sign}d.`part {number}`" for number, (sql, _) in enumerate(parts))
+    if only != "TRUE":
+        equal = f"{equal} AND {only}"
+    twice = f"SELECT {made} FROM {name} WHERE {only} GROUP BY {places} HAVING COUNT(*)>1"
+    return Search(f"equal by {equal}", f"FROM {name} AS c JOIN ({twice}) AS d", equal)
+
+
+def _kept_apart(table: Table, index: Index, parts: Sequence[Part]) -> str:
+    """A map's entry for each column that is compared more loosely, or one that leaves the key out."""
+    lines = {name: way_out for name, (_, way_out) in zip(index.columns, parts, strict=True) if way_out}
+    if "skip = true" in lines.values():
+        return entry("index", literally(table=table.name, index=index.name), "skip = true")
+    return "\n\n".join(column_entry(table, table.column(name), line) for name, line in lines.items())
