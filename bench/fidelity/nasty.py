@@ -15,7 +15,7 @@ from typing import Any
 from converge.model.plan import ColumnPlan
 from converge.model.quote import mysql_members
 from converge.types import base_name
-from converge.types.names import sizes
+from converge.types.sql import sizes
 
 Change = Callable[[Random, str, ColumnPlan], str]
 _EXACT = Context(prec=200)

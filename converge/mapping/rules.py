@@ -13,7 +13,7 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
 from converge.model.check import Application, Check
-from converge.types.names import normal
+from converge.types.sql import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
 # Whole words, in brackets only numbers or a geometry's shape: the type is written into SQL as it is.

@@ -19,8 +19,8 @@ from converge.planner.made_types import collation, labels_check, sql_type
 from converge.planner.values import note_values
 from converge.translate import Untranslatable, translate_default
 from converge.types import TEXTS, base_name, family_of
-from converge.types.as_text import PADDED
 from converge.types.base import seen_or
+from converge.types.forms import PADDED
 from converge.types.sql import refused, unequalled
 from converge.types.temporal import STATEMENT_TIME
 

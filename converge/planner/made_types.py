@@ -17,7 +17,7 @@ from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, column_entry
 from converge.types import TEXTS, base_name
-from converge.types.as_text import PADDED
+from converge.types.forms import PADDED
 from converge.types.members import fits_enum
 
 

@@ -21,7 +21,7 @@ from converge.planner.decision import Decision
 from converge.planner.draft import Draft, column_entry
 from converge.planner.made_types import by_bytes, locale
 from converge.types import TEXTS, TEXTUAL, Family, Value, base_name, family_of
-from converge.types.as_text import PADDED
+from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
 
 BYTES, CITEXT = as_bytes("{}"), as_bytes("LOWER({})")

@@ -15,13 +15,11 @@ from converge.model.plan import Change
 from converge.model.quote import my_name
 from converge.types import TEXTUAL, Family, Value, base_name, family_of
 from converge.types.as_number import INTEGERS
-from converge.types.as_text import AsText
 from converge.types.binary import Binary
 from converge.types.floating import Floating
-from converge.types.forms import MADE
+from converge.types.forms import MADE, AsText
 from converge.types.json_ import Json
-from converge.types.names import sizes
-from converge.types.sql import as_bytes, bare_number, only
+from converge.types.sql import as_bytes, bare_number, only, sizes
 from converge.types.temporal import Date, Datetime, Time
 
 _TIMES = Date.types | Datetime.types | Time.types

@@ -9,8 +9,8 @@ from converge.model.catalog import Column
 from converge.model.plan import ColumnPlan
 from converge.model.quote import pg_name, pg_text
 from converge.types import base_name
-from converge.types.as_text import PADDED
 from converge.types.binary import Binary
+from converge.types.forms import PADDED
 from converge.types.text import Text
 
 Kind = Literal[

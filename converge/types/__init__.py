@@ -5,17 +5,17 @@ from __future__ import annotations
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.as_text import TEXTS
 from converge.types.base import Family, Length, Value
 from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
 from converge.types.floating import Floating
+from converge.types.forms import TEXTS
 from converge.types.integer import Integer
 from converge.types.json_ import Json
 from converge.types.members import Enum, Set
-from converge.types.names import base_name, normal
 from converge.types.spatial import Spatial
+from converge.types.sql import base_name, normal
 from converge.types.temporal import Date, Datetime, Time
 from converge.types.text import Text
 from converge.types.traps import KINDS, Trap

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from converge.types.names import base_name, sizes
-from converge.types.sql import bare_number
+from converge.types.sql import bare_number, base_name, sizes
 from converge.types.traps import Trap
 
 INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}

@@ -1,4 +1,4 @@
-"""The interface that every type family fills in.
+"""The interfaces that every type family, and every form of a text, fills in.
 
 A family knows one kind of MySQL value on its whole way: the expression that reads it as the text
 that COPY gets, the canonical text that both servers can make of it for the comparison, its traps,
@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, pg_text
+from converge.types.sql import as_bytes
 from converge.types.traps import Trap
 
 
@@ -141,6 +142,50 @@ class Family:
     def target_value(self, reference: str, value: Value) -> str:
         """PostgreSQL expression of the same."""
         return f"encode({reference},'hex')" if value.to == "bytea" else self.target_text(reference, value)
+
+    def default(self, literal: str, value: Value) -> str | None:
+        """The literal default as PostgreSQL SQL; None when there is no faithful one."""
+        return pg_text(literal)
+
+
+class Form:
+    """What a text becomes in PostgreSQL, whichever MySQL type it was read from.
+
+    Families that can give their values as text share these: a form knows what the target type takes of it and
+    how both servers tell it. `text` is everywhere a MySQL expression in UTF-8; COPY gets it as it stands, so
+    the target's own input decides, and what it would read as something else is a trap before that.
+    """
+
+    targets: ClassVar[frozenset[str]]
+    """Base names of the types that are written like this."""
+    judge: ClassVar[str] = "text"
+    delimited: ClassVar[bool] = True
+    special: ClassVar[bool] = True
+    """Whether a text can hold what COPY needs escaped; also one that no scan has looked at."""
+
+    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
+        """What `value.to` cannot hold of the text."""
+        return ()
+
+    def read(self, text: str) -> str:
+        """MySQL expression of the COPY text."""
+        return as_bytes(text)
+
+    def source_text(self, text: str) -> str:
+        """MySQL expression of the canonical text."""
+        return text
+
+    def target_text(self, reference: str, value: Value) -> str:
+        """PostgreSQL expression that prints as the same."""
+        return reference
+
+    def source_value(self, text: str) -> str:
+        """MySQL expression of the value for the drill-down."""
+        return self.source_text(text)
+
+    def target_value(self, reference: str, value: Value) -> str:
+        """PostgreSQL expression of the same."""
+        return self.target_text(reference, value)
 
     def default(self, literal: str, value: Value) -> str | None:
         """The literal default as PostgreSQL SQL; None when there is no faithful one."""

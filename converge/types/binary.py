@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.types.as_json import AsJson, AsJsonb
-from converge.types.as_text import AsText
-from converge.types.as_uuid import swapped
 from converge.types.base import Length, Value
+from converge.types.forms import AsText, Written, swapped
+from converge.types.parsed import AsJson, AsJsonb
 from converge.types.sql import escapes, is_utf8, refused, unequalled
 from converge.types.traps import Trap
-from converge.types.written import Written
 
 # COPY writes two hex digits for a byte, and takes a line of less than 1 GB (tried on 14 and 17.5).
 _MOST_BYTES = 536_870_000

@@ -6,7 +6,7 @@ from converge.model.catalog import Column
 from converge.types.as_number import INTEGERS, at_scale, ends
 from converge.types.base import Family, Value
 from converge.types.integer import not_boolean
-from converge.types.names import base_name, sizes
+from converge.types.sql import base_name, sizes
 from converge.types.traps import Trap
 
 _NUMBERS = frozenset({*INTEGERS, "numeric"})

@@ -5,11 +5,10 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.model.quote import pg_text
 from converge.types.as_number import INTEGERS, at_scale, decimal_traps, scale_of
-from converge.types.as_text import AsText
 from converge.types.base import Family, Value
 from converge.types.floating import double_text, shortest, stored_text
-from converge.types.names import base_name
-from converge.types.sql import bare_number, only
+from converge.types.forms import AsText
+from converge.types.sql import bare_number, base_name, only
 from converge.types.traps import Trap
 
 # A double holds every decimal of so many digits, and prints it again (DBL_DIG).

@@ -16,8 +16,7 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.types.as_number import decimal_traps, scale_of
 from converge.types.base import Family, Value
-from converge.types.names import base_name
-from converge.types.sql import as_bytes, bare_number, only
+from converge.types.sql import as_bytes, bare_number, base_name, only
 from converge.types.traps import Trap
 
 # Digits of a double's significand that a real does not have, and the ends of a real's full precision.

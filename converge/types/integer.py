@@ -5,10 +5,9 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.model.quote import pg_text
 from converge.types.as_number import FLOATS, INTEGERS, at_scale, ends
-from converge.types.as_text import AsText
 from converge.types.base import Family, Value
-from converge.types.names import base_name
-from converge.types.sql import only
+from converge.types.forms import AsText
+from converge.types.sql import base_name, only
 from converge.types.traps import Trap
 
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}

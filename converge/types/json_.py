@@ -7,13 +7,11 @@ digests differ is judged by the values in the drill-down. As text it is what MyS
 from __future__ import annotations
 
 from converge.model.catalog import Column
-from converge.types.as_json import MOST_JSONB_BYTES, json_nul
-from converge.types.as_text import AsText
 from converge.types.base import Length, Value
-from converge.types.names import base_name
-from converge.types.sql import escapes
+from converge.types.forms import AsText, Written
+from converge.types.parsed import MOST_JSONB_BYTES, json_nul
+from converge.types.sql import base_name, escapes
 from converge.types.traps import Trap
-from converge.types.written import Written
 
 _MOST_BYTES = 2**32
 _LARGE_BYTES = 65_536

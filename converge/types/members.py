@@ -8,15 +8,13 @@ from dataclasses import replace
 from converge.model.catalog import Column
 from converge.model.plan import Severity
 from converge.model.quote import my_name, my_text, pg_text
-from converge.types.as_array import ODD, AsArray
 from converge.types.as_number import INTEGERS
-from converge.types.as_shape import AsShape
-from converge.types.as_text import AsText
 from converge.types.base import Value
+from converge.types.forms import ODD, AsArray, AsText, Written
+from converge.types.parsed import AsShape
 from converge.types.sql import as_bytes, one_of
 from converge.types.text import utf8
 from converge.types.traps import Trap
-from converge.types.written import Written
 
 _SPECIAL = frozenset("\t\n\r\\")
 _MARKS = frozenset("|;~")

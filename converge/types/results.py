@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from converge.model.catalog import Column
-from converge.types.as_array import AsArray
 from converge.types.base import Value
 from converge.types.floating import double_text, shortest, stored_text
+from converge.types.forms import AsArray
 from converge.types.spatial import Spatial
 from converge.types.sql import as_bytes, bare_number
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.model.quote import my_text
 from converge.types.base import Family, Length, Value
-from converge.types.names import base_name
+from converge.types.sql import base_name
 from converge.types.traps import Trap
 
 _MOST_BYTES = 2**32

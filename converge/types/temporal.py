@@ -12,8 +12,7 @@ from datetime import datetime
 from converge.model.catalog import Column
 from converge.model.quote import my_text, pg_text
 from converge.types.base import Family, Value
-from converge.types.names import base_name, digits_of
-from converge.types.sql import bare_number, only
+from converge.types.sql import bare_number, base_name, digits_of, only
 from converge.types.traps import Trap
 
 _NOW = re.compile(r"(?:CURRENT_TIMESTAMP|NOW|LOCALTIME|LOCALTIMESTAMP)(?:\((\d?)\))?", re.IGNORECASE)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from converge.model.catalog import Column
 from converge.model.quote import my_name
 from converge.types.base import Length, Value
-from converge.types.forms import MADE
+from converge.types.forms import MADE, Written
 from converge.types.sql import escapes, is_utf8, refused
 from converge.types.traps import Trap
-from converge.types.written import Written
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
 # ASCII is not among them: MySQL 8.0.15 lets bytes above 0x7F into such a column (tried).
