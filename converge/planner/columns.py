@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from converge.codes import Code
 from converge.mapping.rules import setting
@@ -57,8 +58,8 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
         largest = _LARGEST.get(base_name(decided.to), _SEQUENCE_END)
         note_end(draft, table, name, largest, column_entry(table, column, 'to = "bigint"'))
     sequence = draft.own(draft.names.take(f"{target_table}_{target}_seq")) if is_numbered else ""
-    plan = replace(
-        decided_plan(draft, decided, target),
+    plan = ColumnPlan(
+        **decided_fields(draft, decided, target),
         target_type=type_,
         nullable=column.nullable,
         why=why,
@@ -74,29 +75,26 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
     return plan
 
 
-def decided_plan(draft: Draft, decided: Decision, target: str) -> ColumnPlan:
+def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, Any]:
     """What the decision says of the column's plan, whoever makes the column: the value on its way."""
     reference, family, value = pg_name(target), decided.family, decided.value
-    return ColumnPlan(
-        source=decided.column.name,
-        target=target,
-        source_type=decided.column.raw_type,
-        target_type=decided.to,
-        nullable=decided.column.nullable,
-        rule=decided.rule.place,
-        why=decided.rule.why,
-        evidence=draft.decisions.evidence(decided),
-        changes=decided.changes,
-        is_null=value.is_null,
-        read=seen_or(refused, family.read(value), value),
-        special=family.special(value),
-        source_text=seen_or(unequalled, family.source_text(value), value),
-        target_text=family.target_text(reference, value),
-        source_value=seen_or(unequalled, family.source_value(value), value),
-        target_value=family.target_value(reference, value),
-        delimited=family.delimited(value),
-        judge=family.judge(value),
-    )
+    return {
+        "source": decided.column.name,
+        "target": target,
+        "source_type": decided.column.raw_type,
+        "rule": decided.rule.place,
+        "evidence": draft.decisions.evidence(decided),
+        "changes": decided.changes,
+        "is_null": value.is_null,
+        "read": seen_or(refused, family.read(value), value),
+        "special": family.special(value),
+        "source_text": seen_or(unequalled, family.source_text(value), value),
+        "target_text": family.target_text(reference, value),
+        "source_value": seen_or(unequalled, family.source_value(value), value),
+        "target_value": family.target_value(reference, value),
+        "delimited": family.delimited(value),
+        "judge": family.judge(value),
+    }
 
 
 def note_end(draft: Draft, table: Table, name: str, largest: int, hint: str) -> None:
@@ -252,10 +250,9 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     wanted = decided.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
-    hint = column_entry(table, column, 'default = "…"')
     if decided.setting("using") and column.default is not None and not value.made:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
-        draft.find(Code.P159, name, message, hint)
+        draft.find(Code.P159, name, message, column_entry(table, column, 'default = "…"'))
     if column.default is None and column.default_is_expression:
         draft.find(Code.P012, name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
@@ -267,7 +264,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
         if isinstance(replacement, dict):
             return pg_text(str(replacement["replace"]))
         message = f"the default {column.default!r} has no counterpart and is dropped"
-        draft.find(Code.P011, name, message, hint)
+        draft.find(Code.P011, name, message, column_entry(table, column, 'default = "…"'))
     return literal
 
 

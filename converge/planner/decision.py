@@ -9,8 +9,7 @@ fits is taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 from converge.codes import Code
@@ -27,23 +26,28 @@ Place = tuple[str, str]
 """Table and column of the source."""
 
 
-@dataclass(frozen=True, eq=False)
 class Decision:
     """What one column becomes by one rule of the maps, whatever the data holds."""
 
-    table: Table
-    column: Column
-    rules: tuple[Rule, ...]
-    """All rules that match, in their order."""
-    rule: Rule
-    """The one that gives the type."""
-    to: str
-    family: Family
-    """Of the value, which a map's expression can have made of another kind."""
-    start: Value
-    """The value before any policy."""
-    using: Change | None
-    """What a map's expression does."""
+    __slots__ = (
+        "_handled", "column", "family", "policies", "rule", "rules", "start", "table", "to", "traps", "using"
+    )  # fmt: skip
+
+    def __init__(
+        self, table: Table, column: Column, rules: tuple[Rule, ...], rule: Rule, family: Family
+    ) -> None:
+        self.table, self.column = table, column
+        self.rules, self.rule = rules, rule
+        """All that match, in their order, and the one that gives the type."""
+        self.to = rule.target_type(column)
+        check_target(*made_kind(family, column, self.to, rules), self.to, rule.place, rule.labels)
+        value = Value(column, self.to, labels=rule.labels)
+        self.family, self.start, self.using = begin(family, value, rules)
+        """The value before any policy, its family, and what a map's expression has done."""
+        self.traps = self.family.every_trap(self.start)
+        """What the type cannot hold, before any policy."""
+        self.policies: Mapping[str, Any] = policies(rules)
+        self._handled: tuple[Value, tuple[tuple[Trap, Change | None], ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -53,39 +57,31 @@ class Decision:
         """What the first rule with this key says; None without one."""
         return setting(self.rules, key)[0]
 
-    @cached_property
-    def policies(self) -> Mapping[str, Any]:
-        return policies(self.rules)
-
-    @cached_property
-    def traps(self) -> tuple[Trap, ...]:
-        """What the type cannot hold, before any policy."""
-        return self.family.every_trap(self.start)
-
     @property
     def value(self) -> Value:
         """The value with what the policies make of its odd cases."""
-        return self._handled[0]
+        return self._by_policies()[0]
 
     @property
     def handled(self) -> tuple[tuple[Trap, Change | None], ...]:
         """Each trap with what its policy does; None without a policy that can be used."""
-        return self._handled[1]
+        return self._by_policies()[1]
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What the maps change of the values."""
         return tuple(change for change in (self.using, *(one for _, one in self.handled)) if change)
 
-    @cached_property
-    def _handled(self) -> tuple[Value, tuple[tuple[Trap, Change | None], ...]]:
-        value, handled = self.start, []
-        for trap in self.traps:
-            policy, change = self.policies.get(trap.name, "stop"), None
-            if policy != "stop" and (policy != "null" or self.column.nullable):
-                value, change = self._apply(value, trap, policy)
-            handled.append((trap, change))
-        return value, tuple(handled)
+    def _by_policies(self) -> tuple[Value, tuple[tuple[Trap, Change | None], ...]]:
+        if self._handled is None:
+            value, handled = self.start, []
+            for trap in self.traps:
+                policy, change = self.policies.get(trap.name, "stop"), None
+                if policy != "stop" and (policy != "null" or self.column.nullable):
+                    value, change = self._apply(value, trap, policy)
+                handled.append((trap, change))
+            self._handled = value, tuple(handled)
+        return self._handled
 
     def _apply(self, value: Value, trap: Trap, policy: Any) -> tuple[Value, Change]:
         """One more policy, on the trap as it stands for the value that earlier policies have left."""
@@ -206,14 +202,10 @@ class Decisions:
     def _candidates_of(self, table: Table, column: Column) -> Iterator[Decision]:
         family, rules = family_of(column), self.rules(table, column)
         for rule in rules if family else ():
-            if family is None or "to" not in rule.settings:
-                continue
-            to = rule.target_type(column)
-            check_target(*made_kind(family, column, to, rules), to, rule.place, rule.labels)
-            made, start, using = begin(family, Value(column, to, labels=rule.labels), rules)
-            yield Decision(table, column, rules, rule, to, made, start, using)
-            if not rule.fits:
-                return
+            if family and "to" in rule.settings:
+                yield Decision(table, column, rules, rule, family)
+                if not rule.fits:
+                    return
 
     def _all_fit(self, one: Decision) -> bool:
         """Whether this column and all that foreign keys join it with would get the type, and fit it."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
-from converge.planner.columns import decided_plan, left_out, note_end, note_parsed
+from converge.planner.columns import decided_fields, left_out, note_end, note_parsed
 from converge.planner.draft import Draft, column_entry
 from converge.planner.load.match import Match, alike, held_type
 from converge.planner.values import hint, hint_conditions, note_values
@@ -38,8 +37,8 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
             draft.find(Code.L028, name, f"to = in {rule.place} is not used: the target has its own type")
     losses = "lossy, as declared" if decided.changes else "lossless"
     draft.done("column", name, f"{own.name} {own.type}", losses)
-    return replace(
-        decided_plan(draft, decided, own.name),
+    return ColumnPlan(
+        **decided_fields(draft, decided, own.name),
         # A type that is the application's own keeps its name.
         target_type=own.type if own.labels or own.base != own.type else normal(own.type),
         nullable=own.nullable or match.source.column(column.name).nullable,
@@ -47,6 +46,7 @@ def plan_own_column(draft: Draft, match: Match, table: Table, column: Column) ->
         sequence=own.sequence,
         generated=own.generated or None,
         collation=own.collation or None,
+        why=decided.rule.why,
     )
 
 
