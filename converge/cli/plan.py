@@ -22,7 +22,7 @@ from converge.model.plan import Plan
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.rehearsal import since_last
-from converge.planner.decisions import decisions, wishes
+from converge.planner.entries import column_entries, other_entries
 from converge.report.html import plan_html, plans_html
 from converge.report.many import plans_markdown
 from converge.report.map import map_toml
@@ -157,4 +157,6 @@ def _dumped(document: dict[str, Any]) -> str:
 
 def _map(prepared: Prepared) -> str:
     inputs = prepared.inputs
-    return map_toml(prepared.plan.source, inputs.catalog.database, decisions(inputs), wishes(inputs))
+    return map_toml(
+        prepared.plan.source, inputs.catalog.database, column_entries(inputs), other_entries(inputs)
+    )

@@ -23,8 +23,7 @@ from converge.model.catalog import (
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
-from converge.mysql.defaults import with_defaults
-from converge.mysql.numbering import next_values
+from converge.mysql.defaults import next_values, with_defaults
 from converge.mysql.rights import Rights
 from converge.mysql.views import merge_view, read_views
 from converge.mysql.zones import server_zone, with_zone

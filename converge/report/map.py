@@ -8,7 +8,7 @@ from typing import Any
 
 from converge.mapping.write import entry, literally, value
 from converge.model.quote import toml_text
-from converge.planner.decisions import Decision, Wish
+from converge.planner.entries import ColumnEntry, Entry
 
 _HEAD = """# Every decision of `converge plan` from {source}.
 # Edit what should be otherwise, and give it to plan, migrate and verify with --map; delete what may be
@@ -20,19 +20,19 @@ about = "written by converge plan"
 """
 
 
-def map_toml(source: str, database: str, decisions: Iterable[Decision], wishes: Iterable[Wish]) -> str:
+def map_toml(source: str, database: str, columns: Iterable[ColumnEntry], others: Iterable[Entry]) -> str:
     """The map file."""
     lines = [_HEAD.format(source=_one_line(source), name=toml_text(database))]
-    for table, group in groupby(decisions, key=lambda decision: decision.table.name):
+    for table, group in groupby(columns, key=lambda decision: decision.table.name):
         lines.append(f"# --- {_one_line(table)} " + "-" * max(3, 100 - len(table)))
         for decision in group:
             lines += [*_entry(decision), ""]
-    for wish in wishes:
-        lines += [entry(wish.section, literally(**wish.match), *_settings(wish.settings)), ""]
+    for other in others:
+        lines += [entry(other.section, literally(**other.match), *_settings(other.settings)), ""]
     return "\n".join(lines)
 
 
-def _entry(decision: Decision) -> list[str]:
+def _entry(decision: ColumnEntry) -> list[str]:
     column = decision.column
     match = value(literally(table=decision.table.name, column=column.name))
     seen = f" ({decision.evidence})" if decision.evidence else ""

@@ -45,7 +45,7 @@ class Loading:
     @cached_property
     def by_quoted(self) -> Mapping[str, Match]:
         """The matches by the quoted names of the target's tables."""
-        return _by_quoted(self.matches)
+        return {one.own.quoted: one for one in self.matches.values()}
 
     @cached_property
     def free(self) -> tuple[OwnTable, ...]:
@@ -62,24 +62,21 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         if name is not None:
             own = existing.by_name[name]
             matches[table.name] = Match(table, own, _columns(table, own, map_))
-    by_quoted = _by_quoted(matches)
+    by_quoted = {one.own.quoted: one for one in matches.values()}
     tables = tuple(
         _seen(matches[table.name], catalog, existing.foreign_keys, by_quoted)
         if table.name in matches
         else table
         for table in catalog.tables
     )
+    why = "the type of the target's own column"
     rules = {
-        (table, column): _rule(own)
+        (table, column): Rule("target", "the target", {}, {"to": held_type(own), "labels": own.labels}, why)
         for table, one in matches.items()
         for column, own in one.columns.items()
         if _takes(one.source, one.source.column(column), own, map_)
     }
     return Loading(existing, matches, replace(catalog, tables=tables), replace(map_, own=rules))
-
-
-def _by_quoted(matches: Mapping[str, Match]) -> Mapping[str, Match]:
-    return {one.own.quoted: one for one in matches.values()}
 
 
 def alike(name: str, others: Iterable[str]) -> str | None:
@@ -126,12 +123,6 @@ def held_type(own: OwnColumn) -> str:
     return "enum" if own.labels else normal(own.base)
 
 
-def _rule(column: OwnColumn) -> Rule:
-    """The target's column as the first of all rules."""
-    settings = {"to": held_type(column), "labels": column.labels}
-    return Rule("target", "the target", {}, settings, "the type of the target's own column")
-
-
 def _seen(
     one: Match,
     catalog: Catalog,
@@ -142,7 +133,10 @@ def _seen(
     keys = (_index(index, one.sources) for index in one.own.indexes)
     return replace(
         one.source,
-        columns=tuple(_column(column, one.columns.get(column.name)) for column in one.source.columns),
+        columns=tuple(
+            replace(column, nullable=own.nullable) if (own := one.columns.get(column.name)) else column
+            for column in one.source.columns
+        ),
         indexes=(
             *(index for index in one.source.indexes if index.primary),
             *(key for key in keys if key is not None),
@@ -162,10 +156,6 @@ def _foreign_key(key: OwnForeignKey, child: Match, parent: Match, database: str)
     columns = tuple(child.sources[column] for column in key.columns)
     parents = tuple(parent.sources[column] for column in key.parent_columns)
     return ForeignKey(key.name, columns, database, parent.source.name, parents, "NO ACTION", "NO ACTION")
-
-
-def _column(column: Column, own: OwnColumn | None) -> Column:
-    return column if own is None else replace(column, nullable=own.nullable)
 
 
 def _index(index: OwnIndex, sources: Mapping[str, str]) -> Index | None:
