@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from converge.sandbox.account import unprivileged
+from converge.sandbox.process import unprivileged
 
 _DAY = datetime.timedelta(days=1)
 

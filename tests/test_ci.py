@@ -13,9 +13,9 @@ import yaml
 
 from converge.cli import COMMANDS, _group
 from converge.pipeline.matrix.wish import wanted
-from converge.sandbox import versions
-from converge.sandbox.providers import url
-from converge.sandbox.spec import Spec
+from converge.sandbox import packages
+from converge.sandbox.providers import find_given
+from converge.sandbox.server import Spec
 
 FOLDER = Path(__file__).parents[1]
 TARGETS = ("14", "15", "16", "17.5")
@@ -68,7 +68,7 @@ def require_served(services: dict[str, Any], variables: dict[str, str], names: l
             patch.setenv(variable, value)
         for name in names:
             spec = Spec.parse(name)
-            assert url.find(spec, lambda message: None) is not None, name
+            assert find_given(spec, lambda message: None) is not None, name
             assert variables[spec.variable].endswith(f"@127.0.0.1:{ports[name]}")
 
 
@@ -86,6 +86,6 @@ def test_the_compose_file_has_all_servers_of_the_tests() -> None:
     services = yaml.safe_load(text)["services"]
     variables = dict(re.findall(r"^#\s+export (\w+)=(\S+)$", text, re.MULTILINE))
     named = set(re.findall(r'_serve\("([^"]+)"\)', (FOLDER / "tests/conftest.py").read_text("utf-8")))
-    assert named == {*(f"mysql:{one}" for one in versions.MYSQL), *(f"postgres:{one}" for one in TARGETS)}
+    assert named == {*(f"mysql:{one}" for one in packages.MYSQL), *(f"postgres:{one}" for one in TARGETS)}
     require_served(services, variables, sorted(named))
     assert all("healthcheck" in service for service in services.values())

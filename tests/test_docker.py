@@ -15,9 +15,9 @@ from test_sandbox import ask
 
 from converge import sandbox
 from converge.model.endpoint import parse
-from converge.sandbox import Server, providers
+from converge.sandbox import Server, docker, providers
 from converge.sandbox.errors import StartFailed, UnknownServer
-from converge.sandbox.providers import docker
+from converge.sandbox.server import Options, Spec
 
 Begin = Callable[..., Engine]
 
@@ -35,12 +35,12 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
         def run(server: Server, *images: str) -> Engine:
             made = stack.enter_context(engine(parse(server.url).port or 0, *images))
             monkeypatch.setenv("DOCKER_HOST", made.url)
-            monkeypatch.setattr(providers, "FINDERS", {"docker": docker.find})
-            docker._engine_answers.cache_clear()
+            monkeypatch.setattr(providers, "FINDERS", {"docker": providers.find_in_docker})
+            docker.engine_answers.cache_clear()
             return made
 
         yield run
-    docker._engine_answers.cache_clear()
+    docker.engine_answers.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["mysql:8.0.33", "postgres:17.5"])
@@ -84,9 +84,9 @@ def test_an_engine_elsewhere_gets_a_server_with_a_password(
     made = begin(mysql_8033, "mysql:8.0.33")
     config = pytest.importorskip("testcontainers.core.config").testcontainers_config
     monkeypatch.setattr(config, "tc_host_override", "docker.example")
-    launch = docker.find(sandbox.spec.Spec.parse("mysql:8.0.33"), lambda message: None)
+    launch = providers.find_in_docker(Spec.parse("mysql:8.0.33"), lambda message: None)
     assert launch is not None
-    container = launch(sandbox.spec.Options())
+    container = launch(Options())
     at = parse(container.url)
     assert (at.host, f"MYSQL_ROOT_PASSWORD={at.password}" in made.created["Env"]) == ("docker.example", True)
     assert len(at.password) == 32

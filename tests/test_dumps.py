@@ -22,15 +22,12 @@ from support import ENVIRONMENT, converge, mysql, postgres
 from test_sandbox import NASTY, quoted
 
 from converge.errors import UsageError
-from converge.sandbox import Server, cache, definers, mydumper
-from converge.sandbox.databases import Databases
-from converge.sandbox.dump import Loader
+from converge.sandbox import Server, dump_files, packages
 from converge.sandbox.dump_files import name_of, streams_of
-from converge.sandbox.dumped import Dump, dumped
+from converge.sandbox.dump_load import Databases, Loader, as_own
+from converge.sandbox.dump_text import Header, Joined, Splitter, decompressed
+from converge.sandbox.dumped import Dump, dumped, release_for
 from converge.sandbox.errors import DumpError, NotOurs
-from converge.sandbox.header import Header, release_for
-from converge.sandbox.splitter import Splitter, pieces, split
-from converge.sandbox.unpack import Joined, unpacked
 
 HEADER = (
     "-- MySQL dump 10.13  Distrib 8.0.33\n--\n-- Host: localhost    Database: {}\n-- Server version\t8.0.33\n"
@@ -109,7 +106,7 @@ def test_an_insert_is_cut_between_its_rows_and_nowhere_else(
 ) -> None:
     made = [b"(" + b",".join(row) + b")" for row in values]
     dump = b"-- a comment; \nINSERT INTO `t),(` (`a`, b) VALUES " + b",".join(made) + b";\nSELECT 1;\n"
-    found = [statement.text for statement in split(pieces(io.BytesIO(dump), size), rows)]
+    found = [statement.text for statement in Splitter(io.BytesIO(dump), rows, size)]
     head = b"INSERT INTO `t),(` (`a`, b) VALUES "
     assert found.pop() == b"SELECT 1"
     assert all(text.startswith(head) for text in found)
@@ -126,23 +123,22 @@ def test_an_insert_is_cut_between_its_rows_and_nowhere_else(
     ],
 )
 def test_only_inserts_of_rows_are_cut(statement: bytes) -> None:
-    assert [one.text for one in split([statement + b";"], rows=5)] == [statement]
+    assert [one.text for one in Splitter(io.BytesIO(statement + b";"), rows=5)] == [statement]
 
 
 def test_rows_with_expressions_are_cut_at_their_ends_only() -> None:
     dump = b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x'),(2,(concat('b',('c'),'d')),'y');"
-    assert [one.text for one in split([dump], rows=1)] == [
+    assert [one.text for one in Splitter(io.BytesIO(dump), rows=1)] == [
         b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x')",
         b"INSERT INTO t VALUES (2,(concat('b',('c'),'d')),'y')",
     ]
 
 
-def test_lines_are_counted_over_pieces() -> None:
-    splitter = Splitter(rows=1)
-    found = []
-    for piece in (b"-- a\n", b"INSERT INTO t VALUES ('aa", b"a\n", b"b'),(2);\n", b"SELECT 1;\n"):
-        found += [(one.text, one.line) for one in splitter.feed(piece)]
-    assert [line for _, line in found] == [2, 3, 4]
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_lines_are_counted_over_pieces(size: int) -> None:
+    dump = b"-- a\nINSERT INTO t VALUES ('aaa\nb'),(2);\nSELECT 1;\n"
+    found = Splitter(io.BytesIO(dump), rows=1, piece=size)
+    assert [statement.line for statement in found] == [2, 3, 4]
 
 
 def test_parts_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
@@ -153,8 +149,8 @@ def test_parts_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> No
     for one in ("all.sql.gz", "all.sql.gz.aa"):
         (stream,) = streams_of([tmp_path / one])
         assert stream.name == "all.sql.gz"
-        with unpacked("x", Joined(stream.paths)) as file:
-            assert len(list(split(pieces(file)))) == 50
+        with decompressed("x", Joined(stream.paths)) as file:
+            assert len(list(Splitter(file))) == 50
     named = [tmp_path / f"all.sql.gz.{mark}" for mark in ("aa", "ab", "ac")]
     assert streams_of(named) == streams_of([tmp_path / "all.sql.gz"])
     assert name_of(named, streams_of(named)) == "all.sql.gz"
@@ -397,13 +393,13 @@ def test_what_mydumper_says_of_rows_and_files(tmp_path: Path) -> None:
     for name in ("a.t.00000.sql", "a.t.00003.sql.gz", "a.u.00001.00000.sql", "a.v.00000.00002.sql", "a.w.sql",
                  "my-shop.t.00001.sql", "a.t-schema.sql"):  # fmt: skip
         (tmp_path / name).touch()
-    assert mydumper.rows_of(tmp_path) == {}
-    assert mydumper.gaps(tmp_path) == ["a.t.00001", "a.u.00000", "my-shop.t.00000"]
+    assert dump_files.rows_of(tmp_path) == {}
+    assert dump_files.gaps(tmp_path) == ["a.t.00001", "a.u.00000", "my-shop.t.00000"]
     (tmp_path / "metadata").write_text(FINISHED)
-    assert mydumper.rows_of(tmp_path) == {("my-shop", "t"): 2, ("my-shop", "o`dd"): 7}
-    assert "has no file a.t.00001, a.u.00000, and its metadata" in mydumper.unproven(tmp_path)
+    assert dump_files.rows_of(tmp_path) == {("my-shop", "t"): 2, ("my-shop", "o`dd"): 7}
+    assert "has no file a.t.00001, a.u.00000, and its metadata" in dump_files.unproven(tmp_path)
     (tmp_path / "metadata").write_text(FINISHED.replace("`", '"'))
-    assert mydumper.rows_of(tmp_path)["my-shop", "t"] == 2
+    assert dump_files.rows_of(tmp_path)["my-shop", "t"] == 2
 
 
 @pytest.mark.parametrize(
@@ -424,7 +420,7 @@ def test_what_mydumper_says_of_rows_and_files(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_objects_are_made_as_those_of_the_loading_account(text: str, own: str) -> None:
-    assert definers.as_own(text.encode()).decode() == own.replace("{}", "CURRENT_USER")
+    assert as_own(text.encode()).decode() == own.replace("{}", "CURRENT_USER")
 
 
 ORDINARY = """
@@ -532,7 +528,10 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
 )  # fmt: skip
 def test_what_is_no_sql_is_refused(data: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_bytes(data)
-    with pytest.raises(UsageError, match=words) as raised, unpacked("a.sql", Joined((tmp_path / "a.sql",))):
+    with (
+        pytest.raises(UsageError, match=words) as raised,
+        decompressed("a.sql", Joined((tmp_path / "a.sql",))),
+    ):
         pass
     assert raised.value.code == "U017"
 
@@ -545,7 +544,7 @@ def test_texts_are_read_without_the_mark_of_an_editor(
     text: bytes, pack: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "a.sql").write_bytes(pack(text))
-    with unpacked("a.sql", Joined((tmp_path / "a.sql",))) as file:
+    with decompressed("a.sql", Joined((tmp_path / "a.sql",))) as file:
         assert file.read() == text.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -592,7 +591,10 @@ def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "a.sql.zst").write_bytes(zstd_packed(b"SELECT 1;"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     raw = Joined((tmp_path / "a.sql.zst",))
-    with pytest.raises(UsageError, match="this Python cannot unpack") as raised, unpacked("a.sql.zst", raw):
+    with (
+        pytest.raises(UsageError, match="this Python cannot decompress") as raised,
+        decompressed("a.sql.zst", raw),
+    ):
         pass
     assert (raised.value.code, "converge-pg[sandbox]" in str(raised.value.hint)) == ("U019", True)
 
@@ -600,8 +602,8 @@ def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pyte
 def test_every_code_of_dumps_is_documented() -> None:
     folder = Path(__file__).parents[1]
     documented = set(re.findall(r"^\| ([UX]\d{3}) ", (folder / "docs/dumps.md").read_text(), re.MULTILINE))
-    modules = ("cli/source_dump", "sandbox/dump", "sandbox/dump_files", "sandbox/dumped", "sandbox/unpack",
-               "sandbox/dialect", "sandbox/splitter", "sandbox/mydumper")  # fmt: skip
+    modules = ("cli/source_dump", "sandbox/dump_files", "sandbox/dump_load", "sandbox/dump_text",
+               "sandbox/dumped", "sandbox/dialect")  # fmt: skip
     used = {
         code
         for module in modules
@@ -670,12 +672,12 @@ def test_the_length_of_an_insert_costs_no_memory(
 
 def mysqldump(server: Server, *arguments: str) -> bytes:
     """What the real program writes; the tests that need it are skipped where it is not in the cache."""
-    program = next(cache.folder().glob(f"mysql-{server.version}-*/bin/mysqldump"), None)
+    program = next(packages.cache_folder().glob(f"mysql-{server.version}-*/bin/mysqldump"), None)
     if program is None:
         pytest.skip("no mysqldump of this MySQL here")
     port = server.url.rpartition(":")[2]
     command = [str(program), "--host=127.0.0.1", f"--port={port}", "--user=root", *arguments]
-    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, cache.folder().glob("*/lib*")))}
+    libraries = {"LD_LIBRARY_PATH": ":".join(map(str, packages.cache_folder().glob("*/lib*")))}
     return subprocess.run(command, capture_output=True, check=True, env=ENVIRONMENT | libraries).stdout
 
 

@@ -15,7 +15,8 @@ from conftest import NewDatabase
 from proxy import Proxy
 from support import postgres
 
-from converge.sandbox import Server, connect
+from converge.sandbox import Server
+from converge.sandbox.server import connect_mysql, connect_postgres
 
 LOST = (psycopg.OperationalError, pymysql.err.OperationalError, OSError)
 
@@ -36,7 +37,7 @@ def proxied(request: pytest.FixtureRequest) -> Iterator[tuple[Proxy, str]]:
 
 def asker(url: str) -> Callable[[str], tuple[object, ...]]:
     """Asks on one connection, which ends with the last reference to it."""
-    connection = connect.mysql(url) if url.startswith("mysql") else connect.postgres(url)
+    connection = connect_mysql(url) if url.startswith("mysql") else connect_postgres(url)
 
     def ask(query: str) -> tuple[object, ...]:
         cursor = connection.cursor()

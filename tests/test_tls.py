@@ -20,7 +20,7 @@ from converge.mysql.connect import connect as from_source
 from converge.postgres.connect import connect as to_target
 from converge.report.errors import error_text
 from converge.sandbox import Server
-from converge.sandbox.account import base_folder
+from converge.sandbox.process import base_folder
 
 PASSWORD = "tls-canary"
 

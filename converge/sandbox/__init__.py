@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 
 from converge.sandbox import providers
-from converge.sandbox.dump import load_dump
+from converge.sandbox.dump_load import load_dump
 from converge.sandbox.errors import SandboxError
-from converge.sandbox.server import Server
-from converge.sandbox.spec import Options, Progress, Spec
+from converge.sandbox.server import Options, Progress, Server, Spec
 
 __all__ = ["SandboxError", "Server", "load_dump", "start"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pymysql
 
 from converge.codes import Code
+from converge.sandbox.dump_text import Statement
 from converge.sandbox.errors import DumpError
-from converge.sandbox.splitter import Statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.quote import my_name
-from converge.sandbox import connect, mydumper, start
-from converge.sandbox.databases import is_system
-from converge.sandbox.dump import Loader
-from converge.sandbox.dump_files import Stream, name_of, streams_of
+from converge.sandbox import start
+from converge.sandbox.dump_files import Stream, name_of, rows_of, streams_of, unproven
+from converge.sandbox.dump_load import Loader, is_system
+from converge.sandbox.dump_text import Header, Joined, decompressed
 from converge.sandbox.errors import DumpError
-from converge.sandbox.header import Header, release_for
-from converge.sandbox.server import Server
-from converge.sandbox.spec import Progress
-from converge.sandbox.splitter import pieces
-from converge.sandbox.unpack import Joined, unpacked
+from converge.sandbox.packages import MYSQL
+from converge.sandbox.server import Progress, Server, connect_mysql, numbers
 
 _HEADER_LINES = 40
+_HEADER_LINE_BYTES = 1 << 16
 # A row must fit into one packet, and a dump may hold what its server could send. Its functions are not for
 # replicas, and its events must not change the rows.
 _SETTINGS = {
@@ -68,7 +65,7 @@ def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
     release = dump.release or release_for(header.server)
     if header.foreign:
         tell(f"{name} is of {header.foreign}; it is loaded into MySQL {release}")
-    for said in filter(None, map(mydumper.unproven, folders)):
+    for said in filter(None, map(unproven, folders)):
         tell(said)
     with start(f"mysql:{release}", settings=_SETTINGS, on_progress=tell) as (server,):
         tell(f"loading {name} into MySQL {server.version} ({server.provider})")
@@ -121,8 +118,8 @@ def _chosen(loader: Loader, wanted: str) -> str:
 
 def _check_rows(server: Server, database: str, folder: Path) -> None:
     """Raises DumpError for a table that has fewer rows than mydumper has counted."""
-    counted = {table: rows for (name, table), rows in mydumper.rows_of(folder).items() if name == database}
-    with closing(connect.mysql(server.database_url(database))) as connection, connection.cursor() as cursor:
+    counted = {table: rows for (name, table), rows in rows_of(folder).items() if name == database}
+    with closing(connect_mysql(server.database_url(database))) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW FULL TABLES")
         there = {str(name) for name, _ in cursor.fetchall()}
         for table, rows in counted.items():
@@ -139,18 +136,30 @@ def _check_rows(server: Server, database: str, folder: Path) -> None:
 
 
 def _header(streams: Sequence[Stream]) -> Header:
-    """What the first text that says something says. Raises as `unpacked` does, OSError."""
+    """What the first text that says something says. Raises as `decompressed` does, OSError."""
     header = Header()
     for stream in streams:
-        with unpacked(stream.name, Joined(stream.paths)) as file:
-            for piece in islice(pieces(file), _HEADER_LINES):
-                header.look(piece)
+        with decompressed(stream.name, Joined(stream.paths)) as file:
+            for _ in range(_HEADER_LINES):
+                header.look(file.readline(_HEADER_LINE_BYTES))
         if header.server:
             break
     return header
 
 
+def release_for(server: str) -> str:
+    """The temporary MySQL that is nearest to a server and has all that it has.
+
+    The newest one for a server that says nothing, and for MariaDB: an older one forgets CHECKs.
+    """
+    newest = max(MYSQL, key=numbers)
+    release = numbers(server)
+    if not release or "mariadb" in server.lower():
+        return newest
+    return min((known for known in MYSQL if numbers(known) >= release), key=numbers, default=newest)
+
+
 def _databases(server: Server) -> list[str]:
-    with closing(connect.mysql(server.url)) as connection, connection.cursor() as cursor:
+    with closing(connect_mysql(server.url)) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW DATABASES")
         return [str(name) for (name,) in cursor.fetchall()]

@@ -1,12 +1,13 @@
 """The small process between a caller and one server: `python -m converge.sandbox.keeper`.
 
 It reads a job from stdin, makes and starts the server, says so on stdout, and then obeys "stop",
-"crash" and "restart". When stdin ends, its caller's process is gone or a signal arrives, it ends the
-server and removes its folder. So nothing is left even of a caller that was killed.
+"crash" and "restart": one JSON object a line. When stdin ends, its caller's process is gone or a signal
+arrives, it ends the server and removes its folder. So nothing is left even of a caller that was killed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -14,15 +15,17 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from converge.codes import Code
-from converge.sandbox import account, cleanup, ports, process
-from converge.sandbox.engines import ENGINES
+from converge.sandbox import process
+from converge.sandbox.engines import ENGINES, Job
 from converge.sandbox.errors import SandboxError, StartFailed
-from converge.sandbox.job import Job, Reply, reply_to_line
 
 _START_SECONDS = 300.0  # crash recovery of a big database takes a while
 _PORT_ATTEMPTS = 10
+_PORT_TAKEN = "Address already in use"
+_LOG_LINES = 20
 
 
 class CallerGone(BaseException):
@@ -60,11 +63,15 @@ class Caller:
         self._received = rest
         return line.decode()
 
-    def tell(self, reply: Reply | SandboxError) -> None:
+    def tell(self, **reply: Any) -> None:
+        """Where the server is, or the error of what was asked."""
         try:
-            print(reply_to_line(reply), flush=True)
+            print(json.dumps(reply), flush=True)
         except BrokenPipeError:
             raise CallerGone from None
+
+    def tell_error(self, error: SandboxError) -> None:
+        self.tell(error=error.message, hint=error.hint, details=error.details)
 
 
 class Keeper:
@@ -76,65 +83,68 @@ class Keeper:
         self._engine = ENGINES[job.kind]
         self._folder = folder
         self._log = folder / "log"
-        self._account = account.unprivileged()
         self._process: subprocess.Popen[bytes] | None = None
-        self._port: int | None = None
+        self._port = 0
 
     def make(self) -> None:
         """Makes the data folder. Raises StartFailed."""
         self._folder.chmod(0o711)  # others may walk through to `files`, without seeing the rest
         files = self._folder / "files"
         files.mkdir(mode=0o755)
-        if self._account:
-            for place in (self._folder, files):
-                os.chown(place, self._account.pw_uid, self._account.pw_gid)
-        maker = self._spawn(self._engine.make(self._job.programs, self._folder, self._job.settings))
+        if account := process.unprivileged():
+            for folder in (self._folder, files):
+                os.chown(folder, account.pw_uid, account.pw_gid)
+        maker = self._spawn(self._engine.make(self._job, self._folder))
         while maker.poll() is None:
             self._caller.line(0.05)
         if maker.returncode != 0:
             raise self._failure("could not make its data folder")
 
-    def start(self) -> Reply:
+    def start(self) -> None:
         """Starts the server on its port, which is chosen the first time. Raises StartFailed."""
         for _ in range(_PORT_ATTEMPTS):
-            port = self._port or ports.free()
+            port = self._port or process.free_port()
             begin = self._log.stat().st_size
-            self._spawn(self._engine.run(self._job.programs, self._folder, port, self._job.settings))
+            self._spawn(self._engine.run(self._job, self._folder, port))
             said = self._wait_until_ready(begin)
-            if self._engine.READY in said:
+            if self._engine.ready in said:
                 self._port = port
-                return Reply(port, str(self._folder))
+                return
             self.end(signal.SIGKILL)
-            if self._engine.PORT_TAKEN not in said:
+            if _PORT_TAKEN not in said:
                 break
             self._caller.line(0.5)
         raise self._failure("doesn't start")
 
-    def obey(self, command: str) -> Reply:
-        """Stops, crashes or restarts the server; restarting keeps its port and its data."""
-        self.end(self._engine.CRASH if command == "crash" else self._engine.STOP)
-        return self.start() if command == "restart" else Reply(self._port or 0, str(self._folder))
+    def keep(self) -> None:
+        """Makes and starts the server, and obeys its caller until that is gone."""
+        self.make()
+        self.start()
+        self._caller.tell(port=self._port, folder=str(self._folder))
+        while True:
+            command = self._caller.line(1.0)
+            if self._process is not None:
+                self._process.poll()  # takes note of a server that ended by itself: no zombie stays
+            if command is None:
+                continue
+            try:
+                self.end(self._engine.crash if command == "crash" else self._engine.stop)
+                if command == "restart":
+                    self.start()
+                self._caller.tell(port=self._port, folder=str(self._folder))
+            except StartFailed as error:
+                self._caller.tell_error(error)
 
     def end(self, how: signal.Signals | None = None) -> None:
         """Ends whatever runs; by default without care for its data."""
         if self._process is not None:
-            process.end(self._process, how or self._engine.CRASH)
-
-    def reap(self) -> None:
-        """Takes note of a server that ended by itself, so that no zombie stays."""
-        if self._process is not None:
-            self._process.poll()
+            process.end(self._process, how or self._engine.crash)
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        self._process = process.spawn(
-            command,
-            folder=self._folder,
-            log=self._log,
-            account=self._account,
-            library_path=self._job.programs.library_path,
-            death_signal=self._engine.CRASH,
-        )
-        return self._process
+        libraries, crash = self._job.library_path, self._engine.crash
+        spawned = process.spawn(command, self._folder, self._log, library_path=libraries, death_signal=crash)
+        self._process = spawned
+        return spawned
 
     def _wait_until_ready(self, begin: int) -> str:
         """What the server says until it is ready or has ended or its time is over."""
@@ -142,45 +152,32 @@ class Keeper:
         while True:
             ended = self._process is None or self._process.poll() is not None
             said = self._log.read_bytes()[begin:].decode(errors="replace")
-            if ended or self._engine.READY in said or time.monotonic() > give_up:
+            if ended or self._engine.ready in said or time.monotonic() > give_up:
                 return said
             self._caller.line(0.05)
 
     def _failure(self, what: str) -> StartFailed:
-        name = f"{self._engine.PROGRAM} {self._job.programs.release}"
-        return StartFailed(f"{name} {what}", code=Code.X004, details=process.last_lines(self._log))
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        name = f"{self._engine.program} {self._job.release}"
+        return StartFailed(f"{name} {what}", code=Code.X004, details=lines[-_LOG_LINES:])
 
 
 def main() -> None:
     caller = Caller()
     try:
-        line = None
-        while line is None:
-            line = caller.line(1.0)
-        folder = Path(tempfile.mkdtemp(prefix="cvg-", dir=account.base_folder()))
+        while (line := caller.line(1.0)) is None:
+            pass
+        folder = Path(tempfile.mkdtemp(prefix="cvg-", dir=process.base_folder()))
         keeper = Keeper(caller, Job.from_line(line), folder)
         try:
-            _keep(caller, keeper)
+            keeper.keep()
         finally:
             keeper.end()
-            cleanup.remove(folder)
+            process.remove(folder)
     except CallerGone:
         pass
     except SandboxError as error:
-        caller.tell(error)
-
-
-def _keep(caller: Caller, keeper: Keeper) -> None:
-    keeper.make()
-    caller.tell(keeper.start())
-    while True:
-        command = caller.line(1.0)
-        keeper.reap()
-        if command is not None:
-            try:
-                caller.tell(keeper.obey(command))
-            except StartFailed as error:
-                caller.tell(error)
+        caller.tell_error(error)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,92 @@
-"""Child processes that don't outlive their parent."""
+"""Child processes that don't outlive their parent, the account they run under, and their folder.
+
+PostgreSQL refuses to run as root. Both kinds of server get the same account, so that PostgreSQL can
+read what MySQL writes with SELECT … INTO OUTFILE (mode 0640 since MySQL 8.0.17).
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import pwd
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from converge.codes import Code
-from converge.sandbox.errors import StartFailed
+from converge.sandbox.errors import SandboxError, StartFailed
 
+# A socket's path has 107 bytes on Linux and 103 on macOS; ours adds /cvg-xxxxxxxx/.s.PGSQL.65535.
+_LONGEST_BASE = 70
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _END_SECONDS = 20.0
 
 
+def unprivileged() -> pwd.struct_passwd | None:
+    """The account that root lends to its servers; None when the caller isn't root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise SandboxError(
+        "PostgreSQL doesn't run as root, and there is no account postgres or nobody to run it under",
+        code=Code.X004,
+        hint="useradd --system postgres",
+    )
+
+
+def base_folder() -> Path:
+    """The folder for data folders: the usual one, unless it is too deep or closed to the account."""
+    for folder in (Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")):
+        if len(os.fsencode(folder)) <= _LONGEST_BASE and (os.geteuid() != 0 or _open_to_all(folder)):
+            return folder
+    raise SandboxError("no folder for temporary files is open to all", code=Code.X004, hint="chmod 1777 /tmp")
+
+
+def _open_to_all(folder: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents) if parent.exists())
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, also while the last child of a server still writes to it."""
+    for _ in range(50):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; whoever uses it must be ready to ask for another one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
 def spawn(
     command: Sequence[str],
-    *,
     folder: Path,
     log: Path,
-    account: pwd.struct_passwd | None,
-    library_path: Sequence[Path],
+    *,
+    library_path: Sequence[str],
     death_signal: signal.Signals,
 ) -> subprocess.Popen[bytes]:
-    """Starts a program in `folder` with its output appended to `log`.
+    """Starts a program in `folder`, under the unprivileged account, with its output appended to `log`.
 
     On Linux it gets `death_signal` when this process dies, however that happens: so a process with
     only one thread must call this. Raises StartFailed when the program can't be executed.
     """
+    account = unprivileged()
     with log.open("ab") as output:
         try:
             return subprocess.Popen(
@@ -49,11 +104,8 @@ def spawn(
             )
         except PermissionError as error:
             who = account.pw_name if account else "this user"
-            raise StartFailed(
-                f"{who} may not run {command[0]}",
-                code=Code.X004,
-                hint="set CONVERGE_CACHE to a folder that all may read, such as /var/cache/converge",
-            ) from error
+            hint = "set CONVERGE_CACHE to a folder that all may read, such as /var/cache/converge"
+            raise StartFailed(f"{who} may not run {command[0]}", code=Code.X004, hint=hint) from error
         except OSError as error:
             raise StartFailed(f"{command[0]} doesn't run: {error}", code=Code.X004) from error
 
@@ -70,16 +122,11 @@ def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
         process.wait()
 
 
-def last_lines(log: Path, count: int = 20) -> list[str]:
-    """The end of a log, for an error's details."""
-    return log.read_text(errors="replace").splitlines()[-count:] if log.exists() else []
-
-
-def _environment(library_path: Sequence[Path]) -> dict[str, str]:
+def _environment(library_path: Sequence[str]) -> dict[str, str]:
     # Nothing of the caller's: PGPORT, PGOPTIONS or LC_ALL would change what the server does.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C"}
     if library_path:
-        environment["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, library_path))
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join(library_path)
     if "TZ" in os.environ:
         environment["TZ"] = os.environ["TZ"]
     return environment

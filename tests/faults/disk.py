@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support import postgres
 
-from converge.sandbox import Server, account, connect
+from converge.sandbox import Server, process
 
 
 @contextmanager
@@ -21,11 +21,11 @@ def small_disk(server: Server, database: str, megabytes: int) -> Iterator[tuple[
     Needs root, and a server that runs here. The log of the server (WAL) is on another disk, so that the
     server lives on.
     """
-    admin = connect.with_database(server.url, "postgres")
-    owner = account.unprivileged()
+    admin = server.database_url("postgres")
+    owner = process.unprivileged()
     assert owner is not None
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=account.base_folder())))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=process.base_folder())))
         folder.chmod(0o711)
         disk = folder / "disk"
         disk.mkdir()
@@ -46,7 +46,7 @@ def small_disk(server: Server, database: str, megabytes: int) -> Iterator[tuple[
         def resize(size: int) -> None:
             _run("mount", "-o", f"remount,size={size}m", str(disk))
 
-        yield connect.with_database(server.url, database), resize
+        yield server.database_url(database), resize
 
 
 def why_not(server: Server) -> str | None:

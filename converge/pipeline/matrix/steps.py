@@ -28,7 +28,7 @@ from converge.run.blockers import blocked
 from converge.run.migrate import migrate as run_migrate
 from converge.run.migrate import planned
 from converge.run.verify import verify as run_verify
-from converge.sandbox.unpack import Joined, unpacked
+from converge.sandbox.dump_text import Joined, decompressed
 
 _AS_PSQL = '"$user", public'
 
@@ -66,7 +66,7 @@ def schema(site: Site) -> str:
     count, passed_over = 0, list[str]()
     with closing(connect(site.target, search_path=_AS_PSQL)) as connection:
         for script in site.wish.scripts:
-            with unpacked(script.name, Joined((script,)), of_mysql=False) as lines:
+            with decompressed(script.name, Joined((script,)), of_mysql=False) as lines:
                 done, over = run_script(connection, lines, script.name)
             count += done
             passed_over += over

@@ -17,9 +17,9 @@ from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.pipeline.options import Options
 from converge.postgres.script_parts import split
+from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.errors import UnknownServer
-from converge.sandbox.spec import Spec
-from converge.sandbox.unpack import Joined, unpacked
+from converge.sandbox.server import Spec
 
 _VERSION = re.compile(r"\s*\d+(\.\d+)*\s*")
 _HINT = "--postgres 14,15,16,17.5"
@@ -123,7 +123,7 @@ def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:
         )
     for script in scripts:
         try:
-            with unpacked(script.name, Joined((script,)), of_mysql=False) as lines:
+            with decompressed(script.name, Joined((script,)), of_mysql=False) as lines:
                 for statement in split(lines, script.name):
                     for _ in statement.rows or ():
                         pass

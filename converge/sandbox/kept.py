@@ -1,40 +1,23 @@
-"""A server that runs, seen from its caller: the interface, and the one under a keeper process."""
+"""A server under a keeper process, seen from its caller."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import converge
 from converge.codes import Code
-from converge.sandbox import cleanup
-from converge.sandbox.engines import ENGINES
+from converge.sandbox import process
+from converge.sandbox.engines import ENGINES, Job
 from converge.sandbox.errors import StartFailed
-from converge.sandbox.job import Job, Reply, reply_from_line
 
 _END_SECONDS = 60.0
-
-
-class Running(Protocol):
-    """What a provider gives: a server that was told to start."""
-
-    def wait(self) -> None:
-        """Returns when the server answers; raises a SandboxError when it doesn't."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def files(self) -> Path: ...
-    def stop(self) -> None: ...
-    def crash(self) -> None: ...
-    def restart(self) -> None: ...
-    def close(self) -> None:
-        """Ends the server and removes all of it. May be called at any time, and twice."""
 
 
 class Kept:
@@ -42,7 +25,7 @@ class Kept:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._reply: Reply | None = None
+        self._reply: dict[str, Any] = {}
         self._lock = threading.Lock()
         package = str(Path(converge.__file__).parents[1])
         path = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -60,24 +43,20 @@ class Kept:
 
     def wait(self) -> None:
         with self._lock:
-            self._reply = self._receive()
+            self._receive()
 
     @property
     def url(self) -> str:
-        return f"{ENGINES[self._job.kind].SCHEME}@127.0.0.1:{self._ready.port}"
+        return f"{ENGINES[self._job.kind].login}@127.0.0.1:{self._answered('port')}"
 
     @property
     def files(self) -> Path:
-        return Path(self._ready.folder, "files")
+        return Path(self._answered("folder"), "files")
 
-    def stop(self) -> None:
-        self._ask("stop")
-
-    def crash(self) -> None:
-        self._ask("crash")
-
-    def restart(self) -> None:
-        self._ask("restart")
+    def obey(self, command: str) -> None:
+        with self._lock:
+            self._send(command)
+            self._receive()
 
     def close(self) -> None:
         for stream in (self._keeper.stdin, self._keeper.stdout):
@@ -89,19 +68,13 @@ class Kept:
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
-        if self._reply is not None:  # nothing is left of it, unless the keeper was killed
-            cleanup.remove(Path(self._reply.folder))
+        if self._reply:  # nothing is left of it, unless the keeper was killed
+            process.remove(Path(self._reply["folder"]))
 
-    @property
-    def _ready(self) -> Reply:
-        if self._reply is None:
+    def _answered(self, key: str) -> Any:
+        if not self._reply:
             raise StartFailed("the server hasn't started yet", code=Code.X004)
-        return self._reply
-
-    def _ask(self, command: str) -> None:
-        with self._lock:
-            self._send(command)
-            self._reply = self._receive()
+        return self._reply[key]
 
     def _send(self, line: str) -> None:
         assert self._keeper.stdin is not None
@@ -110,10 +83,14 @@ class Kept:
             self._keeper.stdin.write(line + "\n")
             self._keeper.stdin.flush()
 
-    def _receive(self) -> Reply:
+    def _receive(self) -> None:
+        """Takes the keeper's answer. Raises StartFailed."""
         assert self._keeper.stdout is not None
         line = self._keeper.stdout.readline()
         if not line:
-            what = f"{self._job.kind} {self._job.programs.release}"
-            raise StartFailed(f"the process that keeps {what} was ended", code=Code.X004)
-        return reply_from_line(line)
+            what = f"the process that keeps {self._job.kind} {self._job.release} was ended"
+            raise StartFailed(what, code=Code.X004)
+        reply = json.loads(line)
+        if "error" in reply:
+            raise StartFailed(reply["error"], code=Code.X004, hint=reply["hint"], details=reply["details"])
+        self._reply = reply

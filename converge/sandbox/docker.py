@@ -14,11 +14,10 @@ import psycopg
 import pymysql
 
 from converge.codes import Code
-from converge.sandbox import connect, ports
-from converge.sandbox.engines import ENGINES
+from converge.sandbox.engines import ENGINES, mysql_options, native_password
 from converge.sandbox.errors import NotOurs, StartFailed
-from converge.sandbox.providers.base import Launcher
-from converge.sandbox.spec import Options, Progress, Spec
+from converge.sandbox.process import free_port
+from converge.sandbox.server import Options, Progress, Spec, connect_mysql, connect_postgres
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -30,16 +29,17 @@ _PASSWORDS = {"mysql": "MYSQL_ROOT_PASSWORD", "postgres": "POSTGRES_PASSWORD"}
 _OPEN = {"mysql": ("MYSQL_ALLOW_EMPTY_PASSWORD", "yes"), "postgres": ("POSTGRES_HOST_AUTH_METHOD", "trust")}
 # As servers from packages are made.
 _MAKE = {
-    "mysql": {"MYSQL_INITDB_SKIP_TZINFO": "1"},
-    "postgres": {"POSTGRES_INITDB_ARGS": "--encoding=UTF8 --locale=C.UTF-8"},
+    "mysql": ("MYSQL_INITDB_SKIP_TZINFO", "1"),
+    "postgres": ("POSTGRES_INITDB_ARGS", "--encoding=UTF8 --locale=C.UTF-8"),
 }
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_METHODS = {"stop": "stop", "crash": "kill", "restart": "restart"}
 
 
-def find(spec: Spec, progress: Progress) -> Launcher | None:
-    """The image of the same name, when an engine answers and has it or can pull it."""
-    if not _engine_answers():
-        return None
+def available(spec: Spec, progress: Progress) -> bool:
+    """Whether an engine answers and has the image of the same name, or can pull it."""
+    if not engine_answers():
+        return False
     docker = _docker()
     images = docker.from_env().images
     try:
@@ -50,8 +50,8 @@ def find(spec: Spec, progress: Progress) -> Launcher | None:
             images.pull(spec.kind, tag=spec.version)
         except docker.errors.APIError as error:
             progress(f"Docker can't pull {spec} ({error}); looking elsewhere")
-            return None
-    return lambda options: Container(spec, options)
+            return False
+    return True
 
 
 class Container:
@@ -64,8 +64,7 @@ class Container:
         self._spec = spec
         self._container: DockerContainer = DockerContainer(str(spec)).with_command(_command(spec, options))
         self._publish()
-        for name, value in _MAKE[spec.kind].items():
-            self._container.with_env(name, value)
+        self._container.with_env(*_MAKE[spec.kind])
         try:
             self._container.start()
         except (docker.errors.DockerException, OSError) as error:
@@ -85,7 +84,7 @@ class Container:
         client = self._container.get_docker_client()
         way = client.get_connection_mode().name
         # The port is chosen here, since Docker would choose another one after a restart.
-        self._port = port if way == "bridge_ip" else ports.free()
+        self._port = port if way == "bridge_ip" else free_port()
         self._password = ""
         if way == "docker_host" and client.host() in _THIS_MACHINE:
             published: dict[Any, Any] = self._container.ports
@@ -100,7 +99,7 @@ class Container:
     @property
     def url(self) -> str:
         host = self._container.get_container_host_ip().replace("localhost", "127.0.0.1")
-        login = ENGINES[self._spec.kind].SCHEME + (f":{self._password}" if self._password else "")
+        login = ENGINES[self._spec.kind].login + (f":{self._password}" if self._password else "")
         return f"{login}@{host}:{self._port}"
 
     @property
@@ -109,10 +108,11 @@ class Container:
 
     def wait(self) -> None:
         """The image's first start makes the data and serves no TCP meanwhile, so an answer is enough."""
+        connect = connect_mysql if self._spec.kind == "mysql" else connect_postgres
         give_up = time.monotonic() + _START_SECONDS
         while True:
             try:
-                (connect.mysql if self._spec.kind == "mysql" else connect.postgres)(self.url).close()
+                connect(self.url).close()
                 return
             except (pymysql.MySQLError, psycopg.Error) as error:
                 container = self._container.get_wrapped_container()
@@ -124,15 +124,10 @@ class Container:
                     ) from error
             time.sleep(0.2)
 
-    def stop(self) -> None:
-        self._container.get_wrapped_container().stop()
-
-    def crash(self) -> None:
-        self._container.get_wrapped_container().kill()
-
-    def restart(self) -> None:
-        self._container.get_wrapped_container().restart()
-        self.wait()
+    def obey(self, command: str) -> None:
+        getattr(self._container.get_wrapped_container(), _METHODS[command])()
+        if command == "restart":
+            self.wait()
 
     def close(self) -> None:
         self._container.stop()
@@ -142,15 +137,11 @@ def _command(spec: Spec, options: Options) -> str:
     settings = {**ENGINES[spec.kind].defaults(options.durable), **options.settings}
     if spec.kind == "postgres":
         return "postgres " + " ".join(f"-c {name}={value}" for name, value in settings.items())
-    if spec.version.startswith("8.4"):
-        settings["mysql-native-password"] = "ON"
-    else:
-        settings["default-authentication-plugin"] = "mysql_native_password"
-    return " ".join(f"--{name.replace('_', '-')}={value}" for name, value in settings.items())
+    return " ".join(mysql_options(settings | native_password(spec.version)))
 
 
 @functools.cache
-def _engine_answers() -> bool:
+def engine_answers() -> bool:
     if not all(importlib.util.find_spec(name) for name in ("docker", "testcontainers")):
         return False
     docker = _docker()
