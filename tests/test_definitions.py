@@ -15,7 +15,7 @@ from definitions_support import defined, run, shape
 from support import converge, postgres
 
 from converge import sandbox
-from converge.demo import source
+from converge.demo import fill
 from converge.model.definitions import NOTHING
 from converge.model.existing import differences
 from converge.planner.difference import compared, difference
@@ -95,7 +95,7 @@ def test_what_migrate_makes(
     from_ = new_mysql_database(mysql_8033)
     target, empty = (new_postgres_database(request.getfixturevalue(server)) for _ in range(2))
     if name == "demo":
-        source.fill(from_, rows=source.LEAST_ROWS)
+        fill.fill(from_, rows=fill.LEAST_ROWS)
     else:
         sandbox.load_dump(from_, request.getfixturevalue("shared_data") / name / "mysql.sql.gz")
     ran = converge("migrate", "--source", from_, "--target", target, "--verify", "none")

@@ -11,7 +11,7 @@ import click
 
 from converge import sandbox
 from converge.cli.options import output_options, report_option, require_reports, write_reports
-from converge.demo.source import fill
+from converge.demo.fill import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.result import Result
