@@ -22,9 +22,9 @@ from test_config_many import run
 
 from converge.model.endpoint import parse
 from converge.model.event import silent
-from converge.model.provision import Wanted
 from converge.model.quote import pg_name, toml_text
-from converge.pipeline.provision import provision
+from converge.provision.run import provision
+from converge.provision.wanted import Wanted
 from converge.sandbox import Server
 
 PASSWORD = "p w'\"/@%:ü-canary"

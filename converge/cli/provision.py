@@ -11,12 +11,11 @@ from converge.codes import Code
 from converge.config import Where, picked, resolve_admin
 from converge.errors import UsageError
 from converge.model.event import Sink
-from converge.pipeline.provision import provision
-from converge.planner.provision_script import script
 from converge.project.file import read
-from converge.project.wanted import wanted
+from converge.provision.run import provision, provision_text
+from converge.provision.script import script
+from converge.provision.wanted import wanted
 from converge.report.parts import visible
-from converge.report.provision import provision_text
 
 
 @click.command("provision")

@@ -2,16 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from converge.codes import Code
 from converge.model.plan import Finding
-from converge.model.provision import Cluster, DatabaseFacts, Step, Wanted
 from converge.model.quote import pg_name, pg_text
+from converge.provision.wanted import Wanted
 
 SET_GRANTS = 160000
 """Since then a role that was made belongs to its maker only as far as it is granted."""
 LOCALE_PROVIDERS = 150000
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFacts:
+    login: bool
+    may_become: bool
+    """Whether the administrator may make objects that belong to it."""
+    may_grant: bool
+    """Whether the administrator may grant it, to itself too."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    """libc, icu or builtin."""
+    extensions: frozenset[str] = frozenset()
+    """Those that are made, where an entry wants any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The server, as far as the wanted databases are concerned."""
+
+    version: str
+    number: int
+    """170005 for 17.5."""
+    admin: str
+    """The role that makes everything."""
+    superuser: bool
+    may_create_databases: bool
+    may_create_roles: bool
+    roles: Mapping[str, RoleFacts]
+    databases: Mapping[str, DatabaseFacts]
+    extensions: Mapping[str, bool]
+    """What can be made here, and whether that takes a superuser."""
+    encodings: Mapping[str, str]
+    """The server's names of the wanted encodings; empty for one that it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is there already, or that a statement makes."""
+
+    what: str
+    sql: str = ""
+    """Without the password; empty when it is there already."""
+    password: str = field(default="", repr=False)
+    """Of `owner`, to be set by the statement."""
+    owner: str = ""
+    database: str = ""
+    """Where the statement runs; empty where the administrator is."""
+    role: str = ""
+    """For whom it runs, where that is not the administrator."""
+
+    @property
+    def state(self) -> Literal["made", "there"]:
+        return "made" if self.sql else "there"
 
 
 def steps(wanted: Sequence[Wanted], cluster: Cluster, *, passwords: bool) -> list[tuple[Step, ...]]:

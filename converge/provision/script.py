@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from converge.model.provision import Wanted
 from converge.model.quote import pg_name, pg_text
-from converge.planner.provision import LOCALE_PROVIDERS, SET_GRANTS, create_database
+from converge.provision.steps import LOCALE_PROVIDERS, SET_GRANTS, create_database
+from converge.provision.wanted import Wanted
 
 _VERSION = "current_setting('server_version_num')::int"
 

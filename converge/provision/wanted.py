@@ -1,14 +1,33 @@
-"""What the entries of `converge.toml` want of the PostgreSQL server."""
+"""What the entries of `converge.toml` want of the PostgreSQL server: a database each, and its owner."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.provision import Wanted
 from converge.project.file import Database
 from converge.project.variables import address, of_kind, variable
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A database and the role that owns it; an empty value leaves it to the template."""
+
+    name: str
+    """The entry's."""
+    database: str
+    role: str
+    template: str
+    encoding: str
+    collate: str
+    ctype: str
+    extensions: tuple[str, ...] = ()
+    password_env: str = ""
+    """The variable with the role's password."""
+    password: str = field(default="", repr=False)
+    """The role's; empty for none."""
 
 
 def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...]:

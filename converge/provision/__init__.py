@@ -1,0 +1,1 @@
+"""`converge provision`: databases, roles and extensions, made where they are missing."""

@@ -1,0 +1,172 @@
+"""Looks at a server, makes what it lacks of the wanted databases and roles, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from converge.codes import Code
+from converge.errors import TargetError, UsageError
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink
+from converge.model.plan import Finding
+from converge.model.quote import pg_name, pg_text
+from converge.postgres.connect import connect, explain
+from converge.provision.steps import SET_GRANTS, Cluster, DatabaseFacts, RoleFacts, Step, findings, steps
+from converge.provision.wanted import Wanted
+from converge.report.parts import one_line, visible
+from converge.report.units import counted
+from converge.resources import sql
+from converge.run.blockers import require_rights
+from converge.run.connections import explained
+
+# Locales and encodings that do not go together, or that the template does not let in.
+_NO_SUCH_DATABASE = ("22023", "42809", "0A000")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What came of it: all steps are done."""
+
+    admin: str
+    """The address, without its password."""
+    version: str
+    databases: tuple[tuple[Wanted, tuple[Step, ...]], ...]
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The --json document."""
+        return {
+            "converge": 1,
+            "command": "provision",
+            "verdict": "provisioned",
+            "exit_code": 0,
+            "target": {"url": self.admin, "version": self.version},
+            "databases": [
+                {
+                    "name": wanted.name,
+                    "database": wanted.database,
+                    "owner": wanted.role,
+                    "encoding": wanted.encoding,
+                    "collate": wanted.collate,
+                    "ctype": wanted.ctype,
+                    "steps": [{"what": one.what, "state": one.state, "sql": one.sql} for one in steps],
+                }
+                for wanted, steps in self.databases
+            ],
+            "findings": [
+                {"code": one.code, "severity": one.severity, "object": one.object, "message": one.message,
+                 "hint": one.hint} for one in self.findings
+            ],
+        }  # fmt: skip
+
+
+def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, passwords: bool) -> Provisioned:
+    """Looks at all first, then makes what is missing; `passwords` sets those of existing roles.
+
+    Raises BlockedError with all that stands in the way before anything is made, and TargetError.
+    """
+    if passwords and not any(one.password for one in wanted):
+        hint = 'provision = { password_env = "…" }'
+        raise UsageError("no entry has a password to be set", code=Code.U034, hint=hint)
+    with explained(admin, admin), closing(connect(admin)) as connection:
+        cluster = _read_cluster(connection, admin, wanted)
+    found = findings(wanted, cluster)
+    require_rights([one for one in found if one.severity == "block"])
+    todo = steps(wanted, cluster, passwords=passwords)
+    for one, its in zip(wanted, todo, strict=True):
+        emit(Said(f"database {one.name}"))
+        # A statement at a time: the next call goes on where one failed.
+        for step in its:
+            if step.sql:
+                _make(replace(admin, database=step.database or admin.database), step)
+    return Provisioned(str(admin), cluster.version, tuple(zip(wanted, todo, strict=True)), tuple(found))
+
+
+def _read_cluster(connection: psycopg.Connection[Any], admin: Endpoint, wanted: Sequence[Wanted]) -> Cluster:
+    """The server's facts; writes nothing. Existing databases that want extensions are looked into."""
+    parameters = {
+        "roles": [one.role for one in wanted],
+        "databases": [name for one in wanted for name in (one.database, one.template)],
+        "extensions": [name for one in wanted for name in one.extensions],
+    }
+
+    def rows(name: str, **more: str) -> list[tuple[Any, ...]]:
+        return connection.execute(sql("converge.provision", name).encode(), parameters | more).fetchall()
+
+    ((version, number, role, superuser, databases, roles),) = rows("cluster")
+    become = "SET" if number >= SET_GRANTS else "MEMBER"
+    looked_into = {one.database for one in wanted if one.extensions}
+    return Cluster(
+        version=version.split()[0],
+        number=number,
+        admin=role,
+        superuser=superuser,
+        may_create_databases=databases,
+        may_create_roles=roles,
+        roles={name: RoleFacts(*rest) for name, *rest in rows("cluster_roles", become=become)},
+        databases={
+            name: DatabaseFacts(*rest, *([_extensions(admin, name)] if name in looked_into else []))
+            for name, *rest in rows("cluster_databases")
+        },
+        extensions=dict(rows("cluster_extensions")),
+        encodings={one.encoding: _encoding(connection, one.encoding) for one in wanted},
+    )
+
+
+def _make(at: Endpoint, step: Step) -> None:
+    """Raises TargetError."""
+    with closing(connect(at, search_path="public")) as connection:
+        try:
+            if step.role:
+                connection.execute(f"SET ROLE {pg_name(step.role)}".encode())
+            connection.execute(f"{step.sql}{_password(connection, step)}".encode())
+        except psycopg.Error as error:
+            if error.sqlstate in _NO_SUCH_DATABASE:
+                raise TargetError(
+                    f"{step.what}: {error.diag.message_primary}",
+                    code=Code.T032,
+                    details=[line for line in (error.diag.message_detail,) if line],
+                    hint='template = "template0" takes every encoding and locale that the server has',
+                ) from error
+            raise explain(error, at) from error
+
+
+def _password(connection: psycopg.Connection[Any], step: Step) -> str:
+    """A verifier made here, so that no log and no list of the server's statements has the password."""
+    if not step.password:
+        return ""
+    made = connection.pgconn.encrypt_password(step.password.encode(), step.owner.encode())
+    return f" PASSWORD {pg_text(made.decode())}"
+
+
+def _extensions(admin: Endpoint, database: str) -> frozenset[str]:
+    with closing(connect(replace(admin, database=database))) as connection:
+        return frozenset(name for (name,) in connection.execute("SELECT extname::text FROM pg_extension"))
+
+
+def _encoding(connection: psycopg.Connection[Any], name: str) -> str:
+    row = connection.execute("SELECT pg_encoding_to_char(pg_char_to_encoding(%s))::text", (name,)).fetchone()
+    return row[0] if row else ""
+
+
+def provision_text(done: Provisioned) -> str:
+    """Each database with its owner and what was made for it, then notes and the verdict."""
+    lines = [f"{'target':<10}PostgreSQL {done.version} {done.admin}"]
+    for wanted, its in done.databases:
+        locale = "".join(
+            f", {name} {value}"
+            for name, value in (("collation", wanted.collate), ("character type", wanted.ctype))
+            if value
+        )
+        lines += ["", one_line(f"{wanted.name}: {wanted.encoding}{locale}, owner {wanted.role}")]
+        lines += [f"  {step.state:<7}{one_line(step.what)}" for step in its]
+    for finding in done.findings:
+        lines += ["", f"note      {one_line(finding.message)}", f"          {finding.hint}"]
+    made = sum(step.state == "made" for _, its in done.databases for step in its)
+    lines += ["", f"{'verdict':<10}provisioned: {counted(made, 'thing')} made, the rest was there already"]
+    return visible("\n".join(lines))
