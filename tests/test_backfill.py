@@ -20,11 +20,10 @@ import pytest
 from conftest import NewDatabase
 from support import ENVIRONMENT, Ran, converge, postgres, relations
 
-from converge.mapping.backfills import backfills
-from converge.model.backfill import REASONS
+from converge.backfill.declaration import backfills
+from converge.backfill.fill import REASONS, fill
 from converge.model.endpoint import parse
 from converge.model.event import silent
-from converge.pipeline.backfill import fill
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]

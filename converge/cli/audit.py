@@ -13,17 +13,15 @@ from pathlib import Path
 import click
 
 from converge import files
+from converge.backfill.audit import KEPT_DAYS, archive, audit_text, open_backfills, show
+from converge.backfill.declaration import backfills, choose
+from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli import Group
 from converge.cli.options import backfill_options, output_options, require_writable, target_options
 from converge.codes import Code
 from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError
-from converge.mapping.backfills import backfills, choose
 from converge.model.event import Sink
-from converge.pipeline.audit import KEPT_DAYS, archive, open_backfills, show
-from converge.pipeline.backfill import fill
-from converge.report.audit import audit_text
-from converge.report.backfill import filled_json, filled_text
 
 
 @click.group("audit", cls=Group)

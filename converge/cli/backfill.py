@@ -6,12 +6,11 @@ import json
 
 import click
 
+from converge.backfill.declaration import backfills, choose
+from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli.options import backfill_options, output_options
 from converge.config import Where, require_named, resolve_named
-from converge.mapping.backfills import backfills, choose
 from converge.model.event import Sink
-from converge.pipeline.backfill import fill
-from converge.report.backfill import filled_json, filled_text
 
 
 @click.command("backfill")

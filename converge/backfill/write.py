@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 
+from converge.backfill.resolve import ROWS
+from converge.backfill.table import Place
 from converge.model.quote import pg_name, pg_text
-from converge.postgres.fill.place import Place
-from converge.postgres.fill.resolve import ROWS
 
 _BATCH = 10_000
 # Values, constraints, CHECK OPTION, triggers: what the server may say to one row and not to the next.

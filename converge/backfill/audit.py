@@ -1,15 +1,21 @@
-"""The audit of backfills: where each row stands, and rows that are old enough to be archived."""
+"""The audit of backfills: what was tried, where each row stands, and rows that are old enough to archive."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError
-from converge.model.backfill import Audit, Keep, Standing
+from converge.errors import BlockedError, ConvergeError, UsageError
+from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.connect import connect
+from converge.report.parts import one_line, short
+from converge.report.units import counted, table
+from converge.run.connections import explained
 
 _COLUMNS = (
     "id, attempt, backfill, target_table, target_column, row_key, shown, resolution_status, reason, error, "
@@ -21,6 +27,72 @@ _LAST = """
       FROM converge.audit ORDER BY backfill, target_table, row_key, id DESC
 """
 """Each row's last attempt, which is where it stands."""
+_HEAD = ("backfill", "row", "shown", "status", "tried", "last at", "why")
+KEPT_DAYS = 90
+"""An audit is kept at least so long."""
+
+Keep = Callable[[Iterable[bytes | bytearray | memoryview]], int]
+"""Puts the blocks of a CSV where they are safe, and says how many rows are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row of the audit that is the last of its table's row."""
+
+    id: int
+    backfill: str
+    target: str
+    key: str
+    shown: str | None
+    status: Literal["success", "failed"]
+    reason: str | None
+    error: str | None
+    old_value: str | None
+    new_value: str | None
+    attempts: int
+    """How often the row was tried, as far as the audit goes back."""
+    attempt: str
+    attempted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Where all rows that a backfill has tried stand now; `rows` are the newest of them."""
+
+    success: int
+    failed: int
+    rows: tuple[Standing, ...]
+
+
+def show(target: Endpoint, *, status: str | None, backfill: str | None, limit: int) -> Audit:
+    """Where the rows stand. Raises BlockedError when the role may not see it."""
+    with explained(target, target), connect(target) as connection:
+        if not has_audit(connection, "SELECT"):
+            return Audit(0, 0, ())
+        return _standing(connection, status=status, backfill=backfill, limit=limit)
+
+
+def open_backfills(target: Endpoint) -> list[tuple[str, str]]:
+    """Backfills with rows that failed, each with its table. Raises BlockedError."""
+    with explained(target, target), connect(target) as connection:
+        return _open_backfills(connection) if has_audit(connection, "SELECT") else []
+
+
+def archive(target: Endpoint, days: int, keep: Keep) -> int:
+    """Removes the audit's rows that are older than `days`, once `keep` has them; returns their number.
+
+    Raises UsageError for an age below `KEPT_DAYS`, BlockedError, and TargetError.
+    """
+    if days < KEPT_DAYS:
+        raise UsageError(
+            f"rows of the last {KEPT_DAYS} days stay in the audit; {days} days are fewer",
+            code=Code.B007,
+            hint=f"--older-than {KEPT_DAYS}d",
+        )
+    with explained(target, target), connect(target, synchronous_commit="on") as connection:
+        if not has_audit(connection, "SELECT", "DELETE"):
+            return 0
+        return _archive(connection, days, keep)
 
 
 def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
@@ -43,7 +115,7 @@ def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
     return True
 
 
-def standing(
+def _standing(
     connection: psycopg.Connection[Any], *, status: str | None, backfill: str | None, limit: int
 ) -> Audit:
     """How many rows stand well and badly, and the newest that have this status."""
@@ -70,7 +142,7 @@ def standing(
     )
 
 
-def open_backfills(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+def _open_backfills(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     """Backfills with rows whose last attempt has failed, each with its table."""
     rows = connection.execute(
         f"SELECT DISTINCT backfill, target_table FROM ({_LAST}) AS l WHERE resolution_status = 'failed' "
@@ -79,11 +151,7 @@ def open_backfills(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]
     return [(backfill, table) for backfill, table in rows]
 
 
-def archive(
-    connection: psycopg.Connection[Any],
-    days: int,
-    keep: Keep,
-) -> int:
+def _archive(connection: psycopg.Connection[Any], days: int, keep: Keep) -> int:
     """Hands rows older than `days` over as CSV, and removes them when `keep` has counted as many in its file.
 
     All in one transaction over one snapshot, so that no other row can be meant. Returns their number.
@@ -113,3 +181,19 @@ def archive(
                 hint="the same command with another FILE",
             )
     return removed
+
+
+def audit_text(audit: Audit) -> str:
+    """Where the rows stand, then the newest of those that were asked for."""
+    if not audit.success + audit.failed:
+        return "This target's audit has no rows of a backfill."
+    lines = [f"{counted(audit.success, 'row')} with success, {counted(audit.failed, 'row')} failed"]
+    if audit.rows:
+        lines += ["", *table(_HEAD, [_cells(row) for row in audit.rows], left=len(_HEAD))]
+    return "\n".join(lines)
+
+
+def _cells(row: Standing) -> tuple[str, ...]:
+    why = f"{row.reason}: {row.error}" if row.error else ""
+    cells = (row.backfill, row.key, row.shown or "", row.status, str(row.attempts), row.attempted_at, why)
+    return tuple(one_line(short(cell)) for cell in cells)

@@ -11,11 +11,11 @@ from typing import Any
 
 import psycopg
 
-from converge.model.backfill import Backfill, Match
+from converge.backfill.audit import has_audit
+from converge.backfill.declaration import Backfill, Match
+from converge.backfill.query import Found
+from converge.backfill.table import Place
 from converge.model.quote import pg_name, pg_text
-from converge.postgres.audit import has_audit
-from converge.postgres.fill.ask import Found
-from converge.postgres.fill.place import Place
 
 ROWS = "pg_temp.converge_row"
 _FOUND, _CHOICES, _OPEN = "pg_temp.converge_found", "pg_temp.converge_choice", "pg_temp.converge_open"

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
+from converge.backfill.declaration import Backfill
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, SourceError, TargetError
-from converge.model.backfill import Backfill
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.postgres.connect import connect, explain

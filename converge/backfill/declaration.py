@@ -1,18 +1,55 @@
-"""Backfills of maps."""
+"""Backfills as maps declare them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.queries import one_query
 from converge.mapping.read import documents
-from converge.model.backfill import Backfill, Match
 
 _DATABASE = re.compile("[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which row of the query belongs to which row of the table: two columns with the same text."""
+
+    target: str
+    source: str
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """One ``[[backfill]]`` of a map."""
+
+    name: str
+    table: str
+    column: str
+    key: str
+    """The column that identifies a row in the audit: NOT NULL and unique."""
+    database: str
+    """The name of the database that is asked."""
+    query: str
+    value: str
+    """The query's column with the values."""
+    match: Match
+    show: str
+    """The table's column by which people know a row."""
+    existing: Literal["keep", "check", "overwrite"] = "keep"
+    """What becomes of rows that have a value: not looked at, compared, or written anew."""
+    shared: bool = False
+    """Whether several rows may have the same value."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that it reads."""
+        return tuple(dict.fromkeys((self.key, self.column, self.match.target, self.show)))
 
 
 def backfills(maps: Sequence[str]) -> dict[str, Backfill]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
+from converge.backfill.declaration import Backfill
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.backfill import Backfill
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
 from converge.postgres.rights import denied, temporary_grant
@@ -64,7 +64,7 @@ class Place:
 def find_place(connection: psycopg.Connection[Any], schema: str, backfill: Backfill) -> Place:
     """Raises BlockedError for a table or a column that is missing or not fit."""
     rows = connection.execute(
-        sql("converge.postgres", "columns").encode(), {"schema": schema, "table": backfill.table}
+        sql("converge.backfill", "columns").encode(), {"schema": schema, "table": backfill.table}
     )
     place = Place(backfill, schema, {name: _Column(*facts) for name, *facts in rows})
     if not place.columns:

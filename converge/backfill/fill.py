@@ -1,0 +1,269 @@
+"""Fills a column from another database, and says what came of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+from converge.backfill.declaration import Backfill
+from converge.backfill.query import ask
+from converge.backfill.resolve import ROWS, resolve
+from converge.backfill.table import (
+    Place,
+    find_place,
+    lacking_rights,
+    require_comparable,
+    require_folding,
+)
+from converge.backfill.write import parts, write
+from converge.codes import Code
+from converge.errors import Interrupted, after
+from converge.model.endpoint import Endpoint
+from converge.model.event import Advanced, Sink
+from converge.postgres.connect import connect, explain
+from converge.postgres.ledger import lock
+from converge.postgres.rights import lacking_ledger
+from converge.postgres.target import read_target
+from converge.postgres.upgrade import upgrade
+from converge.report.parts import one_line, visible
+from converge.report.units import counted
+from converge.run.blockers import require_rights
+from converge.run.connections import explained
+from converge.run.phase import phase
+
+_LOCK_SECONDS = 10
+"""A backend whose client was killed notices within two seconds, and then lets go of its lock."""
+_AGAIN = "the same command again: rows that are done stay done, the others are tried"
+_SAMPLES = 5
+REASONS = {
+    "nothing to match by": "the row's own column of the match is NULL or empty",
+    "no match": "the query has no row for it",
+    "ambiguous": "the query has rows with different values for it",
+    "no value": "the query's row has a value that is NULL or empty",
+    "not of the type": "the column's type refuses the value, or would change it",
+    "other value": "the row has another value already, and the map does not overwrite",
+    "shared": "two rows would get the same value",
+    "taken": "another row has the value already",
+    "changed": "the row was changed while the backfill ran, or a trigger kept the value out",
+    "refused": "the server refused the update: a constraint or a trigger",
+}
+"""Why a row fails; nothing is ever guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row that failed, for people."""
+
+    key: str
+    shown: str | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The rows that failed for one of `REASONS`; `samples` are the first of them."""
+
+    reason: str
+    rows: int
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What came of a backfill, or would come of it."""
+
+    backfill: str
+    target: str
+    """schema.table.column"""
+    database: str
+    """The address that was asked, without its password."""
+    attempt: str | None
+    """As the audit names it; None when nothing was written."""
+    found: int
+    """Rows of the query."""
+    kept: int
+    """Rows that were left alone: they have a value that is right, or that the map does not question."""
+    filled: int
+    failures: tuple[Failure, ...]
+
+    @property
+    def failed(self) -> int:
+        return sum(failure.rows for failure in self.failures)
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failures else 0
+
+
+def fill(
+    target: Endpoint,
+    database: Endpoint,
+    schema: str,
+    backfill: Backfill,
+    emit: Sink,
+    *,
+    dry_run: bool,
+    again: bool = False,
+) -> Filled:
+    """Fills a column; `again` tries only rows whose last attempt has failed, `dry_run` writes nothing at all.
+
+    Raises BlockedError before anything is written, SourceError for the other database, and TargetError;
+    what the audit says is then true and complete.
+    """
+    with (
+        explained(target, target),
+        connect(
+            target,
+            synchronous_commit="on",
+            client_connection_check_interval="2s",
+            # A policy must not hide rows: with this setting the server fails instead.
+            row_security="off",
+        ) as connection,
+    ):
+        # Triggers and types of the application find what they name.
+        connection.execute("RESET search_path")
+        place = _checked(connection, schema, backfill, dry_run=dry_run)
+        if dry_run:
+            with connection.transaction(force_rollback=True):
+                return _fill(connection, target, database, place, emit, attempt=None, again=again)
+        lock(connection, seconds=_LOCK_SECONDS)
+        attempt = str(uuid.uuid4())
+        return _fill(connection, target, database, place, emit, attempt=attempt, again=again)
+
+
+def _fill(
+    connection: psycopg.Connection[Any],
+    target: Endpoint,
+    database: Endpoint,
+    place: Place,
+    emit: Sink,
+    *,
+    attempt: str | None,
+    again: bool,
+) -> Filled:
+    """Matches all rows, then writes them, unless there is no `attempt` to write."""
+    with phase(None, emit, f"match {place.backfill.name}"), ask(database, place.backfill) as found:
+        count, kept = resolve(connection, place, found, again=again)
+    if attempt is not None:
+        # Only now: a query may also fail at its last row.
+        upgrade(target)
+        _write(connection, target, place, attempt, emit)
+    filled, failures = _outcome(connection)
+    return Filled(
+        backfill=place.backfill.name,
+        target=f"{place.name}.{place.backfill.column}",
+        database=str(database),
+        attempt=attempt,
+        found=count,
+        kept=kept,
+        filled=filled,
+        failures=failures,
+    )
+
+
+def _checked(connection: psycopg.Connection[Any], schema: str, backfill: Backfill, *, dry_run: bool) -> Place:
+    """Where to write, when all that can be said before is in order. Raises BlockedError."""
+    target = read_target(connection, schema)
+    place = find_place(connection, schema, backfill)
+    require_rights([*([] if dry_run else lacking_ledger(target)), *lacking_rights(target, place)])
+    require_comparable(connection, place)
+    require_folding(connection, backfill)
+    return place
+
+
+def _write(
+    connection: psycopg.Connection[Any], target: Endpoint, place: Place, attempt: str, emit: Sink
+) -> None:
+    batches = parts(connection)
+    name = f"fill {place.backfill.name}"
+    with phase(None, emit, name, len(batches)), _told_to_repeat(target):
+        for number in write(connection, place, attempt, batches):
+            emit(Advanced(name, f"{number:,} rows"))
+
+
+@contextmanager
+def _told_to_repeat(target: Endpoint) -> Iterator[None]:
+    """What was entered before a loss or a stop is done, whatever came after."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; what is in the audit is done", code=Code.R130, hint=_AGAIN) from None
+    except psycopg.Error as error:
+        told = explain(error, target)
+        told.hint = after(told.hint, _AGAIN)
+        raise told from error
+
+
+def _outcome(connection: psycopg.Connection[Any]) -> tuple[int, tuple[Failure, ...]]:
+    """The rows that were filled, or can be; and the failures by reason."""
+    counts = dict(
+        connection.execute(
+            f"SELECT coalesce(reason, ''), count(*) FROM {ROWS} WHERE NOT settled GROUP BY 1".encode()
+        ).fetchall()
+    )
+    failures = (
+        Failure(reason, counts[reason], _samples(connection, reason))
+        for reason in REASONS
+        if reason in counts
+    )
+    return counts.get("", 0), tuple(failures)
+
+
+def _samples(connection: psycopg.Connection[Any], reason: str) -> tuple[Sample, ...]:
+    rows = connection.execute(
+        f"SELECT key::text, shown, error FROM {ROWS} WHERE reason = %s ORDER BY number LIMIT %s".encode(),
+        (reason, _SAMPLES),
+    )
+    return tuple(Sample(*row) for row in rows)
+
+
+def filled_text(results: Sequence[Filled]) -> str:
+    """Each backfill with its counts, and its failures by reason."""
+    return visible("\n".join(line for one in results for line in _lines(one)))
+
+
+def filled_json(results: Sequence[Filled], command: str, target: Endpoint, exit_code: int) -> dict[str, Any]:
+    """The --json document of `backfill` and `audit retry`."""
+    return {
+        "converge": 1,
+        "command": command,
+        "verdict": "failed" if exit_code else "resolved",
+        "exit_code": exit_code,
+        "target": {"url": str(target)},
+        "backfills": [
+            asdict(one) | {"failed": one.failed, "dry_run": one.attempt is None} for one in results
+        ],
+        "findings": [],
+    }
+
+
+def _lines(one: Filled) -> list[str]:
+    tried = one.attempt is not None
+    lines = [
+        f"backfill  {one_line(one.backfill)}: {one_line(one.target)} from {one.database}"
+        + ("" if tried else " (dry run: nothing was written)"),
+        f"  found   {counted(one.found, 'row')} there",
+        f"  kept    {counted(one.kept, 'row')} with a value already",
+        f"  {'filled ' if tried else 'to fill'} {counted(one.filled, 'row')}",
+        f"  {'failed ' if tried else 'to fail'} {counted(one.failed, 'row')}",
+    ]
+    for failure in one.failures:
+        lines += _failure(failure)
+    if one.failures and tried:
+        lines.append(f"next: converge audit show --status failed --backfill {one_line(one.backfill)}")
+    return lines
+
+
+def _failure(failure: Failure) -> list[str]:
+    lines = [f"    {failure.reason}: {counted(failure.rows, 'row')} ({REASONS[failure.reason]})"]
+    for sample in failure.samples:
+        shown = f" {sample.shown}" if sample.shown is not None else ""
+        lines.append(one_line(f"      row {sample.key}{shown}: {sample.error}"))
+    if failure.rows > len(failure.samples):
+        lines.append(f"      … {failure.rows - len(failure.samples):,} more")
+    return lines
