@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from converge.cli import COMMANDS, _group
-from converge.pipeline.matrix.wish import wanted
+from converge.matrix.request import wanted
 from converge.sandbox import packages
 from converge.sandbox.providers import find_given
 from converge.sandbox.server import Spec

@@ -22,11 +22,11 @@ from support import ENVIRONMENT, Ran, converge, mysql, postgres
 
 from converge import sandbox
 from converge.errors import UsageError
+from converge.matrix.request import Request, wanted
+from converge.matrix.run import run_matrix
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
 from converge.model.matrix import Matrix, Varied
-from converge.pipeline.matrix.run import run_matrix
-from converge.pipeline.matrix.wish import Wish, wanted
 from converge.pipeline.options import Options
 from converge.postgres.script_parts import split
 from converge.report.matrix import matrix_text
@@ -270,7 +270,7 @@ def meanwhile(source: str, servers: list[str], when: str, act: Callable[[], obje
             waiting.clear()
             act()
 
-    return run_matrix(Wish(parse(source), Options(jobs=1), emit=hear), wanted(tuple(servers)))
+    return run_matrix(Request(parse(source), Options(jobs=1), emit=hear), wanted(tuple(servers)))
 
 
 def test_a_version_with_another_digest_is_red(source: str, four: list[str]) -> None:

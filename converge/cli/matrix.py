@@ -23,14 +23,14 @@ from converge.cli.options import (
 from converge.cli.source_dump import dump_options
 from converge.codes import Code
 from converge.config import Where
-from converge.demo.source import LEAST_ROWS, fill
+from converge.demo.fill import LEAST_ROWS, fill
 from converge.errors import Interrupted, UsageError
 from converge.mapping.read import load
+from converge.matrix.request import Request, require_scripts, wanted
+from converge.matrix.run import run_matrix
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.model.matrix import Matrix
-from converge.pipeline.matrix.run import run_matrix
-from converge.pipeline.matrix.wish import Wish, require_scripts, wanted
 from converge.pipeline.options import Options
 from converge.report.html import matrix_html
 from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
@@ -113,7 +113,7 @@ def command(
             source = stack.enter_context(_sample(rows, emit))
         else:
             source, _, options = single(where, options, need_target=False)
-        matrix = run_matrix(Wish(source, options, own, alembic, emit), servers)
+        matrix = run_matrix(Request(source, options, own, alembic, emit), servers)
     unwritten = _write(matrix, {junit: matrix_junit, html: matrix_html, md: matrix_markdown})
     code = matrix.exit_code or unwritten
     click.echo(json.dumps(matrix.to_json() | {"exit_code": code}) if as_json else matrix_text(matrix))

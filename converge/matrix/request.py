@@ -27,7 +27,7 @@ _MAINTENANCE = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """The same for all cells."""
 
     source: Endpoint
@@ -53,7 +53,7 @@ class Wanted:
 class Site:
     """One cell while it is at work: an empty database, and what the steps have left."""
 
-    wish: Wish
+    request: Request
     target: Endpoint
     plan: Plan | None = None
     known: Evidence | None = None

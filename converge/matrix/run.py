@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from converge import sandbox
 from converge.errors import ConvergeError
 from converge.mapping.read import load
-from converge.model.event import Said
+from converge.matrix.compare import compared, decisions
+from converge.matrix.request import Request, Site, Wanted
+from converge.matrix.steps import steps
+from converge.model.endpoint import Endpoint, parse
+from converge.model.event import Said, Sink
 from converge.model.matrix import Cell, Content, Matrix, Step
 from converge.model.plan import Finding
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
 from converge.mysql.rights import missing_select, read_rights
 from converge.mysql.watched import WatchedConnection
-from converge.pipeline.matrix.compare import compared, decisions
-from converge.pipeline.matrix.servers import Server, servers
-from converge.pipeline.matrix.steps import steps
-from converge.pipeline.matrix.wish import Site, Wanted, Wish
 from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
@@ -30,27 +33,28 @@ from converge.run.connections import attempt, explained
 T = TypeVar("T")
 
 _START, _END = "start", "drop"
+_MAINTENANCE = "postgres"
 
 
-def run_matrix(wish: Wish, wanted: Sequence[Wanted]) -> Matrix:
+def run_matrix(request: Request, wanted: Sequence[Wanted]) -> Matrix:
     """Does every step on every version. What is red is in the result, and nothing is raised for it.
 
     Raises UsageError for maps and tables that are not there, SourceError when the source cannot be reached.
     """
-    load(wish.options.maps)
+    load(request.options.maps)
     began, now = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-    with explained(wish.source, None), connect_source(wish.source) as source:
+    with explained(request.source, None), connect_source(request.source) as source:
         version = str(vars(source)["server_version"])
-        _require_tables(source, wish)
-    with servers(wanted, wish.emit) as there:
-        cells = [_Run(wish, server).cell() for server in there]
-    return compared(Matrix(str(wish.source), version, now, time.monotonic() - began, tuple(cells)))
+        _require_tables(source, request)
+    with _servers(wanted, request.emit) as there:
+        cells = [_Run(request, server).cell() for server in there]
+    return compared(Matrix(str(request.source), version, now, time.monotonic() - began, tuple(cells)))
 
 
-def _require_tables(source: WatchedConnection, wish: Wish) -> None:
+def _require_tables(source: WatchedConnection, request: Request) -> None:
     """Raises UsageError for --include and --exclude of no table; what may not be seen is a step's to say."""
-    selection, rights = wish.options.selection, read_rights(source, wish.source.database)
-    names = table_names(source, wish.source.database)
+    selection, rights = request.options.selection, read_rights(source, request.source.database)
+    names = table_names(source, request.source.database)
     if not missing_select(rights, names, selection.names):
         require_matches(selection, names)
 
@@ -58,8 +62,8 @@ def _require_tables(source: WatchedConnection, wish: Wish) -> None:
 class _Run:
     """One version's steps, up to the first that is red."""
 
-    def __init__(self, wish: Wish, server: Server) -> None:
-        self._wish = wish
+    def __init__(self, request: Request, server: _Server) -> None:
+        self._request = request
         self._server = server
         self._steps: list[Step] = []
         self._version = ""
@@ -69,12 +73,12 @@ class _Run:
         """Does them; the database is dropped in the end."""
         with ExitStack() as stack:
             green = self._do(_START, lambda: self._open(stack), self._server.seconds)
-            for work in steps(self._wish):
+            for step in steps(self._request):
                 if not green:
-                    self._steps.append(Step(work.name, "not run"))
+                    self._steps.append(Step(step.__name__, "not run"))
                     continue
                 assert self._site is not None
-                green = self._do(work.name, partial(work.do, self._site))
+                green = self._do(step.__name__, partial(step, self._site))
             self._close(stack, green)
         return self._found()
 
@@ -86,7 +90,7 @@ class _Run:
         target = stack.enter_context(shadow(self._server.endpoint))
         with closing(connect(target)) as connection:
             self._version = (connection.info.parameter_status("server_version") or "").split()[0]
-        self._site = Site(self._wish, target)
+        self._site = Site(self._request, target)
         return f"PostgreSQL {self._version}, {self._server.provider}"
 
     def _close(self, stack: ExitStack, green: bool) -> None:
@@ -104,11 +108,11 @@ class _Run:
         step = Step(name, "red" if reason else "green", took, words or "", reason)
         self._steps.append(step)
         said = f"{reason.code} {reason.message}" if reason else step.words
-        self._wish.emit(Said(f"{self._server.name} {name} {step.state} {took:.1f} s: {said}"))
+        self._request.emit(Said(f"{self._server.name} {name} {step.state} {took:.1f} s: {said}"))
         return reason is None
 
     def _explained(self, action: Callable[[], T]) -> T:
-        with explained(self._wish.source, self._server.endpoint):
+        with explained(self._request.source, self._server.endpoint):
             return action()
 
     def _found(self) -> Cell:
@@ -132,3 +136,42 @@ def _reason(step: str, error: ConvergeError) -> Finding:
     return Finding(
         error.code, "block", step, error.message, error.hint or "", evidence="\n".join(error.details)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """One that answers, or why it does not."""
+
+    name: str
+    endpoint: Endpoint | None
+    """A database from which others can be made."""
+    provider: str
+    seconds: float
+    error: ConvergeError | None = None
+
+
+@contextmanager
+def _servers(wanted: Sequence[Wanted], emit: Sink) -> Iterator[tuple[_Server, ...]]:
+    """All that are wanted, in their order; one that cannot be had does not keep the others away."""
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
+            stacks = [stack.enter_context(ExitStack()) for _ in wanted]
+            found = tuple(pool.map(lambda one, own: _server(one, own, emit), wanted, stacks))
+        yield found
+
+
+def _server(wanted: Wanted, stack: ExitStack, emit: Sink) -> _Server:
+    if wanted.endpoint is not None:
+        return _Server(wanted.name, wanted.endpoint, "URL", 0.0)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        emit(Said(text))
+
+    start = sandbox.start(f"postgres:{wanted.name}", on_progress=say)
+    found, error = attempt(lambda: stack.enter_context(start))
+    took = time.monotonic() - started
+    if found is None:
+        return _Server(wanted.name, None, "", took, error)
+    (server,) = found
+    return _Server(wanted.name, parse(server.database_url(_MAINTENANCE)), server.provider, took)
