@@ -19,7 +19,7 @@ from converge.demo import fill
 from converge.model.definitions import NOTHING
 from converge.model.existing import differences
 from converge.planner.difference import compared, difference
-from converge.planner.difference.kinds import KINDS
+from converge.planner.difference.statements import RANKS
 from converge.sandbox import Server
 
 
@@ -49,7 +49,7 @@ def test_every_kind_of_object_is_written_and_removed(
     assert "alembic_version" not in definitions.tables
     assert "author" in definitions.tables
     kinds = {one.kind for one in definitions.objects.values()}
-    assert kinds == KINDS.keys()
+    assert kinds == set(RANKS)
     there_and_back(wanted, empty, "App s")
 
 

@@ -20,7 +20,7 @@ class Definition:
     """One object."""
 
     kind: str
-    """What knows how it is made, changed and removed: a name in `planner/difference/kinds`."""
+    """One of `RANKS` in `planner/difference/statements`, which knows how it is made and removed."""
     object: str
     """Its name for people and for `Definition.needs`, e.g. ``column public.film.length``."""
     facts: Mapping[str, Any]

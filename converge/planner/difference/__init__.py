@@ -1,5 +1,105 @@
 """The difference between two schemas, as statements and as a report."""
 
-from converge.planner.difference.compare import compared, difference
+from __future__ import annotations
 
-__all__ = ["compared", "difference"]
+from collections.abc import Iterator, Mapping
+
+from converge.model.definitions import Definition, Definitions, Differs, Step
+from converge.model.names import fit
+from converge.model.quote import pg_name, pg_text
+from converge.planner.difference.alter import caught_up
+from converge.planner.difference.order import CHANGE, DROP, MAKE, Action, Order
+from converge.planner.difference.statements import (
+    WHOLE,
+    comments,
+    drop,
+    holder,
+    make,
+    named,
+    set_after,
+    word_of,
+)
+from converge.planner.difference.states import States, states
+
+_OLD = "converge replaces "
+"""Begins the name of a type whose columns are brought to a new one."""
+_NO_NAMES = frozenset({"function", "trigger", "schema", "extension", "constraint", "index"})
+"""Kinds that a function's body does not name."""
+
+
+def difference(before: Definitions, after: Definitions) -> tuple[Step, ...]:
+    """Statements that bring a database with `before` to `after`, to be run in this order in one transaction.
+
+    NOTHING stands for an empty database. Rows of tables and columns that stay are kept. Bodies of functions
+    are not checked while other objects are made: they may name what comes later.
+    """
+    found = states(before, after)
+    steps = tuple(_steps(before, after, found))
+    if _unchecked(after.objects, found.made):
+        return (Step("session", "SET LOCAL check_function_bodies = off"), *steps)
+    return steps
+
+
+def compared(before: Definitions, after: Definitions) -> tuple[Differs, ...]:
+    """Objects that are not the same in both, in the order of their names."""
+    old, new = before.objects, after.objects
+    pairs = ((name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()))
+    texts = ((name, one.text if one else "", other.text if other else "") for name, one, other in pairs)
+    return tuple(Differs(*three) for three in texts if three[1] != three[2])
+
+
+def _unchecked(new: Mapping[str, Definition], made: set[str]) -> bool:
+    """Whether functions are made together with what their bodies may name."""
+    kinds = {new[name].kind for name in made}
+    return "function" in kinds and bool(kinds - _NO_NAMES)
+
+
+def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[Step]:
+    old, new = before.objects, after.objects
+    for action, members in Order(before, after, found).actions():
+        if action.what == MAKE:
+            yield from _made(new[action.object], [new[name] for name in members])
+            yield from _caught_up(new[action.object], new, found)
+        elif action.what == CHANGE:
+            yield from (Step(action.object, sql) for sql in found.changed[action.object])
+        else:
+            yield from (Step(action.object, sql) for sql in _removed(action, old[action.object], found))
+    for name, one in new.items():
+        if name in old and name not in found.made:
+            yield from _said(one, comments(old[name]))
+
+
+def _made(it: Definition, members: list[Definition]) -> Iterator[Step]:
+    parts = [one for one in members if one is not it]
+    yield from (Step(it.object, sql) for sql in make(it, parts))
+    for one in (it, *parts):
+        yield from (Step(one.object, sql) for sql in set_after(one))
+    for one in (it, *parts):
+        yield from _said(one, {})
+
+
+def _caught_up(it: Definition, new: Mapping[str, Definition], found: States) -> Iterator[Step]:
+    """A new sequence that was given to a column that is not new."""
+    if it.kind == "ownership" and it.facts["sequence"] in found.made and it.facts["of"] not in found.made:
+        column = new[it.facts["of"]]
+        if column.facts["type"] in WHOLE:
+            own = new[it.facts["sequence"]]
+            yield Step(own.object, caught_up(own.facts, holder(column), pg_name(column.facts["name"])))
+
+
+def _removed(action: Action, it: Definition, found: States) -> Iterator[str]:
+    if it.object not in found.replaced:
+        yield from drop(it)
+        return
+    away = fit(f"{_OLD}{it.facts['name']}")
+    if action.what == DROP:
+        yield f"ALTER {named(it)} RENAME TO {pg_name(away)}"
+    else:
+        yield f"DROP {word_of(it)} {pg_name(it.facts['schema'], away)}"
+
+
+def _said(it: Definition, before: Mapping[str, str | None]) -> Iterator[Step]:
+    """Comments that are not what they were."""
+    for on, text in comments(it).items():
+        if text != before.get(on):
+            yield Step(it.object, f"COMMENT ON {on} IS {'NULL' if text is None else pg_text(text)}")

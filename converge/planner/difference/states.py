@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from converge.model.definitions import ASIDE, Definition, Definitions
-from converge.planner.difference.kinds import Change, kind_of
+from converge.planner.difference.alter import Change, change, retyped
+from converge.planner.difference.statements import TYPED
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class _Judge:
         if name in self._states.made:
             return
         self._states.made.add(name)
-        if kind_of(self._old[name]).typed and self._kept_columns(name):
+        if self._old[name].kind in TYPED and self._kept_columns(name):
             self._states.replaced.add(name)
         self._drop(name)
 
@@ -80,23 +81,19 @@ class _Judge:
             if user not in self._new:
                 continue
             kind = self._old[user].kind
-            if kind == "column" or (kind_of(self._old[user]).typed and self._kept_columns(user)):
+            if kind == "column" or (kind in TYPED and self._kept_columns(user)):
                 return True
         return False
 
     def _change(self, name: str) -> None:
-        change = self._asked(name)
-        if change is None or self._too_fresh(name, change):
+        found = change(self._old[name], self._new[name])
+        if found is None or self._too_fresh(name, found):
             self._again(name)
             return
-        self._states.changed[name] = change.statements
-        if change.around:
+        self._states.changed[name] = found.statements
+        if found.around:
             self._surround(name)
-            self._along[name] = change.but
-
-    def _asked(self, name: str) -> Change | None:
-        old, new = self._old[name], self._new[name]
-        return kind_of(new).change(old, new) if old.kind == new.kind else None
+            self._along[name] = found.but
 
     def _surround(self, name: str) -> None:
         if name not in self._around:
@@ -114,7 +111,7 @@ class _Judge:
             return
         if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
             if name not in self._states.changed or not self._retypes(name):
-                cast = kind_of(one).replaced(self._old[name], one)
+                cast = retyped(self._old[name], one)
                 self._states.changed[name] = (*cast, *self._states.changed.get(name, ()))
             self._surround(name)
         elif one.kind != "ownership" or other in self._states.dropped:

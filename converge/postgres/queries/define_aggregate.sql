@@ -1,8 +1,11 @@
 SELECT 'pg_proc'::regclass::oid::bigint, p.oid::bigint, 0, 'aggregate', 'aggregate ' || p.oid::regprocedure::text,
        jsonb_strip_nulls(jsonb_build_object(
            'schema', n.nspname, 'name', p.proname,
-           'arguments', pg_get_function_arguments(p.oid), 'identity', pg_get_function_identity_arguments(p.oid),
-           'parts', (SELECT jsonb_object_agg(key, value) FROM (VALUES
+           'identity', pg_get_function_identity_arguments(p.oid),
+           'definition', format(E'CREATE AGGREGATE %%I.%%I(%%s) (\n%%s\n)', n.nspname, p.proname,
+               coalesce(nullif(pg_get_function_arguments(p.oid), ''), '*'),
+               (SELECT string_agg('    ' || key || coalesce(' = ' || nullif(value, ''), ''), E',\n' ORDER BY key)
+                  FROM (VALUES
                ('SFUNC', g.aggtransfn::text), ('STYPE', format_type(g.aggtranstype, NULL)),
                ('SSPACE', nullif(g.aggtransspace, 0)::text),
                ('FINALFUNC', nullif(g.aggfinalfn, 0)::regproc::text),
@@ -22,10 +25,10 @@ SELECT 'pg_proc'::regclass::oid::bigint, p.oid::bigint, 0, 'aggregate', 'aggrega
                ('MFINALFUNC_MODIFY', CASE WHEN g.aggmfinalfn <> 0 THEN CASE g.aggmfinalmodify WHEN 'r' THEN 'READ_ONLY'
                                          WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END),
                ('MINITCOND', quote_literal(g.aggminitval)),
-               ('SORTOP', (SELECT format('OPERATOR(%%I.%%s)', o.oprnamespace::regnamespace, o.oprname)
+               ('SORTOP', (SELECT format('OPERATOR(%%s.%%s)', o.oprnamespace::regnamespace, o.oprname)
                              FROM pg_operator o WHERE o.oid = g.aggsortop)),
                ('PARALLEL', CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' END),
-               ('HYPOTHETICAL', CASE g.aggkind WHEN 'h' THEN '' END)) v(key, value) WHERE value IS NOT NULL),
+               ('HYPOTHETICAL', CASE g.aggkind WHEN 'h' THEN '' END)) v(key, value) WHERE value IS NOT NULL)),
            'comment', obj_description(p.oid, 'pg_proc')))
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_aggregate g ON g.aggfnoid = p.oid
  WHERE n.nspname = %(schema)s

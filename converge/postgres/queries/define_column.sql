@@ -9,7 +9,7 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'co
            'collation', nullif(a.attcollation, t.typcollation)::regcollation::text,
            'not null', nullif(a.attnotnull, false),
            'generated', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
-           'identity', nullif(a.attidentity, ''),
+           'identity', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
            'sequence', (SELECT jsonb_build_object(
                                    'schema', sn.nspname, 'name', s.relname,
                                    'type', format_type(q.seqtypid, NULL), 'start', q.seqstart,
@@ -17,10 +17,12 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'co
                                    'cache', q.seqcache, 'cycle', q.seqcycle)
                           FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace
                           JOIN pg_sequence q ON q.seqrelid = s.oid WHERE s.oid = i.objid),
-           'storage', nullif(a.attstorage, t.typstorage),
+           'storage', CASE nullif(a.attstorage, t.typstorage) WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                           WHEN 'm' THEN 'MAIN' WHEN 'x' THEN 'EXTENDED' END,
            -- What SET STORAGE DEFAULT would mean, which is known since 16; EXTENDED for most.
-           'usual storage', CASE WHEN t.typlen = -1 THEN nullif(t.typstorage, 'x') END,
-           'compression', nullif(a.attcompression, ''),
+           'usual storage', CASE WHEN t.typlen = -1 THEN CASE t.typstorage WHEN 'p' THEN 'PLAIN'
+                                 WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' END END,
+           'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
            'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
            'options', a.attoptions,
            'sequence comment', obj_description(i.objid, 'pg_class'),

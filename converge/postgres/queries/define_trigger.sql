@@ -4,7 +4,9 @@ SELECT 'pg_trigger'::regclass::oid::bigint, g.oid::bigint, 0, 'trigger',
            'of', CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END
                  || format(' %%I.%%I', n.nspname, t.relname),
            'schema', n.nspname, 'table', t.relname, 'name', g.tgname,
-           'definition', pg_get_triggerdef(g.oid), 'enabled', nullif(g.tgenabled, 'O'),
+           'definition', pg_get_triggerdef(g.oid),
+           'enabled', CASE g.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                         WHEN 'A' THEN 'ENABLE ALWAYS' END,
            'comment', obj_description(g.oid, 'pg_trigger')))
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = %(schema)s AND NOT g.tgisinternal

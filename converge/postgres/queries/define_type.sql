@@ -13,9 +13,9 @@ SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
            'default', CASE t.typtype WHEN 'd' THEN t.typdefault END,
            -- A name of its own, which is known since 17.
            'not null', CASE WHEN t.typtype = 'd' AND t.typnotnull THEN
-               coalesce((SELECT k.conname FROM pg_constraint k
+               coalesce((SELECT format('CONSTRAINT %%I ', k.conname) FROM pg_constraint k
                           WHERE k.contypid = t.oid AND k.contype = 'n'
-                            AND k.conname <> t.typname || '_not_null'), '') END,
+                            AND k.conname <> t.typname || '_not_null'), '') || 'NOT NULL' END,
            'attributes', (SELECT jsonb_agg(jsonb_build_object(
                                      'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
                                      'collation', nullif(a.attcollation, y.typcollation)::regcollation::text)
@@ -23,17 +23,17 @@ SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
                             FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
                            WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
                              AND NOT a.attisdropped),
-           'attribute comments', (SELECT jsonb_object_agg(a.attname, col_description(a.attrelid, a.attnum))
+           'column comments', (SELECT jsonb_object_agg(a.attname, col_description(a.attrelid, a.attnum))
                                     FROM pg_attribute a
                                    WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
                                      AND col_description(a.attrelid, a.attnum) IS NOT NULL),
-           'range', (SELECT jsonb_build_object(
-                                'subtype', format_type(r.rngsubtype, NULL),
-                                'subtype_opclass', CASE WHEN NOT o.opcdefault THEN
-                                    format('%%I.%%I', o.opcnamespace::regnamespace, o.opcname) END,
-                                'collation', nullif(r.rngcollation, s.typcollation)::regcollation::text,
-                                'subtype_diff', nullif(r.rngsubdiff, 0)::regproc::text,
-                                'multirange_type_name', format_type(r.rngmultitypid, NULL))
+           'definition', (SELECT format('CREATE TYPE %%I.%%I AS RANGE (%%s)', n.nspname, t.typname, concat_ws(', ',
+                                'subtype = ' || format_type(r.rngsubtype, NULL),
+                                CASE WHEN NOT o.opcdefault THEN format('subtype_opclass = %%s.%%I',
+                                    o.opcnamespace::regnamespace, o.opcname) END,
+                                'collation = ' || nullif(r.rngcollation, s.typcollation)::regcollation,
+                                'subtype_diff = ' || nullif(r.rngsubdiff, 0)::regproc,
+                                'multirange_type_name = ' || format_type(r.rngmultitypid, NULL)))
                        FROM pg_range r JOIN pg_type s ON s.oid = r.rngsubtype
                        JOIN pg_opclass o ON o.oid = r.rngsubopc WHERE r.rngtypid = t.oid),
            'comment', obj_description(t.oid, 'pg_type')))

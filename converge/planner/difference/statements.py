@@ -1,0 +1,354 @@
+"""The statements that make an object, remove it, and set what CREATE does not say.
+
+Of most kinds the server itself writes the definition. What remains are the kinds that can be changed as they
+stand, because rows depend on them (`alter`): these are put together here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from converge.model.definitions import Definition
+from converge.model.quote import pg_name, pg_text
+
+RANKS = (
+    "schema", "extension", "collation", "enum", "domain", "composite", "range", "sequence", "function",
+    "aggregate", "table", "column", "default", "ownership", "constraint", "index", "statistics", "view",
+    "materialized view", "foreign key", "rule", "trigger", "policy",
+)  # fmt: skip
+"""All kinds: of objects that do not need one another, those of the earlier kind are made first."""
+TYPED = frozenset({"collation", "enum", "domain", "composite", "range"})
+"""Columns have them as their type: such a one is replaced under them, not dropped."""
+PUBLIC = "public"
+_WORDS = {"enum": "TYPE", "composite": "TYPE", "range": "TYPE", "ownership": "SEQUENCE"}
+_SETTINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "table": {
+        "unlogged": ("SET UNLOGGED", "SET LOGGED"),
+        "method": ("SET ACCESS METHOD {}", "SET ACCESS METHOD heap"),
+        "row security": ("ENABLE ROW LEVEL SECURITY", "DISABLE ROW LEVEL SECURITY"),
+        "forced": ("FORCE ROW LEVEL SECURITY", "NO FORCE ROW LEVEL SECURITY"),
+        "replica identity": ("REPLICA IDENTITY {}", "REPLICA IDENTITY DEFAULT"),
+    },
+    "column": {
+        "storage": ("SET STORAGE {}", "SET STORAGE {usual}"),
+        "compression": ("SET COMPRESSION {}", "SET COMPRESSION DEFAULT"),
+        "statistics": ("SET STATISTICS {}", "SET STATISTICS -1"),
+    },
+    "sequence": {"unlogged": ("SET UNLOGGED", "SET LOGGED")},
+    "domain": {"default": ("SET DEFAULT {}", "DROP DEFAULT")},
+    "statistics": {"target": ("SET STATISTICS {}", "SET STATISTICS -1")},
+    "rule": {"enabled": ("{} RULE {name}", "ENABLE RULE {name}")},
+    "trigger": {"enabled": ("{} TRIGGER {name}", "ENABLE TRIGGER {name}")},
+    "index": {
+        "clustered": ("CLUSTER ON {name}", "SET WITHOUT CLUSTER"),
+        # A table whose index is gone would stay without any identity.
+        "replica identity": ("REPLICA IDENTITY USING INDEX {name}", "REPLICA IDENTITY DEFAULT"),
+    },
+}
+"""By kind and fact: what `altered` says where there is one, and where there is none any more."""
+_CREATED = {
+    "table": {"unlogged", "method", "options"},
+    "column": {"compression"},
+    "sequence": {"unlogged"},
+    "domain": {"default"},
+    "view": {"options"},
+    "materialized view": {"options"},
+}
+"""Facts that the statement which makes an object has said already."""
+
+
+def rank(it: Definition) -> int:
+    return RANKS.index(it.kind)
+
+
+def own_name(it: Definition) -> str:
+    return pg_name(it.facts["schema"], it.facts["name"])
+
+
+def holder(it: Definition) -> str:
+    """The table, view or domain that something hangs on."""
+    return pg_name(it.facts["schema"], it.facts.get("domain") or it.facts["table"])
+
+
+def named(it: Definition) -> str:
+    """As COMMENT ON and DROP call it."""
+    facts, name = it.facts, pg_name(it.facts["name"])
+    match it.kind:
+        case "schema" | "extension":
+            return f"{it.kind.upper()} {name}"
+        case "column":
+            return f"COLUMN {holder(it)}.{name}"
+        case "constraint" | "foreign key":
+            return f"CONSTRAINT {name} ON {'DOMAIN ' if 'domain' in facts else ''}{holder(it)}"
+        case "trigger" | "rule" | "policy":
+            return f"{it.kind.upper()} {name} ON {holder(it)}"
+        case "function":
+            word = "PROCEDURE" if "procedure" in facts else "FUNCTION"
+            return f"{word} {own_name(it)}({', '.join(facts.get('types', ()))})"
+        case "aggregate":
+            return f"AGGREGATE {own_name(it)}({facts['identity'] or '*'})"
+    return f"{word_of(it)} {own_name(it)}"
+
+
+def word_of(it: Definition) -> str:
+    """The kind as DROP names it."""
+    return _WORDS.get(it.kind, it.kind.upper())
+
+
+def altered(it: Definition) -> str:
+    """The beginning of the statement that changes its settings."""
+    match it.kind:
+        case "column" | "default":
+            return f"ALTER TABLE {holder(it)} ALTER COLUMN {pg_name(it.facts['name'])}"
+        case "index" | "constraint" | "foreign key" | "rule" | "trigger":
+            return f"ALTER {'DOMAIN' if 'domain' in it.facts else 'TABLE'} {holder(it)}"
+    return f"ALTER {named(it)}"
+
+
+def make(it: Definition, parts: Sequence[Definition]) -> Iterator[str]:
+    """Statements that make it, with the parts that are made in the same statement."""
+    facts, kind = it.facts, it.kind
+    if kind == "schema":
+        if facts["name"] != PUBLIC:
+            yield f"CREATE {named(it)}"
+        elif "comment" not in facts:
+            yield f"COMMENT ON {named(it)} IS NULL"
+        return
+    if kind == "extension" and facts["schema"] != PUBLIC and not it.needs:
+        # It is neither the usual schema nor the one that is described.
+        yield f"CREATE SCHEMA IF NOT EXISTS {facts['schema']}"
+    yield _create(it, parts)
+
+
+def _create(it: Definition, parts: Sequence[Definition]) -> str:
+    facts = it.facts
+    match it.kind:
+        case "extension":
+            return f"CREATE EXTENSION IF NOT EXISTS {pg_name(facts['name'])} WITH SCHEMA {facts['schema']}"
+        case "enum":
+            return f"CREATE TYPE {own_name(it)} AS ENUM ({', '.join(map(pg_text, facts['labels']))})"
+        case "domain":
+            return _domain(it, parts)
+        case "composite":
+            lines = [attribute(one) for one in facts.get("attributes", ())]
+            return f"CREATE TYPE {own_name(it)} AS {_bracketed(lines)}"
+        case "sequence":
+            return _sequence(it)
+        case "table":
+            return _table(it, parts)
+        case "column":
+            return f"ALTER TABLE {holder(it)} ADD COLUMN {_column(it, parts[0] if parts else None)}"
+        case "default":
+            return f"{altered(it)} SET DEFAULT {facts['expression']}"
+        case "ownership":
+            column = pg_name(facts["table schema"], facts["table"], facts["column"])
+            return f"{altered(it)} OWNED BY {column}"
+        case "constraint" | "foreign key":
+            return f"{altered(it)} ADD {_constraint(it)}"
+        case "view" | "materialized view":
+            return view(it)
+    definition: str = facts["definition"]
+    return definition
+
+
+def set_after(it: Definition) -> Iterator[str]:
+    """What the statement that makes it cannot say, without comments."""
+    yield from changed_settings(None, it, it.facts.keys() - _CREATED.get(it.kind, set()))
+    for number, target in (it.facts.get("statistics", {}) if it.kind == "index" else {}).items():
+        yield f"ALTER INDEX {own_name(it)} ALTER COLUMN {number} SET STATISTICS {target}"
+
+
+def drop(it: Definition) -> Iterator[str]:
+    match it.kind:
+        case "schema" if it.facts["name"] == PUBLIC:
+            yield f"COMMENT ON {named(it)} IS 'standard public schema'"
+        case "column":
+            yield f"ALTER TABLE {holder(it)} DROP COLUMN {pg_name(it.facts['name'])}"
+        case "default":
+            yield f"{altered(it)} DROP DEFAULT"
+        case "ownership":
+            yield f"{altered(it)} OWNED BY NONE"
+        case "constraint" | "foreign key":
+            yield from _identity_away(it)
+            yield f"{altered(it)} DROP CONSTRAINT {pg_name(it.facts['name'])}"
+        case _:
+            yield from _identity_away(it)
+            yield f"DROP {named(it)}"
+
+
+def made_with(it: Definition) -> str | None:
+    """The object whose statement can make this one, too."""
+    of: str | None = it.facts.get("of")
+    if it.kind == "constraint":
+        return None if it.facts["definition"].endswith(" NOT VALID") else of
+    return of if it.kind == "column" or (it.kind == "default" and of and of.startswith("column ")) else None
+
+
+def gone_with(it: Definition) -> str | None:
+    """The object with which the server drops it."""
+    of: str | None = it.facts.get("sequence" if it.kind == "ownership" else "of")
+    return of
+
+
+def comments(it: Definition) -> dict[str, str | None]:
+    """By what COMMENT ON calls them: those of the object and of what has no definition of its own."""
+    if it.kind in ("default", "ownership", "extension"):
+        return {}
+    facts = it.facts
+    found = {named(it): facts.get("comment")}
+    match it.kind:
+        case "column" if "sequence" in facts:
+            found[f"SEQUENCE {sequence_name(it)}"] = facts.get("sequence comment")
+        case "constraint" if facts["form"] in "pux":
+            found[f"INDEX {own_name(it)}"] = facts.get("index comment")
+        case "composite" | "view" | "materialized view":
+            names = [one["name"] for one in facts.get("attributes", ())]
+            names += [name for name, *_ in facts.get("columns", ())]
+            said = facts.get("column comments", {})
+            found |= {f"COLUMN {own_name(it)}.{pg_name(name)}": said.get(name) for name in names}
+    return found
+
+
+def changed_settings(old: Definition | None, new: Definition, names: Collection[str]) -> Iterator[str]:
+    """The statements for those settings that are named, of which a fact that is missing means the usual."""
+    kind = "index" if new.kind == "constraint" else new.kind
+    for fact, (set_, reset) in _SETTINGS.get(kind, {}).items():
+        if fact in names:
+            words = set_ if fact in new.facts else reset
+            usual, name = new.facts.get("usual storage", "EXTENDED"), pg_name(new.facts["name"])
+            yield f"{altered(new)} {words.format(new.facts.get(fact), usual=usual, name=name)}"
+    if "options" in names:
+        yield from _changed_options(options(old), options(new), new)
+
+
+def settings_of(it: Definition) -> set[str]:
+    """The facts that `changed_settings` can change."""
+    return {*_SETTINGS.get("index" if it.kind == "constraint" else it.kind, ()), "options"}
+
+
+def view(it: Definition, verb: str = "CREATE") -> str:
+    method = f" USING {it.facts['method']}" if "method" in it.facts else ""
+    empty = "\n WITH NO DATA" if "empty" in it.facts else ""
+    return f"{verb} {named(it)}{method}{_with(it)} AS\n{it.facts['query']}{empty}"
+
+
+def attribute(one: Mapping[str, Any]) -> str:
+    """Of a composite type."""
+    collation = f" COLLATE {one['collation']}" if one.get("collation") else ""
+    return f"{pg_name(one['name'])} {one['type']}{collation}"
+
+
+WHOLE = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+"""The types that columns with sequences have, each with its highest value."""
+SEQUENCE_WORDS = {
+    "increment": "INCREMENT BY",
+    "min": "MINVALUE",
+    "max": "MAXVALUE",
+    "start": "START WITH",
+    "cache": "CACHE",
+}
+
+
+def sequence_options(facts: Mapping[str, Any]) -> list[str]:
+    """Options of a sequence that CREATE SEQUENCE would not give it unasked, without its type."""
+    up, most = facts["increment"] > 0, WHOLE[facts["type"]]
+    least = 1 if up else -most - 1
+    greatest = most if up else -1
+    start = facts["min"] if up else facts["max"]
+    usual = {"increment": 1, "min": least, "max": greatest, "start": start, "cache": 1}
+    said = [f"{SEQUENCE_WORDS[name]} {facts[name]}" for name in usual if facts[name] != usual[name]]
+    return said + (["CYCLE"] if facts["cycle"] else [])
+
+
+def sequence_name(it: Definition) -> str:
+    """Of the sequence of an identity column."""
+    return pg_name(it.facts["sequence"]["schema"], it.facts["sequence"]["name"])
+
+
+def identity(it: Definition) -> str:
+    """``GENERATED … AS IDENTITY``, with the options that the server would not choose by itself."""
+    of = it.facts["sequence"]
+    usual = of["name"] == f"{it.facts['table']}_{it.facts['name']}_seq" and of["schema"] == it.facts["schema"]
+    said = ([] if usual else [f"SEQUENCE NAME {sequence_name(it)}"]) + sequence_options(of)
+    brackets = f" ({' '.join(said)})" if said else ""
+    return f"GENERATED {it.facts['identity']} AS IDENTITY{brackets}"
+
+
+def options(it: Definition | None) -> dict[str, str]:
+    """Storage parameters by their names."""
+    return dict(one.split("=", 1) for one in (it.facts.get("options", ()) if it else ()))
+
+
+def _changed_options(before: dict[str, str], after: dict[str, str], new: Definition) -> Iterator[str]:
+    start = f"ALTER INDEX {own_name(new)}" if new.kind == "constraint" else altered(new)
+    if gone := [name for name in before if name not in after]:
+        yield f"{start} RESET ({', '.join(gone)})"
+    if other := {name: value for name, value in after.items() if before.get(name) != value}:
+        yield f"{start} SET {_listed(other)}"
+
+
+def _listed(found: Mapping[str, str]) -> str:
+    """``(fillfactor = '80')``"""
+    return "(" + ", ".join(f"{name} = {pg_text(value)}" for name, value in found.items()) + ")"
+
+
+def _with(it: Definition) -> str:
+    return f" WITH {_listed(options(it))}" if "options" in it.facts else ""
+
+
+def _identity_away(it: Definition) -> Iterator[str]:
+    if it.kind in ("index", "constraint") and "replica identity" in it.facts:
+        yield f"{altered(it)} REPLICA IDENTITY DEFAULT"
+
+
+def _domain(it: Definition, parts: Sequence[Definition]) -> str:
+    words = [f"CREATE DOMAIN {own_name(it)} AS {it.facts['base']}"]
+    words += [f"{word} {it.facts[fact]}" for fact, word in _OF_DOMAINS.items() if fact in it.facts]
+    words += [it.facts["not null"]] if "not null" in it.facts else []
+    return " ".join([*words, *map(_constraint, parts)])
+
+
+_OF_DOMAINS = {"collation": "COLLATE", "default": "DEFAULT"}
+
+
+def _sequence(it: Definition) -> str:
+    unlogged = "UNLOGGED " if "unlogged" in it.facts else ""
+    type_ = [] if it.facts["type"] == "bigint" else [f"AS {it.facts['type']}"]
+    return " ".join([f"CREATE {unlogged}SEQUENCE {own_name(it)}", *type_, *sequence_options(it.facts)])
+
+
+def _table(it: Definition, parts: Sequence[Definition]) -> str:
+    defaults = {one.facts["name"]: one for one in parts if one.kind == "default"}
+    lines = [_column(one, defaults.get(one.facts["name"])) for one in parts if one.kind == "column"]
+    lines += [_constraint(one) for one in parts if one.kind == "constraint"]
+    unlogged = "UNLOGGED " if "unlogged" in it.facts else ""
+    method = f" USING {it.facts['method']}" if "method" in it.facts else ""
+    return f"CREATE {unlogged}TABLE {own_name(it)} {_bracketed(lines)}{method}{_with(it)}"
+
+
+def _bracketed(lines: Sequence[str]) -> str:
+    return "(\n" + ",\n".join(f"    {line}" for line in lines) + "\n)" if lines else "()"
+
+
+def _constraint(it: Definition) -> str:
+    return f"CONSTRAINT {pg_name(it.facts['name'])} {it.facts['definition']}"
+
+
+def _column(it: Definition, default: Definition | None) -> str:
+    """As CREATE TABLE and ADD COLUMN write it."""
+    facts = it.facts
+    words = [pg_name(facts["name"]), facts["type"]]
+    if "compression" in facts:
+        words.append(f"COMPRESSION {facts['compression']}")
+    if "collation" in facts:
+        words.append(f"COLLATE {facts['collation']}")
+    if "generated" in facts:
+        words.append(f"GENERATED ALWAYS AS ({facts['generated']}) STORED")
+    if "identity" in facts:
+        words.append(identity(it))
+    if default is not None:
+        words.append(f"DEFAULT {default.facts['expression']}")
+    if "not null" in facts:
+        words.append("NOT NULL")
+    return " ".join(words)
