@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from converge.model.definitions import Definitions, Step
 from converge.model.existing import differences
 from converge.planner.difference import compared, difference
-from converge.postgres.definitions import read_definitions
-from converge.postgres.existing import shape_now
+from converge.postgres.catalog import read_definitions
 
 
 def defined(url: str, schema: str = "public") -> Definitions:
@@ -29,6 +30,16 @@ def run(url: str, steps: Sequence[Step]) -> None:
             except psycopg.Error as error:
                 error.add_note(f"{step.object}: {step.sql}")
                 raise
+
+
+def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
+    """All that the catalog has, by queries that share nothing with those of converge."""
+    with connection.transaction():
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        queries = sorted((Path(__file__).parent / "catalog").glob("shape_*.sql"))
+        texts = (path.read_text("utf-8").encode() for path in queries)
+        rows = (row for text in texts for row in connection.execute(text, {"schema": schema}).fetchall())
+        return dict(sorted(rows))
 
 
 def shape(url: str, schema: str = "public", *, places: bool = True) -> dict[str, str]:

@@ -8,8 +8,8 @@ from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.migrated import Migrated
 from converge.pipeline import migrations
+from converge.postgres.catalog import read_shape
 from converge.postgres.connect import connect
-from converge.postgres.shape import read_shape
 from converge.revisions.folder import Folder
 
 REVISION = '''"""{name}"""

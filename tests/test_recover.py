@@ -27,11 +27,11 @@ from converge.model.plan import Plan
 from converge.model.recovery import Recovery
 from converge.model.work import Range
 from converge.pipeline.recover import recover, require_taken_back
+from converge.postgres.catalog import read_shape
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.ledger import Ledger
 from converge.postgres.saved import drop_saved, merge, save
-from converge.postgres.shape import read_shape
 from converge.postgres.upgrade import upgrade
 from converge.sandbox import Server
 

@@ -113,7 +113,7 @@ SCHEMA = (
              "ALTER TABLE film ENABLE TRIGGER on_update_changed"),
     Mutation("function public.film_changed_on_update()", BODY.format("OLD.changed"), ""),
     Mutation("column public.film.doubled", "ALTER TABLE film ALTER doubled DROP EXPRESSION", ""),
-    Mutation("enum public.film_rating", "ALTER TYPE film_rating RENAME VALUE 'bad' TO 'worse'",
+    Mutation("type public.film_rating", "ALTER TYPE film_rating RENAME VALUE 'bad' TO 'worse'",
              "ALTER TYPE film_rating RENAME VALUE 'worse' TO 'bad'"),
     Mutation("trigger quiet on public.kind", ADD_TRIGGER.format("quiet BEFORE INSERT"),
              "DROP TRIGGER quiet ON kind"),

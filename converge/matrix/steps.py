@@ -24,8 +24,8 @@ from converge.pipeline import migrations
 from converge.pipeline.baseline import definitions
 from converge.pipeline.doctor import diagnose
 from converge.planner.difference import compared
+from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
-from converge.postgres.existing import shape_now
 from converge.postgres.images import digests, read_images
 from converge.postgres.script import run_script
 from converge.revisions.environment import applied

@@ -155,7 +155,7 @@ class Existing:
     def largest(self, sequence: str) -> int | None:
         """The last value that a sequence, given by its quoted name, can give."""
         text = self.shape.get(f"sequence {sequence}")
-        return int(json.loads(text)["sequence"][4]) if text else None
+        return int(json.loads(text)["max"]) if text else None
 
     def keys_of(self, tables: Container[str]) -> tuple[OwnForeignKey, ...]:
         """The foreign keys on or to some tables, given by their quoted names."""

@@ -8,6 +8,9 @@ from typing import Any
 
 from converge.model.plan import Mode, Plan
 
+READER = 2
+"""The reader of the catalog whose texts this version compares (`postgres/catalog`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -31,6 +34,8 @@ class Made:
     """A text for each object that it has made; in load mode for each of the schema."""
     next_values: Mapping[str, int] = field(default_factory=dict)
     """By the quoted name of a sequence that gives a column its next value."""
+    reader: int = 1
+    """What has read the catalog: texts of another reader cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)

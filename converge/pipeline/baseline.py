@@ -11,8 +11,8 @@ from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Applied, Revision
 from converge.planner.difference import compared
+from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
-from converge.postgres.definitions import read_definitions
 from converge.postgres.shadow import shadow
 from converge.revisions.environment import upgrade
 from converge.revisions.folder import Folder

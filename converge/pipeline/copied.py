@@ -15,8 +15,8 @@ from converge.model.definitions import NOTHING, Definitions, Step
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name, pg_text
 from converge.planner.difference import difference
+from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect, explain
-from converge.postgres.definitions import read_definitions
 from converge.postgres.images import read_images
 from converge.postgres.pour import pour, set_sequences
 from converge.postgres.shadow import shadow, twin

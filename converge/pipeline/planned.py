@@ -15,8 +15,8 @@ from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
+from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect, explain
-from converge.postgres.definitions import read_definitions
 from converge.postgres.shadow import shadow
 from converge.postgres.steps import attempt
 from converge.run.blockers import check_plan

@@ -26,8 +26,8 @@ from converge.pipeline.copied import copied
 from converge.planner.difference import compared
 from converge.postgres.affected import find
 from converge.postgres.affected_csv import affected_rows
+from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
-from converge.postgres.definitions import read_definitions
 from converge.postgres.held import held
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare

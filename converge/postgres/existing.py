@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -19,23 +18,8 @@ from converge.model.existing import (
     OwnTrigger,
 )
 from converge.model.quote import pg_name, pg_text
-from converge.postgres.shape import read_shape
+from converge.postgres.catalog import one_instant, read_shape
 from converge.postgres.target import query
-
-
-@contextmanager
-def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """A snapshot in which the server prints every name with its schema."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        connection.execute("SET LOCAL search_path = pg_catalog")
-        yield
-
-
-def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
-    """A text for each object of the schema's catalog, as `Existing.shape`; writes nothing."""
-    with one_instant(connection):
-        return read_shape(connection, schema)
 
 
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Collection, Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,13 +13,13 @@ from converge.codes import Code
 from converge.model.existing import Existing, difference
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
-from converge.model.recorded import Made
-from converge.postgres.existing import shape_now
+from converge.model.recorded import READER, Made
+from converge.postgres.catalog import shape_now
 from converge.postgres.recorded import last_made, objects_there, record_made
 
 _TUNING = frozenset(
-    {"owner", "rights", "extensions", "place", "options", "options of TOAST", "storage",
-     "compression", "statistics", "target", "tablespace", "method", "replica identity", "clustered",
+    {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
+     "statistics", "target", "tablespace", "method", "replica identity", "row identity", "clustered",
      "local", "inherited"}
 )  # fmt: skip
 """What operators set: neither the plan makes it, nor do rows or statements depend on it."""
@@ -40,7 +41,7 @@ def record_schema(
         objects = {
             name: text for name, text in shape_now(connection, plan.schema).items() if name not in there
         }
-    made = Made(objects, {name: value for _, name, value, _ in _next_values(connection, plan)})
+    made = Made(objects, {name: value for _, name, value, _ in _next_values(connection, plan)}, READER)
     record_made(connection, run, made)
     return made
 
@@ -48,21 +49,20 @@ def record_schema(
 def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> list[Finding]:
     """A finding for each object that is gone, no longer the same, or new and acting on a table's rows."""
     now = shape_now(connection, plan.schema)
-    lost = _relations(made.objects.keys() - now.keys())
+    gone = made.objects.keys() - now.keys()
     found = [
         Finding(Code.V111, "block", name, words, _HINT)
         for name, was in sorted(made.objects.items())
         if not name.startswith(_OTHERS)
         and (words := difference(was, now.get(name), _ignored(name)))
-        and not any(_belongs(name, was, table) for table in lost)
+        and not _belongs(was, gone)
     ]
-    tables = _relations(made.objects.keys() & now.keys())
-    added = {name: now[name] for name in now.keys() - made.objects.keys()}
+    added = sorted((name, now[name]) for name in now.keys() - made.objects.keys())
     found += [
         Finding(Code.V111, "block", name, difference(None, text), _HINT)
-        for name, text in sorted(added.items())
-        if (name.startswith(_ACTING) or _only_unique(name, text, added))
-        and any(_belongs(name, text, table) for table in tables)
+        for name, text in added
+        if (name.startswith(_ACTING) or _only_unique(name, text, dict(added)))
+        and _belongs(text, made.objects.keys())
     ]
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
     for column, sequence, value, largest in _next_values(connection, plan):
@@ -94,7 +94,7 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
             meant = {name for name in others if made.objects.get(name) == then.get(name)}
             kept = {name: text for name, text in made.objects.items() if name not in meant}
             objects = kept | {name: now[name] for name in meant if name in now}
-            record_made(connection, run, Made(objects, made.next_values))
+            record_made(connection, run, Made(objects, made.next_values, READER))
 
 
 def _ignored(name: str) -> frozenset[str]:
@@ -102,28 +102,16 @@ def _ignored(name: str) -> frozenset[str]:
     return _TUNING - {"options"} if name.startswith(("view ", "materialized view ")) else _TUNING
 
 
-def _relations(names: Iterable[str]) -> list[str]:
-    """The tables and views among the objects, by their qualified names."""
-    kinds = ("table ", "partitioned table ", "foreign table ", "view ", "materialized view ")
-    return [name.removeprefix(kind) for name in names for kind in kinds if name.startswith(kind)]
-
-
-def _only_unique(name: str, text: str, added: Mapping[str, str]) -> bool:
+def _only_unique(name: str, text: str, added: Container[str]) -> bool:
     """Whether this is a unique index that no new constraint has brought."""
-    if not name.startswith("index ") or '"definition": "CREATE UNIQUE ' not in text:
-        return False
-    constraint = f"constraint {name.rpartition('.')[2]} on "
-    return not any(one.startswith(constraint) for one in added)
+    of = json.loads(text).get("of", "")
+    constraint = f"constraint {name.rpartition('.')[2]} on {of.partition(' ')[2]}"
+    return '"definition": "CREATE UNIQUE ' in text and name.startswith("index ") and constraint not in added
 
 
-def _belongs(name: str, was: str, table: str) -> bool:
-    """Whether the object is a part of this table or view."""
-    return (
-        name.startswith(f"column {table}.")
-        or name.endswith(f" on {table}")
-        or f" ON {table} USING " in was
-        or f'"{table}"' in was
-    )
+def _belongs(text: str, others: Collection[str]) -> bool:
+    """Whether the object is a part of one of these tables, views or columns."""
+    return json.loads(text).get("of") in others
 
 
 def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:

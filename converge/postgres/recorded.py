@@ -14,7 +14,7 @@ from converge.errors import UsageError
 from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint, parse
 from converge.model.plan import Finding, Plan
-from converge.model.recorded import Made, Recorded, RunOptions
+from converge.model.recorded import READER, Made, Recorded, RunOptions
 from converge.postgres.history import unreadable_ledger
 from converge.postgres.ledger import STATE
 
@@ -72,7 +72,7 @@ def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]
         "SELECT DISTINCT ON (r.target_schema) r.id, r.target_schema, p.made FROM converge.run r "
         "JOIN converge.plan p ON p.run_id = r.id WHERE p.made IS NOT NULL ORDER BY r.target_schema, r.id DESC"
     ).fetchall()
-    return [(run, schema, decode(Made, made)) for run, schema, made in rows]
+    return [(run, schema, found) for run, schema, made in rows if (found := _made(made)) is not None]
 
 
 def last_recorded(
@@ -108,7 +108,7 @@ def last_recorded(
     url, state, started, position, options, plan, made = row
     return Recorded(
         run, url, state, started, decode(RunOptions, options), decode(Plan, plan),
-        None if made is None else decode(Made, made), position,
+        _made(made), position,
     )  # fmt: skip
 
 
@@ -125,6 +125,12 @@ def record_verification(
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
         return str(error.diag.message_primary)
     return ""
+
+
+def _made(document: Any) -> Made | None:
+    """None, too, for what another version has read in another way."""
+    found = None if document is None else decode(Made, document)
+    return found if found is not None and found.reader == READER else None
 
 
 def _distance(source: Endpoint, url: str) -> int | None:

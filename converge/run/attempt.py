@@ -23,7 +23,7 @@ from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.recover import shape_findings
-from converge.postgres.existing import shape_now
+from converge.postgres.catalog import shape_now
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.made import changed_since, record_schema

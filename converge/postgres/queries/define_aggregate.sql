@@ -29,7 +29,12 @@ SELECT 'pg_proc'::regclass::oid::bigint, p.oid::bigint, 0, 'aggregate', 'aggrega
                              FROM pg_operator o WHERE o.oid = g.aggsortop)),
                ('PARALLEL', CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' END),
                ('HYPOTHETICAL', CASE g.aggkind WHEN 'h' THEN '' END)) v(key, value) WHERE value IS NOT NULL)),
-           'comment', obj_description(p.oid, 'pg_proc')))
+           'comment', obj_description(p.oid, 'pg_proc'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'owner', pg_get_userbyid(p.proowner), 'rights', p.proacl::text))
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_aggregate g ON g.aggfnoid = p.oid
  WHERE n.nspname = %(schema)s
+   -- What extensions bring is theirs.
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
  ORDER BY p.proname COLLATE "C", p.oid::regprocedure::text COLLATE "C"

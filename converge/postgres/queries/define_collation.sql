@@ -12,7 +12,9 @@ SELECT 'pg_collation'::regclass::oid::bigint, c.oid::bigint, 0, 'collation',
                    format('lc_collate = %%L, lc_ctype = %%L', c.collcollate, c.collctype) END,
                'rules = ' || quote_literal(to_jsonb(c) ->> 'collicurules'),
                CASE WHEN NOT c.collisdeterministic THEN 'deterministic = false' END)),
-           'comment', obj_description(c.oid, 'pg_collation')))
+           'comment', obj_description(c.oid, 'pg_collation'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'owner', pg_get_userbyid(c.collowner)))
   FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
  WHERE n.nspname = %(schema)s
  ORDER BY c.collname COLLATE "C"

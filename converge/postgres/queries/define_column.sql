@@ -1,7 +1,10 @@
-SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'column',
+-- Columns. Those of views and composite types are not made by themselves.
+SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
+       CASE WHEN c.relkind IN ('r', 'p', 'f') THEN 'column' END,
        format('column %%I.%%I.%%I', n.nspname, c.relname, a.attname),
        jsonb_strip_nulls(jsonb_build_object(
-           'of', format('table %%I.%%I', n.nspname, c.relname),
+           'of', CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'c' THEN 'type'
+                           ELSE 'table' END || format(' %%I.%%I', n.nspname, c.relname),
            'schema', n.nspname, 'table', c.relname, 'name', a.attname,
            'type', format_type(a.atttypid, a.atttypmod),
            -- Below a domain, by which values are cast.
@@ -26,12 +29,16 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int, 'co
            'statistics', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
            'options', a.attoptions,
            'sequence comment', obj_description(i.objid, 'pg_class'),
-           'comment', col_description(c.oid, a.attnum)))
+           'comment', col_description(c.oid, a.attnum))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'place', a.attnum, 'rights', a.attacl::text,
+           'options of the server', a.attfdwoptions,
+           'inherited', nullif(a.attinhcount, 0), 'local', a.attislocal))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_depend i ON a.attidentity <> '' AND i.classid = 'pg_class'::regclass AND i.deptype = 'i'
                        AND (i.refclassid, i.refobjid, i.refobjsubid) = ('pg_class'::regclass, a.attrelid, a.attnum)
- WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f')
+ WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
  ORDER BY c.relname COLLATE "C", a.attnum

@@ -1,6 +1,8 @@
--- Constraints of tables and domains. Of a key's index there is what its definition does not tell.
+-- Constraints of tables and domains, and foreign keys of other schemas to them. Of a key's index there is what
+-- its definition does not tell.
 SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
-       CASE c.contype WHEN 'f' THEN 'foreign key' ELSE 'constraint' END,
+       CASE WHEN n.nspname <> %(schema)s OR c.contype NOT IN ('p', 'u', 'x', 'c', 'f') THEN NULL
+            WHEN c.contype = 'f' THEN 'foreign key' ELSE 'constraint' END,
        format('constraint %%I on ', c.conname) || format('%%I.%%I', n.nspname, coalesce(t.relname, y.typname)),
        jsonb_strip_nulls(jsonb_build_object(
            'of', format('%%s %%I.%%I', CASE WHEN t.oid IS NULL THEN 'type' ELSE 'table' END,
@@ -11,12 +13,19 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
            'options', x.reloptions,
            'clustered', nullif(i.indisclustered, false), 'replica identity', nullif(i.indisreplident, false),
            'index comment', obj_description(x.oid, 'pg_class'),
-           'comment', obj_description(c.oid, 'pg_constraint')))
+           'comment', obj_description(c.oid, 'pg_constraint'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'local', c.conislocal, 'inherited', nullif(c.coninhcount, 0),
+           -- Of a foreign key: triggers of its own that were switched off.
+           'not enforced by', (SELECT jsonb_agg(g.tgenabled ORDER BY g.tgrelid, g.tgtype)
+                                 FROM pg_trigger g WHERE g.tgconstraint = c.oid AND g.tgisinternal
+                                  AND g.tgenabled <> 'O')))
   FROM pg_constraint c
   LEFT JOIN pg_class t ON t.oid = c.conrelid
   LEFT JOIN pg_type y ON y.oid = c.contypid
   JOIN pg_namespace n ON n.oid = coalesce(t.relnamespace, y.typnamespace)
   LEFT JOIN pg_class x ON c.contype IN ('p', 'u', 'x') AND x.oid = c.conindid
   LEFT JOIN pg_index i ON i.indexrelid = x.oid
- WHERE n.nspname = %(schema)s AND c.contype IN ('p', 'u', 'x', 'c', 'f')
+ WHERE c.contype <> 't' AND (n.nspname = %(schema)s OR to_regnamespace(quote_ident(%(schema)s)) = (
+           SELECT p.relnamespace FROM pg_class p WHERE p.oid = c.confrelid))
  ORDER BY coalesce(t.relname, y.typname) COLLATE "C", array_position('{p,u,x,c,f}', c.contype), c.conname COLLATE "C"

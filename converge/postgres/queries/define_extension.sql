@@ -13,6 +13,7 @@ SELECT 'pg_extension'::regclass::oid::bigint, e.oid::bigint, 0, 'extension',
                   AND NOT EXISTS (SELECT FROM pg_proc same WHERE same.proname = own.proname
                                      AND same.pronamespace = 'pg_catalog'::regnamespace)
                   AND NOT EXISTS (SELECT FROM pg_depend m WHERE m.classid = 'pg_proc'::regclass
-                                     AND m.objid = f.oid AND m.deptype = 'e')))
+                                     AND m.objid = f.oid AND m.deptype = 'e'))),
+       '{}'::jsonb
   FROM pg_extension e WHERE e.extname <> 'plpgsql'
  ORDER BY e.extname COLLATE "C"

@@ -6,7 +6,8 @@ SELECT 0::bigint, c.oid::bigint, 0, 'ownership', format('owner of sequence %%I.%
            'schema', n.nspname, 'name', c.relname,
            'table schema', tn.nspname, 'table', t.relname, 'column', a.attname,
            'needs', jsonb_build_array(format('sequence %%I.%%I', n.nspname, c.relname),
-                                      format('column %%I.%%I.%%I', tn.nspname, t.relname, a.attname)))
+                                      format('column %%I.%%I.%%I', tn.nspname, t.relname, a.attname))),
+       '{}'::jsonb
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'a'
                   AND d.refclassid = 'pg_class'::regclass

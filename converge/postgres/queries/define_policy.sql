@@ -13,7 +13,8 @@ SELECT 'pg_policy'::regclass::oid::bigint, p.oid::bigint, 0, 'policy',
                                          ', ' ORDER BY place) FROM unnest(p.polroles) WITH ORDINALITY u(one, place)))
                || coalesce(' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')', '')
                || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
-           'comment', obj_description(p.oid, 'pg_policy')))
+           'comment', obj_description(p.oid, 'pg_policy'))),
+       '{}'::jsonb
   FROM pg_policy p JOIN pg_class t ON t.oid = p.polrelid JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = %(schema)s
  ORDER BY t.relname COLLATE "C", p.polname COLLATE "C"

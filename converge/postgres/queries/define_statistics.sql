@@ -1,4 +1,5 @@
-SELECT 'pg_statistic_ext'::regclass::oid::bigint, s.oid::bigint, 0, 'statistics',
+SELECT 'pg_statistic_ext'::regclass::oid::bigint, s.oid::bigint, 0,
+       CASE WHEN n.nspname = %(schema)s AND t.relnamespace = n.oid THEN 'statistics' END,
        format('statistics %%I.%%I', n.nspname, s.stxname),
        jsonb_strip_nulls(jsonb_build_object(
            'of', 'table ' || t.oid::regclass::text,
@@ -13,7 +14,9 @@ SELECT 'pg_statistic_ext'::regclass::oid::bigint, s.oid::bigint, 0, 'statistics'
                       FROM unnest(pg_get_statisticsobjdef_expressions(s.oid)) WITH ORDINALITY u(one, place))),
                n.nspname, t.relname),
            'target', nullif((to_jsonb(s) ->> 'stxstattarget')::int, -1),
-           'comment', obj_description(s.oid, 'pg_statistic_ext')))
+           'comment', obj_description(s.oid, 'pg_statistic_ext'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'owner', pg_get_userbyid(s.stxowner)))
   FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace JOIN pg_class t ON t.oid = s.stxrelid
  -- All three are what the server chooses, and of a single expression there are none that could be named.
  CROSS JOIN LATERAL (
@@ -21,5 +24,5 @@ SELECT 'pg_statistic_ext'::regclass::oid::bigint, s.oid::bigint, 0, 'statistics'
                    CASE kind WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN 'dependencies' ELSE 'mcv' END,
                    ', ' ORDER BY kind)) ELSE '' END AS kinds
          FROM unnest(s.stxkind) kind WHERE kind <> 'e') k
- WHERE n.nspname = %(schema)s
+ WHERE to_regnamespace(quote_ident(%(schema)s)) IN (s.stxnamespace, t.relnamespace)
  ORDER BY s.stxname COLLATE "C"

@@ -11,7 +11,24 @@ SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table',
                                     WHEN c.relreplident = 'n' OR c.relreplident = 'i' AND NOT EXISTS (
                                         SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)
                                     THEN 'NOTHING' END,
-           'comment', obj_description(c.oid, 'pg_class')))
+           'comment', obj_description(c.oid, 'pg_class'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'owner', pg_get_userbyid(c.relowner), 'rights', c.relacl::text,
+           'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace),
+           'extensions', (SELECT jsonb_agg(e.extname || ' ' || d.deptype::text ORDER BY e.extname)
+                            FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+                             AND d.refclassid = 'pg_extension'::regclass),
+           'labels', (SELECT jsonb_agg(l.provider || ' ' || l.label ORDER BY l.provider) FROM pg_seclabel l
+                       WHERE l.classoid = 'pg_class'::regclass AND l.objoid = c.oid AND l.objsubid = 0),
+           'row identity', c.relreplident,
+           'of type', (SELECT format_type(t.oid, NULL) FROM pg_type t WHERE t.oid = c.reloftype),
+           'inherits', (SELECT jsonb_agg(i.inhparent::regclass::text ORDER BY i.inhseqno)
+                          FROM pg_inherits i WHERE i.inhrelid = c.oid),
+           'partition', pg_get_expr(c.relpartbound, c.oid),
+           'partition key', pg_get_partkeydef(c.oid),
+           'server', (SELECT jsonb_build_array(s.srvname, f.ftoptions) FROM pg_foreign_table f
+                        JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid)))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f')
  ORDER BY c.relname COLLATE "C"

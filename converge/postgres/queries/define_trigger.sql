@@ -7,7 +7,12 @@ SELECT 'pg_trigger'::regclass::oid::bigint, g.oid::bigint, 0, 'trigger',
            'definition', pg_get_triggerdef(g.oid),
            'enabled', CASE g.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
                                          WHEN 'A' THEN 'ENABLE ALWAYS' END,
-           'comment', obj_description(g.oid, 'pg_trigger')))
+           'comment', obj_description(g.oid, 'pg_trigger'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'extensions', (SELECT jsonb_agg(e.extname ORDER BY e.extname)
+                             FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                            WHERE d.classid = 'pg_trigger'::regclass AND d.objid = g.oid AND d.deptype = 'x'
+                              AND d.refclassid = 'pg_extension'::regclass)))
   FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
  WHERE n.nspname = %(schema)s AND NOT g.tgisinternal
  ORDER BY t.relname COLLATE "C", g.tgname COLLATE "C"

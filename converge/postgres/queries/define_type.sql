@@ -1,6 +1,7 @@
--- Enums, domains, composite types and ranges. All are objects `type …`, because they share their names.
+-- Enums, domains, composite types, ranges and base types. All are objects `type …`, because they share their names.
 SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
-       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite' END,
+       CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range'
+                      WHEN 'c' THEN 'composite' END,
        format('type %%I.%%I', n.nspname, t.typname),
        jsonb_strip_nulls(jsonb_build_object(
            'schema', n.nspname, 'name', t.typname,
@@ -36,8 +37,13 @@ SELECT 'pg_type'::regclass::oid::bigint, t.oid::bigint, 0,
                                 'multirange_type_name = ' || format_type(r.rngmultitypid, NULL)))
                        FROM pg_range r JOIN pg_type s ON s.oid = r.rngsubtype
                        JOIN pg_opclass o ON o.oid = r.rngsubopc WHERE r.rngtypid = t.oid),
-           'comment', obj_description(t.oid, 'pg_type')))
+           'comment', obj_description(t.oid, 'pg_type'))),
+       jsonb_strip_nulls(jsonb_build_object(
+           'owner', pg_get_userbyid(t.typowner), 'rights', t.typacl::text))
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
- WHERE n.nspname = %(schema)s AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c')
+ WHERE n.nspname = %(schema)s AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c' OR t.typtype = 'b' AND t.typcategory <> 'A')
+   -- What extensions bring is theirs.
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
  ORDER BY t.typname COLLATE "C"

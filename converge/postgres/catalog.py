@@ -1,25 +1,74 @@
-"""Reads a schema's objects as values from which they can be made again."""
+"""Reads everything in a schema, once: as values from which it can be made again, and as texts to compare.
+
+Each query ``define_<kind>.sql`` tells of its objects: their address (classid, objid, objsubid, as in
+pg_depend), their kind (NULL where another object's DDL makes them), name and facts, and what belongs to the
+installation: owners, privileges, tablespaces, places of columns.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from converge.model.definitions import Definition, Definitions
-from converge.postgres.existing import one_instant
 from converge.postgres.target import query
 
 _KINDS = (
     "schema", "extension", "collation", "type", "sequence", "function", "aggregate", "table", "view",
     "column", "default", "ownership", "constraint", "index", "statistics", "rule", "trigger", "policy",
+    "publication",
 )  # fmt: skip
-"""Each has a query ``define_<kind>.sql``. What hangs on something else comes after it."""
+"""What hangs on something else comes after it."""
+_NAMING = frozenset({"schema", "name", "table", "domain", "form", "sequence comment", "index comment"})
+"""Facts that an object's name, or the text of another object, tells as well."""
 
 _Address = tuple[int, int, int]
-"""classid, objid and objsubid, as in pg_depend."""
+
+
+@contextmanager
+def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """A snapshot in which the server prints every name with its schema."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        yield
+
+
+def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
+    """A text for each object in the schema or on its tables, by which a catalog is compared later.
+
+    Object → definition as JSON, without OIDs, rows and values of sequences; writes nothing.
+    """
+    with one_instant(connection):
+        return read_shape(connection, schema)
+
+
+def read_shape(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
+    """As `shape_now`, inside of `one_instant`."""
+    found: dict[str, dict[str, Any]] = {}
+    for *_, kind, name, facts, setup in _rows(connection, schema):
+        if kind == "default":
+            found[name.removeprefix("default of ")]["default"] = facts["expression"]
+        elif kind == "column":
+            # Its sequence is an object of its own.
+            found[name] = {**facts, **setup} | {"sequence": None}
+        elif kind not in ("extension", "ownership"):
+            found[name] = {**facts, **setup}
+    return {name: _text(facts) for name, facts in sorted(found.items())}
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    told = {key: value for key, value in facts.items() if key not in _NAMING and value is not None}
+    return json.dumps(told, sort_keys=True, ensure_ascii=False)
+
+
+def _rows(connection: psycopg.Connection[Any], schema: str) -> list[tuple[Any, ...]]:
+    return [row for kind in _KINDS for row in query(connection, f"define_{kind}", schema)]
 
 
 def read_definitions(
@@ -30,10 +79,10 @@ def read_definitions(
     What an extension has brought is left out; extensions that the schema needs are part of it.
     """
     with one_instant(connection):
-        rows = [row for kind in _KINDS for row in query(connection, f"define_{kind}", schema)]
+        rows = [row for row in _rows(connection, schema) if row[3] is not None]
         odd = query(connection, "define_unwritten", schema)
         depends = query(connection, "define_needs", schema)
-    names = {(class_, oid, sub): name for class_, oid, sub, _, name, _ in rows}
+    names = {(class_, oid, sub): name for class_, oid, sub, _, name, *_ in rows}
     links = _Links(depends, names, {(class_, oid, sub): name for class_, oid, sub, name in odd})
     found = _found(rows, links)
     out = {name for name, one in found.items() if one.kind == "table" and one.facts["name"] in without}
@@ -48,7 +97,7 @@ def read_definitions(
 def _found(rows: list[tuple[Any, ...]], links: _Links) -> dict[str, Definition]:
     """All objects that are neither an extension's nor unwritten, nor hang on such a one."""
     found: dict[str, Definition] = {}
-    for class_, oid, sub, kind, name, facts in rows:
+    for class_, oid, sub, kind, name, facts, _ in rows:
         address = (class_, oid, sub)
         of = None if kind == "sequence" else facts.get("of")
         if address in links.members or address in links.unwritten or (of and of not in found):
