@@ -28,7 +28,7 @@ from converge.model.endpoint import parse
 from converge.model.event import Event, Said
 from converge.model.matrix import Matrix, Varied
 from converge.pipeline.options import Options
-from converge.postgres.script_parts import split
+from converge.postgres.script import split
 from converge.report.matrix import matrix_text
 from converge.sandbox import Server
 

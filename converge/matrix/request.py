@@ -16,7 +16,7 @@ from converge.model.matrix import Content
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.pipeline.options import Options
-from converge.postgres.script_parts import split
+from converge.postgres.script import split
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.errors import UnknownServer
 from converge.sandbox.server import Spec
