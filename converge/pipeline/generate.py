@@ -17,12 +17,11 @@ from converge.pipeline.baseline import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
 from converge.postgres.history import last_load, last_run
-from converge.revisions.autogenerate import from_models
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.revisions.gate.widening import widens
 from converge.revisions.way import require_known
-from converge.revisions.write import write
+from converge.revisions.write import from_models, write
 from converge.run.connections import explained
 
 Origin = Literal["source", "target", "models"]

@@ -16,10 +16,9 @@ from converge.pipeline.baseline import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
 from converge.postgres.made import revisions_recorded
-from converge.revisions.environment import applied, downgrade, sql_of, stamp, upgrade
+from converge.revisions.environment import Spared, applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
-from converge.revisions.steps import Spared
 from converge.revisions.validated import covers, validated
 from converge.revisions.way import ahead, back, require_known, standings
 from converge.run.connections import explained

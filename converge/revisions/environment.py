@@ -4,32 +4,77 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
 from sqlalchemy import Connection
 
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink, silent
+from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.capabilities import older
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.engine import DRIVER, address, users_engine, without_password
-from converge.postgres.witness import witness
+from converge.postgres.held import Relation
 from converge.revisions.failures import places, statement_of, users_own
 from converge.revisions.folder import Folder
-from converge.revisions.meant import left_alone, require_meant
-from converge.revisions.stdout import on_stderr
-from converge.revisions.steps import Spared, Way
+from converge.revisions.gate.again import require_empty
+from converge.revisions.same_database import left_alone, require_meant, witness
 
-_NOTHING: Spared = {}
+Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
+Spared = Mapping[str, Sequence[Relation]]
+"""By revision: what it would lose, if it had rows."""
+NOTHING: Spared = {}
+
+
+@dataclass
+class Way:
+    """The steps of one command: said as they are done, and where they have led."""
+
+    steps: Steps
+    emit: Sink = silent
+    spared: Spared = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    at: str = ""
+    led_to: tuple[str, ...] | None = None
+    version: str = ""
+    """The server's, once a step begins."""
+
+    def __call__(
+        self, heads: tuple[str, ...], context: MigrationContext
+    ) -> Iterator[RevisionStep | StampStep]:
+        self.version = ".".join(map(str, getattr(context.dialect, "server_version_info", None) or ()))
+        for step in self.steps(heads, context):
+            one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
+            self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
+            self.emit(Said(self.at))
+            self._guard(step, one, context)
+            yield step
+            self.done.append(one)
+        self.at = ""
+        self.led_to = tuple(sorted(context.get_current_heads()))
+
+    def _guard(self, step: RevisionStep | StampStep, revision: str, context: MigrationContext) -> None:
+        """Lets the step look again, in its own transaction and before anything else."""
+        relations = self.spared.get(revision)
+        if not relations:
+            return
+        own = step.migration_fn
+
+        def guarded(**how: Any) -> None:
+            assert context.connection is not None
+            require_empty(context.connection, revision, relations)
+            own(**how)
+
+        step.migration_fn = guarded
 
 
 class _Enough(ConvergeError):
@@ -59,7 +104,7 @@ def upgrade(
     endpoint: Endpoint,
     revision: str = "head",
     emit: Sink = silent,
-    spared: Spared = _NOTHING,
+    spared: Spared = NOTHING,
 ) -> tuple[str, ...]:
     """Runs what is pending up to this revision; the ids of those that ran.
 
@@ -71,7 +116,7 @@ def upgrade(
 
 
 def downgrade(
-    folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent, spared: Spared = _NOTHING
+    folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent, spared: Spared = NOTHING
 ) -> tuple[str, ...]:
     """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
     script = folder.script
@@ -175,8 +220,7 @@ def _run(
     folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: Way | None = None
 ) -> None:
     at = folder.location / "env.py"
-    # Revisions and logging may print; stdout is for the result.
-    with on_stderr(), suppress(_Enough):
+    with suppress(_Enough):
         try:
             with users_own(str(at), _failed):
                 environment.script.run_env()

@@ -1,11 +1,13 @@
-"""What code that is not ours fails with, in our words: env.py, revisions, and Alembic about both."""
+"""Runs code that is not ours: its output is not the result, and what it fails with is said in our words."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import alembic
@@ -27,9 +29,11 @@ def users_own(what: str, failed: Callable[[str, str], ConvergeError]) -> Iterato
     """Raises `failed(what, why)` for whatever ends code of the user; our own errors pass.
 
     A driver's error passes as the driver's own, for those who explain it; where it came from is in its notes.
+    What is printed goes to stderr.
     """
     try:
-        yield
+        with _on_stderr():
+            yield
     except ConvergeError:
         raise
     except psycopg.Error as error:
@@ -46,6 +50,20 @@ def users_own(what: str, failed: Callable[[str, str], ConvergeError]) -> Iterato
         raise _with(failed(what, str(error.orig)), *found) from error
     except Exception as error:  # the user's code may raise anything
         raise _with(failed(what, f"{type(error).__name__}: {error}"), *_where(error)) from error
+
+
+@contextmanager
+def _on_stderr() -> Iterator[None]:
+    """What is printed here goes to stderr, also by the processes that are started: stdout is the result's."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def places(error: psycopg.Error) -> tuple[str, ...]:

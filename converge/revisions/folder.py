@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from configparser import Error as IniError
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -17,11 +19,9 @@ from alembic.util import CommandError
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
-from converge.model.revision import Revision
+from converge.model.revision import Restores, Revision
 from converge.resources import folder as shipped
 from converge.revisions.failures import users_own
-from converge.revisions.promise import promise
-from converge.revisions.stdout import on_stderr
 
 _INI, _TOML, _DEFAULT = "alembic.ini", "pyproject.toml", "migrations"
 _FILE_TEMPLATE = "%(year)d%(month).2d%(day).2d_%(hour).2d%(minute).2d_%(rev)s_%(slug)s"
@@ -135,7 +135,7 @@ class Folder:
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
         before = list(sys.path)
-        with users_own(str(self.location), _configured), on_stderr():
+        with users_own(str(self.location), _configured):
             found = ScriptDirectory.from_config(self.config())
         # Alembic puts prepend_sys_path first; the user's modules are found, and are never taken for others.
         sys.path[:] = [*before, *(path for path in sys.path if path not in before)]
@@ -146,14 +146,14 @@ class Folder:
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """All revisions, each after those that it follows. Raises ConvergeError for files that fail."""
-        with users_own(str(self.location), _broken), on_stderr():
+        with users_own(str(self.location), _broken):
             found = list(self.script.walk_revisions())
         return tuple(_revision(one) for one in reversed(found))
 
     @property
     def heads(self) -> tuple[str, ...]:
         """The revisions that nothing follows."""
-        with users_own(str(self.location), _broken), on_stderr():
+        with users_own(str(self.location), _broken):
             return tuple(self.script.get_heads())
 
     def require_head(self) -> str | None:
@@ -208,9 +208,43 @@ def _revision(script: Script) -> Revision:
         path=script.path,
         text=text,
         baseline=str(words.get("baseline", "")),
-        restores=promise(script.path, text, words.get("restores")),
+        restores=_promise(script.path, text, words.get("restores")),
         schema=str(words.get("schema", "")),
     )
+
+
+def _promise(path: str, text: str, word: object) -> Restores:
+    """The revision's own `word`, else what its text shows: a downgrade that does nothing promises nothing.
+
+    Raises UsageError for a word that is none.
+    """
+    for known in get_args(Restores):
+        if word == known:
+            return known  # type: ignore[no-any-return]
+    if word is not None:
+        raise UsageError(
+            f"{path}: {word!r} is nothing that a downgrade restores",
+            code=Code.A054,
+            hint='converge = {"restores": "all"} or "catalog" or "nothing"',
+        )
+    return "nothing" if _is_empty(text) else "all"
+
+
+def _is_empty(text: str) -> bool:
+    """Whether `downgrade` is missing, empty, or only says that it cannot be done."""
+    bodies = [
+        node.body
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
+    ]
+    return all(
+        isinstance(node, ast.Pass | ast.Raise) or _is_constant(node) for body in bodies for node in body
+    )
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    """A docstring, or an ellipsis."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _literal(text: str) -> str:

@@ -12,7 +12,6 @@ from converge.errors import ConvergeError
 from converge.model.revision import Direction, Revision
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
-from converge.revisions.stdout import on_stderr
 
 
 class Unreadable(ConvergeError):
@@ -60,7 +59,6 @@ def _rendered(folder: Folder, revision: Revision, direction: Direction, written:
     module = folder.script.get_revision(revision.id).module
     with (
         users_own(revision.id, lambda _, why: Unreadable(why)),
-        on_stderr(),
         Operations.context(context),
     ):
         (module.upgrade if direction == "up" else module.downgrade)()

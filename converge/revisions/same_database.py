@@ -1,7 +1,11 @@
-"""Whether env.py's connection is to the database that was meant: it may know another address than ours."""
+"""Whether env.py's connection is to the database that was meant: it may know another address than ours.
+
+A lock that only we can have taken tells, whatever the addresses are.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +14,25 @@ from sqlalchemy import Connection
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
+from converge.postgres.connect import connect
 from converge.revisions.folder import Folder
+
+
+@contextmanager
+def witness(endpoint: Endpoint) -> Iterator[str]:
+    """A query that is true in this database, and in no other of any server, while the context lasts.
+
+    Raises TargetError.
+    """
+    key = secrets.randbits(62)
+    with connect(endpoint) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (key,))
+        yield f"""
+            SELECT EXISTS (
+              SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+               WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted
+                 AND l.objsubid = 1 AND l.classid = {key >> 32} AND l.objid = {key & 0xFFFFFFFF})
+            """
 
 
 def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | None, query: str) -> None:
