@@ -21,8 +21,8 @@ from converge.model.result import Result
 from converge.model.revision import Revision
 from converge.pipeline import drift as drifting
 from converge.pipeline import migrations
-from converge.pipeline.baseline import definitions
 from converge.pipeline.doctor import diagnose
+from converge.pipeline.drift import definitions
 from converge.planner.difference import compared
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect

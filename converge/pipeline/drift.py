@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from converge.model.definitions import Differs
+from collections.abc import Sequence
+from contextlib import closing
+
+from converge.codes import Code
+from converge.errors import BlockedError, TargetError, first_of
+from converge.model.definitions import Definitions, Differs
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.pipeline.baseline import definitions
+from converge.model.revision import Applied, Revision
 from converge.planner.difference import compared
+from converge.postgres.catalog import read_definitions
+from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
 from converge.revisions.environment import applied, upgrade
 from converge.revisions.folder import Folder
+
+_SHOWN = 20
+_NO_SHADOW = Code.T043
+
+
+def definitions(place: Endpoint, schema: str, *without: str) -> Definitions:
+    """The schema, but for the version table and others. Raises TargetError."""
+    with closing(connect(place)) as connection:
+        return read_definitions(connection, schema, without=without)
 
 
 def drift(folder: Folder, endpoint: Endpoint, schema: str, emit: Sink) -> tuple[Differs, ...]:
@@ -40,3 +56,46 @@ def standing(
             if nearest is None or len(left) < len(nearest):
                 nearest = left
     return None, nearest or ()
+
+
+def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -> bool:
+    """Whether the schema is what this baseline makes; no schema without tables is.
+
+    Raises BlockedError when it has other tables, which would be in the way.
+    """
+    if not revision.baseline:
+        return False
+    schema, table = revision.schema or at.table[0], at.table[1]
+    here = definitions(target, schema, table)
+    if not here.tables or here.digest == revision.baseline:
+        return bool(here.tables)
+    # The texts of views and the like differ between servers: the baseline is run beside it, and compared.
+    if not (differs := _differs(folder, target, revision, here, table)):
+        return True
+    raise BlockedError(
+        f"{target} has tables already, and they are not what the baseline {revision.id} makes",
+        code=Code.A010,
+        details=first_of(differs, _SHOWN),
+        hint=f"run it on an empty database, or write the difference as a revision; when all is well as it "
+        f"is: alembic stamp {revision.id}",
+    )
+
+
+def _differs(
+    folder: Folder, target: Endpoint, revision: Revision, here: Definitions, table: str
+) -> Sequence[str]:
+    try:
+        with shadow(target) as place:
+            upgrade(folder, place, revision.id)
+            made = definitions(place, here.schema, table)
+    except TargetError as error:
+        if error.code != _NO_SHADOW:
+            raise
+        return [f"table {here.schema}.{name}" for name in here.tables]
+    return [f"{one.object} {_how(one)}" for one in compared(made, here)]
+
+
+def _how(differs: Differs) -> str:
+    if not differs.after:
+        return "is missing"
+    return "differs" if differs.before else "is not in the baseline"

@@ -8,12 +8,12 @@ from typing import Literal
 
 from converge.codes import Code
 from converge.errors import BlockedError, UsageError
-from converge.model.definitions import NOTHING, Definitions, Step
+from converge.model.definitions import NOTHING, Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.migrated import Generated
 from converge.model.quote import pg_name
-from converge.model.revision import Applied
-from converge.pipeline.baseline import definitions
+from converge.model.revision import Applied, Revision
+from converge.pipeline.drift import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
 from converge.postgres.history import last_load, last_run
@@ -51,8 +51,7 @@ def generate(folder: Folder, target: Endpoint, wish: Wish) -> Generated:
             return _baseline(folder, target, wish, at)
         _require_at_head(folder, target, at)
         if wish.origin == "models":
-            made = from_models(folder, target, wish.name)
-            return Generated(str(target), str(folder.location), made, "the models", ())
+            return _from_models(folder, target, wish)
         if wish.origin == "target":
             raise UsageError(
                 "the target is where the folder's revisions have led: only the first one is made from it",
@@ -66,12 +65,11 @@ def _baseline(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Gene
     here = definitions(target, wish.schema, at.table[1])
     origin = wish.origin or ("target" if here.tables else "source")
     if origin == "models":
-        made = from_models(folder, target, wish.name)
-        return Generated(str(target), str(folder.location), made, "the models", ())
+        return _from_models(folder, target, wish)
     after = here if origin == "target" else wish.planned()
-    up, down = difference(NOTHING, after), difference(after, NOTHING)
     says = {"baseline": after.digest, "schema": wish.schema, "restores": "catalog"}
-    return _written(folder, target, wish, f"the {origin}", up, down, says, at, after.unwritten)
+    revision, objects = _written(folder, wish.name, NOTHING, after, says, at)
+    return Generated(str(target), str(folder.location), revision, f"the {origin}", objects, after.unwritten)
 
 
 def _later(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generated:
@@ -83,29 +81,27 @@ def _later(folder: Folder, target: Endpoint, wish: Wish, at: Applied) -> Generat
     every = definitions(target, wish.schema, at.table[1])
     own = [name for name in every.tables if name not in theirs]
     before = definitions(target, wish.schema, at.table[1], *own)
-    up, down = difference(before, after), difference(after, before)
     says = {"restores": "catalog"} if _loses(before, after) else {}
+    revision, objects = _written(folder, wish.name, before, after, says, at)
     left = (*after.unwritten, *(f"table {wish.schema}.{name} (not the source's)" for name in own))
-    return _written(folder, target, wish, "the source", up, down, says, at, left)
+    return Generated(str(target), str(folder.location), revision, "the source", objects, left)
+
+
+def _from_models(folder: Folder, target: Endpoint, wish: Wish) -> Generated:
+    revision = from_models(folder, target, wish.name)
+    return Generated(str(target), str(folder.location), revision, "the models", ())
 
 
 def _written(
-    folder: Folder,
-    target: Endpoint,
-    wish: Wish,
-    origin: str,
-    up: tuple[Step, ...],
-    down: tuple[Step, ...],
-    says: dict[str, str],
-    at: Applied,
-    left: tuple[str, ...],
-) -> Generated:
+    folder: Folder, name: str, before: Definitions, after: Definitions, says: dict[str, str], at: Applied
+) -> tuple[Revision | None, tuple[str, ...]]:
+    """The revision, or None where there is no difference; and the objects that it is about."""
     # env.py makes the schema of the version table before the first revision, and keeps it after the last.
     of_env = tuple(f"{verb} SCHEMA {pg_name(at.table[0])}" for verb in ("CREATE", "DROP"))
-    up, down = (tuple(step for step in steps if step.sql not in of_env) for steps in (up, down))
-    made = write(folder, wish.name, up, down, says) if up else None
-    objects = tuple(dict.fromkeys(step.object for step in up))
-    return Generated(str(target), str(folder.location), made, origin, objects, left)
+    ways = difference(before, after), difference(after, before)
+    up, down = (tuple(step for step in steps if step.sql not in of_env) for steps in ways)
+    revision = write(folder, name, up, down, says) if up else None
+    return revision, tuple(dict.fromkeys(step.object for step in up))
 
 
 def _require_at_head(folder: Folder, target: Endpoint, at: Applied) -> None:

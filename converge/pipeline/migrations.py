@@ -12,7 +12,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.migrated import Action, Migrated
 from converge.model.revision import Applied, Danger, Direction, Revision
-from converge.pipeline.baseline import is_here
+from converge.pipeline.drift import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
 from converge.postgres.made import revisions_recorded

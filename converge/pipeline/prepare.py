@@ -28,9 +28,8 @@ from converge.pipeline.recover import require_taken_back
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
-from converge.postgres.existing import read_existing
+from converge.postgres.existing import keep_reprinted, read_existing
 from converge.postgres.history import last_evidence, last_run, unreadable_ledger
-from converge.postgres.reprinted import keep_reprinted
 from converge.postgres.rights import lacking, temporary_grant
 from converge.postgres.target import Target, occupied, read_target
 from converge.run.connections import explained, reach

@@ -21,8 +21,8 @@ from converge.model.event import Sink
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation, Verdict
-from converge.pipeline.baseline import is_here
 from converge.pipeline.copied import copied
+from converge.pipeline.drift import is_here
 from converge.planner.difference import compared
 from converge.postgres.affected import find
 from converge.postgres.affected_csv import affected_rows

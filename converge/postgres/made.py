@@ -15,7 +15,7 @@ from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.model.recorded import READER, Made
 from converge.postgres.catalog import shape_now
-from converge.postgres.recorded import last_made, objects_there, record_made
+from converge.postgres.history import last_made, objects_there, record_made
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",

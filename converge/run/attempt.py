@@ -24,10 +24,10 @@ from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared
 from converge.pipeline.recover import shape_findings
 from converge.postgres.catalog import shape_now
+from converge.postgres.history import record_there
 from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.made import changed_since, record_schema
-from converge.postgres.recorded import record_there
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
 from converge.postgres.take_back import take_back
 from converge.run import recheck

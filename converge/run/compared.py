@@ -27,7 +27,7 @@ from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import prepare
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
-from converge.postgres.recorded import last_recorded, unseen
+from converge.postgres.history import last_recorded, unseen
 from converge.postgres.target import Target, query, read_target
 from converge.run.blockers import blocked, check_source, require_rights
 from converge.run.connections import explained, reach

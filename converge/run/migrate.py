@@ -30,8 +30,8 @@ from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect, end
+from converge.postgres.history import record_plan
 from converge.postgres.ledger import Ledger, lock
-from converge.postgres.recorded import record_plan
 from converge.postgres.upgrade import upgrade
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target, require_droppable

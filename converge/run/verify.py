@@ -14,8 +14,8 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
 from converge.pipeline.options import RESUME, Options
+from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
-from converge.postgres.recorded import record_verification
 from converge.postgres.rights import require_readable
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, comparable, compared, not_compared, target_columns
