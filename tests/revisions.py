@@ -8,7 +8,7 @@ from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.migrated import Migrated
 from converge.pipeline import migrations
-from converge.postgres.catalog import read_shape
+from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
 from converge.revisions.folder import Folder
 
@@ -72,7 +72,7 @@ def states(of: Folder, url: str) -> dict[str, str]:
 def shape(url: str, schema: str = "public") -> dict[str, str]:
     """The catalog without the version table."""
     with connect(parse(url)) as connection:
-        found = read_shape(connection, schema)
+        found = shape_now(connection, schema)
     return {name: text for name, text in found.items() if "alembic_version" not in name}
 
 

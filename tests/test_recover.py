@@ -22,12 +22,12 @@ from converge.errors import BlockedError, ConvergeError, Interrupted, TargetErro
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Advanced, Event, silent
 from converge.model.evidence import Evidence
-from converge.model.existing import Existing, OwnTable, differences, saved_name
+from converge.model.existing import OFF, Existing, OwnTable, differences, saved_name
 from converge.model.plan import Plan
 from converge.model.recovery import Recovery
 from converge.model.work import Range
 from converge.pipeline.recover import recover, require_taken_back
-from converge.postgres.catalog import read_shape
+from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.ledger import Ledger
@@ -134,7 +134,7 @@ def _load(before: Existing, run: int) -> Iterator[Step]:
     keys = before.keys_of({table.quoted for table in tables.values()})
     yield from (run_sql(key.remove) for key in keys)
     yield from (
-        run_sql(trigger.switch(table.quoted, "D")) for table in tables.values() for trigger in table.triggers
+        run_sql(trigger.switch(table.quoted, OFF)) for table in tables.values() for trigger in table.triggers
     )
     yield from (run_sql(index.remove) for index in removable(tables))
     yield from (run_sql(save("app", table)) for table in tables.values())
@@ -475,6 +475,6 @@ def test_the_shape_tells_of_every_change(target: Target) -> None:
         for change in CHANGES.strip().splitlines():
             with connection.transaction(force_rollback=True):
                 connection.execute(change.encode())
-                changed = differences(target.before.shape, read_shape(connection, "app"))
+                changed = differences(target.before.shape, shape_of(read_rows(connection, "app")))
             assert changed, change
-        assert read_shape(connection, "app") == target.before.shape
+        assert shape_of(read_rows(connection, "app")) == target.before.shape

@@ -10,8 +10,8 @@ from functools import cached_property
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
 
-_ENABLE = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
-"""By pg_trigger.tgenabled."""
+OFF = "DISABLE"
+"""State of a trigger that is switched off."""
 ROWS_LIMIT = 10_001
 """Rows that are counted at most, to tell seeded rows from a table in use."""
 
@@ -91,11 +91,11 @@ class OwnForeignKey:
 class OwnTrigger:
     name: str
     enabled: str
-    """pg_trigger.tgenabled: O, D, R or A."""
+    """ENABLE, DISABLE, ENABLE REPLICA or ENABLE ALWAYS."""
 
     def switch(self, table: str, enabled: str) -> str:
         """The statement that gives it another state, on its table's quoted name."""
-        return f"ALTER TABLE {table} {_ENABLE[enabled]} TRIGGER {pg_name(self.name)}"
+        return f"ALTER TABLE {table} {enabled} TRIGGER {pg_name(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)

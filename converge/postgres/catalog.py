@@ -1,8 +1,8 @@
 """Reads everything in a schema, once: as values from which it can be made again, and as texts to compare.
 
 Each query ``define_<kind>.sql`` tells of its objects: their address (classid, objid, objsubid, as in
-pg_depend), their kind (NULL where another object's DDL makes them), name and facts, and what belongs to the
-installation: owners, privileges, tablespaces, places of columns.
+pg_depend), their kind (NULL where another object's DDL makes them), name and facts, what belongs to the
+installation (owners, privileges, tablespaces, places of columns), and what only load mode asks for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -30,6 +30,23 @@ _NAMING = frozenset({"schema", "name", "table", "domain", "form", "sequence comm
 _Address = tuple[int, int, int]
 
 
+class Row(NamedTuple):
+    """One object as its query tells of it."""
+
+    class_: int
+    oid: int
+    sub: int
+    kind: str | None
+    name: str
+    facts: dict[str, Any]
+    setup: dict[str, Any]
+    load: dict[str, Any] = {}
+
+    @property
+    def address(self) -> _Address:
+        return self[:3]
+
+
 @contextmanager
 def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """A snapshot in which the server prints every name with its schema."""
@@ -39,36 +56,33 @@ def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
         yield
 
 
+def read_rows(connection: psycopg.Connection[Any], schema: str) -> dict[str, list[Row]]:
+    """All objects in the schema or on its tables, by their queries; inside of `one_instant`."""
+    return {kind: [Row(*row) for row in query(connection, f"define_{kind}", schema)] for kind in _KINDS}
+
+
 def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
-    """A text for each object in the schema or on its tables, by which a catalog is compared later.
-
-    Object → definition as JSON, without OIDs, rows and values of sequences; writes nothing.
-    """
+    """A text for each object, by which a catalog is compared later; writes nothing."""
     with one_instant(connection):
-        return read_shape(connection, schema)
+        return shape_of(read_rows(connection, schema))
 
 
-def read_shape(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
-    """As `shape_now`, inside of `one_instant`."""
-    found: dict[str, dict[str, Any]] = {}
-    for *_, kind, name, facts, setup in _rows(connection, schema):
-        if kind == "default":
-            found[name.removeprefix("default of ")]["default"] = facts["expression"]
-        elif kind == "column":
-            # Its sequence is an object of its own.
-            found[name] = {**facts, **setup} | {"sequence": None}
-        elif kind not in ("extension", "ownership"):
-            found[name] = {**facts, **setup}
+def shape_of(rows: Mapping[str, list[Row]]) -> dict[str, str]:
+    """Object → definition as JSON, without OIDs, rows and values of sequences."""
+    left_out = {"extension", "default", "ownership"}
+    told = (row for kind in _KINDS if kind not in left_out for row in rows[kind])
+    found = {row.name: {**row.facts, **row.setup} for row in told}
+    for row in rows["column"]:
+        # That of an identity is an object of its own.
+        found[row.name].pop("sequence", None)
+    for row in rows["default"]:
+        found[row.name.removeprefix("default of ")]["default"] = row.facts["expression"]
     return {name: _text(facts) for name, facts in sorted(found.items())}
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    told = {key: value for key, value in facts.items() if key not in _NAMING and value is not None}
+    told = {key: value for key, value in facts.items() if key not in _NAMING}
     return json.dumps(told, sort_keys=True, ensure_ascii=False)
-
-
-def _rows(connection: psycopg.Connection[Any], schema: str) -> list[tuple[Any, ...]]:
-    return [row for kind in _KINDS for row in query(connection, f"define_{kind}", schema)]
 
 
 def read_definitions(
@@ -79,10 +93,11 @@ def read_definitions(
     What an extension has brought is left out; extensions that the schema needs are part of it.
     """
     with one_instant(connection):
-        rows = [row for row in _rows(connection, schema) if row[3] is not None]
+        every = read_rows(connection, schema).values()
         odd = query(connection, "define_unwritten", schema)
         depends = query(connection, "define_needs", schema)
-    names = {(class_, oid, sub): name for class_, oid, sub, _, name, *_ in rows}
+    rows = [row for kind in every for row in kind if row.kind is not None]
+    names = {row.address: row.name for row in rows}
     links = _Links(depends, names, {(class_, oid, sub): name for class_, oid, sub, name in odd})
     found = _found(rows, links)
     out = {name for name, one in found.items() if one.kind == "table" and one.facts["name"] in without}
@@ -94,16 +109,16 @@ def read_definitions(
     return Definitions(schema, _used(written), tuple(sorted({*links.unwritten.values(), *left})))
 
 
-def _found(rows: list[tuple[Any, ...]], links: _Links) -> dict[str, Definition]:
+def _found(rows: list[Row], links: _Links) -> dict[str, Definition]:
     """All objects that are neither an extension's nor unwritten, nor hang on such a one."""
     found: dict[str, Definition] = {}
-    for class_, oid, sub, kind, name, facts, _ in rows:
-        address = (class_, oid, sub)
-        of = None if kind == "sequence" else facts.get("of")
-        if address in links.members or address in links.unwritten or (of and of not in found):
+    for row in rows:
+        of = None if row.kind == "sequence" else row.facts.get("of")
+        if row.address in links.members or row.address in links.unwritten or (of and of not in found):
             continue
-        needs = links.needs(address) | set(facts.pop("needs", ()))
-        found[name] = Definition(kind, name, facts, frozenset(needs - {name, "schema public"}))
+        needs = links.needs(row.address) | set(row.facts.pop("needs", ()))
+        needs -= {row.name, "schema public"}
+        found[row.name] = Definition(row.kind or "", row.name, row.facts, frozenset(needs))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from converge.model.existing import (
     OwnTrigger,
 )
 from converge.model.quote import pg_name, pg_text
-from converge.postgres.catalog import one_instant, read_shape
+from converge.postgres.catalog import Row, one_instant, read_rows, shape_of
 from converge.postgres.target import query
 from converge.postgres.trial import may_try
 
@@ -33,70 +33,94 @@ _EXPRESSIONS = (
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
     """The schema's tables, in one snapshot; writes nothing."""
     with one_instant(connection):
-        columns = _by_table(connection, "own_columns", schema)
-        indexes = _by_table(connection, "own_indexes", schema)
-        rest = _by_table(connection, "own_rest", schema)
+        rows = read_rows(connection, schema)
+        parts: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+        for kind in ("column", "index", "constraint", "trigger"):
+            for row in rows[kind]:
+                parts[kind, row.facts["of"]].append(row)
         tables = tuple(
-            OwnTable(
-                name=name,
-                quoted=pg_name(schema, name),
-                columns=tuple(_column(row) for row in columns[oid]),
-                indexes=tuple(_index(schema, row) for row in indexes[oid]),
-                checks=tuple(f"{row[0]}: {row[1]}" for kind, *row in rest[oid] if kind == "check"),
-                triggers=tuple(OwnTrigger(*row) for kind, *row in rest[oid] if kind == "trigger"),
-                owned=owned,
-                owner=owner,
-                rows=0 if obstacle or not owned else _count(connection, pg_name(schema, name)),
-                obstacle=obstacle,
-            )
-            for oid, name, owned, owner, obstacle in query(connection, "own_tables", schema)
+            _table(connection, row, parts) for row in rows["table"] if not row.load["of an extension"]
         )
         return Existing(
             tables,
-            tuple(_foreign_key(row) for row in query(connection, "own_foreign_keys", schema)),
+            tuple(_foreign_keys(rows["constraint"])),
             dict(_sequences(connection, tables)),
-            tuple(name for (name,) in query(connection, "own_views", schema)),
-            read_shape(connection, schema),
-            tuple((name, tuple(tables)) for name, tables in query(connection, "own_materialized", schema)),
+            tuple(sorted(row.facts["name"] for row in rows["view"])),
+            shape_of(rows),
+            tuple((name, tuple(read)) for name, read in query(connection, "materialized_views", schema)),
         )
 
 
-def _by_table(connection: psycopg.Connection[Any], name: str, schema: str) -> defaultdict[int, list[Any]]:
-    rows: defaultdict[int, list[Any]] = defaultdict(list)
-    for oid, *row in query(connection, name, schema):
-        rows[oid].append(row)
-    return rows
+def _table(
+    connection: psycopg.Connection[Any], row: Row, parts: Mapping[tuple[str, str], list[Row]]
+) -> OwnTable:
+    name, owned, obstacle = (
+        pg_name(row.facts["schema"], row.facts["name"]),
+        row.load["owned"],
+        row.load["obstacle"],
+    )
+    indexes = sorted(parts["index", row.name], key=lambda index: not index.load["primary"])
+    checks = (one.facts for one in parts["constraint", row.name] if one.facts["form"] in "cx")
+    return OwnTable(
+        name=row.facts["name"],
+        quoted=name,
+        columns=tuple(_column(column) for column in parts["column", row.name]),
+        indexes=tuple(_index(index) for index in indexes),
+        checks=tuple(sorted(f"{one['name']}: {one['definition']}" for one in checks)),
+        triggers=tuple(
+            OwnTrigger(one.facts["name"], one.facts.get("enabled", "ENABLE"))
+            for one in parts["trigger", row.name]
+        ),
+        owned=owned,
+        owner=row.setup["owner"],
+        rows=0 if obstacle or not owned else _count(connection, name),
+        obstacle=obstacle,
+    )
 
 
-def _column(row: list[Any]) -> OwnColumn:
-    name, type_, base, labels, *rest = row
-    return OwnColumn(name, type_, base, tuple(labels), *rest)
+def _column(row: Row) -> OwnColumn:
+    return OwnColumn(
+        name=row.facts["name"],
+        type=row.facts["type"],
+        generated=row.facts.get("generated", ""),
+        identity="identity" in row.facts,
+        **row.load | {"labels": tuple(row.load["labels"])},
+    )
 
 
-def _index(schema: str, row: list[Any]) -> OwnIndex:
-    (name, columns, unique, primary, distinct, predicate, method, constraint, table, definition, comment,
-     constraint_comment, whole) = row  # fmt: skip
-    own = pg_name(schema, name)
-    if constraint is None:
-        remove, restore = f"DROP INDEX IF EXISTS {own}", [definition]
+def _index(row: Row) -> OwnIndex:
+    facts, load = row.facts, row.load
+    own, table = pg_name(facts["schema"], facts["name"]), facts["of"].partition(" ")[2]
+    if load["constraint"] is None:
+        remove, restore = f"DROP INDEX IF EXISTS {own}", [facts["definition"]]
     else:
-        quoted = pg_name(constraint)
+        quoted = pg_name(load["constraint"])
         remove = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {quoted}"
-        restore = [f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {definition}"]
-        if constraint_comment:
-            restore.append(f"COMMENT ON CONSTRAINT {quoted} ON {table} IS {pg_text(constraint_comment)}")
-    if comment:
-        restore.append(f"COMMENT ON INDEX {own} IS {pg_text(comment)}")
+        restore = [f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {load['constraint definition']}"]
+        if comment := load["constraint comment"]:
+            restore.append(f"COMMENT ON CONSTRAINT {quoted} ON {table} IS {pg_text(comment)}")
+    if "comment" in facts:
+        restore.append(f"COMMENT ON INDEX {own} IS {pg_text(facts['comment'])}")
     return OwnIndex(
-        name, tuple(columns), unique, primary, distinct, predicate, method, remove if whole else "",
-        tuple(restore),
+        facts["name"], tuple(load["columns"]), load["unique"], load["primary"], load["distinct"],
+        load["predicate"], load["method"], remove if load["movable"] else "", tuple(restore),
     )  # fmt: skip
 
 
-def _foreign_key(row: tuple[Any, ...]) -> OwnForeignKey:
-    name, schema, table, columns, parent_schema, parent, parent_columns, *rest = row
-    own, other = pg_name(schema, table), pg_name(parent_schema, parent)
-    return OwnForeignKey(name, own, tuple(columns), other, tuple(parent_columns), *rest)
+def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
+    keys = (row for row in rows if row.facts["form"] == "f" and not row.load["of a partition"])
+    named = sorted(keys, key=lambda row: [row.facts[name] for name in ("schema", "table", "name")])
+    yield from map(_foreign_key, named)
+
+
+def _foreign_key(row: Row) -> OwnForeignKey:
+    facts, load = row.facts, row.load
+    definition = facts["definition"].removesuffix(" NOT VALID")
+    return OwnForeignKey(
+        facts["name"], pg_name(facts["schema"], facts["table"]), tuple(load["columns"]),
+        pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
+        definition == facts["definition"], facts.get("comment", ""),
+    )  # fmt: skip
 
 
 def _count(connection: psycopg.Connection[Any], table: str) -> int:
@@ -134,7 +158,7 @@ def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: E
         for number, table in enumerate(tables):
             probe = pg_name("pg_temp", f"converge probe {number}")
             kept.update((table.name, name) for name in _others(connection, schema, table, probe, possible))
-    return replace(existing, tables=tuple(_table(table, kept) for table in existing.tables))
+    return replace(existing, tables=tuple(_without(table, kept) for table in existing.tables))
 
 
 def _has_words(index: OwnIndex) -> bool:
@@ -174,7 +198,7 @@ def _comes_back(
     return before == after
 
 
-def _table(table: OwnTable, kept: set[tuple[str, str]]) -> OwnTable:
+def _without(table: OwnTable, kept: set[tuple[str, str]]) -> OwnTable:
     indexes = tuple(
         replace(index, remove="") if (table.name, index.name) in kept else index for index in table.indexes
     )

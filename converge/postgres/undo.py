@@ -14,14 +14,11 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.existing import ROWS_LIMIT, Existing, OwnForeignKey, OwnTable
+from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnForeignKey, OwnTable
 from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.postgres.existing import read_existing
 from converge.postgres.saved import drop_kept, drop_saved, put_back, saved_table
-
-_OFF = "D"
-"""State of a trigger that is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +116,8 @@ class Undo:
             yield self._do(None, key.name, key.remove)
         for table in tables:
             for trigger in now.by_name[table.name].triggers:
-                if trigger.enabled != _OFF:
-                    yield self._do(None, trigger.name, trigger.switch(table.quoted, _OFF))
+                if trigger.enabled != OFF:
+                    yield self._do(None, trigger.name, trigger.switch(table.quoted, OFF))
 
     def _sequences(self, now: Existing) -> Iterator[Done]:
         before = self._run.existing.sequences

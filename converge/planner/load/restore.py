@@ -9,7 +9,7 @@ from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import ForeignKey, Table
-from converge.model.existing import ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
+from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import Rows, Severity, TablePlan
 from converge.planner.draft import MANY, Draft, said
 from converge.planner.keys import BTREE_BYTES, note_orphans
@@ -17,8 +17,6 @@ from converge.planner.load.constraints import partly_null
 from converge.planner.load.match import Loading, Match
 from converge.postgres.saved import is_whole, merge, save
 
-_OFF = "D"
-"""pg_trigger.tgenabled of a trigger that is switched off."""
 _WAYS = ('rows = "source"', '# or: rows = "target"', '# or: rows = "merge"')
 
 
@@ -136,8 +134,8 @@ def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
 
 def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
     for trigger in own.triggers:
-        if trigger.enabled != _OFF:
-            off, on = (trigger.switch(own.quoted, state) for state in (_OFF, trigger.enabled))
+        if trigger.enabled != OFF:
+            off, on = (trigger.switch(own.quoted, state) for state in (OFF, trigger.enabled))
             # Before rows are put aside or truncated: the application's code must not see that.
             draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
             draft.do("finish", name, on, "the target's trigger, as it was")

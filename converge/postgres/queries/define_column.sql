@@ -33,11 +33,41 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
        jsonb_strip_nulls(jsonb_build_object(
            'place', a.attnum, 'rights', a.attacl::text,
            'options of the server', a.attfdwoptions,
-           'inherited', nullif(a.attinhcount, 0), 'local', a.attislocal))
+           'inherited', nullif(a.attinhcount, 0), 'local', a.attislocal)),
+       jsonb_build_object(
+           -- Without its schema: the types of extensions have names of their own.
+           'base', regexp_replace(CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
+                                                 ELSE format_type(a.atttypid, a.atttypmod) END,
+                                  '^("([^"]|"")+"|[^". (]+)\.', ''),
+           'labels', ARRAY(SELECT e.enumlabel::text FROM pg_enum e
+                            WHERE e.enumtypid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+                            ORDER BY e.enumsortorder),
+           'nullable', NOT (a.attnotnull OR t.typnotnull),
+           'default', CASE a.attgenerated WHEN '' THEN coalesce(x.text, t.typdefault, '') ELSE '' END,
+           -- An identity's sequence is the column's own; a default's is what nextval() names. A name in a text is
+           -- looked up at each call, so nothing depends on it.
+           'sequence', coalesce(
+               (SELECT format('%%I.%%I', sn.nspname, s.relname)
+                  FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE s.oid = i.objid),
+               (SELECT format('%%I.%%I', sn.nspname, s.relname)
+                  FROM pg_depend p JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'
+                  JOIN pg_namespace sn ON sn.oid = s.relnamespace
+                 WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass
+                   AND x.text ~ '^\(?nextval\(''([^'']|'''')*''::regclass\)\)?(::[a-z ]+)?$' LIMIT 1),
+               CASE WHEN x.name LIKE '%%.%%' THEN to_regclass(x.name)
+                    WHEN x.name IS NOT NULL THEN to_regclass(c.relnamespace::regnamespace || '.' || x.name) END::text,
+               ''),
+           'collation', coalesce((SELECT format('"%%s"."%%s"', replace(ln.nspname, '"', '""'),
+                                                replace(l.collname, '"', '""'))
+                                    FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace
+                                   WHERE a.attcollation NOT IN (0, t.typcollation) AND l.oid = a.attcollation), ''))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  CROSS JOIN LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS text) AS e
+  CROSS JOIN LATERAL (
+       SELECT e.text, (regexp_match(e.text, '^nextval\(\(?''([^'']+)''::text\)?(::regclass)?\)$'))[1] AS name) AS x
   LEFT JOIN pg_depend i ON a.attidentity <> '' AND i.classid = 'pg_class'::regclass AND i.deptype = 'i'
                        AND (i.refclassid, i.refobjid, i.refobjsubid) = ('pg_class'::regclass, a.attrelid, a.attnum)
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
