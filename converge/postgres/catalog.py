@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import psycopg
 
 from converge.model.definitions import Definition, Definitions
 from converge.postgres.target import query
+from converge.resources import sql
 
 _KINDS = (
     "schema", "extension", "collation", "type", "sequence", "function", "aggregate", "table", "view",
@@ -24,6 +25,8 @@ _KINDS = (
     "publication",
 )  # fmt: skip
 """What hangs on something else comes after it."""
+_COMPARED = tuple(kind for kind in _KINDS if kind not in ("extension", "ownership"))
+"""Each sequence tells of its owner, too; extensions are not the schema's own."""
 _NAMING = frozenset({"schema", "name", "table", "domain", "form", "sequence comment", "index comment"})
 """Facts that an object's name, or the text of another object, tells as well."""
 
@@ -40,7 +43,7 @@ class Row(NamedTuple):
     name: str
     facts: dict[str, Any]
     setup: dict[str, Any]
-    load: dict[str, Any] = {}
+    load: Any = None
 
     @property
     def address(self) -> _Address:
@@ -56,9 +59,19 @@ def one_instant(connection: psycopg.Connection[Any]) -> Iterator[None]:
         yield
 
 
-def read_rows(connection: psycopg.Connection[Any], schema: str) -> dict[str, list[Row]]:
+def read_rows(
+    connection: psycopg.Connection[Any],
+    schema: str,
+    kinds: Iterable[str] = _COMPARED,
+    *,
+    load: bool = False,
+) -> dict[str, list[Row]]:
     """All objects in the schema or on its tables, by their queries; inside of `one_instant`."""
-    return {kind: [Row(*row) for row in query(connection, f"define_{kind}", schema)] for kind in _KINDS}
+    asked, found = {"schema": schema, "load": load}, {}
+    for kind in kinds:
+        text = sql("converge.postgres", f"define_{kind}").encode()
+        found[kind] = [Row(*row) for row in connection.execute(text, asked)]
+    return found
 
 
 def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str]:
@@ -69,8 +82,7 @@ def shape_now(connection: psycopg.Connection[Any], schema: str) -> dict[str, str
 
 def shape_of(rows: Mapping[str, list[Row]]) -> dict[str, str]:
     """Object → definition as JSON, without OIDs, rows and values of sequences."""
-    left_out = {"extension", "default", "ownership"}
-    told = (row for kind in _KINDS if kind not in left_out for row in rows[kind])
+    told = (row for kind in _COMPARED if kind != "default" for row in rows[kind])
     found = {row.name: {**row.facts, **row.setup} for row in told}
     for row in rows["column"]:
         # That of an identity is an object of its own.
@@ -93,7 +105,7 @@ def read_definitions(
     What an extension has brought is left out; extensions that the schema needs are part of it.
     """
     with one_instant(connection):
-        every = read_rows(connection, schema).values()
+        every = read_rows(connection, schema, _KINDS).values()
         odd = query(connection, "define_unwritten", schema)
         depends = query(connection, "define_needs", schema)
     rows = [row for kind in every for row in kind if row.kind is not None]

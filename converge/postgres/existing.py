@@ -33,7 +33,7 @@ _EXPRESSIONS = (
 def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
     """The schema's tables, in one snapshot; writes nothing."""
     with one_instant(connection):
-        rows = read_rows(connection, schema)
+        rows = read_rows(connection, schema, load=True)
         parts: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
         for kind in ("column", "index", "constraint", "trigger"):
             for row in rows[kind]:

@@ -34,7 +34,7 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
            'place', a.attnum, 'rights', a.attacl::text,
            'options of the server', a.attfdwoptions,
            'inherited', nullif(a.attinhcount, 0), 'local', a.attislocal)),
-       jsonb_build_object(
+       CASE WHEN %(load)s THEN jsonb_build_object(
            -- Without its schema: the types of extensions have names of their own.
            'base', regexp_replace(CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod)
                                                  ELSE format_type(a.atttypid, a.atttypmod) END,
@@ -60,7 +60,7 @@ SELECT 'pg_class'::regclass::oid::bigint, a.attrelid::bigint, a.attnum::int,
            'collation', coalesce((SELECT format('"%%s"."%%s"', replace(ln.nspname, '"', '""'),
                                                 replace(l.collname, '"', '""'))
                                     FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace
-                                   WHERE a.attcollation NOT IN (0, t.typcollation) AND l.oid = a.attcollation), ''))
+                                   WHERE a.attcollation NOT IN (0, t.typcollation) AND l.oid = a.attcollation), '')) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid

@@ -20,14 +20,14 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
            'not enforced by', (SELECT jsonb_agg(g.tgenabled ORDER BY g.tgrelid, g.tgtype)
                                  FROM pg_trigger g WHERE g.tgconstraint = c.oid AND g.tgisinternal
                                   AND g.tgenabled <> 'O'))),
-       jsonb_build_object(
+       CASE WHEN %(load)s THEN jsonb_build_object(
            'columns', ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(num, place)
                               JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.num ORDER BY k.place),
            'parent', (SELECT jsonb_build_array(pn.nspname, p.relname) FROM pg_class p
                         JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = c.confrelid),
            'parent columns', ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(num, place)
                               JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.num ORDER BY k.place),
-           'of a partition', c.conparentid <> 0)
+           'of a partition', c.conparentid <> 0) END
   FROM pg_constraint c
   LEFT JOIN pg_class t ON t.oid = c.conrelid
   LEFT JOIN pg_type y ON y.oid = c.contypid

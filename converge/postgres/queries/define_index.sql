@@ -19,7 +19,7 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
                              FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                             WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND d.deptype = 'x'
                               AND d.refclassid = 'pg_extension'::regclass))),
-       jsonb_build_object(
+       CASE WHEN %(load)s THEN jsonb_build_object(
            -- Its key; an empty name stands for an expression.
            'columns', ARRAY(SELECT coalesce(a.attname::text, '')
                               FROM unnest(i.indkey::int2[]) WITH ORDINALITY k(num, place)
@@ -49,7 +49,7 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
                               -- What is internal goes and comes with it: an index, triggers of a deferrable key.
                               AND d.deptype <> 'i'
                               AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (
-                                       SELECT FROM pg_constraint f WHERE f.oid = d.objid AND f.contype = 'f'))))
+                                       SELECT FROM pg_constraint f WHERE f.oid = d.objid AND f.contype = 'f')))) END
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = x.relnamespace JOIN pg_am m ON m.oid = x.relam
   LEFT JOIN pg_constraint c ON c.conindid = x.oid AND c.contype IN ('p', 'u', 'x')

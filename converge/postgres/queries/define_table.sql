@@ -29,7 +29,7 @@ SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table',
            'partition key', pg_get_partkeydef(c.oid),
            'server', (SELECT jsonb_build_array(s.srvname, f.ftoptions) FROM pg_foreign_table f
                         JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid))),
-       jsonb_build_object(
+       CASE WHEN %(load)s THEN jsonb_build_object(
            'owned', pg_has_role(c.relowner, 'USAGE'),
            'of an extension', EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND classid = 'pg_class'::regclass
                                          AND deptype = 'e'),
@@ -42,7 +42,7 @@ SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 0, 'table',
                             WHEN EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND ev_enabled <> 'D')
                                 THEN 'it has rules'
                             WHEN c.relforcerowsecurity THEN 'row security is forced on its owner, too'
-                            ELSE '' END)
+                            ELSE '' END) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
  WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'f')
  ORDER BY c.relname COLLATE "C"
