@@ -6,7 +6,7 @@ from pathlib import Path
 
 from converge.model.endpoint import parse
 from converge.model.event import silent
-from converge.model.migrated import Migrated
+from converge.model.revision import Migrated
 from converge.pipeline import migrations
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect

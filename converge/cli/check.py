@@ -10,7 +10,7 @@ from converge.cli.options import output_options, schema_option
 from converge.cli.revision_options import folder_options
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.migrated import Checked
+from converge.model.revision import Checked
 from converge.pipeline.drift import drift
 from converge.report.migrations import checked_text
 from converge.revisions.folder import Folder

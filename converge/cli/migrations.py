@@ -23,8 +23,7 @@ from converge.errors import UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.migrated import head
-from converge.model.revision import Direction
+from converge.model.revision import Direction, head
 from converge.pipeline import migrations
 from converge.pipeline.generate import Origin, Wish, generate
 from converge.pipeline.options import Options

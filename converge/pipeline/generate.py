@@ -10,9 +10,8 @@ from converge.codes import Code
 from converge.errors import BlockedError, UsageError
 from converge.model.definitions import NOTHING, Definitions
 from converge.model.endpoint import Endpoint
-from converge.model.migrated import Generated
 from converge.model.quote import pg_name
-from converge.model.revision import Applied, Revision
+from converge.model.revision import Applied, Generated, Revision
 from converge.pipeline.drift import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect

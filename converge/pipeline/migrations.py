@@ -10,8 +10,7 @@ from converge.codes import Code
 from converge.errors import BlockedError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.migrated import Action, Migrated
-from converge.model.revision import Applied, Danger, Direction, Revision
+from converge.model.revision import Action, Applied, Danger, Direction, Migrated, Revision
 from converge.pipeline.drift import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from converge.model.migrated import Checked, Generated, Migrated
-from converge.model.revision import Standing
+from converge.model.revision import Checked, Generated, Migrated, Standing
 from converge.report.parts import one_line, visible
 from converge.report.units import counted
 

@@ -29,7 +29,6 @@ from converge.postgres.identity import set_next_values
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.postgres.made import changed_since, record_schema
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
-from converge.postgres.take_back import take_back
 from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
@@ -213,7 +212,7 @@ class Run:
 
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
-            take_back(self.ledger, self.plan, chunks)
+            recheck.undo(self.ledger, self.plan, chunks)
             builder.again("foreign key", "validate")
 
     def _copy(self, workers: Workers, builder: Builder, complete: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Finished chunks under a new snapshot: compared again, and taken back where the source has moved.
+"""Finished chunks under a new snapshot: compared again, and undone where the source has changed.
 
 Every row of a chunk has the chunk's transaction as its xmin, also without a key. So one pass over a table of
 the target gives the digests of all of its chunks, and the source gives its own by their key ranges.
@@ -6,16 +6,19 @@ the target gives the digests of all of its chunks, and the source gives its own 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from converge.codes import Code
+from converge.errors import START_AGAIN, BlockedError
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Plan
+from converge.model.quote import pg_name
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.select import where
 from converge.postgres.digest import written_query
-from converge.postgres.ledger import LedgerChunk
+from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.workers import Workers
 
 PHASE = "recheck"
@@ -48,3 +51,85 @@ def _tasks(plan: Plan, chunks: Chunks) -> Iterator[DigestTask | WrittenTask]:
         yield WrittenTask(name, written_query(plan.schema, table))
         for chunk in finished:
             yield DigestTask(name, digest_query(table, where(table, chunk.part)), "", chunk.number)
+
+
+def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]) -> None:
+    """Removes what these chunks, by table, have written, so that they are to do again: all at once.
+
+    The foreign keys of the run go first and are to do again too, because a row that is away for a
+    moment must neither be refused nor take others along (ON DELETE CASCADE).
+    """
+    written: Counter[str] = Counter()
+    for chunk in ledger.chunks():
+        written[chunk.table] += chunk.rows or 0
+    with ledger.connection.transaction():
+        _drop_foreign_keys(ledger, plan)
+        for table, found in chunks.items():
+            name = pg_name(plan.schema, plan.table(table).target)
+            whole = not _remove(ledger, name, found, written[table])
+            ledger.connection.execute(
+                "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
+                "AND source_table = %(table)s AND (%(whole)s OR chunk = ANY (%(numbers)s))) "
+                "UPDATE converge.chunk SET done_at = NULL, rows = NULL, xid = NULL, rejected = 0 "
+                "WHERE run_id = %(run)s AND source_table = %(table)s "
+                "AND (%(whole)s OR number = ANY (%(numbers)s))",
+                {
+                    "run": ledger.run,
+                    "table": table,
+                    "whole": whole,
+                    "numbers": [chunk.number for chunk in found],
+                },
+            )
+
+
+def _remove(ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: int) -> bool:
+    """Deletes the rows of these chunks; False when all rows of the table had to go.
+
+    An ALTER TABLE that rewrites a table makes itself the writer of all of its rows. Raises
+    BlockedError when others have written to it.
+    """
+    name = name.replace("%", "%%")
+    cursor = ledger.connection.execute(
+        f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(),
+        ([chunk.xid for chunk in chunks],),
+    )
+    if cursor.rowcount == sum(chunk.rows or 0 for chunk in chunks):
+        return True
+    rest = ledger.connection.execute(
+        f"SELECT count(*), count(DISTINCT xmin::text) FROM {name}".encode(), ()
+    ).fetchone()
+    assert rest is not None
+    if rest[0] + cursor.rowcount != written or rest[1] > 1:
+        raise _changed_since(f"rows of {name} have been changed since the run has written them")
+    ledger.connection.execute(f"DELETE FROM {name}".encode(), ())
+    return False
+
+
+def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
+    tables = [pg_name(plan.schema, table.target) for table in plan.tables]
+    keys = ledger.connection.execute(
+        "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) "
+        "FROM pg_constraint WHERE contype = 'f' "
+        "AND (conrelid = ANY (%(tables)s::regclass[]) OR confrelid = ANY (%(tables)s::regclass[]))",
+        {"tables": tables},
+    ).fetchall()
+    made = ledger.connection.execute(
+        "SELECT count(*) FROM converge.step WHERE run_id = %s AND phase = 'foreign key' AND refused IS NULL",
+        (ledger.run,),
+    ).fetchone()
+    if made is None or len(keys) != made[0]:
+        raise _changed_since("foreign keys have been added or removed since the run has made its own")
+    for (statement,) in keys:
+        ledger.connection.execute(statement.encode())
+    ledger.connection.execute(
+        "DELETE FROM converge.step WHERE run_id = %s AND phase IN ('foreign key', 'validate')",
+        (ledger.run,),
+    )
+
+
+def _changed_since(what: str) -> BlockedError:
+    return BlockedError(
+        f"{what}; loading chunks again would harm what others have done",
+        code=Code.T019,
+        hint=f"{START_AGAIN}, or write what is missing by hand",
+    )
