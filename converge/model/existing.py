@@ -142,6 +142,8 @@ class Existing:
     materialized: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Quoted names of materialized views, in the order in which they can be refreshed, each with the tables
     that it reads."""
+    reader: int = 1
+    """Which reader of the catalog this is from, as in `Made`."""
 
     @cached_property
     def by_name(self) -> Mapping[str, OwnTable]:

@@ -20,6 +20,7 @@ from converge.model.existing import (
     OwnTrigger,
 )
 from converge.model.quote import pg_name, pg_text
+from converge.model.recorded import READER
 from converge.postgres.catalog import Row, one_instant, read_rows, shape_of
 from converge.postgres.target import query
 from converge.postgres.trial import may_try
@@ -48,6 +49,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             tuple(sorted(row.facts["name"] for row in rows["view"])),
             shape_of(rows),
             tuple((name, tuple(read)) for name, read in query(connection, "materialized_views", schema)),
+            READER,
         )
 
 

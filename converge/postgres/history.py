@@ -107,7 +107,14 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
     if row is None:
         return None
     run, source, state, truncates, targets, existing = row
-    return LoadRun(run, source, state, truncates, targets, decode(Existing, existing))
+    found = LoadRun(run, source, state, truncates, targets, decode(Existing, existing))
+    if found.unfinished and found.existing.reader != READER:
+        raise BlockedError(
+            f"run {run} into the schema {schema} did not finish, and another version of converge began it",
+            code=Code.L052,
+            hint="converge recover, with that version",
+        )
+    return found
 
 
 def loaded_rows(connection: psycopg.Connection[Any], run: int) -> dict[str, int]:
