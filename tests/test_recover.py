@@ -292,6 +292,20 @@ def test_nothing_to_recover(target: Target) -> None:
     assert ran.code == 0
 
 
+def test_the_record_of_an_earlier_version_is_left_to_it(target: Target) -> None:
+    target.load(target.copied)
+    forget = "evidence = (evidence::jsonb #- '{existing,reader}')::json"
+    kept = postgres(target.admin, "SELECT evidence::text FROM converge.run")
+    postgres(target.admin, f"UPDATE converge.run SET {forget}")
+    rows = rows_of(target.admin)
+    with pytest.raises(BlockedError) as refused:
+        target.recover()
+    assert (refused.value.code, rows_of(target.admin)) == ("L052", rows)
+    postgres(target.admin, "UPDATE converge.run SET evidence = %s::json", *kept[0])
+    target.recover()
+    target.require_same("with its own version")
+
+
 def test_rows_of_others_are_never_removed(target: Target) -> None:
     target.load(target.copied)
     postgres(target.admin, "UPDATE app.child SET note = 'mine' WHERE id = 9")
