@@ -9,9 +9,14 @@ from test_plan import read
 
 from converge.planner.generated import generated_expression
 from converge.sandbox import Server
-from converge.translate import Untranslatable, translate, translate_condition, translate_default
+from converge.translate import (
+    Untranslatable,
+    parse_expression,
+    translate,
+    translate_condition,
+    translate_default,
+)
 from converge.translate.functions import Function, by_name, date_formats, functions
-from converge.translate.parse import parse_expression
 
 FORMS = [f"{form.names[0]}({', '.join(form.args)})" for form in functions()]
 

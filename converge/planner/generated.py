@@ -16,11 +16,11 @@ from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name
 from converge.planner.draft import Draft, column_entry
 from converge.translate import (
+    Context,
     TableColumns,
-    Terms,
+    Term,
     Untranslatable,
-    Value,
-    column_value,
+    column_term,
     translate_stored,
 )
 from converge.types.decimal import Decimal
@@ -39,8 +39,8 @@ def generated_expression(
     `plans` has the plans of the table's columns by their source names, this one's among them. What
     should be said of the translation is added to `notes`.
     """
-    terms = Terms(immutable=True, exact=True, notes=[] if notes is None else notes)
-    return _Columns(table, plans, terms, _plain(draft, table)).stored(column)
+    context = Context(immutable=True, exact=True, notes=[] if notes is None else notes)
+    return _Columns(table, plans, context, _plain(draft, table)).stored(column)
 
 
 def cut(column: Column) -> str | None:
@@ -73,10 +73,10 @@ class _Columns(TableColumns):
     """
 
     def __init__(
-        self, table: Table, plans: Mapping[str, ColumnPlan], terms: Terms, plain: frozenset[str]
+        self, table: Table, plans: Mapping[str, ColumnPlan], context: Context, plain: frozenset[str]
     ) -> None:
         super().__init__(table, plans)
-        self._terms = terms
+        self._terms = context
         self._plain = plain
         self._within: list[str] = []
 
@@ -92,13 +92,13 @@ class _Columns(TableColumns):
         self._within.pop()
         return sql
 
-    def find(self, node: exp.Column) -> Value:
+    def find(self, node: exp.Column) -> Term:
         value = super().find(node)
         column = self.table.column(self.plan(node.name).source)
         if column.name in self._plain:
             return value
         plan = self.plan(column.name)
-        return replace(column_value(column, plan, f"({self.stored(column)})"), source="")
+        return replace(column_term(column, plan, f"({self.stored(column)})"), source="")
 
 
 _NAME_OR_TEXT = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|(\w+)""")

@@ -17,8 +17,7 @@ from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, match
-from converge.translate import Untranslatable
-from converge.translate.parse import parse_query
+from converge.translate import Untranslatable, parse_query
 
 NEWEST = "17.5"
 """The version that is planned for when no target is named."""

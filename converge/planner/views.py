@@ -16,8 +16,9 @@ from converge.model.names import fit
 from converge.model.plan import Computed
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
-from converge.translate import Relation, Terms, Untranslatable, column_value, translate_view
-from converge.translate.parse import called, parse_query
+from converge.translate import (
+    Context, Relation, Untranslatable, called, column_term, parse_query, translate_view
+)  # fmt: skip
 
 _INVOKER_SINCE = 15
 """The PostgreSQL that has security_invoker."""
@@ -85,7 +86,7 @@ class _Relations:
         if table is None or source is None:
             raise Untranslatable(f"it reads {name}, which is not migrated")
         columns = {
-            plan.source.lower(): column_value(source.column(plan.source), plan, pg_name(plan.target))
+            plan.source.lower(): column_term(source.column(plan.source), plan, pg_name(plan.target))
             for plan in table.columns
         }
         return Relation(self._draft.qualified(name), columns)
@@ -97,9 +98,9 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         draft.left(Code.P050, "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
     relations.read = []
-    terms = Terms()
+    context = Context()
     try:
-        query = translate_view(view.definition, relations.find, covered=view.full_group_by, terms=terms)
+        query = translate_view(view.definition, relations.find, covered=view.full_group_by, context=context)
     except Untranslatable as reason:
         draft.left(Code.P051, "view", view.name, f"{reason}; its text is {view.definition}")
         return
@@ -117,8 +118,8 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         return
     relations.add(view.name, query.relation(name, view.columns))
     if made != view.name:
-        terms.note(f"is called {made} in the target")
-    for note in terms.notes:
+        context.note(f"is called {made} in the target")
+    for note in context.notes:
         draft.find(Code.P053, view.name, note)
     for loss in losses:
         draft.find(Code.P157, view.name, loss)

@@ -1,55 +1,68 @@
-"""Aggregates, GROUP_CONCAT and window functions: only queries have them."""
+"""One value for many rows: aggregates, GROUP_CONCAT, window functions, and GROUP BY.
+
+MySQL lets GROUP BY name fewer columns than are shown. Where MySQL itself accepts the view under
+ONLY_FULL_GROUP_BY, each column that is missing depends on those that are named: naming one of the same
+table, too, changes no group, and one of another table is taken from the group's first row. Otherwise any
+row's value could be shown. As an example, of a table r with the primary key `id`:
+
+    SELECT id, s, count(*) FROM r GROUP BY id     …GROUP BY r.id, r.s
+    SELECT s, count(*) FROM r GROUP BY s          SELECT (array_agg(r.s))[1] … GROUP BY upper(r.s COLLATE "C")
+    SELECT n, s FROM r GROUP BY n                 refused
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.translate import arithmetic, collate, convert
-from converge.translate.errors import Untranslatable, unlisted
+from converge.translate import arithmetic, collate
+from converge.translate.context import Untranslatable, refuse_if, unlisted
 from converge.translate.parse import called, check_parts, filled
-from converge.translate.values import NUMBERS, TEMPORAL, TIMES, Value, computed
+from converge.translate.term import NUMBERS, TEMPORAL, TIMES, Term, plain
 
 if TYPE_CHECKING:
     from converge.translate.query import QueryTranslator
 
 NAMES = frozenset({"count", "sum", "avg", "min", "max", "bit_or", "bit_and", "any_value"})
 _RANKS = frozenset({"row_number", "rank", "dense_rank", "ntile"})
-_NEIGHBOURS = frozenset({"lag", "lead", "first_value", "last_value"})
+_NEIGHBORS = frozenset({"lag", "lead", "first_value", "last_value"})
 _LIMIT = "GROUP_CONCAT cuts its result at group_concat_max_len (1024 bytes by default); string_agg does not"
 
 
-def is_aggregate(node: exp.Expr) -> bool:
-    """Whether this node is one value for a group of rows."""
-    if isinstance(node, exp.GroupConcat):
-        return True
-    return called(node) in NAMES
+# --- aggregates -----------------------------------------------------------------------------------------
 
 
-def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
+def aggregate(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Term:
     """A call of one of `NAMES`."""
     distinct = bool(args) and isinstance(args[0], exp.Distinct)
+    values = _of_rows(t, args[0].expressions if distinct else args)
+    if any(value.quotient for value in values):
+        raise Untranslatable(f"{name} of a quotient: how many digits MySQL keeps depends on its plan")
     if distinct:
-        args = args[0].expressions
-    values = _of_rows(t, args)
-    for value in values:
-        if value.digits > value.scale and value.kind == "decimal":
-            raise Untranslatable(f"{name} of a quotient: how many digits MySQL keeps depends on its plan")
-    if distinct:
-        values = [replace(value, sql=collate.key(value, t.terms)) for value in values]
+        values = [replace(value, sql=collate.key(value, t.context)) for value in values]
     word = "DISTINCT " if distinct else ""
     if name == "count":
-        return _count(values, word, distinct, t)
+        return _count(values, word)
     if len(values) != 1:
         raise unlisted(f"{name} of several values")
-    return _AGGREGATES[name](t, values[0], word)
+    value = values[0]
+    if name == "sum":
+        return _sum(t, value, word)
+    if name == "avg":
+        # Not avg(): over doubles it adds up their squares, too, which overflow from 1e154 on.
+        return arithmetic.quotient(_sum(t, value, word), Term(f"count({word}{value.sql})", "int"))
+    if name in ("min", "max"):
+        return _extreme(t, value, name)
+    if name == "any_value":
+        return collate.first(plain(value))
+    return _bits(value, name, word)
 
 
-def _of_rows(t: QueryTranslator, args: Sequence[exp.Expr]) -> list[Value]:
+def _of_rows(t: QueryTranslator, args: Sequence[exp.Expr]) -> list[Term]:
     """The arguments of an aggregate: those of each row, whatever is shown of the group."""
     shown_once, t.shown_once = t.shown_once, {}
     values = [t.value(arg) for arg in args]
@@ -57,91 +70,53 @@ def _of_rows(t: QueryTranslator, args: Sequence[exp.Expr]) -> list[Value]:
     return values
 
 
-def _count(values: list[Value], word: str, distinct: bool, t: QueryTranslator) -> Value:
+def _count(values: Sequence[Term], word: str) -> Term:
     if len(values) == 1:
-        value = values[0]
         # COUNT(*) is printed as count(0).
-        sql = "count(*)" if value.literal is not None and not distinct else f"count({word}{value.sql})"
-        return Value(sql, "int")
+        rows = values[0].literal is not None and not word
+        return Term("count(*)" if rows else f"count({word}{values[0].sql})", "int")
     present = " AND ".join(f"{value.sql} IS NOT NULL" for value in values)
     row = ", ".join(value.sql for value in values)
-    return Value(f"count({word}({row})) FILTER (WHERE {present})", "int")
+    return Term(f"count({word}({row})) FILTER (WHERE {present})", "int")
 
 
-def _sum(t: QueryTranslator, value: Value, word: str) -> Value:
-    if value.kind not in NUMBERS:
-        raise Untranslatable(f"sum of a {value.kind}")
+def _sum(t: QueryTranslator, value: Term, word: str) -> Term:
+    refuse_if(value.kind not in NUMBERS, f"sum of a {value.kind}")
     if value.kind == "double":
-        t.terms.note("sums of approximate numbers depend on the order of the rows")
-        return Value(f"sum({word}{convert.number(value)}::float8)", "double")
-    return Value(f"sum({word}{convert.number(value)})", "decimal", scale=value.scale, digits=value.scale)
+        t.context.note("sums of approximate numbers depend on the order of the rows")
+        return Term(f"sum({word}{value.number()}::float8)", "double")
+    return Term(f"sum({word}{value.number()})", "decimal", scale=value.scale, digits=value.scale)
 
 
-def _avg(t: QueryTranslator, value: Value, word: str) -> Value:
-    # Not avg(): over doubles it adds up their squares, too, which overflow from 1e154 on.
-    total = _sum(t, value, word)
-    return arithmetic.quotient(total, Value(f"count({word}{value.sql})", "int"))
-
-
-def _least(t: QueryTranslator, value: Value, word: str) -> Value:
-    return _extreme(t, value, "min")
-
-
-def _most(t: QueryTranslator, value: Value, word: str) -> Value:
-    return _extreme(t, value, "max")
-
-
-def _extreme(t: QueryTranslator, value: Value, name: str) -> Value:
+def _extreme(t: QueryTranslator, value: Term, name: str) -> Term:
     sql = value.sql
     if value.kind == "text":
-        sql, _ = collate.before(value, value, t.terms)
+        sql, _ = collate.before(value, value, t.context)
     elif value.kind in TIMES:
-        convert.time(value)
-    elif value.source == "bit":
-        raise Untranslatable(f"{name} of a BIT")
-    elif value.kind == "bool":
-        value, sql = replace(value, kind="int"), convert.number(value)
-    elif value.kind not in NUMBERS | TEMPORAL:
-        raise Untranslatable(f"{name} of a {value.kind}")
-    return replace(
-        value, sql=f"{name}({sql})", source="float" if value.source == "float" else "", literal=None
-    )
+        value.time()
+    else:
+        refuse_if(value.source == "bit", f"{name} of a BIT")
+        refuse_if(value.kind not in NUMBERS | TEMPORAL, f"{name} of a {value.kind}")
+        if value.kind == "bool":
+            value, sql = replace(value, kind="int"), value.number()
+    source = "float" if value.source == "float" else ""
+    return replace(value, sql=f"{name}({sql})", source=source, literal=None)
 
 
-def _bits(name: str, empty: str) -> Callable[[QueryTranslator, Value, str], Value]:
-    def take(t: QueryTranslator, value: Value, word: str) -> Value:
-        plain = value.kind == "bool" or (value.kind == "int" and value.unsigned and not value.wide)
-        if not plain or word:
-            raise Untranslatable(f"{name} of numbers that can be negative")
-        most = 2 ** value.bound.bit_length() - 1 if empty == "0" else 2**64 - 1
-        return Value(f"COALESCE({name}({convert.integer(value)}), {empty})", "int", unsigned=True, most=most)
-
-    return take
+def _bits(value: Term, name: str, word: str) -> Term:
+    plain_bits = value.kind == "bool" or (value.kind == "int" and value.unsigned and not value.wide)
+    refuse_if(not plain_bits or word, f"{name} of numbers that can be negative")
+    empty, most = (0, 2 ** value.bound.bit_length() - 1) if name == "bit_or" else (2**64 - 1, 2**64 - 1)
+    return Term(f"COALESCE({name}({value.integer()}), {empty})", "int", unsigned=True, most=most)
 
 
-def _any(t: QueryTranslator, value: Value, word: str) -> Value:
-    return collate.first(computed(value))
-
-
-_AGGREGATES: dict[str, Callable[[QueryTranslator, Value, str], Value]] = {
-    "sum": _sum,
-    "avg": _avg,
-    "min": _least,
-    "max": _most,
-    "bit_or": _bits("bit_or", "0"),
-    "bit_and": _bits("bit_and", "18446744073709551615"),
-    "any_value": _any,
-}
-
-
-def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
+def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     """GROUP_CONCAT([DISTINCT] parts [ORDER BY …] [SEPARATOR …])."""
     check_parts(node, frozenset({"this", "separator"}))
-    inner, order = node.this, None
-    if isinstance(inner, exp.Order):
-        inner, order = inner.this, inner
+    order = node.this if isinstance(node.this, exp.Order) else None
+    inner = order.this if order is not None else node.this
     distinct = isinstance(inner, exp.Distinct)
-    parts = inner.expressions if isinstance(inner, exp.Distinct) else [inner]
+    parts = inner.expressions if distinct else [inner]
     separator = node.args.get("separator")
     between = t.value(separator).literal if separator is not None else ","
     if between is None:
@@ -149,82 +124,75 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Value:
     if len(parts) > 1:
         parts = [exp.Anonymous(this="concat", expressions=parts)]
     (value,) = _of_rows(t, parts)
-    text = convert.text(value, t.terms)
-    t.terms.note(_LIMIT)
-    keys = t.order(order) if order is not None else []
+    text = value.text(t.context)
+    t.context.note(_LIMIT)
     if order is None:
-        t.terms.note("GROUP_CONCAT without ORDER BY has no order on either server")
-    if not distinct:
-        by = f" ORDER BY {', '.join(keys)}" if keys else ""
-        return replace(_as_text(value), sql=f"string_agg({text}, {pg_text(between)}{by})")
-    collate.apart(value, t.terms)
-    if order is not None and len(order.expressions) > 1:
-        raise Untranslatable("group_concat with DISTINCT is ordered by several keys")
-    if order is not None and [item.this for item in order.expressions] != parts:
-        t.terms.note(
-            "GROUP_CONCAT(DISTINCT …) ordered by something else: MySQL sorts a value by the row that it met "
-            "first, the target by its least key"
-        )
-    return replace(_as_text(value), sql=_distinct_list(t, text, between, order))
-
-
-def _as_text(value: Value) -> Value:
-    return replace(
-        value, kind="text", literal=None, source="", labels=(), scale=0, digits=0, alike="",
-        one_spelling=False,
+        t.context.note("GROUP_CONCAT without ORDER BY has no order on either server")
+    keys = t.order(order) if order is not None else []
+    by = f" ORDER BY {', '.join(keys)}" if keys else ""
+    sql = f"string_agg({text}, {pg_text(between)}{by})"
+    if distinct:
+        collate.apart(value, t.context)
+        sql = _distinct_list(t, text, pg_text(between), order, parts)
+    return Term(
+        sql, "text", collation=value.collation, explicit=value.explicit, unpadded=value.unpadded,
+        uneven=value.uneven,
     )  # fmt: skip
 
 
-def _distinct_list(t: QueryTranslator, text: str, between: str, order: exp.Expr | None) -> str:
+def _distinct_list(
+    t: QueryTranslator, text: str, between: str, order: exp.Order | None, parts: list[exp.Expr]
+) -> str:
     """PostgreSQL sorts a DISTINCT list only by itself: here each value takes its least key along."""
     if order is None:
-        return f"string_agg(DISTINCT {text}, {pg_text(between)})"
+        return f"string_agg(DISTINCT {text}, {between})"
+    refuse_if(len(order.expressions) > 1, "group_concat with DISTINCT is ordered by several keys")
     ordered = order.expressions[0]
+    if [ordered.this] != parts:
+        t.context.note(
+            "GROUP_CONCAT(DISTINCT …) ordered by something else: MySQL sorts a value by the row that it met "
+            "first, the target by its least key"
+        )
     key = t.value(ordered.this)
-    inner = replace(key, sql="d.k")
-    sorted_by = t.sorted(inner, bool(ordered.args.get("desc")))
+    sorted_by = t.sorted(replace(key, sql="d.k"), bool(ordered.args.get("desc")))
     return (
-        f"(SELECT string_agg(d.v, {pg_text(between)} ORDER BY {sorted_by}) FROM ("
+        f"(SELECT string_agg(d.v, {between} ORDER BY {sorted_by}) FROM ("
         f"SELECT u.v, min(u.k) AS k FROM unnest(array_agg({text}), array_agg({key.sql})) AS u(v, k) "
         "WHERE u.v IS NOT NULL GROUP BY u.v) AS d)"
     )
 
 
-def window(t: QueryTranslator, node: exp.Window) -> Value:
+# --- windows --------------------------------------------------------------------------------------------
+
+
+def window(t: QueryTranslator, node: exp.Window) -> Term:
     """f(…) OVER (PARTITION BY … ORDER BY … frame)."""
     check_parts(node, frozenset({"this", "partition_by", "order", "spec", "over", "alias"}))
     call = node.this
     if not isinstance(call, exp.Anonymous):
         raise unlisted(f"a window over {type(call).__name__}")
-    name = str(call.this).lower()
-    value = _ranked(t, name, call.expressions)
-    over = _over(t, _named(t, node))
-    if name == "avg":
-        raise unlisted("avg as a window function")
-    if value.kind == "int" and name in ("bit_or", "bit_and"):
+    name = called(call)
+    value = _of_window(t, name, call.expressions)
+    if node.alias:
+        named = t.windows.get(node.alias.lower())
+        if named is None or named.alias or filled(node) & {"partition_by", "order", "spec"}:
+            raise unlisted("a window that extends another one")
+        node = named
+    over = _over(t, node)
+    if name in ("avg", "bit_or", "bit_and"):
         raise unlisted(f"{name} as a window function")
     return replace(value, sql=f"({value.sql} OVER ({over}))")
 
 
-def _named(t: QueryTranslator, node: exp.Window) -> exp.Window:
-    """The window itself, or the one of the WINDOW clause that it names."""
-    if not node.alias:
-        return node
-    named = t.windows.get(node.alias.lower())
-    if named is None or named.alias or filled(node) & {"partition_by", "order", "spec"}:
-        raise unlisted("a window that extends another one")
-    return named
-
-
-def _ranked(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Value:
+def _of_window(t: QueryTranslator, name: str, args: Sequence[exp.Expr]) -> Term:
     values = [t.value(arg) for arg in args]
+    sql = f"{name}({', '.join(value.sql for value in values)})"
     if name in _RANKS:
-        return Value(f"{name}({', '.join(value.sql for value in values)})", "int")
-    if name in _NEIGHBOURS | {"min", "max"} and values and values[0].source == "float":
+        return Term(sql, "int")
+    if name in _NEIGHBORS | {"min", "max"} and values and values[0].source == "float":
         raise Untranslatable(f"how many digits a FLOAT has after {name} over a window")
-    if name in _NEIGHBOURS and 1 <= len(values) <= 2:
-        sql = f"{name}({', '.join(value.sql for value in values)})"
-        return replace(computed(values[0]), sql=sql, literal=None)
+    if name in _NEIGHBORS and 1 <= len(values) <= 2:
+        return replace(plain(values[0]), sql=sql, literal=None)
     if name in NAMES and name != "any_value":
         return aggregate(t, name, args)
     raise unlisted(f"{name} over a window")
@@ -234,7 +202,7 @@ def _over(t: QueryTranslator, node: exp.Window) -> str:
     parts = []
     keys = [t.value(key) for key in node.args.get("partition_by") or []]
     if keys:
-        parts.append(f"PARTITION BY {', '.join(collate.key(key, t.terms) for key in keys)}")
+        parts.append(f"PARTITION BY {', '.join(collate.key(key, t.context) for key in keys)}")
     if node.args.get("order") is not None:
         parts.append(f"ORDER BY {', '.join(t.order(node.args['order']))}")
     spec = node.args.get("spec")
@@ -253,3 +221,87 @@ def _bound(spec: exp.Expr, side: str) -> str:
     if text not in ("CURRENT ROW", "UNBOUNDED") and not text.isdigit():
         raise unlisted("a frame with computed bounds")
     return f"{text} {direction}".strip()
+
+
+# --- GROUP BY -------------------------------------------------------------------------------------------
+
+
+def group_by(t: QueryTranslator, node: exp.Select) -> str:
+    """The GROUP BY clause with every column that PostgreSQL wants to see in it."""
+    group, shown = node.args.get("group"), list(_shown(node))
+    named: list[exp.Expr] = []
+    if group is not None:
+        check_parts(group, frozenset({"expressions"}))
+        named = [t.scope.resolved(tree) for tree in group.expressions]
+    elif not any(map(_has_aggregate, shown)):
+        return ""
+    missing = [column for tree in shown for column in _open(t, tree, named)]
+    if missing and not t.covered:
+        raise Untranslatable(
+            f"it groups by fewer columns than it shows ({missing[0].name}): MySQL takes the value of any row"
+        )
+    if missing and group is None:
+        raise Untranslatable(f"it shows {missing[0].name} beside aggregates of all rows")
+    keys, shown_once = [], {}
+    for tree in named:
+        value = _named(t, tree)
+        keys.append(collate.key(value, t.context))
+        if keys[-1] != value.sql:
+            shown_once[tree] = collate.first(value)
+    tables = {column.table for tree in named for column in tree.find_all(exp.Column)}
+    for column in missing:
+        value = t.value(column)
+        # Another table's text is known to be equal only, not to be the same; so is a number of another type.
+        if column.table in tables:
+            keys.append(value.sql)
+            continue
+        shown_once[column] = collate.first(value)
+        if collate.key(value, t.context) != value.sql:
+            t.context.note(collate.SPELLING)
+    if any(tree in shown_once for tree in named):
+        t.context.note(collate.SPELLING)
+    t.shown_once = shown_once
+    return f" GROUP BY {', '.join(dict.fromkeys(keys))}" if keys else ""
+
+
+def _named(t: QueryTranslator, tree: exp.Expr) -> Term:
+    if any(called(call) == "nullif" for call in tree.find_all(exp.Anonymous)):
+        raise Untranslatable("it groups by NULLIF, of which 8.0.15 splits the groups")
+    value = t.value(tree)
+    refuse_if(value.literal is not None or value.quotient, "it groups by a constant or a quotient")
+    return value
+
+
+def _shown(node: exp.Select) -> Iterator[exp.Expr]:
+    """All trees that are evaluated once a group."""
+    for item in node.expressions:
+        yield item.unalias()
+    if node.args.get("having") is not None:
+        yield node.args["having"].this
+    if node.args.get("order") is not None:
+        yield from (item.this for item in node.args["order"].expressions)
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    return isinstance(node, exp.GroupConcat) or called(node) in NAMES
+
+
+def _has_aggregate(tree: exp.Expr) -> bool:
+    if isinstance(tree, exp.Select | exp.Union):
+        return False
+    inner = tree.this if isinstance(tree, exp.Window) else tree
+    itself = inner is tree and _is_aggregate(tree)
+    return itself or any(_has_aggregate(child) for child in inner.iter_expressions())
+
+
+def _open(t: QueryTranslator, tree: exp.Expr, named: list[exp.Expr]) -> Iterator[exp.Column]:
+    """The columns in a tree that no aggregate and no named key covers."""
+    tree = t.scope.resolved(tree)
+    if tree in named or (_is_aggregate(tree) and not isinstance(tree.parent, exp.Window)):
+        return
+    if isinstance(tree, exp.Column):
+        if tree.table.lower() in t.scope.relations or not tree.table:
+            yield tree
+        return
+    for child in tree.iter_expressions():
+        yield from _open(t, child, named)

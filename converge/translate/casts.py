@@ -1,141 +1,228 @@
-"""CAST and CONVERT, COLLATE, TRIM, and values as a column of the target stores them."""
+"""CAST and CONVERT, COLLATE, TRIM, and the conversion that MySQL makes when it stores a value in a column."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from converge.model.quote import pg_text
-from converge.translate import compare, convert
-from converge.translate.errors import Untranslatable, unlisted
-from converge.translate.values import Value
-
-if TYPE_CHECKING:
-    from converge.translate.translator import Translator
+from converge.model.catalog import Column
+from converge.model.quote import pg_array, pg_text
+from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
+from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, Term
+from converge.translate.translator import Translator, node
+from converge.types import TEXTS, base_name
 
 _UNICODE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 _Type = exp.DataType.Type
 
 
-def cast(t: Translator, node: exp.Expr) -> Value:
+# --- CAST -----------------------------------------------------------------------------------------------
+
+
+@node(exp.Cast, parts="this to")
+def _cast(t: Translator, node: exp.Expr) -> Term:
     """CAST(x AS type), DATE'…', CONVERT(x USING charset)."""
     value, to = t.value(node.this), node.args["to"]
     if to.this == _Type.ARRAY or any(not size.name.isdigit() for size in to.expressions):
         raise Untranslatable("an index over the elements of a JSON array has no counterpart")
     sizes = [int(size.name) for size in to.expressions]
-    if to.this in (_Type.CHARACTER_SET, _Type.CHAR, _Type.NCHAR, _Type.VARCHAR):
-        return _char(t, value, to, sizes)
+    digits = sizes[0] if sizes else 0
     match to.this:
+        case _Type.CHARACTER_SET | _Type.CHAR | _Type.NCHAR | _Type.VARCHAR:
+            return _char(value, to, digits if sizes else None, t.context)
         case _Type.BIGINT | _Type.UBIGINT:
             return _integer(value, unsigned=to.this == _Type.UBIGINT)
         case _Type.DECIMAL:
-            return _decimal(value, sizes)
+            return _decimal(value, *(sizes + [10, 0][len(sizes) :])[:2])
         case _Type.DOUBLE:
-            return Value(f"{convert.number(value)}::float8", "double")
+            return Term(f"{value.number()}::float8", "double")
         case _Type.DATE:
-            return Value(convert.day(value, t.terms), "date")
+            return Term(value.day(t.context), "date")
         case _Type.DATETIME | _Type.TIMESTAMP | _Type.TIMESTAMPTZ:
-            return _datetime(t, value, sizes)
+            if value.kind == "text":
+                # TIMESTAMP'…' keeps the digits of its text.
+                value = value.temporal()
+                digits = max(digits, value.scale)
+            return Term(value.rounded(digits, t.context), "datetime", scale=digits)
         case _Type.TIME:
-            digits = sizes[0] if sizes else 0
-            sql = convert.time(value)
-            return Value(f"{sql}::interval({digits})" if value.scale > digits else sql, "time", scale=digits)
+            sql = value.time()
+            return Term(f"{sql}::interval({digits})" if value.scale > digits else sql, "time", scale=digits)
         case _Type.JSON if value.kind == "json":
             return value
     raise unlisted(f"cast of a {value.kind} as {to.this.value}")
 
 
-def _char(t: Translator, value: Value, to: exp.DataType, sizes: list[int]) -> Value:
+def _char(value: Term, to: exp.DataType, length: int | None, context: Context) -> Term:
     charset = to.args["kind"].name.lower() if to.args.get("kind") else "utf8mb4"
-    text = convert.text(value, t.terms)
+    text = value.text(context)
     if charset == "binary":
         # BINARY x: only for a comparison by bytes; as a value of its own it would be bytes.
-        if value.kind != "text" or sizes:
+        if value.kind != "text" or length is not None:
             raise unlisted(f"cast of a {value.kind} as binary")
-        return replace(compare.recased(value, "binary"), sql=text, unpadded=True)
+        return replace(_collated(value, "binary"), sql=text, unpadded=True)
     if charset not in _UNICODE:
         raise unlisted(f"cast as char of {charset}")
-    if sizes:
-        text = f'"left"({text}, {sizes[0]})'
-    collation = f"{charset}_0900_ai_ci" if charset == "utf8mb4" else f"{charset}_general_ci"
-    return Value(text, "text", collation=collation, volatile=value.volatile)
+    sql = text if length is None else f'"left"({text}, {length})'
+    return Term(sql, "text", collation=f"{charset}_{'0900_ai_ci' if charset == 'utf8mb4' else 'general_ci'}")
 
 
-def _integer(value: Value, *, unsigned: bool) -> Value:
-    never = value.kind == "bool" or value.unsigned or (value.literal or "").isdigit()
-    if value.kind in ("bool", "int"):
-        sql = convert.integer(value)
-    elif value.kind == "decimal" and (never or not unsigned):
+def _integer(value: Term, *, unsigned: bool) -> Term:
+    """CAST(x AS SIGNED or UNSIGNED): the same 64 bits with and without a sign.
+
+    -1 AS UNSIGNED is 18446744073709551615, of `i`: (CASE WHEN i::bigint < 0 THEN i::bigint + 2^64 ELSE …).
+    A decimal is rounded, and ends at the limits of its own sign.
+    """
+    never_negative = value.natural and not (value.literal and value.scale)
+    if value.kind in INTEGERS:
+        sql, bound = value.integer(), min(value.bound, 2**64 - 1)
+    elif value.kind == "decimal" and (never_negative or not unsigned):
         if value.scale and "extract(epoch FROM" in value.sql:
             raise Untranslatable("CAST cuts the fraction of UNIX_TIMESTAMP or rounds it, by what it casts to")
-        # A decimal ends at the limits of its own sign.
-        least, most = (0, 2**64 - 1) if value.unsigned else (-(2**63), 2**63 - 1)
-        sql = f"round({value.sql})"
+        sql, bound = f"round({value.sql})", min(value.bound + 1, 2**64 - 1)
         if value.bound >= 2**63:
-            sql = f"CASE WHEN {sql} < {least} THEN {least} WHEN {sql} > {most} THEN {most} ELSE {sql} END"
-            sql = f"({sql})::numeric"
+            least, most = (0, 2**64 - 1) if value.unsigned else (-(2**63), 2**63 - 1)
+            sql = f"(CASE WHEN {sql} < {least} THEN {least} WHEN {sql} > {most} THEN {most} ELSE {sql} END)"
+            sql = f"{sql}::numeric"
     else:
         raise Untranslatable(f"a {value.kind} is cast as an integer")
-    bound = min(value.bound + 1 if value.kind == "decimal" else value.bound, 2**64 - 1)
-    if unsigned and not never:
-        # The same 64 bits without a sign.
-        sql, bound = f"CASE WHEN {sql} < 0 THEN {sql} + 18446744073709551616 ELSE {sql} END", 2**64 - 1
+    if unsigned and not never_negative:
+        sql, bound = f"(CASE WHEN {sql} < 0 THEN {sql} + {2**64} ELSE {sql} END)", 2**64 - 1
     elif not unsigned and value.unsigned and bound >= 2**63:
-        sql = f"CASE WHEN {sql} > {2**63 - 1} THEN {sql} - {2**64} ELSE {sql} END"
+        sql = f"(CASE WHEN {sql} > {2**63 - 1} THEN {sql} - {2**64} ELSE {sql} END)"
     if not unsigned:
         bound = min(bound, 2**63)
     if value.literal is not None and value.kind == "int" and bound < 2**63:
         return replace(value, unsigned=unsigned)
-    if sql.startswith("CASE"):
-        sql = f"({sql})"
     if bound <= 2**63 and not sql.endswith("::bigint"):
         sql += "::bigint"
-    return Value(sql, "int", unsigned=unsigned, most=bound, volatile=value.volatile)
+    return Term(sql, "int", unsigned=unsigned, most=bound)
 
 
-def _decimal(value: Value, sizes: list[int]) -> Value:
-    precision, scale = (sizes + [10, 0][len(sizes) :])[:2]
-    sql = f"{convert.exact(value)}::numeric"
+def _decimal(value: Term, precision: int, scale: int) -> Term:
+    sql = f"{value.exact()}::numeric"
     most = 10 ** (precision - scale)
     if value.bound >= most:
         # MySQL takes the greatest number that there is.
         top = f"{'9' * (precision - scale)}.{'9' * scale}".strip(".")
         rounded = f"round({sql}, {scale})"
-        sql = f"CASE WHEN {rounded} > {top} THEN {top} WHEN {rounded} < -{top} THEN -{top} ELSE {sql} END"
-        sql = f"({sql})"
-    sql = f"{sql}::numeric({precision},{scale})"
-    return Value(sql, "decimal", scale=scale, digits=scale, most=most, volatile=value.volatile)
+        sql = f"(CASE WHEN {rounded} > {top} THEN {top} WHEN {rounded} < -{top} THEN -{top} ELSE {sql} END)"
+    return Term(f"{sql}::numeric({precision},{scale})", "decimal", scale=scale, digits=scale, most=most)
 
 
-def _datetime(t: Translator, value: Value, sizes: list[int]) -> Value:
-    digits = sizes[0] if sizes else 0
-    if value.kind == "text":
-        # TIMESTAMP'…' keeps the digits of its text.
-        value = convert.temporal(value)
-        digits = max(digits, value.scale)
-    return Value(convert.rounded(value, digits, t.terms), "datetime", scale=digits)
+# --- COLLATE and TRIM -----------------------------------------------------------------------------------
 
 
-def collate(t: Translator, node: exp.Expr) -> Value:
+@node(exp.Collate)
+def _collate(t: Translator, node: exp.Expr) -> Term:
     """x COLLATE name."""
     value = t.value(node.this)
     if value.kind != "text":
         raise unlisted(f"collate of a {value.kind}")
-    return compare.recased(value, node.expression.name)
+    return _collated(value, node.expression.name)
 
 
-def trim(t: Translator, node: exp.Expr) -> Value:
+def _collated(value: Term, collation: str) -> Term:
+    return replace(value, collation=collation, explicit=True, source="", labels=(), one_spelling=False)
+
+
+@node(exp.Trim, parts="this expression position")
+def _trim(t: Translator, node: exp.Expr) -> Term:
     """TRIM(… [char FROM] x) of one character: MySQL takes off whole texts, PostgreSQL any of several."""
     value = t.value(node.this)
-    chars = " "
-    if node.expression is not None:
-        what = t.value(node.expression).literal
-        if what is None or len(what) != 1:
-            raise Untranslatable("trim of more than one literal character")
-        chars = what
+    chars = t.value(node.expression).literal if node.expression is not None else " "
+    if chars is None or len(chars) != 1:
+        raise Untranslatable("trim of more than one literal character")
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "btrim")
-    sql = f"{name}({convert.text(value, t.terms)}, {pg_text(chars)})"
-    return replace(value, sql=sql, kind="text", literal=None, source="", unpadded=False, alike="",
-                   labels=(), one_spelling=False)  # fmt: skip
+    sql = f"{name}({value.text(t.context)}, {pg_text(chars)})"
+    return Term(sql, "text", collation=value.collation, explicit=value.explicit, uneven=value.uneven)
+
+
+# --- assignment -----------------------------------------------------------------------------------------
+
+_TIMES = {"interval": frozenset({"time", "clock", "text"}), "time": frozenset({"clock"})}
+_UUIDS = {"uuid": "{}", "bytes": "encode({}, 'hex')::uuid", "text": "{}::uuid"}
+_NUMERIC = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean"})
+
+
+def stored(value: Term, to: str, context: Context, column: Column | None = None) -> str:
+    """The value as SQL of the PostgreSQL type `to`. Raises Untranslatable when the servers may differ."""
+    base = base_name(to)
+    if value.kind == "null":
+        return "NULL"
+    if base in _NUMERIC:
+        return _stored_number(value, to, base, column)
+    if base in TEXTS:
+        return _stored_text(value, to, context, column)
+    if base.startswith(("date", "timestamp")) and (value.kind in TEMPORAL or value.literal):
+        return _stored_moment(value, to, context)
+    if value.kind in _TIMES.get(base, ()):
+        return f"{value.time() if base == 'interval' else value.sql}::{to}"
+    if base == "bytea" and value.kind in ("bytes", "text"):
+        return _stored_bytes(value, column)
+    if base in ("json", "jsonb") and value.kind in ("json", "text"):
+        return value.sql if (base, value.kind) == ("jsonb", "json") else f"{value.sql}::{base}"
+    if base == "uuid" and value.kind in ("uuid", "bytes", "text"):
+        return {"uuid": "{}", "bytes": "encode({}, 'hex')::uuid", "text": "{}::uuid"}[value.kind].format(
+            value.sql
+        )
+    if base == "text[]" and value.kind == "text" and value.literal is not None:
+        return pg_array(tuple(value.literal.split(",")) if value.literal else ())
+    if column is not None and column.type == "enum" and value.literal in column.labels:
+        return value.sql
+    raise Untranslatable(f"a {value.kind} is stored as {to}")
+
+
+def _stored_number(value: Term, to: str, base: str, column: Column | None) -> str:
+    refuse_if(value.kind not in NUMBERS, f"a {value.kind} is stored as {to}")
+    if base == "boolean":
+        if value.kind != "bool" and value.literal not in ("0", "1"):
+            raise Untranslatable("a number that may be neither 0 nor 1 is stored as boolean")
+        return value.truth()
+    if column is not None and column.type == "year":
+        # 70 is 1970.
+        written = value.literal is not None and len(value.literal) == 4
+        if not (written or value.source == "year" or value.sql.startswith("extract(year ")):
+            raise Untranslatable("a number that may have two digits is stored as YEAR")
+    refuse_if(value.kind == "double" and base == "numeric", "an approximate number is stored as an exact one")
+    if base in ("real", "double precision") and column is not None and column.scale is not None:
+        raise Untranslatable(f"{column.raw_type} rounds what it stores")
+    return f"{value.number()}::{to}"
+
+
+def _stored_text(value: Term, to: str, context: Context, column: Column | None) -> str:
+    if value.kind == "decimal" and value.computed:
+        raise Untranslatable("a calculated number is stored as text, with digits that depend on the row")
+    sql = value.text(context)
+    if column is not None and column.type == "char":
+        sql = f"rtrim({sql}, ' ')"
+    return sql if to == "text" and value.literal is None else f"{sql}::{to}"
+
+
+def _stored_moment(value: Term, to: str, context: Context) -> str:
+    if to == "date":
+        # MySQL rounds a time to whole seconds before it leaves it out.
+        value = value.temporal()
+        return f"({value.rounded(0, context)})::date" if value.scale else value.day(context)
+    if "with time zone" in to:
+        if value.kind == "instant":
+            return f"{value.sql}::{to}"
+        context.depends("a wall-clock time becomes an instant")
+    digits = re.search(r"\((\d)\)", to)
+    return f"{value.rounded(int(digits[1]) if digits else 6, context)}::{to}"
+
+
+def _stored_bytes(value: Term, column: Column | None) -> str:
+    sql = value.sql
+    if value.kind == "text":
+        if value.literal is None:
+            raise Untranslatable("a text is stored as bytes")
+        sql = f"'\\x{value.literal.encode().hex()}'::bytea"
+    if column is None or column.type != "binary":
+        return sql
+    length = column.length or 1
+    if length == 16 and sql.startswith("uuid_send("):
+        return sql
+    # BINARY(n) is filled up with zero bytes.
+    return f"decode(rpad(encode({sql}, 'hex'), {2 * length}, '0'), 'hex')"

@@ -2,25 +2,30 @@
 
 Most collations ignore case and accents, and all but the newer ones ignore spaces at the end. Here a
 text is folded: upper case of ASCII letters (COLLATE "C" knows no others and depends on no locale),
-composed letters, and spaces at the end cut off. A note says what that leaves out.
+composed letters, and spaces at the end cut off. A note says what that leaves out. As examples:
+
+    s = 'Abc '    utf8mb4_0900_ai_ci    upper(s COLLATE "C") = 'ABC '
+    g = 'Abc '    utf8mb4_general_ci    upper(rtrim(g, ' ') COLLATE "C") = 'ABC'
+    x = 'abc'     utf8mb4_0900_as_cs    normalize(x) = 'abc'
+    k = 'abc '    utf8mb4_bin           rtrim(k, ' ') = 'abc'
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from converge.model.names import fit
 from converge.model.quote import pg_name, pg_text
-from converge.translate import convert
-from converge.translate.errors import Untranslatable
-from converge.translate.terms import Terms
-from converge.translate.values import Value, bytewise
+from converge.translate.context import Context, Untranslatable, refuse_if
+from converge.translate.term import ODDLY, STRINGS, Term
 
-# MySQL 8.0 manual, "Collation Pad Attribute": only the collations of UCA 9.0.0 and binary are NO PAD.
 _UNKNOWN = "utf8mb4_0900_ai_ci"
 """The default of connections, for texts that have no collation of their own."""
 SPELLING = "which of the texts that the collation takes for the same stands for them may differ"
+
+
+# --- which collation ------------------------------------------------------------------------------------
 
 
 def ignores_case(collation: str) -> bool:
@@ -28,7 +33,10 @@ def ignores_case(collation: str) -> bool:
 
 
 def ignores_end(collation: str) -> bool:
-    """Whether spaces at the end do not count."""
+    """Whether spaces at the end do not count.
+
+    MySQL 8.0 manual, "Collation Pad Attribute": only the collations of UCA 9.0.0 and binary are NO PAD.
+    """
     return "_0900_" not in (collation or _UNKNOWN) and collation != "binary"
 
 
@@ -37,109 +45,157 @@ def _by_bytes(collation: str) -> bool:
     return collation == "binary" or collation.endswith(("_bin", "_general_cs"))
 
 
-def key(value: Value, terms: Terms) -> str:
+def collated(values: Iterable[Term]) -> list[Term]:
+    """Those that a comparison takes for texts, and that have a collation."""
+    return [value for value in values if value.kind in STRINGS and value.collation]
+
+
+def check_order(values: Sequence[Term]) -> None:
+    """Raises Untranslatable for a function of a literal first: 8.0.15 gives it the others' collation."""
+    if values[0].kind == "text" and not values[0].collation and collated(values):
+        raise Untranslatable("a literal goes before a column: the result's collation is by MySQL's version")
+
+
+def collation_of(values: Sequence[Term]) -> tuple[str, bool, str]:
+    """The collation that a text made of these has, whether it is explicit, and what the target has for it."""
+    texts = collated(values)
+    explicit = [value for value in texts if value.explicit]
+    names = {value.collation for value in explicit or texts}
+    alikes = {value.alike for value in texts}
+    alike = alikes.pop() if len(alikes) == 1 else ODDLY if alikes else ""
+    if "binary" in names:
+        # Bytes are compared with the bytes that the source has of a text.
+        for value in texts:
+            refuse_if(
+                not value.collation.startswith(("binary", "utf8", "ascii")),
+                f"bytes and a text in {value.charset}, whose bytes are others in the target",
+            )
+        return "binary", bool(explicit), alike
+    # Unicode goes before any other character set, and within one set _bin goes before the rest.
+    names = {name for name in names if name.startswith("utf8mb4")} or names
+    if len(names) > 1:
+        one_charset = len({name.partition("_")[0] for name in names}) == 1
+        binary = {name for name in names if name.endswith("_bin") and one_charset}
+        refuse_if(len(binary) != 1, f"it mixes the collations {', '.join(sorted(names))}")
+        names = binary
+    return (names.pop() if names else ""), bool(explicit), alike
+
+
+# --- equality -------------------------------------------------------------------------------------------
+
+
+def key(value: Term, context: Context) -> str:
     """What is equal for those values that GROUP BY, DISTINCT and UNION take for one."""
     if value.kind != "text" or value.one_spelling:
-        return bytewise(value)
+        return value.bytewise
     name = value.collation or _UNKNOWN
     trusted = value.alike == name
-    sql = value.sql if trusted else bytewise(value)
-    if ignores_end(name) and not value.unpadded:
-        sql = f"rtrim({sql}, ' ')"
+    sql = _trimmed(value, value.sql if trusted else value.bytewise, ignores_end(name))
     if trusted:
         return sql
     if ignores_case(name):
-        terms.note(f"{name} takes texts that differ only in case or accents for one; here accents count")
-        return f'upper({sql} COLLATE "C")'
-    return sql if _by_bytes(name) else _composed(sql, name, terms)
+        context.note(f"{name} takes texts that differ only in case or accents for one; here accents count")
+    return _folded(sql, name, context, case=ignores_case(name))
 
 
-def _composed(sql: str, collation: str, terms: Terms) -> str:
-    terms.note(f"{collation} ignores invisible characters; here they count")
-    return f"normalize({sql})"
-
-
-def compared(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
+def compared(left: Term, right: Term, context: Context) -> tuple[str, str]:
     """Two texts as operands of an equality."""
-    collation, _, alike = convert.collation_of((left, right))
+    collation, _, alike = collation_of((left, right))
     if left.literal is not None and right.literal is not None:
         raise Untranslatable("two literals are compared by the collation of a connection")
     cuts = ignores_end(collation)
     if alike and alike == collation:
         return _cut(left, cuts), _cut(right, cuts)
-    return _folded(left, right, collation, cuts, terms), _folded(right, left, collation, cuts, terms)
+    return _folded_pair(left, right, collation, context, cuts=cuts)
 
 
-def searched(needle: Value, text: Value, terms: Terms) -> tuple[str, str]:
+def searched(needle: Term, text: Term, context: Context) -> tuple[str, str]:
     """Two texts of which one is looked for in the other: spaces at the end count."""
-    collation, _, _ = convert.collation_of((needle, text))
-    if collation == "binary":
-        raise Untranslatable("a place in a text is counted in bytes")
+    collation, _, _ = collation_of((needle, text))
+    refuse_if(collation == "binary", "a place in a text is counted in bytes")
     # 8.0.33 goes by the text's collation alone, a literal's is the connection's; 8.0.15 by both.
     folds = {ignores_case(value.collation) for value in (needle, text) if value.collation or value is text}
     if len(folds) > 1 or not (ignores_case(collation) or _by_bytes(collation)):
         raise Untranslatable(f"a text is looked for by {collation}")
-    return _folded(needle, text, collation, False, terms), _folded(text, needle, collation, False, terms)
+    return _folded_pair(needle, text, collation, context, cuts=False)
 
 
-def _folded(value: Value, other: Value, collation: str, cuts: bool, terms: Terms) -> str:
-    for one in (value, other):
-        if one.literal is not None and not one.literal.isascii() and ignores_case(collation):
-            raise Untranslatable(f"{collation} compares {one.literal!r} without regard to accents")
-    folds = ignores_case(collation) and _has_letters(value) and _has_letters(other)
-    if folds:
-        terms.note(
-            f"{collation or 'the collation'} ignores case and accents: here the case of ASCII letters "
-            "is ignored, and accents count"
-        )
-    if value.literal is not None:
-        return _cut(replace(value, literal=value.literal.upper()) if folds else value, cuts)
-    sql = convert.text(value, terms)
-    if cuts and not value.unpadded:
-        sql = f"rtrim({sql}, ' ')"
-    if folds:
-        return f'upper({sql} COLLATE "C")'
-    return (
-        sql
-        if not collation or ignores_case(collation) or _by_bytes(collation)
-        else _composed(sql, collation, terms)
-    )
+def refuse_accents(literal: str | None, collation: str) -> None:
+    """Raises Untranslatable for a literal that a collation compares by more than the case of its letters."""
+    if literal is not None and not literal.isascii() and ignores_case(collation):
+        raise Untranslatable(f"{collation} compares {literal!r} without regard to accents")
 
 
-def _cut(value: Value, cuts: bool) -> str:
-    """The text as the target compares it, without spaces at the end where they do not count."""
-    if value.literal is not None:
-        return pg_text(value.literal.rstrip(" ") if cuts else value.literal)
-    return f"rtrim({value.sql}, ' ')" if cuts and not value.unpadded else value.sql
-
-
-def _has_letters(value: Value) -> bool:
+def has_letters(value: Term) -> bool:
+    """Whether it can have letters, which a collation may fold."""
     return value.literal is None or any(char.isalpha() for char in value.literal)
 
 
-def before(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
+def _folded_pair(left: Term, right: Term, collation: str, context: Context, *, cuts: bool) -> tuple[str, str]:
+    for value in (left, right):
+        refuse_accents(value.literal, collation)
+    folds = ignores_case(collation) and has_letters(left) and has_letters(right)
+    if folds:
+        context.note(
+            f"{collation or 'the collation'} ignores case and accents: here the case of ASCII letters "
+            "is ignored, and accents count"
+        )
+
+    def folded(value: Term) -> str:
+        if value.literal is not None:
+            return _cut(replace(value, literal=value.literal.upper()) if folds else value, cuts)
+        return _folded(_trimmed(value, value.text(context), cuts), collation, context, case=folds)
+
+    return folded(left), folded(right)
+
+
+def _cut(value: Term, cuts: bool) -> str:
+    """The text as the target compares it, without spaces at the end where they do not count."""
+    if value.literal is not None:
+        return pg_text(value.literal.rstrip(" ") if cuts else value.literal)
+    return _trimmed(value, value.sql, cuts)
+
+
+def _trimmed(value: Term, sql: str, cuts: bool) -> str:
+    return f"rtrim({sql}, ' ')" if cuts and not value.unpadded else sql
+
+
+def _folded(sql: str, collation: str, context: Context, *, case: bool) -> str:
+    """The text without what the collation ignores of it, as far as the target can tell."""
+    if case:
+        return f'upper({sql} COLLATE "C")'
+    if not collation or ignores_case(collation) or _by_bytes(collation):
+        return sql
+    context.note(f"{collation} ignores invisible characters; here they count")
+    return f"normalize({sql})"
+
+
+# --- order ----------------------------------------------------------------------------------------------
+
+
+def before(left: Term, right: Term, context: Context) -> tuple[str, str]:
     """Two texts as operands of < and its kin: exact only where bytes are compared."""
-    collation, _, _ = convert.collation_of((left, right))
+    collation, _, _ = collation_of((left, right))
     if not collation.endswith(("_bin", "binary")) or ignores_end(collation):
         raise Untranslatable(f"texts are ordered by {collation or 'the collation of a connection'}")
-    a, b = (convert.text(value, terms) for value in (left, right))
+    a, b = (value.text(context) for value in (left, right))
     return f'({a} COLLATE "C")', f'({b} COLLATE "C")' if right.alike else b
 
 
-def order_key(value: Value, terms: Terms) -> str:
+def order_key(value: Term, context: Context) -> str:
     """What ORDER BY sorts a text by."""
     collation = value.collation or _UNKNOWN
     trusted = value.alike == collation
     own = trusted or (value.labels and ignores_case(collation))
-    sql = value.sql if own else convert.text(value, terms)
+    sql = value.sql if own else value.text(context)
     if value.labels:
         return _declared(sql, value.labels)
     if ignores_end(collation):
-        terms.note(f"texts are sorted almost as by {collation}: control characters may differ")
-        sql = sql if value.unpadded else f"rtrim({sql}, ' ')"
+        context.note(f"texts are sorted almost as by {collation}: control characters may differ")
+        sql = _trimmed(value, sql, cuts=True)
     if collation.endswith("_bin") or collation == "binary":
         return f'{sql} COLLATE "C"'
-    terms.note(f"texts are sorted almost as by {collation}: punctuation and accents may differ")
+    context.note(f"texts are sorted almost as by {collation}: punctuation and accents may differ")
     if trusted:
         return sql
     if "_0900_" in collation or "unicode" in collation:
@@ -156,27 +212,30 @@ def _declared(sql: str, labels: Sequence[str]) -> str:
     return f"CASE {sql} {whens} END"
 
 
-def apart(value: Value, terms: Terms) -> None:
+# --- rows that are the same -----------------------------------------------------------------------------
+
+
+def apart(value: Term, context: Context) -> None:
     """Notes that texts stay apart which the source takes for one."""
-    if key(value, Terms()) != value.sql:
-        terms.note(
+    if key(value, Context()) != value.sql:
+        context.note(
             f"{value.collation} takes texts that differ only in case, accents or spaces at the end for one; "
             "here they stay apart"
         )
 
 
-def first(value: Value) -> Value:
+def first(value: Term) -> Term:
     """The value of a group's first row: MySQL shows one, too, of texts that it takes for the same."""
     return replace(value, sql=f"(array_agg({value.sql}))[1]", literal=None)
 
 
-def distinct(sql: str, outputs: Sequence[tuple[str, Value]], terms: Terms) -> str:
+def distinct(sql: str, outputs: Sequence[tuple[str, Term]], context: Context) -> str:
     """The rows of a query without those that MySQL takes for the same."""
     columns = [replace(value, sql=pg_name(fit(name))) for name, value in outputs]
-    keys = [key(column, terms) for column in columns]
+    keys = [key(column, context) for column in columns]
     if keys == [column.sql for column in columns]:
         return f"SELECT DISTINCT * FROM ({sql}) AS q"
-    terms.note(SPELLING)
+    context.note(SPELLING)
     items = [
         column.sql if wanted == column.sql else f"{first(column).sql} AS {column.sql}"
         for column, wanted in zip(columns, keys, strict=True)

@@ -1,154 +1,186 @@
-"""= <> < > <=> BETWEEN IN, by the kinds of both sides: what MySQL would convert is converted, or refused."""
+"""= <> < > <=> BETWEEN IN IS LIKE REGEXP, and AND OR NOT XOR: all that is true, false or NULL.
+
+Both sides are brought to one kind, by MySQL's rules for the pair, or the comparison is refused. Examples:
+
+    flag = 1                    flag              a flag and 0 or 1: the flag itself says it
+    i = '5'                     (i = 5)           a literal beside a number is that number
+    day = at                    (day::timestamp = at)
+    e = 'MEDIUM'                (e = 'Medium')    the label that MySQL finds by the collation
+    i = 'abc', s = 1            refused: MySQL compares them as doubles
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.translate import collate, convert
-from converge.translate.errors import Untranslatable
-from converge.translate.terms import Terms
-from converge.translate.values import NUMBERS, TEMPORAL, TIMES, Value
-
-if TYPE_CHECKING:
-    from converge.translate.translator import Translator
+from converge.translate import collate
+from converge.translate.context import Context, Untranslatable, refuse_if
+from converge.translate.term import NUMBERS, STRINGS, TEMPORAL, TIMES, Term, refuse_volatile
+from converge.translate.translator import ANY, Translator, function, node, operator
 
 _SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
 }  # fmt: skip
-_NUMERAL = re.compile(r"0|[1-9]\d{0,14}")
+_WORDS: dict[type[exp.Expr], str] = {exp.And: "AND", exp.Or: "OR", exp.Xor: "<>"}
 _EQUALITIES = frozenset({"=", "<>", "IS NOT DISTINCT FROM"})
+_NUMERAL = re.compile(r"0|[1-9]\d{0,14}")
 
 
-def binary(t: Translator, node: exp.Expr) -> Value:
-    """A comparison of two values, or of two rows for equality."""
-    sign = _SIGNS[type(node)]
-    if isinstance(node.this, exp.Tuple) and isinstance(node.expression, exp.Tuple) and sign == "=":
-        return rows(t, node.this, node.expression)
-    left, right = t.value(node.this), t.value(node.expression)
-    return Value(compared(left, right, sign, t.terms), "bool", volatile=left.volatile or right.volatile)
+# --- conditions -----------------------------------------------------------------------------------------
 
 
-def rows(t: Translator, left: exp.Tuple, right: exp.Tuple) -> Value:
+@node(exp.And, exp.Or, exp.Xor)
+def _connected(t: Translator, node: exp.Expr) -> Term:
+    word = _WORDS[type(node)]
+    return Term(f"({t.truth(node.this)} {word} {t.truth(node.expression)})", "bool")
+
+
+@node(exp.Not, parts="this")
+def _negation(t: Translator, node: exp.Expr) -> Term:
+    return Term(f"(NOT {t.truth(node.this)})", "bool")
+
+
+@node(exp.Is)
+def _null_test(t: Translator, node: exp.Expr) -> Term:
+    """x IS NULL, IS TRUE, IS FALSE, IS UNKNOWN."""
+    right = node.expression
+    if isinstance(right, exp.Null):
+        return Term(f"({t.value(node.this).sql} IS NULL)", "bool")
+    if isinstance(right, exp.Boolean):
+        return Term(f"({t.truth(node.this)} IS {'TRUE' if right.this else 'FALSE'})", "bool")
+    raise Untranslatable("IS with something else than NULL, TRUE or FALSE")
+
+
+@function("isnull", 1)
+def _isnull(t: Translator, value: Term) -> Term:
+    return Term(f"({value.sql} IS NULL)", "bool")
+
+
+# --- comparisons ----------------------------------------------------------------------------------------
+
+
+@operator(_SIGNS)
+def _compared(t: Translator, left: Term, right: Term, sign: str) -> Term:
+    return Term(compared(left, right, sign, t.context), "bool")
+
+
+@node(exp.EQ)
+def _equal(t: Translator, node: exp.Expr) -> Term:
+    if isinstance(node.this, exp.Tuple) and isinstance(node.expression, exp.Tuple):
+        return _rows(t, node.this, node.expression)
+    return _compared(t, t.value(node.this), t.value(node.expression), "=")
+
+
+def _rows(t: Translator, left: exp.Tuple, right: exp.Tuple) -> Term:
     """(a, b) = (c, d)."""
-    if len(left.expressions) != len(right.expressions):
-        raise Untranslatable("rows of different length are compared")
+    refuse_if(len(left.expressions) != len(right.expressions), "rows of different length are compared")
     pairs = zip(left.expressions, right.expressions, strict=True)
-    parts = [compared(t.value(a), t.value(b), "=", t.terms) for a, b in pairs]
-    return Value(f"({' AND '.join(parts)})", "bool")
+    parts = [compared(t.value(a), t.value(b), "=", t.context) for a, b in pairs]
+    return Term(f"({' AND '.join(parts)})", "bool")
 
 
-def compared(left: Value, right: Value, sign: str, terms: Terms) -> str:
+@node(exp.Between, parts="this low high")
+def _between(t: Translator, node: exp.Expr) -> Term:
+    """x BETWEEN a AND b, both included."""
+    value, low, high = (t.value(node.args[part]) for part in ("this", "low", "high"))
+    refuse_volatile(value)
+    check_together((value, low, high))
+    # 10 BETWEEN 18446744073709551615 AND 100 is 1 in 8.0.15.
+    if low.wide and value.kind == "int" and not value.unsigned:
+        raise Untranslatable("BETWEEN a number of 64 bits UNSIGNED and another one")
+    kinds = {one.kind for one in (value, low, high)}
+    several = len(kinds - {"text"}) + (value.kind == "text") > 1
+    # '2024-01-01' BETWEEN NULL AND NULL is 0 then.
+    if kinds & (TEMPORAL | TIMES) and (several or (low.literal is None) != (high.literal is None)):
+        raise Untranslatable("dates and times of several types in BETWEEN")
+    (a, least), (b, most) = operands(value, low, ">=", t.context), operands(value, high, "<=", t.context)
+    if a == b:
+        return Term(f"({a} BETWEEN {least} AND {most})", "bool")
+    return Term(f"({a} >= {least} AND {b} <= {most})", "bool")
+
+
+@node(exp.In, parts="this expressions query")
+def _within(t: Translator, node: exp.Expr) -> Term:
+    """x IN (…) with values, rows or a query."""
+    if node.args.get("query") is not None:
+        return t.in_query(node.this, node.args["query"])
+    if isinstance(node.this, exp.Tuple):
+        rows = [_rows(t, node.this, row).sql for row in node.expressions if isinstance(row, exp.Tuple)]
+        refuse_if(len(rows) != len(node.expressions), "a row is compared with a value")
+        return Term(f"({' OR '.join(rows)})", "bool")
+    value = t.value(node.this)
+    refuse_volatile(value)
+    members = [t.value(member) for member in node.expressions]
+    check_together((value, *members))
+    pairs = [operands(value, member, "=", t.context) for member in members]
+    if len({left for left, _ in pairs}) == 1:
+        return Term(f"({pairs[0][0]} IN ({', '.join(right for _, right in pairs)}))", "bool")
+    return Term(f"({' OR '.join(f'{left} = {right}' for left, right in pairs)})", "bool")
+
+
+def check_together(values: Sequence[Term]) -> None:
+    """Raises Untranslatable where IN, BETWEEN, CASE and FIELD compare otherwise than value by value."""
+    if len({value.collation for value in collate.collated(values)}) > 1:
+        raise Untranslatable("texts of several collations are compared under one")
+    if any(value.wide for value in values) and any(
+        value.kind in NUMBERS and not value.natural for value in values
+    ):
+        raise Untranslatable("a number that can be negative beside one of 64 bits UNSIGNED")
+
+
+def compared(left: Term, right: Term, sign: str, context: Context) -> str:
     """One comparison as SQL."""
     left, right = _numeral(left, right), _numeral(right, left)
     for one, other in ((left, right), (right, left)):
         # A flag and 0 or 1: the flag itself says it.
         if one.kind == "bool" and other.literal in ("0", "1") and sign in ("=", "<>"):
             return one.sql if (other.literal == "1") is (sign == "=") else f"(NOT {one.sql})"
-    a, b = operands(left, right, sign, terms)
+    a, b = operands(left, right, sign, context)
     return f"({a} {sign} {b})"
 
 
-def operands(left: Value, right: Value, sign: str, terms: Terms) -> tuple[str, str]:
+def operands(left: Term, right: Term, sign: str, context: Context) -> tuple[str, str]:
     """Both sides in a form that PostgreSQL compares as MySQL does."""
     left, right = _numeral(left, right), _numeral(right, left)
     kinds = {left.kind, right.kind}
-    equality = sign in _EQUALITIES
-    if "null" in kinds:
+    if "null" in kinds or kinds in ({"clock"}, {"uuid"}, {"bytes"}):
         return left.sql, right.sql
     if kinds <= NUMBERS:
         _check_year(left, right)
-        return (
-            (left.sql, right.sql)
-            if kinds == {"bool"} and equality
-            else (convert.number(left), convert.number(right))
-        )
+        flags = kinds == {"bool"} and sign in _EQUALITIES
+        return (left.sql, right.sql) if flags else (left.number(), right.number())
     if kinds & TEMPORAL and kinds <= TEMPORAL | {"text"}:
-        return _times(left, right, terms)
-    if kinds == {"clock"}:
-        return left.sql, right.sql
+        left, right = left.temporal(), right.temporal()
+        alike = left.kind == right.kind
+        return (left.sql, right.sql) if alike else (left.moment(context), right.moment(context))
     if kinds & TIMES and kinds <= TIMES | {"text"}:
         if "text" in kinds and not (left.source or right.source):
             raise Untranslatable("a computed time is compared with a text, which MySQL may do as text")
-        return convert.time(left), convert.time(right)
-    if kinds == {"uuid"} or kinds == {"bytes"}:
-        return left.sql, right.sql
+        return left.time(), right.time()
     if kinds == {"bytes", "text"}:
         return _bytes(left), _bytes(right)
-    if kinds <= {"text", "enum", "set"}:
-        return _texts(left, right, equality, terms)
-    raise Untranslatable(f"{left.kind} is compared with {right.kind}")
+    refuse_if(not kinds <= STRINGS, f"{left.kind} is compared with {right.kind}")
+    if sign in _EQUALITIES:
+        return _equal_texts(left, right, context)
+    refuse_if(kinds != {"text"}, "ENUM or SET values are ordered as texts")
+    return collate.before(left, right, context)
 
 
-def between(t: Translator, node: exp.Expr) -> Value:
-    """x BETWEEN a AND b, both included."""
-    value, low, high = t.value(node.this), t.value(node.args["low"]), t.value(node.args["high"])
-    if value.volatile:
-        raise Untranslatable("a value that changes would be evaluated twice")
-    kinds = {one.kind for one in (value, low, high)}
-    check_together((value, low, high))
-    if low.wide and value.kind == "int" and not value.unsigned:
-        # 10 BETWEEN 18446744073709551615 AND 100 is 1 in 8.0.15.
-        raise Untranslatable("BETWEEN a number of 64 bits UNSIGNED and another one")
-    several = len(kinds - {"text"}) + (value.kind == "text") > 1
-    if kinds & (TEMPORAL | TIMES) and (several or (low.literal is None) != (high.literal is None)):
-        # '2024-01-01' BETWEEN NULL AND NULL is 0 then.
-        raise Untranslatable("dates and times of several types in BETWEEN")
-    (a, least), (b, most) = operands(value, low, ">=", t.terms), operands(value, high, "<=", t.terms)
-    if a == b:
-        return Value(f"({a} BETWEEN {least} AND {most})", "bool")
-    return Value(f"({a} >= {least} AND {b} <= {most})", "bool")
-
-
-def within(t: Translator, node: exp.Expr) -> Value:
-    """x IN (…) with values, rows or a query."""
-    query = node.args.get("query")
-    if query is not None:
-        return t.in_query(node.this, query)
-    if isinstance(node.this, exp.Tuple):
-        parts = [rows(t, node.this, row).sql for row in node.expressions if isinstance(row, exp.Tuple)]
-        if len(parts) != len(node.expressions):
-            raise Untranslatable("a row is compared with a value")
-        return Value(f"({' OR '.join(parts)})", "bool")
-    value = t.value(node.this)
-    if value.volatile:
-        raise Untranslatable("a value that changes would be evaluated more than once")
-    members = [t.value(member) for member in node.expressions]
-    check_together((value, *members))
-    pairs = [operands(value, member, "=", t.terms) for member in members]
-    if len({left for left, _ in pairs}) == 1:
-        return Value(f"({pairs[0][0]} IN ({', '.join(right for _, right in pairs)}))", "bool")
-    return Value(f"({' OR '.join(f'{left} = {right}' for left, right in pairs)})", "bool")
-
-
-def check_together(values: Sequence[Value]) -> None:
-    """Raises Untranslatable where IN, BETWEEN, CASE and FIELD compare otherwise than value by value."""
-    if len({value.collation for value in convert.collated(values)}) > 1:
-        raise Untranslatable("texts of several collations are compared under one")
-    if any(value.wide for value in values) and any(map(_below_zero, values)):
-        raise Untranslatable("a number that can be negative beside one of 64 bits UNSIGNED")
-
-
-def _below_zero(value: Value) -> bool:
-    return value.kind in NUMBERS - {"bool"} and not (value.unsigned or (value.literal or "-")[0].isdigit())
-
-
-def _numeral(value: Value, other: Value) -> Value:
+def _numeral(value: Term, other: Term) -> Term:
     """A literal like '5' or 0x05 beside a number is that number."""
     if other.kind in NUMBERS and value.kind == "bytes" and value.literal is not None:
-        return Value(str(value.most), "int", literal=str(value.most), most=value.most)
+        return Term(str(value.most), "int", literal=str(value.most), most=value.most)
     if other.kind in NUMBERS and value.kind == "text" and _NUMERAL.fullmatch(value.literal or ""):
-        return Value(value.literal or "", "int", literal=value.literal)
+        return Term(value.literal or "", "int", literal=value.literal)
     return value
 
 
-def _check_year(left: Value, right: Value) -> None:
+def _check_year(left: Term, right: Term) -> None:
     for one, other in ((left, right), (right, left)):
         # MySQL takes 99, and LENGTH('ab'), for a year beside a YEAR.
         calculated = other.computed and not other.sql.startswith("extract(year ")
@@ -156,14 +188,7 @@ def _check_year(left: Value, right: Value) -> None:
             raise Untranslatable("a YEAR is compared with a number that may have two digits")
 
 
-def _times(left: Value, right: Value, terms: Terms) -> tuple[str, str]:
-    left, right = convert.temporal(left), convert.temporal(right)
-    if left.kind == right.kind:
-        return left.sql, right.sql
-    return convert.moment(left, terms), convert.moment(right, terms)
-
-
-def _bytes(value: Value) -> str:
+def _bytes(value: Term) -> str:
     if value.kind == "bytes":
         return value.sql
     if value.literal is None:
@@ -171,22 +196,18 @@ def _bytes(value: Value) -> str:
     return f"'\\x{value.literal.encode().hex()}'::bytea"
 
 
-def _texts(left: Value, right: Value, equality: bool, terms: Terms) -> tuple[str, str]:
+def _equal_texts(left: Term, right: Term, context: Context) -> tuple[str, str]:
     for one, other, flip in ((left, right, False), (right, left, True)):
-        if one.kind == "enum" and other.literal is not None and equality:
+        if one.kind == "enum" and other.literal is not None:
             # MySQL finds the label as the column's collation sees it.
             label = _label(one, other.literal)
             if label is not None:
                 pair = one.sql, pg_text(label)
                 return pair[::-1] if flip else pair
-    if equality:
-        return collate.compared(left, right, terms)
-    if "enum" in (left.kind, right.kind) or "set" in (left.kind, right.kind):
-        raise Untranslatable("ENUM or SET values are ordered as texts")
-    return collate.before(left, right, terms)
+    return collate.compared(left, right, context)
 
 
-def _label(column: Value, text: str) -> str | None:
+def _label(column: Term, text: str) -> str | None:
     """The declared label that MySQL takes the text for; None when there is none for sure."""
     if text in column.labels:
         return text
@@ -196,32 +217,123 @@ def _label(column: Value, text: str) -> str | None:
     return None
 
 
-def null_test(t: Translator, node: exp.Expr) -> Value:
-    """x IS NULL, IS TRUE, IS FALSE, IS UNKNOWN."""
-    right = node.expression
-    if isinstance(right, exp.Null):
-        return Value(f"({t.value(node.this).sql} IS NULL)", "bool")
-    if isinstance(right, exp.Boolean):
-        return Value(f"({t.truth(node.this)} IS {'TRUE' if right.this else 'FALSE'})", "bool")
-    raise Untranslatable("IS with something else than NULL, TRUE or FALSE")
+# --- places among texts ---------------------------------------------------------------------------------
 
 
-def recased(value: Value, collation: str) -> Value:
-    """x COLLATE name."""
-    return replace(value, collation=collation, explicit=True, source="", labels=(), one_spelling=False)
-
-
-def find_in_set(t: Translator, args: Sequence[exp.Expr]) -> Value:
+@function("find_in_set", 2)
+def _find_in_set(t: Translator, member: Term, members: Term) -> Term:
     """FIND_IN_SET(text, list): the place in a SET's value, else in a text with commas."""
-    member, members = t.value(args[0]), t.value(args[1])
     if members.kind != "set":
-        return t.listed("find_in_set", args)
+        return t.listed("find_in_set", [member, members])
     label = _label(members, member.literal) if member.literal is not None else None
     if label is None:
         raise Untranslatable("find_in_set looks for something else than a declared member")
     # The place among all members, whichever the value has.
     place = members.labels.index(label) + 1
-    return Value(f"(({pg_text(label)} = ANY({members.sql}))::int * {place})", "int")
+    return Term(f"(({pg_text(label)} = ANY({members.sql}))::int * {place})", "int")
 
 
-CALLS = {"find_in_set": (find_in_set, range(2, 3))}
+@function("field", 2, ANY)
+def _field(t: Translator, value: Term, *members: Term) -> Term:
+    """FIELD(x, a, b …): the place of x among the texts or the numbers, else 0."""
+    kinds = {one.kind for one in (value, *members)}
+    mixed = not (kinds <= NUMBERS | {"null"} or kinds <= {"text", "enum", "null"})
+    refuse_if(mixed, f"field mixes {', '.join(sorted(kinds))}")
+    refuse_volatile(value)
+    check_together((value, *members))
+    pairs = [
+        collate.compared(value, one, t.context) if "text" in kinds else operands(value, one, "=", t.context)
+        for one in members
+    ]
+    whens = " ".join(f"WHEN {left} = {right} THEN {place}" for place, (left, right) in enumerate(pairs, 1))
+    return Term(f"CASE {whens} ELSE 0 END", "int")
+
+
+# --- patterns -------------------------------------------------------------------------------------------
+
+# ICU's line ends: "." matches none of them, and "$" matches before one that ends the text.
+_ENDS = r"\n\v\f\r\u0085\u2028\u2029"
+_BEFORE_END = rf"(?:\r\n|[{_ENDS}])?$"
+_ITEM = re.compile(
+    r"(?P<plain>[A-Za-z0-9 _@#%&=:;,<>/~!'\"-]|\\[.*+?()\[\]{}|^$\\/@-])"
+    r"|(?P<any>\.)"
+    r"|(?P<set>\[\^?(?:[A-Za-z0-9 _@#%=:;,<>/~!'\".*+?()|$-]|\\[\].\\/@^-])+\])"
+    r"|(?P<group>\((?!\?))|(?P<close>\))|(?P<or>\|)|(?P<start>\^)|(?P<end>\$)"
+)
+_REPEAT = re.compile(r"[*+?]|\{\d{1,3}(?:,\d{0,3})?\}")
+
+
+@node(exp.Like, parts="this expression negate")
+def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
+    """x LIKE pattern, without regard to case where the collation has none."""
+    value, pattern = t.value(node.this), t.value(node.expression)
+    collation, _, _ = collate.collation_of((value, pattern))
+    literal = pattern.literal
+    refuse_if(collation == "binary" and (literal is None or "_" in literal), "the pattern stands for bytes")
+    if literal is not None and not escape and re.search(r"(?<!\\)(?:\\\\)*\\$", literal):
+        raise Untranslatable("the pattern ends in its escape character")
+    collate.refuse_accents(literal, collation)
+    folds = collate.ignores_case(collation) and collate.has_letters(pattern)
+    if folds:
+        t.context.note(f"{collation or 'the collation'} ignores case and accents: here accents count")
+    by_bytes = ' COLLATE "C"' if folds else ""
+    subject, wanted = value.text(t.context) + by_bytes, pattern.text(t.context)
+    if pattern.alike:
+        wanted = f"({wanted}{by_bytes})"
+    words = ("NOT " if node.args.get("negate") else "") + ("ILIKE" if folds else "LIKE")
+    return Term(f"({subject} {words} {wanted}{escape})", "bool")
+
+
+@node(exp.Escape)
+def _escaped_like(t: Translator, node: exp.Expr) -> Term:
+    """x LIKE pattern ESCAPE 'char'."""
+    char = t.value(node.expression)
+    if not isinstance(node.this, exp.Like) or char.literal is None or len(char.literal) > 1:
+        raise Untranslatable("ESCAPE is not one literal character")
+    return _like(t, node.this, f" ESCAPE {char.sql}")
+
+
+@operator({exp.RegexpLike: ""})
+def _regexp(t: Translator, value: Term, pattern: Term, sign: str) -> Term:
+    return _regexp_like(t, value, pattern)
+
+
+@function("regexp_like", 2, 3)
+def _regexp_like(t: Translator, value: Term, pattern: Term, flag: Term | None = None) -> Term:
+    """REGEXP_LIKE(x, pattern[, 'c' or 'i'])."""
+    flags = flag.literal if flag is not None else ""
+    if pattern.literal is None or flags not in ("", "c", "i"):
+        raise Untranslatable("the pattern of regexp_like is not a literal, or its flags are unusual")
+    collation, _, _ = collate.collation_of((value, pattern))
+    refuse_if(collation == "binary", "regexp_like of bytes")
+    folds = flags == "i" or (not flags and collate.ignores_case(collation))
+    if folds:
+        t.context.note("the case of ASCII letters is ignored")
+    text, wanted = value.text(t.context), pg_text(_regular(pattern.literal))
+    return Term(f'({text} COLLATE "C" {"~*" if folds else "~"} {wanted})', "bool")
+
+
+def _regular(pattern: str) -> str:
+    """An ICU pattern of the plain parts that both know, in PostgreSQL's words. Raises Untranslatable.
+
+    '^a.b$' becomes '^a[^…]b(?:…)?$', where … are the line ends that ICU knows; '(a|)' and '\\d' are refused.
+    """
+    done: list[str] = []
+    place, open_, fresh = 0, 0, True
+    while place < len(pattern):
+        found = _ITEM.match(pattern, place)
+        if found is None or (found["set"] and "--" in found["set"]):
+            raise Untranslatable(f"the pattern {pattern!r} has parts that the servers may read differently")
+        place = found.end()
+        open_ += {"group": 1, "close": -1}.get(found.lastgroup or "", 0)
+        opens = found.lastgroup in ("group", "or", "start")
+        if open_ < 0 or (fresh and found.lastgroup in ("close", "or")):
+            raise Untranslatable(f"the pattern {pattern!r} has an empty part")
+        done.append({"any": f"[^{_ENDS}]", "end": _BEFORE_END}.get(found.lastgroup or "", found[0]))
+        fresh = opens and found.lastgroup != "start"
+        repeat = _REPEAT.match(pattern, place)
+        if repeat and not opens and found.lastgroup != "end":
+            done.append(repeat[0])
+            place = repeat.end()
+    refuse_if(open_ or fresh, f"the pattern {pattern!r} has an empty part")
+    return "".join(done)

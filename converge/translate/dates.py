@@ -1,23 +1,19 @@
-"""INTERVAL arithmetic, EXTRACT, TIMESTAMPDIFF and DATE_FORMAT."""
+"""+ and - with INTERVAL, EXTRACT, TIMESTAMPDIFF, UNIX_TIMESTAMP and DATE_FORMAT."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.translate import convert
-from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.arithmetic import calculated
+from converge.translate.context import Untranslatable, refuse_if, unlisted
 from converge.translate.functions import date_formats
 from converge.translate.parse import called
-from converge.translate.values import TEMPORAL, TIMES, Value
-
-if TYPE_CHECKING:
-    from converge.translate.translator import Translator
+from converge.translate.term import INTEGERS, TEMPORAL, TIMES, Term, refuse_volatile
+from converge.translate.translator import Translator, function, node
 
 _DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 _MOST = {
@@ -31,29 +27,39 @@ _NOW = frozenset({"now", "curdate", "utc_timestamp", "utc_date", "current_timest
 _PART = re.compile(r"%(.)|([^%]+)", re.DOTALL)
 
 
-def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) -> Value:
-    """date + INTERVAL n unit, or minus; NULL where the calendar ends, or the number is beyond it."""
+@node(exp.Add, exp.Sub)
+def _sum(t: Translator, node: exp.Expr) -> Term:
+    """a + b, where one can be an INTERVAL."""
+    sign = "+" if isinstance(node, exp.Add) else "-"
+    if isinstance(node.expression, exp.Interval):
+        return _shifted(t, node.this, node.expression, sign)
+    if isinstance(node.this, exp.Interval) and sign == "+":
+        return _shifted(t, node.expression, node.this, sign)
+    return calculated(t, t.value(node.this), t.value(node.expression), sign)
+
+
+def _shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) -> Term:
+    """date + INTERVAL n unit, or minus; NULL where the calendar ends, or the number is beyond it.
+
+    day + INTERVAL 1 MONTH becomes (day + INTERVAL '1 months')::date, where that is before the year 10000;
+    at + INTERVAL i HOUR becomes at + i * INTERVAL '1 hours', where that is in the years 1 to 9999.
+    """
     unit = interval.unit.name.upper() if interval.unit is not None else ""
     value = t.value(date)
-    start = convert.temporal(value)
+    start = value.temporal()
     if unit not in _MOST:
         raise unlisted(f"INTERVAL {unit}")
     amount = _amount(t, interval.this)
     size, word = (3, "months") if unit == "QUARTER" else (1, f"{unit.lower()}s")
-    if amount.literal is not None and amount.bound > _MOST[unit]:
-        raise Untranslatable(f"INTERVAL {amount.literal} {unit} is beyond the calendar")
     if amount.literal is not None:
+        refuse_if(amount.bound > _MOST[unit], f"INTERVAL {amount.literal} {unit} is beyond the calendar")
         step = f"INTERVAL '{int(amount.literal) * size} {word}'"
     else:
         step = f"{amount.sql} * INTERVAL '{size} {word}'"
-    if start.kind == "date" and unit in _DAYS:
-        first = start.sql
-        sql = f"({first} {sign} {step})::date"
-        result = Value(sql, "date", uneven=value.kind == "text")
-    else:
-        first = convert.moment(start, t.terms)
-        sql = f"({first} {sign} {step})"
-        result = Value(sql, "datetime", scale=start.scale, uneven=value.kind == "text")
+    whole_days = start.kind == "date" and unit in _DAYS
+    first = start.sql if whole_days else start.moment(t.context)
+    sql = f"({first} {sign} {step}){'::date' if whole_days else ''}"
+    result = Term(sql, "date" if whole_days else "datetime", scale=start.scale, uneven=value.kind == "text")
     near = amount.literal is not None and called(date) in _NOW
     if near or (sign == "-" and (amount.literal or "").isdigit()):
         return result
@@ -71,57 +77,54 @@ def shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) ->
     return replace(result, sql=sql)
 
 
-def _amount(t: Translator, node: exp.Expr) -> Value:
+def _amount(t: Translator, node: exp.Expr) -> Term:
     # sqlglot makes the number of an INTERVAL a string.
     if isinstance(node, exp.Literal):
-        if not node.name.isdigit():
-            raise Untranslatable(f"INTERVAL {node.name!r} has parts")
-        return Value(node.name, "int", literal=node.name, most=int(node.name) or 1)
+        refuse_if(not node.name.isdigit(), f"INTERVAL {node.name!r} has parts")
+        return Term(node.name, "int", literal=node.name, most=int(node.name) or 1)
     value = t.value(node)
-    if value.kind not in ("int", "bool") or value.wide:
+    if value.kind not in INTEGERS or value.wide:
         raise Untranslatable(f"the number of an INTERVAL is {'too large' if value.wide else value.kind}")
     if value.bound >= 2**63 and not isinstance(node, exp.Column):
         raise Untranslatable("the number of an INTERVAL may be out of range, for which MySQL gives NULL")
-    return replace(value, sql=convert.number(value))
+    return replace(value, sql=value.number())
 
 
-def extract(t: Translator, node: exp.Expr) -> Value:
+@node(exp.Extract)
+def _extract(t: Translator, node: exp.Expr) -> Term:
     """EXTRACT(unit FROM date) as the function of the unit's name; of a time it has the time's sign."""
     unit = node.name.lower()
     value = t.value(node.expression)
     if value.kind in TIMES and unit in ("hour", "minute", "second"):
-        return Value(f"trunc(extract({unit} FROM {convert.time(value)}))::int", "int")
+        return Term(f"trunc(extract({unit} FROM {value.time()}))::int", "int")
     return t.call(unit, [node.expression])
 
 
-def unix_timestamp(t: Translator, args: Sequence[exp.Expr]) -> Value:
+@function("unix_timestamp", 0, 1)
+def _unix_timestamp(t: Translator, value: Term | None = None) -> Term:
     """UNIX_TIMESTAMP([instant]), with the fraction of its seconds."""
-    if not args:
-        return t.listed("unix_timestamp", args)
-    value = t.value(args[0])
+    if value is None:
+        return t.listed("unix_timestamp", [])
     if value.kind != "instant":
         raise Untranslatable(f"unix_timestamp of a {value.kind}, which is in the time zone of the session")
-    convert.temporal(value)
-    epoch = f"extract(epoch FROM {value.sql})"
+    epoch = f"extract(epoch FROM {value.temporal().sql})"
     if not value.scale:
-        return Value(f"{epoch}::bigint", "int", most=2**36)
-    return Value(f"{epoch}::numeric", "decimal", scale=value.scale, digits=value.scale, most=2**36)
+        return Term(f"{epoch}::bigint", "int", most=2**36)
+    return Term(f"{epoch}::numeric", "decimal", scale=value.scale, digits=value.scale, most=2**36)
 
 
-def difference(t: Translator, args: Sequence[exp.Expr]) -> Value:
+@function("timestampdiff", 3, trees=True)
+def _difference(t: Translator, unit: exp.Expr, start: exp.Expr, end: exp.Expr) -> Term:
     """TIMESTAMPDIFF(unit, a, b): whole units from a to b, towards zero."""
-    unit = args[0].name.upper()
-    first, second = (t.value(arg) for arg in args[1:])
-    if first.volatile or second.volatile:
-        raise Untranslatable("a value that changes would be evaluated more than once")
-    a, b = convert.moment(first, t.terms), convert.moment(second, t.terms)
-    if unit in _SECONDS:
-        return Value(f"trunc(extract(epoch FROM ({b} - {a})) / {_SECONDS[unit]})::bigint", "int")
-    if unit not in _MONTHS:
-        raise unlisted(f"timestampdiff({unit.lower()})")
-    months = _months(a, b, "<"), _months(a, b, ">")
-    sql = f"CASE WHEN {b} >= {a} THEN {months[0]} ELSE {months[1]} END"
-    return Value(f"(({sql}) / {_MONTHS[unit]})", "int")
+    name, first, second = unit.name.upper(), t.value(start), t.value(end)
+    refuse_volatile(first, second)
+    a, b = first.moment(t.context), second.moment(t.context)
+    if name in _SECONDS:
+        return Term(f"trunc(extract(epoch FROM ({b} - {a})) / {_SECONDS[name]})::bigint", "int")
+    if name not in _MONTHS:
+        raise unlisted(f"timestampdiff({name})")
+    sql = f"CASE WHEN {b} >= {a} THEN {_months(a, b, '<')} ELSE {_months(a, b, '>')} END"
+    return Term(f"(({sql}) / {_MONTHS[name]})", "int")
 
 
 def _months(a: str, b: str, sign: str) -> str:
@@ -134,37 +137,32 @@ def _months(a: str, b: str, sign: str) -> str:
     return f"{count} {'-' if sign == '<' else '+'} CASE WHEN {part} THEN 1 ELSE 0 END"
 
 
-def date_format(t: Translator, args: Sequence[exp.Expr]) -> Value:
-    """DATE_FORMAT with a literal format of parts that are the same."""
-    value, form = t.value(args[0]), t.value(args[1])
-    if form.literal is None or value.volatile:
+@function("date_format", 2)
+def _date_format(t: Translator, value: Term, form: Term) -> Term:
+    """DATE_FORMAT with a literal format of parts that are the same.
+
+    '%d.%m.%Y' becomes to_char(at, 'DD"."MM"."YYYY'), a literal part in double quotes; where the result must
+    be immutable, lpad(extract(day FROM at)::text, 2, '0') || '.' || ….
+    """
+    if form.literal is None:
         raise Untranslatable("the format of date_format is not a literal")
-    value = convert.temporal(value)
-    if value.kind not in TEMPORAL:
-        raise Untranslatable("date_format of something else than a date")
-    moment = convert.moment(value, t.terms)
+    refuse_volatile(value)
+    value = value.temporal()
+    refuse_if(value.kind not in TEMPORAL, "date_format of something else than a date")
+    moment = value.moment(t.context)
     parts = [_format_part(found[1], found[2]) for found in _PART.finditer(form.literal)]
-    if not parts:
-        raise Untranslatable("the format of date_format is empty")
-    if t.terms.immutable or not all(part[0] for part in parts):
-        sql = " || ".join(part[1].format(moment) for part in parts)
-        return Value(f"({sql})", "text", one_spelling=True)
-    # A literal part stands in double quotes in a pattern of to_char.
-    pattern = pg_text("".join(part[0] for part in parts))
-    return Value(f"to_char({moment}, {pattern})", "text", one_spelling=True)
+    refuse_if(not parts, "the format of date_format is empty")
+    if t.context.immutable or not all(pattern for pattern, _ in parts):
+        sql = f"({' || '.join(immutable.format(moment) for _, immutable in parts)})"
+    else:
+        sql = f"to_char({moment}, {pg_text(''.join(pattern for pattern, _ in parts))})"
+    return Term(sql, "text", one_spelling=True)
 
 
-def _format_part(code: str | None, plain: str | None) -> tuple[str, str]:
-    if plain is not None:
-        escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"', pg_text(plain).replace("{", "{{").replace("}", "}}")
+def _format_part(code: str | None, text: str | None) -> tuple[str, str]:
+    if text is not None:
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"', pg_text(text).replace("{", "{{").replace("}", "}}")
     if code not in date_formats():
         raise Untranslatable(f"%{code} in date_format is not on the list of what is surely the same")
     return date_formats()[code]
-
-
-CALLS = {
-    "timestampdiff": (difference, range(3, 4)),
-    "date_format": (date_format, range(2, 3)),
-    "unix_timestamp": (unix_timestamp, range(2)),
-}

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.parsers.mysql import MySQLParser
 
-from converge.translate.errors import Untranslatable
+from converge.translate.context import Untranslatable, unlisted
 
 # Calls with a grammar of their own, as in CAST(x AS type).
 _GRAMMAR = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM")
@@ -61,6 +61,13 @@ def _with_units(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def bare(node: exp.Expr) -> exp.Expr:
+    """The node without parentheses; unlike sqlglot's unnest() it leaves those of a subquery."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
 def called(node: exp.Expr) -> str:
     """The name of a function in lower case; empty for anything but a call."""
     return str(node.this).lower() if isinstance(node, exp.Anonymous) else ""
@@ -70,10 +77,7 @@ def check_parts(node: exp.Expr, allowed: frozenset[str]) -> None:
     """Raises Untranslatable when a node has a part that its translation would leave out."""
     unknown = filled(node) - allowed
     if unknown:
-        part = sorted(unknown)[0].strip("_")
-        raise Untranslatable(
-            f"{part} of {type(node).__name__.lower()} is not on the list of what is surely the same"
-        )
+        raise unlisted(f"{sorted(unknown)[0].strip('_')} of {type(node).__name__}")
 
 
 def filled(node: exp.Expr) -> set[str]:

@@ -1,80 +1,72 @@
-"""SELECT: a view's query over the target's tables, clause by clause."""
+"""SELECT: a view's query over the target's tables, clause by clause; UNION and WITH.
+
+Each subquery gets a translator of its own that sees the names of the one around it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from sqlglot import exp
 
 from converge.model.names import fit
 from converge.model.quote import pg_name
-from converge.translate import aggregates, collate, compare, convert, grouping, sources
-from converge.translate.errors import Untranslatable, unlisted
+from converge.translate import aggregates, choices, collate, compare
+from converge.translate.columns import Find, Query, Relation, Scope
+from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
 from converge.translate.parse import check_parts
-from converge.translate.relations import Find, Relation, Scope
-from converge.translate.terms import Terms
+from converge.translate.term import INTEGERS, NUMBERS, TIMES, Term, plain
 from converge.translate.translator import Translator
-from converge.translate.values import TIMES, Value
 
 _SELECT = frozenset(
     {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct",
      "with_", "windows", "operation_modifiers"}
 )  # fmt: skip
-
+_UNION = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
+_RECURSIVE = {"int": "bigint", "text": "text", "date": "date", "datetime": "timestamp", "decimal": "numeric"}
+_SORTED_TEXTS = "LIMIT after texts are sorted by a collation that the target lacks"
+_DIFFERENT_WIDTH = "a UNION of different numbers of columns"
 
 Digits = Literal["shown", "kept", "refused"]
 """A quotient has more digits than it shows. A view shows its own, a scalar subquery keeps them all for what
 is calculated with it (tried on 8.0.15 and 8.0.33), and a derived table may do either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A translated query with the names and values of its columns."""
-
-    sql: str
-    outputs: tuple[tuple[str, Value], ...]
-
-    def relation(self, sql: str, names: Sequence[str] = ()) -> Relation:
-        """The query as something to read from, under other column names if they are given."""
-        shown = names or [name for name, _ in self.outputs]
-        columns = {
-            name.lower(): replace(value, sql=pg_name(fit(name)), literal=None, volatile=False)
-            for name, (_, value) in zip(shown, self.outputs, strict=True)
-        }
-        return Relation(sql, columns)
-
-
 class QueryTranslator(Translator):
-    """Translates one SELECT; each subquery gets a translator of its own that sees this one's names."""
+    """Translates one SELECT."""
 
     def __init__(
         self,
         find: Find,
-        terms: Terms,
+        context: Context,
         *,
         covered: bool | None,
         outer: Scope | None = None,
         queries: Mapping[str, Relation] | None = None,
     ) -> None:
         self.scope = Scope(outer)
-        super().__init__(self.scope, terms)
+        super().__init__(self.scope, context)
         self.find = find
         self.covered = covered
         """Whether MySQL accepts the view under ONLY_FULL_GROUP_BY; None when it was not asked."""
         self.queries = dict(queries or {})
         self.windows: dict[str, exp.Window] = {}
-        self.shown_once: dict[exp.Expr, Value] = {}
+        self.shown_once: dict[exp.Expr, Term] = {}
         """What stands for a tree in a group of rows that are equal in MySQL only."""
 
-    def inside(self, outer: Scope | None) -> QueryTranslator:
-        """A translator for a query within this one."""
-        return QueryTranslator(self.find, self.terms, covered=self.covered, outer=outer, queries=self.queries)
+    def inside(self, node: exp.Expr, *, sees: bool = True, digits: Digits = "refused") -> Query:
+        """A query within this one; it sees this one's tables, or only what is around this one."""
+        outer = self.scope if sees else self.scope.outer
+        inner = QueryTranslator(
+            self.find, self.context, covered=self.covered, outer=outer, queries=self.queries
+        )
+        return inner.query(node, digits=digits)
 
     # --- expressions that only queries have -------------------------------------------------------------
 
-    def value(self, node: exp.Expr) -> Value:
+    def node(self, node: exp.Expr) -> Term:
         if self.shown_once and node in self.shown_once:
             return self.shown_once[node]
         if isinstance(node, exp.Column) and not node.table and node.name.lower() in self.scope.aliases:
@@ -84,38 +76,35 @@ class QueryTranslator(Translator):
         if isinstance(node, exp.Window):
             return aggregates.window(self, node)
         if isinstance(node, exp.Exists):
-            return Value(f"EXISTS ({self.inside(self.scope).query(node.this).sql})", "bool")
+            return Term(f"EXISTS ({self.inside(node.this).sql})", "bool")
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select | exp.Union):
             check_parts(node, frozenset({"this"}))
-            query = self.inside(self.scope).query(node.this, digits="kept")
+            query = self.inside(node.this, digits="kept")
             (_, value), *rest = query.outputs
-            if rest:
-                raise Untranslatable("a subquery with several columns is taken for a value")
-            if value.source == "float":
-                raise Untranslatable("how many digits a FLOAT has that comes out of a subquery")
+            refuse_if(rest, "a subquery with several columns is taken for a value")
+            refuse_if(value.source == "float", "how many digits a FLOAT has that comes out of a subquery")
             return replace(value, sql=f"({query.sql})", source="", literal=None)
-        return super().value(node)
+        return super().node(node)
 
-    def call(self, name: str, args: Sequence[exp.Expr]) -> Value:
+    def call(self, name: str, args: Sequence[exp.Expr]) -> Term:
         if name in aggregates.NAMES:
             return aggregates.aggregate(self, name, args)
         return super().call(name, args)
 
-    def in_query(self, left: exp.Expr, query: exp.Expr) -> Value:
+    def in_query(self, left: exp.Expr, query: exp.Expr) -> Term:
         """x IN (SELECT …), or (x, y) IN (SELECT …), compared as MySQL compares."""
-        inner = self.inside(self.scope).query(query)
+        inner = self.inside(query)
         lefts = left.expressions if isinstance(left, exp.Tuple) else [left]
-        if len(lefts) != len(inner.outputs):
-            raise Untranslatable("IN compares with another number of columns")
-        names = [f"c{number}" for number in range(1, len(lefts) + 1)]
+        refuse_if(len(lefts) != len(inner.outputs), "IN compares with another number of columns")
+        names = _names(inner)
         pairs = [
-            compare.operands(self.value(one), replace(value, sql=f"q.{name}"), "=", self.terms)
+            compare.operands(self.value(one), replace(value, sql=f"q.{name}"), "=", self.context)
             for one, name, (_, value) in zip(lefts, names, inner.outputs, strict=True)
         ]
         found = ", ".join(right for _, right in pairs)
         wanted = ", ".join(left for left, _ in pairs)
         rows = f"SELECT {found} FROM ({inner.sql}) AS q ({', '.join(names)})"
-        return Value(f"({'(' + wanted + ')' if len(pairs) > 1 else wanted} IN ({rows}))", "bool")
+        return Term(f"({f'({wanted})' if len(pairs) > 1 else wanted} IN ({rows}))", "bool")
 
     def order(self, node: exp.Expr) -> list[str]:
         """The keys of an ORDER BY; constants sort nothing."""
@@ -126,36 +115,32 @@ class QueryTranslator(Translator):
                 keys.append(self.sorted(self.value(item.this), bool(item.args.get("desc"))))
         return keys
 
-    def sorted(self, value: Value, descending: bool) -> str:
+    def sorted(self, value: Term, descending: bool) -> str:
         """One key; MySQL takes NULL for the least value."""
-        if value.kind in ("set", "json", "opaque", "uuid"):
-            raise Untranslatable(f"rows are sorted by a {value.kind}")
+        refuse_if(value.kind in ("set", "json", "opaque", "uuid"), f"rows are sorted by a {value.kind}")
         if value.labels and value.source != "enum":
             raise Untranslatable("rows are sorted by a computed ENUM, which MySQL sorts as a text")
         if value.kind in TIMES:
-            convert.time(value)
-        sql = collate.order_key(value, self.terms) if value.kind == "text" else value.sql
+            value.time()
+        sql = collate.order_key(value, self.context) if value.kind == "text" else value.sql
         return f"{sql} DESC NULLS LAST" if descending else f"{sql} NULLS FIRST"
 
     def condition(self, node: exp.Expr) -> str:
         """A condition by itself, for which MySQL takes a number as an integer."""
         value = self.value(node)
-        if value.kind in ("decimal", "double"):
-            raise Untranslatable(f"a {value.kind} alone is taken for a condition")
-        return convert.truth(value)
+        refuse_if(value.kind in ("decimal", "double"), f"a {value.kind} alone is taken for a condition")
+        return value.truth()
 
     # --- queries ----------------------------------------------------------------------------------------
 
     def query(self, node: exp.Expr, *, digits: Digits = "refused") -> Query:
         """A SELECT or a UNION; `digits` says what becomes of a quotient. Raises Untranslatable."""
-        from converge.translate import unions
-
         if isinstance(node, exp.Subquery):
             check_parts(node, frozenset({"this"}))
             return self.query(node.this, digits=digits)
-        begin = unions.with_clause(self, node)
+        begin = _with_clause(self, node)
         if isinstance(node, exp.Union):
-            query = unions.union(self, node)
+            query = _union(self, node)
         elif isinstance(node, exp.Select):
             query = self._select(node, digits)
         else:
@@ -164,18 +149,23 @@ class QueryTranslator(Translator):
 
     def _select(self, node: exp.Select, digits: Digits) -> Query:
         check_parts(node, _SELECT)
-        from_ = sources.from_clause(self, node)
+        from_ = _from_clause(self, node)
         where = node.args.get("where")
         condition = f" WHERE {self.condition(where.this)}" if where is not None else ""
         self.windows = {window.name.lower(): window for window in node.args.get("windows") or []}
-        items = _items(node)
+        # Within expressions MySQL prints no names.
+        items = [
+            (item.alias_or_name or f"c{number}", item.unalias())
+            for number, item in enumerate(node.expressions, 1)
+        ]
+        aliases = {name.lower(): tree for name, tree in items}
         if digits == "kept" and node.args.get("group") is not None:
             digits = "refused"
-        self.scope.aliases = {name.lower(): tree for name, tree in items}
-        group = grouping.group_by(self, node)
+        self.scope.aliases = aliases
+        group = aggregates.group_by(self, node)
         self.scope.aliases = {}
         outputs = [(name, _shown(self.value(tree), digits)) for name, tree in items]
-        self.scope.aliases = {name.lower(): tree for name, tree in items}
+        self.scope.aliases = aliases
         having = node.args.get("having")
         if having is not None:
             group += f" HAVING {self.condition(having.this)}"
@@ -185,21 +175,30 @@ class QueryTranslator(Translator):
         order = self._order(node, dict(outputs) if distinct is not None else {})
         if distinct is not None:
             check_parts(distinct, frozenset())
-            sql = collate.distinct(sql, outputs, self.terms)
+            sql = collate.distinct(sql, outputs, self.context)
             if order:
                 sql = f"SELECT * FROM ({sql}) AS q"
         return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs))
 
-    def _order(self, node: exp.Select, distinct: dict[str, Value]) -> str:
+    def _order(self, node: exp.Select, distinct: dict[str, Term]) -> str:
         order = node.args.get("order")
         if order is None:
             return ""
-        if distinct:
-            # PostgreSQL sorts DISTINCT rows only by what is selected: by its name.
-            keys = [_by_name(self, item, distinct, self.scope.aliases) for item in order.expressions]
-        else:
-            keys = self.order(order)
+        # PostgreSQL sorts DISTINCT rows only by what is selected: by its name.
+        keys = (
+            [self._by_name(item, distinct) for item in order.expressions] if distinct else self.order(order)
+        )
         return f" ORDER BY {', '.join(keys)}" if keys else ""
+
+    def _by_name(self, item: exp.Expr, outputs: Mapping[str, Term]) -> str:
+        """A key of ORDER BY beside DISTINCT, as the name of what is selected."""
+        tree, trees = item.this, self.scope.aliases
+        if isinstance(tree, exp.Column) and not tree.table:
+            tree = trees.get(tree.name.lower())
+        for name, value in outputs.items():
+            if trees[name.lower()] == tree:
+                return self.sorted(replace(value, sql=pg_name(fit(name))), bool(item.args.get("desc")))
+        raise Untranslatable("DISTINCT rows are sorted by something that is not selected")
 
     def limit(self, node: exp.Expr) -> str:
         """LIMIT and OFFSET; which rows they leave must not depend on a collation."""
@@ -211,49 +210,203 @@ class QueryTranslator(Translator):
                 sql += f" {word} {part.expression.name}"
         order = node.args.get("order")
         if sql and order is None:
-            self.terms.note("LIMIT without ORDER BY: which rows it leaves is open on both servers")
+            self.context.note("LIMIT without ORDER BY: which rows it leaves is open on both servers")
         elif sql and order is not None and isinstance(node, exp.Select):
             for item in order.expressions:
                 value = self.value(item.this)
                 exact = value.labels or value.collation.endswith(("_bin", "binary"))
-                if value.kind == "text" and not exact:
-                    raise Untranslatable("LIMIT after texts are sorted by a collation that the target lacks")
+                refuse_if(value.kind == "text" and not exact, _SORTED_TEXTS)
         return sql
 
 
-def _items(node: exp.Select) -> list[tuple[str, exp.Expr]]:
-    """What is selected, with its names; within expressions MySQL prints none."""
-    return [
-        (item.alias_or_name or f"c{number}", item.this if isinstance(item, exp.Alias) else item)
-        for number, item in enumerate(node.expressions, 1)
-    ]
-
-
-def _shown(value: Value, digits: Digits) -> Value:
+def _shown(value: Term, digits: Digits) -> Term:
     """A value as a column of the result: a condition is 0 or 1, a quotient has its digits."""
     if value.kind == "bool" and not value.source:
         return replace(value, sql=f"{value.sql}::int", kind="int")
-    if value.kind == "decimal" and value.digits > value.scale and digits != "kept":
+    if value.quotient and digits != "kept":
         if digits == "refused":
             raise Untranslatable("a quotient in a subquery: how many digits MySQL keeps depends on its plan")
-        return replace(value, sql=convert.shown(value), digits=value.scale)
+        return replace(value, sql=value.shown(), digits=value.scale)
     if value.kind == "uuid" and not value.source:
         return replace(value, sql=f"{value.sql}::text", kind="text")
-    if value.kind == "text" and value.collation == "binary" and value.explicit:
-        raise Untranslatable("a text becomes bytes")
+    refuse_if(value.kind == "text" and value.collation == "binary" and value.explicit, "a text becomes bytes")
     if value.kind == "text" and value.literal is not None:
         return replace(value, sql=f"{value.sql}::text")
     return value
 
 
-def _by_name(
-    t: QueryTranslator, item: exp.Expr, outputs: dict[str, Value], trees: Mapping[str, exp.Expr]
-) -> str:
-    """A key of ORDER BY beside DISTINCT, as the name of what is selected."""
-    tree = item.this
-    if isinstance(tree, exp.Column) and not tree.table:
-        tree = trees.get(tree.name.lower())
-    for name, value in outputs.items():
-        if trees[name.lower()] == tree:
-            return t.sorted(replace(value, sql=pg_name(fit(name))), bool(item.args.get("desc")))
-    raise Untranslatable("DISTINCT rows are sorted by something that is not selected")
+def _names(query: Query) -> list[str]:
+    """Names for the columns of a query that is read as q (c1, c2 …)."""
+    return [f"c{number}" for number in range(1, len(query.outputs) + 1)]
+
+
+def _head(alias: str, names: Sequence[str]) -> str:
+    columns = f" ({', '.join(pg_name(fit(name)) for name in names)})" if names else ""
+    return pg_name(fit(alias)) + columns
+
+
+# --- FROM -----------------------------------------------------------------------------------------------
+
+
+def _from_clause(t: QueryTranslator, node: exp.Select) -> str:
+    """The FROM clause; makes its tables known to the translator's scope."""
+    from_ = node.args.get("from_")
+    if from_ is None or (isinstance(from_.this, exp.Table) and from_.this.name.lower() == "dual"):
+        return ""
+    sql = _source(t, from_.this)
+    return f" FROM {sql}" + "".join(_join(t, join) for join in node.args.get("joins") or [])
+
+
+def _source(t: QueryTranslator, node: exp.Expr) -> str:
+    """A table, a derived table, or a join in parentheses, under the name that the query calls it by."""
+    if isinstance(node, exp.Table):
+        # Index hints say nothing about the result.
+        check_parts(node, frozenset({"this", "db", "alias", "hints", "joins"}))
+        alias = node.alias or node.name
+        known = t.queries.get(node.name.lower()) if not node.db else None
+        relation = known or t.find(node.db, node.name)
+        t.scope.add(alias, relation)
+        sql = f"{relation.sql} AS {pg_name(fit(alias))}"
+    elif not isinstance(node, exp.Subquery):
+        raise unlisted(f"{type(node).__name__} in FROM")
+    elif isinstance(node.this, exp.Table | exp.Subquery) and not node.alias:
+        check_parts(node, frozenset({"this", "joins"}))
+        sql = _source(t, node.this)
+    else:
+        check_parts(node, frozenset({"this", "alias", "joins"}))
+        inner = t.inside(node.this, sees=False)
+        names = [column.name for column in node.args["alias"].columns] if node.args.get("alias") else []
+        t.scope.add(node.alias, inner.relation("", names))
+        sql = f"({inner.sql}) AS {_head(node.alias, names)}"
+    joins = node.args.get("joins")
+    return f"({sql}{''.join(_join(t, join) for join in joins)})" if joins else sql
+
+
+def _join(t: QueryTranslator, node: exp.Join) -> str:
+    check_parts(node, frozenset({"this", "on", "side", "kind"}))
+    side, kind = str(node.side or "").upper(), str(node.kind or "").upper()
+    if side not in ("", "LEFT", "RIGHT") or kind not in ("", "INNER", "OUTER", "CROSS", "STRAIGHT_JOIN"):
+        raise unlisted(f"{side} {kind} join".strip())
+    sql = _source(t, node.this)
+    on = node.args.get("on")
+    if on is None:
+        return f" CROSS JOIN {sql}"
+    return f" {side + ' ' if side else ''}JOIN {sql} ON {t.condition(on)}"
+
+
+# --- UNION ----------------------------------------------------------------------------------------------
+
+
+def _union(t: QueryTranslator, node: exp.Union) -> Query:
+    """Two queries of one shape; columns of different kinds are brought together as MySQL does it."""
+    check_parts(node, _UNION)
+    left, right = (t.inside(side, sees=False) for side in (node.this, node.expression))
+    refuse_if(len(left.outputs) != len(right.outputs), _DIFFERENT_WIDTH)
+    pairs = zip(left.outputs, right.outputs, strict=True)
+    columns = [_together(t, a, b, f"q.c{number}") for number, ((_, a), (_, b)) in enumerate(pairs, 1)]
+    names = [name for name, _ in left.outputs]
+    a = _converted(left, names, [sql for _, (sql, _) in columns])
+    b = _converted(right, names, [sql for _, (_, sql) in columns])
+    sql = f"({a}) UNION ALL ({b})"
+    outputs = tuple((name, model) for name, (model, _) in zip(names, columns, strict=True))
+    if node.args.get("distinct"):
+        sql = collate.distinct(sql, outputs, t.context)
+    if node.args.get("order") is not None:
+        sql = f"SELECT * FROM ({sql}) AS q"
+    return Query(sql + _union_order(t, node, dict(outputs)) + t.limit(node), outputs)
+
+
+def _together(t: QueryTranslator, left: Term, right: Term, reference: str) -> tuple[Term, list[str]]:
+    """The kind of a column of a UNION, and what makes each side's column `reference` that kind."""
+    kinds, sources, both = {left.kind, right.kind}, {left.source, right.source}, (left, right)
+    if kinds <= INTEGERS and left.unsigned != right.unsigned:
+        large = any(value.unsigned and value.source in ("", "bigint") for value in both)
+        # 8.0.15 takes the type of one side and cuts what does not fit.
+        if large or (left.literal is None and right.literal is None):
+            raise Untranslatable("a UNION of a signed and an UNSIGNED column")
+    refuse_if(sources == {"year", "tinyint"}, "a UNION of a YEAR and a TINYINT, which MySQL cuts to TINYINT")
+    # 10 UNION 0.25 is 9.99 in 8.0.15.
+    cut = any(value.kind == "int" and value.computed for value in both) or len(left.literal or "") > 1
+    refuse_if(kinds == {"int", "decimal"} and cut, "a UNION of a decimal and an integer, which MySQL may cut")
+    if not kinds <= NUMBERS | {"null"} and any(value.kind == "decimal" and value.computed for value in both):
+        raise Untranslatable("a UNION of a calculated number and a text, which shows digits by the row")
+    refuse_if("null" in kinds and "enum" in sources, "a UNION of an ENUM and NULL, which stays an ENUM")
+    refuse_if("float" in sources and len(sources) > 1, "a UNION of a FLOAT and another number")
+    if len(kinds) == 1 and left.labels == right.labels and left.kind not in ("decimal", "text"):
+        source = left.source if len(sources) == 1 else ""
+        return plain(replace(left, literal=None, source=source)), [reference, reference]
+    values = [
+        replace(value, sql="NULL" if value.kind == "null" else reference, literal=None) for value in both
+    ]
+    return choices.common(values, t.context)
+
+
+def _converted(query: Query, names: Sequence[str], sqls: Sequence[str]) -> str:
+    """The query with its columns, which are called q.c1, q.c2 … here, converted."""
+    columns = _names(query)
+    if all(sql in (f"q.{column}", "NULL") for sql, column in zip(sqls, columns, strict=True)):
+        return query.sql
+    items = ", ".join(f"{sql} AS {pg_name(fit(name))}" for name, sql in zip(names, sqls, strict=True))
+    return f"SELECT {items} FROM ({query.sql}) AS q ({', '.join(columns)})"
+
+
+def _union_order(t: QueryTranslator, node: exp.Union, outputs: dict[str, Term]) -> str:
+    order = node.args.get("order")
+    if order is None:
+        return ""
+    keys = []
+    for item in order.expressions:
+        value = outputs.get(item.this.name) if isinstance(item.this, exp.Column) else None
+        if value is None:
+            raise Untranslatable("a UNION is sorted by something else than its columns")
+        refuse_if(value.kind == "text" and node.args.get("limit") is not None, _SORTED_TEXTS)
+        reference = replace(value, sql=pg_name(fit(item.this.name)))
+        keys.append(t.sorted(reference, bool(item.args.get("desc"))))
+    return f" ORDER BY {', '.join(keys)}"
+
+
+# --- WITH -----------------------------------------------------------------------------------------------
+
+
+def _with_clause(t: QueryTranslator, node: exp.Expr) -> str:
+    """WITH name AS (…), …; the names are known to the query from then on."""
+    clause = node.args.get("with_")
+    if clause is None:
+        return ""
+    check_parts(clause, frozenset({"expressions", "recursive"}))
+    parts = []
+    for part in clause.expressions:
+        check_parts(part, frozenset({"this", "alias"}))
+        names = [column.name for column in part.args["alias"].columns]
+        tables = {table.name.lower() for table in part.this.find_all(exp.Table)}
+        if clause.args.get("recursive") and part.alias.lower() in tables:
+            sql = _recursive(t, part.alias, names, part.this)
+        else:
+            inner = t.inside(part.this, sees=False)
+            t.queries[part.alias.lower()] = inner.relation(pg_name(fit(part.alias)), names)
+            sql = inner.sql
+        parts.append(f"{_head(part.alias, names)} AS ({sql})")
+    return f"WITH {'RECURSIVE ' if clause.args.get('recursive') else ''}{', '.join(parts)} "
+
+
+def _recursive(t: QueryTranslator, alias: str, names: Sequence[str], node: exp.Expr) -> str:
+    """The first part gives the columns their types, in MySQL as in PostgreSQL."""
+    if not isinstance(node, exp.Union) or not isinstance(node.this, exp.Select):
+        raise unlisted("a recursive query of more than two parts")
+    check_parts(node, frozenset({"this", "expression", "distinct"}))
+    first = t.inside(node.this, sees=False)
+    t.queries[alias.lower()] = first.relation(pg_name(fit(alias)), names)
+    second = t.inside(node.expression, sees=False)
+    refuse_if(len(first.outputs) != len(second.outputs), _DIFFERENT_WIDTH)
+    casts = []
+    pairs = zip(first.outputs, second.outputs, strict=True)
+    for number, ((_, a), (_, b)) in enumerate(pairs, 1):
+        computed = a.kind in ("text", "decimal") and not (a.source and b.source)
+        refuse_if(
+            a.kind not in _RECURSIVE or b.kind not in (a.kind, "null") or computed,
+            f"a recursive query calculates a {a.kind}, which MySQL cuts to the first part's length",
+        )
+        casts.append(f"q.c{number}::{_RECURSIVE[a.kind]}")
+    labels = [name for name, _ in first.outputs]
+    word = "UNION" if node.args.get("distinct") else "UNION ALL"
+    return f"{_converted(first, labels, casts)} {word} {_converted(second, labels, casts)}"

@@ -1,46 +1,51 @@
-"""The walk over a tree: a node has a handler and a list of the parts that it knows, or is refused."""
+"""The walk over a tree: a node has a handler and a list of the parts that it knows, or is refused.
+
+Handlers enter themselves here by what they translate: `node` (any node of sqlglot), `operator` (both operands
+are translated before) or `function` (so are all arguments). What has no handler is looked for among the forms
+of functions.toml.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from sqlglot import exp
 
-from converge.translate import (
-    arithmetic,
-    calls,
-    casts,
-    compare,
-    convert,
-    dates,
-    json_path,
-    literals,
-    logic,
-    patterns,
-)
+from converge.translate import functions
 from converge.translate.columns import Columns
-from converge.translate.errors import Untranslatable, unlisted
+from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
 from converge.translate.parse import check_parts
-from converge.translate.terms import Terms
-from converge.translate.values import Value
+from converge.translate.term import NULL, Term, text_literal
+
+Handler = TypeVar("Handler", bound=Callable[..., Term])
+_NODES: dict[type[exp.Expr], tuple[Callable[[Translator, exp.Expr], Term], frozenset[str]]] = {}
+_FUNCTIONS: dict[str, tuple[Callable[..., Term], range, bool]] = {}
 
 
 class Translator:
     """Translates scalar expressions; a query's translator adds aggregates and subqueries."""
 
-    def __init__(self, columns: Columns, terms: Terms) -> None:
+    def __init__(self, columns: Columns, context: Context) -> None:
         self.columns = columns
-        self.terms = terms
+        self.context = context
 
-    def value(self, node: exp.Expr) -> Value:
-        """The translation of one node. Raises Untranslatable."""
+    def value(self, node: exp.Expr) -> Term:
+        """The translation of one node, which is volatile when a part of it is. Raises Untranslatable."""
+        before = self.context.volatile_calls
+        value = self.node(node)
+        return replace(value, volatile=True) if self.context.volatile_calls > before else value
+
+    def node(self, node: exp.Expr) -> Term:
+        """The translation by the node's handler. Raises Untranslatable."""
         if isinstance(node, exp.Paren):
             return self.value(node.this)
         if isinstance(node, exp.Column):
             return self.columns.find(node)
         if isinstance(node, exp.Anonymous):
             return self.call(str(node.this).lower(), node.expressions)
-        known = _HANDLERS.get(type(node))
+        known = _NODES.get(type(node))
         if known is None:
             raise unlisted(type(node).__name__)
         handler, parts = known
@@ -49,89 +54,121 @@ class Translator:
 
     def truth(self, node: exp.Expr) -> str:
         """The translation as a condition. Raises Untranslatable."""
-        return convert.truth(self.value(node))
+        return self.value(node).truth()
 
-    def call(self, name: str, args: Sequence[exp.Expr]) -> Value:
+    def call(self, name: str, args: Sequence[exp.Expr]) -> Term:
         """A call of a function. Raises Untranslatable."""
-        known = _CALLS.get(name)
-        if known is None:
-            return self.listed(name, args)
-        handler, counts = known
-        if len(args) not in counts:
-            raise Untranslatable(f"{name} with {len(args)} arguments is not on the list")
-        return handler(self, args)
+        handler, counts, trees = _FUNCTIONS.get(name, (None, range(0), False))
+        if handler is None:
+            refuse_if(not functions.by_name().get(name), unlisted(name).args[0])
+            return self.listed(name, [self.value(arg) for arg in args])
+        refuse_if(len(args) not in counts, f"{name} with {len(args)} arguments is not on the list")
+        return handler(self, *(args if trees else map(self.value, args)))
 
-    def listed(self, name: str, args: Sequence[exp.Expr]) -> Value:
+    def listed(self, name: str, values: Sequence[Term]) -> Term:
         """A call of a function by its forms in functions.toml. Raises Untranslatable."""
-        return calls.call(self, name, args)
+        return functions.call(name, values, self.context)
 
-    def in_query(self, left: exp.Expr, query: exp.Expr) -> Value:
+    def in_query(self, left: exp.Expr, query: exp.Expr) -> Term:
         """x IN (SELECT …): only views have it."""
         raise unlisted("a subquery")
 
 
-def _sum(t: Translator, node: exp.Expr) -> Value:
-    """a + b, where one can be an INTERVAL."""
-    if isinstance(node.expression, exp.Interval):
-        return dates.shifted(t, node.this, node.expression, "+" if isinstance(node, exp.Add) else "-")
-    if isinstance(node.this, exp.Interval) and isinstance(node, exp.Add):
-        return dates.shifted(t, node.expression, node.this, "+")
-    return arithmetic.basic(t, node)
+def node(*types: type[exp.Expr], parts: str = "this expression") -> Callable[[Handler], Handler]:
+    """Enters the handler of nodes of these types, all of whose parts it has to know."""
+
+    def enter(handler: Handler) -> Handler:
+        _NODES.update(dict.fromkeys(types, (handler, frozenset(parts.split()))))
+        return handler
+
+    return enter
 
 
-def _now(t: Translator, node: exp.Expr) -> Value:
-    return t.call("now", [])
+def operator(
+    signs: Mapping[type[exp.Expr], str], parts: str = "this expression"
+) -> Callable[[Handler], Handler]:
+    """Enters the handler of these operators; it gets both operands and the operator's sign."""
+
+    def enter(handler: Handler) -> Handler:
+        def operands(t: Translator, tree: exp.Expr) -> Term:
+            return handler(t, t.value(tree.this), t.value(tree.expression), signs[type(tree)])
+
+        node(*signs, parts=parts)(operands)
+        return handler
+
+    return enter
 
 
-Handler = Callable[[Translator, exp.Expr], Value]
-Call = Callable[[Translator, Sequence[exp.Expr]], Value]
+def function(
+    name: str, least: int, most: int | None = None, *, trees: bool = False
+) -> Callable[[Handler], Handler]:
+    """Enters the handler of calls with so many arguments, which it gets as terms, or as trees."""
 
-_PAIR = frozenset({"this", "expression"})
-_HANDLERS: dict[type[exp.Expr], tuple[Handler, frozenset[str]]] = {
-    exp.Literal: (literals.literal, frozenset({"this", "is_string"})),
-    exp.National: (literals.national, frozenset({"this"})),
-    exp.Introducer: (literals.introduced, _PAIR),
-    exp.HexString: (literals.hexadecimal, frozenset({"this"})),
-    exp.Boolean: (literals.boolean, frozenset({"this"})),
-    exp.Null: (literals.null, frozenset()),
-    exp.CurrentTimestamp: (_now, frozenset()),
-    exp.Localtimestamp: (_now, frozenset()),
-    exp.CurrentDate: (lambda t, node: t.call("curdate", []), frozenset()),
-    exp.Add: (_sum, _PAIR),
-    exp.Sub: (_sum, _PAIR),
-    exp.Mul: (arithmetic.basic, _PAIR),
-    # sqlglot marks how a dialect divides; the handler knows.
-    exp.Div: (arithmetic.divide, _PAIR | {"typed", "safe"}),
-    exp.IntDiv: (arithmetic.whole, _PAIR),
-    exp.Mod: (arithmetic.remainder, _PAIR),
-    exp.Neg: (arithmetic.negative, frozenset({"this"})),
-    exp.BitwiseAnd: (arithmetic.bits, _PAIR),
-    exp.BitwiseOr: (arithmetic.bits, _PAIR),
-    exp.BitwiseXor: (arithmetic.bits, _PAIR),
-    exp.BitwiseRightShift: (arithmetic.shift_right, _PAIR),
-    exp.EQ: (compare.binary, _PAIR),
-    exp.NEQ: (compare.binary, _PAIR),
-    exp.LT: (compare.binary, _PAIR),
-    exp.LTE: (compare.binary, _PAIR),
-    exp.GT: (compare.binary, _PAIR),
-    exp.GTE: (compare.binary, _PAIR),
-    exp.NullSafeEQ: (compare.binary, _PAIR),
-    exp.Between: (compare.between, frozenset({"this", "low", "high"})),
-    exp.In: (compare.within, frozenset({"this", "expressions", "query"})),
-    exp.Is: (compare.null_test, _PAIR),
-    exp.And: (logic.conjunction, _PAIR),
-    exp.Or: (logic.conjunction, _PAIR),
-    exp.Xor: (logic.exclusive, _PAIR),
-    exp.Not: (logic.negation, frozenset({"this"})),
-    exp.Case: (logic.case, frozenset({"this", "ifs", "default"})),
-    exp.Like: (patterns.like, _PAIR | {"negate"}),
-    exp.Escape: (patterns.escaped_like, _PAIR),
-    exp.RegexpLike: (patterns.regexp, _PAIR),
-    exp.Cast: (casts.cast, frozenset({"this", "to"})),
-    exp.Collate: (casts.collate, _PAIR),
-    exp.Trim: (casts.trim, _PAIR | {"position"}),
-    exp.Extract: (dates.extract, _PAIR),
-}
-_CALLS: dict[str, tuple[Call, range]] = {
-    **logic.CALLS, **compare.CALLS, **dates.CALLS, **json_path.CALLS, **patterns.CALLS, **calls.CALLS,
-}  # fmt: skip
+    def enter(handler: Handler) -> Handler:
+        _FUNCTIONS[name] = handler, range(least, (least if most is None else most) + 1), trees
+        return handler
+
+    return enter
+
+
+ANY = 1000
+"""The most arguments of functions that take any number of them."""
+
+# --- literals -------------------------------------------------------------------------------------------
+
+_UNICODE = frozenset({"_utf8mb4", "_utf8mb3", "_utf8"})
+
+
+@node(exp.Literal, parts="this is_string")
+def _literal(t: Translator, node: exp.Expr) -> Term:
+    if node.args.get("is_string"):
+        return text_literal(node.name)
+    text = node.name.lower()
+    if text.isdigit() and int(text) < 2**64:
+        return Term(text, "int", literal=text, most=int(text) or 1, unsigned=int(text) >= 2**63)
+    if "e" in text:
+        return Term(f"'{text}'::float8", "double", literal=text)
+    before, _, behind = text.partition(".")
+    scale = len(behind)
+    return Term(text, "decimal", scale=scale, digits=scale, literal=text, most=int(before or 0) + 1)
+
+
+@node(exp.National, parts="this")
+def _national(t: Translator, node: exp.Expr) -> Term:
+    return text_literal(node.name)
+
+
+@node(exp.Introducer)
+def _introduced(t: Translator, node: exp.Expr) -> Term:
+    """_utf8mb4'text': other character sets only for ASCII, where all are the same."""
+    charset, inner = node.name.lower(), node.expression
+    if not (isinstance(inner, exp.Literal) and inner.args.get("is_string")):
+        raise unlisted(f"{charset} before something else than a text")
+    if charset == "_binary":
+        return Term(f"'\\x{inner.name.encode().hex()}'::bytea", "bytes")
+    if charset not in _UNICODE and not inner.name.isascii():
+        raise Untranslatable(f"a literal in the character set {charset.lstrip('_')}")
+    return text_literal(inner.name)
+
+
+@node(exp.HexString, parts="this")
+def _hexadecimal(t: Translator, node: exp.Expr) -> Term:
+    """0x41 or x'41': bytes, and beside a number that number."""
+    octets = bytes.fromhex("0" * (len(node.name) % 2) + node.name)
+    return Term(f"'\\x{octets.hex()}'::bytea", "bytes", most=int.from_bytes(octets), literal="")
+
+
+@node(exp.Boolean, parts="this")
+def _boolean(t: Translator, node: exp.Expr) -> Term:
+    digit = "1" if node.this else "0"
+    return Term(digit, "int", literal=digit)
+
+
+@node(exp.Null, parts="")
+def _null(t: Translator, node: exp.Expr) -> Term:
+    return NULL
+
+
+@node(exp.CurrentTimestamp, exp.Localtimestamp, exp.CurrentDate, parts="")
+def _now(t: Translator, node: exp.Expr) -> Term:
+    return t.call("curdate" if isinstance(node, exp.CurrentDate) else "now", [])
