@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from converge.model.endpoint import parse
-from converge.mysql.connect import connect
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection, connect
 
 
 def writable(url: str) -> WatchedConnection:

@@ -21,8 +21,8 @@ import psycopg
 from bench.fidelity.nasty import array, kind_of, other
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
+from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import digest_query as source_digest
-from converge.mysql.watched import WatchedConnection
 from converge.postgres.digest import digest_query as target_digest
 from converge.run import drill_down
 

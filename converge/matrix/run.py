@@ -21,10 +21,10 @@ from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.model.matrix import Cell, Content, Matrix, Step
 from converge.model.plan import Finding
+from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
 from converge.mysql.rights import missing_select, read_rights
-from converge.mysql.watched import WatchedConnection
 from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow

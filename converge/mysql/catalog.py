@@ -23,9 +23,8 @@ from converge.model.catalog import (
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
-from converge.mysql.defaults import next_values, with_defaults
+from converge.mysql.definitions import merge_view, next_values, read_views, with_defaults
 from converge.mysql.rights import Rights
-from converge.mysql.views import merge_view, read_views
 from converge.mysql.zones import server_zone, with_zone
 from converge.resources import sql
 

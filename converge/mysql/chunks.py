@@ -14,7 +14,7 @@ from pymysql.connections import Connection
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name
 from converge.model.work import Bound, Range
-from converge.mysql.select import where
+from converge.mysql.rows import where
 
 CHUNK_BYTES = 16 * 1024 * 1024
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})

@@ -1,15 +1,22 @@
-"""The digest query of the source: rows, digests that are not NULL, and their sum.
+"""Digests of the source's rows: a table's sum, and each row by the digests of its keys.
 
-A row's digest is the first 60 bits of the MD5 of its canonical text. The sum does not depend on
-the order of rows and, unlike XOR, pairs of equal rows do not cancel. The canonical text joins the
-columns' texts with ``|``. Numbers, times and the like hold neither ``|`` nor ``;``; any other text has
-its length in bytes and a ``;`` before it, and NULL is ``~``. So a text falls into its fields in one way
-only, and no two different rows have the same.
+A row's digest is the first 60 bits of the MD5 of its canonical text. The sum does not depend on the order of
+rows and, unlike XOR, pairs of equal rows do not cancel. The canonical text joins the columns' texts with `|`.
+Numbers, times and the like hold neither `|` nor `;`; any other text has its length in bytes and a `;` before
+it, and NULL is `~`. So a text falls into its fields in one way only, and no two different rows have the same.
+`postgres.digest` makes the same texts of what is stored there. As examples:
+
+    (7, 'a|b', NULL)    7|3;a|b|~    MD5 b5442d1b36a8646…, digest 0xb5442d1b36a8646
+    (7, 'a', 'b')       7|1;a|1;b
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pymysql.connections import Connection
+from pymysql.cursors import SSCursor
 
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
@@ -57,3 +64,41 @@ def digest_query(table: TablePlan, condition: str) -> str:
 def change_counts(table: TablePlan) -> list[str]:
     """MySQL aggregates: how many rows each declared policy changes, column by column."""
     return [f"IFNULL(SUM({change.where}),0)" for column in table.columns for change in column.changes]
+
+
+Keys = Sequence[Sequence[ColumnPlan]]
+"""Keys of one table, each by its columns."""
+
+
+def keyed_rows(
+    connection: Connection[Any], table: TablePlan, keys: Keys, limit: int | None
+) -> Iterator[tuple[str | None, ...]]:
+    """The digests of each row, of its key, and of the further `keys`, of at most `limit` rows.
+
+    A further key with NULL has none.
+    """
+    digests = ",".join([row_digest(table), key_digest(table), *map(_digest, keys)])
+    most = f" LIMIT {limit}" if limit is not None else ""
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(f"SELECT {digests} FROM {my_name(table.source)}{most}")
+        yield from cursor
+
+
+def _digest(key: Sequence[ColumnPlan]) -> str:
+    texts = ",".join(map(field_text, key))
+    filled = " AND ".join(f"({column.source_text}) IS NOT NULL" for column in key)
+    return f"IF({filled},MD5(CONCAT_WS('|',{texts})),NULL)"
+
+
+def distinct_values(
+    connection: Connection[Any], table: TablePlan, columns: Sequence[ColumnPlan]
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    """The values as the target will read them, with their rows; those without NULL."""
+    texts = ",".join(f"CAST({column.read} AS BINARY)" for column in columns)
+    places = ",".join(str(number + 1) for number in range(len(columns)))
+    with connection.cursor(SSCursor) as cursor:
+        cursor.execute(f"SELECT {texts},COUNT(*) FROM {my_name(table.source)} GROUP BY {places}")
+        for *values, rows in cursor:
+            if all(value is not None and b"\0" not in value for value in values):
+                # What is no UTF-8 stops the run as a trap.
+                yield tuple(value.decode("utf-8", "replace") for value in values), rows

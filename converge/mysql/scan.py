@@ -14,8 +14,7 @@ from pymysql.connections import Connection
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Count, Questions, Search, TableFacts
 from converge.model.quote import my_name
-from converge.mysql.connect import connect, end_queries
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection, connect, end_queries
 
 _SHOWN = 5
 """Keys of rows that are shown as examples."""

@@ -19,7 +19,7 @@ from converge.model.event import Advanced, Sink
 from converge.model.evidence import Count, Evidence, Seeded
 from converge.model.existing import ROWS_LIMIT, OwnForeignKey
 from converge.model.plan import ColumnPlan, Plan, TablePlan, Trial
-from converge.mysql.keyed import distinct_values, keyed_rows
+from converge.mysql.digest import distinct_values, keyed_rows
 from converge.mysql.scan import scan
 from converge.pipeline.options import Options
 from converge.planner.draft import Draft

@@ -17,7 +17,13 @@ from converge.model.plan import Computed
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 from converge.translate import (
-    Context, Relation, Untranslatable, called, column_term, parse_query, translate_view
+    Context,
+    Relation,
+    Untranslatable,
+    called,
+    column_term,
+    parse_query,
+    translate_view,
 )  # fmt: skip
 
 _INVOKER_SINCE = 15

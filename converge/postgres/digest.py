@@ -1,7 +1,11 @@
 """The digest query of the target: the same sum as `mysql.digest`, from the stored values.
 
 Ranges of physical pages split a table of any key without an index (TID range scans, PostgreSQL 14).
-They need not agree with the source's ranges: only the sums of whole tables are compared.
+They need not agree with the source's ranges: only the sums of whole tables are compared. As an example, of
+`id integer NOT NULL, name text`:
+
+    md5(concat_ws('|',(id)::text,coalesce(octet_length((name)::text)||';'||(name)::text,'~')))
+    (7, 'a|b') has the text 7|3;a|b, and ('x'||substr(md5,1,15))::bit(60)::bigint is its digest
 """
 
 from __future__ import annotations

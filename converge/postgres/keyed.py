@@ -1,6 +1,6 @@
 """Rows of both sides by the digests of their keys, compared as sets in temporary tables, whatever their size.
 
-The digests are those of `mysql.keyed`. A table of digests has a row's own as d0, that of its key as d1, and
+The digests are those of `mysql.digest`. A table of digests has a row's own as d0, that of its key as d1, and
 those of further keys from d2 on; of the target's rows also whether they stay.
 """
 

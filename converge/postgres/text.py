@@ -7,7 +7,11 @@ block may end anywhere, also inside a row.
 
 A stray mark in the data, which would be invalid UTF-8, cannot go by in silence: every mark adds a
 field or a row, and COPY refuses a row with the wrong number of fields; the number of rows is
-compared after each chunk.
+compared after each chunk. As examples (`·` is a tab, `¶` a line end):
+
+    1 FF a·b FD      becomes    1·a\\tb¶
+    2 FF FC          becomes    2·\\N¶
+    3 FF a FF b FD   becomes    3·a·b¶, which has a field too many: COPY refuses it
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from converge.model.recovery import Approve
 from converge.model.result import Result
 from converge.model.work import Copied, Range
 from converge.mysql.chunks import cut
-from converge.mysql.defaults import next_values
+from converge.mysql.definitions import next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import Prepared

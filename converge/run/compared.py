@@ -21,8 +21,8 @@ from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.recorded import Made, Recorded
 from converge.model.result import NotCompared
 from converge.mysql.catalog import read_catalog
+from converge.mysql.connect import WatchedConnection
 from converge.mysql.rights import missing_select, read_rights
-from converge.mysql.watched import WatchedConnection
 from converge.pipeline.options import RESUME, Options
 from converge.pipeline.prepare import prepare
 from converge.planner.inputs import Selection, require_matches

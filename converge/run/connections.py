@@ -14,7 +14,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection
 from converge.postgres import connect as postgres
 
 DRIVER_ERRORS = (psycopg.Error, pymysql.err.Error, OSError)

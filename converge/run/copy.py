@@ -10,7 +10,7 @@ from converge.model.event import CopyStarted, Progress, Sink, TableCopied, Table
 from converge.model.plan import Plan, TablePlan
 from converge.model.result import TableResult
 from converge.model.work import Copied, CopyTask
-from converge.mysql.select import marked, select_text, where
+from converge.mysql.rows import marked, select_text, where
 from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.rejects import too_many

@@ -30,7 +30,7 @@ from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.model.work import Counts, Drilled
 from converge.mysql import digest as source_sql
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection
 from converge.postgres import digest as target_sql
 from converge.run.values import (
     LongValues,

@@ -22,7 +22,7 @@ from converge.model.result import Changed, Difference, NotCompared, Result, Tabl
 from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, Range, ViewTask
 from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
-from converge.mysql.select import where
+from converge.mysql.rows import where
 from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges, rows_of
 from converge.run.phase import phase

@@ -16,7 +16,7 @@ from converge.model.plan import Plan
 from converge.model.quote import pg_name
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
-from converge.mysql.select import where
+from converge.mysql.rows import where
 from converge.postgres.digest import written_query
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.workers import Workers

@@ -14,10 +14,10 @@ from converge.model.result import Result
 from converge.model.work import Digest, Range
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
+from converge.mysql.connect import WatchedConnection
 from converge.mysql.identity import known_by_time, read_identities
 from converge.mysql.rights import read_rights
 from converge.mysql.snapshot import Snapshot
-from converge.mysql.watched import WatchedConnection
 from converge.run import proof
 from converge.run.phase import phase
 from converge.run.proof import VerifyLevel

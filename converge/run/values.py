@@ -12,8 +12,8 @@ import psycopg
 
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
-from converge.mysql.packets import Read, stream
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.rows import Read, stream
 from converge.postgres.copy import write
 from converge.postgres.text import encode
 

@@ -15,7 +15,7 @@ from converge.model.plan import Computed
 from converge.model.result import Difference
 from converge.mysql.ask import ask as ask_source
 from converge.mysql.ask import describe as describe_source
-from converge.mysql.watched import WatchedConnection
+from converge.mysql.connect import WatchedConnection
 from converge.postgres.ask import ask as ask_target
 from converge.postgres.ask import describe as describe_target
 from converge.run.retry import is_gone

@@ -40,7 +40,7 @@ from converge.model.work import (
     WrittenTask,
 )
 from converge.mysql import connect as mysql
-from converge.mysql.packets import NullRow, Read, require_uncut, stream, whole_rows
+from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, enter, write
 from converge.postgres.text import encode

@@ -1,16 +1,29 @@
-"""Rows straight from MySQL's packets: one text field a row, no row objects.
+"""Rows of a chunk, as text for COPY: the SELECT that makes it, and the packets in which it comes.
 
-A naive driver decodes every field of every row; here the SELECT has already joined a row's columns
-into one field, so a row costs one slice. The framing is the text protocol's (MySQL Source Code
-Documentation, "Client/Server Protocol"): a header of three bytes length and one byte sequence
-number, then the row's only field as a length-encoded string; 16 MB - 1 bytes mean that the next
-packet goes on; 0xFB is NULL, 0xFF an error, a short 0xFE packet the end. A row that is longer than one
-read is passed on in pieces: nobody ever holds the whole of it.
+The SELECT joins a row's columns into one field. Where no column can hold a tab, a line end or a backslash,
+MySQL writes COPY's own text. Otherwise every field ends in one of four bytes that are in no UTF-8 text, so
+that the client can escape a whole block at once and still tell the server's marks from the data: see
+`postgres.text`. As an example, of `id INT NOT NULL, name TEXT`, where `name` can hold a tab:
+
+    SELECT CONCAT(`id`,0xFF,IF(`name` IS NULL,0xFC,CONCAT(`name`,0xFD))) FROM `t`
+    (1, 'a<tab>b')    comes as   1 FF a <tab> b FD    and goes to COPY as   1 <tab> a \\t b <line end>
+    (2, NULL)         comes as   2 FF FC              and goes to COPY as   2 <tab> \\N <line end>
+
+A naive driver decodes every field of every row; here a row costs one slice of a packet. The framing is the
+text protocol's (MySQL Source Code Documentation, "Client/Server Protocol"): a header of three bytes length
+and one byte sequence number, then the row's only field as a length-encoded string; 16 MB - 1 bytes mean that
+the next packet goes on; 0xFB is NULL, 0xFF an error, a short 0xFE packet the end. The row of three bytes
+above, and one of 300 bytes:
+
+    04 00 00 05   03         32 FF FC    packet 5 has 4 bytes; its field has 3
+    2F 01 00 06   FC 2C 01   ...         packet 6 has 303 bytes; its field's length, 300, is in two bytes
+
+A row that is longer than one read is passed on in pieces: nobody ever holds the whole of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Any
 
@@ -18,7 +31,57 @@ from pymysql.constants import COMMAND
 from pymysql.cursors import SSCursor
 from pymysql.err import OperationalError, raise_mysql_exception
 
-from converge.mysql.watched import WatchedConnection
+from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.quote import my_name
+from converge.model.work import Range
+from converge.mysql.connect import WatchedConnection
+
+# (value ends, NULL ends) inside the row, then at its end.
+PLAIN = ("'\\t'", "'\\\\N\\t'", "'\\n'", "'\\\\N\\n'")
+MARKED = ("0xFF", "0xFE", "0xFD", "0xFC")
+
+
+def select_text(table: TablePlan) -> str:
+    """The SELECT without its range: one column that holds the whole row."""
+    columns = table.copied
+    if not columns:
+        # The target computes every column of it, so a row is an empty line.
+        return f"SELECT '\\n' FROM {my_name(table.source)}"
+    value, null, last_value, last_null = MARKED if marked(table) else PLAIN
+    fields = [_field(column, value, null) for column in columns[:-1]]
+    fields.append(_field(columns[-1], last_value, last_null))
+    return f"SELECT CONCAT({','.join(fields)}) FROM {my_name(table.source)}"
+
+
+def marked(table: TablePlan) -> bool:
+    """Whether the client must escape this table's rows."""
+    return any(column.special for column in table.copied)
+
+
+def where(table: TablePlan, part: Range) -> str:
+    """The WHERE clause of a chunk: low < key <= high, in the source's own order of keys."""
+    conditions = []
+    if part.low is not None:
+        conditions.append(f"({_beyond(table.key, part.low)})")
+    if part.high is not None:
+        conditions.append(f"NOT ({_beyond(table.key, part.high)})")
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _field(column: ColumnPlan, value: str, null: str) -> str:
+    # A text that the server cannot make is NULL: so is the whole row then, which ends the copy.
+    text = f"{column.read},{value}"
+    return f"IF({column.is_null},{null},CONCAT({text}))" if column.is_null else text
+
+
+def _beyond(key: Sequence[str], bound: Sequence[str]) -> str:
+    """key > bound, spelled out column by column because the optimizer reads no row comparisons."""
+    steps = []
+    for place, literal in enumerate(bound):
+        equal = [f"{my_name(name)}={same}" for name, same in zip(key[:place], bound[:place], strict=True)]
+        steps.append("(" + " AND ".join([*equal, f"{my_name(key[place])}>{literal}"]) + ")")
+    return " OR ".join(steps)
+
 
 READ_BYTES = 256 * 1024
 _HEADER = Struct("<I")
@@ -101,7 +164,10 @@ def whole_rows(reads: Iterable[Read]) -> Iterator[list[bytes]]:
 
 
 def _whole(buffer: bytes) -> tuple[list[bytes], int, bool]:
-    """The rows of all whole packets, where the first that is not whole begins, and whether it was the end."""
+    """The rows of all whole packets, where the first that is not whole begins, and whether it was the end.
+
+    The field's length is not decoded: what is behind it is the rest of the packet.
+    """
     header = _HEADER.unpack_from
     end = len(buffer)
     position = 0
