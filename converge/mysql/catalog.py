@@ -23,6 +23,7 @@ from converge.model.catalog import (
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
+from converge.mysql.connect import fetch
 from converge.mysql.definitions import merge_view, next_values, read_views, with_defaults
 from converge.mysql.rights import Rights
 from converge.mysql.zones import server_zone, with_zone
@@ -36,15 +37,13 @@ _DEFAULTS = {"div_precision_increment": "4", "default_week_format": "0", "lc_tim
 def read_catalog(connection: Connection[Any], rights: Rights, only: Container[str] | None = None) -> Catalog:
     """What the user may read of the database that the rights are about; `only` names tables to be opened."""
     database = rights.name
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION(), @@character_set_database, @@max_allowed_packet")
-        version, charset, max_packet = cast(Row, cursor.fetchone())
+    query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet"
+    version, charset, max_packet = fetch(connection, query)[0]
 
     def rows(name: str) -> list[Row]:
         query = sql("converge.mysql", name)
-        with connection.cursor() as cursor:
-            cursor.execute(query, [database] * query.count("%s"))
-            return [tuple(_text(value) for value in row) for row in cursor.fetchall()]
+        found = fetch(connection, query, [database] * query.count("%s"))
+        return [tuple(_text(value) for value in row) for row in found]
 
     checks = rows("checks") if capabilities(version).check_constraints else []
     columns = _group(rows("columns"), _column)
@@ -93,9 +92,7 @@ def read_catalog(connection: Connection[Any], rights: Rights, only: Container[st
 def _settings(connection: Connection[Any]) -> tuple[str, ...]:
     """MySQL 8.0 manual, "Server System Variables"; the sessions of `connect` have the defaults."""
     columns = ", ".join(f"@@GLOBAL.{name}" for name in _DEFAULTS)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns}")
-        values = map(str, cast(Row, cursor.fetchone()))
+    values = map(str, fetch(connection, f"SELECT {columns}")[0])
     pairs = zip(_DEFAULTS.items(), values, strict=True)
     return tuple(f"{name} = {value}" for (name, default), value in pairs if value != default)
 

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,6 +59,13 @@ def connect(endpoint: Endpoint) -> WatchedConnection:
     watch(connection, lambda: at_work(_open(endpoint), thread))
     connection.on_stop = lambda: end_queries(endpoint, connection)
     return connection
+
+
+def fetch(connection: Connection[Any], query: str, values: Sequence[Any] | None = None) -> list[Any]:
+    """All rows of a query, as tuples."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return list(cursor.fetchall())
 
 
 def end_queries(endpoint: Endpoint, *connections: WatchedConnection) -> None:

@@ -16,13 +16,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
 from converge.model.catalog import Column, Table, View
 from converge.model.quote import my_name
+from converge.mysql.connect import fetch
 
 _HEAD = re.compile(r"CREATE .*?VIEW `(?:[^`]|``)+`(?: \((?:`(?:[^`]|``)+`,?)+\))? AS ", re.DOTALL)
 _UNION = re.compile(r" UNION=\(((?:`(?:[^`]|``)+`[.,]?)+)\)")
@@ -39,9 +40,7 @@ def read_views(
 ) -> tuple[View, ...]:
     """The views of the connection's database; `columns` are the names of each view's columns."""
     views = []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT @@sql_mode")
-        (mode,) = cast(tuple[str], cursor.fetchone())
+    ((mode,),) = fetch(connection, "SELECT @@sql_mode")
     for name, security, check in rows:
         definition = _definition(connection, name)
         views.append(
@@ -59,9 +58,7 @@ def read_views(
 
 def merge_view(connection: Connection[Any], table: Table, tables: Iterable[Table]) -> View:
     """A MERGE table as the view that it is: it has no rows of its own, but shows those of its tables."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SHOW CREATE TABLE {my_name(table.name)}")
-        text = str(cast(tuple[Any, ...], cursor.fetchone())[1])
+    text = str(fetch(connection, f"SHOW CREATE TABLE {my_name(table.name)}")[0][1])
     union = _UNION.search(text)
     parts = _PART.findall(union[1]) if union else []
     columns = {one.name: one.columns for one in tables}
@@ -79,9 +76,7 @@ def merge_view(connection: Connection[Any], table: Table, tables: Iterable[Table
 
 def _definition(connection: Connection[Any], name: str) -> str:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SHOW CREATE VIEW {my_name(name)}")
-            text = str(cast(tuple[Any, ...], cursor.fetchone())[1])
+        text = str(fetch(connection, f"SHOW CREATE VIEW {my_name(name)}")[0][1])
     except (pymysql.err.Error, UnicodeDecodeError):
         # No right to see it, tables that are gone, a text that is not UTF-8: nothing to translate.
         return ""
@@ -149,14 +144,11 @@ def _stored(connection: Connection[Any], table: str, values: dict[str, str]) -> 
     if not values:
         return {}
     wanted, from_ = ",".join(values.values()), my_name(table)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {wanted} FROM {from_} LIMIT 1")
-        row = cursor.fetchone()
-        if row is None:
-            # Without a row there is still the one that an aggregate gives, and DEFAULT reads no row.
-            cursor.execute(f"SELECT {wanted},COUNT(*) FROM {from_}")
-            row = cursor.fetchone()
-    found = zip(values, cast(tuple[str | None, ...], row), strict=False)
+    # Without a row there is still the one that an aggregate gives, and DEFAULT reads no row.
+    rows = fetch(connection, f"SELECT {wanted} FROM {from_} LIMIT 1") or fetch(
+        connection, f"SELECT {wanted},COUNT(*) FROM {from_}"
+    )
+    found = zip(values, rows[0], strict=False)
     return {name: text for name, text in found if text is not None}
 
 
@@ -168,9 +160,9 @@ def _with_labels(connection: Connection[Any], table: str, column: Column) -> Col
     hint = f"/*+ MAX_EXECUTION_TIME({_LABELS_MS}) */"
     texts = [] if column.default is None or column.default_is_expression else [column.default]
     # A label that is not seen in time keeps its ?, and the plan says so.
-    with connection.cursor() as cursor, suppress(pymysql.err.OperationalError):
-        cursor.execute(f"SELECT {hint} DISTINCT CONVERT({name} USING utf8mb4) FROM {my_name(table)}")
-        texts += [text for (text,) in cast(Sequence[tuple[str | None]], cursor.fetchall()) if text]
+    with suppress(pymysql.err.OperationalError):
+        query = f"SELECT {hint} DISTINCT CONVERT({name} USING utf8mb4) FROM {my_name(table)}"
+        texts += [text for (text,) in fetch(connection, query) if text]
     members = [part for text in texts for part in (text.split(",") if column.type == "set" else [text])]
     shown = {_HIDDEN.sub("?", member): member for member in members}
     return replace(column, labels=tuple(shown.get(label, label) for label in column.labels))
@@ -178,11 +170,9 @@ def _with_labels(connection: Connection[Any], table: str, column: Column) -> Col
 
 def _create_table(connection: Connection[Any], table: str) -> str:
     """CREATE TABLE in UTF-8: sent as bytes, because the server takes 4-byte characters for none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET character_set_results=binary")
-        cursor.execute(f"SHOW CREATE TABLE {my_name(table)}")
-        text = cast(tuple[bytes, bytes], cursor.fetchone())[1]
-        cursor.execute("SET character_set_results=utf8mb4")
+    fetch(connection, "SET character_set_results=binary")
+    text: bytes = fetch(connection, f"SHOW CREATE TABLE {my_name(table)}")[0][1]
+    fetch(connection, "SET character_set_results=utf8mb4")
     return text.decode(errors="replace")
 
 

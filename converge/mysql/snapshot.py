@@ -18,6 +18,7 @@ from pymysql.connections import Connection
 
 from converge.model.quote import my_name
 from converge.mysql.capabilities import capabilities
+from converge.mysql.connect import fetch
 
 Level = Literal["locked", "quiet", "none"]
 _TRIES = 20
@@ -107,8 +108,7 @@ def hold_schema(connection: Connection[Any]) -> None:
 
 
 def _wait_at_most(connection: Connection[Any], seconds: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION lock_wait_timeout=%s", (seconds,))
+    fetch(connection, "SET SESSION lock_wait_timeout=%s", (seconds,))
 
 
 def read_logs(connection: Connection[Any]) -> Logs:
@@ -118,19 +118,17 @@ def read_logs(connection: Connection[Any]) -> Logs:
 
 def _position(connection: Connection[Any]) -> str | None:
     """A log's place is a place of this very server: another one at the same address may have the same."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed, @@server_uuid")
-        version, has_gtids, executed, server = cast(tuple[str, int, str, str], cursor.fetchone())
-        try:
-            cursor.execute(capabilities(version).binary_log_status)
-        except pymysql.err.MySQLError as error:
-            if error.args[0] in _DENIED:
-                return executed if has_gtids else None
-            raise
-        row = cast(tuple[Any, ...] | None, cursor.fetchone())
-    if row is None:
+    query = "SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed, @@server_uuid"
+    version, has_gtids, executed, server = cast(tuple[str, int, str, str], fetch(connection, query)[0])
+    try:
+        rows = fetch(connection, capabilities(version).binary_log_status)
+    except pymysql.err.MySQLError as error:
+        if error.args[0] in _DENIED:
+            return executed if has_gtids else None
+        raise
+    if not rows:
         return None
-    file, place, only, ignored = row[:4]
+    file, place, only, ignored = rows[0][:4]
     # A log that leaves out databases says nothing of them.
     if only or ignored:
         return None
@@ -142,9 +140,8 @@ def _position(connection: Connection[Any]) -> str | None:
 def _logs_what_it_applies(connection: Connection[Any]) -> bool:
     """Whether a replica's log has the commits of its source, too (MySQL 8.0 manual, "Replica Server Options
     and Variables": log_replica_updates, before 8.0.26 log_slave_updates)."""
-    with connection.cursor() as cursor:
-        cursor.execute(r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
-        return all(value == "ON" for _, value in cast(list[tuple[str, str]], cursor.fetchall()))
+    found = fetch(connection, r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
+    return all(value == "ON" for _, value in found)
 
 
 def _redo_writes(connection: Connection[Any]) -> str | None:
@@ -154,12 +151,8 @@ def _redo_writes(connection: Connection[Any]) -> str | None:
     may take its time, and the GTIDs later (MySQL 8.0 manual, "Server Status Variables", "Binary Logging
     Options and Variables": binlog_group_commit_sync_delay).
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SHOW GLOBAL STATUS "
-            "WHERE Variable_name IN ('Innodb_redo_log_enabled', 'Innodb_log_write_requests')"
-        )
-        status = dict(cast(list[tuple[str, str]], cursor.fetchall()))
+    names = "'Innodb_redo_log_enabled', 'Innodb_log_write_requests'"
+    status: dict[str, str] = dict(fetch(connection, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"))
     writes = status.get("Innodb_log_write_requests")
     # A server whose storage keeps no such log counts nothing.
     return None if status.get("Innodb_redo_log_enabled") == "OFF" or writes == "0" else writes
@@ -188,49 +181,42 @@ def _under_lock(
         try:
             begin()
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute("UNLOCK TABLES")
+            fetch(connection, "UNLOCK TABLES")
         return True
     return False
 
 
 def _lock(connection: Connection[Any], statement: str) -> Taken:
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(statement)
-        except pymysql.err.MySQLError as error:
-            if error.args[0] in _DENIED:
-                return "denied"
-            if error.args[0] == _TIMED_OUT:
-                return "busy"
-            raise
+    try:
+        fetch(connection, statement)
+    except pymysql.err.MySQLError as error:
+        if error.args[0] in _DENIED:
+            return "denied"
+        if error.args[0] == _TIMED_OUT:
+            return "busy"
+        raise
     return "taken"
 
 
 def _schema_changes(connection: Connection[Any]) -> bool:
     """Whether somebody is changing a schema, as far as the user may see it."""
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(
-                "SELECT COUNT(*) FROM performance_schema.metadata_locks "
-                "WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_TYPE = 'INTENTION_EXCLUSIVE'"
-            )
-        except pymysql.err.MySQLError as error:
-            if error.args[0] in _DENIED:
-                return False
-            raise
-        (count,) = cast(tuple[int], cursor.fetchone())
-    return count > 0
+    query = (
+        "SELECT 1 FROM performance_schema.metadata_locks "
+        "WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_TYPE = 'INTENTION_EXCLUSIVE' LIMIT 1"
+    )
+    try:
+        return bool(fetch(connection, query))
+    except pymysql.err.MySQLError as error:
+        if error.args[0] in _DENIED:
+            return False
+        raise
 
 
 def _runs_long(connection: Connection[Any]) -> bool:
     """Whether a statement runs for a second or more that a lock would have to wait for, as far as the user
     may see (PROCESS)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
-            "WHERE COMMAND IN ('Query', 'Execute') AND TIME >= 1 AND ID <> CONNECTION_ID() "
-            "AND USER <> 'system user'"
-        )
-        (count,) = cast(tuple[int], cursor.fetchone())
-    return count > 0
+    query = (
+        "SELECT 1 FROM information_schema.PROCESSLIST WHERE COMMAND IN ('Query', 'Execute') "
+        "AND TIME >= 1 AND ID <> CONNECTION_ID() AND USER <> 'system user' LIMIT 1"
+    )
+    return bool(fetch(connection, query))
