@@ -2,7 +2,13 @@
 
 Handlers enter themselves here by what they translate: `node` (any node of sqlglot), `operator` (both operands
 are translated before) or `function` (so are all arguments). What has no handler is looked for among the forms
-of functions.toml.
+of functions.toml. As examples:
+
+    @node(exp.Not, parts="this")     NOT i            handler(t, the tree); nothing but `this` may be in it
+    @operator({exp.Mul: "*"})        i * 2            handler(t, term of i, term of 2, "*")
+    @function("concat", 1, ANY)      concat(s, i)     handler(t, term of s, term of i)
+    functions.toml                   left(s, 3)       functions.call("left", [term of s, term of 3])
+    nothing                          soundex(s)       Untranslatable: soundex is not on the list of …
 """
 
 from __future__ import annotations
