@@ -205,12 +205,11 @@ def next_values(connection: Connection[Any], tables: Sequence[str]) -> dict[str,
     Only an opened table knows its counter: after a restart, or when the server has closed the table,
     information_schema shows NULL or the last number.
     """
-    with connection.cursor() as cursor:
-        for start in range(0, len(tables), _OPENED):
-            batch = tables[start : start + _OPENED]
-            cursor.execute(" UNION ALL ".join(f"(SELECT 1 FROM {my_name(table)} LIMIT 0)" for table in batch))
-        cursor.execute(
-            "SELECT TABLE_NAME, `AUTO_INCREMENT` FROM information_schema.TABLES "
-            "WHERE TABLE_SCHEMA = DATABASE() AND `AUTO_INCREMENT` IS NOT NULL"
-        )
-        return dict(cast(Sequence[tuple[str, int]], cursor.fetchall()))
+    for start in range(0, len(tables), _OPENED):
+        batch = tables[start : start + _OPENED]
+        fetch(connection, " UNION ALL ".join(f"(SELECT 1 FROM {my_name(table)} LIMIT 0)" for table in batch))
+    counters = (
+        "SELECT TABLE_NAME, `AUTO_INCREMENT` FROM information_schema.TABLES "
+        "WHERE TABLE_SCHEMA = DATABASE() AND `AUTO_INCREMENT` IS NOT NULL"
+    )
+    return dict(fetch(connection, counters))
