@@ -1,4 +1,4 @@
-"""`converge migrations`: generate, run, revert and show; check and validate are modules of their own."""
+"""`converge migrations`: generate, run, revert, show and check; validate is a module of its own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from converge.cli import Group
-from converge.cli.check import command as check
 from converge.cli.many import options_of, require_single
-from converge.cli.options import map_option, output_options, side_options
+from converge.cli.options import map_option, output_options, schema_option, side_options
 from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
@@ -23,16 +22,16 @@ from converge.errors import UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.revision import Direction, head
+from converge.model.revision import Checked, Direction, Migrated, head
 from converge.pipeline import migrations
+from converge.pipeline.drift import drift
 from converge.pipeline.generate import Origin, Wish, generate
 from converge.pipeline.options import Options
 from converge.pipeline.planned import planned
-from converge.report.migrations import generated_text, migrated_text, standings_text
+from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
 from converge.report.parts import visible
 from converge.revisions.folder import Folder
 
-F = TypeVar("F", bound=Callable[..., Any])
 _BACK = re.compile(r"-\d+")
 
 
@@ -41,28 +40,44 @@ def command() -> None:
     """Manage the target's schema with Alembic: generate, run, revert, show and validate revisions."""
 
 
-command.add_command(check)
 command.add_command(validate)
 
 
-def moving_options(function: F) -> F:
-    """What `run` and `revert` share."""
+def moving(direction: Direction, move: Callable[..., Migrated]) -> Callable[[Callable[[str], None]], Any]:
+    """What `run` and `revert` share; the function that is decorated looks at the revision's name first."""
 
-    @click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
-    @click.option(
-        "--accept-data-loss",
-        "accepted",
-        multiple=True,
-        metavar="REV",
-        help="run this revision although it can lose rows and was not validated; repeatable",
-    )
-    @folder_options
-    @output_options
-    @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+    def decorated(look: Callable[[str], None]) -> Any:
+        @click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
+        @click.option(
+            "--accept-data-loss",
+            "accepted",
+            multiple=True,
+            metavar="REV",
+            help="run this revision although it can lose rows and was not validated; repeatable",
+        )
+        @folder_options
+        @output_options
+        @wraps(look)
+        def wrapper(
+            revision: str,
+            folder: Folder,
+            target: Endpoint,
+            sql: bool,
+            accepted: tuple[str, ...],
+            as_json: bool,
+            verbose: bool,
+            emit: Sink,
+        ) -> int:
+            look(revision)
+            if sql:
+                return _script(folder, target, revision, direction, as_json=as_json)
+            done = move(folder, target, revision, accepted, emit)
+            click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
+            return 0
 
-    return wrapper  # type: ignore[return-value]
+        return wrapper
+
+    return decorated
 
 
 @command.command("generate")
@@ -126,17 +141,8 @@ def _sides(where: Where, options: Options) -> tuple[Endpoint | None, Endpoint, O
 
 @command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
-@moving_options
-def _run(
-    revision: str,
-    folder: Folder,
-    target: Endpoint,
-    sql: bool,
-    accepted: tuple[str, ...],
-    as_json: bool,
-    verbose: bool,
-    emit: Sink,
-) -> int:
+@moving("up", migrations.run)
+def _run(revision: str) -> None:
     """Run pending revisions, up to REV.
 
     A revision that can lose rows, and was not validated, is refused.
@@ -146,27 +152,13 @@ def _run(
       converge migrations run
       converge migrations run --sql
     """
-    if sql:
-        return _script(folder, target, revision, "up", as_json=as_json)
-    done = migrations.run(folder, target, revision, accepted, emit)
-    click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
-    return 0
 
 
 # -2 is no option.
 @command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
-@moving_options
-def _revert(
-    revision: str,
-    folder: Folder,
-    target: Endpoint,
-    sql: bool,
-    accepted: tuple[str, ...],
-    as_json: bool,
-    verbose: bool,
-    emit: Sink,
-) -> int:
+@moving("down", migrations.revert)
+def _revert(revision: str) -> None:
     """Revert the last revision, the last N, all after REV, or all.
 
     \b
@@ -177,11 +169,6 @@ def _revert(
     """
     if revision.startswith("-") and not _BACK.fullmatch(revision):
         raise click.NoSuchOption(revision)
-    if sql:
-        return _script(folder, target, revision, "down", as_json=as_json)
-    done = migrations.revert(folder, target, revision, accepted, emit)
-    click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
-    return 0
 
 
 @command.command("show")
@@ -197,6 +184,22 @@ def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: 
     found = migrations.show(folder, target)
     click.echo(json.dumps(found.to_json()) if as_json else standings_text(found))
     return 0
+
+
+@command.command("check")
+@folder_options
+@schema_option
+@output_options
+def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+    """Check that the target's schema is what its revisions make. Writes nothing.
+
+    \b
+    Examples:
+      converge migrations check
+    """
+    checked = Checked(str(target), str(folder.location), drift(folder, target, schema, emit))
+    click.echo(json.dumps(checked.to_json()) if as_json else checked_text(checked))
+    return checked.exit_code
 
 
 def _script(folder: Folder, target: Endpoint, revision: str, direction: Direction, *, as_json: bool) -> int:
