@@ -19,8 +19,8 @@ from converge.mysql.connect import connect
 from converge.mysql.rights import read_rights
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
-from converge.report.html import plan_html
-from converge.report.plan import plan_text
+from converge.report.html import to_html
+from converge.report.plan import plan_document, plan_text
 
 TABLES = 10_000
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def main() -> None:
         inputs = Inputs(catalog, load(), source=str(at))
         _timed("questions", lambda: all_questions(inputs))
         plan = _timed("planned", lambda: make_plan(inputs))
-        html = _timed("HTML", lambda: plan_html(plan))
+        html = _timed("HTML", lambda: to_html(plan_document(plan)))
         _timed("text", lambda: plan_text(plan))
         count = sum(len(table.columns) for table in plan.tables)
         print(f"{len(plan.tables):,} tables, {count:,} columns, HTML of {len(html) / 1e6:.1f} MB")

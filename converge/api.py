@@ -35,13 +35,13 @@ from converge.pipeline.prepare import prepare
 from converge.pipeline.recover import recover as _recover
 from converge.pipeline.rehearsal import since_last
 from converge.planner.inputs import Selection as Selection
-from converge.project.variables import of_kind
 from converge.run.attempt import MigrateOptions as MigrateOptions
 from converge.run.many import Move as Move
 from converge.run.many import migrate_several as _migrate_several
 from converge.run.migrate import migrate as _migrate
 from converge.run.proof import Tell, VerifyLevel
 from converge.run.verify import verify as _verify
+from converge.settings.variables import of_kind
 
 Address = str | Endpoint
 """``mysql://user:password@host:port/database`` or ``postgresql://…``."""

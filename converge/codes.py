@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 class Code(StrEnum):
@@ -347,6 +348,15 @@ class Code(StrEnum):
     X028 = "X028"
     X029 = "X029"
     X030 = "X030"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """For documents: a code of a newer version stays a text."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(
+            lambda code: cls.__members__.get(code, code), core_schema.str_schema()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -586,7 +586,7 @@ def test_the_other_database_is_named_by_the_environment(pair: Pair) -> None:
         (('key = "id"', ""), "has no key"),
         ((', source = "email"', ""), "match has no source"),
         (('key = "id"', 'kei = "id"'), "did you mean 'key'?"),
-        (("ignore_case = true", 'ignore_case = "yes"'), "ignore_case = 'yes' means nothing here"),
+        (("ignore_case = true", 'ignore_case = "yes"'), "ignore_case must be true or false, not 'yes'"),
         (('from = "kratos"', 'from = "Kratos DB"'), "is no name of a database"),
         (('value = "id"', 'value = "id"\nexisting = "owerwrite"'), "did you mean 'overwrite'?"),
     ],

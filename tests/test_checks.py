@@ -13,8 +13,8 @@ from support import begun, converge, mysql, postgres, relations
 
 from converge import sandbox
 from converge.errors import UsageError
-from converge.mapping.queries import one_query
 from converge.mapping.read import load
+from converge.mapping.sql import one_query
 
 FOLDER = Path(__file__).parents[1]
 PEOPLE = """
@@ -220,7 +220,7 @@ def test_the_source_is_asked_in_the_snapshot_that_was_copied(
         ),
         ('[[check]]\nname = "a"\ntarget = "SELECT \'"\nequals = 1', "cannot be parsed"),
         ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequal = 1', "did you mean 'equals'"),
-        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = [1]', "means nothing here"),
+        ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = [1]', "equals must be true or false or"),
         ('[[check]]\nname = "a"\ntarget = "SELECT 1"\nequals = 1\nseconds = 0', "leaves no time"),
         ('[check]\nname = "a"', "write [[check]]"),
         ('[application]\nmigrate = "x"', "has no tables"),

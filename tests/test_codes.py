@@ -18,10 +18,10 @@ from converge.codes import Code, explained, registry
 from converge.errors import BlockedError, ConvergeError
 from converge.model.decode import decode
 from converge.model.plan import Finding
-from converge.report.codes import codes_markdown
 from converge.sandbox import Server
 from converge.sandbox.errors import SandboxError
 from converge.types.traps import KINDS
+from tools.codes_page import codes_markdown
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -18,11 +18,11 @@ import pytest
 from conftest import NewDatabase
 from support import Ran, converge, mysql, postgres, relations
 
-from converge.config import Where, picked, resolve, several
 from converge.errors import UsageError
 from converge.model.endpoint import parse
-from converge.project.file import read
 from converge.sandbox import Server
+from converge.settings.addresses import Where, picked, resolve, several
+from converge.settings.file import read
 
 PASSWORD = "p:w/d@%'ü canary"
 
@@ -142,7 +142,7 @@ def test_what_is_there_already_blocks_all(project: Project) -> None:
     ran = project.run("migrate")
     assert ran.code == 3
     assert "error[T005]: it's <b>: " in ran.err
-    assert "\nblocks    T005 " in ran.out and "1 of 1 tables and views exist in the target already" in ran.out
+    assert "\nblocker   T005 " in ran.out and "1 of 1 tables and views exist in the target already" in ran.out
     assert ran.out.splitlines()[-1].startswith("verdict   blocked: it's <b> (1 of 2 databases)")
     assert relations(project.targets[0]) == []
 
@@ -371,11 +371,11 @@ ENTRY = '[[database]]\nname = "a"\nsource = "mysql://u:canary@h/d"\ntarget = "po
     [
         ("sorce = 'mysql://u:canary@h/d'", "U003", "did you mean 'source'?"),
         (ENTRY + "scema = 'x'", "U003", "did you mean 'schema'?"),
-        (ENTRY + "map = 'x'", "U003", "map must be a list of texts"),
-        (ENTRY + "mode = 'lode'", "U003", "mode must be create or load"),
+        (ENTRY + "map = 'x'", "U003", "map must be a list of strings"),
+        (ENTRY + "mode = 'lode'", "U003", "mode must be 'create' or 'load'"),
         (ENTRY + "provision = { rolle = 'x' }", "U003", "did you mean 'role'?"),
-        ("[database]\nname = 'x'", "U003", "database must be written as [[database]]"),
-        ("[[database]]\nsource = ['mysql://u:canary@h/d']", "U003", "source must be a text"),
+        ("[database]\nname = 'x'", "U003", "write [[database]], not [database]"),
+        ("[[database]]\nsource = ['mysql://u:canary@h/d']", "U003", "source must be a string"),
         ("[[database]]\nsource = 'mysql://u:canary@h/d'", "U031", "has no name"),
         ("[[database]]\nname = 'a'\nsource = 'mysql://u:canary@h/d'", "U031", "has a source and no target"),
         (ENTRY + ENTRY, "U031", "two databases are called a"),

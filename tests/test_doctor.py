@@ -56,7 +56,7 @@ def test_both_sides_in_order(source: str, target: str) -> None:
     assert ran.code == 0, ran.err
     for words in (
         "ready: nothing would stop a run",
-        "from       --source",
+        "from      --source",
         "MySQL 8.0.33",
         "1 table, 0 views",
         "locked: FLUSH TABLES WITH READ LOCK",
@@ -193,7 +193,7 @@ def test_where_each_value_came_from(source: str, target: str, tmp_path: Path) ->
         "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "PGDATABASE",
     }  # fmt: skip
     mixed = converge("doctor", **environment, CONVERGE_SOURCE_URL=source)
-    assert "from       CONVERGE_SOURCE_URL" in mixed.out
+    assert "from      CONVERGE_SOURCE_URL" in mixed.out
     assert "host PGHOST, port PGPORT" in mixed.out
 
 

@@ -11,7 +11,7 @@ from test_load_field import blocks
 from test_load_values import columns
 
 from converge.errors import UsageError
-from converge.mapping.using import expression
+from converge.mapping.sql import expression
 
 
 def test_an_index_that_would_be_printed_in_other_words_stays(databases: tuple[str, str]) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from converge.errors import UsageError
 from converge.mapping.grammar import check
-from converge.mapping.queries import one_query
 from converge.mapping.rules import Rule
-from converge.mapping.using import default, expression
+from converge.mapping.sql import default, expression, one_query
 from converge.model.catalog import Column
 
 EVERY = [

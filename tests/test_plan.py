@@ -27,9 +27,9 @@ from converge.mysql.rights import read_rights
 from converge.planner.inputs import Inputs, Selection
 from converge.planner.plan import make_plan
 from converge.planner.sizes import sized
-from converge.report.types import types_markdown, types_of
 from converge.sandbox import Server
 from converge.types import FAMILIES
+from tools.types_page import types_markdown, types_of
 
 
 def plan(catalog: Catalog, *, selection: Selection | None = None) -> Plan:

@@ -20,8 +20,9 @@ from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
 from converge.postgres.text import encode
 from converge.report.errors import error_json, error_text
-from converge.report.parts import visible
-from converge.report.result import result_markdown, result_text
+from converge.report.markdown import to_markdown
+from converge.report.run import run_document, run_text
+from converge.report.words import visible
 from converge.run.values import window
 from converge.types import Value
 from converge.types.text import Text
@@ -112,17 +113,17 @@ def test_errors_survive_the_way_from_a_worker(kind: type[ConvergeError]) -> None
 def test_a_count_is_never_reported_as_verified() -> None:
     result = Result("migrate", "s", "t", verdict="migrated", snapshot="none")
     result.tables = [TableResult("a|b", "public.a", 3, 3, rows_source=3, rows_target=3)]
-    assert "count only: 3" in result_text(result)
-    assert "verified" not in result_text(result)
+    assert "count only: 3" in run_text(result)
+    assert "verified" not in run_text(result)
     result.verdict = "differs"
     result.differences = [
         Difference("a", "id=1", "v", None, "<x>"),
         Difference("a", "id=2", None, "(1)", None),
     ]
-    assert "source NULL, target '<x>'" in result_text(result)
-    assert "in the source only: (1)" in result_text(result)
-    assert "a\\|b" in result_markdown(result)
-    assert "<x>" not in result_markdown(result)
+    assert "source NULL, target '<x>'" in run_text(result)
+    assert "in the source only: (1)" in run_text(result)
+    assert "a\\|b" in to_markdown(run_document(result))
+    assert "<x>" not in to_markdown(run_document(result))
 
 
 def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:

@@ -19,9 +19,9 @@ from converge.model.endpoint import parse
 from converge.model.result import Result
 from converge.mysql.connect import connect
 from converge.planner.rehearsal import fingerprint, since, with_drift
-from converge.report.html import plan_html
-from converge.report.plan import plan_text
-from converge.report.plan_markdown import plan_markdown
+from converge.report.html import to_html
+from converge.report.markdown import to_markdown
+from converge.report.plan import plan_document, plan_text
 from converge.sandbox import Server
 
 FAMILY = """
@@ -246,9 +246,9 @@ def test_what_is_compared_is_pure() -> None:
     assert resumed is not None and resumed.forecast is None
     hostile = replace(made, tables=(*made.tables, table("<script>\nnot a line")))
     told = with_drift(hostile, since(last, hostile))
-    assert "<script>" not in plan_html(told)
+    assert "<script>" not in to_html(plan_document(told))
     assert "\nnot a line" not in plan_text(told)
-    assert "&lt;script" in plan_markdown(told) or "<code>&#" in plan_markdown(told)
+    assert "&lt;script" in to_markdown(plan_document(told)) or "<code>&#" in to_markdown(plan_document(told))
 
 
 def replace_fingerprint(last: Result) -> Result:

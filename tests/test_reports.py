@@ -19,13 +19,15 @@ from support import converge, mysql, postgres
 from converge.codes import Code
 from converge.model.plan import Finding
 from converge.model.result import Result, TableResult
-from converge.report.html import plan_html, result_html
-from converge.report.junit import result_junit
-from converge.report.parts import levels, owner, visible
-from converge.report.plan import plan_json, plan_text
-from converge.report.plan_markdown import plan_markdown
-from converge.report.result import result_markdown, result_text
-from converge.report.write import FORMS
+from converge.report.document import findings, owner
+from converge.report.html import to_html
+from converge.report.junit import to_junit
+from converge.report.markdown import to_markdown
+from converge.report.plan import plan_document, plan_json, plan_text
+from converge.report.run import run_document, run_text
+from converge.report.run_cases import run_suites
+from converge.report.several import FORMS
+from converge.report.words import visible
 from converge.sandbox import Server
 
 TABLES, FINDINGS = 77, 10_000
@@ -38,7 +40,11 @@ def words(html: str) -> str:
 
 def test_the_plan_says_the_same_in_every_form() -> None:
     made = plan()
-    forms = (words(plan_html(made)), plan_markdown(made), json.dumps(plan_json(made), ensure_ascii=False))
+    forms = (
+        words(to_html(plan_document(made))),
+        to_markdown(plan_document(made)),
+        json.dumps(plan_json(made), ensure_ascii=False),
+    )
     for form in forms:
         for fact in (
             "film", "table_1", "column_9", "varchar(200)", "mysql8 [[type]] 9", "P001", "finding 2",
@@ -62,20 +68,24 @@ def test_the_plan_says_the_same_in_every_form() -> None:
     [
         ("note", "Ready to migrate 1 object not migrated · 0 losses."),
         ("lossy", "Ready to migrate 1 object not migrated · 3 losses."),
-        ("block", "Blocked 3 findings must be settled before anything is written."),
+        ("block", "Blocked 3 findings must be resolved before anything is written."),
     ],
 )
 def test_the_verdict_comes_first(severity: str, verdict: str) -> None:
     made = plan(severity=severity)  # type: ignore[arg-type]
-    page = words(plan_html(made))
+    page = words(to_html(plan_document(made)))
     assert page.index(verdict) < page.index("Facts", page.index(verdict)) < page.index("digest")
     # What blocks is said in the banner, with a link to it.
-    assert ('<a href="#block-P000">' in plan_html(made)) == (severity == "block")
+    assert ('<a href="#block-P000">' in to_html(plan_document(made))) == (severity == "block")
 
 
 def test_the_run_says_the_same_in_every_form() -> None:
     made = result()
-    forms = (words(result_html(made)), result_markdown(made), json.dumps(made.to_json(), ensure_ascii=False))
+    forms = (
+        words(to_html(run_document(made))),
+        to_markdown(run_document(made)),
+        json.dumps(made.to_json(), ensure_ascii=False),
+    )
     for form in forms:
         for fact in ("film", "8.0.33", "17.5", "locked", "left", "right", "P001", "zero_date", "film_insert",
                      "its last line", "converge verify", "copy", "differs", "nobody is lost",
@@ -87,19 +97,19 @@ def test_the_run_says_the_same_in_every_form() -> None:
         assert "all readers saw the source at one instant" in form
     # A space at the end is a difference that must be seen.
     made.differences[0] = replace(made.differences[0], target="left ")
-    assert "&#39;left &#39;" in result_html(made)
-    assert "'left '" in result_markdown(made)
-    assert "film.made: 3 rows hold a zero date: null" in result_text(made)
+    assert "&#39;left &#39;" in to_html(run_document(made))
+    assert "'left '" in to_markdown(run_document(made))
+    assert "film.made: 3 rows hold a zero date: null" in run_text(made)
 
 
 def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:
     failed = Result("migrate", "mysql://a@b/c", "postgresql://d@e/f")
-    page = words(result_html(failed))
+    page = words(to_html(run_document(failed)))
     assert "Failed The run has not come to its end." in page
     assert "No table was reached." in page
     assert "The values were not compared." in page
     assert "converge migrate --resume" in page
-    assert "Failed" not in words(plan_html(plan(tables=1, findings=0)))
+    assert "Failed" not in words(to_html(plan_document(plan(tables=1, findings=0))))
 
 
 def test_a_result_survives_its_json() -> None:
@@ -119,7 +129,7 @@ def test_names_and_messages_are_never_markup() -> None:
     hostile = replace(hostile, findings=(finding,))
     run = result(first=SCRIPT)
     run.findings = [finding]
-    for page in (plan_html(hostile), result_html(run)):
+    for page in (to_html(plan_document(hostile)), to_html(run_document(run))):
         assert "<script" not in page
         assert page.count("</style>") == 1
         assert "<b>" not in page
@@ -127,7 +137,7 @@ def test_names_and_messages_are_never_markup() -> None:
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
         assert "default-src &#39;none&#39;" not in page
         assert "default-src 'none'" in page
-    for document in (plan_markdown(hostile), result_markdown(run)):
+    for document in (to_markdown(plan_document(hostile)), to_markdown(run_document(run))):
         outside = re.sub(r"^ *```.*?^ *```$", "", document, flags=re.MULTILINE | re.DOTALL)
         assert "<script" not in outside
         assert "<b>" not in outside
@@ -136,9 +146,9 @@ def test_names_and_messages_are_never_markup() -> None:
 def test_control_characters_become_their_pictures() -> None:
     assert visible("a\x1b[31m\x00\x7f\ud800\n\tb") == "a␛[31m␀␡\ufffd\n\tb"
     run = result(first="a\x1bb\x00c\uffff")
-    ElementTree.fromstring(result_junit(run))
-    assert "a␛b␀c\ufffd" in result_html(run)
-    assert "\x1b" not in result_text(run) + plan_text(plan(first="a\x1bb"))
+    ElementTree.fromstring(to_junit("converge migrate", run_suites(run)))
+    assert "a␛b␀c\ufffd" in to_html(run_document(run))
+    assert "\x1b" not in run_text(run) + plan_text(plan(first="a\x1bb"))
 
 
 def test_markdown_holds_any_text() -> None:
@@ -146,7 +156,7 @@ def test_markdown_holds_any_text() -> None:
     made.not_migrated[0] = type(made.not_migrated[0])(
         "trigger", "t", "not migrated", "", "x\n```\n" + "y " * 99
     )
-    document = result_markdown(made)
+    document = to_markdown(run_document(made))
     rows = [line for line in document.splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows if "public." in row}
     assert widths == {9}
@@ -157,7 +167,7 @@ def test_markdown_holds_any_text() -> None:
 def test_what_findings_share_is_said_once() -> None:
     same = [Finding(Code.P001, "note", f"t{number}", "the same", "fix it") for number in range(3)]
     other = Finding(Code.P001, "block", "t", "first"), Finding(Code.P001, "block", "u", "second")
-    block, note = levels([*same, *other])
+    block, note = findings([*same, *other]).levels
     assert (block.name, block.count, block.groups[0].message) == ("block", 2, "")
     assert (note.groups[0].message, note.groups[0].hint, note.groups[0].names_only) == (
         "the same",
@@ -172,7 +182,7 @@ def test_junit_fails_for_what_is_not_equal() -> None:
     made = result(tables=3)
     made.tables.append(TableResult("unseen", "public.unseen", 5, 5))
     made.findings = [Finding(Code.P001, "block", "film", "no"), Finding(Code.P003, "lossy", "film", "less")]
-    root = ElementTree.fromstring(result_junit(made))
+    root = ElementTree.fromstring(to_junit("converge migrate", run_suites(made)))
     assert (root.tag, root.get("tests"), root.get("failures"), root.get("skipped")) == (
         "testsuites",
         "9",
@@ -192,7 +202,7 @@ def test_junit_fails_for_what_is_not_equal() -> None:
     for suite in root:
         assert int(suite.get("tests", "")) == len(suite.findall("testcase"))
     # A run that failed before any table is no green tree.
-    failed = ElementTree.fromstring(result_junit(Result("migrate", "s", "t")))
+    failed = ElementTree.fromstring(to_junit("converge migrate", run_suites(Result("migrate", "s", "t"))))
     assert failed.get("failures") == "1"
 
 
@@ -219,7 +229,10 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Both reports of a large database."""
     folder = tmp_path_factory.mktemp("pages")
-    made = {"plan": plan_html(plan(TABLES, FINDINGS)), "run": result_html(result(TABLES, FINDINGS))}
+    made = {
+        "plan": to_html(plan_document(plan(TABLES, FINDINGS))),
+        "run": to_html(run_document(result(TABLES, FINDINGS))),
+    }
     for name, html in made.items():
         assert len(html.encode()) < 6_000_000
         (folder / f"{name}.html").write_text(html, "utf-8")
@@ -276,7 +289,7 @@ def test_the_page_follows_the_readers_scheme(browser: Browser, pages: dict[str, 
 
 def test_paper_has_what_the_screen_folds(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "plan.html"
-    file.write_text(plan_html(plan(3, 40)), "utf-8")
+    file.write_text(to_html(plan_document(plan(3, 40))), "utf-8")
     browser.open(file)
     text = browser.paper()
     for folded in (
@@ -287,7 +300,7 @@ def test_paper_has_what_the_screen_folds(browser: Browser, tmp_path: Path) -> No
         "table_2_pkey",
     ):
         assert folded in text, folded
-    file.write_text(result_html(result(3, 40)), "utf-8")
+    file.write_text(to_html(run_document(result(3, 40))), "utf-8")
     browser.open(file)
     text = browser.paper()
     for folded in ("39: MySQL compares", "NO: values differ", "left", "its last line"):
@@ -302,7 +315,10 @@ def test_a_large_report_can_be_printed(browser: Browser, pages: dict[str, Path])
 
 
 def test_hostile_names_do_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
-    for name, page in (("plan", plan_html(plan(first=SCRIPT))), ("run", result_html(result(first=SCRIPT)))):
+    for name, page in (
+        ("plan", to_html(plan_document(plan(first=SCRIPT)))),
+        ("run", to_html(run_document(result(first=SCRIPT)))),
+    ):
         file = tmp_path / f"{name}.html"
         file.write_text(page, "utf-8")
         browser.open(file)

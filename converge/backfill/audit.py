@@ -13,8 +13,9 @@ from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name, pg_text
 from converge.postgres.connect import connect
-from converge.report.parts import one_line, short
-from converge.report.units import counted, table
+from converge.report.document import grid
+from converge.report.text import table
+from converge.report.words import counted, short
 from converge.run.connections import explained
 
 _COLUMNS = (
@@ -189,11 +190,11 @@ def audit_text(audit: Audit) -> str:
         return "This target's audit has no rows of a backfill."
     lines = [f"{counted(audit.success, 'row')} with success, {counted(audit.failed, 'row')} failed"]
     if audit.rows:
-        lines += ["", *table(_HEAD, [_cells(row) for row in audit.rows], left=len(_HEAD))]
+        lines += ["", *table(grid("", [(name, "words") for name in _HEAD], map(_cells, audit.rows)))]
     return "\n".join(lines)
 
 
 def _cells(row: Standing) -> tuple[str, ...]:
     why = f"{row.reason}: {row.error}" if row.error else ""
     cells = (row.backfill, row.key, row.shown or "", row.status, str(row.attempts), row.attempted_at, why)
-    return tuple(one_line(short(cell)) for cell in cells)
+    return tuple(short(cell) for cell in cells)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.mapping.queries import one_query
 from converge.mapping.read import documents
+from converge.mapping.sql import one_query
 
 _DATABASE = re.compile("[a-z][a-z0-9_]*")
 

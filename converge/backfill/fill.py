@@ -30,8 +30,7 @@ from converge.postgres.ledger import lock
 from converge.postgres.rights import lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.upgrade import upgrade
-from converge.report.parts import one_line, visible
-from converge.report.units import counted
+from converge.report.words import counted, one_line, visible
 from converge.run.blockers import require_rights
 from converge.run.connections import explained
 from converge.run.phase import phase

@@ -19,9 +19,9 @@ from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli import Group
 from converge.cli.options import backfill_options, output_options, require_writable, target_options
 from converge.codes import Code
-from converge.config import Where, require_named, resolve_named, resolve_target
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
+from converge.settings.addresses import Where, require_named, resolve_named, resolve_target
 
 
 @click.group("audit", cls=Group)

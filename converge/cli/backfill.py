@@ -9,8 +9,8 @@ import click
 from converge.backfill.declaration import backfills, choose
 from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli.options import backfill_options, output_options
-from converge.config import Where, require_named, resolve_named
 from converge.model.event import Sink
+from converge.settings.addresses import Where, require_named, resolve_named
 
 
 @click.command("backfill")

@@ -18,8 +18,8 @@ from converge.model.result import Result
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
 from converge.report.plan import plan_text
-from converge.report.result import result_text
-from converge.report.units import seconds
+from converge.report.run import run_text
+from converge.report.words import seconds
 from converge.run.attempt import MigrateOptions
 from converge.run.migrate import migrate
 
@@ -72,7 +72,7 @@ def command(
         if as_json:
             click.echo(json.dumps(result.to_json()))
             return result.exit_code
-        click.echo(f"\n{plan}\n\n{result_text(result)}")
+        click.echo(f"\n{plan}\n\n{run_text(result)}")
         click.echo(f"demo      {seconds(time.monotonic() - started)}, servers and data included")
         if reports:
             click.echo(f"report    {', '.join(reports)}")

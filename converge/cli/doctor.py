@@ -11,11 +11,11 @@ import click
 from converge import api
 from converge.cli.many import options_of, over, show
 from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
-from converge.config import Chosen, Where, resolve_known, several
 from converge.model.event import Sink
 from converge.model.plan import Mode
 from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
+from converge.settings.addresses import Chosen, Where, resolve_known, several
 
 
 @click.command("doctor")

@@ -9,27 +9,15 @@ import click
 
 from converge.cli.many import single
 from converge.cli.options import database_options, output_options
-from converge.config import Where
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
-from converge.report.codes import code_document, code_text, named_code
-from converge.report.explain import explain_text
-from converge.report.parts import visible
-
-_HELP = """Explain what becomes of an object of the source, or what a code means.
-
-NAME is a table, TABLE.COLUMN, a view, a routine or another object, or a code of a finding. For a column it
-shows which rule decided, what the data showed, and what else a map may choose. A code needs no server.
-
-\b
-Examples:
-  converge explain film.rating
-  converge explain P024
-"""
+from converge.report.explain import code_document, code_text, explain_text, named_code
+from converge.report.words import visible
+from converge.settings.addresses import Where
 
 
-@click.command("explain", help=_HELP)
+@click.command("explain")
 @click.argument("name", metavar="NAME")
 @database_options
 @output_options
@@ -41,6 +29,16 @@ def command(
     verbose: bool,
     emit: Sink,
 ) -> int:
+    """Explain what becomes of an object of the source, or what a code means.
+
+    NAME is a table, TABLE.COLUMN, a view, a routine or another object, or a code of a finding. For a column
+    it shows which rule decided, what the data showed, and what else a map may choose. A code needs no server.
+
+    \b
+    Examples:
+      converge explain film.rating
+      converge explain P024
+    """
     if code := named_code(name):
         return _show(name, code_text(code), as_json, code_document(code))
     source, target, options = single(where, options, need_target=False)

@@ -12,17 +12,17 @@ from typing import Any
 import click
 
 from converge.codes import Code
-from converge.config import Chosen, Where, resolve, several
 from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.together import together
 from converge.pipeline.options import RESUME, Options
 from converge.planner.inputs import Selection
-from converge.project.file import Database
 from converge.report.errors import error_document, error_text
-from converge.report.many import many_text
+from converge.report.several import several_text
 from converge.run.connections import attempt
+from converge.settings.addresses import Chosen, Where, resolve, several
+from converge.settings.file import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def options_of(entry: Database, options: Options) -> Options:
         options,
         maps=options.maps or entry.maps,
         mode=options.mode if "mode" in options.given else entry.mode,
-        schema=options.schema if "schema" in options.given else entry.schema,
+        schema=options.schema if "schema" in options.given else entry.target_schema,
         selection=Selection(selection.include or entry.include, selection.exclude or entry.exclude),
         # It is what tells an entry's runs from another's.
         given=options.given | {"schema"},
@@ -94,7 +94,7 @@ def show(command: str, shown: Sequence[Shown], *, as_json: bool, quiet: bool = F
     document = together(command, [{"name": one.name, **one.document} for one in shown])
     texts = [(one.name, one.text) for one in shown]
     if as_json or not quiet:
-        click.echo(json.dumps(document) if as_json else many_text(document, texts))
+        click.echo(json.dumps(document) if as_json else several_text(document, texts))
     return int(document["exit_code"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from converge.cli.options import (
 )
 from converge.cli.source_dump import dump_options
 from converge.codes import Code
-from converge.config import Where
 from converge.demo.fill import LEAST_ROWS, fill
 from converge.errors import Interrupted, UsageError
 from converge.mapping.read import load
@@ -32,9 +31,12 @@ from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
 from converge.model.matrix import Matrix
 from converge.pipeline.options import Options
-from converge.report.html import matrix_html
-from converge.report.matrix import matrix_junit, matrix_markdown, matrix_text
+from converge.report.html import to_html
+from converge.report.junit import to_junit
+from converge.report.markdown import to_markdown
+from converge.report.matrix import matrix_document, matrix_suites, matrix_text
 from converge.revisions.folder import Folder
+from converge.settings.addresses import Where
 
 _SAMPLE_SERVER = "mysql:8.0.15"
 
@@ -114,7 +116,7 @@ def command(
         else:
             source, _, options = single(where, options, need_target=False)
         matrix = run_matrix(Request(source, options, own, alembic, emit), servers)
-    unwritten = _write(matrix, {junit: matrix_junit, html: matrix_html, md: matrix_markdown})
+    unwritten = _write(matrix, junit, html, md)
     code = matrix.exit_code or unwritten
     click.echo(json.dumps(matrix.to_json() | {"exit_code": code}) if as_json else matrix_text(matrix))
     return code
@@ -143,10 +145,16 @@ def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
         yield replace(parse(url), name=f"sample:{rows} rows")
 
 
-def _write(matrix: Matrix, forms: Mapping[str | None, Callable[[Matrix], str]]) -> int:
+def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> int:
     """Writes each file that is named, whatever becomes of the others; the exit code of a failure, or 0."""
+    document = matrix_document(matrix)
     code = 0
-    for path, form in forms.items():
+    texts = {
+        junit: to_junit("converge matrix", matrix_suites(matrix)),
+        html: to_html(document),
+        md: to_markdown(document),
+    }
+    for path, text in texts.items():
         if path is not None:
-            code = try_file(path, form(matrix), "report", "make room") or code
+            code = try_file(path, text, "report", "make room") or code
     return code

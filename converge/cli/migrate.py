@@ -26,14 +26,14 @@ from converge.cli.options import (
 )
 from converge.cli.plan_file import digest_for, digests_of
 from converge.codes import Code
-from converge.config import Addresses, Chosen, Where, resolve, several
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.result import Result
 from converge.pipeline.options import RESUME, Options
-from converge.report.many import many_text
-from converge.report.result import result_text
+from converge.report.run import run_text
+from converge.report.several import several_text
 from converge.run.proof import VerifyLevel
+from converge.settings.addresses import Addresses, Chosen, Where, resolve, several
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
@@ -148,7 +148,7 @@ def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emi
             try_reports(result, outputs.reports)
             _try_rejects(map(asdict, result.rejects), outputs.rejects)
         raise
-    code = finish(result, result_text(result), outputs.reports, as_json=outputs.as_json)
+    code = finish(result, run_text(result), outputs.reports, as_json=outputs.as_json)
     return _try_rejects(map(asdict, result.rejects), outputs.rejects) or code
 
 
@@ -179,10 +179,10 @@ def _several(
         if done.error is not None:
             done.error.hint = again(done.error.hint or "", where) or None
             tell(done.name, done.error)
-    texts = [(one.name, result_text(one.result)) for one in results.each]
+    texts = [(one.name, run_text(one.result)) for one in results.each]
     begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
     following = again(RESUME, where) if begun else ""
-    text = many_text(results.to_json(), texts, following)
+    text = several_text(results.to_json(), texts, following)
     code = finish(results, text, outputs.reports, as_json=outputs.as_json)
     rejects = [{"database": done.name, **asdict(one)} for done in results.each for one in done.result.rejects]
     return _try_rejects(rejects, outputs.rejects) or code

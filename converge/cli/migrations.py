@@ -17,7 +17,6 @@ from converge.cli.options import map_option, output_options, schema_option, side
 from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
-from converge.config import Where, resolve_known, resolve_target, several
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
@@ -29,8 +28,9 @@ from converge.pipeline.generate import Origin, Wish, generate
 from converge.pipeline.options import Options
 from converge.pipeline.planned import planned
 from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
-from converge.report.parts import visible
+from converge.report.words import visible
 from converge.revisions.folder import Folder
+from converge.settings.addresses import Where, resolve_known, resolve_target, several
 
 _BACK = re.compile(r"-\d+")
 

@@ -16,7 +16,6 @@ from click.core import ParameterSource
 from converge import files
 from converge.cli.source_dump import dump_options, load, remember
 from converge.codes import Code
-from converge.config import Where
 from converge.errors import ConvergeError, UsageError, first_of
 from converge.model.event import Sink, silent
 from converge.model.names import require_schema
@@ -25,10 +24,11 @@ from converge.model.recovery import Approve, Removal
 from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
 from converge.report.errors import error_text
-from converge.report.parts import visible
 from converge.report.progress import Bars, Lines
-from converge.report.write import FORMS, Report, report_as
+from converge.report.several import FORMS, Report, report_as
+from converge.report.words import visible
 from converge.sandbox.dumped import Dump
+from converge.settings.addresses import Where
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MOST_TABLES = 50

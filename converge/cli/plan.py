@@ -16,18 +16,18 @@ from converge.cli.options import (
     require_ending,
     write_private,
 )
-from converge.config import Chosen, Where, resolve, several
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import Prepared, prepare
 from converge.pipeline.rehearsal import since_last
 from converge.planner.entries import column_entries, other_entries
-from converge.report.html import plan_html, plans_html
-from converge.report.many import plans_markdown
+from converge.report.document import Document
 from converge.report.map import map_toml
-from converge.report.plan import plan_json, plan_sql, plan_text
-from converge.report.plan_markdown import plan_markdown
+from converge.report.markdown import to_markdown
+from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
+from converge.report.several import plans_document
+from converge.settings.addresses import Chosen, Where, resolve, several
 
 
 class Files(NamedTuple):
@@ -69,7 +69,7 @@ def command(
 ) -> int:
     """Show what becomes of every object of the source, and why.
 
-    Writes nothing to the databases. Exits with 3 when something must be settled first; the finding has the
+    Writes nothing to the databases. Exits with 3 when something must be resolved first; the finding has the
     fix.
 
     \b
@@ -91,10 +91,8 @@ def command(
         plan = since_last(prepared, since)
     if output:
         write_private(output, _dumped(plan.to_json()))
-    if html:
-        write_private(html, plan_html(plan))
-    if md:
-        write_private(md, plan_markdown(plan))
+    if html or md:
+        _write_pages(plan_document(plan), files)
     if sql:
         write_private(sql, plan_sql(plan))
     if write_map:
@@ -143,12 +141,20 @@ def _write(plans: Sequence[tuple[str, Plan]], files: Files) -> None:
     if files.plan:
         each = [{"name": name, **plan.to_json()} for name, plan in plans]
         write_private(files.plan, _dumped({"databases": each}))
-    if files.html:
-        write_private(files.html, plans_html(plans))
-    if files.md:
-        write_private(files.md, plans_markdown(plans))
+    if files.html or files.md:
+        _write_pages(plans_document(plans), files)
     if files.sql:
         write_private(files.sql, "\n".join(f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans))
+
+
+def _write_pages(document: Document, files: Files) -> None:
+    if files.html:
+        # Most plans write no page and need not wait for the templates' engine.
+        from converge.report.html import to_html
+
+        write_private(files.html, to_html(document))
+    if files.md:
+        write_private(files.md, to_markdown(document))
 
 
 def _dumped(document: dict[str, Any]) -> str:

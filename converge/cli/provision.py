@@ -8,14 +8,14 @@ import click
 
 from converge.cli.options import output_options, place_options
 from converge.codes import Code
-from converge.config import Where, picked, resolve_admin
 from converge.errors import UsageError
 from converge.model.event import Sink
-from converge.project.file import read
 from converge.provision.run import provision, provision_text
 from converge.provision.script import script
 from converge.provision.wanted import wanted
-from converge.report.parts import visible
+from converge.report.words import visible
+from converge.settings.addresses import Where, picked, resolve_admin
+from converge.settings.file import read
 
 
 @click.command("provision")

@@ -10,9 +10,9 @@ import click
 from converge import api
 from converge.cli.many import over, show
 from converge.cli.options import any_schema_option, approver, output_options, target_options, yes_option
-from converge.config import Chosen, Where, resolve_target, several
 from converge.model.event import Sink
 from converge.report.recovery import recovery_text
+from converge.settings.addresses import Chosen, Where, resolve_target, several
 
 
 @click.command("recover")
@@ -33,7 +33,7 @@ def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose:
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            found = api.recover(one.target, one.entry.schema, on_event=emit, approve=approver(yes))
+            found = api.recover(one.target, one.entry.target_schema, on_event=emit, approve=approver(yes))
             return found.to_json(), recovery_text(found)
 
         return show("recover", over("recover", chosen, look, emit), as_json=as_json)

@@ -10,7 +10,6 @@ import click
 
 from converge.cli.options import output_options, require_reports, target_options, write_reports
 from converge.codes import Code
-from converge.config import Chosen, Where, resolve_target, several
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -20,6 +19,7 @@ from converge.model.together import Named, Results, together
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 from converge.run.connections import attempt, explained
+from converge.settings.addresses import Chosen, Where, resolve_target, several
 
 
 @click.command("report")
@@ -57,7 +57,7 @@ def _several(chosen: Sequence[Chosen], paths: Sequence[str], *, verify: bool, as
     """One report of all that have run; what has not is in it, as planned only."""
     each, runs, command = [], [], "verify" if verify else "migrate"
     for one in chosen:
-        move = str(one.source), one.entry.schema
+        move = str(one.source), one.entry.target_schema
         found, error = attempt(partial(_last, one.target, move, verify=verify))
         if error is not None and not isinstance(error, UsageError):
             raise error

@@ -10,9 +10,9 @@ import click
 
 from converge.cli.many import require_single
 from converge.cli.options import target_options
-from converge.config import Where, resolve_target, several
 from converge.model.endpoint import Endpoint
 from converge.revisions.folder import Folder
+from converge.settings.addresses import Where, resolve_target, several
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,12 +9,12 @@ import click
 
 from converge.cli.many import over, show
 from converge.cli.options import output_options, target_options
-from converge.config import Chosen, Where, resolve_target, several
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification
 from converge.run.connections import explained
+from converge.settings.addresses import Chosen, Where, resolve_target, several
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"
@@ -35,7 +35,7 @@ def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
     if chosen := several(where):
 
         def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            run = _run(one.target, (str(one.source), one.entry.schema))
+            run = _run(one.target, (str(one.source), one.entry.target_schema))
             return _document(run), _text(run)
 
         return show("status", over("status", chosen, look, emit), as_json=as_json)

@@ -17,21 +17,17 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.validation import Validation
 from converge.pipeline.validate import SUMMARY, Wish, validate
-from converge.report.validation import validation_junit, validation_markdown, validation_text
+from converge.report.html import to_html
+from converge.report.junit import to_junit
+from converge.report.markdown import to_markdown
+from converge.report.validation import validation_document, validation_suites, validation_text
 from converge.revisions.folder import Folder, writing
-
-
-def _html(result: Validation) -> str:
-    from converge.report.html import validation_html
-
-    return validation_html(result)
-
 
 _FORMS: Mapping[str, Callable[[Validation], str]] = {
     SUMMARY: lambda result: json.dumps(result.to_json(), indent=1) + "\n",
-    "summary.md": validation_markdown,
-    "junit.xml": validation_junit,
-    "report.html": _html,
+    "summary.md": lambda result: to_markdown(validation_document(result)),
+    "junit.xml": lambda result: to_junit("converge migrations validate", validation_suites(result)),
+    "report.html": lambda result: to_html(validation_document(result)),
 }
 
 

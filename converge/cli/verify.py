@@ -23,17 +23,17 @@ from converge.cli.options import (
     unwritable,
 )
 from converge.codes import Code
-from converge.config import Chosen, Where, resolve, several
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.result import Difference, Result
 from converge.model.together import Named, Results
 from converge.pipeline.options import Options
-from converge.report.many import many_text
-from converge.report.result import result_text
+from converge.report.run import run_text
+from converge.report.several import several_text
 from converge.run.connections import attempt
 from converge.run.migrate import note
+from converge.settings.addresses import Chosen, Where, resolve, several
 
 Level = Literal["full", "counts"]
 Look = Callable[[Endpoint, Endpoint, Options, str], Result]
@@ -84,15 +84,15 @@ def command(
             if chosen:
                 results = Results("verify", tuple(_each(chosen, options, look, emit)))
                 stack.close()
-                texts = [(one.name, result_text(one.result)) for one in results.each]
-                return finish(results, many_text(results.to_json(), texts), reports, as_json=as_json)
+                texts = [(one.name, run_text(one.result)) for one in results.each]
+                return finish(results, several_text(results.to_json(), texts), reports, as_json=as_json)
             addresses = resolve(where)
             assert addresses.target is not None
             result = look(addresses.source, addresses.target, options, "")
             stack.close()
         except OSError as error:
             raise unwritable(str(differences), str(error.strerror)) from error
-    return finish(result, result_text(result), reports, as_json=as_json)
+    return finish(result, run_text(result), reports, as_json=as_json)
 
 
 def _each(chosen: Sequence[Chosen], options: Options, look: Look, emit: Sink) -> list[Named]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from converge.mapping.using import COLUMN, parsed
+from converge.mapping.sql import COLUMN, parsed
 from converge.types.sql import as_bytes
 
 Same = Callable[[str, str], str]

@@ -9,10 +9,12 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.mapping.checks import read_application, read_checks
-from converge.mapping.grammar import SECTIONS, check
+from converge.mapping.grammar import SECTIONS, MapFile, check
 from converge.mapping.rules import Map, Rule
+from converge.mapping.sql import one_query
+from converge.model.check import Application, Check
 from converge.resources import folder
+from converge.toml import read_toml
 
 DEFAULT = "mysql8"
 
@@ -31,18 +33,22 @@ def load(names: Sequence[str] = ()) -> Map:
 
 def load_documents(files: Documents) -> Map:
     """The rules of maps that were read before."""
-    applications = (read_application(Path(path).stem, document) for path, document in files)
+    maps = [(Path(path), document, check(Path(path).name, document)) for path, document in files]
     return Map(
-        tuple(rule for path, document in files for rule in _rules(Path(path), document)),
-        checks=tuple(check for path, document in files for check in read_checks(Path(path).stem, document)),
-        applications=tuple(filter(None, applications)),
+        tuple(rule for path, document, _ in maps for rule in _rules(path, document)),
+        checks=tuple(one for path, _, map_ in maps for one in _checks(path.stem, map_)),
+        applications=tuple(
+            Application(map_.map.name or path.stem, map_.application.tables, map_.application.migrate)
+            for path, _, map_ in maps
+            if map_.application is not None
+        ),
     )
 
 
 def documents(names: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """What the named maps hold, and ``mysql8`` last: each file with its content, checked.
 
-    Raises UsageError for a map that is not there, is no TOML, or has a key that means nothing.
+    Raises UsageError for a map that is not there, is not valid TOML, or has an unknown key.
     """
     seen: set[Path] = set()
     for name in [*names, DEFAULT]:
@@ -68,10 +74,7 @@ def _read(path: Path, seen: set[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     if path in seen:
         return
     seen.add(path)
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path.name} is no TOML: {error}", code=Code.M002) from error
+    document = read_toml(path, Code.M002)
     check(path.name, document)
     yield path, document
     for name in document.get("map", {}).get("extends", []):
@@ -80,22 +83,26 @@ def _read(path: Path, seen: set[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
     shipped = path.parent == folder("schema_maps").resolve()
-    for section in SECTIONS:
+    for section, kind in SECTIONS.items():
         for number, entry in enumerate(document.get(section, []), 1):
-            yield _rule(path.stem, section, number, entry, shipped=shipped)
+            yield Rule(
+                section,
+                f"{path.stem} [[{section}]] {number}",
+                entry.get("match", {}),
+                {key: entry[key] for key in kind.settings() if key in entry},
+                entry.get("why", "the map says so"),
+                entry.get("note", ""),
+                shipped,
+            )
 
 
-def _rule(stem: str, section: str, number: int, entry: dict[str, Any], *, shipped: bool) -> Rule:
-    settings = {key: entry[key] for key in SECTIONS[section].settings if key in entry}
-    return Rule(
-        section,
-        f"{stem} [[{section}]] {number}",
-        entry.get("match", {}),
-        settings,
-        entry.get("why", "the map says so"),
-        entry.get("note", ""),
-        shipped,
-    )
+def _checks(stem: str, map_: MapFile) -> Iterator[Check]:
+    for number, entry in enumerate(map_.check, 1):
+        place = f"{stem} [[check]] {number}"
+        queries = {"target": one_query(entry.target, "postgres", f"{place} target =")}
+        if entry.source is not None:
+            queries["source"] = one_query(entry.source, "mysql", f"{place} source =")
+        yield Check(**entry.model_dump(exclude={"source"}) | queries, place=place)
 
 
 def _find(name: str, beside: Path) -> Path:

@@ -193,29 +193,18 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
+        own = asdict(self)
         return {
             "converge": 1,
             "command": self.command,
             "verdict": self.verdict,
             "exit_code": self.exit_code,
-            "source": {"url": self.source, "version": self.source_version},
-            "target": {"url": self.target, "version": self.target_version},
-            "started": self.started,
-            "snapshot": self.snapshot,
-            "tables": [asdict(table) for table in self.tables],
-            "findings": [asdict(finding) for finding in self.findings],
-            "differences": [asdict(difference) for difference in self.differences],
-            "changes": [asdict(change) for change in self.changes],
-            "rejects": [asdict(reject) for reject in self.rejects],
-            "views": [asdict(view) for view in self.views],
-            "checks": [asdict(check) for check in self.checks],
-            "going_back": self.going_back and asdict(self.going_back),
-            "fingerprint": self.fingerprint and asdict(self.fingerprint),
-            "not_migrated": [asdict(outcome) for outcome in self.not_migrated],
+            "source": {"url": self.source, "version": own.pop("source_version")},
+            "target": {"url": self.target, "version": own.pop("target_version")},
             "losses": self.losses,
-            "not_compared": [asdict(one) for one in self.not_compared],
             "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
-            "next": self.next_command,
+            "next": own.pop("next_command"),
+            **{name: value for name, value in own.items() if name not in ("source", "target", "phases")},
         }
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 from converge.codes import Code
 from converge.mapping.rules import setting
-from converge.mapping.using import default
+from converge.mapping.sql import default
 from converge.model.catalog import Column, Table
 from converge.model.names import SYSTEM_COLUMNS, fit
 from converge.model.plan import ColumnPlan, Identity

@@ -61,7 +61,7 @@ def other_entries(inputs: Inputs) -> Iterator[Entry]:
                 ("foreign_key", {**match, "foreign_key": key.name}, map_.for_foreign_key(table, key))
             )
         for section, names, rules in found:
-            given = {key: setting(rules, key)[0] for key in SECTIONS[section].settings}
+            given = {key: setting(rules, key)[0] for key in SECTIONS[section].settings()}
             if settings := {key: value for key, value in given.items() if value is not None}:
                 yield Entry(section, names, settings)
 
@@ -69,7 +69,7 @@ def other_entries(inputs: Inputs) -> Iterator[Entry]:
 def _column_entry(draft: Draft, table: Table, column: Column, family: Family) -> ColumnEntry:
     made = draft.decision(table, column)
     traps = [trap for trap, _ in made.handled]
-    settings = {key: made.setting(key) for key in SECTIONS["column"].settings}
+    settings = {key: made.setting(key) for key in SECTIONS["column"].settings()}
     settings["to"] = made.to
     settings["policy"] = {
         name: policy for name, policy in made.policies.items() if name in {trap.name for trap in traps}

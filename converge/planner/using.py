@@ -8,7 +8,7 @@ from functools import partial
 
 from converge.mapping.inverse import lossless
 from converge.mapping.rules import Rule, setting
-from converge.mapping.using import expression
+from converge.mapping.sql import expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change

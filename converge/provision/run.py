@@ -18,8 +18,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.postgres.connect import connect, explain
 from converge.provision.steps import SET_GRANTS, Cluster, DatabaseFacts, RoleFacts, Step, findings, steps
 from converge.provision.wanted import Wanted
-from converge.report.parts import one_line, visible
-from converge.report.units import counted
+from converge.report.words import counted, one_line, visible
 from converge.resources import sql
 from converge.run.blockers import require_rights
 from converge.run.connections import explained

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.project.file import Database
-from converge.project.variables import address, of_kind, variable
+from converge.settings.file import Database
+from converge.settings.variables import address, of_kind, variable
 
 
 @dataclass(frozen=True, slots=True)

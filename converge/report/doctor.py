@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Right, SourceFacts, TargetFacts, Tls
-from converge.model.plan import Finding
 from converge.postgres.capabilities import CAPABILITIES, major
-from converge.report.parts import LEVELS, visible
-from converge.report.units import counted, size, table
+from converge.report.document import Block, Facts, Fold, Verdict, findings, grid
+from converge.report.text import to_text
+from converge.report.words import counted, size
 
 Line = tuple[str, str]
 _SETTINGS = (
@@ -22,27 +22,27 @@ _SETTINGS = (
     "transaction_timeout", "default_transaction_read_only",
 )  # fmt: skip
 """Settings that converge overrides in its own sessions; shown when somebody has set them."""
-_NOT_REACHED: Line = ("", "not reached")
-_WIDTH = 110
+_NOT_REACHED: list[Line] = [("", "not reached")]
+_WIDTH = 97
 _HARMLESS = ("0", "off", "")
 
 
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
-    """The verdict, each side's facts and rights, then the findings with their fixes."""
-    lines = [f"{'verdict':<13}{found.verdict}: {_verdict(found)}"]
+    """Each side's facts and rights, then the findings with their fixes."""
+    blocks: list[Block] = []
     if found.source is not None:
         here = found.source_facts
-        facts = _source(here, verbose=verbose) if here else [_NOT_REACHED]
-        lines += _side("source", found.source, found.source.sources, facts, here.rights if here else ())
+        lines = _source(here, verbose=verbose) if here else _NOT_REACHED
+        blocks.append(_side("source", found.source, found.source.sources, lines, here.rights if here else ()))
     if found.target is not None:
         there = found.target_facts
-        facts = _target(there, found) if there else [_NOT_REACHED]
+        lines = _target(there, found) if there else _NOT_REACHED
         origins = found.target.sources | dict(there.origins if there else ())
-        lines += _side("target", found.target, origins, facts, there.rights if there else ())
-        lines += _compatibility(there.version) if there else []
-    for level, title, _ in LEVELS:
-        lines += _findings(level, title, found.findings)
-    return visible("\n".join(lines))
+        blocks.append(_side("target", found.target, origins, lines, there.rights if there else ()))
+        blocks += [_compatibility(there.version)] if there else []
+    return to_text(
+        Verdict(found.verdict, _verdict(found), "quiet"), *blocks, findings(found.findings), verbose=True
+    )
 
 
 def doctor_json(found: Diagnosis) -> dict[str, Any]:
@@ -89,33 +89,48 @@ def _verdict(found: Diagnosis) -> str:
     )
 
 
-def _compatibility(version: str) -> list[str]:
+def _compatibility(version: str) -> Fold:
     """What maps, checks and migrations may ask for, by the version that brought it."""
     names: defaultdict[int, list[str]] = defaultdict(list)
     for one in CAPABILITIES:
         names[one.since].append(one.name)
-    lines = ["", "  compatibility: what maps, checks and migrations may ask of this server"]
-    for since, features in sorted(names.items()):
-        here = "yes" if since <= major(version) else "no"
-        lines += wrap(
-            ", ".join(features),
-            _WIDTH,
-            initial_indent=f"  from {since}  {here:<4} ",
-            subsequent_indent=" " * 15,
-        )
-    return lines
+    lines = (
+        (f"from {since}", f"{'yes' if since <= major(version) else 'no':<4}{', '.join(features)}")
+        for since, features in sorted(names.items())
+    )
+    title = "compatibility: what maps, checks and migrations may ask of this server"
+    return Fold(title, (_wrapped(lines),))
 
 
 def _side(
-    name: str, endpoint: Endpoint, origins: dict[str, str], facts: Sequence[Line], rights: Sequence[Right]
-) -> list[str]:
-    lines = ["", f"{name:<13}{endpoint}"]
-    for label, words in (("from", _origins(origins)), *facts):
-        lines += wrap(words, _WIDTH, initial_indent=f"  {label:<10} ", subsequent_indent=" " * 13)
-    rows = [(f"  {right.name}", "yes" if right.held else "NO" if right.needed else "no",
-             right.purpose if right.held else right.without) for right in rights]  # fmt: skip
-    head = ("  right", "held", "what it does, or what is lost without it")
-    return [*lines, "", *table(head, rows, left=3)] if rows else lines
+    name: str,
+    endpoint: Endpoint,
+    origins: Mapping[str, str],
+    lines: Iterable[tuple[str, str]],
+    rights: Sequence[Right],
+) -> Fold:
+    held = grid(
+        "",
+        (("right", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
+        [
+            (one.name, "yes", one.purpose)
+            if one.held
+            else (one.name, "NO" if one.needed else "no", one.without)
+            for one in rights
+        ],
+    )
+    return Fold(f"{name:<10}{endpoint}", (_wrapped([("from", _origins(origins)), *lines]), held))
+
+
+def _wrapped(lines: Iterable[tuple[str, str]]) -> Facts:
+    """Long facts on several lines."""
+    return Facts(
+        tuple(
+            (label if number == 0 else "", part)
+            for label, words in lines
+            for number, part in enumerate(wrap(words, _WIDTH))
+        )
+    )
 
 
 def _source(facts: SourceFacts, *, verbose: bool) -> list[Line]:
@@ -177,21 +192,9 @@ def _tls(tls: Tls) -> str:
     return f"{tls.version} {tls.cipher}, verified: {tls.verified}"
 
 
-def _origins(origins: dict[str, str]) -> str:
+def _origins(origins: Mapping[str, str]) -> str:
     """``--source``; or each value's place where they differ."""
     places = set(origins.values())
     if len(places) == 1:
         return places.pop()
     return ", ".join(f"{name} {place}" for name, place in origins.items())
-
-
-def _findings(level: str, title: str, findings: Sequence[Finding]) -> Iterator[str]:
-    chosen = [finding for finding in findings if finding.level == level]
-    if chosen:
-        yield from ("", f"{title.lower() if level != 'block' else title.upper()} ({len(chosen)})")
-    for finding in chosen:
-        yield f"  {finding.code}  {finding.object}: {finding.message}"
-        if finding.evidence:
-            yield f"        seen  {finding.evidence}"
-        if finding.hint:
-            yield "        hint  " + finding.hint.replace("\n", "\n" + " " * 14)

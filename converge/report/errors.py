@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from converge.errors import ConvergeError, verdict_of
-from converge.report.parts import visible
+from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
 _PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")

@@ -1,14 +1,20 @@
-"""Why a table, a column or another object becomes what it becomes."""
+"""`converge explain`: why an object becomes what it becomes, and what a code means."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
-from converge.codes import Code
+from converge.codes import Code, Entry, explained
 from converge.errors import UsageError, did_you_mean
 from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.entries import ColumnEntry, column_entries
 from converge.planner.inputs import Inputs
+
+_LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
+_SEVERITIES = {"block": "blocker", "lossy": "loss", "absent": "not migrated"}
 
 
 def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
@@ -95,3 +101,39 @@ def _finding(finding: Finding) -> list[str]:
 
 def _unknown(message: str, word: str, known: Iterable[str], lists: str) -> UsageError:
     return UsageError(message + did_you_mean(word, known), code=Code.U007, hint=lists)
+
+
+def named_code(name: str) -> Code | None:
+    """The code of this name; None where it cannot be one. Raises UsageError for an unknown code."""
+    if not _LOOKS_LIKE_A_CODE.fullmatch(name):
+        return None
+    if name not in Code.__members__:
+        message = f"there is no code {name}{did_you_mean(name, Code.__members__)}"
+        raise UsageError(message, code=Code.U007, hint="docs/codes.md lists all codes")
+    return Code[name]
+
+
+def code_text(code: Code) -> str:
+    """What the code means::
+
+    P023 ZEROFILL is lost
+      severity loss
+      meaning  ZEROFILL only pads the display with zeros. The numbers are the same.
+      fix      Format the numbers in the application.
+      page     docs/codes.md
+    """
+    entry = explained(code)
+    lines = [f"{code} {entry.title}", f"  severity {severity(entry)}", f"  meaning  {entry.explanation}"]
+    if entry.fix:
+        lines.append(f"  fix      {entry.fix}")
+    return "\n".join([*lines, f"  page     docs/{entry.page}"])
+
+
+def code_document(code: Code) -> dict[str, Any]:
+    """The same for the --json document."""
+    return asdict(explained(code))
+
+
+def severity(entry: Entry) -> str:
+    """In words: ``blocker, note``, ``exit code 2``."""
+    return ", ".join(_SEVERITIES.get(one, one).replace("exit", "exit code") for one in entry.severity)

@@ -1,11 +1,29 @@
-"""Markdown that holds any text: names and values of a database are never markup."""
+"""A document as Markdown that holds any text: names and values of a database are never markup."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
-from converge.report.parts import Cell, Grid, Kind, Left, Level, Mark, visible
+from converge.report.document import (
+    Bars,
+    Block,
+    Cell,
+    Document,
+    Facts,
+    Findings,
+    Fold,
+    Grid,
+    Group,
+    Item,
+    Items,
+    Kind,
+    Mark,
+    Paste,
+    Section,
+    Words,
+)
+from converge.report.words import sentence, visible
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|&])")
 _NEEDS_HTML = re.compile("[`<]")
@@ -13,14 +31,19 @@ _MEANS = re.compile(r"[\\`*_~\[\]()<>|&!:@]")
 _RUNS = re.compile("`+")
 
 
+def to_markdown(document: Document, name: str = "") -> str:
+    """The document, with the database's name in its title where there are several."""
+    title = f"converge {document.command}: {document.verdict.word}"
+    lines = [f"# {words(name)}: {title}" if name else f"# {title}", "", sentence(document.verdict.words)]
+    for section in document.sections:
+        lines += _section(section)
+    parts = (to_markdown(part, name) for name, part in document.parts)
+    return "\n\n".join(["\n".join(lines).rstrip(), *parts]).rstrip() + "\n"
+
+
 def words(text: str) -> str:
     """Plain words on one line."""
     return _MARKUP.sub(r"\\\1", " ".join(visible(text).split()))
-
-
-def title(text: str, name: str = "") -> str:
-    """The first heading, which begins with the database's name where there are several."""
-    return f"# {words(name)}: {text}" if name else f"# {text}"
 
 
 def code(text: str) -> str:
@@ -32,70 +55,88 @@ def code(text: str) -> str:
     return f"<code>{_MEANS.sub(lambda match: f'&#{ord(match[0])};', line)}</code>"
 
 
-def fence(text: str, language: str = "") -> list[str]:
+def _section(section: Section) -> Iterator[str]:
+    if not section.blocks and not section.nothing:
+        return
+    yield from ("", f"## {section.title}", "")
+    if not section.blocks:
+        yield section.nothing
+    for number, block in enumerate(section.blocks):
+        yield from ("",) * bool(number)
+        yield from _trimmed(_lines(block, alone=len(section.blocks) == 1))
+
+
+def _lines(block: Block, *, alone: bool = False) -> Iterator[str]:
+    """The lines of a block; a table that is not `alone` in its section has its title above it."""
+    match block:
+        case Words(text=text):
+            yield words(text)
+        case Paste(text=text, language=language):
+            yield from _fence(text, language)
+        case Facts(pairs=pairs):
+            yield from (f"- {name}: {words(value)}" for name, value in pairs)
+        case Bars(spans=spans):
+            yield from (f"- {name}: {took}" for name, took, *_ in spans)
+        case Grid(title=title):
+            if not alone:
+                yield from (f"### {words(title)}", "")
+            yield from _table(block)
+        case Findings():
+            yield from _findings(block)
+        case Items(items=items):
+            yield from (line for item in items for line in _item(item))
+        case Fold(title=title, blocks=blocks, count=count, name=name):
+            yield from ("", f"### {code(title) if name else words(title)} ({count:,})")
+            for inner in blocks:
+                yield from ("", *_trimmed(_lines(inner, alone=True)))
+
+
+def _table(grid: Grid) -> Iterator[str]:
+    kinds = [kind for _, kind in grid.columns]
+    yield _row(words(name) for name in grid.head)
+    yield _row("---:" if kind == "number" else "---" for kind in kinds)
+    yield from (_row(map(_cell, row, kinds)) for row in grid.rows)
+    if grid.foot:
+        yield _row(words(str(cell)) for cell in grid.foot)
+    for row, details in zip(grid.rows, grid.details, strict=False):
+        yield from ("", f"### {code(str(row[0]))}")
+        for one in details:
+            yield from ("", *_table(one))
+
+
+def _findings(found: Findings) -> Iterator[str]:
+    """By severity, then by code; what all findings of a code share is said once."""
+    for level in found.levels:
+        yield from ("", f"### {level.title} ({level.count:,})")
+        for group in level.groups:
+            yield from ("", f"#### {group.code} ({len(group.findings):,})", "")
+            yield from _group(group)
+
+
+def _group(group: Group) -> Iterator[str]:
+    if group.message:
+        yield from (words(group.message), "")
+    for one in group.findings:
+        message = "" if group.message else f": {words(one.message)}"
+        seen = f" Seen: {words(one.evidence)}." if one.evidence else ""
+        yield f"- {code(one.object)}{message}{seen}"
+        if one.hint and not group.hint:
+            yield from (f"  {line}".rstrip() for line in _fence(one.hint))
+    if group.hint:
+        yield from _fence(group.hint)
+
+
+def _item(item: Item) -> Iterator[str]:
+    yield f"- {words(item.kind)} {', '.join(map(code, item.names))}: {words(item.why)}"
+    if item.text:
+        yield from (f"  {line}".rstrip() for line in _fence(item.text))
+
+
+def _fence(text: str, language: str = "") -> list[str]:
     """A block of code."""
     longest = max((len(run) for run in _RUNS.findall(text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return ["", ticks + language, *visible(text).splitlines(), ticks, ""]
-
-
-def table(grid: Grid) -> list[str]:
-    """A table, without its title."""
-    kinds = [kind for _, kind in grid.columns]
-    lines = [
-        _row(words(name) for name in grid.head),
-        _row("---:" if kind == "number" else "---" for kind in kinds),
-        *(_row(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in grid.rows),
-    ]
-    return [*lines, _row(words(str(cell)) for cell in grid.foot)] if grid.foot else lines
-
-
-def section(title: str, lines: Sequence[str], *, nothing: str = "") -> list[str]:
-    """A section; one that is empty is left out, or says in words that there is nothing."""
-    if not lines and not nothing:
-        return []
-    return ["", f"## {title}", "", *(lines or [nothing])]
-
-
-def grid_section(title: str, grid: Grid, *, nothing: str = "") -> list[str]:
-    """A section that is one table."""
-    return section(title, table(grid) if grid.rows else [], nothing=nothing)
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """A list of names and what they are."""
-    return [f"- {name}: {words(value)}" for name, value in pairs]
-
-
-def findings(levels: Sequence[Level]) -> list[str]:
-    """By severity, then by code; what all findings of a code share is said once."""
-    lines: list[str] = []
-    for level in levels:
-        lines += ["", f"### {level.title} ({level.count:,})"]
-        for group in level.groups:
-            lines += ["", f"#### {group.code} ({len(group.findings):,})", ""]
-            if group.message:
-                lines += [words(group.message), ""]
-            for one in group.findings:
-                message = "" if group.message else f": {words(one.message)}"
-                seen = f" Seen: {words(one.evidence)}." if one.evidence else ""
-                lines.append(f"- {code(one.object)}{message}{seen}")
-                if one.hint and not group.hint:
-                    lines += [f"  {line}".rstrip() for line in fence(one.hint)]
-            if group.hint:
-                lines += fence(group.hint)
-    return lines[1:]
-
-
-def left_behind(left: Sequence[Left]) -> list[str]:
-    """What is not migrated, with the original text where there is one."""
-    lines = []
-    for one in left:
-        names = ", ".join(code(name) for name in one.names)
-        lines.append(f"- {words(one.kind)} {names}: {words(one.why)}")
-        if one.text:
-            lines += [f"  {line}".rstrip() for line in fence(one.text)]
-    return lines
 
 
 def _cell(cell: Cell, kind: Kind) -> str:
@@ -108,3 +149,8 @@ def _cell(cell: Cell, kind: Kind) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _trimmed(lines: Iterable[str]) -> list[str]:
+    """Without empty lines at both ends: whoever joins blocks puts one between."""
+    return "\n".join(lines).strip("\n").split("\n")

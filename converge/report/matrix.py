@@ -1,109 +1,121 @@
-"""A matrix for a terminal, as Markdown for the summary of continuous integration, and as JUnit XML."""
+"""A matrix as a document, for a terminal and for continuous integration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from xml.etree.ElementTree import Element
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from converge.model.matrix import Cell, Matrix, Step, Varied
-from converge.report import markdown
-from converge.report.junit_cases import document, tell, testcase, testsuite
-from converge.report.matrix_parts import Reason, matrix_parts
-from converge.report.parts import Grid, one_line, sentence, short, visible
-from converge.report.units import table
+from converge.model.check import CheckResult
+from converge.model.matrix import Cell, Content, Matrix, MatrixVerdict, State, Step, Varied
+from converge.model.plan import Finding
+from converge.report.document import Cell as GridCell
+from converge.report.document import (
+    Document,
+    Facts,
+    Grid,
+    Kind,
+    Mark,
+    Section,
+    Tone,
+    Verdict,
+    Words,
+    facts,
+    findings,
+    grid,
+    section,
+)
+from converge.report.junit import Case, Suite
+from converge.report.run import CHECK_TONES
+from converge.report.text import to_text
+from converge.report.words import counted, moment, seconds, short
 
+_TONES: dict[State, Tone] = {"green": "good", "red": "bad", "not run": "quiet"}
+_VERDICTS: dict[MatrixVerdict, Tone] = {"verified": "good", "differs": "bad", "failed": "bad"}
+_DIGEST_SHOWN = 10
 _MOST_DIFFERENCES = 20
 
 
+def matrix_document(matrix: Matrix) -> Document:
+    """All of a matrix that people read."""
+    digests = _digests(matrix)
+    intro = "Sums over all rows and columns, made inside each server by the comparison with the source."
+    return Document(
+        "matrix",
+        _verdict(matrix),
+        _figures(matrix),
+        (
+            section("versions", "Versions and steps", _overview(matrix)),
+            section("red", "What is red", findings(_reasons(matrix)), nothing="Nothing."),
+            section(
+                "facts",
+                "Facts",
+                facts(
+                    ("source", f"MySQL {matrix.source_version} {matrix.source}"),
+                    ("began", moment(matrix.started)),
+                ),
+            ),
+            section("steps", "What came of each step", _details(matrix)),
+            section(
+                "checks",
+                "Checks",
+                _checks(matrix),
+                nothing="The maps declare none, or no version came so far.",
+            ),
+            section(
+                "digests",
+                "Digests",
+                Words(intro) if digests.rows else None,
+                digests,
+                nothing="No table was compared.",
+            ),
+            _differences("plans", "Differences of plans", matrix.plans, "the same decisions"),
+            _differences("catalogs", "Differences of catalogs", matrix.catalog, "the same objects"),
+        ),
+    )
+
+
 def matrix_text(matrix: Matrix) -> str:
-    """Versions and steps, what differs between versions, why a cell is red and, last, the verdict."""
-    parts = matrix_parts(matrix)
-    lines = [*_text(parts.overview), ""]
-    lines += _listed("plan", matrix.plans) + _listed("catalog", matrix.catalog)
-    for reason in parts.reasons:
-        lines += _reason(reason)
-    lines.append(f"{'digests':<10}{_digests(matrix)}")
-    lines.append(f"{'verdict':<10}{parts.verdict.word}: {parts.verdict.words}")
-    return visible("\n".join(lines))
+    """Versions and steps, what differs between versions, and why a cell is red."""
+    lines = (*_listed("plan", matrix.plans), *_listed("catalog", matrix.catalog), ("digests", _same(matrix)))
+    return to_text(
+        _verdict(matrix), _overview(matrix), findings(_reasons(matrix)), Facts(lines), verbose=True
+    )
 
 
-def matrix_markdown(matrix: Matrix) -> str:
-    """The content of the HTML page as Markdown."""
-    parts = matrix_parts(matrix)
-    lines = [markdown.title(f"converge matrix: {parts.verdict.word}"), "", sentence(parts.verdict.words)]
-    lines += markdown.grid_section("Versions and steps", parts.overview)
-    lines += markdown.section("What is red", _reasons(parts.reasons))
-    lines += markdown.section("Facts", markdown.facts(parts.facts))
-    lines += markdown.grid_section("What came of each step", parts.details)
-    lines += markdown.grid_section("Checks", parts.checks)
-    lines += markdown.grid_section("Digests", parts.digests, nothing="No table was compared.")
-    lines += markdown.grid_section("Differences of plans", parts.plans, nothing="None.")
-    lines += markdown.grid_section("Differences of catalogs", parts.catalog, nothing="None.")
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def matrix_junit(matrix: Matrix) -> str:
-    """A suite for each version, with a testcase for each step."""
-    root = Element("testsuites", name="converge matrix")
-    everything = []
-    for cell in matrix.cells:
-        cases = [_case(cell, step) for step in cell.steps]
-        properties = {"version": cell.version, "provider": cell.provider, "source": matrix.source}
-        testsuite(root, f"PostgreSQL {cell.name}", matrix.started, cases, properties)
-        everything += cases
-    return document(root, everything)
-
-
-def _case(cell: Cell, step: Step) -> Element:
-    case = testcase(f"converge.matrix.{cell.name}", step.name, step.seconds)
-    if step.reason is not None:
-        said = f"{step.reason.code}: {step.reason.message}"
-        tell(
-            case,
-            "failure",
-            short(said),
-            "\n".join(filter(None, (said, step.reason.evidence, step.reason.hint))),
+def matrix_suites(matrix: Matrix) -> list[Suite]:
+    """A suite for each version, with a case for each step."""
+    return [
+        Suite(
+            f"PostgreSQL {cell.name}",
+            matrix.started,
+            [_case(cell, step) for step in cell.steps],
+            {"version": cell.version, "provider": cell.provider, "source": matrix.source},
         )
-    elif step.state == "not run":
-        tell(case, "skipped", "a step before it is red")
-    return case
+        for cell in matrix.cells
+    ]
 
 
-def _text(grid: Grid) -> list[str]:
-    return table(grid.head, [[one_line(cell) for cell in row] for row in grid.lines], left=2)
+def _case(cell: Cell, step: Step) -> Case:
+    group, reason = f"converge.matrix.{cell.name}", step.reason
+    if reason is not None:
+        said = f"{reason.code}: {reason.message}"
+        full = "\n".join(filter(None, (said, reason.evidence, reason.hint)))
+        return Case(group, step.name, step.seconds, "failure", short(said), full)
+    if step.state == "not run":
+        return Case(group, step.name, step.seconds, "skipped", "a step before it is red")
+    return Case(group, step.name, step.seconds)
 
 
-def _listed(title: str, differences: Sequence[Varied]) -> list[str]:
+def _listed(title: str, differences: Sequence[Varied]) -> Iterator[tuple[str, str]]:
     """A line a difference: the object, and what is there on which versions."""
-    lines = []
     for one in differences[:_MOST_DIFFERENCES]:
-        said = (f"{', '.join(names)} {text.rstrip(';') or 'nothing'}" for text, names in one.grouped)
-        lines.append(f"{title:<10}{one_line(short(one.object))}: {one_line(short('; '.join(said)))}")
-    more = len(differences) - len(lines)
-    return [*lines, f"{title:<10}and {more:,} more, in --html and --json"] if more else lines
+        said = (f"{', '.join(names)} {there.rstrip(';') or 'nothing'}" for there, names in one.grouped)
+        yield title, f"{short(one.object)}: {short('; '.join(said))}"
+    if (more := len(differences) - _MOST_DIFFERENCES) > 0:
+        yield title, f"and {more:,} more, in --html and --json"
 
 
-def _reason(reason: Reason) -> list[str]:
-    finding = reason.finding
-    lines = [f"{'red':<10}{one_line(reason.title)}: {finding.code} {one_line(finding.message)}"]
-    lines += [f"{'':<10}{one_line(line)}" for line in finding.evidence.splitlines()]
-    first, *others = finding.hint.splitlines() or [""]
-    lines += [f"{'hint':<10}{one_line(first)}"] * bool(first)
-    return lines + [f"{'':<10}{one_line(line)}" for line in others]
-
-
-def _reasons(reasons: tuple[Reason, ...]) -> list[str]:
-    lines: list[str] = []
-    for reason in reasons:
-        finding = reason.finding
-        lines += [f"- {markdown.words(reason.title)}: {finding.code} {markdown.words(finding.message)}"]
-        for text in (finding.evidence, finding.hint):
-            if text:
-                lines += [f"  {line}".rstrip() for line in markdown.fence(text)]
-    return lines
-
-
-def _digests(matrix: Matrix) -> str:
+def _same(matrix: Matrix) -> str:
     reached = sum(bool(cell.tables) for cell in matrix.cells)
     if not reached:
         return "no version came so far"
@@ -115,3 +127,140 @@ def _digests(matrix: Matrix) -> str:
         return words
     revised = sum(bool(cell.revised) for cell in matrix.cells)
     return f"{words}; after the revisions {every - len(matrix.revised):,} of {every:,} on {revised:,}"
+
+
+def _verdict(matrix: Matrix) -> Verdict:
+    return Verdict(matrix.verdict, _words(matrix), _VERDICTS[matrix.verdict])
+
+
+def _words(matrix: Matrix) -> str:
+    cells = counted(len(matrix.cells), "version")
+    if not matrix.red:
+        tables = counted(len(matrix.tables), "table")
+        same = f", and {tables} have the same rows and digests on all" if len(matrix.cells) > 1 else ""
+        if same and (revised := len(matrix.revised_tables)):
+            same += f", as have {counted(revised, 'table')} after the revisions"
+        return f"all steps are green on {cells}{same}"
+    are = "is" if len(matrix.red) == 1 else "are"
+    return f"{len(matrix.red):,} of {cells} {are} red: {', '.join(cell.name for cell in matrix.red)}"
+
+
+def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
+    green = len(matrix.cells) - len(matrix.red)
+    rows = max((sum(one.rows for one in cell.tables.values()) for cell in matrix.cells), default=0)
+    return (
+        (f"{green:,} of {len(matrix.cells):,}", "versions green"),
+        (f"{len(matrix.tables):,}", "tables"),
+        (f"{rows:,}", "rows on each"),
+        (f"{len(matrix.plans):,}", "differences of plans"),
+        (f"{len(matrix.catalog):,}", "differences of catalogs"),
+        (seconds(matrix.seconds), "in all"),
+    )
+
+
+def _overview(matrix: Matrix) -> Grid:
+    columns: list[tuple[str, Kind]] = [("PostgreSQL", "name"), ("server", "words")]
+    columns += [(name, "number") for name in matrix.steps]
+    return grid(
+        "Versions and steps",
+        [*columns, ("in all", "number")],
+        [
+            (
+                cell.name,
+                _server(cell),
+                *(_mark(cell.step(name)) for name in matrix.steps),
+                seconds(cell.seconds),
+            )
+            for cell in matrix.cells
+        ],
+    )
+
+
+def _server(cell: Cell) -> str:
+    return ", ".join(filter(None, (cell.version, cell.provider)))
+
+
+def _mark(step: Step) -> Mark:
+    """Green and its time, or RED and the code: the word tells without its colour."""
+    if step.state == "not run":
+        return Mark("not run", _TONES[step.state])
+    if step.reason is not None:
+        return Mark(f"RED {step.reason.code}", _TONES[step.state])
+    return Mark(f"ok {seconds(step.seconds)}" if step.seconds else "ok", _TONES[step.state])
+
+
+def _reasons(matrix: Matrix) -> Iterator[Finding]:
+    """Why cells are red."""
+    for cell in matrix.cells:
+        for step in cell.steps:
+            if step.reason is not None:
+                yield replace(step.reason, object=f"{cell.name}, {step.name}")
+
+
+def _details(matrix: Matrix) -> Grid:
+    def said(cell: Cell, name: str) -> GridCell:
+        step = cell.step(name)
+        return Mark("RED", "bad") if step.state == "red" else step.words
+
+    return grid(
+        "What came of each step",
+        [("step", "name"), *((cell.name, "words") for cell in matrix.cells)],
+        [(name, *(said(cell, name) for cell in matrix.cells)) for name in matrix.steps],
+    )
+
+
+def _checks(matrix: Matrix) -> Grid:
+    """Checks and versions; what one gave is said where it failed."""
+    cells = [cell for cell in matrix.cells if cell.checks]
+    asked = {check.place: check for cell in cells for check in cell.checks}
+    given = [{check.place: check for check in cell.checks} for cell in cells]
+
+    def state(check: CheckResult | None) -> GridCell:
+        return Mark(check.state, CHECK_TONES[check.state]) if check else ""
+
+    return grid(
+        "Checks",
+        [("check", "words"), ("wants", "words"), *((cell.name, "words") for cell in cells)],
+        [(one.name, one.wants, *(state(own.get(place)) for own in given)) for place, one in asked.items()],
+    )
+
+
+def _digests(matrix: Matrix) -> Grid:
+    """A row a table: rows and digest once where all versions have the same."""
+    loaded = {cell.name: cell.tables for cell in matrix.cells if cell.tables}
+    revised = {cell.name: cell.revised for cell in matrix.cells if cell.revised}
+    return grid(
+        "Digests",
+        (("table", "name"), ("rows", "number"), ("digest", "code"), ("the same on", "words")),
+        [
+            *_contents(loaded, len(matrix.cells), matrix.contents, ""),
+            *_contents(revised, len(matrix.cells), matrix.revised, ", revised"),
+        ],
+    )
+
+
+def _contents(
+    held: Mapping[str, Mapping[str, Content]], cells: int, differ: Sequence[Varied], suffix: str
+) -> Iterator[tuple[GridCell, ...]]:
+    wrong = {one.object: one for one in differ}
+    for table in dict.fromkeys(name for own in held.values() for name in own):
+        if table in wrong:
+            groups = (f"{', '.join(names)}: {text or 'none'}" for text, names in wrong[table].grouped)
+            yield f"{table}{suffix}", "", "", Mark("; ".join(groups), "bad")
+            continue
+        one = next(iter(held.values()))[table]
+        many = f"all {cells:,}" if len(held) == cells else f"{len(held):,} of {cells:,}"
+        same = Mark(many if cells > 1 else "one version", "good")
+        yield f"{table}{suffix}", f"{one.rows:,}", one.digest[:_DIGEST_SHOWN], same
+
+
+def _differences(id_: str, title: str, differences: Sequence[Varied], same: str) -> Section:
+    """A row a text, with the versions that have it."""
+    intro = "Told, not judged: versions have different features, and print some definitions in their own way."
+    rows = [
+        ("" if number else one.object, ", ".join(names), there or "nothing")
+        for one in differences
+        for number, (there, names) in enumerate(one.grouped)
+    ]
+    table = grid(title, (("object", "name"), ("versions", "words"), ("what is there", "code")), rows)
+    return section(id_, title, *[Words(intro)] * bool(rows), table, nothing=f"None: {same} on all versions.")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from converge.model.revision import Checked, Generated, Migrated, Standing
-from converge.report.parts import one_line, visible
-from converge.report.units import counted
+from converge.report.words import counted, one_line, visible
 
 _MARKS = {"applied": "[X]", "pending": "[ ]", "unknown": "[?]"}
 

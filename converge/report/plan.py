@@ -1,42 +1,92 @@
-"""The plan for a terminal, as JSON and as SQL."""
+"""A plan as a document, for a terminal, as JSON and as SQL."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
-from converge.model.plan import Finding, Plan, count_losses
-from converge.report.parts import Level, one_line, short, visible
-from converge.report.plan_parts import PlanParts, plan_parts, plan_statements
-from converge.report.plan_tables import TablePart, overview
-from converge.report.units import table
+from converge.model.check import Check
+from converge.model.plan import Phase, Plan, count_losses
+from converge.model.quote import pg_name
+from converge.model.rehearsal import Drift
+from converge.report.document import (
+    Block,
+    Document,
+    Facts,
+    Fold,
+    Grid,
+    Paste,
+    Section,
+    Verdict,
+    Words,
+    facts,
+    findings,
+    grid,
+    not_migrated,
+    section,
+)
+from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
+from converge.report.text import to_text
+from converge.report.words import counted, missing_words, one_line, seconds, short, size, visible
 
-_MESSAGE = 200
+_PHASES: tuple[Phase, ...] = get_args(Phase)
+_SHOWN = 200
+"""Characters of a fact on a terminal."""
 _MOST_DRIFTED = 50
-_TITLES = {"block": "BLOCKS", "lossy": "losses", "absent": "not migrated", "note": "notes"}
+
+
+def plan_document(plan: Plan) -> Document:
+    """All of a plan that people read."""
+    others = [one for one in plan.outcomes if one.kind not in OF_TABLES and one.state != "not migrated"]
+    return Document(
+        "plan",
+        _verdict(plan),
+        _figures(plan),
+        (
+            section("facts", "Facts", _facts(plan)),
+            section("forecast", "Forecast", _forecast(plan), nothing="None was made."),
+            section("since", "Since the last run", *_drift(plan.since),
+                    nothing="There was none, as far as the target's ledger shows."),
+            section("findings", "Findings", findings(plan.findings), nothing="None."),
+            section("tables", "Tables", tables_grid(plan), nothing=NO_TABLES),
+            section("types", "Type decisions", _types(plan), nothing="None."),
+            section("changes", "Declared value changes", _changes(plan), nothing="No value is changed."),
+            section("checks", "Checks", _checks(plan.checks), nothing="The maps declare none."),
+            section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
+                    nothing="None."),
+            not_migrated(plan.not_migrated, "Every object of the source is migrated."),
+            _sql(plan),
+        ),
+    )  # fmt: skip
 
 
 def plan_text(plan: Plan, *, verbose: bool = False) -> str:
-    """Verdict first and last; between them facts, types, tables, findings and what is not migrated."""
-    parts = plan_parts(plan)
-    forecast = dict(parts.forecast)
-    verdict = f"verdict   {parts.verdict.word}: {parts.verdict.words}"
-    lines = [verdict]
-    lines += [f"{name:<10}{_cut(words, verbose)}" for name, words in parts.facts]
+    """Facts, types, tables, findings and what is not migrated."""
+
+    def cut(words: str) -> str:
+        return " ".join(words.split()) if verbose else short(words, _SHOWN)
+
+    forecast = dict(_forecast(plan).pairs)
     if forecast:
-        lines.append(f"forecast  {forecast['time']}; {forecast['space']}")
-        lines.append(f"          {_cut(forecast['basis'], verbose)}")
-    lines += ["", *_types(parts), "", *_tables(parts.tables)]
+        forecast = {"forecast": f"{forecast['time']}; {forecast['space']}", "": forecast["basis"]}
+    pairs = [*_facts(plan).pairs, *forecast.items()]
+    blocks: list[Block] = [Facts(tuple((name, cut(words)) for name, words in pairs)), _types(plan)]
+    tables = tables_grid(plan)
+    blocks.append(tables if plan.tables else Words(NO_TABLES))
     if verbose:
-        lines += [line for one in parts.tables for line in _columns(one)]
-    lines += _since(parts, verbose=verbose)
+        unfolded = zip(tables.rows, tables.details, strict=True)
+        blocks += [
+            Fold(f"{source} → {target}", (columns,)) for (source, target, *_), (columns, _) in unfolded
+        ]
+    if plan.since:
+        blocks.append(Fold("since the last run", tuple(_drift_lines(plan.since, verbose=verbose))))
     if plan.checks:
-        lines += ["", f"checks ({len(plan.checks):,}), after the load"]
-        lines += [one_line(f"  {one.name} ({one.wants})") for one in plan.checks]
-    for level in parts.levels:
-        lines += ["", f"{_TITLES[level.name]} ({level.count:,})"]
-        lines += [line for finding in _findings(level) for line in _finding(finding, verbose=verbose)]
-    return visible("\n".join([*lines, "", verdict]))
+        checks = "\n".join(one_line(f"{one.name} ({one.wants})") for one in plan.checks)
+        blocks.append(Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),)))
+    return to_text(_verdict(plan), *blocks, findings(plan.findings), verbose=verbose)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -68,74 +118,175 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 def plan_sql(plan: Plan) -> str:
     """The target's SQL, phase by phase, each statement with its reason."""
     lines = [f"-- {plan.source} → PostgreSQL {plan.target_version}, digest {plan.digest}"]
-    for phase, _, text in plan_statements(plan):
-        lines += ["", f"-- {phase}", text]
+    for phase, statements in _statements(plan):
+        lines += ["", f"-- {phase}", *statements]
     return "\n".join(lines) + "\n"
 
 
-def _cut(words: str, verbose: bool) -> str:
-    return " ".join(words.split()) if verbose else short(words, _MESSAGE)
+def _statements(plan: Plan) -> Iterator[tuple[str, list[str]]]:
+    if not plan.schema_exists:
+        yield "schema", [f"CREATE SCHEMA {pg_name(plan.schema)};"]
+    for phase in _PHASES:
+        statements = [one for one in plan.statements if one.phase == phase]
+        if statements:
+            yield phase, [f"-- {_reason(one.object, one.why)}\n{one.sql};" for one in statements]
 
 
-def _types(parts: PlanParts) -> list[str]:
-    rows = [
-        (count, one_line(source), f"→ {becomes}", why)
-        for count, source, becomes, why, *_ in parts.types.lines
+def _reason(object_: str, why: str) -> str:
+    return visible(" ".join(f"{object_}: {why}".split()))
+
+
+def _sql(plan: Plan) -> Section:
+    folds = (
+        Fold(phase, (Paste("\n".join(statements), "sql"),), len(statements))
+        for phase, statements in _statements(plan)
+    )
+    return section("sql", "SQL", *folds, nothing="None.")
+
+
+def _verdict(plan: Plan) -> Verdict:
+    if plan.blocks:
+        words = f"{counted(len(plan.blocks), 'finding')} must be resolved before anything is written"
+        return Verdict("blocked", words, "bad")
+    losses = count_losses(plan.findings)
+    words = missing_words(len(plan.not_migrated), losses)
+    return Verdict("ready to migrate", words, "warn" if plan.not_migrated or losses else "good")
+
+
+def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
+    figures = [
+        (f"{len(plan.tables):,}", "tables"),
+        (f"{sum(one.rows_estimate for one in plan.tables):,}", "rows, estimated"),
+        (size(sum(one.data_bytes for one in plan.tables)), "in the source"),
     ]
-    return table(("columns", "type", "becomes", "why"), rows, left=4) if rows else []
+    if plan.forecast:
+        figures.append((size(plan.forecast.target_bytes), "in the target"))
+        figures.append((seconds(plan.forecast.seconds), "forecast"))
+    counts: Counter[str] = Counter(finding.level for finding in plan.findings)
+    names = (("block", "blockers"), ("lossy", "losses"), ("note", "notes"))
+    figures += [(f"{counts[severity]:,}", name) for severity, name in names]
+    return (*figures, (f"{len(plan.not_migrated):,}", "objects not migrated"))
 
 
-def _since(parts: PlanParts, *, verbose: bool) -> list[str]:
-    """What has changed since the last run."""
-    since = parts.since
-    if not since.facts:
-        return []
-    lines = [
-        "",
-        "since the last run",
-        *(f"  {name:<10}{_cut(words, verbose)}" for name, words in since.facts),
-    ]
-    for grid, left in ((since.changes, 4), (since.growth, 1)):
-        rows = [[_cut(one_line(cell), verbose) for cell in row] for row in grid.lines[:_MOST_DRIFTED]]
-        if rows:
-            lines += ["", *(f"  {line}" for line in table(grid.head, rows, left=left))]
-        if more := len(grid.lines) - len(rows):
-            lines.append(f"  … {more:,} more; --md FILE has all")
-    return lines
-
-
-def _tables(tables: tuple[TablePart, ...]) -> list[str]:
-    if not tables:
-        return ["The source has no tables that are selected."]
-    grid = overview(tables)
-    kept = [place for place, name in enumerate(grid.head) if name not in ("target", "findings")]
-    return table(
-        [grid.head[place] for place in kept], [[one_line(row[place]) for place in kept] for row in grid.lines]
+def _facts(plan: Plan) -> Facts:
+    rows = sum(one.rows_estimate for one in plan.tables)
+    data = sum(one.data_bytes for one in plan.tables)
+    states = Counter(outcome.state for outcome in plan.outcomes if not outcome.part)
+    return facts(
+        ("source", f"MySQL {plan.source_version} {plan.source}"),
+        ("target", f"PostgreSQL {plan.target_version} {plan.target or '(no target named)'}"),
+        ("schema", plan.schema + ("" if plan.schema_exists else ", which the run makes")),
+        ("mode", "load: into the tables that are there" if plan.mode == "load" else ""),
+        ("size", f"{counted(len(plan.tables), 'table')}, about {rows:,} rows, {size(data)}"),
+        ("objects", ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))),
+        ("snapshot", plan.snapshot),
+        ("scan", plan.scan),
+        ("digest", plan.digest),
     )
 
 
-def _columns(one: TablePart) -> list[str]:
-    """The columns of one table: the source's on the left of the arrow."""
-    rows = []
-    for row in one.columns.lines:
-        cells = dict(zip(one.columns.head, row, strict=True))
-        target, seen = cells["target column"], cells.get("seen in the data", "")
-        name = "" if target == cells["source column"] else f"{target} "
-        why = cells["rule and why"] + (f" ({short(seen, _MESSAGE)})" if seen else "")
-        row = (f"  {cells['source column']}", cells["type"], f"→ {name}{cells['becomes']}", why)
-        rows.append(tuple(map(one_line, row)))
-    head = ("  column", "type", "becomes", "rule")
-    return ["", one_line(f"{one.source} → {one.target}"), *table(head, rows, left=4)]
+def _forecast(plan: Plan) -> Facts:
+    if plan.forecast is None:
+        return Facts(())
+    return facts(
+        ("time", f"{seconds(plan.forecast.seconds)} for the whole run with its full comparison"),
+        ("space", f"{size(plan.forecast.target_bytes)} in the target, tables and indexes"),
+        ("basis", plan.forecast.basis),
+    )
 
 
-def _findings(level: Level) -> list[Finding]:
-    return [finding for group in level.groups for finding in group.findings]
+def _types(plan: Plan) -> Grid:
+    """A row for each kind of decision, most frequent first."""
+    decisions = Counter(
+        (_general(column.source_type), _general(column.target_type), column.why, column.rule)
+        for one in plan.tables
+        for column in one.columns
+    )
+    return grid(
+        "Type decisions",
+        (("columns", "number"), ("type", "code"), ("becomes", "code"), ("why", "words"), ("rule", "words")),
+        [(f"{count:,}", *decision) for decision, count in decisions.most_common()],
+        pages=("rule",),
+    )
 
 
-def _finding(finding: Finding, *, verbose: bool) -> list[str]:
-    lines = [f"  {finding.code}  {one_line(finding.object)}: {_cut(finding.message, verbose)}"]
-    if finding.evidence:
-        lines.append(f"        seen  {_cut(finding.evidence, verbose)}")
-    if finding.hint and (verbose or finding.severity == "block"):
-        lines.append("        hint  " + finding.hint.replace("\n", "\n" + " " * 14))
-    return lines
+def _general(type_: str) -> str:
+    """``varchar(45)`` → ``varchar(n)``; the name of a native enum → ``enum``."""
+    if type_.startswith(("enum(", "set(")):
+        return type_.partition("(")[0]
+    if type_.startswith('"') and type_.endswith('"'):
+        return "enum"
+    return re.sub(r"\(\d+(,\d+)?\)", lambda match: "(p,s)" if match[1] else "(n)", type_)
+
+
+def _changes(plan: Plan) -> Grid:
+    return grid(
+        "Declared value changes",
+        (("table", "name"), ("column", "name"), ("policy", "code"), ("becomes", "code"), ("which", "words")),
+        [
+            (one.source, column.source, change.trap, change.policy, f"rows {change.words}")
+            for one in plan.tables
+            for column in one.columns
+            for change in column.changes
+        ],
+    )
+
+
+def _checks(checks: Sequence[Check]) -> Grid:
+    """What the maps want to see when the rows are there."""
+    return grid(
+        "Checks",
+        (("check", "words"), ("wants", "words"), ("source", "code"), ("target", "code"), ("why", "words"),
+         ("where it stands", "words")),
+        [(one.name, one.wants, one.source, one.target, one.why, one.place) for one in checks],
+    )  # fmt: skip
+
+
+# What has changed since the last run.
+
+
+def _drift(drift: Drift | None) -> tuple[Facts | Grid, ...]:
+    if drift is None:
+        return ()
+    more = sum(one.now - one.before for one in drift.growth)
+    rows = f"{more:+,} in {counted(len(drift.growth), 'table')}" if drift.growth else "as many as then"
+    forecast = drift.forecast
+    return (
+        facts(
+            ("last run", drift.since),
+            ("changes", counted(len(drift.changes), "thing") if drift.changes else "none"),
+            ("rows", rows),
+            ("forecast", f"{seconds(forecast.seconds)}, {forecast.basis}" if forecast else ""),
+        ),
+        grid(
+            "Changed since the last run",
+            (("what", "words"), ("which", "name"), ("before", "code"), ("now", "code")),
+            [
+                (one.what, one.object, one.before or "not there", one.now or "not there")
+                for one in drift.changes
+            ],
+        ),
+        grid(
+            "Rows since the last run",
+            (("table", "name"), ("before", "number"), ("now", "number"), ("more", "number")),
+            [
+                (one.table, f"{one.before:,}", f"{one.now:,}", f"{one.now - one.before:+,}")
+                for one in drift.growth
+            ],
+        ),
+    )
+
+
+def _drift_lines(drift: Drift, *, verbose: bool) -> Iterator[Block]:
+    for block in _drift(drift):
+        if isinstance(block, Facts):
+            yield block
+        elif block.rows:
+            rows = block.lines[:_MOST_DRIFTED]
+            yield Grid(
+                "",
+                block.columns,
+                tuple(tuple(cell if verbose else short(cell, _SHOWN) for cell in row) for row in rows),
+            )
+            if more := len(block.rows) - len(rows):
+                yield Words(f"… {more:,} more; --md FILE has all")

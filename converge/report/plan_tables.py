@@ -4,95 +4,52 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from converge.model.plan import ColumnPlan, Finding, Outcome, Plan, TablePlan
-from converge.report.parts import Cell, Grid, Mark, Tone, grid, owner, severities
-from converge.report.units import size
+from converge.report.document import Cell, Grid, Mark, Tone, grid, owner, severities
+from converge.report.words import size
 
 OF_TABLES = ("table", "column", "index", "foreign key", "check")
 """Kinds of object that are shown with their table."""
-_MOST_COLUMNS = 20_000
+NO_TABLES = "The source has no tables that are selected."
 _STATES: dict[str, Tone] = {"not migrated": "warn"}
 
 
-@dataclass(frozen=True, slots=True)
-class TablePart:
-    """One table, source and target side by side."""
-
-    source: str
-    target: str
-    rows: str
-    size: str
-    indexes: int
-    keys: int
-    findings: tuple[Mark, ...]
-    open: bool
-    """Whether a page has room for its columns; of very many tables it shows those with findings first."""
-    columns: Grid
-    objects: Grid
-    """Indexes, foreign keys and checks, and the table itself."""
-
-
-def overview(tables: Sequence[TablePart]) -> Grid:
-    """A line for each table."""
-    return grid(
-        "Tables",
-        (
-            ("table", "name"), ("target", "name"), ("rows ~", "number"), ("size ~", "number"),
-            ("columns", "number"), ("keys, indexes", "number"), ("foreign keys", "number"),
-            ("findings", "words"),
-        ),
-        [
-            (
-                one.source, one.target, one.rows, one.size, f"{len(one.columns.rows)}", f"{one.indexes}",
-                f"{one.keys}", ", ".join(str(mark) for mark in one.findings),
-            )
-            for one in tables
-        ],
-    )  # fmt: skip
-
-
-def table_parts(plan: Plan) -> tuple[TablePart, ...]:
-    """Every table of the plan with what is said about it."""
+def tables_grid(plan: Plan) -> Grid:
+    """A line for each table; it unfolds to its columns, and to its keys, indexes and CHECK constraints."""
     names = {one.source for one in plan.tables}
     outcomes: dict[str | None, list[Outcome]] = defaultdict(list)
     for outcome in plan.outcomes:
         if outcome.kind in OF_TABLES:
             outcomes[owner(outcome.name, names)].append(outcome)
-    findings: dict[str | None, list[Finding]] = defaultdict(list)
+    found: dict[str | None, list[Finding]] = defaultdict(list)
     for finding in plan.findings:
-        findings[owner(finding.object, names)].append(finding)
-    kinds = Counter((statement.object, statement.phase) for statement in plan.statements)
-    opened = _opened(plan.tables, findings)
+        found[owner(finding.object, names)].append(finding)
     following = {(one.table, one.column): one.next_value for one in plan.identities}
-    return tuple(
-        TablePart(
-            source=one.source,
-            target=f"{plan.schema}.{one.target}",
-            rows=f"{one.rows_estimate:,}",
-            size=size(one.data_bytes),
-            indexes=kinds[one.source, "index"],
-            keys=kinds[one.source, "foreign key"],
-            findings=severities(findings[one.source]),
-            open=one.source in opened,
-            columns=_columns(one, outcomes[one.source], following),
-            objects=_objects(one, outcomes[one.source]),
-        )
-        for one in plan.tables
-    )
-
-
-def _opened(tables: Sequence[TablePlan], findings: Mapping[str | None, Sequence[Finding]]) -> set[str]:
-    """The tables whose columns a page has room for."""
-    opened = set()
-    columns = 0
-    for table in sorted(tables, key=lambda one: not findings.get(one.source)):
-        columns += len(table.columns)
-        if columns > _MOST_COLUMNS:
-            break
-        opened.add(table.source)
-    return opened
+    kinds = Counter((statement.object, statement.phase) for statement in plan.statements)
+    return Grid(
+        "Tables",
+        (("table", "name"), ("target", "name"), ("rows ~", "number"), ("size ~", "number"),
+         ("columns", "number"), ("indexes", "number"), ("foreign keys", "number"), ("findings", "words")),
+        tuple(
+            (one.source, f"{plan.schema}.{one.target}", f"{one.rows_estimate:,}", size(one.data_bytes),
+             f"{len(one.columns)}", f"{kinds[one.source, 'index']}", f"{kinds[one.source, 'foreign key']}",
+             severities(found[one.source]))
+            for one in plan.tables
+        ),
+        anchored=True,
+        details=tuple(
+            (
+                _columns(one, outcomes[one.source], following),
+                outcomes_grid(
+                    f"Keys, indexes and checks of {one.source}",
+                    [outcome for outcome in outcomes[one.source] if outcome.kind != "column"],
+                ),
+            )
+            for one in plan.tables
+        ),
+        pages=frozenset({"target", "findings"}),
+    )  # fmt: skip
 
 
 def _columns(one: TablePlan, outcomes: Sequence[Outcome], following: Mapping[tuple[str, str], int]) -> Grid:
@@ -137,11 +94,6 @@ def _traits(one: TablePlan, column: ColumnPlan, following: int | None) -> list[s
     if column.collation is not None:
         traits.append(f"collation {column.collation}")
     return traits + [f"{change.trap}: {change.policy}" for change in column.changes]
-
-
-def _objects(one: TablePlan, outcomes: Sequence[Outcome]) -> Grid:
-    found = [outcome for outcome in outcomes if outcome.kind != "column"]
-    return outcomes_grid(f"Keys, indexes and checks of {one.source}", found)
 
 
 def outcomes_grid(title: str, outcomes: Sequence[Outcome]) -> Grid:

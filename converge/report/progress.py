@@ -22,8 +22,7 @@ from converge.model.event import (
     TableCopied,
     TableSize,
 )
-from converge.report.parts import one_line, visible
-from converge.report.units import seconds, size
+from converge.report.words import one_line, seconds, size, visible
 
 _COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _LINE_SECONDS = 10.0

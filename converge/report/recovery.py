@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converge.model.recovery import Recovery
-from converge.report.parts import one_line, visible
+from converge.report.words import one_line, visible
 
 
 def recovery_text(recovery: Recovery) -> str:

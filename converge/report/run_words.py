@@ -1,48 +1,33 @@
-"""What a run's verdict, its snapshot and a table's comparison mean, in words."""
+"""What a run's verdict and a table's comparison mean, in words."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from converge.codes import Code
-from converge.model.result import OF_SCHEMA, Result, TableResult, Verdict
-from converge.report.check_parts import checks_words
-from converge.report.parts import Mark, Tone
-from converge.report.units import counted, missing_words
-from converge.report.view_parts import views_words
+from converge.model.check import CheckResult
+from converge.model.going_back import GoingBack
+from converge.model.result import OF_SCHEMA, Result, TableResult, ViewResult
+from converge.model.result import Verdict as Word
+from converge.report.document import Mark, Tone, Verdict
+from converge.report.words import counted, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw the source at one instant",
     "quiet": "no lock was allowed; the source did not move while the readers began",
     "none": "no lock was allowed and the source may have moved between the readers",
 }
-TONES: dict[Verdict, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
-_GO_ON = (
-    "The ledger holds what is done: a resumed run continues there and copies nothing twice.",
-    "converge migrate --resume",
-)
-REPAIR = (
-    "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
-    "converge migrate --resume --on-bad-row reject",
-)
+_TONES: dict[Word, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
 _KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": ""}
-NEXT: dict[Verdict, tuple[str, str]] = {
-    "verified": (
-        "The data is verified. If the source is still written to, verify again before the cutover.",
-        "converge verify",
-    ),
-    "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
-    "differs": ("Find out why the differences exist, then load or verify again.", "converge verify"),
-    "blocked": ("Resolve the blockers, then plan again.", "converge plan"),
-    "failed": _GO_ON,
-    "interrupted": _GO_ON,
-}
 
 
-def tone(result: Result) -> Tone:
+def run_verdict(result: Result) -> Verdict:
     """Good only where nothing is missing: a verified run that lost something calls for a look."""
-    found = TONES.get(result.verdict, "bad")
-    return "warn" if found == "good" and (result.not_migrated or result.losses) else found
+    tone = _TONES.get(result.verdict, "bad")
+    if tone == "good" and (result.not_migrated or result.losses):
+        tone = "warn"
+    return Verdict(result.verdict, verdict_words(result), tone)
 
 
 def verdict_words(result: Result) -> str:
@@ -50,21 +35,11 @@ def verdict_words(result: Result) -> str:
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
     if result.verdict in ("blocked", "failed", "interrupted"):
         return words
-    skipped = _not_compared(result)
+    kinds = Counter[str](one.kind for one in result.not_compared)
+    kinds.update(one.kind for one in result.views if one.state == "not compared")
+    listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
+    skipped = f" · {listed} not compared" if listed else ""
     return f"{words}{skipped} · {missing_words(len(result.not_migrated), result.losses)}"
-
-
-def proof_words(result: Result) -> str:
-    """What a verified run has compared; empty for any other."""
-    if result.verdict != "verified":
-        return ""
-    rows = sum(one.rows_source or 0 for one in result.tables)
-    changes = sum(one.rows for one in result.changes)
-    kinds = {one.kind for one in result.not_compared} | {one.kind for one in result.not_migrated}
-    columns = "every column but those left out" if "column" in kinds else "every column"
-    declared = f", except for {counted(changes, 'value')} that the map changes" if changes else ""
-    tables = counted(len(result.tables), "table")
-    return f"every row and {columns} of {tables}, {rows:,} rows, is equal on both servers{declared}"
 
 
 def _outcome_words(result: Result) -> str:
@@ -75,20 +50,8 @@ def _outcome_words(result: Result) -> str:
             return f"{tables} {verb} there, and no values were compared"
         case "differs" | "failed" if words := _of_revisions(result):
             return words
-        case "differs" if result.rejects:
-            return _rejected_words(result)
-        case "differs" if words := _of_schema(result):
-            return words
-        case "differs" if not any(equality(result, one).tone == "bad" for one in result.tables):
-            return "; ".join(filter(None, (views_words(result.views), checks_words(result.checks))))
         case "differs":
-            count = sum(equality(result, one).tone == "bad" for one in result.tables)
-            words = f"{count:,} of {tables} {'differs' if count == 1 else 'differ'} from the source"
-            if any(one.state == "differs" for one in result.views):
-                words += f"; {views_words(result.views)}"
-            if any(check.failed for check in result.checks):
-                words += f"; {checks_words(result.checks)}"
-            return words
+            return _differs_words(result, tables)
         case "failed":
             return "the run has not come to its end"
         case "interrupted":
@@ -99,11 +62,22 @@ def _outcome_words(result: Result) -> str:
             return "nothing was written; see the findings"
 
 
-def _not_compared(result: Result) -> str:
-    kinds = Counter[str](one.kind for one in result.not_compared)
-    kinds.update(one.kind for one in result.views if one.state == "not compared")
-    listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
-    return f" · {listed} not compared" if listed else ""
+def _differs_words(result: Result, tables: str) -> str:
+    if result.rejects:
+        words = f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
+        return f"{words}; all else is equal on both servers" if _only_rejects(result) else words
+    if words := _of_schema(result):
+        return words
+    count = sum(equality(result, one).tone == "bad" for one in result.tables)
+    views, checks = views_words(result.views), checks_words(result.checks)
+    if not count:
+        return "; ".join(filter(None, (views, checks)))
+    words = f"{count:,} of {tables} {'differs' if count == 1 else 'differ'} from the source"
+    if any(one.state == "differs" for one in result.views):
+        words += f"; {views}"
+    if any(check.failed for check in result.checks):
+        words += f"; {checks}"
+    return words
 
 
 def _of_schema(result: Result) -> str:
@@ -128,12 +102,6 @@ def _of_revisions(result: Result) -> str:
     return f"every row is there and equal, but {count} of the schema not as the revisions make it"
 
 
-def _rejected_words(result: Result) -> str:
-    count = len(result.rejects)
-    words = f"the target refused {counted(count, 'row')}, which were left out"
-    return f"{words}; all else is equal on both servers" if _only_rejects(result) else words
-
-
 def _only_rejects(result: Result) -> bool:
     """Whether the comparison went through to its end and found no difference but rows that are missing."""
     if any(one.rows_target is None or one.rows_source is None for one in result.tables):
@@ -143,14 +111,33 @@ def _only_rejects(result: Result) -> bool:
     return missing == len(result.rejects) and not others
 
 
-def counts(one: TableResult) -> str:
-    """How many of a table's rows differ, and how; empty where none was found."""
-    found = (
-        (one.rows_missing, "missing in the target"),
-        (one.rows_extra, "only in the target"),
-        (one.rows_different, "with other values"),
-    )
-    return ", ".join(f"{counted(count, 'row')} {words}" for count, words in found if count)
+def views_words(results: Sequence[ViewResult]) -> str:
+    """How many are equal; empty where there is none."""
+    if not results:
+        return ""
+    states = Counter(one.state for one in results)
+    total = counted(len(results), "view or index expression", "views and index expressions")
+    words = [f"{states['equal']:,} of {total} equal"]
+    if states["differs"]:
+        words.append(f"{states['differs']:,} with other rows")
+    if states["not compared"]:
+        words.append(f"{states['not compared']:,} not compared")
+    return ", ".join(words)
+
+
+def checks_words(results: Sequence[CheckResult]) -> str:
+    """How many hold; empty without checks."""
+    if not results:
+        return ""
+    failed = sum(one.failed for one in results)
+    over = sum(one.state == "passed over" for one in results)
+    held = len(results) - failed - over
+    words = [f"{held:,} of {counted(len(results), 'check')} hold" + ("s" if held == 1 else "")]
+    if failed:
+        words.append(f"{failed:,} failed")
+    if over:
+        words.append(f"{over:,} passed over")
+    return ", ".join(words)
 
 
 def equality(result: Result, one: TableResult) -> Mark:
@@ -165,3 +152,39 @@ def equality(result: Result, one: TableResult) -> Mark:
     if result.differences or any(other.verified for other in result.tables):
         return Mark("NO: values differ", "bad")
     return Mark(f"count only: {one.rows_source:,}", "warn")
+
+
+def rows_that_differ(one: TableResult) -> str:
+    """How many of a table's rows differ, and how; empty where none was found."""
+    found = (
+        (one.rows_missing, "missing in the target"),
+        (one.rows_extra, "only in the target"),
+        (one.rows_different, "with other values"),
+    )
+    return ", ".join(f"{counted(count, 'row')} {words}" for count, words in found if count)
+
+
+def stand_words(back: GoingBack) -> str:
+    """What is known of the source since the snapshot, in one sentence without its end."""
+    match back.stand:
+        case "still":
+            return f"the source is as it was at the snapshot: {back.how}"
+        case "moved" if back.named:
+            count = counted(len(back.tables), "table")
+            return f"the source has moved in {count} since the snapshot: {back.how}"
+        case "moved":
+            return f"the source may have moved: {back.how}; a run with its full comparison names the tables"
+    return f"it is not known whether the source has moved since the snapshot: {back.how}"
+
+
+def proof_words(result: Result) -> str:
+    """What a verified run has compared; empty for any other."""
+    if result.verdict != "verified":
+        return ""
+    rows = sum(one.rows_source or 0 for one in result.tables)
+    changes = sum(one.rows for one in result.changes)
+    kinds = {one.kind for one in result.not_compared} | {one.kind for one in result.not_migrated}
+    columns = "every column but those left out" if "column" in kinds else "every column"
+    declared = f", except for {counted(changes, 'value')} that the map changes" if changes else ""
+    tables = counted(len(result.tables), "table")
+    return f"every row and {columns} of {tables}, {rows:,} rows, is equal on both servers{declared}"

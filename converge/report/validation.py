@@ -1,81 +1,212 @@
-"""What came of a validation: for a terminal, as Markdown and as JUnit."""
+"""A validation as a document, for a terminal and for continuous integration."""
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from converge.model.validation import Compared, Deviation, Validation
-from converge.report import markdown
-from converge.report.junit_cases import document, tell, testcase, testsuite
-from converge.report.parts import one_line, sentence, visible
-from converge.report.units import table
-from converge.report.validation_parts import validation_parts
+from converge.model.validation import Affected, Compared, Deviation, Validation
+from converge.model.validation import Verdict as Word
+from converge.report.document import (
+    Cell,
+    Document,
+    Facts,
+    Grid,
+    Mark,
+    Paste,
+    Tone,
+    Verdict,
+    Words,
+    facts,
+    grid,
+    section,
+)
+from converge.report.junit import Case, Suite
+from converge.report.text import to_text
+from converge.report.words import counted, moment, seconds
 
-_MOST = 20
+_TONES: Mapping[Word, Tone] = {"validated": "good", "unreviewed": "warn", "differs": "bad", "failed": "bad"}
+_MOST_NAMED = 3
+_MOST_LINES = 20
+
+
+def validation_document(result: Validation) -> Document:
+    """All of a validation that people read."""
+    rows = sum(one.changed + one.added + one.removed for one in result.affected)
+    words, command = _advice(result)
+    return Document(
+        "migrations validate",
+        _verdict(result),
+        (
+            (f"{rows:,}", "rows affected"),
+            (f"{len(result.affected):,}", "tables affected"),
+            (f"{sum(result.tables.values()):,}", "rows compared"),
+            (seconds(sum(took for _, took in result.phases)), "time"),
+        ),
+        (
+            section("facts", "Facts", _facts(result)),
+            section("affected", "Affected rows", _affected(result.affected), nothing="No row is affected."),
+            section("reference", "Reference", _compared(result.compared), nothing="None was given."),
+            section("deviations", "Differences", _differences(result.compared), nothing="None."),
+            section(
+                "not-restored",
+                "Not restored",
+                grid("Not restored", (("what", "name"),), [(name,) for name in result.not_restored]),
+                nothing="Nothing that the downgrade has promised.",
+            ),
+            section("next", "How to go on", Words(words), Paste(command)),
+        ),
+    )
 
 
 def validation_text(result: Validation) -> str:
-    """Affected rows, deviations and, last, the verdict and what to do next."""
-    parts = validation_parts(result)
-    lines = []
-    for grid in (parts.affected, parts.compared):
-        if grid.rows:
-            lines += [*table(grid.head, [[one_line(cell) for cell in row] for row in grid.lines]), ""]
-    for row in parts.deviations.lines[:_MOST]:
-        place, key, column, reference, found = row
-        lines.append(one_line(f"differs   {place} {key} {column}: reference {reference}, found {found}"))
-    lines += [f"not back  {one_line(name)}" for name in parts.not_restored[:_MOST]]
-    lines += [f"{name:<10}{one_line(words)}" for name, words in parts.facts if name != "began"]
-    lines.append(f"verdict   {parts.verdict.word}: {parts.verdict.words}")
-    words, command = parts.advice
-    lines += [f"next      {one_line(words)}", f"          {command}"]
-    return visible("\n".join(lines))
+    """Affected rows, differences from the reference, and what to do next."""
+    grids = (grid for grid in (_affected(result.affected), _compared(result.compared)) if grid.rows)
+    return to_text(_verdict(result), *grids, facts(*_lines(result)))
 
 
-def validation_markdown(result: Validation) -> str:
-    """The content of the page as Markdown."""
-    parts = validation_parts(result)
-    lines = [
-        markdown.title(f"converge migrations validate: {parts.verdict.word}"),
-        "",
-        sentence(parts.verdict.words),
-    ]
-    lines += markdown.section("Facts", markdown.facts(parts.facts))
-    lines += markdown.grid_section("Affected rows", parts.affected, nothing="None.")
-    lines += markdown.grid_section("Reference", parts.compared, nothing="None was given.")
-    lines += markdown.grid_section("Deviations", parts.deviations, nothing="None.")
-    lines += markdown.section("Not restored", [f"- {markdown.code(name)}" for name in parts.not_restored])
-    words, command = parts.advice
-    lines += markdown.section("How to go on", [markdown.words(words), *markdown.fence(command, "sh")])
-    return "\n".join(lines).rstrip() + "\n"
+def _lines(result: Validation) -> Iterator[tuple[str, str]]:
+    for row in _differences(result.compared).lines[:_MOST_LINES]:
+        table, key, column, reference, found = row
+        yield "differs", f"{table} {key} {column}: reference {reference}, found {found}"
+    yield from (("not back", name) for name in result.not_restored[:_MOST_LINES])
+    yield from (pair for pair in _facts(result).pairs if pair[0] != "began")
+    words, command = _advice(result)
+    yield from (("next", words), ("", command))
 
 
-def validation_junit(result: Validation) -> str:
-    """A testcase for the validation, for each table of the reference, and for the downgrade."""
-    parts = validation_parts(result)
-    whole = testcase("converge.validate", result.revision, sum(took for _, took in result.phases))
+def validation_suites(result: Validation) -> list[Suite]:
+    """A case for the validation, for each table of the reference, and for the downgrade."""
+    group, seen = "converge.validate", dict(_facts(result).pairs)
+    whole = Case(group, result.revision, sum(took for _, took in result.phases))
     if result.exit_code:
-        tell(whole, "failure", f"{parts.verdict.word}: {parts.verdict.words}")
-    back = testcase("converge.validate", "downgrade", 0)
+        verdict = _verdict(result)
+        whole = replace(whole, state="failure", message=f"{verdict.word}: {verdict.words}")
+    back = Case(group, "downgrade")
     if result.downgrade == "differs":
-        tell(back, "failure", dict(parts.facts)["downgrade"], "\n".join(result.not_restored))
+        back = Case(group, "downgrade", 0, "failure", seen["downgrade"], "\n".join(result.not_restored))
     elif result.downgrade != "restored":
-        tell(back, "skipped", dict(parts.facts).get("downgrade", "not reached"))
-    cases = [whole, *map(_case, result.compared), back]
-    root = Element("testsuites", name="converge migrations validate")
-    testsuite(root, result.revision, result.started, cases, dict(parts.facts))
-    return document(root, cases)
+        back = Case(group, "downgrade", 0, "skipped", seen.get("downgrade", "not reached"))
+    return [Suite(result.revision, result.started, [whole, *map(_case, result.compared), back], seen)]
 
 
-def _case(one: Compared) -> Element:
-    case = testcase("converge.validate.tables", one.table, 0)
-    if not one.equal:
-        words = (
-            f"{one.missing:,} rows missing, {one.extra:,} extra, {sum(one.columns.values()):,} values differ"
-        )
-        tell(case, "failure", words, "\n".join(map(_told, one.deviations)))
-    return case
+def _case(one: Compared) -> Case:
+    group = "converge.validate.tables"
+    if one.equal:
+        return Case(group, one.table)
+    words = f"{one.missing:,} rows missing, {one.extra:,} extra, {sum(one.columns.values()):,} values differ"
+    return Case(group, one.table, 0, "failure", words, "\n".join(map(_told, one.deviations)))
 
 
 def _told(one: Deviation) -> str:
     return f"{one.key} {one.column or '(row)'}: reference {one.reference!r}, found {one.found!r}"
+
+
+def _verdict(result: Validation) -> Verdict:
+    return Verdict(result.verdict, _words(result), _TONES[result.verdict])
+
+
+def _words(result: Validation) -> str:
+    if result.failure:
+        return result.failure
+    if result.downgrade == "differs":
+        return f"the downgrade does not restore {counted(len(result.not_restored), 'object')}"
+    if result.verdict == "differs":
+        wrong = [one for one in result.compared if not one.equal]
+        return f"affected rows of {counted(len(wrong), 'table')} are not as the reference has them"
+    if result.verdict == "unreviewed":
+        return "rows are affected, and no reference says how they should be"
+    if not result.affected:
+        return "no row is affected"
+    if result.accepted:
+        return "the affected rows are the reference now"
+    return "every affected row is as the reference has it"
+
+
+def _facts(result: Validation) -> Facts:
+    return facts(
+        ("revision", f"{result.revision} {result.name}".strip()),
+        ("database", f"PostgreSQL {result.server_version} {result.target}".replace("  ", " ")),
+        ("copy", result.copied),
+        ("original", "only read" if result.copied else ""),
+        ("downgrade", _downgrade(result)),
+        ("reference", result.reference + (" (written now)" if result.accepted else "")),
+        ("artifacts", result.artifacts),
+        ("began", moment(result.started)),
+        ("time", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)),
+    )
+
+
+def _downgrade(result: Validation) -> str:
+    """What was seen of it, and no more."""
+    catalog = f"restores the catalog of schema {result.schema}"
+    if result.downgrade == "restored":
+        rows = any(result.tables.values())
+        return f"{catalog} and all rows" if rows else f"{catalog}; no table had rows that it could lose"
+    return {
+        "catalog": f"{catalog}, but not {', '.join(result.not_restored[:_MOST_NAMED])}",
+        "differs": "does not restore what it promises",
+        "no promise": "promises nothing",
+    }.get(result.downgrade, "")
+
+
+def _affected(found: Sequence[Affected]) -> Grid:
+    return grid(
+        "Affected rows",
+        (("table", "name"), ("key", "name"), ("changed", "number"), ("added", "number"),
+         ("removed", "number"), ("columns", "words"), ("file", "name")),
+        ((one.table, ", ".join(one.key), f"{one.changed:,}", f"{one.added:,}", f"{one.removed:,}",
+          _columns(one.columns), one.file) for one in found),
+    )  # fmt: skip
+
+
+def _columns(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _compared(found: Sequence[Compared]) -> Grid:
+    def row(one: Compared) -> Sequence[Cell]:
+        mark = Mark("equal", "good") if one.equal else Mark("differs", "bad")
+        counts = f"{one.missing:,}", f"{one.extra:,}"
+        return (one.table, f"{one.rows:,}", mark, *counts, _columns(one.columns), ", ".join(one.not_compared))
+
+    return grid(
+        "Reference",
+        (("table", "name"), ("rows", "number"), ("equal", "words"), ("missing", "number"),
+         ("extra", "number"), ("columns that differ", "words"), ("not compared", "words")),
+        map(row, found),
+    )  # fmt: skip
+
+
+def _differences(found: Sequence[Compared]) -> Grid:
+    def value(text: str | None, column: str | None) -> str:
+        return "(no such row)" if text is None and column is None else "NULL" if text is None else repr(text)
+
+    return grid(
+        "Differences",
+        (("table", "name"), ("key", "name"), ("column", "name"), ("reference", "code"), ("found", "code")),
+        (
+            (
+                one.table,
+                one.key,
+                one.column or "(row)",
+                value(one.reference, one.column),
+                value(one.found, one.column),
+            )
+            for each in found
+            for one in each.deviations
+        ),
+    )
+
+
+def _advice(result: Validation) -> tuple[str, str]:
+    validate = f"converge migrations validate {result.revision}"
+    if result.verdict == "validated":
+        ways = "run and revert it" if result.downgrade == "restored" else "run it, but not revert it"
+        return f"Exactly this text of the revision has passed: you may {ways}.", "converge migrations run"
+    if result.verdict == "unreviewed":
+        return (
+            f"Look at the files in {result.artifacts}; when they are right, make them the reference.",
+            f"{validate} --reference reference/{result.revision} --accept",
+        )
+    return "Repair the revision and validate it again: its new text needs a new validation.", validate

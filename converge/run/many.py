@@ -13,11 +13,11 @@ from converge.model.together import Named, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
-from converge.project.file import same_target
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
 from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
 from converge.run.phase import phase
+from converge.settings.file import same_target
 
 
 @dataclass(frozen=True, slots=True)

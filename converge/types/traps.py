@@ -70,14 +70,14 @@ KINDS: Mapping[str, Kind] = {
         other="text",
     ),
     "too_big": Kind(Code.V018, "hold a value that is too big for one field of PostgreSQL (1 GB)", _NULL),
-    "not_uuid": Kind(Code.V019, "hold something that is no UUID", _NULL),
+    "not_uuid": Kind(Code.V019, "hold something that is not a UUID", _NULL),
     "swapped_uuid": Kind(
         Code.V020,
         "hold UUIDs without a version where it belongs, perhaps made by UUID_TO_BIN(…, 1)",
-        {"swap": "the UUID with its time put back in order"},
+        {"swap": "the UUID with its time in the right order again"},
         harm="note",
     ),
-    "not_utf8": Kind(Code.V021, "hold bytes that are no UTF-8", _NULL, other="bytea"),
+    "not_utf8": Kind(Code.V021, "hold bytes that are not UTF-8", _NULL, other="bytea"),
     "empty_label": Kind(
         Code.V022,
         "hold the error value '' (index 0), which is none of the labels",
@@ -88,7 +88,7 @@ KINDS: Mapping[str, Kind] = {
         Code.V028, "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
     ),
     "json_size": Kind(Code.V029, "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
-    "empty_uuid": Kind(Code.V040, "hold '', which is no UUID", _NULL),
+    "empty_uuid": Kind(Code.V040, "hold '', which is not a UUID", _NULL),
     "not_canonical": Kind(
         Code.V041, "hold text that the target type would not print again as it stands", _NULL, other="text"
     ),

@@ -1,6 +1,6 @@
 """The documentation's tables of types and traps, made from the rules so that they cannot be wrong.
 
-python -m converge.report.types > docs/types.md
+python -m tools.types_page > docs/types.md
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from converge.types import FAMILIES, KINDS, Family
 
 _HEAD = """# What becomes of every MySQL type
 
-Made from `schema_maps/mysql8.toml` by `python -m converge.report.types`; the same on PostgreSQL 14, 15, 16
+Made from `schema_maps/mysql8.toml` by `python -m tools.types_page`; the same on PostgreSQL 14, 15, 16
 and 17.5. The first rule that matches decides. Every rule holds every value that PostgreSQL can hold at all;
 where a rule says "if every value fits", a scan of the data decides, and without one (`--no-scan`) the next
 rule does. Rules of a map of your own (`--map FILE`) are asked first.
@@ -27,9 +27,9 @@ _OTHERS = """
 A map may choose these (`to = "…"`), under any name that PostgreSQL has for them. A value arrives exactly
 or not at all: what a type cannot hold is found by the scan, as the next table tells. Sizes may be others
 than in the source. The same bytes and digits are compared, so a text becomes a number, a date or an
-address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29 10:00:00+00` as an
-point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC. `character(n)` pads with spaces, and does
-not tell them from a text's own. A text that becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON
+address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29 10:00:00+00` as a
+point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC. `character(n)` pads with spaces,
+and does not tell them from a text's own. A text that becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON
 ends at a nesting of 100 and at the range of a double; a deeper text stops the scan.
 
 | MySQL | PostgreSQL |

@@ -1,9 +1,15 @@
-"""SQL that a map may hold: one expression of known functions that neither acts nor reads elsewhere."""
+"""SQL that a map may hold: one expression of known functions, or one query that only reads.
+
+The parser must read it as the server does. Queries are run as subqueries in a transaction that is READ
+ONLY; but a parenthesis too many would end the subquery, and MySQL writes files (INTO OUTFILE) in such a
+transaction, too.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import sqlglot
 from sqlglot import TokenType, exp
@@ -27,8 +33,6 @@ _HARMLESS = frozenset(
     gen_random_uuid uuid_generate_v4 uuidv4 uuidv7
     nextval now clock_timestamp to_timestamp jsonb_build_object""".split()  # noqa: SIM905
 )
-
-
 _FLEETING = re.compile(
     r"\b(now|sysdate|curdate|curtime|current_(date|time|timestamp)|localtime(stamp)?|utc_(date|time|timestamp)"
     r"|uuid(_short)?|rand|unix_timestamp\(\s*\))\b",
@@ -36,15 +40,19 @@ _FLEETING = re.compile(
 )
 _TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_STRING})
 # What opens a quotation for one of parser and PostgreSQL but not for the other, outside of texts.
-DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NOT_READING = (exp.Command, exp.DDL, exp.DML, exp.Into, exp.Lock, exp.Semicolon, exp.Placeholder)
+# What begins a comment for the server and not for the parser; comments of both are left out.
+_COMMENTS = {"mysql": re.compile(r"--|/\*|#"), "postgres": re.compile(r"--|/\*")}
+_EXECUTED = re.compile(r"/\*[!+M]")
 
 
 def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
     marked = text.replace("{}", COLUMN)
     tree = _checked(marked, "mysql", "using")
-    if fleeting := _FLEETING.search(without_texts(marked, "mysql")):
+    if fleeting := _FLEETING.search(_without_texts(marked, "mysql")):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
         raise UsageError(message, code=Code.M006, hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
@@ -77,14 +85,14 @@ def default(text: str) -> str:
 def _checked(text: str, dialect: str, key: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)
-        bare = without_texts(text, dialect)
+        bare = _without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{key} = {text!r} is no expression: {reason}", code=Code.M006) from error
     tree = _only_column(trees)
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code=Code.M006)
-    doubtful = DOUBTFUL[dialect].search(bare) or CONTROLS.search(text)
+    doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
     if doubtful:
         raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code=Code.M006)
     for node in tree.walk():
@@ -106,7 +114,7 @@ def _only_column(trees: Sequence[exp.Expr | None]) -> exp.Expr | None:
     return inner.this if isinstance(inner, exp.Paren) else None
 
 
-def without_texts(text: str, dialect: str) -> str:
+def _without_texts(text: str, dialect: str) -> str:
     """The text's tokens but for its strings."""
     return " ".join(text[start:end] for kind, start, end in _tokens(text, dialect) if kind not in _TEXTS)
 
@@ -116,3 +124,54 @@ def _tokens(text: str, dialect: str) -> Iterator[tuple[TokenType, int, int]]:
     shift = len(_SELECT)
     for token in sqlglot.tokenize(_SELECT + text, read=dialect)[1:]:
         yield token.token_type, token.start - shift, token.end + 1 - shift
+
+
+def one_query(text: str, dialect: Literal["mysql", "postgres"], place: str) -> str:
+    """The query without comments and semicolon. Raises UsageError for anything but one SELECT."""
+    try:
+        parsed = sqlglot.parse(text, read=dialect)
+        trees = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
+        tokens = sqlglot.tokenize(text, read=dialect)
+        bare = _without_texts(text, dialect)
+    except sqlglot.errors.SqlglotError as error:
+        raise _refused(place, f"cannot be parsed: {str(error).splitlines()[0]}", text) from error
+    doubtful = (
+        _COMMENTS[dialect].search(bare)
+        or _DOUBTFUL[dialect].search(bare)
+        or _CONTROLS.search(text)
+        or _EXECUTED.search(text)
+    )
+    if doubtful:
+        raise _refused(place, f"{doubtful[0]!r} may not stand in it", text)
+    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+        tokens.pop()
+    if len(trees) != 1 or not _balanced(tokens):
+        raise _refused(place, "is more than one statement", text)
+    tree = trees[0]
+    if not isinstance(tree, exp.Query) or any(isinstance(node, _NOT_READING) for node in tree.walk()):
+        raise _refused(place, "is not a query that only reads", text)
+    return _without_comments(text, tokens)
+
+
+def _without_comments(text: str, tokens: list[sqlglot.Token]) -> str:
+    """The tokens as they are written, so that the server finds no others; with spaces where something was."""
+    made, end = "", tokens[0].start
+    for token in tokens:
+        made += (" " if token.start > end else "") + text[token.start : token.end + 1]
+        end = token.end + 1
+    return made
+
+
+def _balanced(tokens: list[sqlglot.Token]) -> bool:
+    """Whether no parenthesis closes what the text has not opened."""
+    depth = 0
+    for token in tokens:
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _refused(place: str, why: str, text: str) -> UsageError:
+    hint = "one SELECT: a query of a map only reads"
+    return UsageError(f"{place} {text!r}: {why}", code=Code.M002, hint=hint)

@@ -1,17 +1,26 @@
-"""Where the users of other tools keep their addresses: DATABASE_* in `.env`, MYSQL_*, ~/.my.cnf, PG*."""
+"""Variables of the environment and of `.env`, addresses that name them, and what other tools' users have.
+
+Those are DATABASE_* in `.env`, MYSQL_*, ~/.my.cnf, and PG*.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from pathlib import Path
+from urllib.parse import quote, unquote
+
+from dotenv import dotenv_values
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.endpoint import Endpoint
-from converge.project.variables import ENV_FILE
+from converge.model.endpoint import Endpoint, parse
 
+ENV_FILE = ".env"
+_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_LOGIN = re.compile(r"\w[\w+.-]*://([^/?#]*)@")
 _TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
 _MYSQL = (
     ("host", "MYSQL_HOST", "host"),
@@ -24,21 +33,74 @@ _MYSQL = (
 _POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
 
 
-def database_variables(side: str, dotenv: Mapping[str, str | None]) -> Endpoint | None:
+def dotenv() -> Mapping[str, str | None]:
+    """The variables of `.env`; none when there is no such file."""
+    return dotenv_values(ENV_FILE) if Path(ENV_FILE).is_file() else {}
+
+
+def variable(name: str, place: str) -> str:
+    """A variable's value. Raises UsageError when it is set nowhere, or empty."""
+    if value := os.environ.get(name) or dotenv().get(name):
+        return value
+    raise UsageError(
+        f"{place}: the variable {name} is not set",
+        code=Code.U030,
+        hint=f"{name}=… in the environment, or in {ENV_FILE} in the working folder",
+    )
+
+
+def address(text: str, place: str) -> Endpoint:
+    """The address that a text with ``${VARIABLE}``s stands for.
+
+    A variable that is the whole text is an URL. In the place of user and password it is percent-encoded, so
+    that a password is written in `.env` as it is; elsewhere it is pasted. Raises UsageError.
+    """
+    if whole := _VARIABLE.fullmatch(text):
+        return parse(variable(whole[1], place), origin=f"{whole[1]} in {place}")
+    login = _LOGIN.match(text)
+    start, end = login.span(1) if login else (0, 0)
+
+    def value(found: re.Match[str]) -> str:
+        plain = variable(found[1], place)
+        return quote(plain, safe="") if start <= found.start() < end else plain
+
+    return parse(_VARIABLE.sub(value, text), origin=place)
+
+
+def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
+    """The address itself. Raises UsageError for one of the other kind of server."""
+    if endpoint.kind != kind:
+        raise UsageError(
+            f"{endpoint} from {endpoint.origin} is a {endpoint.kind} address where a {kind} one is needed",
+            code=Code.U002,
+            hint="converge reads MySQL (--source) and writes PostgreSQL (--target)",
+        )
+    return endpoint
+
+
+def forget(text: str, endpoint: Endpoint) -> None:
+    """Takes the variables that gave this address its password out of the environment."""
+    for name in _VARIABLE.findall(text):
+        value = unquote(os.environ.get(name, ""))
+        if value and endpoint.password and (value in endpoint.password or endpoint.password in value):
+            del os.environ[name]
+
+
+def database_variables(side: str, variables: Mapping[str, str | None]) -> Endpoint | None:
     """What DATABASE_TYPE, DATABASE_HOST … say of this side. Raises UsageError for a bad port."""
-    kind = (dotenv.get("DATABASE_TYPE") or "").lower()
+    kind = (variables.get("DATABASE_TYPE") or "").lower()
     if _TYPES.get(kind) != side:
         return None
-    port = dotenv.get("DATABASE_PORT") or ""
+    port = variables.get("DATABASE_PORT") or ""
     if port and not port.isdigit():
         raise UsageError(f"DATABASE_PORT in {ENV_FILE} is no number: {port!r}", code=Code.U003)
     return Endpoint(
         kind="mysql" if side == "source" else "postgres",
-        host=dotenv.get("DATABASE_HOST") or "localhost",
+        host=variables.get("DATABASE_HOST") or "localhost",
         port=int(port) if port else None,
-        user=dotenv.get("DATABASE_USERNAME") or "",
-        password=dotenv.get("DATABASE_PASSWORD") or "",
-        database=dotenv.get("DATABASE_NAME") or "",
+        user=variables.get("DATABASE_USERNAME") or "",
+        password=variables.get("DATABASE_PASSWORD") or "",
+        database=variables.get("DATABASE_NAME") or "",
         origin=f"DATABASE_* in {ENV_FILE}",
     )
 
@@ -72,10 +134,10 @@ def mysql_defaults() -> Endpoint | None:
     )
 
 
-def _first(variable: str, client: Mapping[str, str], key: str) -> tuple[str, str]:
+def _first(name: str, client: Mapping[str, str], key: str) -> tuple[str, str]:
     """A value and where it came from: the environment goes before the file."""
-    if value := os.environ.get(variable):
-        return value, variable
+    if value := os.environ.get(name):
+        return value, name
     return client.get(key, ""), "~/.my.cnf"
 
 

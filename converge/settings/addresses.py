@@ -15,13 +15,22 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
-from converge.project.drivers import database_variables, mysql_defaults, postgres_defaults
-from converge.project.file import Database, Project, read, same_target
-from converge.project.variables import ENV_FILE, address, dotenv, forget, of_kind
+from converge.settings.file import Database, Project, read, same_target
+from converge.settings.variables import (
+    ENV_FILE,
+    address,
+    database_variables,
+    dotenv,
+    forget,
+    mysql_defaults,
+    of_kind,
+    postgres_defaults,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +122,12 @@ def resolve(where: Where, *, need_target: bool = True) -> Addresses:
 
     Raises UsageError when the source, or a needed target, is named nowhere.
     """
-    source = None if where.dump else _source(where)
+    source = None if where.dump else _side("source", where)
     if source is None and where.dump is None:
-        raise UsageError(
-            "no source is named", code=Code.U001, hint="--source mysql://user:password@host:3306/database"
-        )
-    target = _target(where)
+        raise _missing("source")
+    target = _side("target", where)
     if target is None and need_target:
-        raise _no_target()
+        raise _missing("target")
     target = target and _with_password(target)
     _forget()
     source = where.dump() if where.dump else source
@@ -130,13 +137,9 @@ def resolve(where: Where, *, need_target: bool = True) -> Addresses:
 
 def resolve_known(where: Where) -> tuple[Endpoint | None, Endpoint | None]:
     """The addresses that are named. Raises UsageError when neither is."""
-    found = where.dump() if where.dump else _source(where), _target(where)
+    found = where.dump() if where.dump else _side("source", where), _side("target", where)
     if found == (None, None):
-        raise UsageError(
-            "neither a source nor a target is named",
-            code=Code.U001,
-            hint="--source mysql://user:password@host:3306/database",
-        )
+        raise _missing("source", "neither a source nor a target is named")
     return found
 
 
@@ -145,19 +148,17 @@ def resolve_target(where: Where) -> Endpoint:
 
     Raises UsageError when it is named nowhere.
     """
-    found = _picked_target(where) or _target(where)
+    entries = picked(read(where.config), where) if where.names else ()
+    if len(entries) == 1 and entries[0].target:
+        stated = _stated(entries[0].target, f"the database {entries[0].name}")
+        found: Endpoint | None = _complete(of_kind(stated, "postgres"))
+    else:
+        found = _side("target", where)
     if found is None:
-        raise _no_target()
+        raise _missing("target")
     found = _with_password(found)
     _forget()
     return found
-
-
-def _picked_target(where: Where) -> Endpoint | None:
-    entries = picked(read(where.config), where) if where.names else ()
-    if len(entries) != 1 or not entries[0].target:
-        return None
-    return _complete(of_kind(_stated(entries[0].target, f"the database {entries[0].name}"), "postgres"))
 
 
 def resolve_named(
@@ -208,16 +209,6 @@ def resolve_admin(given: str | None, project: Project) -> Endpoint:
     raise UsageError("no administrator's address is named", code=Code.U001, hint=hint)
 
 
-def _source(where: Where) -> Endpoint | None:
-    found = _find("source", where.source, where)
-    return _complete(of_kind(found, "mysql")) if found else mysql_defaults()
-
-
-def _target(where: Where) -> Endpoint | None:
-    found = _find("target", where.target, where)
-    return _complete(of_kind(found, "postgres")) if found else postgres_defaults()
-
-
 def _complete(endpoint: Endpoint) -> Endpoint:
     """The address itself. Raises UsageError for one that names no database."""
     if not endpoint.database and not {"dbname", "service"} & dict(endpoint.options).keys():
@@ -233,7 +224,7 @@ def _require_own_targets(found: Sequence[Chosen]) -> None:
     """Raises UsageError for two entries that would write into the same schema."""
     seen: dict[tuple[object, ...], str] = {}
     for one in found:
-        place = (one.target.host, one.target.port, one.target.database, one.entry.schema)
+        place = (one.target.host, one.target.port, one.target.database, one.entry.target_schema)
         if place in seen:
             raise same_target(seen[place], one.entry.name)
         seen[place] = one.entry.name
@@ -257,13 +248,26 @@ def _forget() -> None:
             del os.environ[name]
 
 
-def _no_target() -> UsageError:
-    hint = "--target postgresql://user:password@host:5432/database"
-    return UsageError("no target is named", code=Code.U001, hint=hint)
+def _missing(side: Literal["source", "target"], message: str = "") -> UsageError:
+    scheme, port = ("mysql", 3306) if side == "source" else ("postgresql", 5432)
+    return UsageError(
+        message or f"no {side} is named",
+        code=Code.U001,
+        hint=f"--{side} {scheme}://user:password@host:{port}/database",
+    )
 
 
-def _find(side: str, given: str | None, where: Where) -> Endpoint | None:
+def _side(side: Literal["source", "target"], where: Where) -> Endpoint | None:
+    """The side's address in the first place that names one; None where none does."""
+    found = _find(side, where)
+    if found is None:
+        return mysql_defaults() if side == "source" else postgres_defaults()
+    return _complete(of_kind(found, "mysql" if side == "source" else "postgres"))
+
+
+def _find(side: Literal["source", "target"], where: Where) -> Endpoint | None:
     name = f"CONVERGE_{side.upper()}_URL"
+    given = where.source if side == "source" else where.target
     project, variables = read(where.config), dotenv()
     for url, origin in ((given, f"--{side}"), (os.environ.get(name), name)):
         if url:

@@ -1,1 +1,0 @@
-"""What `converge.toml` and the variables of `.env` say: read and checked, nothing is connected."""

@@ -1,0 +1,372 @@
+"""A run, or a comparison, as a document, for a terminal and for continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from converge.model.check import CheckResult
+from converge.model.check import State as CheckState
+from converge.model.going_back import GoingBack
+from converge.model.plan import Finding
+from converge.model.result import (
+    OF_CHECKS,
+    OF_SCHEMA,
+    OF_THE_RUN,
+    Difference,
+    Reject,
+    Result,
+    ViewResult,
+)
+from converge.model.result import Verdict as Word
+from converge.report.document import (
+    Bars,
+    Cell,
+    Document,
+    Facts,
+    Fold,
+    Grid,
+    Mark,
+    Paste,
+    Section,
+    Tone,
+    Words,
+    facts,
+    findings,
+    grid,
+    not_migrated,
+    section,
+)
+from converge.report.run_words import (
+    SNAPSHOTS,
+    checks_words,
+    equality,
+    proof_words,
+    rows_that_differ,
+    run_verdict,
+    stand_words,
+    views_words,
+)
+from converge.report.text import to_text
+from converge.report.words import beginning, counted, moment, seconds, sentence, size
+
+_MOST_REJECTS = 1000
+_MOST_HEX = 64
+_MOST_LINES = 20
+"""Of rejected rows and of moved tables on a terminal."""
+_LONGEST = 1000
+"""Of a line with both texts of an object; the report has all of it."""
+
+CHECK_TONES: dict[CheckState, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "passed over": "warn"}
+_VIEW_TONES: dict[str, Tone] = {"equal": "good", "differs": "bad", "not compared": "warn"}
+_GO_ON = (
+    "The ledger holds what is done: a resumed run continues there and copies nothing twice.",
+    "converge migrate --resume",
+)
+_REPAIR = (
+    "Repair what the target refused, in the source or in the target's type; a resumed run then loads it.",
+    "converge migrate --resume --on-bad-row reject",
+)
+_NEXT: dict[Word, tuple[str, str]] = {
+    "verified": (
+        "The data is verified. If the source is still written to, verify again before the cutover.",
+        "converge verify",
+    ),
+    "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
+    "differs": ("Find out why the differences exist, then load or verify again.", "converge verify"),
+    "blocked": ("Resolve the blockers, then plan again.", "converge plan"),
+    "failed": _GO_ON,
+    "interrupted": _GO_ON,
+}
+_READ_ONLY = (
+    "converge has only read the source: its sessions there are read only, so the server itself refuses "
+    "whatever would write."
+)
+_BACK = (
+    "To go back, give the application the source's address again. What it has written to the target since "
+    "the switch is not in the source."
+)
+
+
+def run_document(result: Result) -> Document:
+    """All of a run that people read."""
+    advice, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
+    compared = result.verdict in ("verified", "differs")
+    own = [one for one in result.findings if one.code not in OF_CHECKS]
+    return Document(
+        result.command,
+        run_verdict(result),
+        _figures(result),
+        (
+            section("facts", "Facts", _facts(result)),
+            section("time", "Time line", _timeline(result.phases)),
+            section("tables", "Tables", _tables(result), nothing="No table was reached."),
+            section("differences", "Differences", *_differences(result),
+                    nothing="None." if compared else "The values were not compared."),
+            section("views", "Views", _views(result.views), nothing="None was compared."),
+            section("not-compared", "Not compared", _not_compared(result), nothing="Nothing that is known."),
+            section("checks", "Checks", _checks(result.checks), nothing="The maps declare none."),
+            section("findings", "Findings", findings(own), nothing="None."),
+            section("changes", "Declared value changes", _changes(result), nothing="No value was changed."),
+            section("rejects", "Rejected rows", _rejects(result.rejects), nothing="None."),
+            not_migrated(result.not_migrated, "Nothing that this run knows of."),
+            _back(result.going_back),
+            section("next", "How to go on", Words(advice), Paste(result.next_command or command)),
+        ),
+    )  # fmt: skip
+
+
+def run_text(result: Result) -> str:
+    """Tables, phases, findings, differences and the next command."""
+    return to_text(run_verdict(result), _tables(result), facts(*_lines(result)))
+
+
+# The sections.
+
+
+def _figures(result: Result) -> tuple[tuple[str, str], ...]:
+    tables = result.tables
+    copied = any(one.rows_read is not None for one in tables)
+    rows = sum((one.rows_written if copied else one.rows_source) or 0 for one in tables)
+    figures = [(f"{len(tables):,}", "tables"), (f"{rows:,}", "rows written" if copied else "rows compared")]
+    if copied:
+        figures.append((size(sum(one.bytes for one in tables)), "copied"))
+        figures.append((f"{sum(one.rows_rejected for one in tables):,}", "rejected"))
+    equal = sum(one.verified for one in tables)
+    figures += [
+        (f"{equal:,} of {len(tables):,}", "tables equal"),
+        (seconds(sum(took for _, took in result.phases)), "in total"),
+    ]
+    figures += [(f"{len(result.not_migrated):,}", "objects not migrated"), (f"{result.losses:,}", "losses")]
+    return tuple(figures)
+
+
+def _facts(result: Result) -> Facts:
+    return facts(
+        ("source", f"MySQL {result.source_version} {result.source}".replace("  ", " ")),
+        ("target", f"PostgreSQL {result.target_version} {result.target}".replace("  ", " ")),
+        ("proof", proof_words(result)),
+        ("snapshot", f"{result.snapshot}: {SNAPSHOTS[result.snapshot]}" if result.snapshot else ""),
+        ("began", moment(result.started)),
+        ("copy", _speed(result)),
+        ("views", views_words(result.views)),
+        ("checks", checks_words(result.checks)),
+    )
+
+
+def _speed(result: Result) -> str:
+    took = dict(result.phases).get("copy", 0)
+    count = sum(one.bytes for one in result.tables)
+    rows = sum(one.rows_written or 0 for one in result.tables)
+    if not took or not count:
+        return ""
+    return f"{rows:,} rows, {size(count)} in {seconds(took)}: {size(count / took)} a second"
+
+
+def _timeline(phases: Sequence[tuple[str, float]]) -> Bars:
+    whole = sum(took for _, took in phases) or 1.0
+    begin, spans = 0.0, []
+    for name, took in phases:
+        spans.append((name, seconds(took), round(begin / whole * 100, 2), round(took / whole * 100, 2)))
+        begin += took
+    return Bars(tuple(spans))
+
+
+def _tables(result: Result) -> Grid:
+    tables = result.tables
+    copied = any(one.rows_read is not None for one in tables)
+    foot = (
+        counted(len(tables), "table"),
+        "",
+        *_copied(
+            sum(one.rows_read or 0 for one in tables) if copied else None,
+            sum(one.rows_written or 0 for one in tables),
+            sum(one.rows_rejected for one in tables),
+            sum(one.bytes for one in tables),
+            sum(one.seconds for one in tables),
+        ),
+        _equal(result),
+    )
+    return grid(
+        "Tables",
+        (
+            ("table", "name"), ("target", "name"), ("read", "number"), ("written", "number"),
+            ("rejected", "number"), ("bytes", "number"), ("seconds", "number"), ("equal", "number"),
+        ),
+        [
+            (
+                one.source,
+                one.target,
+                *_copied(one.rows_read, one.rows_written, one.rows_rejected, one.bytes, one.seconds),
+                equality(result, one),
+            )
+            for one in tables
+        ],
+        foot if tables else (),
+        anchored=True,
+        pages=("target",),
+    )  # fmt: skip
+
+
+def _equal(result: Result) -> str:
+    """How many tables are equal; of counts alone, how many counts."""
+    tables = result.tables
+    if any(one.verified for one in tables) or not any(equality(result, one).tone == "warn" for one in tables):
+        return f"{sum(one.verified for one in tables)} equal"
+    counts = [one for one in tables if one.rows_source is not None]
+    same = sum(one.rows_source == one.rows_target for one in counts)
+    return f"{same} of {counted(len(counts), 'count')} equal" if counts else "not compared"
+
+
+def _copied(
+    read: int | None, written: int | None, rejected: int, count: int, took: float
+) -> tuple[Cell, ...]:
+    if read is None:
+        return ("", "", "", "", "")
+    lost: Cell = Mark(f"{rejected:,}", "bad") if rejected else "0"
+    return (f"{read:,}", f"{written or 0:,}", lost, size(count), f"{took:.2f}")
+
+
+def _differences(result: Result) -> Iterator[Fold]:
+    """A table of differences for each table that has some; the first three are open."""
+    counts = {one.source: rows_that_differ(one) for one in result.tables}
+    found: dict[str, list[Difference]] = {}
+    for difference in result.differences:
+        found.setdefault(difference.table, []).append(difference)
+    for number, (name, rows) in enumerate(found.items()):
+        title = f"{name}: {counts[name]}" if counts.get(name) else name
+        table = grid(
+            title,
+            (("key", "code"), ("column", "name"), ("source", "code"), ("target", "code")),
+            [
+                (one.key, one.column or "the row", _value(one, one.source), _value(one, one.target))
+                for one in rows
+            ],
+        )
+        yield Fold(title, (table,), len(rows), open=number < 3, name=True)
+
+
+def _value(one: Difference, text: str | None) -> Cell:
+    if text is not None:
+        # Quoted, so that spaces at the ends and signs without ink are seen.
+        return text if one.column is None else repr(text)
+    return Mark("no such row", "bad") if one.column is None else Mark("NULL", "quiet")
+
+
+def _views(results: Sequence[ViewResult]) -> Grid:
+    """Views and expressions of indexes, each with its rows, and what is to be known of it."""
+    return grid(
+        "Views",
+        (("view or index", "name"), ("target", "name"), ("rows", "number"), ("seconds", "number"),
+         ("equal", "words"), ("why", "words")),
+        [
+            (one.name, one.target, "" if one.rows_source is None else f"{one.rows_source:,}",
+             seconds(one.seconds), Mark(one.state, _VIEW_TONES[one.state]), one.why)
+            for one in results
+        ],
+    )  # fmt: skip
+
+
+def _not_compared(result: Result) -> Grid:
+    """What the comparison did not look at, with the reasons."""
+    return grid(
+        "Not compared",
+        (("kind", "words"), ("name", "name"), ("why", "words")),
+        [(one.kind, one.name, one.why) for one in result.not_compared],
+    )
+
+
+def _checks(results: Sequence[CheckResult]) -> Grid:
+    """What the maps' checks asked, and what came of it."""
+    return grid(
+        "Checks",
+        (("check", "words"), ("result", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
+         ("what is wrong", "words"), ("why", "words")),
+        [
+            (one.name, Mark(one.state, CHECK_TONES[one.state]), one.wants, one.source or "", one.target or "",
+             one.message, one.why)
+            for one in results
+        ],
+    )  # fmt: skip
+
+
+def _changes(result: Result) -> Grid:
+    return grid(
+        "Declared value changes",
+        (
+            ("table", "name"), ("column", "name"), ("rows", "number"), ("which", "words"),
+            ("policy", "code"), ("becomes", "code"),
+        ),
+        [
+            (one.table, one.column, f"{one.rows:,}", f"rows {one.words}", one.trap, one.policy)
+            for one in result.changes
+        ],
+    )  # fmt: skip
+
+
+def _rejects(rejects: Sequence[Reject]) -> Grid:
+    return grid(
+        "Rejected rows",
+        (
+            ("table", "name"), ("key", "code"), ("column", "name"), ("SQLSTATE", "code"),
+            ("the target says", "words"), ("value, hex", "code"),
+        ),
+        [
+            (one.table, one.key, one.column or "", one.sqlstate, one.message, _hex(one))
+            for one in rejects[:_MOST_REJECTS]
+        ],
+    )  # fmt: skip
+
+
+def _hex(one: Reject) -> str:
+    shown = one.value[:_MOST_HEX]
+    return shown if len(shown) == 2 * one.value_bytes else f"{shown}… ({one.value_bytes:,} bytes)"
+
+
+def _back(back: GoingBack | None) -> Section:
+    """The way back to the source."""
+    nothing = "The run has not come so far as to look at the source again."
+    if back is None:
+        return section("going-back", "Going back", nothing=nothing)
+    moved = grid("Moved since the snapshot", (("table", "name"),), [(name,) for name in back.tables])
+    sentences = map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
+    return section("going-back", "Going back", *sentences, moved)
+
+
+# Lines for a terminal.
+
+
+def _lines(result: Result) -> Iterator[tuple[str, str]]:
+    """Labels and lines; one without words is left out."""
+    known = dict(_facts(result).pairs)
+    by_level: Mapping[str, list[Finding]] = {"block": [], "lossy": [], "absent": [], "note": []}
+    for finding in result.findings:
+        by_level[finding.level].append(finding)
+    own = [finding for finding in by_level["note"] if finding.code in OF_THE_RUN]
+    others = len(by_level["note"]) - len(own)
+    schema = [finding for finding in by_level["block"] if finding.code in OF_SCHEMA]
+    yield "phases", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)
+    yield from ((name, known.get(name, "")) for name in ("proof", "snapshot"))
+    yield from (("changed", str(change)) for change in result.changes)
+    yield from (("rejected", str(reject)) for reject in result.rejects[:_MOST_LINES])
+    yield from (("blocker", _coded(one)) for one in by_level["block"] if one.code not in OF_SCHEMA)
+    yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in by_level["lossy"])
+    yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in by_level["absent"])
+    yield from (("note", one.message) for one in own)
+    yield "notes", f"{others}; `converge plan` lists them with their reasons" if others else ""
+    yield from (("differs", _coded(one)[:_LONGEST]) for one in schema)
+    yield from (
+        ("differs", f"{one.source}: {words}") for one in result.tables if (words := rows_that_differ(one))
+    )
+    yield from (("differs", str(difference)) for difference in result.differences)
+    yield from (("not compared", str(one)) for one in result.not_compared)
+    yield from ((name, known.get(name, "")) for name in ("views", "checks"))
+    yield from (("check", str(one)) for one in result.checks if one.state != "ok")
+    if result.going_back:
+        yield "back", stand_words(result.going_back)
+        yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
+    yield "next", result.next_command
+
+
+def _coded(finding: Finding) -> str:
+    where = f"{finding.object}: " if finding.object else ""
+    return beginning(f"{finding.code} {where}{finding.message}")

@@ -1,0 +1,153 @@
+"""Several databases in one report: what they came to together, then each one's own. Reports as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from converge.model.plan import Plan
+from converge.model.result import Result
+from converge.model.together import Results, together, worst
+from converge.report.document import Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
+from converge.report.junit import to_junit
+from converge.report.markdown import to_markdown
+from converge.report.plan import plan_document, plan_json
+from converge.report.run import run_document
+from converge.report.run_cases import run_suites
+from converge.report.text import to_text
+from converge.report.words import counted, missing_words, one_line
+
+FORMS = (".html", ".json", ".md", ".xml")
+"""The endings of a report's file."""
+_GOOD = ("verified", "ready", "finished")
+_BAD = ("failed", "differs", "blocked", "interrupted")
+
+Report = Result | Results
+"""What came of a run: of one database or of several."""
+
+
+def report_as(report: Report, path: str) -> str:
+    """The report in the form that its file's ending asks for. Raises KeyError for another ending."""
+    match Path(path).suffix:
+        case ".json":
+            return json.dumps(report.to_json(), indent=1) + "\n"
+        case ".xml":
+            if isinstance(report, Result):
+                suites = run_suites(report)
+            else:
+                suites = [suite for one in report.each for suite in run_suites(one.result, f"{one.name}.")]
+            return to_junit(f"converge {report.command}", suites)
+        case ".md":
+            return to_markdown(results_document(report))
+        case ".html":
+            # Most commands write no page and need not wait for the templates' engine.
+            from converge.report.html import to_html
+
+            return to_html(results_document(report))
+    raise KeyError(path)
+
+
+def results_document(report: Report) -> Document:
+    """A run's document, or one of several databases."""
+    if isinstance(report, Result):
+        return run_document(report)
+    return _document(report.to_json(), [(one.name, run_document(one.result)) for one in report.each])
+
+
+def plans_document(plans: Sequence[tuple[str, Plan]]) -> Document:
+    """One document of several databases' plans, by name."""
+    document = together("plan", [{"name": name, **plan_json(plan)} for name, plan in plans])
+    return _document(document, [(name, plan_document(plan)) for name, plan in plans])
+
+
+def several_text(document: Mapping[str, Any], texts: Sequence[tuple[str, str]], following: str = "") -> str:
+    """Each database's own text under its name, then all in one table and the verdict.
+
+    `following` is the command that goes on.
+    """
+    each = document["databases"]
+    chapters = (Words(f"{f'── {one_line(name)} '.ljust(60, '─')}\n{said}") for name, said in texts)
+    return to_text(
+        _verdict(document["verdict"], each), *chapters, _overview(each), facts(("next", following))
+    )
+
+
+def _document(document: Mapping[str, Any], parts: Sequence[tuple[str, Document]]) -> Document:
+    each = document["databases"]
+    said = ((one["name"], f"{one['verdict']}: {_blocker(one)}".rstrip(": ")) for one in each)
+    return Document(
+        document["command"],
+        _verdict(document["verdict"], each),
+        ((f"{len(each):,}", "databases"), (f"{sum(map(_tables, each)):,}", "tables")),
+        (section("facts", "Facts", facts(*said)), section("databases", "Databases", _overview(each))),
+        tuple(parts),
+    )
+
+
+def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The worst verdict, and what all targets together lack."""
+    not_migrated = sum(len(one.get("not_migrated", ())) for one in each)
+    losses = sum(one.get("losses", 0) for one in each)
+    words, tone = _words(each), _tone(word)
+    if any("losses" in one for one in each):
+        words = f"{words} · {missing_words(not_migrated, losses)}"
+        tone = "warn" if tone == "good" and (not_migrated or losses) else tone
+        if unplanned := [one["name"] for one in each if not _is_planned(one)]:
+            words += f" · not counted, for want of a plan: {', '.join(unplanned)}"
+    return Verdict(word, words, tone)
+
+
+def _is_planned(one: Mapping[str, Any]) -> bool:
+    return bool(one.get("plan") or one.get("fingerprint") or (one["command"] == "verify" and one["tables"]))
+
+
+def _words(each: Sequence[Mapping[str, Any]]) -> str:
+    """How many are as bad as the worst, and which."""
+    word = worst(each)["verdict"]
+    names = [one["name"] for one in each if one["verdict"] == word]
+    if len(names) == len(each):
+        return f"all of {counted(len(each), 'database')}" if len(each) > 1 else names[0]
+    return f"{', '.join(names)} ({len(names):,} of {counted(len(each), 'database')})"
+
+
+def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
+    return grid(
+        "Databases",
+        (
+            ("database", "name"), ("verdict", "words"), ("source", "name"), ("target", "name"),
+            ("tables", "number"), ("blockers", "number"), ("losses", "number"), ("not migrated", "number"),
+        ),
+        [
+            (
+                one["name"],
+                Mark(one["verdict"], _tone(one["verdict"])),
+                str(one.get("source", {}).get("url", "")),
+                str(one.get("target", {}).get("url", "")),
+                f"{_tables(one):,}" if "tables" in one else "",
+                f"{len(_blockers(one)):,}" if _blockers(one) else "",
+                f"{one['losses']:,}" if one.get("losses") else "",
+                f"{len(one['not_migrated']):,}" if one.get("not_migrated") else "",
+            )
+            for one in each
+        ],
+    )  # fmt: skip
+
+
+def _tone(verdict: str) -> Tone:
+    return "good" if verdict in _GOOD else "bad" if verdict in _BAD else "warn"
+
+
+def _tables(one: Mapping[str, Any]) -> int:
+    return len(one.get("tables", ()))
+
+
+def _blockers(one: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [finding for finding in one.get("findings", ()) if finding["severity"] == "block"]
+
+
+def _blocker(one: Mapping[str, Any]) -> str:
+    """What stopped it, where something did."""
+    blockers = _blockers(one)
+    return f"{blockers[0]['code']} {blockers[0]['message']}" if blockers else ""

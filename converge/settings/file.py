@@ -1,0 +1,143 @@
+"""`converge.toml`: one source and target, or several databases, and what is to be provisioned for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, PrivateAttr
+
+from converge.codes import Code
+from converge.errors import UsageError
+from converge.mapping.read import provision
+from converge.model.names import require_schema
+from converge.model.plan import Mode
+from converge.toml import Table, Text, Texts, checked, read_toml
+
+FILE = "converge.toml"
+_ADDRESS = "a URL; ${VARIABLE} stands for a variable of the environment or of .env"
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("it must be the name of a variable, like ALKEMIO_PASSWORD")
+    return name
+
+
+class Provision(Table):
+    """What an entry wants of the server; an empty value leaves it to the target's address or the template."""
+
+    database: Text = ""
+    role: Text = ""
+    password_env: Annotated[str, AfterValidator(_variable)] = Field(
+        default="", description="the variable with the role's password"
+    )
+    template: Text = "template0"
+    encoding: Text = "UTF8"
+    collate: Text = ""
+    ctype: Text = ""
+    extensions: Texts = ()
+
+
+class Database(Table):
+    """One ``[[database]]``: its addresses are as written, with their variables."""
+
+    name: Text = ""
+    source: Text = Field(default="", description=_ADDRESS)
+    target: Text = Field(default="", description=_ADDRESS)
+    maps: Texts = Field(default=(), alias="map", description="names of maps, or files beside converge.toml")
+    mode: Mode = "create"
+    target_schema: Text = Field(default="public", alias="schema")
+    include: Texts = ()
+    exclude: Texts = ()
+    alembic: Text = Field(default="", description="the folder of the target's revisions; empty for none")
+    provision: Provision | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is something to move."""
+        return bool(self.source and self.target)
+
+
+class Project(Table):
+    """The settings of converge."""
+
+    source: Text = Field(default="", description=_ADDRESS)
+    target: Text = Field(default="", description=_ADDRESS)
+    admin: Text = Field(default="", description="the address by which databases and roles are made")
+    databases: tuple[Database, ...] = Field(default=(), alias="database", strict=False)
+    _path: str = PrivateAttr(default=FILE)
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+
+def read(path: str | None) -> Project:
+    """The project of this file, of `converge.toml` without one; an empty project where that is not there.
+
+    Raises UsageError for a file that is named and cannot be read, and for what it may not have.
+    """
+    file = Path(path or FILE)
+    if path is None and not file.is_file():
+        return Project()
+    try:
+        document = read_toml(file, Code.U003)
+    except OSError as error:
+        hint = "--config FILE, or converge.toml in the working folder"
+        raise UsageError(f"{file} cannot be read: {error.strerror}", code=Code.U003, hint=hint) from error
+    # Its values may be addresses with passwords.
+    project = checked(Project, document, file.name, Code.U003, secret=True)
+    databases = [_database(file, number, one) for number, one in enumerate(project.databases, 1)]
+    _require_apart(file.name, project, databases)
+    project = project.model_copy(update={"databases": tuple(databases)})
+    project._path = str(file)
+    return project
+
+
+def _database(file: Path, number: int, entry: Database) -> Database:
+    """The entry with files that are meant from where `converge.toml` is."""
+    place = f"{file.name} [[database]] {number}"
+    if not entry.name:
+        raise UsageError(f"{place} has no name", code=Code.U031, hint='name = "…"')
+    require_schema(entry.target_schema, f"{place} schema")
+    beside = {name: file.parent / name for name in entry.maps}
+    maps = tuple(str(path) if path.is_file() else name for name, path in beside.items())
+    update: dict[str, Any] = {"maps": maps}
+    if entry.alembic:
+        update["alembic"] = str(file.parent / entry.alembic)
+    if entry.provision is not None:
+        wanted = {name: getattr(entry.provision, name) for name in entry.provision.model_fields_set}
+        update["provision"] = Provision(**{**provision(maps), **wanted})
+    return entry.model_copy(update=update)
+
+
+def same_target(first: str, second: str) -> UsageError:
+    """The error of two entries that would write into one schema."""
+    return UsageError(
+        f"the databases {first} and {second} have the same target and schema",
+        code=Code.U031,
+        hint='schema = "…" puts one beside the other',
+    )
+
+
+def _require_apart(place: str, project: Project, databases: Sequence[Database]) -> None:
+    """Raises UsageError for entries that say the same twice, or only half."""
+    names = [one.name for one in databases]
+    for one in databases:
+        if names.count(one.name) > 1:
+            raise UsageError(f"{place}: two databases are called {one.name}", code=Code.U031, hint="name = …")
+        if one.source and not one.target:
+            raise UsageError(
+                f"{place}: the database {one.name} has a source and no target",
+                code=Code.U031,
+                hint='target = "postgresql://user:${PASSWORD}@host:5432/database"',
+            )
+    if databases and (project.source or project.target):
+        raise UsageError(
+            f"{place} has [[database]] entries and a source or target beside them",
+            code=Code.U031,
+            hint="write each address in the entry that it belongs to",
+        )

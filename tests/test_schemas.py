@@ -1,0 +1,56 @@
+"""The JSON Schemas of documents and settings are those of the code, and what is written keeps to them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from jsonschema import ValidationError, validate
+from report_values import plan, result
+from support import converge, mysql
+
+from converge.report.plan import plan_json
+from converge.sandbox import Server
+from tools.schemas import schemas
+
+FOLDER = Path(__file__).parents[1] / "docs" / "schemas"
+
+
+def test_the_schemas_are_current() -> None:
+    written = {file.name: json.loads(file.read_text("utf-8")) for file in FOLDER.iterdir()}
+    assert written == schemas()
+
+
+def test_what_is_written_keeps_to_them() -> None:
+    made = plan()
+    for name, document in (
+        ("run", result().to_json()),
+        ("plan", plan_json(made)),
+        ("plan-file", made.to_json()),
+        ("converge.toml", tomllib.loads('[[database]]\nname = "a"\nmap = ["b"]\nprovision = { role = "c" }')),
+    ):
+        schema = schemas()[f"{name}.schema.json"]
+        document = json.loads(json.dumps(document))
+        validate(document, schema)
+        with pytest.raises(ValidationError):
+            validate(document | {"plan": 7, "next": 7, "tables": 7, "database": 7}, schema)
+
+
+def test_a_real_run_keeps_to_them(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+) -> None:
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(
+        source,
+        "CREATE TABLE film (id INT PRIMARY KEY, made DATE); INSERT INTO film VALUES (1, '2024-01-01'); "
+        "CREATE VIEW films AS SELECT id FROM film; CREATE PROCEDURE p() SELECT 1",
+    )
+    for command in ("plan", "migrate", "verify", "plan"):
+        document = converge(command, "--source", source, "--target", target, "--json").json
+        validate(document, schemas()["plan.schema.json" if command == "plan" else "run.schema.json"])
