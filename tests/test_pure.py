@@ -18,7 +18,7 @@ from converge.model.quote import mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
-from converge.postgres.text import encode
+from converge.postgres.copy import encode
 from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text

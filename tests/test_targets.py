@@ -19,7 +19,7 @@ from bench.sql import writable
 from converge.model.catalog import Column
 from converge.model.quote import my_text
 from converge.model.result import MOST_DIFFERENCES
-from converge.postgres.text import encode
+from converge.postgres.copy import encode
 from converge.sandbox import Server
 from converge.types import Value, check_target, family_of, normal
 

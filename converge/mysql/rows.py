@@ -3,7 +3,7 @@
 The SELECT joins a row's columns into one field. Where no column can hold a tab, a line end or a backslash,
 MySQL writes COPY's own text. Otherwise every field ends in one of four bytes that are in no UTF-8 text, so
 that the client can escape a whole block at once and still tell the server's marks from the data: see
-`postgres.text`. As an example, of `id INT NOT NULL, name TEXT`, where `name` can hold a tab:
+`postgres.copy`. As an example, of `id INT NOT NULL, name TEXT`, where `name` can hold a tab:
 
     SELECT CONCAT(`id`,0xFF,IF(`name` IS NULL,0xFC,CONCAT(`name`,0xFD))) FROM `t`
     (1, 'a<tab>b')    comes as   1 FF a <tab> b FD    and goes to COPY as   1 <tab> a \\t b <line end>

@@ -17,8 +17,7 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.result import Reject
 from converge.model.work import CopyTask
-from converge.postgres.copy import write
-from converge.postgres.text import fields
+from converge.postgres.copy import fields, write
 from converge.types.sql import own_bytes
 
 _SHOWN_BYTES = 64 * 1024

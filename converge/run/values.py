@@ -14,8 +14,7 @@ from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import Read, stream
-from converge.postgres.copy import write
-from converge.postgres.text import encode
+from converge.postgres.copy import encode, write
 
 _SHOWN = 1000
 """Characters of a value that are shown."""

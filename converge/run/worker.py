@@ -42,8 +42,7 @@ from converge.model.work import (
 from converge.mysql import connect as mysql
 from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.postgres import connect as postgres
-from converge.postgres.copy import claim, enter, write
-from converge.postgres.text import encode
+from converge.postgres.copy import claim, encode, enter, write
 from converge.run.checks import carry_out
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
