@@ -110,6 +110,11 @@ def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:
     assert "The values were not compared." in page
     assert "converge migrate --resume" in page
     assert "Failed" not in words(to_html(plan_document(plan(tables=1, findings=0))))
+    # A table without rows has no head either.
+    assert len(run_text(failed).splitlines()) == 2
+    nothing = plan_text(replace(plan(), tables=()))
+    assert "The source has no tables that are selected." in nothing
+    assert "\ncolumns" not in nothing
 
 
 def test_a_result_survives_its_json() -> None:

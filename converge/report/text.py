@@ -64,7 +64,7 @@ def _lines(block: Block, *, verbose: bool) -> Iterator[str]:
             yield from words.splitlines()
         case Facts():
             yield from facts_lines(block)
-        case Grid():
+        case Grid(rows=rows) if rows:
             yield from table(block)
         case Fold(title=title, blocks=blocks):
             yield one_line(title)
