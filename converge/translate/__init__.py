@@ -39,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 HANDLERS = (arithmetic, choices, compare, dates, json_)
-"""Modules that have entered their handlers by being imported."""
+"""Modules that register their handlers when they are imported."""
 
 
 def translate(

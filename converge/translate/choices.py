@@ -154,7 +154,7 @@ def _nullif(t: Translator, left: Term, right: Term) -> Term:
     )
     refuse_if(left.source == "year", "NULLIF of a YEAR is a text")
     refuse_if(left.source == "float", _FLOAT)
-    collate.check_order((left, right))
+    collate.refuse_literal_first((left, right))
     equal = compare.compared(left, right, "=", t.context)
     model = replace(left, uneven=left.uneven or left.kind in TEMPORAL | TIMES)
     return _like(model, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END")

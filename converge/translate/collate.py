@@ -50,7 +50,7 @@ def collated(values: Iterable[Term]) -> list[Term]:
     return [value for value in values if value.kind in STRINGS and value.collation]
 
 
-def check_order(values: Sequence[Term]) -> None:
+def refuse_literal_first(values: Sequence[Term]) -> None:
     """Raises Untranslatable for a function of a literal first: 8.0.15 gives it the others' collation."""
     if values[0].kind == "text" and not values[0].collation and collated(values):
         raise Untranslatable("a literal goes before a column: the result's collation is by MySQL's version")

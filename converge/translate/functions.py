@@ -141,7 +141,7 @@ def _result(form: Function, sql: str, values: Sequence[Term]) -> Term:
         return Term(sql, "decimal", scale=scale, digits=scale, most=most, uneven=wanted > scale)
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
-        collate.check_order(values)
+        collate.refuse_literal_first(values)
         collation, explicit, _ = collate.collation_of(values)
         return Term(sql, result, collation=collation, explicit=explicit)
     scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale

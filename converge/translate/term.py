@@ -116,7 +116,7 @@ class Term:
         return f'({self.sql}::text COLLATE "default")' if self.alike else self.sql
 
     @property
-    def named(self) -> str:
+    def described(self) -> str:
         """The kind with its article."""
         article = "an" if self.kind[0] in "aeiou" else "a"
         special = {"null": "NULL", "json": "a JSON value", "opaque": "a value of this type"}
@@ -124,7 +124,7 @@ class Term:
 
     def expect(self, kinds: Set[Kind], role: str) -> None:
         """Raises Untranslatable for a term of another kind."""
-        refuse_if(self.kind not in kinds, f"{self.named} is taken for {role}")
+        refuse_if(self.kind not in kinds, f"{self.described} is taken for {role}")
 
     # --- numbers ----------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Term:
         if self.source == "year":
             return f"lpad({self.sql}::text, 4, '0')"
         if self.kind in TEMPORAL | {"enum", "set"}:
-            context.depends(f"{self.named} is made a text")
+            context.depends(f"{self.described} is made a text")
         if self.kind in TEMPORAL and self.kind != "date" and self.scale in _PATTERNS:
             return f"to_char({self.moment(context)}, '{_PATTERNS[self.scale]}')"
         texts = {
@@ -188,7 +188,7 @@ class Term:
             "date": "to_char({0}, 'YYYY-MM-DD')", "enum": "{0}::text", "set": "array_to_string({0}, ',')",
         }  # fmt: skip
         if self.kind not in texts:
-            raise Untranslatable(f"{self.named} is taken for a text, which the servers print differently")
+            raise Untranslatable(f"{self.described} is taken for a text, which the servers print differently")
         return texts[self.kind].format(self.sql, self.shown())
 
     # --- dates and times --------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Term:
         if self.kind in TEMPORAL or self.kind == "null":
             return self
         if self.kind != "text" or self.literal is None:
-            raise Untranslatable(f"{self.named} is taken for a date")
+            raise Untranslatable(f"{self.described} is taken for a date")
         if _DATE.fullmatch(self.literal):
             return Term(f"DATE {pg_text(self.literal)}", "date")
         refuse_if(not _DATETIME.fullmatch(self.literal), f"{self.literal!r} is taken for a date")

@@ -1,8 +1,8 @@
 """The walk over a tree: a node has a handler and a list of the parts that it knows, or is refused.
 
-Handlers enter themselves here by what they translate: `node` (any node of sqlglot), `operator` (both operands
-are translated before) or `function` (so are all arguments). What has no handler is looked for among the forms
-of functions.toml. As examples:
+Handlers register themselves here by what they translate: `node` (any node of sqlglot), `operator` (both
+operands are translated before) or `function` (so are all arguments). What has no handler is looked for among
+the forms of functions.toml. As examples:
 
     @node(exp.Not, parts="this")     NOT i            handler(t, the tree); nothing but `this` may be in it
     @operator({exp.Mul: "*"})        i * 2            handler(t, term of i, term of 2, "*")
@@ -81,40 +81,40 @@ class Translator:
 
 
 def node(*types: type[exp.Expr], parts: str = "this expression") -> Callable[[Handler], Handler]:
-    """Enters the handler of nodes of these types, all of whose parts it has to know."""
+    """Register the handler of nodes of these types, which are refused with any other part."""
 
-    def enter(handler: Handler) -> Handler:
+    def register(handler: Handler) -> Handler:
         _NODES.update(dict.fromkeys(types, (handler, frozenset(parts.split()))))
         return handler
 
-    return enter
+    return register
 
 
 def operator(
     signs: Mapping[type[exp.Expr], str], parts: str = "this expression"
 ) -> Callable[[Handler], Handler]:
-    """Enters the handler of these operators; it gets both operands and the operator's sign."""
+    """Register the handler of these operators; it gets both operands and the operator's sign."""
 
-    def enter(handler: Handler) -> Handler:
+    def register(handler: Handler) -> Handler:
         def operands(t: Translator, tree: exp.Expr) -> Term:
             return handler(t, t.value(tree.this), t.value(tree.expression), signs[type(tree)])
 
         node(*signs, parts=parts)(operands)
         return handler
 
-    return enter
+    return register
 
 
 def function(
     name: str, least: int, most: int | None = None, *, trees: bool = False
 ) -> Callable[[Handler], Handler]:
-    """Enters the handler of calls with so many arguments, which it gets as terms, or as trees."""
+    """Register the handler of calls with so many arguments, which it gets as terms, or as trees."""
 
-    def enter(handler: Handler) -> Handler:
+    def register(handler: Handler) -> Handler:
         _FUNCTIONS[name] = handler, range(least, (least if most is None else most) + 1), trees
         return handler
 
-    return enter
+    return register
 
 
 ANY = 1000
