@@ -587,7 +587,7 @@ def test_the_other_database_is_named_by_the_environment(pair: Pair) -> None:
         ((', source = "email"', ""), "match has no source"),
         (('key = "id"', 'kei = "id"'), "did you mean 'key'?"),
         (("ignore_case = true", 'ignore_case = "yes"'), "ignore_case must be true or false, not 'yes'"),
-        (('from = "kratos"', 'from = "Kratos DB"'), "is no name of a database"),
+        (('from = "kratos"', 'from = "Kratos DB"'), "is not a database name"),
         (('value = "id"', 'value = "id"\nexisting = "owerwrite"'), "did you mean 'overwrite'?"),
     ],
 )

@@ -518,8 +518,8 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\x89PNG\r\n\x1a\n\0\0", "no text of SQL"), (b'{"a": 1}', "no text of SQL"),
-        (gzip.compress(b"SELECT 1;\0"), "no text of SQL"), (b"<html>", "no text of SQL"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "not SQL text"), (b'{"a": 1}', "not SQL text"),
+        (gzip.compress(b"SELECT 1;\0"), "not SQL text"), (b"<html>", "not SQL text"),
         (gzip.compress(b"a.sql".ljust(257, b"\0") + b"ustar"), "a tar archive"),
         (b'<?xml version="1.0"?>\n<mysqldump', "mysqldump --xml"),
         (b"--\n-- PostgreSQL database dump\n--\n", "a dump of PostgreSQL"),
@@ -550,7 +550,7 @@ def test_texts_are_read_without_the_mark_of_an_editor(
 
 def test_pipes_and_empty_names_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.sql")
-    for given_, words in ((tmp_path / "pipe.sql", "no regular file"), ("", "is empty")):
+    for given_, words in ((tmp_path / "pipe.sql", "not a regular file"), ("", "is empty")):
         with pytest.raises(UsageError, match=words) as raised:
             streams_of([given_])
         assert raised.value.code == "U017"

@@ -22,14 +22,14 @@ from support import ENVIRONMENT, Ran, converge, mysql, postgres
 
 from converge import sandbox
 from converge.errors import UsageError
+from converge.matrix.report import matrix_text
 from converge.matrix.request import Request, wanted
+from converge.matrix.result import Matrix, Varied
 from converge.matrix.run import run_matrix
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
-from converge.model.matrix import Matrix, Varied
 from converge.pipeline.options import Options
 from converge.postgres.script import split
-from converge.report.matrix import matrix_text
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]

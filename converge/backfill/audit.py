@@ -111,7 +111,7 @@ def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
     grants = [] if usable else [f"GRANT USAGE ON SCHEMA converge TO {role};"]
     grants += [f"GRANT {', '.join(lacking)} ON converge.audit TO {role};"] if lacking else []
     if grants:
-        message = f"the role {row[0]} lacks rights on the audit"
+        message = f"the role {row[0]} lacks privileges on the audit"
         raise BlockedError(message, code=Code.T004, hint="\n".join(grants))
     return True
 

@@ -77,7 +77,7 @@ def _backfill(place: str, entry: Mapping[str, Any]) -> Backfill:
     database = entry["from"]
     if not _DATABASE.fullmatch(database):
         hint = "small letters, digits and _, as in kratos: its address is --from kratos=URL"
-        raise UsageError(f"{place}: from = {database!r} is no name of a database", code=Code.M002, hint=hint)
+        raise UsageError(f"{place}: from = {database!r} is not a database name", code=Code.M002, hint=hint)
     match = Match(**entry["match"])
     return Backfill(
         name=entry["name"],

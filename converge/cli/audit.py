@@ -126,7 +126,7 @@ def _days(age: str) -> int:
     found = re.fullmatch("([0-9]{1,6})d", age)
     if found is None:
         hint = f"--older-than {KEPT_DAYS}d"
-        raise UsageError(f"--older-than {age!r} is no number of days", code=Code.B007, hint=hint)
+        raise UsageError(f"--older-than {age!r} is not a number of days", code=Code.B007, hint=hint)
     return int(found[1])
 
 
@@ -148,4 +148,4 @@ def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
 
 
 def _exists(path: str) -> UsageError:
-    return UsageError(f"{path} is there already", code=Code.B008, hint="-o names a new file")
+    return UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")

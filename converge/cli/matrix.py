@@ -25,16 +25,16 @@ from converge.codes import Code
 from converge.demo.fill import LEAST_ROWS, fill
 from converge.errors import Interrupted, UsageError
 from converge.mapping.read import load
+from converge.matrix.report import matrix_document, matrix_suites, matrix_text
 from converge.matrix.request import Request, require_scripts, wanted
+from converge.matrix.result import Matrix
 from converge.matrix.run import run_matrix
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
-from converge.model.matrix import Matrix
 from converge.pipeline.options import Options
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
-from converge.report.matrix import matrix_document, matrix_suites, matrix_text
 from converge.revisions.folder import Folder
 from converge.settings.addresses import Where
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from converge.codes import Code
-from converge.model.matrix import DIGESTS, Content, Matrix, Step, Varied
+from converge.matrix.result import DIGESTS, Content, Matrix, Step, Varied
 from converge.model.plan import Finding, Plan
 
 _SHOWN = 20

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.matrix.result import Content
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Sink, silent
 from converge.model.evidence import Evidence
-from converge.model.matrix import Content
 from converge.model.plan import Plan
 from converge.model.result import Result
 from converge.pipeline.options import Options
@@ -108,7 +108,7 @@ def _wanted(word: str) -> Wanted:
         return Wanted(word)
     endpoint = parse(word, origin="--postgres")
     if endpoint.kind != "postgres":
-        raise UsageError(f"--postgres {endpoint} is no PostgreSQL server", code=Code.X020, hint=_HINT)
+        raise UsageError(f"--postgres {endpoint} is not a PostgreSQL server", code=Code.X020, hint=_HINT)
     endpoint = endpoint if endpoint.database else replace(endpoint, database=_MAINTENANCE)
     return Wanted(str(endpoint), endpoint)
 

@@ -16,10 +16,10 @@ from converge.errors import ConvergeError
 from converge.mapping.read import load
 from converge.matrix.compare import compared, decisions
 from converge.matrix.request import Request, Site, Wanted
+from converge.matrix.result import Cell, Content, Matrix, Step
 from converge.matrix.steps import steps
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
-from converge.model.matrix import Cell, Content, Matrix, Step
 from converge.model.plan import Finding
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source

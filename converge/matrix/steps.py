@@ -12,10 +12,10 @@ from contextlib import closing
 from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
 from converge.matrix.request import Request, Site
+from converge.matrix.result import Content
 from converge.model.check import CheckResult
 from converge.model.definitions import Differs
 from converge.model.event import silent
-from converge.model.matrix import Content
 from converge.model.plan import count_losses
 from converge.model.result import Result
 from converge.model.revision import Revision

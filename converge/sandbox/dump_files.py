@@ -97,7 +97,7 @@ def _of(path: Path) -> Iterator[Stream]:
     elif path.exists():
         # It is read twice: first for its header.
         raise UsageError(
-            f"{path} is no regular file, and a dump is read more than once",
+            f"{path} is not a regular file, and a dump is read more than once",
             code=Code.U017,
             hint="write it into a file first: mysqldump … > dump.sql",
         )

@@ -31,14 +31,14 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _COMPRESSED = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
 _BEGIN_BYTES = 512
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# What is no text of SQL for MySQL, and how it becomes one; a NUL byte is never in one.
+# What is not SQL text for MySQL, and how it becomes one; a NUL byte is never in one.
 _FOREIGN = (
     (rb"PK\x03\x04", "a zip archive", "unzip -p {0} > dump.sql"),
     (rb"\xff\xfe", "UTF-16, as PowerShell's > writes it", "mysqldump --result-file=dump.sql …"),
     (rb"\s*<\?xml", "XML, as mysqldump --xml writes it", "mysqldump without --xml"),
     (rb"PGDMP|[\s-]*PostgreSQL database (?:cluster )?dump", "a dump of PostgreSQL", "a dump of mysqldump"),
     (rb"[\s\S]{257}ustar", "a tar archive", "tar -xOf {0} > dump.sql"),
-    (rb"[\s\S]*\0|\s*[^\s\w/#(;`\\-]", "no text of SQL", "a dump of mysqldump"),
+    (rb"[\s\S]*\0|\s*[^\s\w/#(;`\\-]", "not SQL text", "a dump of mysqldump"),
 )
 
 

@@ -14,7 +14,7 @@ class SandboxError(ConvergeError):
 
 
 class UnknownServer(SandboxError):
-    """X001: nothing here can give that server."""
+    """X001: no provider has that server."""
 
 
 class BadName(UnknownServer):

@@ -160,7 +160,7 @@ def find(spec: Spec, progress: Progress) -> tuple[str, Launcher]:
             return provider, launcher
     have = ", ".join(f"{spec.kind}:{release}" for release in packages.releases(spec.kind)) or "nothing"
     raise UnknownServer(
-        f"nothing here can give {spec}: no Docker engine answers, it isn't installed, no package has it",
+        f"no provider has {spec}: no Docker engine answers, it isn't installed, no package has it",
         code=Code.X001,
         hint=f"start Docker, or set {spec.variable} to the URL of such a server\n"
         f"packages have {have} for {packages.this_platform()}; they are kept in {packages.cache_folder()}",

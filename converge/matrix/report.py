@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from converge.matrix.result import Cell, Content, Matrix, MatrixVerdict, State, Step, Varied
 from converge.model.check import CheckResult
-from converge.model.matrix import Cell, Content, Matrix, MatrixVerdict, State, Step, Varied
 from converge.model.plan import Finding
 from converge.report.document import Cell as GridCell
 from converge.report.document import (
