@@ -21,7 +21,7 @@ from support import Ran, converge, mysql, postgres, relations
 from converge.errors import UsageError
 from converge.model.endpoint import parse
 from converge.sandbox import Server
-from converge.settings.addresses import Where, picked, resolve, several
+from converge.settings.addresses import Where, databases, picked
 from converge.settings.file import read
 
 PASSWORD = "p:w/d@%'ü canary"
@@ -348,18 +348,17 @@ def test_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setenv("PW", PASSWORD)
     monkeypatch.setenv("MY_HOST", "other.example")
-    (one,) = several(Where())
+    (one,) = databases(Where())
     assert (one.source.password, one.source.host, one.target.password) == (PASSWORD, "other.example", "x@y")
     assert "PW" not in os.environ
     assert os.environ["MY_HOST"] == "other.example"
     with pytest.raises(UsageError) as raised:
-        several(Where())
+        databases(Where())
     assert (raised.value.code, "PW" in raised.value.message) == ("U030", True)
     (tmp_path / "converge.toml").write_text('source = "mysql://u:${PW}@h/d"\ntarget = "${PG_URL}"\n')
     monkeypatch.setenv("PW", PASSWORD)
-    addresses = resolve(Where())
-    assert addresses.target is not None
-    assert (addresses.source.password, addresses.target.password) == (PASSWORD, "x@y")
+    (one,) = databases(Where())
+    assert (one.source.password, one.target.password) == (PASSWORD, "x@y")
     assert "PW" not in os.environ
 
 
@@ -398,11 +397,11 @@ def test_picks(tmp_path: Path) -> None:
     file.write_text(ENTRY + '[[database]]\nname = "synapse"\nprovision = { collate = "C" }\n')
     project = read(str(file))
     assert [one.name for one in picked(project, Where())] == ["a", "synapse"]
-    assert [one.entry.name for one in several(Where(config=str(file)))] == ["a"]
+    assert [one.name for one in databases(Where(config=str(file)))] == ["a"]
     assert picked(project, Where(source="mysql://h/d")) == ()
     for names, words in ((("synaps",), "did you mean 'synapse'?"), (("synapse",), "no source and target")):
         with pytest.raises(UsageError) as raised:
-            several(Where(config=str(file), names=names))
+            databases(Where(config=str(file), names=names))
         assert (raised.value.code, words in raised.value.message) == ("U032", True)
     with pytest.raises(UsageError):
         read(str(tmp_path / "nothing.toml"))

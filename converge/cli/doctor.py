@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from converge import api
-from converge.cli.many import options_of, over, show
+from converge.cli.many import look_at, options_of, show
 from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
 from converge.model.event import Sink
 from converge.model.plan import Mode
 from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
-from converge.settings.addresses import Chosen, Where, resolve_known, several
+from converge.settings.addresses import Chosen, Where, databases
 
 
 @click.command("doctor")
@@ -44,13 +43,10 @@ def command(
       converge doctor --mode load --map orm.toml
     """
     options = replace(options, mode=mode, maps=maps, scan=False)
-    if chosen := several(where):
 
-        def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            found = api.doctor(one.source, one.target, options_of(one.entry, options))
-            return doctor_json(found), doctor_text(found, verbose=verbose)
+    def look(one: Chosen) -> tuple[dict[str, Any], str]:
+        found = api.doctor(*one.known, options_of(one, options))
+        return doctor_json(found), doctor_text(found, verbose=verbose)
 
-        return show("doctor", over("doctor", chosen, look, emit), as_json=as_json)
-    found = api.doctor(*resolve_known(where), options)
-    click.echo(json.dumps(doctor_json(found)) if as_json else doctor_text(found, verbose=verbose))
-    return found.exit_code
+    chosen = databases(where, source="known", target="known")
+    return show(*look_at("doctor", chosen, look, emit), as_json=as_json)

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from converge.cli.many import single
+from converge.cli.many import only, options_of
 from converge.cli.options import database_options, output_options
 from converge.model.event import Sink
 from converge.pipeline.options import Options
 from converge.pipeline.prepare import prepare
 from converge.report.explain import code_document, code_text, explain_text, named_code
 from converge.report.words import visible
-from converge.settings.addresses import Where
+from converge.settings.addresses import Where, databases
 
 
 @click.command("explain")
@@ -41,8 +41,8 @@ def command(
     """
     if code := named_code(name):
         return _show(name, code_text(code), as_json, code_document(code))
-    source, target, options = single(where, options, need_target=False)
-    with prepare(source, target, options, emit) as prepared:
+    one = only(databases(where, target="known"))
+    with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
         text = explain_text(prepared.inputs, prepared.plan, name)
     return _show(name, text, as_json, {})
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,30 +13,25 @@ import click
 
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
-from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.together import together
+from converge.model.together import Named, Results, together
 from converge.pipeline.options import RESUME, Options
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
-from converge.report.several import several_text
+from converge.report.run import run_text
+from converge.report.several import Report, several_text
 from converge.run.connections import attempt
-from converge.settings.addresses import Chosen, Where, resolve, several
-from converge.settings.file import Database
+from converge.settings.addresses import Chosen, Where
+
+Look = Callable[[Chosen], tuple[dict[str, Any], str]]
+"""What a command says of one database: its --json document, and its text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a command says of one database."""
-
-    name: str
-    document: dict[str, Any]
-    text: str
-
-
-def options_of(entry: Database, options: Options) -> Options:
-    """The entry's options; one that the command line gives counts for every database in its place."""
-    selection = options.selection
+def options_of(one: Chosen, options: Options) -> Options:
+    """The options for this database: its entry's, but for those that the command line gives."""
+    entry, selection = one.entry, options.selection
+    if entry is None:
+        return options
     return replace(
         options,
         maps=options.maps or entry.maps,
@@ -48,54 +43,53 @@ def options_of(entry: Database, options: Options) -> Options:
     )
 
 
-def single(where: Where, options: Options, *, need_target: bool) -> tuple[Endpoint, Endpoint | None, Options]:
-    """Addresses and options for a command that is about one database. Raises UsageError for several."""
-    chosen = several(where)
-    if not chosen:
-        addresses = resolve(where, need_target=need_target)
-        return addresses.source, addresses.target, options
-    require_single(chosen, "this command")
-    return chosen[0].source, chosen[0].target, options_of(chosen[0].entry, options)
-
-
-def require_single(chosen: Sequence[Chosen], what: str) -> None:
-    """Raises UsageError when several databases are meant by something that is about one."""
+def only(chosen: Sequence[Chosen], what: str = "this command") -> Chosen:
+    """The one database of something that is about one. Raises UsageError when several are meant."""
     if len(chosen) > 1:
-        names = ", ".join(one.entry.name for one in chosen)
         raise UsageError(
-            f"{what} is about one database, and converge.toml has {names}",
+            f"{what} is about one database, and converge.toml has {', '.join(one.name for one in chosen)}",
             code=Code.U033,
-            hint=f"--database {chosen[0].entry.name}",
+            hint=f"--database {chosen[0].name}",
         )
+    return chosen[0]
 
 
-def over(
-    command: str, chosen: Sequence[Chosen], look: Callable[[Chosen], tuple[dict[str, Any], str]], emit: Sink
-) -> list[Shown]:
-    """Looks at each database; an error of one is its result, and said on stderr."""
-    return list(_each(command, chosen, look, emit))
+def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
+    """Document and text of all databases.
+
+    An error of one of several entries is its result, and said on stderr; without entries it is raised.
+    """
+    if chosen[0].entry is None:
+        return look(chosen[0])
+    each = [(one.name, *_looked(command, one, look, emit)) for one in chosen]
+    document = together(command, [{"name": name, **own} for name, own, _ in each])
+    return document, several_text(document, [(name, said) for name, _, said in each])
 
 
-def _each(
-    command: str, chosen: Sequence[Chosen], look: Callable[[Chosen], tuple[dict[str, Any], str]], emit: Sink
-) -> Iterator[Shown]:
-    for one in chosen:
-        emit(Said(f"database {one.entry.name}"))
-        found, error = attempt(partial(look, one))
-        if error is not None:
-            tell(one.entry.name, error)
-            found = error_document(error, command), f"error     {error.code}: {error.message}"
-        assert found is not None
-        yield Shown(one.entry.name, *found)
-
-
-def show(command: str, shown: Sequence[Shown], *, as_json: bool, quiet: bool = False) -> int:
-    """Prints all of them, unless stdout has something else; the exit code of the worst."""
-    document = together(command, [{"name": one.name, **one.document} for one in shown])
-    texts = [(one.name, one.text) for one in shown]
+def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> int:
+    """Prints one of them, unless stdout has something else; the exit code."""
     if as_json or not quiet:
-        click.echo(json.dumps(document) if as_json else several_text(document, texts))
+        click.echo(json.dumps(document) if as_json else text)
     return int(document["exit_code"])
+
+
+def as_report(command: str, each: Sequence[Named], following: str = "") -> tuple[Report, str]:
+    """The report of all databases and its text; `following` is the command that goes on."""
+    if not each[0].name:
+        return each[0].result, run_text(each[0].result)
+    results = Results(command, tuple(each))
+    texts = [(one.name, run_text(one.result)) for one in each]
+    return results, several_text(results.to_json(), texts, following)
+
+
+def _looked(command: str, one: Chosen, look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
+    emit(Said(f"database {one.name}"))
+    found, error = attempt(partial(look, one))
+    if error is not None:
+        tell(one.name, error)
+        return error_document(error, command), f"error     {error.code}: {error.message}"
+    assert found is not None
+    return found
 
 
 def tell(name: str, error: ConvergeError) -> None:

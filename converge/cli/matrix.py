@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from converge import sandbox
-from converge.cli.many import single
+from converge.cli.many import only, options_of
 from converge.cli.options import (
     output_options,
     place_options,
@@ -36,7 +36,7 @@ from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.revisions.folder import Folder
-from converge.settings.addresses import Where
+from converge.settings.addresses import Where, databases
 
 _SAMPLE_SERVER = "mysql:8.0.15"
 
@@ -114,7 +114,8 @@ def command(
         if sample:
             source = stack.enter_context(_sample(rows, emit))
         else:
-            source, _, options = single(where, options, need_target=False)
+            one = only(databases(where, target="unused"))
+            source, options = one.source, options_of(one, options)
         matrix = run_matrix(Request(source, options, own, alembic, emit), servers)
     unwritten = _write(matrix, junit, html, md)
     code = matrix.exit_code or unwritten

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from converge.api import MigrateOptions, Move, migrate, migrate_several
-from converge.cli.many import again, options_of, require_single, tell
+from converge.cli.many import again, as_report, only, options_of, tell
 from converge.cli.options import (
     approver,
     clear_options,
@@ -28,12 +28,10 @@ from converge.cli.plan_file import digest_for, digests_of
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.result import Result
+from converge.model.together import Named
 from converge.pipeline.options import RESUME, Options
-from converge.report.run import run_text
-from converge.report.several import several_text
 from converge.run.proof import VerifyLevel
-from converge.settings.addresses import Addresses, Chosen, Where, resolve, several
+from converge.settings.addresses import Where, databases
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
@@ -113,43 +111,69 @@ def command(
       converge migrate --resume
       converge migrate --mode load --map orm.toml --truncate
     """
-    chosen = several(where)
+    chosen = databases(where)
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
     if resume and (options.recreate or options.truncate):
         raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
-    addresses = None if chosen else resolve(where)
+    if alembic:
+        only(chosen, "--alembic")
     wanted = MigrateOptions(
-        common=options,
         verify=verify,
         resume=resume,
         approve=approver(yes),
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
     )
     digests = digests_of(plan_file) if plan_file else None
+    moves = [
+        Move(
+            one.name,
+            one.source,
+            one.target,
+            replace(
+                wanted,
+                common=options_of(one, options),
+                expected_digest=digest_for(one.name, digests),
+                alembic=_folder(alembic or (one.entry.alembic if one.entry else None)),
+            ),
+        )
+        for one in chosen
+    ]
     outputs = Outputs(reports, rejects_file, as_json)
-    if addresses is None:
-        if alembic:
-            require_single(chosen, "--alembic")
-        return _several(where, chosen, wanted, digests, outputs, emit)
-    wanted = replace(wanted, expected_digest=digest_for("", digests), alembic=_folder(alembic))
-    return _single(addresses, wanted, outputs, emit)
+    each = _several(moves, where, emit) if chosen[0].entry else [_single(moves[0], outputs, emit)]
+    begun = any(RESUME in (done.error.hint or "") for done in each if done.error)
+    report, text = as_report("migrate", each, again(RESUME, where) if begun else "")
+    code = finish(report, text, reports, as_json=as_json)
+    return _try_rejects(_rejects(each), rejects_file) or code
 
 
-def _single(addresses: Addresses, options: MigrateOptions, outputs: Outputs, emit: Sink) -> int:
-    assert addresses.target is not None
-    result = Result("migrate", str(addresses.source), str(addresses.target))
+def _single(move: Move, outputs: Outputs, emit: Sink) -> Named:
+    result = move.result()
     try:
-        migrate(addresses.source, addresses.target, options, on_event=emit, result=result)
+        migrate(move.source, move.target, move.options, on_event=emit, result=result)
     except ConvergeError:
         # A run that fails has a report too, from the moment that it has a plan.
         if result.source_version:
             try_reports(result, outputs.reports)
-            _try_rejects(map(asdict, result.rejects), outputs.rejects)
+            _try_rejects(_rejects([Named("", result)]), outputs.rejects)
         raise
-    code = finish(result, run_text(result), outputs.reports, as_json=outputs.as_json)
-    return _try_rejects(map(asdict, result.rejects), outputs.rejects) or code
+    return Named("", result)
+
+
+def _several(moves: Sequence[Move], where: Where, emit: Sink) -> Sequence[Named]:
+    results = migrate_several(moves, on_event=emit)
+    for done in results.each:
+        if done.error is not None:
+            done.error.hint = again(done.error.hint or "", where) or None
+            tell(done.name, done.error)
+    return results.each
+
+
+def _rejects(each: Iterable[Named]) -> Iterator[dict[str, Any]]:
+    for done in each:
+        for one in done.result.rejects:
+            yield ({"database": done.name} if done.name else {}) | asdict(one)
 
 
 def _folder(path: str | None) -> Folder | None:
@@ -158,34 +182,6 @@ def _folder(path: str | None) -> Folder | None:
     from converge.revisions.folder import Folder
 
     return Folder.open(path)
-
-
-def _several(
-    where: Where,
-    chosen: Sequence[Chosen],
-    options: MigrateOptions,
-    digests: Mapping[str, str] | None,
-    outputs: Outputs,
-    emit: Sink,
-) -> int:
-    moves = []
-    for one in chosen:
-        common, digest = options_of(one.entry, options.common), digest_for(one.entry.name, digests)
-        folder = _folder(one.entry.alembic)
-        wanted = replace(options, common=common, expected_digest=digest, alembic=folder)
-        moves.append(Move(one.entry.name, one.source, one.target, wanted))
-    results = migrate_several(moves, on_event=emit)
-    for done in results.each:
-        if done.error is not None:
-            done.error.hint = again(done.error.hint or "", where) or None
-            tell(done.name, done.error)
-    texts = [(one.name, run_text(one.result)) for one in results.each]
-    begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
-    following = again(RESUME, where) if begun else ""
-    text = several_text(results.to_json(), texts, following)
-    code = finish(results, text, outputs.reports, as_json=outputs.as_json)
-    rejects = [{"database": done.name, **asdict(one)} for done in results.each for one in done.result.rejects]
-    return _try_rejects(rejects, outputs.rejects) or code
 
 
 def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from converge.cli import Group
-from converge.cli.many import options_of, require_single
+from converge.cli.many import only, options_of
 from converge.cli.options import map_option, output_options, schema_option, side_options
 from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
@@ -30,7 +30,7 @@ from converge.pipeline.planned import planned
 from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
 from converge.report.words import visible
 from converge.revisions.folder import Folder
-from converge.settings.addresses import Where, resolve_known, resolve_target, several
+from converge.settings.addresses import Where, databases
 
 _BACK = re.compile(r"-\d+")
 
@@ -116,7 +116,9 @@ def _generate(
     if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
         message = f"--name {name!r} is no name: a revision's file begins with it"
         raise UsageError(message, code=Code.A014, hint='-n "add a column"')
-    source, target, options = _sides(where, replace(options, maps=maps, scan=scan))
+    one = only(databases(where, source="known"))
+    (source, _), target = one.known, one.target
+    options = options_of(one, replace(options, maps=maps, scan=scan))
 
     def plan() -> Definitions:
         if source is None:
@@ -128,15 +130,6 @@ def _generate(
     done = generate(folder, target, Wish(name, options.schema, origin, plan))
     click.echo(json.dumps(done.to_json()) if as_json else generated_text(done))
     return 0
-
-
-def _sides(where: Where, options: Options) -> tuple[Endpoint | None, Endpoint, Options]:
-    """Both addresses, as far as they are named, and what is meant of them. Raises UsageError."""
-    if chosen := several(where):
-        require_single(chosen, "this command")
-        return chosen[0].source, chosen[0].target, options_of(chosen[0].entry, options)
-    source, _ = resolve_known(where)
-    return source, resolve_target(where), options
 
 
 @command.command("run")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from converge.cli.many import options_of, over, require_single, show
+from converge.cli.many import look_at, only, options_of, show
 from converge.cli.options import (
     clear_options,
     database_options,
@@ -27,7 +27,7 @@ from converge.report.map import map_toml
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
 from converge.report.several import plans_document
-from converge.settings.addresses import Chosen, Where, resolve, several
+from converge.settings.addresses import Chosen, Where, databases
 
 
 class Files(NamedTuple):
@@ -84,67 +84,39 @@ def command(
     require_ending("--sql", sql, ".sql")
     require_ending("--write-map", write_map, ".toml")
     files = Files(output, html, md, sql, write_map)
-    if chosen := several(where):
-        return _several(chosen, options, files, since, as_json=as_json, verbose=verbose, emit=emit)
-    addresses = resolve(where, need_target=False)
-    with prepare(addresses.source, addresses.target, options, emit) as prepared:
-        plan = since_last(prepared, since)
-    if output:
-        write_private(output, _dumped(plan.to_json()))
-    if html or md:
-        _write_pages(plan_document(plan), files)
-    if sql:
-        write_private(sql, plan_sql(plan))
-    if write_map:
-        write_private(write_map, _map(prepared))
-    if as_json:
-        click.echo(json.dumps(plan_json(plan)))
-    elif sql != "-":
-        click.echo(plan_text(plan, verbose=verbose))
-    return 3 if plan.blocks else 0
-
-
-def _several(
-    chosen: Sequence[Chosen],
-    options: Options,
-    files: Files,
-    since: str | None,
-    *,
-    as_json: bool,
-    verbose: bool,
-    emit: Sink,
-) -> int:
+    chosen = databases(where, target="known")
+    for option, given in (("--write-map", write_map), ("--since", since)):
+        if given:
+            only(chosen, option)
     plans: list[tuple[str, Plan]] = []
-    if files.map:
-        require_single(chosen, "--write-map")
-    if since:
-        require_single(chosen, "--since")
 
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        with prepare(one.source, one.target, options_of(one.entry, options), emit) as prepared:
+        with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
             plan = since_last(prepared, since)
-        plans.append((one.entry.name, plan))
+        plans.append((one.name, plan))
         if files.map:
             write_private(files.map, _map(prepared))
         return plan_json(plan), plan_text(plan, verbose=verbose)
 
-    shown = over("plan", chosen, look, emit)
+    document, text = look_at("plan", chosen, look, emit)
     if len(plans) == len(chosen):
         _write(plans, files)
     elif any(files):
         emit(Said("no file is written, because not every database could be planned"))
-    return show("plan", shown, as_json=as_json, quiet=files.sql == "-")
+    return show(document, text, as_json=as_json, quiet=sql == "-")
 
 
 def _write(plans: Sequence[tuple[str, Plan]], files: Files) -> None:
-    """Each file has all databases."""
+    """Each file has all databases; that of a plan without a name is about this one alone."""
+    name, plan = plans[0]
     if files.plan:
         each = [{"name": name, **plan.to_json()} for name, plan in plans]
-        write_private(files.plan, _dumped({"databases": each}))
+        write_private(files.plan, json.dumps({"databases": each} if name else plan.to_json(), indent=1))
     if files.html or files.md:
-        _write_pages(plans_document(plans), files)
+        _write_pages(plans_document(plans) if name else plan_document(plan), files)
     if files.sql:
-        write_private(files.sql, "\n".join(f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans))
+        parts = [f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans]
+        write_private(files.sql, "\n".join(parts) if name else plan_sql(plan))
 
 
 def _write_pages(document: Document, files: Files) -> None:
@@ -155,10 +127,6 @@ def _write_pages(document: Document, files: Files) -> None:
         write_private(files.html, to_html(document))
     if files.md:
         write_private(files.md, to_markdown(document))
-
-
-def _dumped(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1)
 
 
 def _map(prepared: Prepared) -> str:

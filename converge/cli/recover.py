@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from converge import api
-from converge.cli.many import over, show
+from converge.cli.many import look_at, show
 from converge.cli.options import any_schema_option, approver, output_options, target_options, yes_option
 from converge.model.event import Sink
 from converge.report.recovery import recovery_text
-from converge.settings.addresses import Chosen, Where, resolve_target, several
+from converge.settings.addresses import Chosen, Where, databases
 
 
 @click.command("recover")
@@ -30,13 +29,9 @@ def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose:
       converge recover
       converge recover --schema app --yes
     """
-    if chosen := several(where):
 
-        def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            found = api.recover(one.target, one.entry.target_schema, on_event=emit, approve=approver(yes))
-            return found.to_json(), recovery_text(found)
+    def look(one: Chosen) -> tuple[dict[str, Any], str]:
+        found = api.recover(one.target, one.schema or schema, on_event=emit, approve=approver(yes))
+        return found.to_json(), recovery_text(found)
 
-        return show("recover", over("recover", chosen, look, emit), as_json=as_json)
-    recovery = api.recover(resolve_target(where), schema, on_event=emit, approve=approver(yes))
-    click.echo(json.dumps(recovery.to_json()) if as_json else recovery_text(recovery))
-    return 0
+    return show(*look_at("recover", databases(where, source="unused"), look, emit), as_json=as_json)

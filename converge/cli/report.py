@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from functools import partial
 
 import click
 
+from converge.cli.many import as_report, show
 from converge.cli.options import output_options, require_reports, target_options, write_reports
 from converge.codes import Code
 from converge.errors import UsageError
@@ -15,11 +14,11 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding
 from converge.model.result import Result
-from converge.model.together import Named, Results, together
+from converge.model.together import Named, together
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 from converge.run.connections import attempt, explained
-from converge.settings.addresses import Chosen, Where, resolve_target, several
+from converge.settings.addresses import Where, databases
 
 
 @click.command("report")
@@ -41,37 +40,25 @@ def command(
       converge report --verify -o verify.json
     """
     require_reports("-o", paths)
-    if chosen := several(where):
-        return _several(chosen, paths, verify=verify, as_json=as_json)
-    run, result = _last(resolve_target(where), None, verify=verify)
-    write_reports(result, paths)
-    if as_json:
-        document = {"converge": 1, "command": "report", "exit_code": 0, "run": run, "files": paths}
-        click.echo(json.dumps(document))
-    else:
-        click.echo(f"report    {', '.join(paths)}")
-    return 0
-
-
-def _several(chosen: Sequence[Chosen], paths: Sequence[str], *, verify: bool, as_json: bool) -> int:
-    """One report of all that have run; what has not is in it, as planned only."""
-    each, runs, command = [], [], "verify" if verify else "migrate"
+    chosen, command = databases(where, source="unused"), "verify" if verify else "migrate"
+    each, runs = [], []
     for one in chosen:
-        move = str(one.source), one.entry.target_schema
-        found, error = attempt(partial(_last, one.target, move, verify=verify))
-        if error is not None and not isinstance(error, UsageError):
+        found, error = attempt(partial(_last, one.target, one.move, verify=verify))
+        if error is not None and (one.entry is None or not isinstance(error, UsageError)):
             raise error
+        # Of several databases, what has not run is in the report as planned only.
         run, result = found or (None, Result(command, str(one.source), str(one.target), verdict="ready"))
         if error is not None:
             result.findings = [Finding(error.code, "note", "target", error.message, error.hint or "")]
-        each.append(Named(one.entry.name, result))
-        runs.append({"name": one.entry.name, "verdict": result.verdict, "exit_code": 0, "run": run})
+        each.append(Named(one.name, result))
+        runs.append({"name": one.name, "verdict": result.verdict, "exit_code": 0, "run": run})
     if not any(run["run"] for run in runs):
         raise UsageError("no database has a report yet", code=Code.U008, hint="converge migrate")
-    write_reports(Results(command, tuple(each)), paths)
-    document = together("report", runs) | {"files": paths}
-    click.echo(json.dumps(document) if as_json else f"report    {', '.join(paths)}")
-    return 0
+    report, _ = as_report(command, each)
+    write_reports(report, paths)
+    head = {"converge": 1, "command": "report", "exit_code": 0, "run": runs[0]["run"]}
+    document = together("report", runs) if chosen[0].entry else head
+    return show(document | {"files": paths}, f"report    {', '.join(paths)}", as_json=as_json)
 
 
 def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Result]:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from converge.cli.many import require_single
+from converge.cli.many import only
 from converge.cli.options import target_options
 from converge.model.endpoint import Endpoint
 from converge.revisions.folder import Folder
-from converge.settings.addresses import Where, resolve_target, several
+from converge.settings.addresses import Where, databases, resolve_target
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +35,4 @@ def folder_options(function: F) -> F:
 
 def target_of(where: Where) -> Endpoint:
     """The one target that is meant. Raises UsageError for several."""
-    if not where.names and (chosen := several(where)):
-        require_single(chosen, "this command")
-        return chosen[0].target
-    return resolve_target(where)
+    return resolve_target(where) if where.names else only(databases(where, source="unused")).target

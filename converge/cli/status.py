@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
-from converge.cli.many import over, show
+from converge.cli.many import look_at, show
 from converge.cli.options import output_options, target_options
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification
 from converge.run.connections import explained
-from converge.settings.addresses import Chosen, Where, resolve_target, several
+from converge.settings.addresses import Chosen, Where, databases
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"
@@ -32,16 +31,12 @@ def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
       converge status
       converge status --json
     """
-    if chosen := several(where):
 
-        def look(one: Chosen) -> tuple[dict[str, Any], str]:
-            run = _run(one.target, (str(one.source), one.entry.target_schema))
-            return _document(run), _text(run)
+    def look(one: Chosen) -> tuple[dict[str, Any], str]:
+        run = _run(one.target, one.move)
+        return _document(run), _text(run)
 
-        return show("status", over("status", chosen, look, emit), as_json=as_json)
-    run = _run(resolve_target(where), None)
-    click.echo(json.dumps(_document(run)) if as_json else _text(run))
-    return 0
+    return show(*look_at("status", databases(where, source="unused"), look, emit), as_json=as_json)
 
 
 def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Literal, TextIO
 import click
 
 from converge import api, files
-from converge.cli.many import options_of, tell
+from converge.cli.many import as_report, options_of, tell
 from converge.cli.options import (
     database_options,
     finish,
@@ -27,13 +27,11 @@ from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.result import Difference, Result
-from converge.model.together import Named, Results
+from converge.model.together import Named
 from converge.pipeline.options import Options
-from converge.report.run import run_text
-from converge.report.several import several_text
 from converge.run.connections import attempt
 from converge.run.migrate import note
-from converge.settings.addresses import Chosen, Where, resolve, several
+from converge.settings.addresses import Chosen, Where, databases
 
 Level = Literal["full", "counts"]
 Look = Callable[[Endpoint, Endpoint, Options, str], Result]
@@ -71,7 +69,7 @@ def command(
       converge verify
       converge verify --report verify.html --differences rows.jsonl
     """
-    chosen = several(where)
+    chosen = databases(where)
     require_reports("--report", reports)
     if differences:
         if level != "full":
@@ -81,34 +79,26 @@ def command(
         try:
             file = stack.enter_context(files.private_file(differences)) if differences else None
             look = partial(_look, level=level, file=file, emit=emit)
-            if chosen:
-                results = Results("verify", tuple(_each(chosen, options, look, emit)))
-                stack.close()
-                texts = [(one.name, run_text(one.result)) for one in results.each]
-                return finish(results, several_text(results.to_json(), texts), reports, as_json=as_json)
-            addresses = resolve(where)
-            assert addresses.target is not None
-            result = look(addresses.source, addresses.target, options, "")
+            each = [_named(one, options_of(one, options), look, emit) for one in chosen]
             stack.close()
         except OSError as error:
             raise unwritable(str(differences), str(error.strerror)) from error
-    return finish(result, run_text(result), reports, as_json=as_json)
+    report, text = as_report("verify", each)
+    return finish(report, text, reports, as_json=as_json)
 
 
-def _each(chosen: Sequence[Chosen], options: Options, look: Look, emit: Sink) -> list[Named]:
-    """Each database's result; an error of one is its result, and said on stderr."""
-    each = []
-    for one in chosen:
-        emit(Said(f"database {one.entry.name}"))
-        entry = options_of(one.entry, options)
-        result, error = attempt(partial(look, one.source, one.target, entry, one.entry.name))
-        if error is not None:
-            result = Result("verify", str(one.source), str(one.target))
-            note(result, error)
-            tell(one.entry.name, error)
-        assert result is not None
-        each.append(Named(one.entry.name, result, error))
-    return each
+def _named(one: Chosen, options: Options, look: Look, emit: Sink) -> Named:
+    """A database's result. An error of one of several entries is its result, and said on stderr."""
+    if one.entry is None:
+        return Named("", look(one.source, one.target, options, ""))
+    emit(Said(f"database {one.name}"))
+    result, error = attempt(partial(look, one.source, one.target, options, one.name))
+    if error is not None:
+        result = Result("verify", str(one.source), str(one.target))
+        note(result, error)
+        tell(one.name, error)
+    assert result is not None
+    return Named(one.name, result, error)
 
 
 def _look(

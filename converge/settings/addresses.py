@@ -49,17 +49,44 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One [[database]] of those that a command runs over."""
+    """A database that a command is about: a [[database]], or the addresses that are named elsewhere."""
 
-    source: Endpoint
-    target: Endpoint
-    entry: Database
+    known: tuple[Endpoint | None, Endpoint | None]
+    """The source and the target, as far as they are named."""
+    entry: Database | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the entry; empty without one."""
+        return self.entry.name if self.entry else ""
+
+    @property
+    def schema(self) -> str | None:
+        """Of the entry, in the target."""
+        return self.entry.target_schema if self.entry else None
+
+    @property
+    def move(self) -> tuple[str, str] | None:
+        """Which of the target's runs an entry's are, by source and schema; None means the last one."""
+        return (str(self.source), self.entry.target_schema) if self.entry else None
+
+    @property
+    def source(self) -> Endpoint:
+        """Raises UsageError when it is named nowhere."""
+        if self.known[0] is None:
+            raise _missing("source")
+        return self.known[0]
+
+    @property
+    def target(self) -> Endpoint:
+        """Raises UsageError when it is named nowhere."""
+        if self.known[1] is None:
+            raise _missing("target")
+        return self.known[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    source: Endpoint
-    target: Endpoint | None
+Want = Literal["needed", "known", "unused"]
+"""What a command does with a side's address: fails without it, takes it where it is named, ignores it."""
 
 
 # Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
@@ -67,11 +94,29 @@ _SECRET = ("MYSQL_PWD", "PGPASSWORD")
 _ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
 
 
-def several(where: Where) -> tuple[Chosen, ...]:
-    """The entries that have both sides, or those that are picked; none where one database is meant.
+def databases(where: Where, *, source: Want = "needed", target: Want = "needed") -> tuple[Chosen, ...]:
+    """The entries that have both sides, or those that are picked; else the one that is named elsewhere.
 
-    Takes the passwords out of the environment. Raises UsageError.
+    Takes the passwords out of the environment. Raises UsageError, also when a needed side is named nowhere.
     """
+    if chosen := _entries(where):
+        return chosen
+    dump = where.dump if source != "unused" else None
+    here = None if dump or source == "unused" else _side("source", where)
+    there = None if target == "unused" else _side("target", where)
+    if source == "needed" and not (here or dump):
+        raise _missing("source")
+    if target == "needed" and there is None:
+        raise _missing("target")
+    if not (here or dump or there):
+        raise _missing("source", "neither a source nor a target is named")
+    if there is not None:
+        there = _with_password(there)
+    _forget()
+    return (Chosen((dump() if dump else here, there)),)
+
+
+def _entries(where: Where) -> tuple[Chosen, ...]:
     entries = picked(read(where.config), where)
     if not any(entry.runs for entry in entries) and not where.names:
         return ()
@@ -86,12 +131,12 @@ def several(where: Where) -> tuple[Chosen, ...]:
         place = f"the database {entry.name}"
         here = of_kind(address(entry.source, place), "mysql")
         there = of_kind(address(entry.target, place), "postgres")
-        chosen.append(Chosen(_complete(here), _with_password(_complete(there)), entry))
-    for one in chosen:
-        forget(one.entry.source, one.source)
-        forget(one.entry.target, one.target)
-    _forget()
+        chosen.append(Chosen((_complete(here), _with_password(_complete(there))), entry))
     _require_own_targets(chosen)
+    for one, entry in zip(chosen, (one for one in entries if one.runs), strict=True):
+        forget(entry.source, one.source)
+        forget(entry.target, one.target)
+    _forget()
     return tuple(chosen)
 
 
@@ -117,34 +162,8 @@ def picked(project: Project, where: Where) -> tuple[Database, ...]:
     return tuple(one for one in project.databases if not where.names or one.name in where.names)
 
 
-def resolve(where: Where, *, need_target: bool = True) -> Addresses:
-    """Both addresses; takes the passwords out of the environment.
-
-    Raises UsageError when the source, or a needed target, is named nowhere.
-    """
-    source = None if where.dump else _side("source", where)
-    if source is None and where.dump is None:
-        raise _missing("source")
-    target = _side("target", where)
-    if target is None and need_target:
-        raise _missing("target")
-    target = target and _with_password(target)
-    _forget()
-    source = where.dump() if where.dump else source
-    assert source is not None
-    return Addresses(source, target)
-
-
-def resolve_known(where: Where) -> tuple[Endpoint | None, Endpoint | None]:
-    """The addresses that are named. Raises UsageError when neither is."""
-    found = where.dump() if where.dump else _side("source", where), _side("target", where)
-    if found == (None, None):
-        raise _missing("source", "neither a source nor a target is named")
-    return found
-
-
 def resolve_target(where: Where) -> Endpoint:
-    """The target's address alone, as `resolve` finds it, or the one [[database]]'s that --database picks.
+    """The target's address alone, as `databases` finds it, or the one [[database]]'s that --database picks.
 
     Raises UsageError when it is named nowhere.
     """
@@ -224,10 +243,10 @@ def _require_own_targets(found: Sequence[Chosen]) -> None:
     """Raises UsageError for two entries that would write into the same schema."""
     seen: dict[tuple[object, ...], str] = {}
     for one in found:
-        place = (one.target.host, one.target.port, one.target.database, one.entry.target_schema)
+        place = (one.target.host, one.target.port, one.target.database, one.schema)
         if place in seen:
-            raise same_target(seen[place], one.entry.name)
-        seen[place] = one.entry.name
+            raise same_target(seen[place], one.name)
+        seen[place] = one.name
 
 
 def _stated(text: str, place: str) -> Endpoint:
