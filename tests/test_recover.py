@@ -26,7 +26,7 @@ from converge.model.existing import OFF, Existing, OwnTable, differences, saved_
 from converge.model.plan import Plan
 from converge.model.recovery import Recovery
 from converge.model.work import Range
-from converge.pipeline.recover import recover, require_taken_back
+from converge.pipeline.recover import recover, require_rolled_back
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
@@ -286,7 +286,7 @@ def test_nothing_to_recover(target: Target) -> None:
     )
     ran = converge("recover", "--yes", "--target", target.url, "--schema", "app")
     assert ran.out.splitlines()[:2] == [
-        f"Nothing to recover: run {run + 1} makes its own tables, and has taken nothing away.",
+        f"Nothing to recover: run {run + 1} makes its own tables, and has set nothing aside.",
         "left      child",
     ]
     assert ran.code == 0
@@ -383,7 +383,7 @@ def test_rows_that_a_foreign_key_does_not_allow_any_more(target: Target) -> None
 def test_a_run_that_is_taken_back_is_not_resumed(target: Target) -> None:
     target.load(target.copied)
     with connect(target.endpoint) as connection, pytest.raises(BlockedError) as refused:
-        require_taken_back(connection, "app")
+        require_rolled_back(connection, "app")
     assert refused.value.code == "L052"
     for state, code in (("recovering", "L052"), ("recovered", "T010")):
         postgres(target.admin, "UPDATE converge.run SET state = %s", state)
@@ -391,7 +391,7 @@ def test_a_run_that_is_taken_back_is_not_resumed(target: Target) -> None:
             Ledger.open(connection, target.plan, Evidence(), resume=True, clears=False, again=False)
         assert error.value.code == code
     with connect(target.endpoint) as connection:
-        require_taken_back(connection, "app")
+        require_rolled_back(connection, "app")
 
 
 def test_merged_rows_are_those_whose_key_is_not_loaded(target: Target) -> None:

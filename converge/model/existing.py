@@ -49,7 +49,7 @@ class OwnIndex:
     """Condition of a partial index; empty for others."""
     method: str
     remove: str
-    """The statement that takes it away; empty where not all of it could be put back: then it stays."""
+    """The statement that removes it; empty where not all of it could be restored: then it stays."""
     restore: tuple[str, ...]
     """Statements that put it back as it was, its comments included."""
 
@@ -70,7 +70,7 @@ class OwnForeignKey:
 
     @property
     def remove(self) -> str:
-        """The statement that takes it away."""
+        """The statement that removes it."""
         return f"ALTER TABLE {self.table} DROP CONSTRAINT IF EXISTS {pg_name(self.name)}"
 
     @property
@@ -109,7 +109,7 @@ class OwnTable:
     """CHECK constraints, as ``name: definition``."""
     triggers: tuple[OwnTrigger, ...]
     owned: bool
-    """Whether the role may take its keys away and put them back."""
+    """Whether the role may drop its keys and restore them."""
     owner: str
     rows: int
     """Counted up to ROWS_LIMIT."""

@@ -1,4 +1,4 @@
-"""A run in load mode as it is taken back, and what came of that."""
+"""A run in load mode as it is rolled back, and what came of that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
 from converge.model.plan import Finding
 
-Part = Literal["rows removed", "rows put back", "sequences", "indexes", "foreign keys", "triggers"]
+Part = Literal["rows removed", "rows restored", "sequences", "indexes", "foreign keys", "triggers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LoadRun:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it has, or may have, taken away what is not back yet."""
+        """Whether it has, or may have, set aside what is not restored yet."""
         return self.state not in ("finished", "recovered")
 
     @property

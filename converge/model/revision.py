@@ -80,7 +80,7 @@ MOST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """Revisions that were run, taken back, or looked at."""
+    """Revisions that were run, reverted, or looked at."""
 
     action: Action
     target: str
@@ -89,7 +89,7 @@ class Migrated:
     revisions: tuple[Standing, ...]
     """All of them, as they stand now."""
     ran: tuple[str, ...] = ()
-    """Run, or taken back, in this order."""
+    """Run, or reverted, in this order."""
     stamped: tuple[str, ...] = ()
     """Noted as applied: the database was so already."""
 

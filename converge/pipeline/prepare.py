@@ -24,7 +24,7 @@ from converge.mysql.optional import possible_snapshot
 from converge.mysql.rights import missing_select, read_rights
 from converge.pipeline.evidence import ask_target, gather
 from converge.pipeline.options import Options
-from converge.pipeline.recover import require_taken_back
+from converge.pipeline.recover import require_rolled_back
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
 from converge.postgres.ask import refused
@@ -157,5 +157,5 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
         )
     # What a role lacks that may not even read the ledger, is said with all else that it lacks.
     if unreadable_ledger(target) is None:
-        require_taken_back(target, options.schema)
+        require_rolled_back(target, options.schema)
     return keep_reprinted(target, options.schema, read_existing(target, options.schema))

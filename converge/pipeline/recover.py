@@ -1,4 +1,4 @@
-"""`converge recover`: puts back everything that an interrupted run has taken away."""
+"""`converge recover`: restores everything that an interrupted run has set aside."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from converge.run.phase import phase
 
 _SHOWN = 50
 _AGAIN = "converge recover"
-# What is made anew is to lie where it lay: what has a tablespace of its own was never taken away.
+# What is made anew is to lie where it lay: what has a tablespace of its own was never dropped.
 _SETTINGS = {"application_name": BUILDER, "maintenance_work_mem": "256MB", "default_tablespace": ""}
 
 
@@ -59,7 +59,7 @@ def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve |
             run = last_load(connection, schema)
         if run is None or not run.unfinished:
             return _nothing(connection, target, schema)
-        return _take_back(connection, target, schema, run, emit)
+        return _roll_back(connection, target, schema, run, emit)
 
 
 def _ask(connection: psycopg.Connection[Any], target: Endpoint, run: LoadRun, approve: Approve) -> None:
@@ -71,7 +71,7 @@ def _ask(connection: psycopg.Connection[Any], target: Endpoint, run: LoadRun, ap
         approve(Removal("remove rows from", str(target), held))
 
 
-def _take_back(
+def _roll_back(
     connection: psycopg.Connection[Any], target: Endpoint, schema: str, run: LoadRun, emit: Sink
 ) -> Recovery:
     undo = Undo(connection, schema, run)
@@ -104,14 +104,14 @@ def _kept() -> Iterator[None]:
         raise
 
 
-def require_taken_back(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raises BlockedError while a run has parts of the schema away: a new one would not know of them."""
+def require_rolled_back(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Raises BlockedError while a run has set parts of the schema aside: a new one would not know of them."""
     run = last_load(connection, schema)
     if run is not None and run.unfinished:
         raise BlockedError(
-            f"run {run.id} into the schema {schema} did not finish, and has parts of it away",
+            f"run {run.id} into the schema {schema} did not finish, and has set parts of it aside",
             code=Code.L052,
-            hint="converge migrate --mode load --resume goes on with it, converge recover takes it back",
+            hint="converge migrate --mode load --resume goes on with it, converge recover rolls it back",
         )
 
 
@@ -125,7 +125,7 @@ def shape_findings(before: Mapping[str, str], after: Mapping[str, str]) -> list[
 
 
 def _nothing(connection: psycopg.Connection[Any], target: Endpoint, schema: str) -> Recovery:
-    """No run has taken anything away; one that makes its tables may have left some."""
+    """No run has set anything aside; one that makes its tables may have left some."""
     last = last_run(connection)
     if last is None or last["target_schema"] != schema or last["state"] in ("finished", "recovered"):
         return Recovery(str(target), schema, None, None, {}, 0, (), ())

@@ -70,7 +70,7 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
     if differs := drift(folder, target, schema, emit):
         result.next_command = "converge migrations check"
         _differ(
-            result, differs, "not as the revisions make it: this", "take it back, or write it as a revision"
+            result, differs, "not as the revisions make it: this", "undo it, or write it as a revision"
         )
 
 

@@ -1,4 +1,4 @@
-"""Reads the tables that the application's own migrations have made, and what a load takes away from them."""
+"""Reads the tables that the application's own migrations have made, and what a load sets aside of them."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _sequences(
 
 
 def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: Existing) -> Existing:
-    """The same tables, whose indexes are only taken away where they come back in the same words.
+    """The same tables, whose indexes are only dropped where they come back in the same words.
 
     ``status IN ('a', 'b')`` of a varchar is printed with casts that the server reads as others: such an index
     stays during a load, so that the catalog is afterwards what it was. Each is made on an empty temporary

@@ -1,6 +1,6 @@
-"""Rows that were in the target's own tables before a load: put aside, and put back. SQL as text.
+"""Rows that were in the target's own tables before a load: set aside, and restored. SQL as text.
 
-All of it is for the time when foreign keys, and the tables' own triggers, are away.
+All of it is for the time when foreign keys, and the tables' own triggers, are gone.
 """
 
 from __future__ import annotations

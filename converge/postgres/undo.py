@@ -1,4 +1,4 @@
-"""Takes back a run in load mode: its rows go, and all that it took away from the catalog comes back.
+"""Rolls back a run in load mode: removes its rows, and restores all that it took from the catalog.
 
 Every step is one transaction, and is decided by what is there now against what was recorded before the
 run. So it may end at any point, and begins again from wherever that was.
@@ -23,7 +23,7 @@ from converge.postgres.saved import drop_kept, drop_saved, put_back, saved_table
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step that is done: what was put back, how much of it, and where."""
+    """A step that is done: what was restored, how much of it, and where."""
 
     part: Part | None
     """None for what only makes room for the next steps."""
@@ -79,11 +79,11 @@ class Undo:
                 "the way of removing its rows",
                 code=Code.T019,
                 details=list(added),
-                hint="take them away, then converge recover:\n" + "\n".join(added.values()),
+                hint="remove them, then converge recover:\n" + "\n".join(added.values()),
             )
 
     def _added(self, now: Existing, tables: Sequence[OwnTable]) -> Iterator[tuple[str, str]]:
-        """What others have added to these tables, each with the statement that takes it away."""
+        """What others have added to these tables, each with the statement that removes it."""
         known = {(key.table, key.name) for key in self._run.existing.foreign_keys}
         for key in now.keys_of({table.quoted for table in tables}):
             if (key.table, key.name) not in known:
@@ -102,7 +102,7 @@ class Undo:
         for table in tables:
             rows = _undo_rows(self._connection, self._schema, table, self._xids[table.name])
             yield Done("rows removed", rows.own + rows.merged, table.quoted)
-            yield Done("rows put back", rows.saved or 0, table.quoted)
+            yield Done("rows restored", rows.saved or 0, table.quoted)
         now = read_existing(self._connection, self._schema)
         yield from self._sequences(now)
         yield from self._indexes(now)

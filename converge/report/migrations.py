@@ -23,7 +23,7 @@ def _line(one: Standing, width: int) -> str:
 
 
 def migrated_text(done: Migrated) -> str:
-    """What was run or taken back, and where the database stands now."""
+    """What was run or reverted, and where the database stands now."""
     names = {one.id: one.name for one in done.revisions}
     verb = "run" if done.action == "run" else "reverted"
     lines = [f"is here   {one}  {names[one]}: noted as applied, nothing was run" for one in done.stamped]
@@ -43,7 +43,7 @@ def checked_text(checked: Checked) -> str:
         return visible("verdict   current: the database is what its revisions make")
     count = counted(len(checked.differs), "object")
     lines.append(f"verdict   differs: {count} not as the revisions make it")
-    lines.append("next      take it back, or write it as a revision; then alembic stamp")
+    lines.append("next      undo it, or write it as a revision; then alembic stamp")
     return visible("\n".join(map(one_line, lines)))
 
 

@@ -7,15 +7,15 @@ from converge.report.words import one_line, visible
 
 
 def recovery_text(recovery: Recovery) -> str:
-    """What was put back, counted, and that the catalog is as it was; or that there was nothing to do."""
+    """What was restored, counted, and that the catalog is as it was; or that there was nothing to do."""
     if recovery.mode is None:
         return "Nothing to recover: no run into this schema is unfinished."
     if recovery.mode == "create":
         return _of_create(recovery)
     counts = ", ".join(f"{part} {count:,}" for part, count in recovery.put_back.items())
     lines = [
-        f"run {recovery.run} into {recovery.schema} is taken back",
-        f"put back  {counts or 'nothing was away'}",
+        f"run {recovery.run} into {recovery.schema} is rolled back",
+        f"restored  {counts or 'nothing was set aside'}",
         f"catalog   all {recovery.compared:,} objects are as they were before the run",
         *(f"lossy     {one_line(f'{one.object}: {one.message}')}" for one in recovery.findings),
         f"next      converge migrate --mode load, with the maps and options of run {recovery.run}",
@@ -25,7 +25,7 @@ def recovery_text(recovery: Recovery) -> str:
 
 def _of_create(recovery: Recovery) -> str:
     lines = [
-        f"Nothing to recover: run {recovery.run} makes its own tables, and has taken nothing away.",
+        f"Nothing to recover: run {recovery.run} makes its own tables, and has set nothing aside.",
         f"left      {', '.join(recovery.left) or 'no table'}",
         "next      converge migrate --resume goes on with it, --recreate begins again",
     ]

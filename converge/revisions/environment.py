@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,24 +110,19 @@ def upgrade(
 
     Raises BlockedError for a revision whose spared relations have got rows meanwhile, ConvergeError.
     """
-    script = folder.script
-    way = Way(lambda heads, _: iter(script._upgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
-    return _go(folder, endpoint, way, revision)
+    return _go(folder, endpoint, folder.script._upgrade_revs, revision, emit, spared)
 
 
 def downgrade(
     folder: Folder, endpoint: Endpoint, revision: str, emit: Sink = silent, spared: Spared = NOTHING
 ) -> tuple[str, ...]:
-    """Takes revisions back until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
-    script = folder.script
-    way = Way(lambda heads, _: iter(script._downgrade_revs(revision, heads)), emit, spared)  # type: ignore[arg-type]
-    return _go(folder, endpoint, way, revision)
+    """Reverts revisions until this one, `base` or `-N`; the ids of those. Raises as `upgrade`."""
+    return _go(folder, endpoint, folder.script._downgrade_revs, revision, emit, spared)
 
 
 def stamp(folder: Folder, endpoint: Endpoint, revision: str) -> None:
     """Notes in the version table that the database is at this revision, and runs nothing."""
-    way = Way(lambda heads, _: iter(folder.script._stamp_revs(revision, heads)))
-    _go(folder, endpoint, way, revision)
+    _go(folder, endpoint, folder.script._stamp_revs, revision)
 
 
 def applied(folder: Folder, endpoint: Endpoint) -> Applied:
@@ -182,8 +177,16 @@ def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
     return buffer.getvalue()
 
 
-def _go(folder: Folder, endpoint: Endpoint, way: Way, to: str) -> tuple[str, ...]:
+def _go(
+    folder: Folder,
+    endpoint: Endpoint,
+    steps: Callable[..., Iterable[RevisionStep | StampStep]],
+    to: str,
+    emit: Sink = silent,
+    spared: Spared = NOTHING,
+) -> tuple[str, ...]:
     """Runs the steps, and looks whether env.py has committed them."""
+    way = Way(lambda heads, _: iter(steps(to, heads)), emit, spared)
     with _environment(folder, endpoint, fn=way, destination_rev=to) as environment:
         _run(folder, environment, endpoint, way)
     if way.led_to is None or applied(folder, endpoint).heads != way.led_to:

@@ -20,7 +20,7 @@ def ahead(folder: Folder, at: Applied, revision: str) -> tuple[Revision, ...]:
 
 
 def back(folder: Folder, at: Applied, revision: str) -> tuple[Revision, ...]:
-    """Those that are taken back until this revision, the last one first. Raises ConvergeError."""
+    """Those that are reverted until this revision, the last one first. Raises ConvergeError."""
     with users_own(revision, _no_way):
         steps = folder.script._downgrade_revs(revision, at.heads)  # type: ignore[arg-type]
     return tuple(folder.revision(step.revision.revision) for step in steps)
