@@ -229,7 +229,7 @@ def test_a_clock_that_jumps(small: str, target: str, tmp_path: Path, jump: int) 
 def test_ledgers_that_are_made_at_once(target: str) -> None:
     """Runs that begin at the same moment both find none; the later one takes what the first has made."""
     make = (
-        "import sys; from converge.model.endpoint import parse; from converge.postgres.upgrade import upgrade"
+        "import sys; from converge.model.endpoint import parse; from converge.postgres.ledger import upgrade"
     )
     command = [sys.executable, "-c", f"{make}; upgrade(parse(sys.argv[1]))", target]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]

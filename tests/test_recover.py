@@ -30,9 +30,8 @@ from converge.pipeline.recover import recover, require_rolled_back
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
-from converge.postgres.ledger import Ledger
+from converge.postgres.ledger import Ledger, upgrade
 from converge.postgres.saved import drop_saved, merge, save
-from converge.postgres.upgrade import upgrade
 from converge.sandbox import Server
 
 Connection = psycopg.Connection[Any]

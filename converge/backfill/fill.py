@@ -26,10 +26,9 @@ from converge.errors import Interrupted, after
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.postgres.connect import connect, explain
-from converge.postgres.ledger import lock
+from converge.postgres.ledger import lock, upgrade
 from converge.postgres.rights import lacking_ledger
 from converge.postgres.target import read_target
-from converge.postgres.upgrade import upgrade
 from converge.report.words import counted, one_line, visible
 from converge.run.blockers import require_rights
 from converge.run.connections import explained

@@ -19,11 +19,10 @@ from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows
-from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free
+from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free, upgrade
 from converge.postgres.rights import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
-from converge.postgres.upgrade import upgrade
 from converge.run.blockers import require_rights
 from converge.run.connections import explained
 from converge.run.phase import phase

@@ -69,9 +69,7 @@ def _settle(folder: Folder, target: Endpoint, schema: str, emit: Sink, result: R
         result.findings.append(Finding(Code.A062, "note", "revisions", f"ran {', '.join(done.ran)}"))
     if differs := drift(folder, target, schema, emit):
         result.next_command = "converge migrations check"
-        _differ(
-            result, differs, "not as the revisions make it: this", "undo it, or write it as a revision"
-        )
+        _differ(result, differs, "not as the revisions make it: this", "undo it, or write it as a revision")
 
 
 def _differ(result: Result, differs: Sequence[Differs], message: str, hint: str) -> None:

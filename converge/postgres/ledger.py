@@ -17,13 +17,17 @@ import psycopg
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
 from converge.model.decode import encoded
+from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.model.result import Reject
 from converge.model.work import Copied, Range
 from converge.postgres.connect import backend
+from converge.resources import folder
 
 _UNFINISHED = ("running", "interrupted", "failed")
+# Two runs may begin at the same moment, and both find no ledger.
+_UPGRADE_LOCK = 0x636F6E7570
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
 STATE = f"""CASE WHEN state <> 'running' OR EXISTS (
@@ -268,3 +272,24 @@ def _other_run(connection: psycopg.Connection[Any], plan: Plan) -> str | None:
 
 def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
+
+
+def upgrade(endpoint: Endpoint) -> None:
+    """Makes the ledger's tables, or brings them to this version's shape, by the shipped migrations."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    from converge.postgres.engine import engine
+
+    config = Config()
+    config.set_main_option("script_location", str(folder("migrations")))
+    try:
+        with engine(endpoint).begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        # The server's own word, for those who explain it.
+        raise error.orig or error from error

@@ -31,8 +31,7 @@ from converge.pipeline.prepare import Prepared, prepare
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect, end
 from converge.postgres.history import record_plan
-from converge.postgres.ledger import Ledger, lock
-from converge.postgres.upgrade import upgrade
+from converge.postgres.ledger import Ledger, lock, upgrade
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target, require_droppable
 from converge.run.compared import other_options, recorded_run
