@@ -80,7 +80,11 @@ class Engine:
         with suppress(OSError):  # it was closed
             while True:
                 client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.behind))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.behind))
+                except OSError:
+                    client.close()
+                    raise
                 for one, other in ((client, server), (server, client)):
                     threading.Thread(target=_carry, args=(one, other), daemon=True).start()
 

@@ -364,7 +364,7 @@ REFUSED = {
     "no such map": (["--map", "nope"], "M001", "nope"),
     "no version": (["--postgres", "seventeen"], "X020", "neither a version nor a URL"),
     "twice": (["--postgres", "14,14"], "X020", "twice"),
-    "another kind": (["--postgres", "mysql://root@127.0.0.1/x"], "X020", "no PostgreSQL"),
+    "another kind": (["--postgres", "mysql://root@127.0.0.1/x"], "X020", "not a PostgreSQL"),
     "two sources": (["--sample"], "X021", "another one is named"),
     "no schema": (["--mode", "load"], "X022", "--target-sql"),
     "a schema for nothing": (["--target-sql", "x.sql"], "X022", "--target-sql"),
