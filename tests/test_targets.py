@@ -674,7 +674,7 @@ def test_what_an_expression_makes_nothing_of_is_counted(databases: tuple[str, st
     assert ran.code == 3
     found = {one["code"]: one for one in ran.json["findings"]}
     assert found["V048"]["message"].startswith(
-        "2 rows hold something that the map's expression makes no value of"
+        "2 rows hold something that the map's expression cannot convert"
     )
     assert found["V048"]["evidence"] == "rows id 2, 4"
     assert "P011" in found, "nothing says what becomes of the default"

@@ -623,7 +623,7 @@ def test_a_value_that_cannot_be_kept_stops_the_run(
     mysql(source, f"SET SESSION sql_mode = ''; {create}; {insert}")
     found = converge("migrate", "--source", source, "--target", target, "--json")
     assert (found.code, found.json["verdict"]) == (3, "blocked")
-    assert "t.c: 1 row holds " in found.json["findings"][0]["message"]
+    assert found.json["findings"][0]["message"].startswith(("t.c: 1 row holds ", "t.c: 1 row contains "))
     assert relations(target) == []
     run = converge("migrate", "--no-scan", "--source", source, "--target", target, "--json")
     assert (run.code, run.json["verdict"]) == (5, "failed")

@@ -155,8 +155,9 @@ def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, C
     except Untranslatable as error:
         refused = str(error)
     if refused:
-        draft.find(Code.P024, name,
-            f"arrives as a plain column with its values; it was {column.generated}: {refused}",
+        draft.find(
+            Code.P024, name,
+            f"migrated as a plain column with its values: {refused}; it was computed as {column.generated}",
             column_entry(table, column, "skip = true"),
         )  # fmt: skip
         return None

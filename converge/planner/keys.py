@@ -226,7 +226,7 @@ def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
 def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
     """Findings about rows without a parent, and about a key that does not look for them."""
     name = f"{table.name}.{key.name}"
-    unchecked = "arrives NOT VALID: the rows that are there are not checked"
+    unchecked = "is created NOT VALID: existing rows are not checked"
     count = orphans(draft, table, key)
     if not checked and not (count and count.rows):
         draft.find(Code.P043, name, unchecked)
@@ -234,7 +234,7 @@ def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
     match = literally(table=table.name, foreign_key=key.name)
     draft.find_rows(
         Code.V030, name, table, count,
-        f"lack an equal parent in {key.parent}" + ("" if checked else f"; the key {unchecked}"),
+        f"have no equal parent row in {key.parent}" + ("" if checked else f"; the key {unchecked}"),
         entry("foreign_key", match, "validate = false", *([] if draft.loading else ["# or: skip = true"])),
         severity="block" if checked else "lossy",
     )  # fmt: skip

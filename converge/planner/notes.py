@@ -29,11 +29,12 @@ def note_left_out(draft: Draft, taken: set[str]) -> None:
         place = f" on {routine.table}" if routine.table else ""
         draft.left(
             Code.P081, routine.kind, routine.name,
-            f"code is not translated; it is {routine.definer}'s{place}: {routine.text}",
+            f"its code is not translated (definer {routine.definer}{place}): {routine.text}",
         )  # fmt: skip
     for kind in draft.catalog.unreadable:
-        draft.find(Code.P082, kind,
-            f"the source user may not see all {kind}: what it does not see is not migrated, nor counted",
+        draft.find(
+            Code.P082, kind,
+            f"the source user may not see all {kind}: what it cannot see is neither migrated nor counted",
             _seen_by(kind, draft.catalog),
         )  # fmt: skip
 

@@ -142,7 +142,7 @@ def _try(draft: Draft, table: Table) -> None:
     own = [one for one in draft.statements if one.object == table.name and not one.optional]
     sql = ";\n".join(one.sql for one in own if one.phase == "foreign key") or "SELECT 1"
     if refused := draft.refusal("table", table.name, sql, (table.name, *(one.name for one in parents))):
-        draft.find(Code.P154, table.name, f"the target refuses what a map makes of it: {refused}")
+        draft.find(Code.P154, table.name, f"the target refuses the table as the map changes it: {refused}")
 
 
 # ---- what the scan should find out: every condition on which a decision or a finding hangs -------------

@@ -128,7 +128,8 @@ def note_engines(draft: Draft, tables: Sequence[Table]) -> None:
     """One finding for each storage engine without a snapshot."""
     for engine in sorted({table.engine for table in tables} - _SNAPSHOTS):
         names = [table.name for table in tables if table.engine == engine]
-        draft.find(Code.P072, engine,
+        draft.find(
+            Code.P072, engine,
             f"{len(names)} tables of an engine without snapshots: stop their writers during the run: "
             + ", ".join(names),
         )  # fmt: skip

@@ -100,7 +100,7 @@ class _Relations:
 
 def _view(draft: Draft, view: View, relations: _Relations) -> None:
     if not view.definition:
-        reason = "the source user may not see its text, or what it reads is gone"
+        reason = "the source user may not read its definition, or what it reads no longer exists"
         draft.left(Code.P050, "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
     relations.read = []

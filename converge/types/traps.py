@@ -50,11 +50,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "out_of_range": Kind(Code.V013, "hold numbers that do not fit the target type", _NULL),
     "nul": Kind(
-        Code.V014, "hold a NUL character, which PostgreSQL's text cannot", _NUL_POLICIES, other="bytea"
+        Code.V014,
+        "contain a NUL character, which PostgreSQL's text cannot store",
+        _NUL_POLICIES,
+        other="bytea",
     ),
     "unmapped": Kind(
         Code.V015,
-        "hold characters that have no Unicode",
+        "contain characters without a Unicode mapping",
         {**_NULL, "question_mark": "a ? for each, as MySQL itself converts them"},
     ),
     "latin1_utf8": Kind(
@@ -80,43 +83,43 @@ KINDS: Mapping[str, Kind] = {
     "not_utf8": Kind(Code.V021, "hold bytes that are not UTF-8", _NULL, other="bytea"),
     "empty_label": Kind(
         Code.V022,
-        "hold the error value '' (index 0), which is none of the labels",
+        "hold the error value '' (index 0), which is not one of the labels",
         {**_NULL, "keep": "'', as one more label of the target type"},
     ),
-    "json_nul": Kind(Code.V023, "hold \\u0000, which jsonb cannot", _NUL_POLICIES, other="json"),
+    "json_nul": Kind(Code.V023, "contain \\u0000, which jsonb cannot store", _NUL_POLICIES, other="json"),
     "other_shape": Kind(
         Code.V028, "are of a shape or an SRID that the target type does not take", _NULL, other="bytea"
     ),
     "json_size": Kind(Code.V029, "hold JSON that is too big for jsonb (256 MB)", _NULL, other="json"),
     "empty_uuid": Kind(Code.V040, "hold '', which is not a UUID", _NULL),
     "not_canonical": Kind(
-        Code.V041, "hold text that the target type would not print again as it stands", _NULL, other="text"
+        Code.V041, "hold text that the target type would print differently", _NULL, other="text"
     ),
-    "not_json": Kind(Code.V042, "hold text that MySQL does not take for JSON", _NULL, other="text"),
+    "not_json": Kind(Code.V042, "hold text that MySQL does not accept as JSON", _NULL, other="text"),
     "trailing_space": Kind(
         Code.V043,
-        "end in spaces, which character(n) does not tell from its padding",
+        "end in spaces, which character(n) cannot tell from its padding",
         {**_NULL, "trim": "the text without them"},
         other="text",
     ),
-    "no_label": Kind(Code.V044, "hold a text that is none of the target type's labels", _NULL),
+    "no_label": Kind(Code.V044, "hold a text that is not one of the target type's labels", _NULL),
     "inexact": Kind(Code.V045, "hold numbers that the target type would round", _NULL),
     "fraction": Kind(
         Code.V046,
-        "hold digits after the point that the target type has no room for",
+        "have more digits after the decimal point than the target type",
         {**_NULL, "cut": "the value without them"},
     ),
     "time_of_day": Kind(
         Code.V047,
-        "hold a time of day, which a date cannot",
+        "hold a time of day, which a date cannot store",
         {**_NULL, "cut": "the day alone"},
         other="timestamp({fsp})",
     ),
-    "no_result": Kind(Code.V048, "hold something that the map's expression makes no value of", _NULL),
+    "no_result": Kind(Code.V048, "hold something that the map's expression cannot convert", _NULL),
     "made_null": Kind(Code.V160, "are made NULL by the map's expression", {}, harm="lossy"),
     "cut_value": Kind(
         Code.V162,
-        "are changed by the map's expression, and cannot be made again of what it gives",
+        "are changed by the map's expression, which cannot be reversed",
         {},
         harm="lossy",
     ),

@@ -155,7 +155,8 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
         if own.base != own.type and not own.labels and own.base not in own.type:
             domains.append(f"{column.name} ({own.type} over {own.base})")
     if zoned:
-        draft.find(Code.L025, table.name,
+        draft.find(
+            Code.L025, table.name,
             f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
             column_entry(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
         )  # fmt: skip

@@ -85,7 +85,7 @@ def note_unique(draft: Draft, match: Match, table: Table) -> None:
     for own in match.own.indexes:
         if own.unique and own.name not in tested:
             which = f"where {own.predicate}" if own.predicate else "by an expression"
-            message = f"is unique {which}: the rows are not tested before, but when the key is put back"
+            message = f"is unique {which}: the rows are tested only when the key is restored"
             draft.find(Code.L012, f"{table.name}.{own.name}", message)
 
 

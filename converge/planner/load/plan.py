@@ -79,7 +79,7 @@ def _may_load(draft: Draft, match: Match) -> bool:
     elif not own.owned:
         draft.block(
             Code.L009, "table", name,
-            f"the target's table belongs to {own.owner}: its keys can only be taken away by its owner",
+            f"the target's table belongs to {own.owner}: only its owner can drop and restore its keys",
             f"GRANT {pg_name(own.owner)} TO CURRENT_USER; as a member that may grant it",
         )  # fmt: skip
     return not own.obstacle and own.owned
@@ -119,7 +119,8 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
 def _require_application(draft: Draft) -> None:
     """A schema without any table is not one that an application has made."""
     commands = [one.migrate for one in draft.map.applications if one.migrate]
-    draft.find(Code.L022, draft.schema, "the schema has no tables that could be loaded",
+    draft.find(
+        Code.L022, draft.schema, "the schema has no tables that could be loaded",
         "\n".join(commands or ["run the application's own migrations first, or leave out --mode load"]),
     )  # fmt: skip
 
@@ -162,7 +163,8 @@ def _note_counters(draft: Draft, loading: Loading) -> None:
             if loading.existing.has_sequence(draft.schema, name):
                 sequence = pg_text(pg_name(draft.schema, name))
                 columns = ", ".join(my_name(column.name) for column in table.columns)
-                draft.find(Code.L140, table.name,
+                draft.find(
+                    Code.L140, table.name,
                     f"the target has a sequence {name} in place of this table; its next value is not set",
                     f"SELECT {columns} FROM {my_name(table.name)}; -- in MySQL: the next value\n"
                     f"SELECT setval({sequence}, …, false); -- in PostgreSQL, with that value",

@@ -34,7 +34,7 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
 
 
 def _foreign_key(draft: Draft, loading: Loading, object_: str, key: OwnForeignKey) -> None:
-    draft.do("shared", object_, key.remove, "a foreign key of the target is away while rows are loaded")
+    draft.do("shared", object_, key.remove, "the target's foreign keys are dropped while rows are loaded")
     draft.do("foreign key", object_, ";\n".join(key.restore), "the target's foreign key, as it was")
     if key.validate and _checked(draft, loading, key):
         draft.do("validate", object_, key.validate, "every row is checked, none is believed")
@@ -71,7 +71,8 @@ def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeig
     if not (facts and facts.rows):
         return
     name = child.source.name
-    draft.find(Code.L029, f"{name}.{key.name}",
+    draft.find(
+        Code.L029, f"{name}.{key.name}",
         f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
         f"load {own.name} too; or, where the key may stay unchecked:\n"
         + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
@@ -98,7 +99,8 @@ def _note_strangers(
     parent = loading.by_quoted.get(key.parent)
     ways = ['rows = "source"', '# or: rows = "merge"']
     kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
-    draft.find(Code.L019, f"{name}.{key.name}",
+    draft.find(
+        Code.L019, f"{name}.{key.name}",
         said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
         kept + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
         evidence=f"values {', '.join(orphans.keys)}",
@@ -109,11 +111,12 @@ def _indexes(draft: Draft, match: Match) -> None:
     name, own = match.source.name, match.own
     for index in own.indexes:
         if index.remove:
-            draft.do("create", name, index.remove, "a key of the target is away while rows are loaded")
+            draft.do("create", name, index.remove, "the target's keys are dropped while rows are loaded")
             draft.do("index", name, ";\n".join(index.restore), "the target's key, as it was")
             _note_long(draft, match, index)
         else:
-            draft.find(Code.L014, f"{name}.{index.name}",
+            draft.find(
+                Code.L014, f"{name}.{index.name}",
                 "stays while rows are loaded, which takes longer: its definition does not tell all of it, or "
                 "would be printed in other words, or other objects hang on it",
             )  # fmt: skip
@@ -125,9 +128,10 @@ def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
     sources = [match.sources[name] for name in index.columns if name in match.sources]
     longest = sum(facts.longest.get(name, 0) for name in sources) if facts else 0
     if index.method == "btree" and longest > BTREE_BYTES:
-        draft.find(Code.L026, f"{match.source.name}.{index.name}",
-            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even compressed has "
-            "no place in the index, which is refused then",
+        draft.find(
+            Code.L026, f"{match.source.name}.{index.name}",
+            f"values of up to {longest:,} bytes: what is longer than 2,704 bytes even when compressed "
+            "does not fit the index, which is then refused",
             "shorten the values in the source, or let the application's migrations index a digest of them",
         )  # fmt: skip
 
@@ -144,7 +148,7 @@ def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
 def _aside(draft: Draft, table: TablePlan, own: OwnTable) -> None:
     """Rows of the target make place for the source's; those that are merged come back."""
     if table.rows:
-        draft.do("create", table.source, save(draft.schema, own), "rows of the target are put aside")
+        draft.do("create", table.source, save(draft.schema, own), "rows of the target are set aside")
     if table.rows == "merge":
         draft.do("merge", table.source, merge(draft.schema, own), "rows whose keys only the target has")
 
@@ -217,7 +221,8 @@ def _require_mergeable(draft: Draft, match: Match) -> None:
     elif set(own) != ours:
         why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
     elif match.source.name not in draft.evidence.seeded:
-        draft.find(Code.L030, match.source.name,
+        draft.find(
+            Code.L030, match.source.name,
             "rows cannot be merged unseen: the role may not make temporary tables to compare them",
             f"the privilege TEMPORARY on the target's database; or:\n{_instead(match)}",
         )  # fmt: skip
@@ -236,7 +241,8 @@ def _note_left(draft: Draft, name: str, wish: Rows) -> None:
     seeded = draft.evidence.seeded.get(name)
     ways = [way.removeprefix("# or: ") for way in _WAYS if f'"{wish or "source"}"' not in way]
     for key, rows in seeded.left.items() if seeded else ():
-        draft.find(Code.L019, key,
+        draft.find(
+            Code.L019, key,
             said(rows, f"stay without a parent: {name} loses the rows that they refer to"),
             entry("table", literally(table=name), "\n# or: ".join(ways)),
         )  # fmt: skip
@@ -253,16 +259,18 @@ def note_full(draft: Draft) -> None:
     """Tables with rows about which the map says nothing: each, or all at once when they are many."""
     if len(draft.full) > MANY:
         equal = sum(_all_equal(draft, name) for name in draft.full)
-        draft.find(Code.L010, draft.schema,
-            f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be doubled",
+        draft.find(
+            Code.L010, draft.schema,
+            f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be duplicated",
             "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
             + entry("table", {"table": "…"}, *_WAYS),
             evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(draft.full)}",
         )  # fmt: skip
         return
     for name, rows in draft.full.items():
-        draft.find(Code.L010, name,
-            f"the target's table has {rows:,} rows, which would be doubled or would be in the way",
+        draft.find(
+            Code.L010, name,
+            f"the target's table has {rows:,} rows, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
             evidence=_words(draft, name),
