@@ -72,13 +72,12 @@ def _of_extension(draft: Draft, decided: Decision) -> str:
 
 def _enum(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
     table, column, why = decided.table, decided.column, decided.rule.why
-    labels = _labels(draft, table, column)
+    labels, shared = _labels(draft, table, column)
     if len(set(labels)) < len(labels):
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"
         draft.find(Code.P028, decided.name, message, column_entry(table, column, 'to = "text"'))
     joined = draft.decisions.joined(table.name, column.name)
-    shared = _shared(draft, table, column)
     if not fits_enum(shared):
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
     key = (joined, shared)
@@ -92,40 +91,34 @@ def _enum(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
 
 def labels_check(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
     """The condition that keeps a column to its own labels, where its type holds others too."""
-    labels = _labels(draft, table, column)
+    labels, shared = _labels(draft, table, column)
     if plan.target_type in draft.enums.values():
-        wider = _shared(draft, table, column) != labels
+        wider = shared != labels
     else:
         wider = base_name(plan.target_type) in TEXTS | PADDED
     return f"{pg_name(plan.target)} IN ({', '.join(map(pg_text, labels))})" if wider else None
 
 
-def _labels(draft: Draft, table: Table, column: Column) -> Labels:
-    """The declared labels of an ENUM, after the error value '' (number 0) where a map keeps that."""
-    return _with_error(column.labels, kept=_keeps_error(draft, table, column))
+def _labels(draft: Draft, table: Table, column: Column) -> tuple[Labels, Labels]:
+    """An ENUM's own labels, and those of its type.
 
-
-def _with_error(labels: Labels, *, kept: bool) -> Labels:
-    return ("",) * (kept and "" not in labels) + labels
-
-
-def _keeps_error(draft: Draft, table: Table, column: Column) -> bool:
-    return policies(draft.decisions.rules(table, column)).get("empty_label") == "keep"
-
-
-def _shared(draft: Draft, table: Table, column: Column) -> Labels:
-    """The labels of the type: foreign keys compare their numbers, so one list may begin another one."""
-    own, kept = column.labels, _keeps_error(draft, table, column)
-    lists = {own}
+    Foreign keys compare numbers of labels, so that one list may begin another one. Both come after the error
+    value '' (number 0) where a map keeps that.
+    """
+    own, lists, kept = column.labels, {column.labels}, _keeps_error(draft, table, column)
+    shared = kept
     for other, name in draft.decisions.joined(table.name, column.name):
         their_table = draft.source(other)
         if their_table is not None and (theirs := their_table.column(name)).type == "enum":
             lists.add(theirs.labels)
-            kept = kept or _keeps_error(draft, their_table, theirs)
-    longest = max(
-        (labels for labels in lists if labels[: len(own)] == own), key=lambda labels: (len(labels), labels)
-    )
-    return _with_error(longest, kept=kept)
+            shared = shared or _keeps_error(draft, their_table, theirs)
+    begun = (labels for labels in lists if labels[: len(own)] == own)
+    longest = max(begun, key=lambda labels: (len(labels), labels))
+    return ("",) * (kept and "" not in own) + own, ("",) * (shared and "" not in longest) + longest
+
+
+def _keeps_error(draft: Draft, table: Table, column: Column) -> bool:
+    return policies(draft.decisions.rules(table, column)).get("empty_label") == "keep"
 
 
 # ---- collations: the database's own unless a map asks for MySQL's --------------------------------------

@@ -26,7 +26,7 @@ def note_left_out(draft: Draft, taken: set[str]) -> None:
             draft.findings.append(Finding(Code.P080, "lossy", table.name, message, not_migrated=True))
             draft.left_out(table, "the table is excluded, or a map skips it")
     for routine in draft.catalog.routines:
-        place = f" on {routine.table}" if routine.table else ""
+        place = f", on {routine.table}" if routine.table else ""
         draft.left(
             Code.P081, routine.kind, routine.name,
             f"its code is not translated (definer {routine.definer}{place}): {routine.text}",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import get_args
 
+from converge.codes import Code
 from converge.model.forecast import Forecast
 from converge.model.plan import OCCUPIED, ColumnPlan, Plan
-from converge.model.rehearsal import Drift, Drifted, Fingerprint, Growth, TableMark
+from converge.model.rehearsal import Drift, Drifted, Fingerprint, Growth, TableMark, What
 from converge.model.result import Result
 
 _OF_COLUMNS = frozenset({"table", "column"})
+_ORDER = get_args(What)
 _FIXED = frozenset({"create", "snapshot"})
 """Phases whose time does not grow with the rows."""
 
@@ -47,12 +50,7 @@ def since(last: Result, plan: Plan) -> Drift | None:
     now = fingerprint(plan, whole=True)
     return Drift(
         since=f"{last.started.replace('T', ' ').replace('+00:00', ' UTC')}, {last.source}: {last.verdict}",
-        changes=(
-            *_versions(before, now),
-            *_tables(before, now),
-            *_decisions(before, now),
-            *_findings(before, now, plan),
-        ),
+        changes=tuple(_changes(before, now, plan)),
         growth=tuple(_growth(last, before, now)),
         forecast=_forecast(last, before, now, plan.forecast),
     )
@@ -83,54 +81,36 @@ def _becomes(column: ColumnPlan) -> str:
     return ", ".join(words + [f"{change.trap}: {change.policy}" for change in column.changes])
 
 
-def _versions(before: Fingerprint, now: Fingerprint) -> Iterator[Drifted]:
-    for name, was, is_ in (
-        ("MySQL", before.source_version, now.source_version),
-        ("PostgreSQL", before.target_version, now.target_version),
-    ):
-        if was != is_:
-            yield Drifted("server", name, was, is_)
-
-
-def _tables(before: Fingerprint, now: Fingerprint) -> Iterator[Drifted]:
-    """Tables and columns of the source: added, gone, of another type."""
-    for name in _names(before.tables, now.tables):
-        was, is_ = before.tables.get(name), now.tables.get(name)
-        if was is None or is_ is None:
-            yield Drifted("table", name, _width(was), _width(is_))
-            continue
-        for column in _names(was.columns, is_.columns):
-            types = [mark.columns[column][0] if column in mark.columns else "" for mark in (was, is_)]
-            if types[0] != types[1]:
-                yield Drifted("column", f"{name}.{column}", *types)
-
-
-def _width(mark: TableMark | None) -> str:
-    if mark is None:
-        return ""
-    count = len(mark.columns)
-    return f"{count} column" + ("" if count == 1 else "s")
-
-
-def _decisions(before: Fingerprint, now: Fingerprint) -> Iterator[Drifted]:
-    """What becomes of columns that both have, and of all other objects."""
-    for table in sorted(before.tables.keys() & now.tables.keys()):
-        was, is_ = before.tables[table].columns, now.tables[table].columns
-        for column in (name for name in was if name in is_):
-            if was[column][1] != is_[column][1]:
-                yield Drifted("decision", f"{table}.{column}", was[column][1], is_[column][1])
-    for name in _names(before.objects, now.objects):
-        was_then, is_now = before.objects.get(name, ""), now.objects.get(name, "")
-        if was_then != is_now:
-            yield Drifted("decision", name, was_then, is_now)
-
-
-def _findings(before: Fingerprint, now: Fingerprint, plan: Plan) -> Iterator[Drifted]:
+def _changes(before: Fingerprint, now: Fingerprint, plan: Plan) -> Iterator[Drifted]:
+    """Servers first, then tables and columns, what becomes of both sides' objects, and findings."""
     said = {(one.code, one.object): one.message for one in plan.findings}
-    for code, name in sorted({*now.findings} - {*before.findings}):
-        yield Drifted("finding", f"{code} {name}", "", said[code, name])
-    for code, name in sorted({*before.findings} - {*now.findings}):
-        yield Drifted("finding", f"{code} {name}", "was found", "")
+    was, is_ = _facts(before, now, said), _facts(now, before, said)
+    for key in sorted(was.keys() | is_.keys(), key=lambda key: (_ORDER.index(key[0]), key[1])):
+        if was.get(key, "") != is_.get(key, ""):
+            yield Drifted(*key, was.get(key, ""), is_.get(key, ""))
+
+
+def _facts(
+    mark: Fingerprint, other: Fingerprint, said: Mapping[tuple[Code, str], str]
+) -> dict[tuple[What, str], str]:
+    """All that a fingerprint knows, in words; of columns where the `other` one has the table, too."""
+    facts: dict[tuple[What, str], str] = {
+        ("server", "MySQL"): mark.source_version,
+        ("server", "PostgreSQL"): mark.target_version,
+    }
+    for name, table in mark.tables.items():
+        there, count = other.tables.get(name), len(table.columns)
+        if there is None:
+            facts["table", name] = f"{count} column" + ("" if count == 1 else "s")
+            continue
+        for column, (type_, becomes) in table.columns.items():
+            facts["column", f"{name}.{column}"] = type_
+            if column in there.columns:
+                facts["decision", f"{name}.{column}"] = becomes
+    facts |= {("decision", name): becomes for name, becomes in mark.objects.items()}
+    return facts | {
+        ("finding", f"{code} {name}"): said.get((code, name), "was found") for code, name in mark.findings
+    }
 
 
 def _growth(last: Result, before: Fingerprint, now: Fingerprint) -> Iterator[Growth]:
@@ -162,7 +142,3 @@ def _forecast(
         f"measured in the last run: {took:.1f} s{unproved}; the source is at {growth:.0%} of its size then"
     )
     return replace(by_size, seconds=seconds, basis=basis)
-
-
-def _names(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
-    return sorted(before.keys() | now.keys())
