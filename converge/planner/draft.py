@@ -34,6 +34,7 @@ Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
 MANY = 10
 """Findings with one cause that are shown one by one; more are one finding."""
+_SINGULAR = {"are": "is", "have": "has"}
 
 
 class Target(Protocol):
@@ -291,7 +292,7 @@ def said(rows: int, words: str) -> str:
     if rows != 1:
         return f"{rows:,} rows {words}"
     verb, _, rest = words.partition(" ")
-    return f"1 row {'is' if verb == 'are' else verb + 's'} {rest}"
+    return f"1 row {_SINGULAR.get(verb, verb + 's')} {rest}"
 
 
 def _printable(key: str) -> str:

@@ -92,7 +92,11 @@ def begin(inputs: Inputs) -> tuple[Draft, list[Table]]:
     draft.functions = Namespace(inputs.taken_functions)
     draft.loose.update(inputs.collations)
     draft.extensions = inputs.extensions
-    tables = [table for table in catalog.tables if _taken(draft, inputs.selection, table)]
+    tables = [
+        table
+        for table in catalog.tables
+        if inputs.selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
+    ]
     if inputs.evidence.existing is not None:
         return _load_into(draft, match(catalog, tables, inputs.map, inputs.evidence.existing), tables)
     for table in tables:
@@ -138,10 +142,6 @@ def loaded_tables(inputs: Inputs) -> list[str]:
     draft, tables = begin(inputs)
     kept = {table.name for table in tables if setting(draft.map.for_table(table), "rows")[0] == "target"}
     return [target for source, target in draft.targets.items() if source not in kept]
-
-
-def _taken(draft: Draft, selection: Selection, table: Table) -> bool:
-    return selection.takes(table.name) and not setting(draft.map.for_table(table), "skip")[0]
 
 
 def require_matches(selection: Selection, names: Sequence[str]) -> None:

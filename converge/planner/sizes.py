@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count, TableFacts
+from converge.model.evidence import TableFacts
 from converge.model.forecast import Forecast
 from converge.model.quote import my_name
 from converge.planner.draft import Draft, column_entry, rows_words, said
@@ -82,11 +82,12 @@ def note_sizes(draft: Draft, table: Table) -> None:
     for limit in _limits(draft, table):
         count = draft.evidence.count(table.name, limit.where)
         if count and count.rows:
-            longest = _longest(draft, table)
+            longest, shown = _longest(draft, table), rows_words(table, count)
+            listed = ", ".join(f"{column.name} {size:,}" for column, size in longest[:5])
             draft.find(
                 limit.code, table.name, said(count.rows, limit.words),
                 _packet_hint(draft) if limit.code == Code.V035 else _line_hint(table, longest),
-                evidence=_evidence(table, count, longest),
+                evidence=f"{shown}; bytes of COPY text of the longest values: {listed}".lstrip("; "),
             )  # fmt: skip
     for where in _too_wide(draft, table):
         hint = column_entry(table, table.columns[-1], "skip = true") + "\n# or another column, until it fits"
@@ -141,11 +142,6 @@ def _longest(draft: Draft, table: Table) -> list[tuple[Column, int]]:
     known = facts.longest if facts else {}
     found = [(column, known.get(column.name, 0)) for column, _ in _long(draft, table)]
     return sorted(found, key=lambda one: -one[1])
-
-
-def _evidence(table: Table, count: Count, longest: list[tuple[Column, int]]) -> str:
-    sizes = ", ".join(f"{column.name} {size:,}" for column, size in longest[:5])
-    return f"{rows_words(table, count)}; bytes of COPY text of the longest values: {sizes}".lstrip("; ")
 
 
 def _packet_hint(draft: Draft) -> str:

@@ -182,7 +182,9 @@ def _computed(
         return Computed("view", name, target, reads=tuple(tables))
     outputs = _outputs(tree)
     order, hidden = _order(tree, outputs)
-    limited = _limited(tree) if order and not hidden else ""
+    limited: Literal["", "limit", "offset"] = ""
+    if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
+        limited = "limit" if tree.args.get("offset") is None else "offset"
     unsorted = {}
     only = source(next(iter(tables))) if len(list(tree.find_all(exp.Table))) == len(tables) == 1 else None
     keys = _keys(only) if only is not None else []
@@ -237,12 +239,6 @@ def _order(tree: exp.Expr, outputs: Sequence[exp.Expr]) -> tuple[tuple[int, ...]
         else:
             return tuple(places), True
     return tuple(places), False
-
-
-def _limited(tree: exp.Expr) -> Literal["", "limit", "offset"]:
-    if tree.args.get("offset") is not None:
-        return "offset"
-    return "limit" if tree.args.get("limit") is not None else ""
 
 
 def _outside(tree: exp.Expr, keys: Keys, *, limited: bool) -> str:

@@ -30,7 +30,8 @@ class Binary(Written):
     def text(self, value: Value) -> str:
         if _raw_uuid(value):
             return f"HEX({value.sql})"
-        return value.sql if value.to == "bytea" else _decoded(value)
+        # Of bytes that are no UTF-8 it is NULL.
+        return value.sql if value.to == "bytea" else f"CONVERT({value.sql} USING utf8mb4)"
 
     def whole(self, value: Value) -> str:
         return value.sql
@@ -83,8 +84,3 @@ def _may_be_broken(value: Value) -> bool:
 
 def _unless_broken(value: Value, text: str, other: str) -> str:
     return f"IF({value.sql} IS NULL OR {is_utf8(value.sql)},{text},{other})"
-
-
-def _decoded(value: Value) -> str:
-    """The bytes as UTF-8 text; NULL where they are none."""
-    return f"CONVERT({value.sql} USING utf8mb4)"

@@ -13,7 +13,7 @@ from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Index, Table
-from converge.model.existing import OwnColumn, OwnForeignKey, OwnIndex, OwnTable
+from converge.model.existing import OwnColumn, OwnIndex, OwnTable
 from converge.model.plan import Finding, Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Alike, Draft
@@ -227,7 +227,12 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
         _indexes(draft, match)
         for key in match.source.foreign_keys:
             columns = tuple(_target(match, column) for column in key.columns)
-            _foreign_key(draft, f"{name}.{key.name}", keys.get((match.own.quoted, columns)))
+            if own := keys.get((match.own.quoted, columns)):
+                why = "the target's own foreign key over the same columns"
+                _say(draft, "foreign key", f"{name}.{key.name}", own.name, why)
+            else:
+                why = "the target has no foreign key over these columns"
+                draft.left(Code.L018, "foreign key", f"{name}.{key.name}", why)
         for check in match.source.checks:
             _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
         if match.source.checks and not match.own.checks:
@@ -282,14 +287,6 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
         if serves and not own.predicate:
             return own
     return None
-
-
-def _foreign_key(draft: Draft, name: str, own: OwnForeignKey | None) -> None:
-    if own is not None:
-        _say(draft, "foreign key", name, own.name, "the target's own foreign key over the same columns")
-    else:
-        why = "the target has no foreign key over these columns"
-        draft.left(Code.L018, "foreign key", name, why)
 
 
 def _target(match: Match, column: str) -> str:

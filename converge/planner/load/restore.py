@@ -258,7 +258,10 @@ def _loses(draft: Draft, name: str, wish: Rows) -> bool:
 def note_full(draft: Draft) -> None:
     """Tables with rows about which the map says nothing: each, or all at once when they are many."""
     if len(draft.full) > MANY:
-        equal = sum(_all_equal(draft, name) for name in draft.full)
+        known = (draft.evidence.seeded.get(name) for name in draft.full)
+        equal = sum(
+            one is not None and not (one.differ or one.only_source or one.only_target) for one in known
+        )
         draft.find(
             Code.L010, draft.schema,
             f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be duplicated",
@@ -268,18 +271,14 @@ def note_full(draft: Draft) -> None:
         )  # fmt: skip
         return
     for name, rows in draft.full.items():
+        count = "1 row" if rows == 1 else f"{rows:,} rows"
         draft.find(
             Code.L010, name,
-            f"the target's table has {rows:,} rows, which would be duplicated or would be in the way",
+            f"the target's table has {count}, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
             evidence=_words(draft, name),
         )  # fmt: skip
-
-
-def _all_equal(draft: Draft, name: str) -> bool:
-    seeded = draft.evidence.seeded.get(name)
-    return seeded is not None and not (seeded.differ or seeded.only_source or seeded.only_target)
 
 
 def _note_kept(draft: Draft, match: Match) -> None:
