@@ -61,7 +61,7 @@ def ask_target(
     Where translations cannot be tried, `tried` stays False. In load mode rows of the `source` are asked, too.
     """
     with ExitStack() as stack:
-        asked = _Asked(inputs.evidence, target, source)
+        asked = _Answers(inputs.evidence, target, source)
         if inputs.evidence.existing is None:
             if not may_try(target):
                 return make_plan(inputs), inputs.evidence
@@ -72,8 +72,8 @@ def ask_target(
     return plan, replace(asked.evidence, refused=asked.refused, tried=True)
 
 
-class _Asked:
-    """The target, as the planner asks it."""
+class _Answers:
+    """What the target says to the planner, kept as evidence."""
 
     def __init__(
         self, evidence: Evidence, target: psycopg.Connection[Any], source: Connection[Any] | None

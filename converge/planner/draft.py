@@ -37,7 +37,7 @@ MANY = 10
 _SINGULAR = {"are": "is", "have": "has"}
 
 
-class Target(Protocol):
+class Answers(Protocol):
     """What the target says while a plan is made; the answers are kept as evidence."""
 
     def refusal(self, draft: Draft, trial: Trial) -> str | None:
@@ -79,7 +79,7 @@ class Draft:
     computed: list[Computed] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
     """Translations that the target should try, or has tried."""
-    target: Target | None = None
+    answers: Answers | None = None
     """The target, where it can be asked now; else the evidence says what it has answered."""
     making: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """What makes each table with its types, keys and CHECKs, as far as it is drafted; all share ''."""
@@ -180,14 +180,14 @@ class Draft:
         """
         trial = Trial(f"{kind} {name}", sql, tables)
         self.trials.append(trial)
-        if self.target is None:
+        if self.answers is None:
             return self.evidence.refused.get(trial.object)
-        return self.target.refusal(self, trial)
+        return self.answers.refusal(self, trial)
 
     @property
     def tried(self) -> bool:
         """Whether translations are tried on the target at all."""
-        return self.target is not None or self.evidence.tried
+        return self.answers is not None or self.evidence.tried
 
     def find(
         self,

@@ -17,7 +17,7 @@ from converge.model.evidence import Questions, Search
 from converge.model.plan import Finding, Plan, digest
 from converge.model.quote import my_name
 from converge.planner import checks, generated, rows, sizes
-from converge.planner.draft import Draft, Target
+from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs, begin
 from converge.planner.keys import plan_foreign_keys, plan_indexes
 from converge.planner.load.constraints import load_conditions, load_searches
@@ -40,9 +40,9 @@ from converge.types import TEXTUAL, Value, family_of
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
 
-def make_plan(inputs: Inputs, target: Target | None = None) -> Plan:
-    """Plans the whole database; asks the `target`, where it can be asked."""
-    draft = draft_plan(inputs, target)
+def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
+    """Plans the whole database, by the `answers` of the target where it can be asked."""
+    draft = draft_plan(inputs, answers)
     facts = inputs.evidence.tables
     sources = [
         sizes.sized(one, facts.get(one.name)) for one in inputs.catalog.tables if one.name in draft.tables
@@ -79,10 +79,10 @@ def _newer(inputs: Inputs, draft: Draft) -> Iterator[Finding]:
     yield from refused_checks(inputs.target_version, inputs.functions, checks, inputs.refused_checks)
 
 
-def draft_plan(inputs: Inputs, target: Target | None = None) -> Draft:
+def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     """The plan in the making, with the translations that the target should try."""
     draft, tables = begin(inputs)
-    draft.target = target
+    draft.answers = answers
     if draft.loading is not None:
         plan_load(draft, draft.loading, tables, may_hold_rows=inputs.may_hold_rows)
     else:

@@ -61,7 +61,7 @@ class Trials:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.close()
+        self._open.__exit__(kind, error, trace)
 
     def refusal(
         self, trial: Trial, making: Mapping[str, Sequence[str]], in_schema: Container[str]

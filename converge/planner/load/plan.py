@@ -57,8 +57,8 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
         source = draft.source(name)
         assert source is not None
         note_unique(draft, loading.matches[name], source)
-    if draft.target is not None:
-        draft.evidence = draft.target.rows(draft)
+    if draft.answers is not None:
+        draft.evidence = draft.answers.rows(draft)
     for match in matched:
         note_rows(draft, match, may_hold_rows=may_hold_rows)
     note_full(draft)
