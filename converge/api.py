@@ -15,11 +15,11 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
-from converge.model.diagnosis import Diagnosis as Diagnosis
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
 from converge.model.event import Event as Event
 from converge.model.event import silent
+from converge.model.facts import Diagnosis as Diagnosis
 from converge.model.plan import Finding as Finding
 from converge.model.plan import Plan as Plan
 from converge.model.recovery import Approve

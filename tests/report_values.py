@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.forecast import Forecast
-from converge.model.going_back import GoingBack
 from converge.model.plan import (
     Change,
     ColumnPlan,
@@ -19,7 +18,7 @@ from converge.model.plan import (
     Statement,
     TablePlan,
 )
-from converge.model.result import Changed, Difference, Result, TableResult
+from converge.model.result import Changed, Difference, GoingBack, Result, TableResult
 from converge.planner.rehearsal import fingerprint
 
 SCRIPT = "<script>alert(1)</script>"

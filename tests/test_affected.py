@@ -15,8 +15,7 @@ from converge.errors import UsageError
 from converge.model.endpoint import parse
 from converge.model.image import Image, Pair, pairs
 from converge.model.validation import Affected, Compared
-from converge.postgres.affected import find
-from converge.postgres.affected_csv import affected_rows
+from converge.postgres.affected import affected_rows, find
 from converge.postgres.connect import connect
 from converge.postgres.images import digests, keep_rows, read_images
 from converge.postgres.reference import compare

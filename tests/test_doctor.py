@@ -21,8 +21,7 @@ from converge.mysql.grants import covers, read_grant, read_roles
 from converge.mysql.health import check_source
 from converge.mysql.rights import read_rights
 from converge.postgres.connect import connect
-from converge.postgres.disk import free_space
-from converge.postgres.facts import read_facts
+from converge.postgres.facts import free_space, read_facts
 from converge.postgres.health import check_space, check_target
 from converge.postgres.rights import lacking
 from converge.postgres.target import read_target

@@ -137,9 +137,9 @@ def test_later_revisions_from_the_source(databases: tuple[str, str], place: Path
     assert [one.restores for one in of.revisions] == ["catalog", "all", "catalog"]
     with pytest.raises(BlockedError) as refused:
         run(of, target)
-    assert [line.partition(" ")[2] for line in refused.value.details] == [
-        'ALTER TABLE "public"."film" DROP COLUMN "gone": drops the column gone; public.film has 2 rows'
-    ]
+    loss, rows = refused.value.details
+    assert loss.endswith('DROP COLUMN "gone": loses rows or values that are there')
+    assert rows == "public.film has 2 rows"
     assert run(of, target, "head", of.heads[0]).ran == of.heads
     assert postgres(target, "SELECT id, title, stars FROM film ORDER BY id") == [
         (1, "a", None),

@@ -16,7 +16,6 @@ from revisions import execute, folder, revision
 from support import Ran, converge, postgres
 
 from converge.model.endpoint import parse
-from converge.model.revision import Danger
 from converge.revisions.folder import Folder
 from converge.revisions.validated import covers, made, record, validated
 from converge.sandbox import Server
@@ -199,13 +198,12 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
     revision(scene.folder, "r1", execute("DELETE FROM users WHERE EXISTS (SELECT FROM other)"))
     folder = Folder.open(str(scene.folder))
     both = {"public.users": 1, "public.other": 1}
-    danger = Danger("r1", "up", "DELETE", "", 2, "", tuple(both))
 
     def covered(**rows: int) -> bool:
         tables = {f"public.{name}": count for name, count in rows.items()}
         record(folder, made(folder.revision("r1"), ["up", "down"], tables, "postgresql://h/d", "17.5"))
         found = validated(folder, folder.revision("r1"), "up")
-        return found is not None and covers(found, danger)
+        return found is not None and covers(found, "up", both)
 
     assert not covered(users=1, other=0)
     assert not covered(users=0, other=1)

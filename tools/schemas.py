@@ -14,10 +14,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from converge.model.check import CheckResult
-from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Outcome, Plan
 from converge.model.rehearsal import Fingerprint
-from converge.model.result import Changed, Difference, NotCompared, Reject, TableResult, Verdict, ViewResult
+from converge.model.result import (
+    Changed,
+    Difference,
+    GoingBack,
+    NotCompared,
+    Reject,
+    TableResult,
+    Verdict,
+    ViewResult,
+)
 from converge.settings.file import Project
 
 

@@ -16,7 +16,7 @@ from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.validation import Validation
-from converge.pipeline.validate import SUMMARY, Wish, validate
+from converge.pipeline.validate import SUMMARY, Request, validate
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
@@ -64,14 +64,14 @@ def command(
       converge migrations validate 4f2c
       converge migrations validate 4f2c --accept
     """
-    wish = Wish(schema, revision, _folder(reference), accept, _folder(artifacts))
+    request = Request(schema, revision, _folder(reference), accept, _folder(artifacts))
     if accept and reference is None:
         raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
     if reference and not accept and not Path(reference).is_dir():
         raise UsageError(f"the reference {reference} is no folder", code=Code.A055, hint="--accept writes it")
     result = Validation(revision or "", "", str(target))
     try:
-        validate(folder, target, wish, emit, result)
+        validate(folder, target, request, emit, result)
     except ConvergeError as error:
         # A validation that fails has its files, too, once there is a folder for them.
         result.failure = f"{error.code} {error.message}"

@@ -1,9 +1,12 @@
-"""What `doctor` reads of the two servers, before anybody judges it."""
+"""What `doctor` reads of the two servers, and what it has found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from converge.model.endpoint import Endpoint
+from converge.model.plan import Finding
 
 Verified = Literal["certificate and name", "certificate", "nothing"]
 
@@ -158,3 +161,34 @@ class TargetFacts:
     def setting(self, name: str) -> str:
         """A setting's value; empty for one that this version does not have."""
         return next((one.value for one in self.settings if one.name == name), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Facts of each side that could be reached, and all findings at once."""
+
+    source: Endpoint | None
+    """None when no source is named; so the target."""
+    target: Endpoint | None
+    source_facts: SourceFacts | None
+    """None when it could not be reached."""
+    target_facts: TargetFacts | None
+    findings: tuple[Finding, ...]
+    unreached: int
+    """The exit code of the first side that could not be reached; 0 when all could."""
+    needed_bytes: int | None
+    """What tables and indexes will take in the target; None without the source."""
+
+    @property
+    def blocked(self) -> bool:
+        return any(finding.severity == "block" for finding in self.findings)
+
+    @property
+    def verdict(self) -> Literal["ready", "blocked", "failed"]:
+        if self.unreached:
+            return "failed"
+        return "blocked" if self.blocked else "ready"
+
+    @property
+    def exit_code(self) -> int:
+        return self.unreached or (3 if self.blocked else 0)

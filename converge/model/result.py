@@ -10,10 +10,10 @@ from typing import Any, Literal
 from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.decode import decode
-from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.rehearsal import Fingerprint
 
+Stand = Literal["still", "moved", "not known"]
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "interrupted", "ready"]
 EXIT_CODES: dict[Verdict, int] = {
     "verified": 0, "migrated": 0, "ready": 0, "differs": 1, "failed": 1, "blocked": 3,
@@ -31,6 +31,20 @@ OF_SCHEMA = frozenset({Code.V111, Code.V112, Code.V115})
 """Codes of what is no longer as the run has made it."""
 MOST_DIFFERENCES = 20
 """A table with more differing rows than this is not looked through to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoingBack:
+    """Whether the source is still what was copied: what a rollback to it rests on."""
+
+    stand: Stand
+    """`still`: nothing was committed on the source's server since the snapshot, or in none of its tables."""
+    how: str
+    """How that is known."""
+    tables: tuple[str, ...] = ()
+    """The tables whose rows are no longer those of the snapshot."""
+    named: bool = False
+    """Whether all tables were compared with the snapshot, so that `tables` is complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Applied:
     """Schema and name of the version table."""
     path: tuple[str, ...]
     """The schemas in which env.py's connection looks for names, in their order."""
+    standard_strings: bool = False
+    """Whether a backslash in a text is known to be just that there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Danger:
-    """A statement of a revision that can lose rows, or of which that cannot be said."""
+    """A statement of a revision of which nobody can say that it keeps every row."""
 
     revision: str
-    direction: Direction
     statement: str
-    table: str
-    """With its schema; empty where any table may be meant."""
-    rows: int
-    """That are at stake; of very many rows no more than `MOST`."""
     reason: str
-    tables: tuple[str, ...]
-    """Those whose rows a validation must have seen."""
 
 
 MOST = 1_000_000

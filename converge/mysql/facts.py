@@ -13,8 +13,7 @@ from pymysql.connections import Connection
 
 from converge.model.facts import Right, SourceFacts, Tls, Verified
 from converge.mysql.capabilities import capabilities
-from converge.mysql.optional import known_rights, possible_snapshot
-from converge.mysql.rights import Rights
+from converge.mysql.rights import Rights, known_rights, possible_snapshot
 from converge.resources import sql
 
 _SHOWN = 3

@@ -8,10 +8,9 @@ from contextlib import closing
 from converge.errors import ConvergeError
 from converge.mapping.read import load
 from converge.mapping.rules import Map
-from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
 from converge.model.event import silent
-from converge.model.facts import SourceFacts, TargetFacts
+from converge.model.facts import Diagnosis, SourceFacts, TargetFacts
 from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names

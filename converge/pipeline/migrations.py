@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from converge.codes import Code
 from converge.errors import BlockedError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.revision import Action, Applied, Danger, Direction, Migrated, Revision
+from converge.model.revision import Action, Applied, Direction, Migrated, Revision
 from converge.pipeline.drift import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
@@ -23,6 +22,7 @@ from converge.revisions.way import ahead, back, require_known, standings
 from converge.run.connections import explained
 
 _SHOWN = 30
+_TABLES = 5
 
 
 def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[str], emit: Sink) -> Migrated:
@@ -116,24 +116,31 @@ def _require_harmless(
 ) -> Spared:
     """The gate. All revisions are judged before the first is run.
 
-    Returns what has no rows now, and must have none when its revision runs. Raises BlockedError.
+    Returns the tables that must still be without rows when a revision runs. Raises BlockedError.
     """
-    found = judged(folder, target, todo, direction, at)
+    found = judged(folder, target, todo, direction, at, accepted)
     records = {one.id: validated(folder, one, direction) for one in todo}
+    at_stake = list(found.rows or map(str, found.tables))
     refused = [
-        replace(danger, reason=f"{danger.reason} (validated where no row was at stake)") if record else danger
+        danger
         for danger in found.dangers
-        if danger.revision not in accepted
-        and not ((record := records[danger.revision]) and covers(record, danger))
+        if not ((record := records[danger.revision]) and covers(record, direction, at_stake))
     ]
-    if not refused:
-        return {name: relations for name, relations in found.spared.items() if name not in accepted}
+    if not (found.rows and refused):
+        return {danger.revision: found.tables for danger in refused}
     names = list(dict.fromkeys(one.revision for one in refused))
     action = "run" if direction == "up" else "revert"
+    said = [
+        f"{one.revision} {one.statement}: {one.reason}"
+        + ("; validated where no row was at stake" if records[one.revision] else "")
+        for one in refused
+    ]
+    filled = sorted(found.rows.items(), key=lambda table: -table[1])
+    has = [f"{table} has {rows:,} row{'s' if rows > 1 else ''}" for table, rows in filled]
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code=Code.A009,
-        details=first_of(list(map(_said, refused)), _SHOWN),
+        details=(*first_of(said, _SHOWN), ", ".join(first_of(has, _TABLES))),
         hint=f"converge migrations validate {names[0]}\n"
         + (
             "which tries it on a copy"
@@ -143,9 +150,3 @@ def _require_harmless(
         + f"; or without that: converge migrations {action} "
         + " ".join(f"--accept-data-loss {name}" for name in names),
     )
-
-
-def _said(danger: Danger) -> str:
-    where = f"{danger.table} has {danger.rows:,} rows" if danger.table else f"{danger.rows:,} rows are there"
-    statement = f"{danger.statement}: " if danger.statement else ""
-    return f"{danger.revision} {statement}{danger.reason}; {where}"

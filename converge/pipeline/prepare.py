@@ -20,8 +20,7 @@ from converge.model.existing import Existing
 from converge.model.plan import Finding, Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.optional import possible_snapshot
-from converge.mysql.rights import missing_select, read_rights
+from converge.mysql.rights import missing_select, possible_snapshot, read_rights
 from converge.pipeline.evidence import ask_target, gather
 from converge.pipeline.options import Options
 from converge.pipeline.recover import require_rolled_back

@@ -24,8 +24,7 @@ from converge.model.validation import Affected, Validation, Verdict
 from converge.pipeline.copied import copied
 from converge.pipeline.drift import is_here
 from converge.planner.difference import compared
-from converge.postgres.affected import find
-from converge.postgres.affected_csv import affected_rows
+from converge.postgres.affected import affected_rows, find
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.held import held
@@ -43,7 +42,7 @@ SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """What is to be validated, and against what."""
 
     schema: str = "public"
@@ -70,7 +69,7 @@ class _State:
     """A digest of them; of their contents, too, where the role may read those."""
 
 
-def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: Validation) -> None:
+def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, result: Validation) -> None:
     """Upgrades a copy, compares every row with what it was and with the reference, and downgrades it again.
 
     Writes the affected rows and, when all is well, the record that the gate asks for; `result` says what came
@@ -78,18 +77,20 @@ def validate(folder: Folder, target: Endpoint, wish: Wish, emit: Sink, result: V
     """
     with explained(target, target), ExitStack() as stack:
         with phase(result, emit, "copy"):
-            place, result.copied = stack.enter_context(copied(target, wish.schema))
+            place, result.copied = stack.enter_context(copied(target, request.schema))
         at = _standing(folder, place)
-        revision = _chosen(folder, at, wish.revision)
-        result.revision, result.name, result.schema = revision.id, revision.name, wish.schema
+        revision = _chosen(folder, at, request.revision)
+        result.revision, result.name, result.schema = revision.id, revision.name, request.schema
         with held(place, at.path) as database:
-            result.tables = dict(database.filled(at.table))
+            result.tables = {
+                str(one): rows for one in database.tables(at.table) if (rows := database.rows(one))
+            }
         for parent in revision.down:
             upgrade(folder, place, parent, emit)
         # A policy must not hide rows: with this setting the server fails instead.
         connection = stack.enter_context(closing(connect(place, row_security="off")))
         result.server_version = connection.info.parameter_status("server_version") or ""
-        trial = _Trial(connection, at.table, wish, result)
+        trial = _Trial(connection, at.table, request, result)
         with phase(result, emit, "keep"):
             before = trial.look()
             keep_rows(connection, before.images)
@@ -151,30 +152,27 @@ class _Trial:
         self,
         connection: psycopg.Connection[Any],
         version_table: tuple[str, str],
-        wish: Wish,
+        request: Request,
         result: Validation,
     ) -> None:
         self._connection = connection
         self._version_table = version_table
-        self._wish = wish
+        self._request = request
         self._result = result
         self._pairs: dict[str, Pair] = {}
         """Of the tables that have affected rows, by their files."""
 
     def look(self) -> _State:
         """The copy as it is now."""
-        images = read_images(self._connection, *self._version_table)
-        definitions = read_definitions(self._connection, self._wish.schema, without=(self._version_table[1],))
-        sequences = self._connection.execute(
-            sql("converge.postgres", "sequence_positions").encode()
-        ).fetchall()
-        positions = {name: (increment, last) for name, increment, last in sequences}
+        connection, (_, version_table) = self._connection, self._version_table
+        images = read_images(connection, *self._version_table)
+        sequences = connection.execute(sql("converge.postgres", "sequence_positions").encode()).fetchall()
         return _State(
             images,
-            digests(self._connection, images),
-            definitions,
-            positions,
-            _large_objects(self._connection),
+            digests(connection, images),
+            read_definitions(connection, self._request.schema, without=(version_table,)),
+            {name: (increment, last) for name, increment, last in sequences},
+            _large_objects(connection),
         )
 
     def export(self, before: _State, after: _State) -> None:
@@ -186,26 +184,26 @@ class _Trial:
                 code=Code.A058,
                 hint=f"read what it does, then converge migrations run --accept-data-loss {result.revision}",
             )
-        folder = self._wish.artifacts or Path("converge-validation", quote(result.revision, safe=""))
+        folder = self._request.artifacts or Path("converge-validation", quote(result.revision, safe=""))
         with writing(folder, "--artifacts"):
             _clear(folder)
             result.artifacts = str(folder)
             for pair in pairs(before.images, after.images):
                 if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
                     continue
-                name = _file_name(pair.image, self._wish.schema)
+                name = _file_name(pair.image, self._request.schema)
                 files.write_new(str(folder / name), affected_rows(connection, pair, affected))
                 result.affected.append(replace(affected, file=name))
                 self._pairs[name] = pair
 
     def with_reference(self) -> None:
         """Compares the affected rows with the reference's, or makes them the reference."""
-        result, reference = self._result, self._wish.reference
+        result, reference = self._result, self._request.reference
         if reference is None:
             return
         result.reference = str(reference)
         ours = {one.file: one for one in result.affected}
-        if self._wish.accept:
+        if self._request.accept:
             with writing(reference, "--reference"):
                 _accept(Path(result.artifacts), reference, ours)
             result.accepted = True

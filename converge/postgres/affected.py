@@ -1,7 +1,14 @@
-"""The rows that a revision has touched: what is not the same beside the images that were kept before."""
+"""The rows that a revision has touched: what is not the same beside the images that were kept before.
+
+As CSV, values are the texts that PostgreSQL prints; NULL is an empty field without quotes, the empty text has
+quotes (PostgreSQL manual, "COPY", "CSV Format").
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import psycopg
@@ -10,6 +17,8 @@ from converge.model.image import Pair
 from converge.model.quote import pg_name
 from converge.model.validation import Affected
 from converge.postgres.images import SCHEMA, kept
+
+CHANGE = "(change)"
 
 
 def found(pair: Pair) -> str:
@@ -85,3 +94,30 @@ def _side(pair: Pair, *, after: bool) -> str:
         values.append("NULL" if column is None else f"{pg_name(column.name)}::text" if after else kept_as)
     table = pg_name(image.schema, image.name) if after else kept(image)
     return f"(SELECT ARRAY[{', '.join(values)}]::text[] AS v FROM ONLY {table})"
+
+
+def fields(pair: Pair, before: Collection[str]) -> dict[str, str]:
+    """The file's columns with their expressions: the kind of change, the values, and values `before`."""
+    columns = {CHANGE: "change"}
+    for at, label in enumerate(pair.labels, 1):
+        columns[_free(label, columns)] = f"v[{at}]"
+    for at, label in enumerate(pair.labels, 1):
+        if label in before:
+            columns[_free(f"{label} (before)", columns)] = f"CASE change WHEN 'changed' THEN p[{at}] END"
+    return columns
+
+
+def _free(label: str, taken: Collection[str]) -> str:
+    """A column may well be called as one of ours is."""
+    return _free(f"{label} *", taken) if label in taken else label
+
+
+def affected_rows(connection: psycopg.Connection[Any], pair: Pair, affected: Affected) -> Iterator[bytes]:
+    """The file: of columns that any row has otherwise, the values before too."""
+    columns = fields(pair, affected.columns)
+    head = io.StringIO()
+    csv.writer(head, lineterminator="\n").writerow(columns)
+    yield head.getvalue().encode()
+    query = f"COPY (SELECT {', '.join(columns.values())} FROM {found(pair)} ORDER BY nr) TO STDOUT"
+    with connection.cursor() as cursor, cursor.copy(f"{query} (FORMAT csv, FORCE_QUOTE *)".encode()) as copy:
+        yield from map(bytes, copy)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.pq import Conninfo
 
 from converge.model.endpoint import Endpoint
-from converge.model.facts import OwnSetting, Setting, TargetFacts, Tls, Verified
-from converge.postgres.disk import free_space
+from converge.model.facts import Disk, OwnSetting, Setting, TargetFacts, Tls, Verified
 from converge.postgres.history import last_run
 from converge.postgres.rights import known_rights
 from converge.postgres.target import Target, query
@@ -21,6 +22,8 @@ _VALUES = {"host": "host", "port": "port", "user": "user", "password": "password
 """libpq's names of an endpoint's values."""
 _USED = ("citext", "pg_trgm", "postgis")
 """Extensions that a map can ask for."""
+_SAME_SECONDS = 10
+"""The server notes its start a little before it says that it is up."""
 
 
 def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: Endpoint) -> TargetFacts:
@@ -95,3 +98,20 @@ def _ledger(connection: psycopg.Connection[Any], target: Target) -> str:
         return "another role's"
     run = last_run(connection)
     return f"run {run['id']} from {run['source']}: {run['state']}" if run else "no run yet"
+
+
+def free_space(data: str, place: str, started: int) -> Disk | None:
+    """The disk under `place`, if the server with the folder `data` runs here; None where nobody can tell.
+
+    No SQL tells how much room there is. A folder of that name may be another server's, behind a tunnel or a
+    container, so the process that holds it must have started when ours did (seconds since 1970).
+    """
+    if not data or not place:
+        return None
+    try:
+        # Third line: the time of the start (PostgreSQL's src/include/utils/pidfile.h).
+        noted = int(Path(data, "postmaster.pid").read_text("utf-8").splitlines()[2])
+        free = shutil.disk_usage(place).free
+    except (OSError, ValueError, IndexError):
+        return None
+    return Disk(place, free) if abs(noted - started) <= _SAME_SECONDS else None

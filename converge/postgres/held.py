@@ -31,15 +31,9 @@ class Relation:
         return f"{self.schema}.{self.name}"
 
 
-def counted(relation: Relation) -> str:
-    """The query for its rows, up to `MOST`; a sequence that was used or set counts as one."""
-    name = pg_name(relation.schema, relation.name)
-    if relation.kind == "S":
-        return (
-            f"SELECT (s.is_called OR s.last_value <> q.seqstart)::int::bigint FROM {name} AS s, "
-            f"pg_catalog.pg_sequence AS q WHERE q.seqrelid = {relation.oid}"
-        )
-    return f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {MOST}) counted"
+def counted(schema: str, name: str) -> str:
+    """The query for a table's rows, up to `MOST`."""
+    return f"SELECT count(*) FROM (SELECT FROM {pg_name(schema, name)} LIMIT {MOST}) counted"
 
 
 class Held:
@@ -55,19 +49,14 @@ class Held:
         return [Relation(*row) for row in self._rows("held_named", name=name[-1], schemas=schemas)]
 
     def rows(self, relation: Relation) -> int:
-        """How many rows it has, counted up to `MOST`; a sequence that was used counts as one."""
-        ((count,),) = self._connection.execute(counted(relation).encode()).fetchall()
+        """How many rows the table has, counted up to `MOST`."""
+        ((count,),) = self._connection.execute(counted(relation.schema, relation.name).encode()).fetchall()
         return int(count)
 
-    def _tables(self) -> Iterator[Relation]:
-        for schema, name in self._rows("held_relations"):
-            yield from self.relations((schema, name))
-
-    def filled(self, without: tuple[str, str]) -> Iterator[tuple[str, int]]:
-        """Tables with rows, each with their number."""
-        for relation in self._tables():
-            if (relation.schema, relation.name) != without and (rows := self.rows(relation)):
-                yield str(relation), rows
+    def tables(self, without: tuple[str, str]) -> list[Relation]:
+        """All that could lose rows, but for this one; partitions are with their table."""
+        names = [name for name in self._rows("held_relations") if name != without]
+        return [relation for name in names for relation in self.relations(name)]
 
     def runs(self, relation: Relation, *, inserting: bool) -> bool:
         """Whether the server runs what users have written when a row of the relation is written.

@@ -15,8 +15,7 @@ from converge.errors import UsageError
 from converge.model.image import Pair
 from converge.model.quote import pg_name
 from converge.model.validation import MOST_DEVIATIONS, Compared, Deviation
-from converge.postgres.affected import found
-from converge.postgres.affected_csv import CHANGE, all_fields
+from converge.postgres.affected import CHANGE, fields, found
 from converge.postgres.images import SCHEMA
 
 _BLOCK = 1 << 20
@@ -42,8 +41,8 @@ def compare(
             hint="save it as CSV with commas and in UTF-8, with the columns of the key",
         )
     places = [labels.index(label) + 1 for label in key] or list(range(1, len(labels) + 1))
-    fields = all_fields(pair) if pair else {}
-    values = ", ".join(fields.get(label, "NULL") for label in labels)
+    ours = fields(pair, pair.labels) if pair else {}
+    values = ", ".join(ours.get(label, "NULL") for label in labels)
     now = f"SELECT ARRAY[{values}]::text[] AS v FROM {found(pair)}" if pair else _NO_ROWS
     then = f"SELECT ARRAY[{_columns(labels)}]::text[] AS v FROM {_REFERENCE}" if file else _NO_ROWS
     connection.execute(f"DROP TABLE IF EXISTS {_DEVIATIONS}".encode())

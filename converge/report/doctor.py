@@ -8,9 +8,8 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
-from converge.model.diagnosis import Diagnosis
 from converge.model.endpoint import Endpoint
-from converge.model.facts import Right, SourceFacts, TargetFacts, Tls
+from converge.model.facts import Diagnosis, Right, SourceFacts, TargetFacts, Tls
 from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.document import Block, Facts, Fold, Verdict, findings, grid
 from converge.report.text import to_text

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from converge.model.check import CheckResult
 from converge.model.check import State as CheckState
-from converge.model.going_back import GoingBack
 from converge.model.plan import Finding
 from converge.model.result import (
     OF_CHECKS,
     OF_SCHEMA,
     OF_THE_RUN,
     Difference,
+    GoingBack,
     Reject,
     Result,
     ViewResult,

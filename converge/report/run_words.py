@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from converge.codes import Code
 from converge.model.check import CheckResult
-from converge.model.going_back import GoingBack
-from converge.model.result import OF_SCHEMA, Result, TableResult, ViewResult
+from converge.model.result import OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
 from converge.model.result import Verdict as Word
 from converge.report.document import Mark, Tone, Verdict
 from converge.report.words import counted, missing_words

@@ -26,12 +26,12 @@ from converge.postgres.engine import DRIVER, address, users_engine, without_pass
 from converge.postgres.held import Relation
 from converge.revisions.failures import places, statement_of, users_own
 from converge.revisions.folder import Folder
-from converge.revisions.gate.again import require_empty
+from converge.revisions.gate.judge import require_empty
 from converge.revisions.same_database import left_alone, require_meant, witness
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 Spared = Mapping[str, Sequence[Relation]]
-"""By revision: what it would lose, if it had rows."""
+"""By revision: tables that may lose rows, if they have any by then."""
 NOTHING: Spared = {}
 
 
@@ -135,9 +135,10 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
         with left_alone(connection):
             path = tuple(connection.exec_driver_sql("SELECT pg_catalog.current_schemas(true)").scalar_one())
             here = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar_one_or_none()
+            strings = connection.exec_driver_sql("SHOW standard_conforming_strings").scalar_one()
             schema = context.version_table_schema or here or ""
             heads = tuple(sorted(context.get_current_heads()))
-        found.append(Applied(heads, (schema, context.version_table), path))
+        found.append(Applied(heads, (schema, context.version_table), path, strings == "on"))
 
     looked(folder, endpoint, look)
     if not found:

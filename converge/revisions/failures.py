@@ -17,11 +17,17 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from converge.errors import ConvergeError
-from converge.revisions.gate.words import one_line
 
 _LIBRARIES = (
     *alembic.__path__, *sqlalchemy.__path__, *psycopg.__path__, contextlib.__file__, "<frozen", "<string>",
 )  # fmt: skip
+_SHOWN = 200
+
+
+def one_line(statement: str) -> str:
+    """A statement as messages show it."""
+    line = " ".join(statement.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
 @contextmanager

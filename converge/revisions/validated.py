@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.revision import Danger, Direction, Revision
+from converge.model.revision import Direction, Revision
 from converge.revisions.folder import Folder, writing
 
 
@@ -76,9 +76,9 @@ def validated(folder: Folder, revision: Revision, direction: Direction) -> Recor
     return found
 
 
-def covers(record: Record, danger: Danger) -> bool:
+def covers(record: Record, direction: Direction, tables: Iterable[str]) -> bool:
     """Whether all that is at stake now was so there, too: a table that is empty or missing shows nothing."""
-    return all(record.tables[danger.direction].get(table) for table in danger.tables)
+    return all(record.tables[direction].get(table) for table in tables)
 
 
 def _richer(new: Mapping[str, int], old: Mapping[str, int]) -> Mapping[str, int]:

@@ -8,9 +8,8 @@ from converge.codes import Code
 from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
 from converge.model.event import Advanced, Sink
-from converge.model.going_back import GoingBack
 from converge.model.plan import Finding, Plan
-from converge.model.result import Result
+from converge.model.result import GoingBack, Result
 from converge.model.work import Digest, Range
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog

@@ -1,25 +1,34 @@
-"""Whether a revision's Python does the same each time, so that what it writes offline is all that it does."""
+"""What a revision would execute, without a database: its SQL, where its Python does the same each time."""
 
 from __future__ import annotations
 
 import ast
+import logging
 import re
 from collections.abc import Iterator
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+
+from converge.model.revision import Direction, Revision
+from converge.revisions.failures import users_own
+from converge.revisions.folder import Folder
+from converge.revisions.gate.statements import Unreadable
 
 _OPERATIONS = (
     "add_column|alter_column|batch_alter_table|bulk_insert|create_(?:check|exclude|unique)_constraint"
     "|create_(?:foreign_key|index|primary_key|table|table_comment)|drop_(?:column|constraint|index|table)"
-    "|drop_table_comment|execute|f|rename_table"
+    "|drop_table_comment|execute|f|get_context|rename_table"
 )
-_SQLALCHEMY = (
-    r"(?:types\.|dialects\.postgresql\.)?[A-Z]\w*|(?:sql\.)?func(?:\.[a-z]\w*)+|dialects\.postgresql\.array"
-    "|(?:sql\\.)?(?:cast|column|false|literal|literal_column|null|table|text|true)"
+_TYPE = r"sqlalchemy\.(?:types\.|dialects\.postgresql\.)?[A-Z]\w*"
+_CALL = re.compile(
+    rf"alembic\.op\.(?:{_OPERATIONS})|alembic\.op\.get_context\(\)\.autocommit_block|{_TYPE}"
+    r"|sqlalchemy\.(?:sql\.)?(?:func(?:\.[a-z]\w*)+|cast|column|false|literal|literal_column|null|table|text|true)"
+    r"|sqlalchemy\.dialects\.postgresql\.array|sqlalchemy\..*\(\)\.(?:bindparams|with_variant)"
+    "|print|NotImplementedError|function"
 )
-_KNOWN_CALL = re.compile(
-    rf"alembic\.op\.(?:{_OPERATIONS})|sqlalchemy\.(?:{_SQLALCHEMY})|print|NotImplementedError"
-)
-_METHODS = ("bindparams", "with_variant")
-_CONTEXT = "alembic.op.get_context"
+_VALUE = re.compile(rf"{_TYPE}|(?:typing|collections\.abc)\.[A-Z]\w*|value|bool|dict|int|list|str|tuple")
+_BLOCK = re.compile(r"alembic\.op\.(?:batch_alter_table|get_context\(\)\.autocommit_block)\(\)")
 _MODULES = (
     "__future__", "alembic", "alembic.op", "collections.abc", "sqlalchemy", "sqlalchemy.dialects",
     "sqlalchemy.dialects.postgresql", "typing",
@@ -32,6 +41,32 @@ _SYNTAX = (
     ast.keyword, ast.Attribute, ast.Name, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.JoinedStr,
     ast.FormattedValue, ast.UnaryOp, ast.BinOp, ast.Subscript, ast.expr_context, ast.operator, ast.unaryop,
 )  # fmt: skip
+
+
+def executed(folder: Folder, revision: Revision, direction: Direction) -> list[str]:
+    """What the revision would execute. Raises Unreadable; nothing is run where its Python may do more."""
+    if reason := unknown_python(revision.text):
+        raise Unreadable(reason)
+    written: list[str] = []
+    # It would say that it generates SQL, after an env.py that has asked for its log.
+    log = logging.getLogger(MigrationContext.__module__)
+    was, log.disabled = log.disabled, True
+    context = MigrationContext.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},
+        opts={"as_sql": True, "literal_binds": True},
+    )
+    log.disabled = was
+    context.impl.static_output = written.append  # type: ignore[assignment, method-assign]
+    # What an autocommit_block writes around its statements, which are all that is judged.
+    context.impl.emit_begin = context.impl.emit_commit = lambda: None  # type: ignore[method-assign]
+    module = folder.script.get_revision(revision.id).module
+    with (
+        users_own(revision.id, lambda _, why: Unreadable(f"cannot be read without running it: {why}")),
+        Operations.context(context),
+    ):
+        (module.upgrade if direction == "up" else module.downgrade)()
+    return written
 
 
 def unknown_python(text: str) -> str:
@@ -48,109 +83,69 @@ def unknown_python(text: str) -> str:
 
 
 class _Reader:
-    """Knows what names stand for: what is imported, or `function`, `batch`, `values`, `anything`."""
+    """What expressions stand for: `sqlalchemy.text()`; of names in the file, a `function` or a `value`."""
 
     def __init__(self, tree: ast.Module) -> None:
         nodes = list(ast.walk(tree))
-        self._called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-        self._inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-        self._names: dict[str, str] = {}
+        # What is called, or has an attribute that is looked at, is looked at with that.
+        self._inner = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        self._inner |= {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+        self._names = dict(zip(_BUILTINS, _BUILTINS, strict=True))
+        batches = {id(node.optional_vars) for node in nodes if isinstance(node, ast.withitem)}
         for node in nodes:
-            for name, meaning in _binds(node):
-                # A name that is bound twice is not followed; as any other one it may hold a list.
-                again = name in self._names and self._names[name] != meaning
-                self._names[name] = "anything" if again else meaning
+            for name, meaning in _binds(node) if id(node) not in batches else ():
+                # A name that is bound to two things may be called no more.
+                self._names[name] = meaning if self._names.get(name, meaning) == meaning else "value"
+
+    def _path(self, node: ast.AST) -> str:
+        match node:
+            case ast.Name(id=name):
+                return self._names.get(name, "")
+            case ast.Attribute(value=value, attr=attr):
+                return f"{self._path(value)}.{attr}"
+            case ast.Call(func=function):
+                return f"{self._path(function)}()"
+        return ""
 
     def unknown(self, node: ast.AST) -> str:
         """What is not known of this node itself; empty for nothing."""
         match node:
-            case ast.Import(names=imported):
-                unknown = [one.name for one in imported if one.name not in _MODULES]
-                return f"import {unknown[0]}" if unknown else ""
+            case ast.Import(names=names):
+                known = all(one.name in _MODULES for one in names)
             case ast.ImportFrom(module=module, level=level):
-                return f"import {module}" if level or module not in _MODULES else ""
-            case ast.FunctionDef(decorator_list=[_, *_]) | ast.arguments(defaults=[_, *_]):
-                return "a decorator or default"
-            case ast.arguments(kw_defaults=[_, *_]):
-                return "a default"
-            case ast.Assign(targets=targets) if not all(isinstance(one, ast.Name) for one in targets):
-                return "an assignment to a part"
-            case ast.AnnAssign(target=target) if not isinstance(target, ast.Name):
-                return "an assignment to a part"
-            case ast.For(iter=iterated) if not self._is_constant(iterated):
-                return f"for … in {ast.unparse(iterated)}"
-            case ast.withitem(context_expr=made) if not self._is_block(made):
-                return f"with {ast.unparse(made)}"
-            case ast.Call(func=function) if not self._is_known(function):
-                return f"{ast.unparse(function)}()"
-            case ast.Attribute() | ast.Name(ctx=ast.Load()) if id(node) not in self._called | self._inner:
-                return "" if self._is_value(node) else ast.unparse(node)
-        return "" if isinstance(node, _SYNTAX) else type(node).__name__
-
-    def _path(self, node: ast.AST) -> str:
-        """What a dotted name stands for; empty unless it begins with one that is imported or built in."""
-        match node:
-            case ast.Name(id=name):
-                meaning = self._names.get(name, name if name in _BUILTINS else "")
-                return meaning if "." in meaning or meaning in (*_MODULES, *_BUILTINS) else ""
-            case ast.Attribute(value=value, attr=attr):
-                path = self._path(value)
-                return f"{path}.{attr}" if path else ""
-        return ""
-
-    def _is_constant(self, node: ast.expr) -> bool:
-        listed = isinstance(node, ast.Name) and self._names.get(node.id) == "values"
-        return listed or isinstance(node, ast.Tuple | ast.List)
-
-    def _is_block(self, node: ast.expr) -> bool:
-        return isinstance(node, ast.Call) and (
-            self._path(node.func) == "alembic.op.batch_alter_table" or self._is_autocommit(node.func)
-        )
-
-    def _is_autocommit(self, function: ast.expr) -> bool:
-        match function:
-            case ast.Attribute(value=ast.Call(func=made), attr="autocommit_block"):
-                return self._path(made) == _CONTEXT
-        return False
-
-    def _is_known(self, function: ast.expr) -> bool:
-        if path := self._path(function):
-            return path == _CONTEXT or _KNOWN_CALL.fullmatch(path) is not None
-        match function:
-            case ast.Name(id=name):
-                return self._names.get(name) == "function"
-            case ast.Attribute(value=ast.Name(id=name), attr=attr) if self._names.get(name) == "batch":
-                return re.fullmatch(_OPERATIONS, attr) is not None
-            case ast.Attribute(attr=attr):
-                return attr in _METHODS or self._is_autocommit(function)
-        return False
-
-    def _is_value(self, node: ast.AST) -> bool:
-        """Whether the name may be handed on; what Alembic or SQLAlchemy could call may not."""
-        if path := self._path(node):
-            return path not in _MODULES and not path.startswith("alembic") and "._" not in path
-        return isinstance(node, ast.Name) and self._names.get(node.id) in ("anything", "values")
+                known = not level and module in _MODULES
+            case ast.FunctionDef(decorator_list=more) | ast.arguments(defaults=more):
+                known = not more and not getattr(node, "kw_defaults", ())
+            case ast.Assign(targets=targets):
+                known = all(isinstance(one, ast.Name) for one in targets)
+            case ast.AnnAssign(target=target):
+                known = isinstance(target, ast.Name)
+            case ast.For(iter=values):
+                known = isinstance(values, ast.Tuple | ast.List)
+            case ast.withitem(context_expr=made):
+                known = _BLOCK.fullmatch(self._path(made)) is not None
+            case ast.Subscript(ctx=context):
+                known = isinstance(context, ast.Load)
+            case ast.Call(func=function):
+                known = _CALL.fullmatch(self._path(function)) is not None
+            case ast.Attribute() | ast.Name(ctx=ast.Load()) if id(node) not in self._inner:
+                known = _VALUE.fullmatch(self._path(node)) is not None
+            case _:
+                known = isinstance(node, _SYNTAX)
+        return "" if known else ast.unparse(node).partition("\n")[0] or type(node).__name__
 
 
 def _binds(node: ast.AST) -> Iterator[tuple[str, str]]:
     match node:
         case ast.Import(names=names):
-            yield from (
-                (one.asname, one.name) if one.asname else (one.name.split(".")[0],) * 2 for one in names
-            )
+            for one in names:
+                yield (one.asname, one.name) if one.asname else (one.name.partition(".")[0],) * 2
         case ast.ImportFrom(module=module, names=names):
             yield from ((one.asname or one.name, f"{module}.{one.name}") for one in names)
         case ast.FunctionDef(name=name):
             yield name, "function"
-        case ast.Assign(targets=targets, value=value):
-            meaning = "values" if isinstance(value, ast.Tuple | ast.List) else "anything"
-            yield from ((one.id, meaning) for one in targets if isinstance(one, ast.Name))
-        case ast.For(target=target):
-            parts = target.elts if isinstance(target, ast.Tuple) else [target]
-            yield from ((one.id, "anything") for one in parts if isinstance(one, ast.Name))
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            yield name, "anything"
         case ast.withitem(optional_vars=ast.Name(id=name)):
-            yield name, "batch"
-        case ast.arg(arg=name):
-            yield name, "anything"
+            # Of batch_alter_table: it has the same operations.
+            yield name, "alembic.op"
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+            yield name, "value"

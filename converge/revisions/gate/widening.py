@@ -5,25 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from converge.revisions.gate.words import Word
-
 _TYPE = re.compile(r"(?P<base>[^(\[]+?)\s*(?:\((?P<sizes>[\d, ]+)\))?(?P<rest>[^(\[]*)(?P<array>(?:\[\])*)")
 _DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _MOST = 10**9
-
-
-def split(new: Sequence[Word], column: str) -> str | None:
-    """The type that is written after TYPE; None where a USING or COLLATE may change the values."""
-    texts = [word.text for word in new]
-    cut = texts.index("using") if "using" in texts else len(texts)
-    written, using = list(new[:cut]), [word.text for word in new[cut + 1 :]]
-    if any(word.kind == "string" or word.text in ("collate", ";") for word in written):
-        return None
-    plain = [word.text for word in written]
-    if using and using not in ([column], [column, "::", *plain], ["cast", "(", column, "as", *plain, ")"]):
-        return None
-    return " ".join('"' + word.text.replace('"', '""') + '"' if word.kind == "name" else word.text
-                    for word in written).replace(" . ", ".")  # fmt: skip
 
 
 def widens(old: str, new: str) -> bool:
