@@ -16,7 +16,7 @@ from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.rights import read_rights
+from converge.mysql.privileges import read_rights
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.report.html import to_html

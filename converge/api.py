@@ -27,19 +27,18 @@ from converge.model.recovery import Recovery as Recovery
 from converge.model.recovery import Removal as Removal
 from converge.model.result import Difference as Difference
 from converge.model.result import Result as Result
+from converge.model.result import Results as Results
 from converge.model.result import TableResult as TableResult
-from converge.model.together import Results as Results
-from converge.pipeline.doctor import diagnose
-from converge.pipeline.options import Options as Options
-from converge.pipeline.prepare import prepare
-from converge.pipeline.recover import recover as _recover
-from converge.pipeline.rehearsal import since_last
 from converge.planner.inputs import Selection as Selection
 from converge.run.attempt import MigrateOptions as MigrateOptions
+from converge.run.doctor import diagnose
 from converge.run.many import Move as Move
 from converge.run.many import migrate_several as _migrate_several
 from converge.run.migrate import migrate as _migrate
+from converge.run.options import Options as Options
+from converge.run.prepare import prepare, since_last
 from converge.run.proof import Tell, VerifyLevel
+from converge.run.recover import recover as _recover
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
 

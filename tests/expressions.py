@@ -19,12 +19,12 @@ from converge.model.plan import Plan
 from converge.model.quote import my_name, my_text
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.rights import read_rights
-from converge.pipeline.evidence import ask_target
+from converge.mysql.privileges import read_rights
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs
 from converge.planner.plan import draft_plan
 from converge.postgres.connect import connect as connect_postgres
+from converge.run.evidence import ask_target
 
 _ID = "6ccd780c-baba-1026-9564-5b8c656024db"
 COLUMNS = """

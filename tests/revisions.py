@@ -7,9 +7,9 @@ from pathlib import Path
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.revision import Migrated
-from converge.pipeline import migrations
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
+from converge.revisions import commands
 from converge.revisions.folder import Folder
 
 REVISION = '''"""{name}"""
@@ -56,17 +56,15 @@ def folder(place: Path, *statements: str, schema: str = "public") -> Folder:
 
 
 def run(of: Folder, url: str, to: str = "head", *accepted: str) -> Migrated:
-    return migrations.run(
-        Folder.open(str(of.ini or of.toml or of.location)), parse(url), to, accepted, silent
-    )
+    return commands.run(Folder.open(str(of.ini or of.toml or of.location)), parse(url), to, accepted, silent)
 
 
 def revert(of: Folder, url: str, to: str = "-1", *accepted: str) -> Migrated:
-    return migrations.revert(of, parse(url), to, accepted, silent)
+    return commands.revert(of, parse(url), to, accepted, silent)
 
 
 def states(of: Folder, url: str) -> dict[str, str]:
-    return {one.id: one.state for one in migrations.show(of, parse(url)).revisions}
+    return {one.id: one.state for one in commands.show(of, parse(url)).revisions}
 
 
 def shape(url: str, schema: str = "public") -> dict[str, str]:

@@ -18,7 +18,7 @@ from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name, my_text
 from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
-from converge.mysql.rights import read_rights
+from converge.mysql.privileges import read_rights
 from converge.mysql.rows import where
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan

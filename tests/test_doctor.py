@@ -19,11 +19,11 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.grants import covers, read_grant, read_roles
 from converge.mysql.health import check_source
-from converge.mysql.rights import read_rights
+from converge.mysql.privileges import read_rights
 from converge.postgres.connect import connect
 from converge.postgres.facts import free_space, read_facts
 from converge.postgres.health import check_space, check_target
-from converge.postgres.rights import lacking
+from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
 from converge.sandbox import Server
 

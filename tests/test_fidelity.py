@@ -17,7 +17,7 @@ from bench.fidelity.families import FAMILIES
 from bench.fidelity.mutations import mutate
 from converge import types
 from converge.model.endpoint import parse
-from converge.pipeline.options import Options
+from converge.run.options import Options
 from converge.run.verify import verify
 from converge.sandbox import Server
 

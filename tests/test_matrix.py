@@ -28,8 +28,8 @@ from converge.matrix.result import Matrix, Varied
 from converge.matrix.run import run_matrix
 from converge.model.endpoint import parse
 from converge.model.event import Event, Said
-from converge.pipeline.options import Options
 from converge.postgres.script import split
+from converge.run.options import Options
 from converge.sandbox import Server
 
 FOLDER = Path(__file__).parents[1]

@@ -20,10 +20,10 @@ from support import converge, postgres
 from converge.cli.migrations import command
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
-from converge.pipeline import migrations
 from converge.postgres.connect import connect
-from converge.postgres.engine import address
+from converge.postgres.facts import address
 from converge.postgres.ledger import lock
+from converge.revisions import commands
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.sandbox import Server
@@ -141,7 +141,7 @@ def test_code_that_fails_is_named(url: str, project: Path) -> None:
     assert caught.value.message == "upgrade r2: ValueError: no"
     assert "r2.py:11: raise ValueError('no')" in caught.value.details[0]
     with pytest.raises(ConvergeError) as caught:
-        migrations.script(Folder.open(), parse(url), "head", "up")
+        commands.script(Folder.open(), parse(url), "head", "up")
     assert caught.value.message == "upgrade r2: ValueError: no"
     (place / "versions/r2.py").write_text("def (")
     with pytest.raises(UsageError) as broken:
@@ -220,8 +220,8 @@ def test_reverts_by_number_by_name_and_all(url: str, project: Path) -> None:
     assert revert(of, url, "r2").ran == ("r4", "r3")
     assert revert(of, url, "base").ran == ("r2", "r1")
     assert revert(of, url).ran == ()
-    assert "CREATE TABLE t5" in migrations.script(of, parse(url), "head", "up")
-    assert migrations.script(of, parse(url), "base", "down") == ""
+    assert "CREATE TABLE t5" in commands.script(of, parse(url), "head", "up")
+    assert commands.script(of, parse(url), "base", "down") == ""
     assert states(of, url) == dict.fromkeys(("r1", "r2", "r3", "r4", "r5"), "pending")
 
 
@@ -364,7 +364,7 @@ def test_made_folders_work_with_alembic_alone(url: str, project: Path) -> None:
     postgres(url, 'DROP SCHEMA "odd ""schema" CASCADE')
     assert states(of, url) == {"r1": "pending"}
     assert postgres(url, where) == []
-    script = migrations.script(of, parse(url), "head", "up")
+    script = commands.script(of, parse(url), "head", "up")
     assert run(of, url).ran == ("r1",)
     assert postgres(url, where) == both
     postgres(url, 'DROP SCHEMA "odd ""schema" CASCADE')

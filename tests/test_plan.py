@@ -23,7 +23,7 @@ from converge.model.evidence import Evidence, TableFacts
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.rights import read_rights
+from converge.mysql.privileges import read_rights
 from converge.planner.inputs import Inputs, Selection
 from converge.planner.plan import make_plan
 from converge.planner.sizes import sized

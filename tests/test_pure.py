@@ -13,8 +13,7 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
-from converge.model.names import Namespace, fit
-from converge.model.quote import mysql_members
+from converge.model.quote import Namespace, fit, mysql_members
 from converge.model.result import Difference, Result, TableResult
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue

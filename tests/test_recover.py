@@ -26,12 +26,12 @@ from converge.model.existing import OFF, Existing, OwnTable, differences, saved_
 from converge.model.plan import Plan
 from converge.model.recovery import Recovery
 from converge.model.work import Range
-from converge.pipeline.recover import recover, require_rolled_back
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.ledger import Ledger, upgrade
 from converge.postgres.saved import drop_saved, merge, save
+from converge.run.recover import recover, require_rolled_back
 from converge.sandbox import Server
 
 Connection = psycopg.Connection[Any]

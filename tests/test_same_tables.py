@@ -15,8 +15,8 @@ from support import begun, mysql, postgres
 from converge.errors import SourceError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.result import Result
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import Prepared, prepare
+from converge.run.options import Options
+from converge.run.prepare import Prepared, prepare
 from converge.run.snapshot import take_snapshot
 from converge.sandbox import Server
 

@@ -22,8 +22,8 @@ from converge.model.endpoint import parse
 from converge.model.quote import my_name, my_text, mysql_members
 from converge.mysql import connect
 from converge.mysql.rows import READ_BYTES, Read, stream
-from converge.pipeline.options import Options
 from converge.planner.inputs import Selection
+from converge.run.options import Options
 from converge.run.verify import verify
 from converge.sandbox import Server
 

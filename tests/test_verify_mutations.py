@@ -9,9 +9,9 @@ from support import mysql, postgres
 
 from converge.model.endpoint import parse
 from converge.model.result import Result
-from converge.pipeline.options import Options
 from converge.run.attempt import MigrateOptions
 from converge.run.migrate import migrate
+from converge.run.options import Options
 from converge.run.verify import verify
 from converge.sandbox import Server
 

@@ -21,11 +21,11 @@ from converge.mapping.read import load
 from converge.model.catalog import Catalog
 from converge.model.endpoint import parse
 from converge.model.plan import Plan, Trial
-from converge.pipeline.evidence import ask_target
 from converge.planner.inputs import Inputs
 from converge.planner.plan import draft_plan, make_plan
 from converge.postgres.connect import connect
 from converge.postgres.trial import Trials
+from converge.run.evidence import ask_target
 from converge.sandbox import Server
 
 SAME = """

@@ -15,8 +15,8 @@ from bench.fidelity.words import charset_tables
 from bench.sql import writable
 from converge.model.endpoint import parse
 from converge.model.event import silent
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
+from converge.run.options import Options
+from converge.run.prepare import prepare
 from converge.sandbox import Server
 
 _ROWS = 120

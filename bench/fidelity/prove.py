@@ -15,9 +15,9 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.mysql.chunks import cut
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
 from converge.run import proof
+from converge.run.options import Options
+from converge.run.prepare import prepare
 from converge.run.workers import Workers
 
 _JUDGE = Path(__file__).parents[2] / "tests"

@@ -24,15 +24,14 @@ from converge.backfill.write import parts, write
 from converge.codes import Code
 from converge.errors import Interrupted, after
 from converge.model.endpoint import Endpoint
-from converge.model.event import Advanced, Sink
+from converge.model.event import Advanced, Sink, phase
 from converge.postgres.connect import connect, explain
 from converge.postgres.ledger import lock, upgrade
-from converge.postgres.rights import lacking_ledger
+from converge.postgres.privileges import lacking_ledger
 from converge.postgres.target import read_target
 from converge.report.words import counted, one_line, visible
 from converge.run.blockers import require_rights
 from converge.run.connections import explained
-from converge.run.phase import phase
 
 _LOCK_SECONDS = 10
 """A backend whose client was killed notices within two seconds, and then lets go of its lock."""

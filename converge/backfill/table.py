@@ -13,7 +13,7 @@ from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
-from converge.postgres.rights import denied, temporary_grant
+from converge.postgres.privileges import denied, temporary_grant
 from converge.postgres.target import Target
 from converge.resources import sql
 

@@ -15,13 +15,13 @@ from converge.demo.fill import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.result import Result
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
 from converge.report.plan import plan_text
 from converge.report.run import run_text
 from converge.report.words import seconds
 from converge.run.attempt import MigrateOptions
 from converge.run.migrate import migrate
+from converge.run.options import Options
+from converge.run.prepare import prepare
 
 
 @click.command("demo")

@@ -12,8 +12,8 @@ from converge.cli.many import look_at, options_of, show
 from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
 from converge.model.event import Sink
 from converge.model.plan import Mode
-from converge.pipeline.options import Options
 from converge.report.doctor import doctor_json, doctor_text
+from converge.run.options import Options
 from converge.settings.addresses import Chosen, Where, databases
 
 

@@ -10,10 +10,10 @@ import click
 from converge.cli.many import only, options_of
 from converge.cli.options import database_options, output_options
 from converge.model.event import Sink
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
 from converge.report.explain import code_document, code_text, explain_text, named_code
 from converge.report.words import visible
+from converge.run.options import Options
+from converge.run.prepare import prepare
 from converge.settings.addresses import Where, databases
 
 

@@ -14,13 +14,13 @@ import click
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Said, Sink
-from converge.model.together import Named, Results, together
-from converge.pipeline.options import RESUME, Options
+from converge.model.result import Named, Results, together
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
 from converge.report.run import run_text
 from converge.report.several import Report, several_text
 from converge.run.connections import attempt
+from converge.run.options import RESUME, Options
 from converge.settings.addresses import Chosen, Where
 
 Look = Callable[[Chosen], tuple[dict[str, Any], str]]

@@ -31,11 +31,11 @@ from converge.matrix.result import Matrix
 from converge.matrix.run import run_matrix
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
-from converge.pipeline.options import Options
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.revisions.folder import Folder
+from converge.run.options import Options
 from converge.settings.addresses import Where, databases
 
 _SAMPLE_SERVER = "mysql:8.0.15"

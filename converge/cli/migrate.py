@@ -28,8 +28,8 @@ from converge.cli.plan_file import digest_for, digests_of
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.together import Named
-from converge.pipeline.options import RESUME, Options
+from converge.model.result import Named
+from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
 from converge.settings.addresses import Where, databases
 

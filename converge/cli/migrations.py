@@ -22,14 +22,14 @@ from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.revision import Checked, Direction, Migrated, head
-from converge.pipeline import migrations
-from converge.pipeline.drift import drift
-from converge.pipeline.generate import Origin, Wish, generate
-from converge.pipeline.options import Options
-from converge.pipeline.planned import planned
 from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
 from converge.report.words import visible
+from converge.revisions import commands
+from converge.revisions.drift import drift
 from converge.revisions.folder import Folder
+from converge.revisions.generate import Origin, Wish, generate
+from converge.revisions.planned import planned
+from converge.run.options import Options
 from converge.settings.addresses import Where, databases
 
 _BACK = re.compile(r"-\d+")
@@ -134,7 +134,7 @@ def _generate(
 
 @command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
-@moving("up", migrations.run)
+@moving("up", commands.run)
 def _run(revision: str) -> None:
     """Run pending revisions, up to REV.
 
@@ -150,7 +150,7 @@ def _run(revision: str) -> None:
 # -2 is no option.
 @command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
-@moving("down", migrations.revert)
+@moving("down", commands.revert)
 def _revert(revision: str) -> None:
     """Revert the last revision, the last N, all after REV, or all.
 
@@ -174,7 +174,7 @@ def _show(folder: Folder, target: Endpoint, as_json: bool, verbose: bool, emit: 
     Examples:
       converge migrations show
     """
-    found = migrations.show(folder, target)
+    found = commands.show(folder, target)
     click.echo(json.dumps(found.to_json()) if as_json else standings_text(found))
     return 0
 
@@ -196,7 +196,7 @@ def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose
 
 
 def _script(folder: Folder, target: Endpoint, revision: str, direction: Direction, *, as_json: bool) -> int:
-    text = migrations.script(folder, target, revision, direction)
+    text = commands.script(folder, target, revision, direction)
     if as_json:
         document = head("run" if direction == "up" else "revert", "planned")
         click.echo(json.dumps(document | {"target": {"url": str(target)}, "sql": text}))

@@ -18,15 +18,15 @@ from converge.cli.source_dump import dump_options, load, remember
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError, first_of
 from converge.model.event import Sink, silent
-from converge.model.names import require_schema
 from converge.model.plan import Mode
+from converge.model.quote import require_schema
 from converge.model.recovery import Approve, Removal
-from converge.pipeline.options import Options, default_jobs
 from converge.planner.inputs import Selection
 from converge.report.errors import error_text
 from converge.report.progress import Bars, Lines
 from converge.report.several import FORMS, Report, report_as
 from converge.report.words import visible
+from converge.run.options import Options, default_jobs
 from converge.sandbox.dumped import Dump
 from converge.settings.addresses import Where
 

@@ -18,15 +18,14 @@ from converge.cli.options import (
 )
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import Prepared, prepare
-from converge.pipeline.rehearsal import since_last
 from converge.planner.entries import column_entries, other_entries
 from converge.report.document import Document
 from converge.report.map import map_toml
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
 from converge.report.several import plans_document
+from converge.run.options import Options
+from converge.run.prepare import Prepared, prepare, since_last
 from converge.settings.addresses import Chosen, Where, databases
 
 

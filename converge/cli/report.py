@@ -13,8 +13,7 @@ from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding
-from converge.model.result import Result
-from converge.model.together import Named, together
+from converge.model.result import Named, Result, together
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 from converge.run.connections import attempt, explained

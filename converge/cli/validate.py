@@ -16,12 +16,12 @@ from converge.errors import ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.validation import Validation
-from converge.pipeline.validate import SUMMARY, Request, validate
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.validation import validation_document, validation_suites, validation_text
 from converge.revisions.folder import Folder, writing
+from converge.revisions.validate import SUMMARY, Request, validate
 
 _FORMS: Mapping[str, Callable[[Validation], str]] = {
     SUMMARY: lambda result: json.dumps(result.to_json(), indent=1) + "\n",

@@ -26,11 +26,10 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.result import Difference, Result
-from converge.model.together import Named
-from converge.pipeline.options import Options
+from converge.model.result import Difference, Named, Result
 from converge.run.connections import attempt
 from converge.run.migrate import note
+from converge.run.options import Options
 from converge.settings.addresses import Chosen, Where, databases
 
 Level = Literal["full", "counts"]

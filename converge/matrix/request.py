@@ -15,8 +15,8 @@ from converge.model.event import Sink, silent
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
 from converge.model.result import Result
-from converge.pipeline.options import Options
 from converge.postgres.script import split
+from converge.run.options import Options
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.errors import UnknownServer
 from converge.sandbox.server import Spec

@@ -24,7 +24,7 @@ from converge.model.plan import Finding
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
-from converge.mysql.rights import missing_select, read_rights
+from converge.mysql.privileges import missing_select, read_rights
 from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow

@@ -19,19 +19,19 @@ from converge.model.event import silent
 from converge.model.plan import count_losses
 from converge.model.result import Result
 from converge.model.revision import Revision
-from converge.pipeline import drift as drifting
-from converge.pipeline import migrations
-from converge.pipeline.doctor import diagnose
-from converge.pipeline.drift import definitions
 from converge.planner.difference import compared
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
 from converge.postgres.images import digests, read_images
 from converge.postgres.script import run_script
+from converge.revisions import commands
+from converge.revisions import drift as drifting
+from converge.revisions.drift import definitions
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.blockers import blocked
+from converge.run.doctor import diagnose
 from converge.run.migrate import migrate as run_migrate
 from converge.run.migrate import planned
 from converge.run.verify import verify as run_verify
@@ -146,7 +146,7 @@ def upgrade(site: Site) -> str:
     everything = [one.id for one in folder.revisions]
     site.version_table = applied(folder, site.target).table
     site.before = definitions(site.target, site.request.options.schema, site.version_table[1])
-    done = migrations.run(folder, site.target, "head", everything, silent)
+    done = commands.run(folder, site.target, "head", everything, silent)
     site.stamped, site.ran = done.stamped, done.ran
     site.revised = _contents(site)
     words = [f"baseline {one} is here" for one in done.stamped]
@@ -170,7 +170,7 @@ def downgrade(site: Site) -> str:
         return "nothing was run"
     everything = [one.id for one in folder.revisions]
     back_to = next(iter(site.stamped), _BASE)
-    migrations.revert(folder, site.target, back_to, everything, silent)
+    commands.revert(folder, site.target, back_to, everything, silent)
     after = definitions(site.target, site.request.options.schema, site.version_table[1])
     assert site.before is not None
     _require_none(compared(site.before, after), Code.X029, "are not what they were before the upgrade")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,22 @@ Sink = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """The sink of those who do not listen."""
+
+
+class Timed(Protocol):
+    """A result that keeps how long its phases took."""
+
+    phases: list[tuple[str, float]]
+
+
+@contextmanager
+def phase(result: Timed | None, emit: Sink, name: str, units: int = 0) -> Iterator[None]:
+    """Times a phase in the result, where there is one, and tells the sink."""
+    emit(PhaseStarted(name, units))
+    started = time.monotonic()
+    yield
+    # As the ledger keeps it, so that a report from there says the same.
+    seconds = round(time.monotonic() - started, 3)
+    if result is not None:
+        result.phases.append((name, seconds))
+    emit(PhaseEnded(name, seconds))

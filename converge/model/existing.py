@@ -7,8 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from converge.model.names import fit
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import fit, pg_name, pg_text
 
 OFF = "DISABLE"
 """State of a trigger that is switched off."""

@@ -25,8 +25,8 @@ from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
 from converge.mysql.connect import fetch
 from converge.mysql.definitions import merge_view, next_values, read_views, with_defaults
-from converge.mysql.rights import Rights
-from converge.mysql.zones import server_zone, with_zone
+from converge.mysql.facts import server_zone, with_zone
+from converge.mysql.privileges import Rights
 from converge.resources import sql
 
 Row = tuple[Any, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pymysql
 from pymysql.connections import Connection
+from pymysql.constants import COMMAND
 from pymysql.err import OperationalError
+from pymysql.protocol import FieldDescriptorPacket
 
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, SourceError, UsageError
@@ -20,6 +23,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.quote import my_name, my_text
 from converge.mysql import tls
 from converge.mysql.capabilities import unsupported
+from converge.types.results import SourceColumn
 from converge.watch import watch
 
 # The text of values, and how many rows a query gives, must not depend on the server's settings; a slow target
@@ -311,3 +315,37 @@ def at_work(asker: Connection[Any], thread: int) -> bool:
             (thread,),
         )
         return cursor.fetchone() is not None
+
+
+def ask(connection: Connection[Any], query: str, *, seconds: int, most: int) -> list[tuple[Any, ...]]:
+    """At most `most` rows of the query.
+
+    As a subquery it can be nothing but a query, and the transaction around it is READ ONLY. Raises the
+    driver's errors; the transaction lives on after those of the query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION max_execution_time = %s", (seconds * 1000,))
+        try:
+            cursor.execute(f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}")
+            return list(cursor.fetchall())
+        finally:
+            # A connection that is gone says so by the query's own error.
+            if connection.open:
+                cursor.execute("SET SESSION max_execution_time = 0")
+
+
+def describe(connection: Connection[Any], relation: str) -> list[SourceColumn]:
+    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors.
+
+    The query is only prepared: LIMIT 0 would not keep the server from counting a whole view.
+    """
+    driver: Any = connection
+    driver._execute_command(COMMAND.COM_STMT_PREPARE, f"SELECT * FROM {relation}")
+    statement, columns = struct.unpack_from("<IH", driver._read_packet().get_all_data(), 1)
+    found = [driver._read_packet(FieldDescriptorPacket) for _ in range(columns)]
+    driver._read_packet()  # the end of the columns
+    driver._execute_command(COMMAND.COM_STMT_CLOSE, struct.pack("<I", statement))
+    return [
+        SourceColumn(one.name, my_name(one.name), one.type_code, one.charsetnr, one.scale, one.flags)
+        for one in found
+    ]

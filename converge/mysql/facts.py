@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import ssl
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pymysql
 from pymysql.connections import Connection
 
+from converge.model.catalog import Column
 from converge.model.facts import Right, SourceFacts, Tls, Verified
+from converge.model.quote import my_name, my_text
 from converge.mysql.capabilities import capabilities
-from converge.mysql.rights import Rights, known_rights, possible_snapshot
+from converge.mysql.privileges import Rights, known_rights, possible_snapshot
 from converge.resources import sql
 
 _SHOWN = 3
@@ -106,3 +109,39 @@ def _longest_statement(connection: Connection[Any], rights: Sequence[Right]) -> 
     if not any(right.name == "PROCESS" and right.held for right in rights):
         return None
     return int(_query(connection, "statements")[0][0])
+
+
+_UTC = frozenset({"UTC", "Etc/UTC", "+00:00"})
+_NAME_OR_TEXT = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)+)`", re.DOTALL)
+
+
+def server_zone(connection: Connection[Any]) -> str:
+    """The time zone in which sessions begin; empty for UTC."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.time_zone, @@system_time_zone")
+        zone, system = cast(tuple[str, str], cursor.fetchone())
+    return "" if zone in _UTC or (zone == "SYSTEM" and system in _UTC) else zone
+
+
+def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
+    """The columns, with an expression for those whose values hang on the session's zone."""
+    by_name = {column.name: column for column in columns}
+    return tuple(replace(column, zoned=_zoned(column, by_name, zone)) for column in columns)
+
+
+def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
+    """The column's expression in the server's zone; empty where none is needed."""
+    if not zone or not column.generated or column.generated_stored or column.type == "timestamp":
+        return ""
+
+    def there(found: re.Match[str]) -> str:
+        other = columns.get((found[1] or "").replace("``", "`"))
+        if other is None:
+            return found[0]
+        if other.type == "timestamp":
+            return f"CONVERT_TZ({my_name(other.name)},'+00:00',{my_text(zone)})"
+        inner = _zoned(other, columns, zone)
+        return f"({inner})" if inner else found[0]
+
+    text = _NAME_OR_TEXT.sub(there, column.generated)
+    return "" if text == column.generated else text

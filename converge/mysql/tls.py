@@ -8,8 +8,7 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import SourceError, UsageError
-from converge.model.endpoint import Endpoint
-from converge.model.trust import Distrust, distrust
+from converge.model.endpoint import Distrust, Endpoint, distrust
 
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _FIXES = {

@@ -10,9 +10,8 @@ from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.mapping.sql import default
 from converge.model.catalog import Column, Table
-from converge.model.names import SYSTEM_COLUMNS, fit
 from converge.model.plan import ColumnPlan, Identity
-from converge.model.quote import pg_array, pg_name, pg_text
+from converge.model.quote import SYSTEM_COLUMNS, fit, pg_array, pg_name, pg_text
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, column_entry, rows_words, said
 from converge.planner.generated import changes, cut_rows, default_trial, generated_expression, generated_trial

@@ -12,7 +12,6 @@ from converge.mapping.rules import Map
 from converge.mapping.write import entry, literally
 from converge.model.catalog import Catalog, Column, Table
 from converge.model.evidence import NOTHING_KNOWN, Count, Evidence
-from converge.model.names import Namespace
 from converge.model.plan import (
     ColumnPlan,
     Computed,
@@ -26,7 +25,7 @@ from converge.model.plan import (
     TablePlan,
     Trial,
 )
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import Namespace, pg_name, pg_text
 from converge.planner.decision import Decision, Decisions
 from converge.planner.load.match import Loading
 

@@ -11,9 +11,8 @@ from sqlglot import exp
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
-from converge.model.names import fit
 from converge.model.plan import ColumnPlan
-from converge.model.quote import my_name, pg_name
+from converge.model.quote import fit, my_name, pg_name
 from converge.planner.draft import Draft, column_entry
 from converge.translate import (
     Context,

@@ -13,8 +13,8 @@ from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map, setting
 from converge.model.catalog import Catalog, Table, View
 from converge.model.evidence import NOTHING_KNOWN, Evidence
-from converge.model.names import Namespace, fit
 from converge.model.plan import Finding
+from converge.model.quote import Namespace, fit
 from converge.planner.draft import Draft
 from converge.planner.load.match import Loading, match
 from converge.translate import Untranslatable, parse_query

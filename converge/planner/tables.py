@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Table
-from converge.model.names import fit
 from converge.model.plan import ColumnPlan, Rows, TablePlan
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import fit, pg_name, pg_text
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.draft import Draft, column_entry
 from converge.planner.generated import over_changed

@@ -12,9 +12,8 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Table, View
-from converge.model.names import fit
 from converge.model.plan import Computed
-from converge.model.quote import pg_name
+from converge.model.quote import fit, pg_name
 from converge.planner.draft import Draft
 from converge.translate import (
     Context,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError
+from converge.model.check import Check
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.postgres import tls
-from converge.postgres.pooled import require_session
-from converge.postgres.watched import WatchedConnection, at_work
+from converge.types.results import TargetColumn
 from converge.watch import watch
 
 # How values print must not depend on the role, the database or the server's configuration.
@@ -247,3 +250,116 @@ def _text(error: psycopg.Error) -> str:
 
 def _details(error: psycopg.Error) -> list[str]:
     return [line for line in (error.diag.message_detail, error.diag.context) if line]
+
+
+class WatchedConnection(psycopg.Connection[Any]):
+    """A psycopg connection with the name that `converge.watch` asks for; everything waits in `wait`."""
+
+    waiting_since: float | None = None
+
+    def wait(self, *arguments: Any, **options: Any) -> Any:
+        self.waiting_since = time.monotonic()
+        try:
+            return super().wait(*arguments, **options)
+        finally:
+            self.waiting_since = None
+
+
+def at_work(asker: psycopg.Connection[Any], backend: int) -> bool:
+    """Whether the server still computes for a backend, and does not wait for its client (PostgreSQL
+    manual, "The Cumulative Statistics System": a role sees its own backends)."""
+    with asker:
+        row = asker.execute(
+            "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' "
+            "FROM pg_stat_activity WHERE pid = %s",
+            (backend,),
+        ).fetchone()
+    return row is not None and bool(row[0])
+
+
+_ROUNDS = 3
+
+
+def require_session(
+    connection: psycopg.Connection[Any], other: psycopg.Connection[Any], endpoint: Endpoint
+) -> None:
+    """Raises BlockedError unless two sessions of the client are two sessions of the server.
+
+    A pool gives the next transaction the process that became free last, or each process in turn: so `other`
+    gets that of `connection`, or `connection` gets another one from one transaction to the next.
+    """
+    first = _process(connection)
+    for _ in range(_ROUNDS):
+        if _process(other) == first or {_process(connection), _process(connection)} != {first}:
+            raise BlockedError(
+                f"{endpoint} is a connection pool in transaction mode: sessions share the server's processes",
+                code=Code.T170,
+                hint="name the host and port of PostgreSQL itself, or a pool in session mode\n"
+                "PgBouncer: pool_mode = session for this database; RDS Proxy: the endpoint of the instance",
+            )
+
+
+def _process(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+_SECONDS = 10
+"""The most that a query may take to be understood: somebody may hold a lock."""
+_OF_GRAMMAR = ("42601",)
+_OF_NAMES = ("42703", "42704", "42883")
+"""Columns, types and functions that are not there."""
+
+
+def ask(
+    connection: psycopg.Connection[Any], query: str, schema: str, *, seconds: int, most: int
+) -> list[tuple[Any, ...]]:
+    """At most `most` rows of the query, whose unqualified names are of this schema.
+
+    As a subquery it can be nothing but a query, and a prepared statement holds only one. Raises the
+    driver's errors.
+    """
+    with _read_only(connection, schema, seconds):
+        asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
+        return connection.execute(asked.encode(), prepare=True).fetchall()
+
+
+def describe(connection: psycopg.Connection[Any], relation: str, schema: str) -> list[TargetColumn]:
+    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
+    with _read_only(connection, schema, _SECONDS):
+        cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0".encode())
+        return [TargetColumn(one.name, pg_name(one.name), one.type_code) for one in cursor.description or ()]
+
+
+def refused(
+    connection: psycopg.Connection[Any], checks: Iterable[Check], schema: str, *, made: bool
+) -> dict[str, str]:
+    """Why this server cannot understand the queries of checks, by their places. Runs none of them.
+
+    Before the tables are `made` only their grammar counts.
+    """
+    codes = _OF_GRAMMAR + _OF_NAMES if made else _OF_GRAMMAR
+    found = {}
+    for check in checks:
+        try:
+            with _read_only(connection, schema, _SECONDS):
+                asked = f"EXPLAIN SELECT * FROM (\n{check.target}\n) AS asked"
+                connection.execute(asked.encode(), prepare=True)
+        except psycopg.Error as error:
+            if error.sqlstate is None or connection.closed:
+                raise
+            if error.sqlstate in codes:
+                found[check.place] = (error.diag.message_primary or str(error)).splitlines()[0]
+    return found
+
+
+@contextmanager
+def _read_only(connection: psycopg.Connection[Any], schema: str, seconds: int) -> Iterator[None]:
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET TRANSACTION READ ONLY")
+        connection.execute(
+            "SELECT set_config('search_path', %s, true), set_config('statement_timeout', %s, true)",
+            (pg_name(schema), str(seconds * 1000)),
+        )
+        yield

@@ -10,7 +10,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.facts import TargetFacts
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
-from converge.postgres.locks import raise_locks
+from converge.postgres.privileges import raise_locks
 from converge.postgres.target import Target
 
 _HURTFUL = frozenset(

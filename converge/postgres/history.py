@@ -22,7 +22,7 @@ from converge.model.recorded import READER, Made, Recorded, RunOptions
 from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
 from converge.postgres.ledger import STATE
-from converge.postgres.rights import LEDGER
+from converge.postgres.privileges import LEDGER
 
 _PORT = 3306
 _NO_PLAN = "an earlier version of converge began the last run and kept no plan"

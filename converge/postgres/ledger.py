@@ -281,7 +281,7 @@ def upgrade(endpoint: Endpoint) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
-    from converge.postgres.engine import engine
+    from converge.postgres.facts import engine
 
     config = Config()
     config.set_main_option("script_location", str(folder("migrations")))

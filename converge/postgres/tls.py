@@ -11,8 +11,7 @@ from psycopg import pq
 
 from converge.codes import Code
 from converge.errors import TargetError
-from converge.model.endpoint import Endpoint
-from converge.model.trust import Distrust, distrust
+from converge.model.endpoint import Distrust, Endpoint, distrust
 
 _SYSTEM = "system"
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL manual, "Message Formats"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converge.model.plan import Plan
-from converge.model.result import Result
-from converge.model.together import Results, together, worst
+from converge.model.result import Result, Results, together, worst
 from converge.report.document import Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink
+from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
@@ -20,9 +20,6 @@ from converge.model.work import Copied, Range
 from converge.mysql.chunks import cut
 from converge.mysql.definitions import next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
-from converge.pipeline.options import RESUME, Options
-from converge.pipeline.prepare import Prepared
-from converge.pipeline.recover import shape_findings
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import record_there
 from converge.postgres.identity import set_next_values
@@ -33,9 +30,11 @@ from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
 from converge.run.copy import Copy
-from converge.run.phase import phase
+from converge.run.options import RESUME, Options
+from converge.run.prepare import Prepared
 from converge.run.proof import VerifyLevel, prove
 from converge.run.recheck import Chunks
+from converge.run.recover import shape_findings
 from converge.run.snapshot import look_back, take_snapshot
 from converge.run.workers import Workers
 

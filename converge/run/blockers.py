@@ -15,8 +15,7 @@ from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
 from converge.planner.inputs import Inputs, loaded_tables, own_names, target_tables
 from converge.postgres.ledger import require_free
-from converge.postgres.locks import require_locks
-from converge.postgres.rights import require_owned
+from converge.postgres.privileges import require_locks, require_owned
 from converge.postgres.target import Target
 
 _SHOWN = 50

@@ -22,15 +22,15 @@ from converge.model.recorded import Made, Recorded
 from converge.model.result import NotCompared
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.rights import missing_select, read_rights
-from converge.pipeline.options import RESUME, Options
-from converge.pipeline.prepare import prepare
+from converge.mysql.privileges import missing_select, read_rights
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
 from converge.postgres.history import last_recorded, unseen
 from converge.postgres.target import Target, query, read_target
 from converge.run.blockers import blocked, check_source, require_rights
 from converge.run.connections import explained, reach
+from converge.run.options import RESUME, Options
+from converge.run.prepare import prepare
 
 
 @dataclass(frozen=True, slots=True)

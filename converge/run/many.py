@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Said, Sink
-from converge.model.result import Result
-from converge.model.together import Named, Results
+from converge.model.event import Said, Sink, phase
+from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
 from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
-from converge.run.phase import phase
 from converge.settings.file import same_target
 
 

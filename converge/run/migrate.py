@@ -22,12 +22,10 @@ from converge.errors import (
     verdict_of,
 )
 from converge.model.endpoint import Endpoint
-from converge.model.event import Said, Sink
+from converge.model.event import Said, Sink, phase
 from converge.model.plan import Finding, Mode
 from converge.model.recorded import Recorded
 from converge.model.result import Result
-from converge.pipeline.options import RESUME, Options
-from converge.pipeline.prepare import Prepared, prepare
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect, end
 from converge.postgres.history import record_plan
@@ -36,7 +34,8 @@ from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target, require_droppable
 from converge.run.compared import other_options, recorded_run
 from converge.run.connections import attempt, explained
-from converge.run.phase import phase
+from converge.run.options import RESUME, Options
+from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
 from converge.run.workers import Workers
 
@@ -51,7 +50,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
     options = with_fixed_options(source, target, options)
     if options.alembic is not None:
         # Alembic takes its time to load, and most runs need none of it.
-        from converge.pipeline.settle import require_revisions
+        from converge.revisions.after_run import require_revisions
 
         with explained(source, target):
             require_revisions(options.alembic, target)
@@ -83,7 +82,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
     if options.alembic is not None:
-        from converge.pipeline.settle import settle
+        from converge.revisions.after_run import settle
 
         with explained(source, target):
             settle(options.alembic, target, options.common.schema, emit, result)

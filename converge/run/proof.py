@@ -15,7 +15,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.model.check import Check, CheckResult
-from converge.model.event import Advanced, Sink
+from converge.model.event import Advanced, Sink, phase
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, NotCompared, Result, TableResult, ViewResult
@@ -25,7 +25,6 @@ from converge.mysql.digest import digest_query as source_digest
 from converge.mysql.rows import where
 from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges, rows_of
-from converge.run.phase import phase
 from converge.run.workers import Workers
 
 PHASE = "verify"

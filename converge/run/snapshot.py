@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from converge.codes import Code
 from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
-from converge.model.event import Advanced, Sink
+from converge.model.event import Advanced, Sink, phase
 from converge.model.plan import Finding, Plan
 from converge.model.result import GoingBack, Result
 from converge.model.work import Digest, Range
@@ -15,10 +15,9 @@ from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.identity import known_by_time, read_identities
-from converge.mysql.rights import read_rights
+from converge.mysql.privileges import read_rights
 from converge.mysql.snapshot import Snapshot
 from converge.run import proof
-from converge.run.phase import phase
 from converge.run.proof import VerifyLevel
 from converge.run.workers import Workers
 

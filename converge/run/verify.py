@@ -8,18 +8,17 @@ from dataclasses import replace
 from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink
+from converge.model.event import Sink, phase
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
-from converge.pipeline.options import RESUME, Options
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
-from converge.postgres.rights import require_readable
+from converge.postgres.privileges import require_readable
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, comparable, compared, not_compared, target_columns
-from converge.run.phase import phase
+from converge.run.options import RESUME, Options
 from converge.run.proof import Tell, VerifyLevel, prove
 from converge.run.snapshot import take_snapshot
 from converge.run.workers import Workers

@@ -13,11 +13,11 @@ import pymysql
 
 from converge.model.plan import Computed
 from converge.model.result import Difference
-from converge.mysql.ask import ask as ask_source
-from converge.mysql.ask import describe as describe_source
 from converge.mysql.connect import WatchedConnection
-from converge.postgres.ask import ask as ask_target
-from converge.postgres.ask import describe as describe_target
+from converge.mysql.connect import ask as ask_source
+from converge.mysql.connect import describe as describe_source
+from converge.postgres.connect import ask as ask_target
+from converge.postgres.connect import describe as describe_target
 from converge.run.retry import is_gone
 from converge.run.values import meaning, window
 from converge.types.results import SourceColumn, TargetColumn, Texts

@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from converge.model.names import fit
 from converge.model.plan import Computed, TablePlan
-from converge.model.quote import my_name, pg_name, pg_text
+from converge.model.quote import fit, my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
 from converge.mysql.digest import number as source_number

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field, PrivateAttr
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import provision
-from converge.model.names import require_schema
 from converge.model.plan import Mode
+from converge.model.quote import require_schema
 from converge.toml import Table, Text, Texts, checked, read_toml
 
 FILE = "converge.toml"

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from converge.model.names import fit
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import fit, pg_name, pg_text
 from converge.translate.context import Context, Untranslatable, refuse_if
 from converge.translate.term import ODDLY, STRINGS, Term
 

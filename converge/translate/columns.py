@@ -9,9 +9,8 @@ from typing import Protocol
 from sqlglot import exp
 
 from converge.model.catalog import Column, Table
-from converge.model.names import fit
 from converge.model.plan import ColumnPlan
-from converge.model.quote import pg_name
+from converge.model.quote import fit, pg_name
 from converge.translate.context import Untranslatable, refuse_if
 from converge.translate.parse import bare
 from converge.translate.term import ODDLY, Kind, Term

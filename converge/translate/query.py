@@ -11,8 +11,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from converge.model.names import fit
-from converge.model.quote import pg_name
+from converge.model.quote import fit, pg_name
 from converge.translate import aggregates, choices, collate, compare
 from converge.translate.columns import Find, Query, Relation, Scope
 from converge.translate.context import Context, Untranslatable, refuse_if, unlisted

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from converge.model.definitions import Definition, Definitions, Differs, Step
-from converge.model.names import fit
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import fit, pg_name, pg_text
 from converge.planner.difference.alter import caught_up
 from converge.planner.difference.order import CHANGE, DROP, MAKE, Action, Order
 from converge.planner.difference.statements import (

@@ -17,12 +17,10 @@ from converge.codes import Code
 from converge.errors import TargetError, UsageError
 from converge.model.definitions import Definitions
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink
+from converge.model.event import Sink, phase
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation, Verdict
-from converge.pipeline.copied import copied
-from converge.pipeline.drift import is_here
 from converge.planner.difference import compared
 from converge.postgres.affected import affected_rows, find
 from converge.postgres.catalog import read_definitions
@@ -31,12 +29,13 @@ from converge.postgres.held import held
 from converge.postgres.images import Digest, digests, keep_rows, read_images
 from converge.postgres.reference import compare
 from converge.resources import sql
+from converge.revisions.database_copy import copied
+from converge.revisions.drift import is_here
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import made, record
 from converge.revisions.way import require_known, standings
 from converge.run.connections import explained
-from converge.run.phase import phase
 
 SUMMARY = "summary.json"
 

@@ -179,3 +179,25 @@ def _no_schemas(target: Target, missing: Sequence[str]) -> Finding:
 def denied(message: str, hint: str) -> Finding:
     """A right that the role lacks; the hint is the statement that gives it."""
     return Finding(Code.T004, "block", "target", message, hint)
+
+
+def raise_locks(wanted: int, connections: int) -> str:
+    """The statement that makes room for so many locks."""
+    per_transaction = -(-wanted // connections)
+    return f"ALTER SYSTEM SET max_locks_per_transaction = {per_transaction}; -- and restart the server"
+
+
+def require_locks(connection: psycopg.Connection[Any], schema: str, tables: Sequence[str]) -> None:
+    """Raises BlockedError when these tables cannot be emptied in one transaction."""
+    row = connection.execute(
+        sql("converge.postgres", "locks").encode(), {"schema": schema, "tables": list(tables)}
+    ).fetchone()
+    assert row is not None
+    needed, room, connections = row
+    if needed > room:
+        raise BlockedError(
+            f"--truncate empties {len(tables)} tables in one transaction, which locks {needed:,} tables and "
+            f"indexes; the server has room for {room:,}",
+            code=Code.T042,
+            hint=raise_locks(needed, connections),
+        )

@@ -8,17 +8,16 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.definitions import Differs
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink
+from converge.model.event import Sink, phase
 from converge.model.plan import Finding
 from converge.model.result import Result
-from converge.pipeline.drift import drift, standing
-from converge.pipeline.migrations import run
 from converge.postgres.history import keep_report
 from converge.postgres.shadow import shadow
+from converge.revisions.commands import run
+from converge.revisions.drift import drift, standing
 from converge.revisions.environment import applied, stamp
 from converge.revisions.folder import Folder
 from converge.run.connections import attempt
-from converge.run.phase import phase
 
 
 def require_revisions(folder: Folder, target: Endpoint) -> None:

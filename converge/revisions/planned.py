@@ -13,13 +13,13 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect, explain
 from converge.postgres.shadow import shadow
 from converge.postgres.steps import attempt
 from converge.run.blockers import check_plan
+from converge.run.options import Options
+from converge.run.prepare import prepare
 
 _ORDER = get_args(Phase)
 

@@ -12,7 +12,7 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError, Interrupted, TargetError, after
 from converge.model.endpoint import Endpoint
-from converge.model.event import Advanced, Sink
+from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import Existing, differences
 from converge.model.plan import Finding
 from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
@@ -20,12 +20,11 @@ from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows
 from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, require_free, upgrade
-from converge.postgres.rights import lacking, lacking_ledger
+from converge.postgres.privileges import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
 from converge.run.blockers import require_rights
 from converge.run.connections import explained
-from converge.run.phase import phase
 
 _SHOWN = 50
 _AGAIN = "converge recover"

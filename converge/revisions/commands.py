@@ -10,10 +10,10 @@ from converge.errors import BlockedError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.revision import Action, Applied, Direction, Migrated, Revision
-from converge.pipeline.drift import is_here
 from converge.postgres.connect import connect
 from converge.postgres.ledger import lock
 from converge.postgres.made import revisions_recorded
+from converge.revisions.drift import is_here
 from converge.revisions.environment import Spared, applied, downgrade, sql_of, stamp, upgrade
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged

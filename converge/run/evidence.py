@@ -15,13 +15,12 @@ import psycopg
 from pymysql.connections import Connection
 
 from converge.model.endpoint import Endpoint
-from converge.model.event import Advanced, Sink
+from converge.model.event import Advanced, Sink, phase
 from converge.model.evidence import Count, Evidence, Seeded
 from converge.model.existing import ROWS_LIMIT, OwnForeignKey
 from converge.model.plan import ColumnPlan, Plan, TablePlan, Trial
 from converge.mysql.digest import distinct_values, keyed_rows
 from converge.mysql.scan import scan
-from converge.pipeline.options import Options
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs
 from converge.planner.load.match import Loading
@@ -30,7 +29,7 @@ from converge.postgres import keyed
 from converge.postgres.keyed import Keyed, left_alone, load_ours, load_theirs
 from converge.postgres.saved import is_whole
 from converge.postgres.trial import Trials, may_try
-from converge.run.phase import phase
+from converge.run.options import Options
 
 PHASE = "scan"
 _BATCH = 5_000

@@ -15,18 +15,18 @@ from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names
 from converge.mysql.health import check_source
-from converge.mysql.rights import missing_select, read_rights
-from converge.pipeline.options import Options
-from converge.pipeline.prepare import prepare
+from converge.mysql.privileges import missing_select, read_rights
 from converge.planner.notes import refused_checks
 from converge.planner.sizes import space
-from converge.postgres.ask import refused as refused_queries
 from converge.postgres.connect import connect as connect_target
+from converge.postgres.connect import refused as refused_queries
 from converge.postgres.facts import read_facts as read_target_facts
 from converge.postgres.health import check_space, check_target, missing_tables
-from converge.postgres.rights import lacking
+from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
 from converge.run.connections import attempt, connect_source, explained
+from converge.run.options import Options
+from converge.run.prepare import prepare
 
 
 def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options) -> Diagnosis:

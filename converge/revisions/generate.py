@@ -12,10 +12,10 @@ from converge.model.definitions import NOTHING, Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.model.revision import Applied, Generated, Revision
-from converge.pipeline.drift import definitions
 from converge.planner.difference import difference
 from converge.postgres.connect import connect
 from converge.postgres.history import last_load, last_run
+from converge.revisions.drift import definitions
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.revisions.gate.widening import widens

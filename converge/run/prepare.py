@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,20 +20,22 @@ from converge.model.event import Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.existing import Existing
 from converge.model.plan import Finding, Plan
+from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.rights import missing_select, possible_snapshot, read_rights
-from converge.pipeline.evidence import ask_target, gather
-from converge.pipeline.options import Options
-from converge.pipeline.recover import require_rolled_back
+from converge.mysql.privileges import missing_select, possible_snapshot, read_rights
 from converge.planner.inputs import NEWEST, Inputs, own_names
 from converge.planner.plan import make_plan
-from converge.postgres.ask import refused
+from converge.planner.rehearsal import since, with_drift
+from converge.postgres.connect import refused
 from converge.postgres.existing import keep_reprinted, read_existing
-from converge.postgres.history import last_evidence, last_run, unreadable_ledger
-from converge.postgres.rights import lacking, temporary_grant
+from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
+from converge.postgres.privileges import lacking, temporary_grant
 from converge.postgres.target import Target, occupied, read_target
 from converge.run.connections import explained, reach
+from converge.run.evidence import ask_target, gather
+from converge.run.options import Options
+from converge.run.recover import require_rolled_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +162,32 @@ def _existing(target: psycopg.Connection[Any] | None, options: Options) -> Exist
     if unreadable_ledger(target) is None:
         require_rolled_back(target, options.schema)
     return keep_reprinted(target, options.schema, read_existing(target, options.schema))
+
+
+def since_last(prepared: Prepared, report: str | None) -> Plan:
+    """The plan, and what has changed since the run of this report, or else since the ledger's last.
+
+    Raises UsageError for a file that is no report of a run.
+    """
+    plan = prepared.plan
+    if report is not None:
+        return with_drift(plan, since(_report(report), plan))
+    if prepared.target is None:
+        return plan
+    found = last_rehearsal(prepared.target, plan.source, plan.schema)
+    return with_drift(plan, since(Result.from_json(found), plan) if found else None)
+
+
+def _report(path: str) -> Result:
+    try:
+        last = Result.from_json(json.loads(Path(path).read_text("utf-8")))
+        reason = "" if last.fingerprint else "it has no fingerprint of a plan"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        raise UsageError(
+            f"--since {path} is no report of a run: {reason}",
+            code=Code.C011,
+            hint="converge migrate --report FILE.json writes one, converge report -o FILE.json again",
+        )
+    return last
