@@ -519,6 +519,18 @@ def test_unjudged_on_a_database_without_rows(url: str, tmp_path: Path) -> None:
     assert run(revisions, url).ran == ("r1", "r2")
 
 
+def test_the_position_of_a_sequence_is_at_stake_without_rows(url: str, tmp_path: Path) -> None:
+    postgres(url, "TRUNCATE film; CREATE SEQUENCE invoice")
+    revisions = folder(tmp_path, "ALTER SEQUENCE invoice RESTART", "DROP SEQUENCE invoice")
+    postgres(url, "SELECT nextval('invoice')")
+    with pytest.raises(BlockedError) as caught:
+        run(revisions, url)
+    assert caught.value.code == "A009"
+    assert "the sequence public.invoice was used" in caught.value.details[-1]
+    postgres(url, "DROP SEQUENCE invoice; CREATE SEQUENCE invoice")
+    assert run(revisions, url).ran == ("r1", "r2")
+
+
 def test_validated_or_accepted(url: str, tmp_path: Path) -> None:
     """For exactly this text, in this direction; a changed one is refused again."""
     revisions = folder(tmp_path, "DELETE FROM film WHERE id = 1")

@@ -58,6 +58,19 @@ class Held:
         names = [name for name in self._rows("held_relations") if name != without]
         return [relation for name in names for relation in self.relations(name)]
 
+    def used_sequences(self) -> list[str]:
+        """Sequences of no column that have given a number, or were set to another than the first."""
+        used = (
+            "SELECT s.is_called OR s.last_value <> q.seqstart FROM {} AS s, pg_catalog.pg_sequence AS q "
+            "WHERE q.seqrelid = %s"
+        )
+        found = []
+        for oid, schema, name in self._rows("held_sequences"):
+            ((is_used,),) = self._connection.execute(used.format(pg_name(schema, name)).encode(), (oid,))
+            if is_used:
+                found.append(f"{schema}.{name}")
+        return found
+
     def runs(self, relation: Relation, *, inserting: bool) -> bool:
         """Whether the server runs what users have written when a row of the relation is written.
 

@@ -136,7 +136,10 @@ def _require_harmless(
         for one in refused
     ]
     filled = sorted(found.rows.items(), key=lambda table: -table[1])
-    has = [f"{table} has {rows:,} row{'s' if rows > 1 else ''}" for table, rows in filled]
+    has = [
+        f"{table} has {rows:,} row{'s' if rows > 1 else ''}" if rows else f"{table} was used"
+        for table, rows in filled
+    ]
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code=Code.A009,

@@ -44,7 +44,7 @@ class Judged:
     tables: Sequence[Relation] = ()
     """All that could lose rows."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Of those that have any: without rows nothing can be lost."""
+    """Of those that have any. In a database without rows, the used sequences of no column, with 0."""
     dangers: list[Danger] = field(default_factory=list)
 
 
@@ -66,7 +66,10 @@ def judged(
             judge.read(folder, revision, direction)
         dangers = [danger for danger in judge.dangers if danger.revision not in accepted]
         tables = database.tables(at.table) if dangers else []
-        return Judged(tables, {str(one): rows for one in tables if (rows := database.rows(one))}, dangers)
+        rows = {str(one): rows for one in tables if (rows := database.rows(one))}
+        if dangers and not rows:
+            rows = dict.fromkeys((f"the sequence {name}" for name in database.used_sequences()), 0)
+        return Judged(tables, rows, dangers)
 
 
 class Judge:
