@@ -285,7 +285,7 @@ def test_nothing_to_recover(target: Target) -> None:
     )
     ran = converge("recover", "--yes", "--target", target.url, "--schema", "app")
     assert ran.out.splitlines()[:2] == [
-        f"Nothing to recover: run {run + 1} makes its own tables, and has set nothing aside.",
+        f"Nothing to recover: run {run + 1} creates its tables, and has set nothing aside.",
         "left      child",
     ]
     assert ran.code == 0

@@ -70,7 +70,7 @@ def test_a_source_that_stands_still(databases: tuple[str, str], tmp_path: Path) 
     assert "back      the source is as it was at the snapshot: the server's binary log" in ran.out
     for form in forms[:2]:
         text = form.read_text()
-        assert "Going back" in text
+        assert "Rollback" in text
         assert "so the server itself refuses whatever would write." in " ".join(text.split())
     document = json.loads(forms[2].read_text())
     assert document["going_back"]["stand"] == "still"

@@ -94,7 +94,7 @@ def test_the_run_says_the_same_in_every_form() -> None:
     for form in forms[:2]:
         assert "1 of 2 tables differs from the source" in form
         assert "NO: values differ" in form
-        assert "all readers saw the source at one instant" in form
+        assert "all readers saw one snapshot of the source" in form
     # A space at the end is a difference that must be seen.
     made.differences[0] = replace(made.differences[0], target="left ")
     assert "&#39;left &#39;" in to_html(run_document(made))

@@ -157,5 +157,5 @@ def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) 
     }
     for path, text in texts.items():
         if path is not None:
-            code = try_file(path, text, "report", "make room") or code
+            code = try_file(path, text, "report", "free some space") or code
     return code

@@ -114,7 +114,7 @@ def _generate(
       converge migrations generate -n baseline
     """
     if not re.search(r"\w", name) or re.search(r'[\\\n\r]|"""', name):
-        message = f"--name {name!r} is no name: a revision's file begins with it"
+        message = f"--name {name!r} is not a name: a revision's file begins with it"
         raise UsageError(message, code=Code.A014, hint='-n "add a column"')
     one = only(databases(where, source="known"))
     (source, _), target = one.known, one.target

@@ -1,4 +1,4 @@
-"""Being stopped: the first signal lets the run settle, a second one ends it at once."""
+"""Being stopped: the first signal lets running chunks finish, a second one ends it at once."""
 
 from __future__ import annotations
 

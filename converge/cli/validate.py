@@ -68,7 +68,9 @@ def command(
     if accept and reference is None:
         raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
     if reference and not accept and not Path(reference).is_dir():
-        raise UsageError(f"the reference {reference} is no folder", code=Code.A055, hint="--accept writes it")
+        raise UsageError(
+            f"the reference {reference} is not a folder", code=Code.A055, hint="--accept writes it"
+        )
     result = Validation(revision or "", "", str(target))
     try:
         validate(folder, target, request, emit, result)

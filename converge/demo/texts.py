@@ -48,7 +48,7 @@ HARD = (
     "non\u00a0breaking, zero\u200bwidth, soft\u00adhyphen, bom \ufeff inside",
     "line\u2028and paragraph\u2029separators, next line \u0085",
     "bell \x07, escape \x1b[1m, delete \x7f, substitute \x1a, vertical \x0b, form \x0c",
-    "\\u0000 is six characters, &amp; is five, %s and $1 and :name are no parameters",
+    "\\u0000 is six characters, &amp; is five, %s and $1 and :name are not parameters",
     "\U0001d4d0\U0001d4d1 \U00020000 \U0010fffd outside the basic plane",
 )
 """Strings that a converter must carry unchanged: COPY's own escapes, line ends, planes and directions."""

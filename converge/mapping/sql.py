@@ -88,7 +88,7 @@ def _checked(text: str, dialect: str, key: str) -> exp.Expr:
         bare = _without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"{key} = {text!r} is no expression: {reason}", code=Code.M006) from error
+        raise UsageError(f"{key} = {text!r} is not an expression: {reason}", code=Code.M006) from error
     tree = _only_column(trees)
     if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
         raise UsageError(f"{key} = {text!r} must be one expression", code=Code.M006)

@@ -154,7 +154,7 @@ def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
         (f"{rows:,}", "rows on each"),
         (f"{len(matrix.plans):,}", "differences of plans"),
         (f"{len(matrix.catalog):,}", "differences of catalogs"),
-        (seconds(matrix.seconds), "in all"),
+        (seconds(matrix.seconds), "total"),
     )
 
 
@@ -163,7 +163,7 @@ def _overview(matrix: Matrix) -> Grid:
     columns += [(name, "number") for name in matrix.steps]
     return grid(
         "Versions and steps",
-        [*columns, ("in all", "number")],
+        [*columns, ("total", "number")],
         [
             (
                 cell.name,

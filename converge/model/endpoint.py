@@ -104,7 +104,7 @@ def _is_local(host: str) -> bool:
 
 def _malformed(origin: str) -> UsageError:
     return UsageError(
-        f"the URL from {origin} is malformed: its port is no number, or its user or password holds a "
+        f"the URL from {origin} is malformed: its port is not a number, or its user or password holds a "
         "character that must be percent-encoded",
         code=Code.U002,
         hint="python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",

@@ -199,13 +199,13 @@ def _of_rights(number: int, text: str, endpoint: Endpoint) -> SourceError | None
     match number:
         case 1044 | 1142 | 1143:
             return SourceError(
-                f"MySQL at {endpoint} gives {_account(endpoint, text)} no right for this: {text}",
+                f"MySQL at {endpoint} gives {_account(endpoint, text)} no privilege for this: {text}",
                 code=Code.S004,
                 hint=grant(endpoint, "SELECT, SHOW VIEW, TRIGGER"),
             )
         case 1040 | 1203 | 1226:
             return SourceError(
-                f"MySQL at {endpoint} has no place for one more client: {text}",
+                f"MySQL at {endpoint} has too many connections: {text}",
                 code=Code.S012,
                 hint="fewer --jobs, or a larger max_connections or max_user_connections",
                 lost=True,

@@ -14,7 +14,7 @@ _WORDS = r"[A-Z]+(?:[ _][A-Z]+)*"
 _COLUMNS = rf" \({_NAME}(?:, {_NAME})*\)"
 _RIGHT = rf"{_WORDS}(?:{_COLUMNS})?"
 _ON = re.compile(
-    rf"(?P<verb>GRANT|REVOKE) (?P<rights>{_RIGHT}(?:, ?{_RIGHT})*) ON "
+    rf"(?P<verb>GRANT|REVOKE) (?P<privileges>{_RIGHT}(?:, ?{_RIGHT})*) ON "
     rf"(?P<database>\*|{_NAME})\.(?P<table>\*|{_NAME}) (?:TO|FROM) "
 )
 _ROLE = rf"{_NAME}@{_NAME}"
@@ -44,7 +44,7 @@ def read_grant(line: str) -> Grant | None:
     match = _ON.match(line)
     if match is None:
         return None
-    rights = re.findall(rf"({_WORDS})({_COLUMNS})?", match["rights"])
+    rights = re.findall(rf"({_WORDS})({_COLUMNS})?", match["privileges"])
     return Grant(
         rights=frozenset(right for right, columns in rights if not columns),
         on_columns=frozenset(right for right, columns in rights if columns),

@@ -111,5 +111,7 @@ def _optional(facts: SourceFacts) -> Iterator[Finding]:
         places[place].append(name)
     if missing:
         hint = "\n".join(f"GRANT {', '.join(names)} ON {place}" for place, names in places.items())
-        message = f"rights that a run can do without are missing: {', '.join(one.name for one in missing)}"
+        message = (
+            f"privileges that a run can do without are missing: {', '.join(one.name for one in missing)}"
+        )
         yield Finding(Code.S020, "note", "source", message, hint)

@@ -37,8 +37,8 @@ _NAMED = 20
 # Right, what it is for, what is lost without it; the first group is granted on the database.
 _ON_DATABASE = (
     ("SHOW VIEW", "reads the text of views", "views are not listed, or arrive without their text"),
-    ("TRIGGER", "lists triggers with their text", "the plan cannot say which triggers stay behind"),
-    ("EVENT", "lists events with their text", "the plan cannot say which events stay behind"),
+    ("TRIGGER", "lists triggers with their text", "the plan cannot say which triggers are not migrated"),
+    ("EVENT", "lists events with their text", "the plan cannot say which events are not migrated"),
     ("LOCK TABLES", "holds writers off the tables where RELOAD is not given", "one way less to a snapshot"),
 )
 _ON_SERVER = (
@@ -51,7 +51,7 @@ _ON_SERVER = (
     ("PROCESS", "sees long statements, behind which the read lock would wait",
      "the lock may wait behind them, for a second at a time"),
     ("SHOW_ROUTINE", "lists procedures and functions with their text",
-     "the plan cannot say which routines stay behind"),
+     "the plan cannot say which routines are not migrated"),
 )  # fmt: skip
 _INSTEAD = {
     "RELOAD": ("FLUSH_TABLES",),
@@ -192,7 +192,7 @@ def _unreadable_table(rights: Rights, table: str) -> Finding:
 def _asleep(rights: Rights, message: str) -> tuple[str, str]:
     """The same for an account that has the right by roles that do not come with its login."""
     return (
-        f"{message}; its roles {', '.join(rights.idle_roles)} would give the right and are not active",
+        f"{message}; its roles {', '.join(rights.idle_roles)} would give the privilege and are not active",
         f"SET DEFAULT ROLE ALL TO {rights.account};",
     )
 

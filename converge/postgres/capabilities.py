@@ -60,7 +60,7 @@ CAPABILITIES: tuple[Capability, ...] = (
                "(SELECT count(*) FROM regexp_matches(text, pattern, 'g')), the operator ~, or substring()",
                "SELECT regexp_count('a', 'a'), regexp_instr('a', 'a'), regexp_like('a', 'a'), "
                "regexp_substr('a', 'a')"),
-    Capability("security_invoker views", 15, r"\bSECURITY_INVOKER\b", "the rights of the view's owner",
+    Capability("security_invoker views", 15, r"\bSECURITY_INVOKER\b", "the privileges of the view's owner",
                "CREATE TEMPORARY VIEW cap WITH (security_invoker = true) AS SELECT 1 AS a"),
     Capability("ON DELETE SET NULL of single columns", 15, r"\bON DELETE SET (?:NULL|DEFAULT) \(",
                "a trigger that sets them",

@@ -224,13 +224,13 @@ def _of_room(text: str, state: str | None, endpoint: Endpoint | None) -> TargetE
     where = _where(endpoint)
     if state == _NO_PLACE or (state is None and any(words in text for words in _NO_PLACE_WORDS)):
         return TargetError(
-            f"{where} has no place for one more client: {text}",
+            f"{where} has too many connections: {text}",
             code=Code.T016,
             hint="fewer --jobs, or a larger max_connections (of the server, the database or the role)",
             lost=True,
         )
     if state == _DISK_FULL:
-        return TargetError(f"{where} has no room left: {text}", code=Code.T007, hint="make room")
+        return TargetError(f"{where} has no room left: {text}", code=Code.T007, hint="free some disk space")
     if state == _NO_MEMORY and "shared memory" in text:
         return TargetError(
             f"{where} has no room for more locks: {text}",

@@ -44,7 +44,7 @@ def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
             "target",
             f"{facts.disk.path} has {facts.disk.free:,} bytes free; the tables and indexes need about "
             f"{needed:,}, and the write-ahead log up to as much again",
-            "make room there, or move the database to a larger disk",
+            "free some space there, or move the database to a larger disk",
         )
     ]
 

@@ -238,7 +238,7 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         (plan.source, plan.schema),
     ).fetchone()
     if row is None or row[2] == "recovered" or (row[2] == "finished" and not row[3] and not again):
-        taken_back = ": the last one was taken back" if row and row[2] == "recovered" else ""
+        taken_back = ": the last one was rolled back" if row and row[2] == "recovered" else ""
         raise UsageError(
             f"there is no interrupted run to resume in this target{taken_back}",
             code=Code.T010,
@@ -246,7 +246,7 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         )
     if row[2] == "recovering":
         raise BlockedError(
-            "the last run has been taken back in part, and can only be taken back as a whole",
+            "the last run has been rolled back in part, and can only be rolled back as a whole",
             code=Code.L052,
             hint="converge recover",
         )

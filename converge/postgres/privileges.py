@@ -141,7 +141,7 @@ def _rights(target: Target) -> Iterator[Finding]:
         )
     for kind in target.stripped:
         yield denied(
-            f"default privileges take rights from the role {target.role} on its own new {kind.lower()}",
+            f"default privileges take privileges from the role {target.role} on its own new {kind.lower()}",
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT ALL ON {kind} TO {role};",
         )
 

@@ -25,7 +25,7 @@ def recovery_text(recovery: Recovery) -> str:
 
 def _of_create(recovery: Recovery) -> str:
     lines = [
-        f"Nothing to recover: run {recovery.run} makes its own tables, and has set nothing aside.",
+        f"Nothing to recover: run {recovery.run} creates its tables, and has set nothing aside.",
         f"left      {', '.join(recovery.left) or 'no table'}",
         "next      converge migrate --resume goes on with it, --recreate begins again",
     ]

@@ -326,10 +326,10 @@ def _back(back: GoingBack | None) -> Section:
     """The way back to the source."""
     nothing = "The run has not come so far as to look at the source again."
     if back is None:
-        return section("going-back", "Going back", nothing=nothing)
+        return section("going-back", "Rollback", nothing=nothing)
     moved = grid("Moved since the snapshot", (("table", "name"),), [(name,) for name in back.tables])
     sentences = map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
-    return section("going-back", "Going back", *sentences, moved)
+    return section("going-back", "Rollback", *sentences, moved)
 
 
 # Lines for a terminal.

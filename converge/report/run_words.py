@@ -13,7 +13,7 @@ from converge.report.document import Mark, Tone, Verdict
 from converge.report.words import counted, missing_words
 
 SNAPSHOTS = {
-    "locked": "all readers saw the source at one instant",
+    "locked": "all readers saw one snapshot of the source",
     "quiet": "no lock was allowed; the source did not move while the readers began",
     "none": "no lock was allowed and the source may have moved between the readers",
 }
@@ -96,7 +96,7 @@ def _of_revisions(result: Result) -> str:
     if not wrong or not all(one.verified for one in result.tables):
         return ""
     if result.verdict == "failed":
-        return "every row is there and equal, but the revisions are not settled"
+        return "every row is there and equal, but the revisions are not applied"
     count = counted(len(wrong), "object")
     return f"every row is there and equal, but {count} of the schema not as the revisions make it"
 

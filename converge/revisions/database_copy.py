@@ -48,7 +48,7 @@ def copied(endpoint: Endpoint, schema: str) -> Iterator[tuple[Endpoint, str]]:
         except psycopg.Error as error:
             raise _not_streamed(endpoint, [explain(error).message]) from error
         words = (
-            f"others are connected: only schema {schema} was made anew, its rows streamed as of one instant"
+            f"others are connected: only schema {schema} was made again, its rows streamed from one snapshot"
         )
         yield place, words
 
@@ -84,7 +84,7 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
         source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         whole = read_definitions(source, schema, without=())
         if whole.unwritten:
-            raise _not_streamed(endpoint, [f"not made anew: {name}" for name in whole.unwritten])
+            raise _not_streamed(endpoint, [f"not made again: {name}" for name in whole.unwritten])
         bare = _for_rows(whole)
         _make(target, difference(NOTHING, bare))
         pour(source, target, (image for image in read_images(source, schema, "") if image.schema == schema))

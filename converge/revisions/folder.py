@@ -43,7 +43,7 @@ class Folder:
         found = cls.find(path)
         if not (found.location / "env.py").is_file():
             raise UsageError(
-                f"{found.location} holds no env.py: it is no folder of Alembic",
+                f"{found.location} holds no env.py: it is not an Alembic folder",
                 code=Code.A001,
                 hint=f"{_GENERATE} makes it, --alembic DIR names another",
             )

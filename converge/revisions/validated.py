@@ -99,7 +99,7 @@ def _read(folder: Folder, revision: str) -> Record | None:
         return found if set(found.tables) <= {"up", "down"} else None
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"{path} is no record of a validation: {error}",
+            f"{path} is not a record of a validation: {error}",
             code=Code.A016,
             hint=f"remove it; converge migrations validate {revision} writes it again",
         ) from error

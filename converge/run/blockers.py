@@ -95,7 +95,7 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
             f"{first.object}: {first.message}", code=first.code, details=details, hint=first.hint
         )
     return BlockedError(
-        f"{len(findings)} findings must be settled before anything is written",
+        f"{len(findings)} findings must be resolved before anything is written",
         code=Code.P000,
         details=[
             f"{one.code} {one.object}: {one.message}" + (f" ({one.evidence})" if one.evidence else "")

@@ -95,7 +95,7 @@ def _reaches(value: str | None, least: float) -> bool:
     try:
         return value is not None and Decimal(value) >= Decimal(str(least))
     except ArithmeticError as error:
-        raise _Failed(f"{value!r} is no number") from error
+        raise _Failed(f"{value!r} is not a number") from error
 
 
 def shown(rows: Sequence[Row]) -> str:

@@ -186,7 +186,7 @@ def _report(path: str) -> Result:
         reason = f"{type(error).__name__}: {error}"
     if reason:
         raise UsageError(
-            f"--since {path} is no report of a run: {reason}",
+            f"--since {path} is not a report of a run: {reason}",
             code=Code.C011,
             hint="converge migrate --report FILE.json writes one, converge report -o FILE.json again",
         )

@@ -115,7 +115,7 @@ def require_rolled_back(connection: psycopg.Connection[Any], schema: str) -> Non
 
 def shape_findings(before: Mapping[str, str], after: Mapping[str, str]) -> list[Finding]:
     """What is not as it was at the end of a run in load mode: one finding for each object."""
-    hint = "look at what else has changed the target's schema, and put it back"
+    hint = "look at what else has changed the target's schema, and restore it"
     return [
         Finding(Code.L050, "lossy", "target", f"the catalog is not as before: {line}", hint)
         for line in differences(before, after)
@@ -139,7 +139,7 @@ def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None
             f"{len(others)} objects of the schema are not as they were before run {run.id}",
             code=Code.L051,
             details=[*refused, *others][:_SHOWN],
-            hint=f"put them right, then {_AGAIN}; or, when others meant to change them:\n"
+            hint=f"correct them, then {_AGAIN}; or, when others meant to change them:\n"
             f"UPDATE converge.run SET state = 'recovered' WHERE id = {run.id};",
         )
 

@@ -21,7 +21,7 @@ from converge.run import proof
 from converge.run.proof import VerifyLevel
 from converge.run.workers import Workers
 
-PHASE = "look back"
+PHASE = "source changes"
 
 
 def take_snapshot(

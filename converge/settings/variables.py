@@ -93,7 +93,7 @@ def database_variables(side: str, variables: Mapping[str, str | None]) -> Endpoi
         return None
     port = variables.get("DATABASE_PORT") or ""
     if port and not port.isdigit():
-        raise UsageError(f"DATABASE_PORT in {ENV_FILE} is no number: {port!r}", code=Code.U003)
+        raise UsageError(f"DATABASE_PORT in {ENV_FILE} is not a number: {port!r}", code=Code.U003)
     return Endpoint(
         kind="mysql" if side == "source" else "postgres",
         host=variables.get("DATABASE_HOST") or "localhost",

@@ -217,7 +217,7 @@ class Term:
         if value.kind in ("datetime", "null"):
             return value.sql
         if value.kind == "instant":
-            context.depends("an instant is shown in the session's time zone")
+            context.depends("a point in time is shown in the session's time zone")
         return f"{value.sql}::timestamp"
 
     def rounded(self, digits: int, context: Context) -> str:

@@ -109,7 +109,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
     rows = rows_of(draft, match, may_hold_rows=may_hold_rows)
     draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
     note_kinds(draft, match, table)
-    draft.done("table", table.name, match.own.name, "into the target's own table")
+    draft.done("table", table.name, match.own.name, "into the existing table")
     return True
 
 
