@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from converge.codes import Code
 from converge.model.check import CheckResult
-from converge.model.forecast import Forecast
 from converge.model.plan import (
     Change,
     ColumnPlan,
@@ -18,6 +17,7 @@ from converge.model.plan import (
     Statement,
     TablePlan,
 )
+from converge.model.rehearsal import Forecast
 from converge.model.result import Changed, Difference, GoingBack, Result, TableResult
 from converge.planner.rehearsal import fingerprint
 

@@ -16,8 +16,8 @@ from support import converge, mysql
 
 from converge.codes import Code, explained, registry
 from converge.errors import BlockedError, ConvergeError
-from converge.model.decode import decode
 from converge.model.plan import Finding
+from converge.model.recorded import decode
 from converge.sandbox import Server
 from converge.sandbox.errors import SandboxError
 from converge.types.traps import KINDS

@@ -24,7 +24,7 @@ from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.quote import pg_name, toml_text
 from converge.provision.run import provision
-from converge.provision.wanted import Wanted
+from converge.provision.steps import Wanted
 from converge.sandbox import Server
 
 PASSWORD = "p w'\"/@%:ü-canary"

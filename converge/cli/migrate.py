@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +26,10 @@ from converge.cli.options import (
     try_reports,
     yes_option,
 )
-from converge.cli.plan_file import digest_for, digests_of
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
+from converge.model.plan import digest
 from converge.model.result import Named
 from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
@@ -190,3 +192,48 @@ def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
         return 0
     text = "".join(json.dumps(reject) + "\n" for reject in rejects)
     return try_file(path, text, "rejects", "SELECT * FROM converge.reject in the target")
+
+
+def digests_of(path: str) -> Mapping[str, str]:
+    """The digest of each database's plan, by its name; of a single plan under "". Raises UsageError."""
+    again = f"converge plan -o {path}"
+    try:
+        document = json.loads(Path(path).read_text("utf-8"), object_hook=lambda one: SimpleNamespace(**one))
+        if hasattr(document, "command"):
+            raise UsageError(
+                f"{path} is the report of `converge {document.command}`, not a plan file",
+                code=Code.U006,
+                hint=again,
+            )
+        plans = {one.name: one for one in document.databases} if hasattr(document, "databases") else None
+        found = {name: (str(one.digest), digest(one)) for name, one in (plans or {"": document}).items()}
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read as a plan file: {error}", code=Code.U006, hint=again
+        ) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=again) from error
+    if any(stated != true for stated, true in found.values()):
+        raise UsageError(
+            f"{path} was changed after it was written: its digest stands for another plan",
+            code=Code.U013,
+            hint=f"what a plan decides is changed by a map: {again} --map FILE",
+        )
+    return {name: stated for name, (stated, _) in found.items()}
+
+
+def digest_for(name: str, digests: Mapping[str, str] | None) -> str:
+    """The digest that this database's plan must have; empty when there is no plan file.
+
+    Raises UsageError when the file has no plan of it.
+    """
+    if digests is None:
+        return ""
+    if name not in digests:
+        of = f"the database {name}" if name else "a single database"
+        raise UsageError(
+            f"the plan file has no plan of {of}",
+            code=Code.U006,
+            hint="converge plan -o FILE, with the same options",
+        )
+    return digests[name]

@@ -27,8 +27,7 @@ from converge.report.words import visible
 from converge.revisions import commands
 from converge.revisions.drift import drift
 from converge.revisions.folder import Folder
-from converge.revisions.generate import Origin, Wish, generate
-from converge.revisions.planned import planned
+from converge.revisions.generate import Origin, Wish, generate, planned
 from converge.run.options import Options
 from converge.settings.addresses import Where, databases
 

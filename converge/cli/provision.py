@@ -12,7 +12,7 @@ from converge.errors import UsageError
 from converge.model.event import Sink
 from converge.provision.run import provision, provision_text
 from converge.provision.script import script
-from converge.provision.wanted import wanted
+from converge.provision.steps import wanted
 from converge.report.words import visible
 from converge.settings.addresses import Where, picked, resolve_admin
 from converge.settings.file import read

@@ -13,6 +13,7 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
 from converge.model.check import Application, Check
+from converge.model.quote import toml_text
 from converge.types.sql import normal
 
 _OWN = ("length", "precision", "scale", "fsp")
@@ -162,3 +163,24 @@ def _width(raw_type: str) -> int | None:
     """The display width of an integer: servers from 8.0.19 print only that of ``tinyint(1)``."""
     found = re.match(r"\w*int\((\d+)\)", raw_type)
     return int(found[1]) if found else None
+
+
+def entry(section: str, match: Mapping[str, Any], *lines: str) -> str:
+    """``[[section]]`` with its match and these lines."""
+    return "\n".join([f"[[{section}]]", f"match = {value(match)}", *lines])
+
+
+def literally(**names: str) -> dict[str, str]:
+    """Names as patterns that match nothing else."""
+    return {
+        key: "".join(f"[{char}]" if char in "*?[" else char for char in name) for key, name in names.items()
+    }
+
+
+def value(of: Any) -> str:
+    """A TOML value: text, number, truth, or an inline table of them."""
+    if isinstance(of, bool):
+        return str(of).lower()
+    if isinstance(of, Mapping):
+        return "{ " + ", ".join(f"{key} = {value(inner)}" for key, inner in of.items()) + " }"
+    return str(of) if isinstance(of, int) else toml_text(str(of))

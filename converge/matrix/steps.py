@@ -20,9 +20,9 @@ from converge.model.plan import count_losses
 from converge.model.result import Result
 from converge.model.revision import Revision
 from converge.planner.difference import compared
+from converge.postgres.affected import digests, read_images
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
-from converge.postgres.images import digests, read_images
 from converge.postgres.script import run_script
 from converge.revisions import commands
 from converge.revisions import drift as drifting

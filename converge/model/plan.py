@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from converge.codes import Code
 from converge.model.check import Check
-from converge.model.forecast import Forecast
-from converge.model.rehearsal import Drift
+from converge.model.rehearsal import Drift, Forecast
 
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]

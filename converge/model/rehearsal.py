@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from converge.codes import Code
-from converge.model.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +65,14 @@ class Drift:
     """Tables whose rows are not as many as they were."""
     forecast: Forecast | None
     """From what that run has measured; None where it was resumed, or did not come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run will need, with how that was reckoned."""
+
+    seconds: float
+    """Of the whole run with its full comparison."""
+    target_bytes: int
+    """Tables and indexes in the target."""
+    basis: str

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.check import CheckResult
-from converge.model.decode import decode
 from converge.model.plan import Finding, Outcome, count_losses
+from converge.model.recorded import decode
 from converge.model.rehearsal import Fingerprint
 
 Stand = Literal["still", "moved", "not known"]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from converge.codes import Code, explained
-from converge.mapping.rules import Map
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import Map, entry, literally
 from converge.model.catalog import Catalog, Column, Table
 from converge.model.evidence import NOTHING_KNOWN, Count, Evidence
 from converge.model.plan import (

@@ -6,8 +6,7 @@ Foreign keys are added NOT VALID when all tables have their keys, then validated
 from __future__ import annotations
 
 from converge.codes import Code
-from converge.mapping.rules import setting
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.plan import Computed
 from converge.model.quote import pg_name, pg_text

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.collations import Collation, counterpart, told_apart
-from converge.mapping.rules import policies
-from converge.mapping.write import entry
+from converge.mapping.rules import entry, policies
 from converge.model.catalog import Column, Index, Table
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name, pg_text, toml_text

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import get_args
 
 from converge.codes import Code
-from converge.model.forecast import Forecast
 from converge.model.plan import OCCUPIED, ColumnPlan, Plan
-from converge.model.rehearsal import Drift, Drifted, Fingerprint, Growth, TableMark, What
+from converge.model.rehearsal import Drift, Drifted, Fingerprint, Forecast, Growth, TableMark, What
 from converge.model.result import Result
 
 _OF_COLUMNS = frozenset({"table", "column"})

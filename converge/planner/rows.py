@@ -12,8 +12,7 @@ from itertools import product
 
 from converge.codes import Code
 from converge.mapping.collations import compared_like, ignores_case
-from converge.mapping.rules import setting
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.evidence import TableFacts
-from converge.model.forecast import Forecast
 from converge.model.quote import my_name
+from converge.model.rehearsal import Forecast
 from converge.planner.draft import Draft, column_entry, rows_words, said
 from converge.types import Length, Value, base_name, family_of
 

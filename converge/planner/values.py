@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from converge.codes import Code
-from converge.mapping.rules import Rule
-from converge.mapping.write import entry
+from converge.mapping.rules import Rule, entry
 from converge.model.catalog import Column, Table
 from converge.model.plan import Change
 from converge.model.quote import my_name, my_text, toml_text

@@ -1,4 +1,4 @@
-"""The rows that a revision has touched: what is not the same beside the images that were kept before.
+"""What revisions do to a copy: each table's rows are kept beside it, and the rows that differ are read.
 
 As CSV, values are the texts that PostgreSQL prints; NULL is an empty field without quotes, the empty text has
 quotes (PostgreSQL manual, "COPY", "CSV Format").
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 
-from converge.model.image import Pair
+from converge.model.image import Column, Image, Pair
 from converge.model.quote import pg_name
 from converge.model.validation import Affected
-from converge.postgres.images import SCHEMA, kept
+from converge.postgres.digest import number
+from converge.resources import sql
 
 CHANGE = "(change)"
 
@@ -121,3 +122,53 @@ def affected_rows(connection: psycopg.Connection[Any], pair: Pair, affected: Aff
     query = f"COPY (SELECT {', '.join(columns.values())} FROM {found(pair)} ORDER BY nr) TO STDOUT"
     with connection.cursor() as cursor, cursor.copy(f"{query} (FORMAT csv, FORCE_QUOTE *)".encode()) as copy:
         yield from map(bytes, copy)
+
+
+SCHEMA = "converge_before"
+"""In the copy: what is noted there beside the tables."""
+
+Digest = tuple[int, int]
+"""Rows, and the sum of their digests: the same for the same rows in any order."""
+
+
+def read_images(connection: psycopg.Connection[Any], schema: str, version_table: str) -> tuple[Image, ...]:
+    """All tables but the one in which Alembic notes what it has applied."""
+    query = sql("converge.postgres", "image_tables").encode()
+    rows = connection.execute(query, {"schema": schema, "version_table": version_table})
+    return tuple(
+        Image(oid, there, name, {int(at): Column(*one) for at, one in columns.items()}, tuple(key))
+        for oid, there, name, columns, key in rows
+    )
+
+
+def kept(image: Image) -> str:
+    """Where the rows of a table are kept, quoted."""
+    return pg_name(SCHEMA, str(image.oid))
+
+
+def keep_rows(connection: psycopg.Connection[Any], images: Iterable[Image]) -> None:
+    """Copies the rows of all tables into tables of their own: ``v``, the values' texts by their numbers.
+
+    Texts, because a column of the user's own type would hold on to that type.
+    """
+    connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+    for image in images:
+        texts = ",".join(f"{pg_name(column.name)}::text" for _, column in sorted(image.columns.items()))
+        rows = f"SELECT ARRAY[{texts}]::text[] AS v FROM ONLY {pg_name(image.schema, image.name)}"
+        connection.execute(f"CREATE UNLOGGED TABLE {kept(image)} AS {rows}".encode())
+        connection.execute(f"ANALYZE {kept(image)}".encode())
+
+
+def digests(connection: psycopg.Connection[Any], images: Sequence[Image]) -> dict[str, Digest]:
+    """Of each table's rows, by its name; the order of its columns does not matter."""
+    return {str(image): _digest(connection, image) for image in images}
+
+
+def _digest(connection: psycopg.Connection[Any], image: Image) -> Digest:
+    texts = [f"{pg_name(name)}::text" for name in sorted(column.name for column in image.columns.values())]
+    whole = f"md5(ROW({','.join(texts)})::text)"
+    table = pg_name(image.schema, image.name)
+    query = f"SELECT count(*), coalesce(sum({number(whole)}), 0)::text FROM ONLY {table}"
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0], int(row[1])

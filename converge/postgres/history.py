@@ -12,13 +12,12 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, UsageError
-from converge.model.decode import decode, encoded
 from converge.model.endpoint import Endpoint, parse
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
-from converge.model.recorded import READER, Made, Recorded, RunOptions
+from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, encoded
 from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
 from converge.postgres.ledger import STATE

@@ -16,10 +16,10 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
-from converge.model.decode import encoded
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.plan import Plan
+from converge.model.recorded import encoded
 from converge.model.result import Reject
 from converge.model.work import Copied, Range
 from converge.postgres.connect import backend

@@ -15,8 +15,7 @@ from converge.errors import UsageError
 from converge.model.image import Pair
 from converge.model.quote import pg_name
 from converge.model.validation import MOST_DEVIATIONS, Compared, Deviation
-from converge.postgres.affected import CHANGE, fields, found
-from converge.postgres.images import SCHEMA
+from converge.postgres.affected import CHANGE, SCHEMA, fields, found
 
 _BLOCK = 1 << 20
 _REFERENCE = pg_name(SCHEMA, "reference")

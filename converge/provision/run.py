@@ -16,8 +16,16 @@ from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
 from converge.postgres.connect import connect, explain
-from converge.provision.steps import SET_GRANTS, Cluster, DatabaseFacts, RoleFacts, Step, findings, steps
-from converge.provision.wanted import Wanted
+from converge.provision.steps import (
+    SET_GRANTS,
+    Cluster,
+    DatabaseFacts,
+    RoleFacts,
+    Step,
+    Wanted,
+    findings,
+    steps,
+)
 from converge.report.words import counted, one_line, visible
 from converge.resources import sql
 from converge.run.blockers import require_rights

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from converge.model.quote import pg_name, pg_text
-from converge.provision.steps import LOCALE_PROVIDERS, SET_GRANTS, create_database
-from converge.provision.wanted import Wanted
+from converge.provision.steps import LOCALE_PROVIDERS, SET_GRANTS, Wanted, create_database
 
 _VERSION = "current_setting('server_version_num')::int"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from converge.mapping.write import entry, literally, value
+from converge.mapping.rules import entry, literally, value
 from converge.model.quote import toml_text
 from converge.planner.entries import ColumnEntry, Entry
 

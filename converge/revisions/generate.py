@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, UsageError
+from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.definitions import NOTHING, Definitions
 from converge.model.endpoint import Endpoint
+from converge.model.event import Sink
+from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.revision import Applied, Generated, Revision
 from converge.planner.difference import difference
-from converge.postgres.connect import connect
+from converge.postgres.catalog import read_definitions
+from converge.postgres.connect import connect, explain
 from converge.postgres.history import last_load, last_run
+from converge.postgres.shadow import shadow
+from converge.postgres.steps import attempt
 from converge.revisions.drift import definitions
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
 from converge.revisions.gate.widening import widens
 from converge.revisions.way import require_known
 from converge.revisions.write import from_models, write
+from converge.run.blockers import check_plan
 from converge.run.connections import explained
+from converge.run.options import Options
+from converge.run.prepare import prepare
 
 Origin = Literal["source", "target", "models"]
 
@@ -145,3 +156,35 @@ def _loses(before: Definitions, after: Definitions) -> bool:
         if one.kind == "column" and other and not widens(one.facts["type"], other.facts["type"]):
             return True
     return False
+
+
+_ORDER = get_args(Phase)
+
+
+def planned(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Definitions:
+    """What `migrate` would make in an empty database like the target. Raises ConvergeError."""
+    with shadow(target) as place:
+        with prepare(source, place, options, emit) as prepared:
+            plan = prepared.plan
+        check_plan(plan, expected_digest="")
+        _make(place, plan)
+        with closing(connect(place)) as connection:
+            return read_definitions(connection, options.schema)
+
+
+def _make(place: Endpoint, plan: Plan) -> None:
+    """All statements of the plan, in their order; those that may be refused, as a run tries them."""
+    with closing(connect(place)) as connection:
+        if not plan.schema_exists:
+            connection.execute(f"CREATE SCHEMA {pg_name(plan.schema)}".encode())
+        for statement in sorted(plan.statements, key=lambda one: _ORDER.index(one.phase)):
+            try:
+                attempt(connection, statement)
+            except psycopg.Error as error:
+                raise _explained(error, place, statement.object) from error
+
+
+def _explained(error: psycopg.Error, place: Endpoint, object_: str) -> ConvergeError:
+    wrong = explain(error, place)
+    wrong.message = f"{object_}: {wrong.message}"
+    return wrong

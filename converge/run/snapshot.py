@@ -14,9 +14,8 @@ from converge.model.work import Digest, Range
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.identity import known_by_time, read_identities
 from converge.mysql.privileges import read_rights
-from converge.mysql.snapshot import Snapshot
+from converge.mysql.snapshot import Snapshot, known_by_time, read_identities
 from converge.run import proof
 from converge.run.proof import VerifyLevel
 from converge.run.workers import Workers

@@ -10,8 +10,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from converge.codes import Code
-from converge.mapping.rules import setting
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
 from converge.model.existing import OwnColumn, OwnIndex, OwnTable
 from converge.model.plan import Finding, Outcome

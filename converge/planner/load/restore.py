@@ -6,8 +6,7 @@ Rows that are in the target's tables already are seeded by its migrations, or le
 from __future__ import annotations
 
 from converge.codes import Code
-from converge.mapping.rules import setting
-from converge.mapping.write import entry, literally
+from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Table
 from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import Rows, Severity, TablePlan
