@@ -128,7 +128,7 @@ def test_doctor_shows_what_the_version_has_and_what_migrations_would_meet(
     try:
         ran = converge("doctor", "--target", target, "--map", str(tmp_path / "new.toml"))
         assert ran.code == 3
-        assert "from 15  no   NULLS NOT DISTINCT, MERGE" in ran.out
+        assert "from 15   no  NULLS NOT DISTINCT, MERGE" in ran.out
         assert "check 'labels' asks for any_value()" in ran.out
         document = converge("doctor", "--target", target, "--json").json
     finally:

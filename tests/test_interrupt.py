@@ -150,7 +150,8 @@ def test_random_kills_lose_and_double_nothing(
     """Killed again and again at random moments, from the first connection on."""
     target = new_postgres_database(postgres_175)
     chance = random.Random(5)
-    run = Killed(subprocess.Popen(["true"], text=True), target)
+    with subprocess.Popen(["true"], text=True) as nothing:
+        run = Killed(nothing, target)
     arguments = [sys.executable, "-m", "converge", "migrate", "--source", source, "--target", target]
     for _ in range(6):
         more = ["--resume"] if _may_resume(target) else ["--recreate", "--yes"]

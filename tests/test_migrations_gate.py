@@ -197,6 +197,8 @@ ALTER TABLE logged ENABLE ALWAYS TRIGGER t; INSERT INTO empty VALUES (1)
 CREATE FUNCTION lower(varchar) RETURNS text LANGUAGE sql AS ''; CREATE INDEX a ON film (lower(title))
 INSERT INTO film VALUES (3, 'long'); ALTER TABLE film ALTER title TYPE varchar(20)
 INSERT INTO empty VALUES (1); DROP TABLE empty
+CREATE TABLE a (LIKE empty INCLUDING DEFAULTS); INSERT INTO a VALUES (1)
+CREATE TABLE a () INHERITS (empty); INSERT INTO a VALUES (1)
 ALTER TABLE film ADD FOREIGN KEY (id) REFERENCES logged ON DELETE CASCADE; DELETE FROM logged
 """.strip().splitlines()
 
@@ -281,6 +283,7 @@ with op.get_context().autocommit_block(): op.execute('SELECT 1')
 for table in ('a', 'b'): op.execute(f'COMMENT ON TABLE {table} IS NULL')
 op.execute(sa.text('SELECT :a').bindparams(a=1))
 raise NotImplementedError('no way back')
+raise NotImplementedError
 helper()
 """
 OTHER_PYTHON = """

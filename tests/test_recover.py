@@ -29,6 +29,7 @@ from converge.model.work import Range
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
+from converge.postgres.history import last_evidence
 from converge.postgres.ledger import Ledger, upgrade
 from converge.postgres.saved import drop_saved, merge, save
 from converge.run.recover import recover, require_rolled_back
@@ -300,6 +301,9 @@ def test_the_record_of_an_earlier_version_is_left_to_it(target: Target) -> None:
     with pytest.raises(BlockedError) as refused:
         target.recover()
     assert (refused.value.code, rows_of(target.admin)) == ("L052", rows)
+    with connect(target.endpoint) as connection, pytest.raises(BlockedError) as resumed:
+        last_evidence(connection, target.plan.source, "app")
+    assert resumed.value.code == "L052"
     postgres(target.admin, "UPDATE converge.run SET evidence = %s::json", *kept[0])
     target.recover()
     target.require_same("with its own version")

@@ -239,16 +239,20 @@ def test_a_table_that_is_called_as_the_schema_is_tried(
 ) -> None:
     """In a trial the schema's names mean temporary objects; a table's alias of the same name does not."""
     source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
-    run_mysql(source, "CREATE TABLE `it's` (id INT AUTO_INCREMENT PRIMARY KEY, e ENUM('a', 'b'))")
-    run_mysql(source, "CREATE VIEW v AS SELECT id, CONCAT(e, 'x') AS n FROM `it's`")
+    columns = "id INT AUTO_INCREMENT PRIMARY KEY, e ENUM('a', 'b'), `it's` INT, v INT"
+    run_mysql(source, f"CREATE TABLE `it's` ({columns})")
+    run_mysql(source, "CREATE VIEW v AS SELECT id, CONCAT(e, 'x') AS n, `it's`, v FROM `it's` WHERE e = 'a'")
+    run_mysql(source, "CREATE VIEW w AS SELECT `it's`.`it's`, n FROM v AS `it's`")
     (tmp_path / "m.toml").write_text('[[column]]\nmatch = { column = "id" }\nto = "numeric(9)"\n')
     with connect(parse(target)) as connection:
         plan, evidence = ask_target(
             Inputs(read(source), load([str(tmp_path / "m.toml")]), schema="it's"), connection
         )
     assert (evidence.tried, evidence.refused) == (True, {})
-    assert {one.name: one.state for one in plan.outcomes}["v"] == "translated"
+    states = {one.name: one.state for one in plan.outcomes}
+    assert (states["v"], states["w"]) == ("translated", "translated")
     assert not plan.blocks
+    assert not any("\0" in one.sql for one in plan.statements)
     assert any("""nextval('"it''s"."it''s_id_seq"'::regclass)""" in one.sql for one in plan.statements)
     assert postgres(target, "SELECT 1 FROM pg_namespace WHERE nspname = 'it''s'") == []
 

@@ -93,8 +93,13 @@ class Trial:
     object: str
     """``kind name`` of the source's object."""
     sql: str
+    """With `PLACE` for the target's schema where a table's alias may have the schema's name."""
     tables: tuple[str, ...] = ()
     """Source tables and views that must be there for it."""
+
+
+PLACE = '"\0"'
+"""In a trial: the target's schema, where relations are named; no name of PostgreSQL has a NUL."""
 
 
 @dataclass(frozen=True, slots=True)

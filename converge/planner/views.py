@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Table, View
-from converge.model.plan import Computed
+from converge.model.plan import PLACE, Computed
 from converge.model.quote import fit, pg_name
 from converge.planner.draft import Draft
 from converge.translate import (
@@ -94,7 +94,7 @@ class _Relations:
             plan.source.lower(): column_term(source.column(plan.source), plan, pg_name(plan.target))
             for plan in table.columns
         }
-        return Relation(self._draft.qualified(name), columns)
+        return Relation(f"{PLACE}.{pg_name(table.target)}", columns)
 
 
 def _view(draft: Draft, view: View, relations: _Relations) -> None:
@@ -114,14 +114,15 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
     # A source that lost the view's definer does not say its columns; the query names them, too.
     columns = f" ({', '.join(pg_name(fit(column)) for column in view.columns)})" if view.columns else ""
     options, losses = _options(draft, view)
-    sql = f"CREATE VIEW {name}{columns}{options} AS {query.sql}"
+    sql = f"CREATE VIEW {PLACE}.{pg_name(made)}{columns}{options} AS {query.sql}"
     refused = draft.refusal("view", view.name, sql, tuple(relations.read))
+    sql = sql.replace(PLACE, pg_name(draft.schema))
     if refused:
         draft.left(
             Code.P052, "view", view.name, f"the target refuses it: {refused}; its text is {view.definition}"
         )
         return
-    relations.add(view.name, query.relation(name, view.columns))
+    relations.add(view.name, query.relation(f"{PLACE}.{pg_name(made)}", view.columns))
     if made != view.name:
         context.note(f"is called {made} in the target")
     for note in context.notes:

@@ -81,14 +81,24 @@ def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
 
 
 def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:
-    """What the last run of this source into this schema was decided by; None where that is not to be seen."""
+    """What the last run of this source into this schema was decided by; None where that is not to be seen.
+
+    Raises BlockedError for a load whose tables another version of converge has read.
+    """
     if not _readable(connection, "evidence"):
         return None
     row = connection.execute(
         "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
         (source, schema),
     ).fetchone()
-    return decode(Evidence, row[0]) if row and row[0] else None
+    found = decode(Evidence, row[0]) if row and row[0] else None
+    if found is not None and found.existing is not None and found.existing.reader != READER:
+        raise BlockedError(
+            f"another version of converge began the last run into the schema {schema}",
+            code=Code.L052,
+            hint="go on with that version, or converge recover with it",
+        )
+    return found
 
 
 def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import psycopg
 
-from converge.model.plan import Trial
+from converge.model.plan import PLACE, Trial
 from converge.model.quote import pg_name
 
 SCHEMA = "pg_temp"
@@ -44,7 +44,11 @@ class Trials:
         self._connection = connection
         # A name is found in literals, too, where its quotes are doubled: nextval('"it''s"."t_id_seq"').
         prefix = re.escape(pg_name(schema)).replace("'", "''?")
-        self._name = re.compile(rf'{prefix}(\."(?:[^"]|"")*")')
+        name = rf'{prefix}(\."(?:[^"]|"")*")'
+        self._name = re.compile(name)
+        # In a query, `"shop"."id"` may be a column of a table with the alias "shop": only what stands as a
+        # type, a collation, a text or a call is the schema's there.
+        self._in_query = re.compile(rf"(?:(?<=::)|(?<=\bAS )|(?<=\bCOLLATE )|(?<=')){name}|{name}(?=\()")
         self._schema = pg_name(schema)
         self._open = ExitStack()
         self._views: dict[str, Trial] = {}
@@ -115,13 +119,15 @@ class Trials:
         """Runs one statement in a savepoint; the first line of the error when there is one."""
 
         def placed(found: re.Match[str]) -> str:
-            quoted = self._schema + found[1]
+            name = found[found.lastindex or 1]
+            quoted = self._schema + name
             ours = quoted in in_schema or quoted.replace("''", "'") in in_schema
-            return SCHEMA + found[1] if ours else found[0]
+            return SCHEMA + name if ours else found[0]
 
+        names = self._in_query if PLACE in sql else self._name
         try:
             with self._connection.transaction():
-                self._connection.execute(self._name.sub(placed, sql).encode())
+                self._connection.execute(names.sub(placed, sql).replace(PLACE, SCHEMA).encode())
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
                 raise

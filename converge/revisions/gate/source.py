@@ -27,7 +27,9 @@ _CALL = re.compile(
     r"|sqlalchemy\.dialects\.postgresql\.array|sqlalchemy\..*\(\)\.(?:bindparams|with_variant)"
     "|print|NotImplementedError|function"
 )
-_VALUE = re.compile(rf"{_TYPE}|(?:typing|collections\.abc)\.[A-Z]\w*|value|bool|dict|int|list|str|tuple")
+_VALUE = re.compile(
+    rf"{_TYPE}|(?:typing|collections\.abc)\.[A-Z]\w*|NotImplementedError|value|bool|dict|int|list|str|tuple"
+)
 _BLOCK = re.compile(r"alembic\.op\.(?:batch_alter_table|get_context\(\)\.autocommit_block)\(\)")
 _MODULES = (
     "__future__", "alembic", "alembic.op", "collections.abc", "sqlalchemy", "sqlalchemy.dialects",

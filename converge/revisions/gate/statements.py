@@ -162,13 +162,23 @@ class Statement:
         """What it does; nothing for one that is not known to keep every row."""
         if any((key, value) == ("relpersistence", "t") or key == "catalogname" for key, value in self._all):
             return ()  # a temporary table would hide another one
+        if any(isinstance(value, str) and _may_be_cut(value) for _, value in self._all):
+            return ()
         if self.tag == "AlterTableStmt":
             return _alters(self.node)
         kind = _first(_STATEMENTS.get(self.tag, ()), self.node)
         # A new partition has no rows; those of the table that it belongs to are looked through.
         parents = [one["RangeVar"] for one in self.node.get("inhRelations", ())]
         relation = parents[0] if parents else self.node.get("relation")
-        return [Effect(kind, _name(relation) if relation else ())] if kind else ()
+        effects = [Effect(kind, _name(relation) if relation else ())] if kind else []
+        if (
+            kind
+            and self.tag == "CreateStmt"
+            and (parents or any("TableLikeClause" in x for x in self.node.get("tableElts", ())))
+        ):
+            # It has defaults, CHECKs or triggers that stand in another table.
+            effects.append(Effect("arms"))
+        return effects
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -215,6 +225,11 @@ def statements(text: str) -> Iterator[Statement]:
         end = start + tree["stmt_len"] if "stmt_len" in tree else len(raw)
         ((tag, node),) = tree["stmt"].items()
         yield Statement(tag, node, one_line(raw[start:end].decode()))
+
+
+def _may_be_cut(name: str) -> bool:
+    """Whether the parser may have cut the name at 63 bytes of UTF-8; other encodings have other bytes."""
+    return not name.isascii() and 60 <= len(name.encode()) <= 63
 
 
 def _alters(node: Tree) -> Sequence[Effect]:
