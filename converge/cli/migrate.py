@@ -33,7 +33,7 @@ from converge.model.plan import digest
 from converge.model.result import Named
 from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
-from converge.settings.addresses import Where, databases
+from converge.settings.addresses import Chosen, Where, databases
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
@@ -113,41 +113,37 @@ def command(
       converge migrate --resume
       converge migrate --mode load --map orm.toml --truncate
     """
-    chosen = databases(where)
     require_reports("--report", reports)
     if rejects_file:
         require_writable(rejects_file)
     if resume and (options.recreate or options.truncate):
         raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
+    digests = digests_of(plan_file) if plan_file else None
+    chosen = databases(where)  # after all that is quickly said: it may load a dump
     if alembic:
         only(chosen, "--alembic")
     wanted = MigrateOptions(
+        common=options,
         verify=verify,
         resume=resume,
         approve=approver(yes),
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
     )
-    digests = digests_of(plan_file) if plan_file else None
-    moves = [
-        Move(
-            one.name,
-            one.source,
-            one.target,
-            replace(
-                wanted,
-                common=options_of(one, options),
-                expected_digest=digest_for(one.name, digests),
-                alembic=_folder(alembic or (one.entry.alembic if one.entry else None)),
-            ),
-        )
-        for one in chosen
-    ]
+    moves = [_move(one, wanted, digest_for(one.name, digests), alembic) for one in chosen]
     outputs = Outputs(reports, rejects_file, as_json)
     each = _several(moves, where, emit) if chosen[0].entry else [_single(moves[0], outputs, emit)]
     begun = any(RESUME in (done.error.hint or "") for done in each if done.error)
     report, text = as_report("migrate", each, again(RESUME, where) if begun else "")
     code = finish(report, text, reports, as_json=as_json)
     return _try_rejects(_rejects(each), rejects_file) or code
+
+
+def _move(one: Chosen, wanted: MigrateOptions, digest: str, alembic: str | None) -> Move:
+    """The migration of one database, as its entry of converge.toml wants it."""
+    folder = _folder(alembic or (one.entry.alembic if one.entry else None))
+    common = options_of(one, wanted.common)
+    wanted = replace(wanted, common=common, expected_digest=digest, alembic=folder)
+    return Move(one.name, one.source, one.target, wanted)
 
 
 def _single(move: Move, outputs: Outputs, emit: Sink) -> Named:

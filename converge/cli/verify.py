@@ -68,12 +68,12 @@ def command(
       converge verify
       converge verify --report verify.html --differences rows.jsonl
     """
-    chosen = databases(where)
     require_reports("--report", reports)
     if differences:
         if level != "full":
             raise UsageError("--differences needs --level full", code=Code.U110, hint="leave out --level")
         require_writable(differences)
+    chosen = databases(where)  # after all that is quickly said: it may load a dump
     with ExitStack() as stack:
         try:
             file = stack.enter_context(files.private_file(differences)) if differences else None
