@@ -17,35 +17,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from converge.api import (
-        BlockedError,
-        ConvergeError,
-        Diagnosis,
-        Difference,
-        Endpoint,
-        Event,
-        Finding,
-        Interrupted,
-        MigrateOptions,
-        Move,
-        Options,
-        Plan,
-        Recovery,
-        Removal,
-        Result,
-        Results,
-        Selection,
-        SourceError,
-        TableResult,
-        TargetError,
-        UsageError,
-        doctor,
-        migrate,
-        migrate_several,
-        plan,
-        recover,
-        verify,
-    )
+    # ruff: noqa: F403, F405
+    from converge.api import *
 
 __version__ = "0.2.0"
 __all__ = [

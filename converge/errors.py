@@ -36,15 +36,12 @@ class ConvergeError(Exception):
         lost: bool = False,
     ) -> None:
         super().__init__(message)
+        # Workers send their errors to the coordinator: pickling keeps the message and these attributes.
         self.message = message
         self.code = code
         self.hint = hint
         self.details = tuple(details)
         self.lost = lost
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Workers send their errors to the coordinator, so keyword arguments must survive pickling.
-        return _rebuild, (type(self), self.message, self.code, self.hint, self.details, self.lost)
 
 
 class UsageError(ConvergeError):
@@ -106,14 +103,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     close = get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _rebuild(
-    kind: type[ConvergeError],
-    message: str,
-    code: Code,
-    hint: str | None,
-    details: tuple[str, ...],
-    lost: bool,
-) -> ConvergeError:
-    return kind(message, code=code, hint=hint, details=details, lost=lost)
