@@ -407,6 +407,17 @@ def test_picks(tmp_path: Path) -> None:
         read(str(tmp_path / "nothing.toml"))
 
 
+def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", PASSWORD)
+    (tmp_path / "converge.toml").write_text(
+        'source = "mysql://u:${SECRET}@h/d"\ntarget = "postgresql://u:${SECRET}@h/d"\n'
+    )
+    (chosen,) = databases(Where())
+    assert (chosen.source.password, chosen.target.password) == (PASSWORD, PASSWORD)
+    assert "SECRET" not in os.environ
+
+
 @pytest.mark.parametrize(("side", "kind"), [("source", "mysql"), ("target", "postgres")])
 def test_database_variables_of_env(project: Project, tmp_path: Path, side: str, kind: str) -> None:
     """A TypeORM application's .env names one side."""

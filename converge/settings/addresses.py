@@ -13,24 +13,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import unquote
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.settings.file import Database, Project, read, same_target
-from converge.settings.variables import (
-    ENV_FILE,
-    address,
-    database_variables,
-    dotenv,
-    forget,
-    mysql_defaults,
-    of_kind,
-    postgres_defaults,
-)
+from converge.settings.variables import ENV_FILE, VARIABLE, address, dotenv, of_kind, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +77,11 @@ class Chosen:
         return self.known[1]
 
 
+Side = Literal["source", "target"]
 Want = Literal["needed", "known", "unused"]
 """What a command does with a side's address: fails without it, takes it where it is named, ignores it."""
 
-
+_KINDS = {"source": "mysql", "target": "postgres"}
 # Variables that may hold a password. No child process gets them: workers hear addresses through a pipe.
 _SECRET = ("MYSQL_PWD", "PGPASSWORD")
 _ADDRESS = re.compile("CONVERGE_[A-Z0-9_]+_URL")
@@ -99,45 +92,41 @@ def databases(where: Where, *, source: Want = "needed", target: Want = "needed")
 
     Takes the passwords out of the environment. Raises UsageError, also when a needed side is named nowhere.
     """
-    if chosen := _entries(where):
+    finder = _Finder(where)
+    if chosen := _entries(finder, where):
+        finder.forget()
         return chosen
     dump = where.dump if source != "unused" else None
-    here = None if dump or source == "unused" else _side("source", where)
-    there = None if target == "unused" else _side("target", where)
+    here = None if dump or source == "unused" else finder.side("source")
+    there = None if target == "unused" else finder.side("target")
     if source == "needed" and not (here or dump):
         raise _missing("source")
     if target == "needed" and there is None:
         raise _missing("target")
     if not (here or dump or there):
         raise _missing("source", "neither a source nor a target is named")
-    if there is not None:
-        there = _with_password(there)
-    _forget()
+    finder.forget()
     return (Chosen((dump() if dump else here, there)),)
 
 
-def _entries(where: Where) -> tuple[Chosen, ...]:
-    entries = picked(read(where.config), where)
-    if not any(entry.runs for entry in entries) and not where.names:
-        return ()
-    if where.names and (lacking := [one.name for one in entries if not one.runs]):
+def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
+    entries = picked(finder.project, where)
+    running = [entry for entry in entries if entry.runs]
+    if where.names and len(running) < len(entries):
+        lacking = next(one.name for one in entries if not one.runs)
         raise UsageError(
-            f"the database {lacking[0]} has no source and target to run over",
+            f"the database {lacking} has no source and target to run over",
             code=Code.U032,
-            hint="give its entry both, or leave out --database " + lacking[0],
+            hint=f"give its entry both, or leave out --database {lacking}",
         )
-    chosen = []
-    for entry in (one for one in entries if one.runs):
-        place = f"the database {entry.name}"
-        here = of_kind(address(entry.source, place), "mysql")
-        there = of_kind(address(entry.target, place), "postgres")
-        chosen.append(Chosen((_complete(here), _with_password(_complete(there))), entry))
-    _require_own_targets(chosen)
-    for one, entry in zip(chosen, (one for one in entries if one.runs), strict=True):
-        forget(entry.source, one.source)
-        forget(entry.target, one.target)
-    _forget()
-    return tuple(chosen)
+    chosen: dict[tuple[object, ...], Chosen] = {}
+    for entry in running:
+        here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
+        schema = (there.host, there.port, there.database, entry.target_schema)
+        if schema in chosen:
+            raise same_target(chosen[schema].name, entry.name)
+        chosen[schema] = Chosen((here, there), entry)
+    return tuple(chosen.values())
 
 
 def picked(project: Project, where: Where) -> tuple[Database, ...]:
@@ -167,17 +156,7 @@ def resolve_target(where: Where) -> Endpoint:
 
     Raises UsageError when it is named nowhere.
     """
-    entries = picked(read(where.config), where) if where.names else ()
-    if len(entries) == 1 and entries[0].target:
-        stated = _stated(entries[0].target, f"the database {entries[0].name}")
-        found: Endpoint | None = _complete(of_kind(stated, "postgres"))
-    else:
-        found = _side("target", where)
-    if found is None:
-        raise _missing("target")
-    found = _with_password(found)
-    _forget()
-    return found
+    return resolve_named(where, (), {})[0]
 
 
 def resolve_named(
@@ -188,13 +167,29 @@ def resolve_named(
     Each is --from NAME=URL, else CONVERGE_NAME_URL, else the target of the [[database]] NAME. Raises
     UsageError.
     """
-    found = {name: _named(name, given.get(name), where) for name in names}
-    others = {
-        name: _with_password(of_kind(endpoint, "postgres"))
-        for name, endpoint in found.items()
-        if endpoint is not None
-    }
-    return resolve_target(where), others
+    finder = _Finder(where)
+    entries = {one.name: one for one in finder.project.databases if one.target}
+    others = {}
+    for name in names:
+        stated = entries[name].target if name in entries else ""
+        found = finder.find(name, "postgres", (given.get(name), "--from"), (stated, f"the database {name}"))
+        if found is not None:
+            others[name] = found
+    chosen = picked(finder.project, where) if where.names else ()
+    if len(chosen) > 1:
+        raise UsageError(
+            f"this command is about one database, and --database names {len(chosen)}",
+            code=Code.U033,
+            hint=f"--database {chosen[0].name}",
+        )
+    if chosen and chosen[0].target:
+        target: Endpoint | None = finder.of_entry(chosen[0], "target")
+    else:
+        target = finder.side("target")
+    if target is None:
+        raise _missing("target")
+    finder.forget()
+    return target, others
 
 
 def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
@@ -205,27 +200,74 @@ def require_named(name: str, found: Mapping[str, Endpoint]) -> Endpoint:
     return found[name]
 
 
-def _named(name: str, given: str | None, where: Where) -> Endpoint | None:
-    variable = f"CONVERGE_{name.upper()}_URL"
-    project = read(where.config)
-    for url, origin in ((given, "--from"), (os.environ.get(variable), variable)):
-        if url:
-            return parse(url, origin=origin)
-    entry = next((one for one in project.databases if one.name == name and one.target), None)
-    if entry is not None:
-        return _stated(entry.target, f"the database {name}")
-    url = dotenv().get(variable)
-    return parse(url, origin=ENV_FILE) if url else None
-
-
 def resolve_admin(given: str | None, project: Project) -> Endpoint:
     """The address by which databases and roles are made. Raises UsageError when it is named nowhere."""
     if given:
-        return _with_password(of_kind(parse(given, origin="--admin"), "postgres"))
+        return _ready(parse(given, origin="--admin"), "postgres")
     if project.admin:
-        return _with_password(of_kind(address(project.admin, f"admin in {project.path}"), "postgres"))
+        return _ready(address(project.admin, f"admin in {project.path}"), "postgres")
     hint = "--admin postgresql://postgres:password@host:5432/postgres"
     raise UsageError("no administrator's address is named", code=Code.U001, hint=hint)
+
+
+class _Finder:
+    """Looks for addresses; `forget` then takes what gave them their passwords out of the environment."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.project = read(where.config)
+        self._dotenv = dotenv()
+        self._variables: list[tuple[str, Endpoint]] = []
+        """The variables of files' addresses, with the address that each was for."""
+
+    def side(self, side: Side) -> Endpoint | None:
+        """The side's address in the first place that names one; None where none does."""
+        given = self.where.source if side == "source" else self.where.target
+        stated = getattr(self.project, side), self.project.path
+        found = self.find(side, _KINDS[side], (given, f"--{side}"), stated)
+        if found is not None:
+            return _complete(found)
+        found = parts_of(side, self._dotenv)
+        return found and _ready(found, _KINDS[side])
+
+    def of_entry(self, entry: Database, side: Side) -> Endpoint:
+        """A side of a [[database]]."""
+        return _complete(self._stated(getattr(entry, side), f"the database {entry.name}", _KINDS[side]))
+
+    def find(
+        self, name: str, kind: str, given: tuple[str | None, str], stated: tuple[str, str]
+    ) -> Endpoint | None:
+        """The address with this name: of an option, of its variable, of converge.toml, of .env."""
+        variable = f"CONVERGE_{name.upper()}_URL"
+        for url, origin in (given, (os.environ.get(variable), variable)):
+            if url:
+                return _ready(parse(url, origin=origin), kind)
+        if stated[0]:
+            return self._stated(*stated, kind)
+        url = self._dotenv.get(variable)
+        return _ready(parse(url, origin=ENV_FILE), kind) if url else None
+
+    def _stated(self, text: str, place: str, kind: str) -> Endpoint:
+        found = _ready(address(text, place), kind)
+        self._variables += [(name, found) for name in VARIABLE.findall(text)]
+        return found
+
+    def forget(self) -> None:
+        """All at once: several addresses may name the same variable."""
+        for name, endpoint in self._variables:
+            value = unquote(os.environ.get(name, ""))
+            if value and endpoint.password and (value in endpoint.password or endpoint.password in value):
+                del os.environ[name]
+        for name in list(os.environ):
+            if name in _SECRET or _ADDRESS.fullmatch(name):
+                del os.environ[name]
+
+
+def _ready(endpoint: Endpoint, kind: str) -> Endpoint:
+    """The address, with libpq's own variable where it has no password. Raises UsageError for another kind."""
+    if kind == "mysql" or endpoint.password:
+        return of_kind(endpoint, kind)
+    return replace(of_kind(endpoint, kind), password=os.environ.get("PGPASSWORD", ""))
 
 
 def _complete(endpoint: Endpoint) -> Endpoint:
@@ -239,60 +281,10 @@ def _complete(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def _require_own_targets(found: Sequence[Chosen]) -> None:
-    """Raises UsageError for two entries that would write into the same schema."""
-    seen: dict[tuple[object, ...], str] = {}
-    for one in found:
-        place = (one.target.host, one.target.port, one.target.database, one.schema)
-        if place in seen:
-            raise same_target(seen[place], one.name)
-        seen[place] = one.name
-
-
-def _stated(text: str, place: str) -> Endpoint:
-    """The address that a file states; what gave it its password leaves the environment."""
-    found = address(text, place)
-    forget(text, found)
-    return found
-
-
-def _with_password(target: Endpoint) -> Endpoint:
-    """libpq's own variable counts where the address has no password."""
-    return target if target.password else replace(target, password=os.environ.get("PGPASSWORD", ""))
-
-
-def _forget() -> None:
-    for name in list(os.environ):
-        if name in _SECRET or _ADDRESS.fullmatch(name):
-            del os.environ[name]
-
-
-def _missing(side: Literal["source", "target"], message: str = "") -> UsageError:
+def _missing(side: Side, message: str = "") -> UsageError:
     scheme, port = ("mysql", 3306) if side == "source" else ("postgresql", 5432)
     return UsageError(
         message or f"no {side} is named",
         code=Code.U001,
         hint=f"--{side} {scheme}://user:password@host:{port}/database",
     )
-
-
-def _side(side: Literal["source", "target"], where: Where) -> Endpoint | None:
-    """The side's address in the first place that names one; None where none does."""
-    found = _find(side, where)
-    if found is None:
-        return mysql_defaults() if side == "source" else postgres_defaults()
-    return _complete(of_kind(found, "mysql" if side == "source" else "postgres"))
-
-
-def _find(side: Literal["source", "target"], where: Where) -> Endpoint | None:
-    name = f"CONVERGE_{side.upper()}_URL"
-    given = where.source if side == "source" else where.target
-    project, variables = read(where.config), dotenv()
-    for url, origin in ((given, f"--{side}"), (os.environ.get(name), name)):
-        if url:
-            return parse(url, origin=origin)
-    if text := getattr(project, side):
-        return _stated(text, project.path)
-    if url := variables.get(name):
-        return parse(url, origin=ENV_FILE)
-    return database_variables(side, variables)

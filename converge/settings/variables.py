@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from pathlib import Path
-from urllib.parse import quote, unquote
+from typing import Literal
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -19,18 +20,20 @@ from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 
 ENV_FILE = ".env"
-_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _LOGIN = re.compile(r"\w[\w+.-]*://([^/?#]*)@")
 _TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
-_MYSQL = (
-    ("host", "MYSQL_HOST", "host"),
-    ("port", "MYSQL_TCP_PORT", "port"),
-    ("user", "MYSQL_USER", "user"),
-    ("password", "MYSQL_PWD", "password"),
-    ("database", "MYSQL_DATABASE", "database"),
-)
-"""An endpoint's value, its environment variable, and its key in ~/.my.cnf."""
-_POSTGRES = (("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("database", "PGDATABASE"))
+_MY_CNF = "~/.my.cnf"
+# The parts of an address, and the variables that name them.
+_PROJECT = {
+    "host": "DATABASE_HOST", "port": "DATABASE_PORT", "user": "DATABASE_USERNAME",
+    "password": "DATABASE_PASSWORD", "database": "DATABASE_NAME",
+}  # fmt: skip
+_MYSQL = {
+    "host": "MYSQL_HOST", "port": "MYSQL_TCP_PORT", "user": "MYSQL_USER", "password": "MYSQL_PWD",
+    "database": "MYSQL_DATABASE",
+}  # fmt: skip
+_POSTGRES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "PGDATABASE"}
 
 
 def dotenv() -> Mapping[str, str | None]:
@@ -55,7 +58,7 @@ def address(text: str, place: str) -> Endpoint:
     A variable that is the whole text is an URL. In the place of user and password it is percent-encoded, so
     that a password is written in `.env` as it is; elsewhere it is pasted. Raises UsageError.
     """
-    if whole := _VARIABLE.fullmatch(text):
+    if whole := VARIABLE.fullmatch(text):
         return parse(variable(whole[1], place), origin=f"{whole[1]} in {place}")
     login = _LOGIN.match(text)
     start, end = login.span(1) if login else (0, 0)
@@ -64,7 +67,7 @@ def address(text: str, place: str) -> Endpoint:
         plain = variable(found[1], place)
         return quote(plain, safe="") if start <= found.start() < end else plain
 
-    return parse(_VARIABLE.sub(value, text), origin=place)
+    return parse(VARIABLE.sub(value, text), origin=place)
 
 
 def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
@@ -78,81 +81,64 @@ def of_kind(endpoint: Endpoint, kind: str) -> Endpoint:
     return endpoint
 
 
-def forget(text: str, endpoint: Endpoint) -> None:
-    """Takes the variables that gave this address its password out of the environment."""
-    for name in _VARIABLE.findall(text):
-        value = unquote(os.environ.get(name, ""))
-        if value and endpoint.password and (value in endpoint.password or endpoint.password in value):
-            del os.environ[name]
+def parts_of(side: Literal["source", "target"], variables: Mapping[str, str | None]) -> Endpoint | None:
+    """A side that is named by its parts: DATABASE_* of `.env`, MYSQL_* and ~/.my.cnf, or PG*.
 
-
-def database_variables(side: str, variables: Mapping[str, str | None]) -> Endpoint | None:
-    """What DATABASE_TYPE, DATABASE_HOST … say of this side. Raises UsageError for a bad port."""
-    kind = (variables.get("DATABASE_TYPE") or "").lower()
-    if _TYPES.get(kind) != side:
-        return None
-    port = variables.get("DATABASE_PORT") or ""
-    if port and not port.isdigit():
-        raise UsageError(f"DATABASE_PORT in {ENV_FILE} is not a number: {port!r}", code=Code.U003)
-    return Endpoint(
-        kind="mysql" if side == "source" else "postgres",
-        host=variables.get("DATABASE_HOST") or "localhost",
-        port=int(port) if port else None,
-        user=variables.get("DATABASE_USERNAME") or "",
-        password=variables.get("DATABASE_PASSWORD") or "",
-        database=variables.get("DATABASE_NAME") or "",
-        origin=f"DATABASE_* in {ENV_FILE}",
-    )
-
-
-def mysql_defaults() -> Endpoint | None:
-    """MYSQL_* and the section [client] of ~/.my.cnf; None when they name nothing. Raises UsageError."""
-    client: Mapping[str, str] = {}
-    path = Path("~/.my.cnf").expanduser()
-    if path.is_file():
-        parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
-        try:
-            parser.read(path)
-        except Error as error:
-            # The parser's own words quote the line, which may be the password's.
-            raise UsageError(f"~/.my.cnf cannot be read: {type(error).__name__}", code=Code.U003) from None
-        if parser.has_section("client"):
-            client = {key: (value or "").strip("'\"") for key, value in parser.items("client")}
-    found = {name: _first(variable, client, key) for name, variable, key in _MYSQL}
+    libpq reads the rest of its variables, and .pgpass, by itself. None where they name nothing. Raises
+    UsageError for a bad port.
+    """
+    kind = "mysql" if side == "source" else "postgres"
+    if _TYPES.get((variables.get("DATABASE_TYPE") or "").lower()) == side:
+        place = f"DATABASE_* in {ENV_FILE}"
+        found = {part: (variables.get(name) or "", place) for part, name in _PROJECT.items()}
+        return _endpoint(kind, place, found)
+    if side == "target":
+        if not any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
+            return None
+        found = {part: (os.environ.get(name, ""), name) for part, name in _POSTGRES.items()}
+        if not found["port"][0].isdigit():
+            del found["port"]  # it may be a list, which libpq reads by itself
+        return _endpoint(kind, "PG* variables", found)
+    client = _my_cnf()
+    # The environment goes before the file.
+    found = {
+        part: (os.environ[name], name) if os.environ.get(name) else (client.get(part, ""), _MY_CNF)
+        for part, name in _MYSQL.items()
+    }
     if not found["host"][0] and not found["user"][0]:
         return None
-    port = found["port"][0]
+    return _endpoint(kind, f"MYSQL_* or {_MY_CNF}", found)
+
+
+def _endpoint(kind: str, origin: str, parts: Mapping[str, tuple[str, str]]) -> Endpoint:
+    """The address of these parts, each with where it stands."""
+    named = {part: value for part, (value, _) in parts.items() if value}
+    port = named.get("port", "")
+    if port and not port.isdigit():
+        raise UsageError(f"the port from {parts['port'][1]} is not a number: {port!r}", code=Code.U003)
+    local = "localhost" if origin != "PG* variables" else ""
     return Endpoint(
-        kind="mysql",
-        host=found["host"][0] or "localhost",
-        port=int(port) if port.isdigit() else None,
-        user=found["user"][0],
-        password=found["password"][0],
-        database=found["database"][0],
-        origin="MYSQL_* or ~/.my.cnf",
-        origins=tuple((name, origin) for name, (value, origin) in found.items() if value),
+        kind=kind,
+        host=named.get("host", local),
+        port=int(port) if port else None,
+        user=named.get("user", ""),
+        password=named.get("password", ""),
+        database=named.get("database", ""),
+        origin=origin,
+        origins=tuple((part, place) for part, (_, place) in parts.items() if part in named),
     )
 
 
-def _first(name: str, client: Mapping[str, str], key: str) -> tuple[str, str]:
-    """A value and where it came from: the environment goes before the file."""
-    if value := os.environ.get(name):
-        return value, name
-    return client.get(key, ""), "~/.my.cnf"
-
-
-def postgres_defaults() -> Endpoint | None:
-    """What libpq's own variables say; it reads the rest of them, and .pgpass, by itself."""
-    environment = os.environ
-    if not any(name in environment for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
-        return None
-    port = environment.get("PGPORT") or ""
-    return Endpoint(
-        kind="postgres",
-        host=environment.get("PGHOST", ""),
-        port=int(port) if port.isdigit() else None,
-        user=environment.get("PGUSER", ""),
-        database=environment.get("PGDATABASE", ""),
-        origin="PG* variables",
-        origins=tuple((name, variable) for name, variable in _POSTGRES if environment.get(variable)),
-    )
+def _my_cnf() -> Mapping[str, str]:
+    """The section [client] of ~/.my.cnf."""
+    path = Path(_MY_CNF).expanduser()
+    if not path.is_file():
+        return {}
+    parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
+    try:
+        parser.read(path)
+    except Error as error:
+        # The parser's own words quote the line, which may be the password's.
+        raise UsageError(f"{_MY_CNF} cannot be read: {type(error).__name__}", code=Code.U003) from None
+    section = parser.items("client") if parser.has_section("client") else ()
+    return {key: (value or "").strip("'\"") for key, value in section}
