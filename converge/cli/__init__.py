@@ -73,7 +73,14 @@ class _Lazy(Group):
         return (help_ or "").split("\n")[0]
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Lazy,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        "show_default": True,
+    },
+)
 @click.version_option(__version__, prog_name="converge")
 def _group() -> None:
     """Migrate a MySQL 8 database to PostgreSQL 14-17.5 and prove that nothing was lost.

@@ -17,7 +17,8 @@ from converge.backfill.audit import KEPT_DAYS, archive, audit_text, open_backfil
 from converge.backfill.declaration import backfills, choose
 from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli import Group
-from converge.cli.options import backfill_options, output_options, require_writable, target_options
+from converge.cli.options import backfill_options, output_options, target_options
+from converge.cli.outputs import require_writable
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
@@ -33,9 +34,7 @@ def command() -> None:
 @target_options
 @click.option("--status", type=click.Choice(["failed", "success"]), help="show only rows with this status")
 @click.option("--backfill", metavar="NAME", help="show only this backfill")
-@click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="number of rows, the newest first"
-)
+@click.option("--limit", type=click.IntRange(1), default=100, help="number of rows, the newest first")
 @output_options
 def _show(
     where: Where,

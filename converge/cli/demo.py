@@ -10,11 +10,12 @@ import time
 import click
 
 from converge import sandbox
-from converge.cli.options import output_options, report_option, require_reports, write_reports
+from converge.cli.options import output_options
+from converge.cli.outputs import report_option, require_reports, write_reports
 from converge.demo.fill import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
-from converge.model.result import Result
+from converge.model.result import Named, Result, Results
 from converge.report.plan import plan_text
 from converge.report.run import run_text
 from converge.report.words import seconds
@@ -25,13 +26,9 @@ from converge.run.prepare import prepare
 
 
 @click.command("demo")
-@click.option(
-    "--rows", type=click.IntRange(2_000), default=200_000, show_default=True, help="size of the source"
-)
-@click.option("--mysql", "mysql_version", default="8.0.15", show_default=True, help="version of MySQL")
-@click.option(
-    "--postgres", "postgres_version", default="17.5", show_default=True, help="version of PostgreSQL"
-)
+@click.option("--rows", type=click.IntRange(2_000), default=200_000, help="size of the source")
+@click.option("--mysql", "mysql_version", default="8.0.15", help="version of MySQL")
+@click.option("--postgres", "postgres_version", default="17.5", help="version of PostgreSQL")
 @report_option
 @output_options
 def command(
@@ -68,7 +65,7 @@ def command(
             plan = plan_text(prepared.plan, verbose=verbose)
         result = Result("migrate", str(addresses[0]), str(addresses[1]))
         migrate(*addresses, MigrateOptions(), emit, result)
-        write_reports(result, reports)
+        write_reports(Results("migrate", (Named("", result),)), reports)
         if as_json:
             click.echo(json.dumps(result.to_json()))
             return result.exit_code

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
+from converge.model.documents import together
 from converge.model.event import Said, Sink
-from converge.model.result import Named, Results, together
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
-from converge.report.run import run_text
-from converge.report.several import Report, several_text
+from converge.report.several import several_text
 from converge.run.connections import attempt
 from converge.run.options import RESUME, Options
 from converge.settings.addresses import Chosen, Where
 
+T = TypeVar("T")
 Look = Callable[[Chosen], tuple[dict[str, Any], str]]
 """What a command says of one database: its --json document, and its text."""
 
@@ -54,16 +54,35 @@ def only(chosen: Sequence[Chosen], what: str = "this command") -> Chosen:
     return chosen[0]
 
 
-def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
-    """Document and text of all databases.
+def each_of(
+    chosen: Sequence[Chosen], look: Callable[[Chosen], T], emit: Sink
+) -> Iterator[tuple[Chosen, T | None, ConvergeError | None]]:
+    """Each database with what it gives.
 
     An error of one of several entries is its result, and said on stderr; without entries it is raised.
     """
-    if chosen[0].entry is None:
-        return look(chosen[0])
-    each = [(one.name, *_looked(command, one, look, emit)) for one in chosen]
-    document = together(command, [{"name": name, **own} for name, own, _ in each])
-    return document, several_text(document, [(name, said) for name, _, said in each])
+    for one in chosen:
+        if one.entry is None:
+            yield one, look(one), None
+            continue
+        emit(Said(f"database {one.name}"))
+        found, error = attempt(partial(look, one))
+        if error is not None:
+            tell(one.name, error)
+        yield one, found, error
+
+
+def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
+    """Document and text of all databases."""
+    documents, texts = [], []
+    for one, found, error in each_of(chosen, look, emit):
+        if error is not None:
+            found = error_document(error, command), f"error     {error.code}: {error.message}"
+        assert found is not None
+        documents.append({"name": one.name, **found[0]})
+        texts.append((one.name, found[1]))
+    document = together(command, documents)
+    return document, several_text(document, texts)
 
 
 def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> int:
@@ -71,25 +90,6 @@ def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = Fa
     if as_json or not quiet:
         click.echo(json.dumps(document) if as_json else text)
     return int(document["exit_code"])
-
-
-def as_report(command: str, each: Sequence[Named], following: str = "") -> tuple[Report, str]:
-    """The report of all databases and its text; `following` is the command that goes on."""
-    if not each[0].name:
-        return each[0].result, run_text(each[0].result)
-    results = Results(command, tuple(each))
-    texts = [(one.name, run_text(one.result)) for one in each]
-    return results, several_text(results.to_json(), texts, following)
-
-
-def _looked(command: str, one: Chosen, look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
-    emit(Said(f"database {one.name}"))
-    found, error = attempt(partial(look, one))
-    if error is not None:
-        tell(one.name, error)
-        return error_document(error, command), f"error     {error.code}: {error.message}"
-    assert found is not None
-    return found
 
 
 def tell(name: str, error: ConvergeError) -> None:

@@ -6,20 +6,15 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from converge import sandbox
 from converge.cli.many import only, options_of
-from converge.cli.options import (
-    output_options,
-    place_options,
-    planning_options,
-    require_ending,
-    selection_options,
-    try_file,
-)
+from converge.cli.options import output_options, place_options, planning_options, selection_options
+from converge.cli.outputs import require_ending, told, write_files
 from converge.cli.source_dump import dump_options
 from converge.codes import Code
 from converge.demo.fill import LEAST_ROWS, fill
@@ -47,15 +42,12 @@ _SAMPLE_SERVER = "mysql:8.0.15"
     "versions",
     multiple=True,
     default=("14,15,16,17.5",),
-    show_default=True,
     metavar="LIST",
     help="versions to start, or URLs of servers on which to create a database and drop it; repeatable",
 )
 @dump_options
 @click.option("--sample", is_flag=True, help="use the demo's source, on a temporary MySQL")
-@click.option(
-    "--rows", type=click.IntRange(LEAST_ROWS), default=20_000, show_default=True, help="size of the sample"
-)
+@click.option("--rows", type=click.IntRange(LEAST_ROWS), default=20_000, help="size of the sample")
 @place_options
 @selection_options
 @planning_options
@@ -149,13 +141,10 @@ def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
 def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> int:
     """Writes each file that is named, whatever becomes of the others; the exit code of a failure, or 0."""
     document = matrix_document(matrix)
-    code = 0
     texts = {
         junit: to_junit("converge matrix", matrix_suites(matrix)),
         html: to_html(document),
         md: to_markdown(document),
     }
-    for path, text in texts.items():
-        if path is not None:
-            code = try_file(path, text, "report", "free some space") or code
-    return code
+    named = [(path, text) for path, text in texts.items() if path is not None]
+    return told(partial(write_files, "report", named, "free some space"))

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from converge.api import MigrateOptions, Move, migrate, migrate_several
-from converge.cli.many import again, as_report, only, options_of, tell
-from converge.cli.options import (
-    approver,
-    clear_options,
-    database_options,
+from converge.cli.many import again, only, options_of, tell
+from converge.cli.options import approver, clear_options, database_options, output_options, yes_option
+from converge.cli.outputs import (
     finish,
-    output_options,
     report_option,
     require_reports,
     require_writable,
-    try_file,
-    try_reports,
-    yes_option,
+    told,
+    write_files,
+    write_reports,
 )
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
 from converge.model.plan import digest
-from converge.model.result import Named
+from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
 from converge.settings.addresses import Chosen, Where, databases
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What is to be written when the run has ended."""
-
-    reports: tuple[str, ...]
-    rejects: str | None
-    as_json: bool
 
 
 @click.command("migrate")
@@ -57,14 +46,12 @@ class Outputs:
     "--on-bad-row",
     type=click.Choice(["stop", "reject"]),
     default="stop",
-    show_default=True,
     help="what to do with a row that the target refuses: stop, or leave it out and report it",
 )
 @click.option(
     "--max-rejects",
     type=click.IntRange(1),
     default=100,
-    show_default=True,
     help="limit for all tables together",
 )
 @click.option(
@@ -74,7 +61,6 @@ class Outputs:
     "--verify",
     type=click.Choice(["full", "counts", "none"]),
     default="full",
-    show_default=True,
     help="compare every row, count rows only, or compare nothing",
 )
 @click.option(
@@ -130,12 +116,22 @@ def command(
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
     )
     moves = [_move(one, wanted, digest_for(one.name, digests), alembic) for one in chosen]
-    outputs = Outputs(reports, rejects_file, as_json)
-    each = _several(moves, where, emit) if chosen[0].entry else [_single(moves[0], outputs, emit)]
-    begun = any(RESUME in (done.error.hint or "") for done in each if done.error)
-    report, text = as_report("migrate", each, again(RESUME, where) if begun else "")
-    code = finish(report, text, reports, as_json=as_json)
-    return _try_rejects(_rejects(each), rejects_file) or code
+    results = Results("migrate", (Named("", moves[0].result()),))
+    try:
+        if chosen[0].entry:
+            results = _several(moves, where, emit)
+        else:
+            (move,), result = moves, results.each[0].result
+            migrate(move.source, move.target, move.options, on_event=emit, result=result)
+    except ConvergeError:
+        # A run that fails has a report too, from the moment that it has a plan.
+        if results.each[0].result.source_version:
+            told(partial(write_reports, results, reports))
+            told(partial(_write_rejects, results, rejects_file))
+        raise
+    begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
+    code = finish(results, reports, again(RESUME, where) if begun else "", as_json=as_json)
+    return told(partial(_write_rejects, results, rejects_file)) or code
 
 
 def _move(one: Chosen, wanted: MigrateOptions, digest: str, alembic: str | None) -> Move:
@@ -146,32 +142,13 @@ def _move(one: Chosen, wanted: MigrateOptions, digest: str, alembic: str | None)
     return Move(one.name, one.source, one.target, wanted)
 
 
-def _single(move: Move, outputs: Outputs, emit: Sink) -> Named:
-    result = move.result()
-    try:
-        migrate(move.source, move.target, move.options, on_event=emit, result=result)
-    except ConvergeError:
-        # A run that fails has a report too, from the moment that it has a plan.
-        if result.source_version:
-            try_reports(result, outputs.reports)
-            _try_rejects(_rejects([Named("", result)]), outputs.rejects)
-        raise
-    return Named("", result)
-
-
-def _several(moves: Sequence[Move], where: Where, emit: Sink) -> Sequence[Named]:
+def _several(moves: Sequence[Move], where: Where, emit: Sink) -> Results:
     results = migrate_several(moves, on_event=emit)
     for done in results.each:
         if done.error is not None:
             done.error.hint = again(done.error.hint or "", where) or None
             tell(done.name, done.error)
-    return results.each
-
-
-def _rejects(each: Iterable[Named]) -> Iterator[dict[str, Any]]:
-    for done in each:
-        for one in done.result.rejects:
-            yield ({"database": done.name} if done.name else {}) | asdict(one)
+    return results
 
 
 def _folder(path: str | None) -> Folder | None:
@@ -182,12 +159,15 @@ def _folder(path: str | None) -> Folder | None:
     return Folder.open(path)
 
 
-def _try_rejects(rejects: Iterable[dict[str, Any]], path: str | None) -> int:
-    """Writes the rejects, none of them too: an older file would tell of another run. The exit code, or 0."""
-    if path is None:
-        return 0
-    text = "".join(json.dumps(reject) + "\n" for reject in rejects)
-    return try_file(path, text, "rejects", "SELECT * FROM converge.reject in the target")
+def _write_rejects(results: Results, path: str | None) -> None:
+    """Writes the rejects, none of them too: an older file would tell of another run."""
+    if path is not None:
+        lines = (
+            json.dumps(({"database": done.name} if done.name else {}) | asdict(one)) + "\n"
+            for done in results.each
+            for one in done.result.rejects
+        )
+        write_files("rejects", [(path, "".join(lines))], "SELECT * FROM converge.reject in the target")
 
 
 def digests_of(path: str) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ import click
 
 from converge.cli import Group
 from converge.cli.many import only, options_of
-from converge.cli.options import map_option, output_options, schema_option, side_options
+from converge.cli.options import map_option, output_options, scan_option, schema_option, side_options
 from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
@@ -90,9 +90,7 @@ def moving(direction: Direction, move: Callable[..., Migrated]) -> Callable[[Cal
 @alembic_option
 @side_options
 @map_option
-@click.option(
-    "--scan/--no-scan", default=True, show_default=True, help="read the data to find values that do not fit"
-)
+@scan_option
 @output_options
 def _generate(
     name: str,

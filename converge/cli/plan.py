@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from converge.cli.many import look_at, only, options_of, show
-from converge.cli.options import (
-    clear_options,
-    database_options,
-    output_options,
-    require_ending,
-    write_private,
-)
+from converge.cli.options import clear_options, database_options, output_options
+from converge.cli.outputs import require_ending, write_private
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
 from converge.planner.entries import column_entries, other_entries
-from converge.report.document import Document
 from converge.report.map import map_toml
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
-from converge.report.several import plans_document
+from converge.report.several import several_document
 from converge.run.options import Options
-from converge.run.prepare import Prepared, prepare, since_last
+from converge.run.prepare import prepare, since_last
 from converge.settings.addresses import Chosen, Where, databases
-
-
-class Files(NamedTuple):
-    """Where what is asked for goes; None for what is not."""
-
-    plan: str | None
-    html: str | None
-    md: str | None
-    sql: str | None
-    map: str | None
 
 
 @click.command("plan")
@@ -77,12 +61,9 @@ def command(
       converge plan -o plan.json --html plan.html
       converge plan --mode load --map orm.toml
     """
-    require_ending("-o", output, ".json")
-    require_ending("--html", html, ".html")
-    require_ending("--md", md, ".md")
-    require_ending("--sql", sql, ".sql")
-    require_ending("--write-map", write_map, ".toml")
-    files = Files(output, html, md, sql, write_map)
+    files = {"-o": output, "--html": html, "--md": md, "--sql": sql, "--write-map": write_map}
+    for (option, path), ending in zip(files.items(), (".json", ".html", ".md", ".sql", ".toml"), strict=True):
+        require_ending(option, path, ending)
     chosen = databases(where, target="known")
     for option, given in (("--write-map", write_map), ("--since", since)):
         if given:
@@ -93,43 +74,37 @@ def command(
         with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
             plan = since_last(prepared, since)
         plans.append((one.name, plan))
-        if files.map:
-            write_private(files.map, _map(prepared))
+        if write_map:
+            inputs = prepared.inputs
+            decided = column_entries(inputs), other_entries(inputs)
+            write_private(write_map, map_toml(plan.source, inputs.catalog.database, *decided))
         return plan_json(plan), plan_text(plan, verbose=verbose)
 
     document, text = look_at("plan", chosen, look, emit)
     if len(plans) == len(chosen):
-        _write(plans, files)
-    elif any(files):
+        _write(document, plans, files)
+    elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
     return show(document, text, as_json=as_json, quiet=sql == "-")
 
 
-def _write(plans: Sequence[tuple[str, Plan]], files: Files) -> None:
+def _write(
+    document: Mapping[str, Any], plans: Sequence[tuple[str, Plan]], files: Mapping[str, str | None]
+) -> None:
     """Each file has all databases; that of a plan without a name is about this one alone."""
     name, plan = plans[0]
-    if files.plan:
+    if path := files["-o"]:
         each = [{"name": name, **plan.to_json()} for name, plan in plans]
-        write_private(files.plan, json.dumps({"databases": each} if name else plan.to_json(), indent=1))
-    if files.html or files.md:
-        _write_pages(plans_document(plans) if name else plan_document(plan), files)
-    if files.sql:
+        write_private(path, json.dumps({"databases": each} if name else plan.to_json(), indent=1))
+    if files["--html"] or files["--md"]:
+        page = several_document(document, [(name, plan_document(plan)) for name, plan in plans])
+        if path := files["--html"]:
+            # Most plans write no page and need not wait for the templates' engine.
+            from converge.report.html import to_html
+
+            write_private(path, to_html(page))
+        if path := files["--md"]:
+            write_private(path, to_markdown(page))
+    if path := files["--sql"]:
         parts = [f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans]
-        write_private(files.sql, "\n".join(parts) if name else plan_sql(plan))
-
-
-def _write_pages(document: Document, files: Files) -> None:
-    if files.html:
-        # Most plans write no page and need not wait for the templates' engine.
-        from converge.report.html import to_html
-
-        write_private(files.html, to_html(document))
-    if files.md:
-        write_private(files.md, to_markdown(document))
-
-
-def _map(prepared: Prepared) -> str:
-    inputs = prepared.inputs
-    return map_toml(
-        prepared.plan.source, inputs.catalog.database, column_entries(inputs), other_entries(inputs)
-    )
+        write_private(path, "\n".join(parts) if name else plan_sql(plan))

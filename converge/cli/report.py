@@ -6,14 +6,16 @@ from functools import partial
 
 import click
 
-from converge.cli.many import as_report, show
-from converge.cli.options import output_options, require_reports, target_options, write_reports
+from converge.cli.many import show
+from converge.cli.options import output_options, target_options
+from converge.cli.outputs import require_reports, write_reports
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.model.documents import head, together
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding
-from converge.model.result import Named, Result, together
+from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 from converge.run.connections import attempt, explained
@@ -50,13 +52,11 @@ def command(
         if error is not None:
             result.findings = [Finding(error.code, "note", "target", error.message, error.hint or "")]
         each.append(Named(one.name, result))
-        runs.append({"name": one.name, "verdict": result.verdict, "exit_code": 0, "run": run})
+        runs.append({"name": one.name, **head("report", result.verdict), "run": run})
     if not any(run["run"] for run in runs):
         raise UsageError("no database has a report yet", code=Code.U008, hint="converge migrate")
-    report, _ = as_report(command, each)
-    write_reports(report, paths)
-    head = {"converge": 1, "command": "report", "exit_code": 0, "run": runs[0]["run"]}
-    document = together("report", runs) if chosen[0].entry else head
+    write_reports(Results(command, tuple(each)), paths)
+    document = together("report", runs)
     return show(document | {"files": paths}, f"report    {', '.join(paths)}", as_json=as_json)
 
 

@@ -47,13 +47,10 @@ def dump_options(function: F) -> F:
         metavar="FILE",
         help="a dump in place of --source: files in order, parts, or a folder; repeatable",
     )
-    @click.option(
-        "--dump-database", default="", metavar="NAME", help="the database to load, if the dump has several"
-    )
+    @click.option("--dump-database", metavar="NAME", help="the database to load, if the dump has several")
     @click.option(
         "--mysql",
         "mysql_version",
-        default="",
         metavar="VERSION",
         help="version of the temporary MySQL server for the dump",
     )
@@ -62,8 +59,8 @@ def dump_options(function: F) -> F:
         *args: Any,
         source: str | None,
         dumps: tuple[str, ...],
-        dump_database: str,
-        mysql_version: str,
+        dump_database: str | None,
+        mysql_version: str | None,
         **kwargs: Any,
     ) -> Any:
         if (source and dumps) or ((dump_database or mysql_version) and not dumps):
@@ -71,7 +68,7 @@ def dump_options(function: F) -> F:
             raise UsageError(
                 what, code=Code.U016, hint="--source-dump FILE [--dump-database NAME] [--mysql 8.0.33]"
             )
-        dump = Dump(dumps, dump_database, mysql_version) if dumps else None
+        dump = Dump(dumps, dump_database or "", mysql_version or "") if dumps else None
         return function(*args, source=source, dump=dump, **kwargs)
 
     return wrapper  # type: ignore[return-value]

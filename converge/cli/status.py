@@ -8,6 +8,7 @@ import click
 
 from converge.cli.many import look_at, show
 from converge.cli.options import output_options, target_options
+from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.postgres.connect import connect
@@ -50,7 +51,7 @@ def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:
     verdict = run["verdict"] or run["state"] if run else "never run"
-    return {"converge": 1, "command": "status", "verdict": verdict, "exit_code": 0, "run": run}
+    return head("status", verdict) | {"run": run}
 
 
 def _text(run: dict[str, Any] | None) -> str:

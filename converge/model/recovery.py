@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from converge.model.documents import document
 from converge.model.existing import Existing, OwnForeignKey, OwnTable
 from converge.model.plan import Finding
 
@@ -87,8 +88,10 @@ class Recovery:
     """Tables that an unfinished run in create mode has made."""
     findings: tuple[Finding, ...]
 
+    @property
+    def verdict(self) -> str:
+        return "recovered" if self.mode == "load" else "nothing to recover"
+
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        verdict = "recovered" if self.mode == "load" else "nothing to recover"
-        head = {"converge": 1, "command": "recover", "verdict": verdict, "exit_code": 0}
-        return {**head, **asdict(self), "target": {"url": self.target}, "identical": self.mode == "load"}
+        return document("recover", self, identical=self.mode == "load")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.check import CheckResult
+from converge.model.documents import document, together
 from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.recorded import decode
 from converge.model.rehearsal import Fingerprint
@@ -208,36 +209,22 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        own = asdict(self)
-        return {
-            "converge": 1,
-            "command": self.command,
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
-            "source": {"url": self.source, "version": own.pop("source_version")},
-            "target": {"url": self.target, "version": own.pop("target_version")},
-            "losses": self.losses,
-            "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in self.phases],
-            "next": own.pop("next_command"),
-            **{name: value for name, value in own.items() if name not in ("source", "target", "phases")},
-        }
+        own = document(self.command, self, losses=self.losses)
+        return own | {"next": own.pop("next_command")}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Result:
+    def from_json(cls, written: Mapping[str, Any]) -> Result:
         """The result that `to_json` has written, also by a version that knew fewer keys."""
-        source, target = document["source"], document["target"]
-        return decode(
-            cls,
-            {
-                **document,
-                "source": source["url"],
-                "target": target["url"],
-                "source_version": source.get("version", ""),
-                "target_version": target.get("version", ""),
-                "phases": [(phase["name"], phase["seconds"]) for phase in document["phases"]],
-                "next_command": document.get("next", ""),
-            },
-        )
+        source, target = written["source"], written["target"]
+        fields = {
+            "source": source["url"],
+            "target": target["url"],
+            "source_version": source.get("version", ""),
+            "target_version": target.get("version", ""),
+            "phases": [(phase["name"], phase["seconds"]) for phase in written["phases"]],
+            "next_command": written.get("next", ""),
+        }
+        return decode(cls, {**written, **fields})
 
 
 def _shown(value: str | None, limit: int = 120) -> str:
@@ -246,35 +233,12 @@ def _shown(value: str | None, limit: int = 120) -> str:
     return repr(value if len(value) <= limit else value[:limit] + "…")
 
 
-_WORST_FIRST = (
-    "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "ready",
-    "recovered", "nothing to recover", "finished", "verified",
-)  # fmt: skip
-"""All verdicts of commands, and the states that `status` shows."""
-
-
-def worst(documents: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The document that speaks for all: the first of those with the worst verdict."""
-    return min(documents, key=lambda one: _WORST_FIRST.index(one["verdict"]))
-
-
-def together(command: str, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The --json document of a command over several databases; each one's own has its name."""
-    speaker = worst(documents)
-    return {
-        "converge": 1,
-        "command": command,
-        "verdict": speaker["verdict"],
-        "exit_code": speaker["exit_code"],
-        "databases": list(documents),
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Named:
     """One database's result; `error` ended it."""
 
     name: str
+    """Empty where it is the only database."""
     result: Result
     error: ConvergeError | None = None
 

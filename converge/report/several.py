@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from converge.model.plan import Plan
-from converge.model.result import Result, Results, together, worst
+from converge.model.documents import worst
+from converge.model.result import Results
 from converge.report.document import Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
-from converge.report.plan import plan_document, plan_json
-from converge.report.run import run_document
+from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.text import to_text
 from converge.report.words import counted, missing_words, one_line
@@ -23,49 +22,42 @@ FORMS = (".html", ".json", ".md", ".xml")
 _GOOD = ("verified", "ready", "finished")
 _BAD = ("failed", "differs", "blocked", "interrupted")
 
-Report = Result | Results
-"""What came of a run: of one database or of several."""
 
-
-def report_as(report: Report, path: str) -> str:
+def report_as(results: Results, path: str) -> str:
     """The report in the form that its file's ending asks for. Raises KeyError for another ending."""
-    match Path(path).suffix:
+    match Path(path).suffix.lower():
         case ".json":
-            return json.dumps(report.to_json(), indent=1) + "\n"
+            return json.dumps(results.to_json(), indent=1) + "\n"
         case ".xml":
-            if isinstance(report, Result):
-                suites = run_suites(report)
-            else:
-                suites = [suite for one in report.each for suite in run_suites(one.result, f"{one.name}.")]
-            return to_junit(f"converge {report.command}", suites)
+            prefixes = ((one.result, f"{one.name}." if one.name else "") for one in results.each)
+            suites = [suite for result, prefix in prefixes for suite in run_suites(result, prefix)]
+            return to_junit(f"converge {results.command}", suites)
         case ".md":
-            return to_markdown(results_document(report))
+            return to_markdown(results_document(results))
         case ".html":
             # Most commands write no page and need not wait for the templates' engine.
             from converge.report.html import to_html
 
-            return to_html(results_document(report))
+            return to_html(results_document(results))
     raise KeyError(path)
 
 
-def results_document(report: Report) -> Document:
+def results_document(results: Results) -> Document:
     """A run's document, or one of several databases."""
-    if isinstance(report, Result):
-        return run_document(report)
-    return _document(report.to_json(), [(one.name, run_document(one.result)) for one in report.each])
+    return several_document(results.to_json(), [(one.name, run_document(one.result)) for one in results.each])
 
 
-def plans_document(plans: Sequence[tuple[str, Plan]]) -> Document:
-    """One document of several databases' plans, by name."""
-    document = together("plan", [{"name": name, **plan_json(plan)} for name, plan in plans])
-    return _document(document, [(name, plan_document(plan)) for name, plan in plans])
+def results_text(results: Results, following: str = "") -> str:
+    """The same for a terminal; `following` is the command that goes on."""
+    return several_text(
+        results.to_json(), [(one.name, run_text(one.result)) for one in results.each], following
+    )
 
 
 def several_text(document: Mapping[str, Any], texts: Sequence[tuple[str, str]], following: str = "") -> str:
-    """Each database's own text under its name, then all in one table and the verdict.
-
-    `following` is the command that goes on.
-    """
+    """Each database's own text under its name, then all in one table and the verdict."""
+    if "databases" not in document:
+        return texts[0][1]
     each = document["databases"]
     chapters = (Words(f"{f'── {one_line(name)} '.ljust(60, '─')}\n{said}") for name, said in texts)
     return to_text(
@@ -73,7 +65,10 @@ def several_text(document: Mapping[str, Any], texts: Sequence[tuple[str, str]], 
     )
 
 
-def _document(document: Mapping[str, Any], parts: Sequence[tuple[str, Document]]) -> Document:
+def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Document]]) -> Document:
+    """All databases in one table, then each one's document, by name."""
+    if "databases" not in document:
+        return parts[0][1]
     each = document["databases"]
     said = ((one["name"], f"{one['verdict']}: {_blocker(one)}".rstrip(": ")) for one in each)
     return Document(

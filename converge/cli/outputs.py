@@ -1,0 +1,117 @@
+"""Files that commands write: whether they can be is found before hours of work, and tried at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from converge import files
+from converge.codes import Code
+from converge.errors import ConvergeError, UsageError
+from converge.model.result import Results
+from converge.report.errors import error_text
+from converge.report.several import FORMS, report_as, results_text
+from converge.run.connections import attempt
+
+report_option = click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FILE",
+    help="the result as .html, .md, .json or .xml (JUnit)",
+)
+
+
+def require_reports(option: str, paths: Iterable[str]) -> None:
+    """Raises UsageError for a report that could not be written."""
+    for path in paths:
+        require_ending(option, path, *FORMS)
+
+
+def require_ending(option: str, path: str | None, *endings: str) -> None:
+    """Raises UsageError for a file whose name promises another format, or that could not be written.
+
+    Where there is only one format, a name without an ending will do, and ``-`` for stdout.
+    """
+    if path is None or (path == "-" and len(endings) == 1):
+        return
+    if Path(path).suffix.lower() not in (*endings, *[""] * (len(endings) == 1)):
+        allowed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        hint = f"{option} {Path(path).with_suffix(endings[0])}"
+        message = f"{option} {path}: the file's name must end in {allowed}"
+        raise UsageError(message, code=Code.U005, hint=hint)
+    require_writable(path)
+
+
+def require_writable(path: str) -> None:
+    """Raises UsageError when this file could not be written."""
+    if (why := files.why_not(path)) is not None:
+        raise unwritable(path, why)
+
+
+def unwritable(path: str, why: str) -> UsageError:
+    """The error of a file that cannot be written."""
+    hint = "name a file in a folder that exists and that you may write to"
+    return UsageError(f"{path} cannot be written: {why}", code=Code.U004, hint=hint)
+
+
+def write_private(path: str, text: str) -> None:
+    """Writes a file that only its owner can read; ``-`` is stdout. Raises UsageError."""
+    if path == "-":
+        click.echo(text)
+        return
+    try:
+        files.write_private(path, text)
+    except OSError as error:
+        raise unwritable(path, str(error.strerror)) from error
+
+
+def write_files(what: str, texts: Iterable[tuple[str, str]], hint: str) -> None:
+    """Writes each text to its path, whatever becomes of the others.
+
+    Raises ConvergeError for those that could not be; ``{}`` in the hint stands for them.
+    """
+    failed: list[tuple[str, str]] = []
+    for path, text in texts:
+        try:
+            files.write_private(path, text)
+        except OSError as error:
+            failed.append((path, str(error.strerror)))
+    if failed:
+        raise ConvergeError(
+            f"the {what} {failed[0][0]} cannot be written: {failed[0][1]}",
+            code=Code.U012,
+            details=[f"{path}: {why}" for path, why in failed[1:]],
+            hint=hint.replace("{}", " ".join(f"-o {path}" for path, _ in failed)),
+        )
+
+
+def write_reports(results: Results, paths: Iterable[str]) -> None:
+    """Writes the results to each path, in the form of its ending. Raises ConvergeError."""
+    texts = ((path, report_as(results, path)) for path in paths)
+    write_files("report", texts, "converge report {} writes it again, from the ledger in the target")
+
+
+def told(write: Callable[[], None]) -> int:
+    """Writes, or says on stderr what could not be written; the exit code of that, or 0."""
+    _, error = attempt(write)
+    if error is None:
+        return 0
+    click.echo(error_text(error), err=True)
+    return error.exit_code
+
+
+def finish(results: Results, reports: Iterable[str], following: str = "", *, as_json: bool) -> int:
+    """Writes the reports and prints the results, whatever becomes of the reports; the exit code.
+
+    `following` is the command that goes on.
+    """
+    unwritten = told(partial(write_reports, results, reports))
+    document = results.to_json()
+    code = document["exit_code"] or unwritten
+    click.echo(json.dumps(document | {"exit_code": code}) if as_json else results_text(results, following))
+    return int(code)

@@ -1,0 +1,50 @@
+"""What --json prints: how a command ended, then all that its result holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+WORST_FIRST = (
+    "failed", "differs", "interrupted", "running", "blocked", "never run", "migrated", "ready",
+    "recovered", "nothing to recover", "finished", "verified",
+)  # fmt: skip
+"""All verdicts of commands over databases, and the states that `status` shows."""
+
+
+def head(command: str, verdict: str, exit_code: int = 0) -> dict[str, Any]:
+    """How each document begins."""
+    return {"converge": 1, "command": command, "verdict": verdict, "exit_code": exit_code}
+
+
+def document(command: str, result: DataclassInstance, **more: Any) -> dict[str, Any]:
+    """A result with a `verdict`, and an `exit_code` unless that is 0; `more` keys add to its fields.
+
+    A source or target is written with its URL, and the server's version where the result has it.
+    """
+    fields = asdict(result)
+    for side in ("source", "target"):
+        if side in fields:
+            version = {"version": fields.pop(f"{side}_version")} if f"{side}_version" in fields else {}
+            fields[side] = {"url": fields[side], **version}
+    if "phases" in fields:
+        fields["phases"] = [{"name": name, "seconds": round(took, 3)} for name, took in fields["phases"]]
+    ended: Any = result
+    return head(command, ended.verdict, getattr(ended, "exit_code", 0)) | fields | more
+
+
+def worst(documents: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The document that speaks for all: the first of those with the worst verdict."""
+    return min(documents, key=lambda one: WORST_FIRST.index(one["verdict"]))
+
+
+def together(command: str, documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of a command over databases by name; of a single one without a name, its own."""
+    if not documents[0]["name"]:
+        return {key: value for key, value in documents[0].items() if key != "name"}
+    speaker = worst(documents)
+    return head(command, speaker["verdict"], speaker["exit_code"]) | {"databases": list(documents)}
