@@ -274,6 +274,28 @@ PAIRS = {
         "INSERT INTO t VALUES ('q')",
         "CREATE COLLATION k (provider=icu, locale='sv'); CREATE TABLE t (a text COLLATE k UNIQUE)",
     ),
+    "an index takes another's marks": (
+        "CREATE TABLE t (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX i ON t (a); "
+        "CREATE UNIQUE INDEX j ON t (b); ALTER TABLE t CLUSTER ON i, REPLICA IDENTITY USING INDEX i",
+        "CREATE TABLE t (a int NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX i ON t (a); "
+        "CREATE UNIQUE INDEX j ON t (b); ALTER TABLE t CLUSTER ON j, REPLICA IDENTITY USING INDEX j",
+    ),
+    "a table takes the mark of its index": (
+        "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a); "
+        "ALTER TABLE t CLUSTER ON i, REPLICA IDENTITY USING INDEX i",
+        "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a); ALTER TABLE t REPLICA IDENTITY FULL",
+    ),
+    "an index that marks a table is made again": (
+        "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a); "
+        "ALTER TABLE t CLUSTER ON i, REPLICA IDENTITY USING INDEX i",
+        "CREATE TABLE t (a int NOT NULL, b int); CREATE UNIQUE INDEX i ON t (a) INCLUDE (b); "
+        "ALTER TABLE t CLUSTER ON i, REPLICA IDENTITY USING INDEX i",
+    ),
+    "a column of the index that marks a table": (
+        "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a); "
+        "ALTER TABLE t REPLICA IDENTITY USING INDEX i",
+        "CREATE TABLE t (a int); CREATE UNIQUE INDEX i ON t (a)",
+    ),
     "arrays of other precision": (
         "CREATE TABLE t (a numeric(10,2)[], b timestamp(3)[]); "
         "INSERT INTO t VALUES ('{1.5}', '{2020-01-01}')",

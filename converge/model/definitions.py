@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from converge.model.existing import difference
+
 ASIDE = "comment"
 """Facts whose names end so say something about an object and change nothing else."""
 
@@ -82,15 +84,6 @@ class Differs:
 
     @property
     def words(self) -> str:
-        """What is otherwise: each fact with both values, or that one side lacks the object."""
-        if not self.before or not self.after:
-            return "is missing" if self.before else "is there beside"
-        (_, old), (_, new) = json.loads(self.before), json.loads(self.after)
-        changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-        return "; ".join(
-            f"{name} is {_shown(new.get(name))}, not {_shown(old.get(name))}" for name in changed
-        )
-
-
-def _shown(value: Any) -> str:
-    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+        """What has become of it: gone, new, or each fact with both values."""
+        was, now = (json.dumps(json.loads(text)[1]) if text else None for text in (self.before, self.after))
+        return difference(was, now)

@@ -68,9 +68,10 @@ def read_rows(
 ) -> dict[str, list[Row]]:
     """All objects in the schema or on its tables, by their queries; inside of `one_instant`."""
     asked, found = {"schema": schema, "load": load}, {}
+    relation = sql("converge.postgres", "relation_setup")
     for kind in kinds:
-        text = sql("converge.postgres", f"define_{kind}").encode()
-        found[kind] = [Row(*row) for row in connection.execute(text, asked)]
+        text = sql("converge.postgres", f"define_{kind}").replace("{relation}", relation)
+        found[kind] = [Row(*row) for row in connection.execute(text.encode(), asked)]
     return found
 
 

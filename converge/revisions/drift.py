@@ -92,10 +92,4 @@ def _differs(
         if error.code != _NO_SHADOW:
             raise
         return [f"table {here.schema}.{name}" for name in here.tables]
-    return [f"{one.object} {_how(one)}" for one in compared(made, here)]
-
-
-def _how(differs: Differs) -> str:
-    if not differs.after:
-        return "is missing"
-    return "differs" if differs.before else "is not in the baseline"
+    return [f"{one.object} {one.words}" for one in compared(made, here)]

@@ -14,6 +14,7 @@ from converge.planner.difference.statements import (
     drop,
     holder,
     make,
+    marks,
     named,
     set_after,
     word_of,
@@ -55,6 +56,11 @@ def _unchecked(new: Mapping[str, Definition], made: set[str]) -> bool:
 
 def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[Step]:
     old, new = before.objects, after.objects
+    was, now = marks(old), marks(new)
+    # The server resets a mark of the whole table: before all else, because that would take a new one, too.
+    for at, (name, _, reset) in was.items():
+        if at[0] in new and (was[at] != now.get(at) or name in found.dropped):
+            yield Step(name, reset)
     for action, members in Order(before, after, found).actions():
         if action.what == MAKE:
             yield from _made(new[action.object], [new[name] for name in members])
@@ -63,6 +69,9 @@ def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[S
             yield from (Step(action.object, sql) for sql in found.changed[action.object])
         else:
             yield from (Step(action.object, sql) for sql in _removed(action, old[action.object], found))
+    for at, (name, set_, _) in now.items():
+        if was.get(at) != now[at] or name in found.made:
+            yield Step(name, set_)
     for name, one in new.items():
         if name in old and name not in found.made:
             yield from _said(one, comments(old[name]))

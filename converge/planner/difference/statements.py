@@ -28,7 +28,6 @@ _SETTINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "method": ("SET ACCESS METHOD {}", "SET ACCESS METHOD heap"),
         "row security": ("ENABLE ROW LEVEL SECURITY", "DISABLE ROW LEVEL SECURITY"),
         "forced": ("FORCE ROW LEVEL SECURITY", "NO FORCE ROW LEVEL SECURITY"),
-        "replica identity": ("REPLICA IDENTITY {}", "REPLICA IDENTITY DEFAULT"),
     },
     "column": {
         "storage": ("SET STORAGE {}", "SET STORAGE {usual}"),
@@ -40,13 +39,13 @@ _SETTINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "statistics": {"target": ("SET STATISTICS {}", "SET STATISTICS -1")},
     "rule": {"enabled": ("{} RULE {name}", "ENABLE RULE {name}")},
     "trigger": {"enabled": ("{} TRIGGER {name}", "ENABLE TRIGGER {name}")},
-    "index": {
-        "clustered": ("CLUSTER ON {name}", "SET WITHOUT CLUSTER"),
-        # A table whose index is gone would stay without any identity.
-        "replica identity": ("REPLICA IDENTITY USING INDEX {name}", "REPLICA IDENTITY DEFAULT"),
-    },
 }
 """By kind and fact: what `altered` says where there is one, and where there is none any more."""
+_MARKS = {
+    "clustered": ("CLUSTER ON {name}", "SET WITHOUT CLUSTER"),
+    "replica identity": ("REPLICA IDENTITY USING INDEX {name}", "REPLICA IDENTITY DEFAULT"),
+}
+"""What a table says of one of its indexes (or of itself): facts of which it has one at a time."""
 _CREATED = {
     "table": {"unlogged", "method", "options"},
     "column": {"compression"},
@@ -170,11 +169,22 @@ def drop(it: Definition) -> Iterator[str]:
         case "ownership":
             yield f"{altered(it)} OWNED BY NONE"
         case "constraint" | "foreign key":
-            yield from _identity_away(it)
             yield f"{altered(it)} DROP CONSTRAINT {pg_name(it.facts['name'])}"
         case _:
-            yield from _identity_away(it)
             yield f"DROP {named(it)}"
+
+
+def marks(objects: Mapping[str, Definition]) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """By table and fact: the object that has the mark, and the statements that set it and take it away."""
+    found = {}
+    for one in objects.values():
+        for fact, (set_, reset) in _MARKS.items():
+            if value := one.facts.get(fact):
+                words = f"REPLICA IDENTITY {value}" if one.kind == "table" else set_
+                statements = (words.format(name=pg_name(one.facts["name"])), reset)
+                first, last = (f"{altered(one)} {statement}" for statement in statements)
+                found[one.facts.get("of", one.object), fact] = (one.object, first, last)
+    return found
 
 
 def made_with(it: Definition) -> str | None:
@@ -212,8 +222,7 @@ def comments(it: Definition) -> dict[str, str | None]:
 
 def changed_settings(old: Definition | None, new: Definition, names: Collection[str]) -> Iterator[str]:
     """The statements for those settings that are named, of which a fact that is missing means the usual."""
-    kind = "index" if new.kind == "constraint" else new.kind
-    for fact, (set_, reset) in _SETTINGS.get(kind, {}).items():
+    for fact, (set_, reset) in _SETTINGS.get(new.kind, {}).items():
         if fact in names:
             words = set_ if fact in new.facts else reset
             usual, name = new.facts.get("usual storage", "EXTENDED"), pg_name(new.facts["name"])
@@ -223,8 +232,8 @@ def changed_settings(old: Definition | None, new: Definition, names: Collection[
 
 
 def settings_of(it: Definition) -> set[str]:
-    """The facts that `changed_settings` can change."""
-    return {*_SETTINGS.get("index" if it.kind == "constraint" else it.kind, ()), "options"}
+    """The facts that `changed_settings` and `marks` can change."""
+    return {*_SETTINGS.get(it.kind, ()), *_MARKS, "options"}
 
 
 def view(it: Definition, verb: str = "CREATE") -> str:
@@ -295,11 +304,6 @@ def _listed(found: Mapping[str, str]) -> str:
 
 def _with(it: Definition) -> str:
     return f" WITH {_listed(options(it))}" if "options" in it.facts else ""
-
-
-def _identity_away(it: Definition) -> Iterator[str]:
-    if it.kind in ("index", "constraint") and "replica identity" in it.facts:
-        yield f"{altered(it)} REPLICA IDENTITY DEFAULT"
 
 
 def _domain(it: Definition, parts: Sequence[Definition]) -> str:
