@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
+from psycopg.rows import class_row
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
@@ -66,23 +68,41 @@ class Audit:
 
 
 def show(target: Endpoint, *, status: str | None, backfill: str | None, limit: int) -> Audit:
-    """Where the rows stand. Raises BlockedError when the role may not see it."""
-    with explained(target, target), connect(target) as connection:
-        if not has_audit(connection, "SELECT"):
+    """How many rows stand well and badly, and the newest that have this status. Raises BlockedError."""
+    asked = {"backfill": backfill, "status": status, "limit": limit}
+    of = f"FROM ({_LAST}) AS l WHERE (%(backfill)s::text IS NULL OR backfill = %(backfill)s)"
+    rows = f"""
+        SELECT id, backfill, target_table || '.' || target_column AS target, row_key AS key, shown,
+               resolution_status AS status, reason, error, old_value, new_value, attempts,
+               attempt::text, attempted_at::text
+          {of} AND (%(status)s::text IS NULL OR resolution_status = %(status)s)
+         ORDER BY id DESC LIMIT %(limit)s
+    """
+    counts = f"SELECT resolution_status, count(*) {of} GROUP BY 1"
+    with _audit(target, "SELECT") as connection:
+        if connection is None:
             return Audit(0, 0, ())
-        return _standing(connection, status=status, backfill=backfill, limit=limit)
+        by_status = dict(connection.execute(counts.encode(), asked).fetchall())
+        with connection.cursor(row_factory=class_row(Standing)) as cursor:
+            standing = tuple(cursor.execute(rows.encode(), asked))
+    return Audit(by_status.get("success", 0), by_status.get("failed", 0), standing)
 
 
 def open_backfills(target: Endpoint) -> list[tuple[str, str]]:
-    """Backfills with rows that failed, each with its table. Raises BlockedError."""
-    with explained(target, target), connect(target) as connection:
-        return _open_backfills(connection) if has_audit(connection, "SELECT") else []
+    """Backfills with rows whose last attempt has failed, each with its table. Raises BlockedError."""
+    query = (
+        f"SELECT DISTINCT backfill, target_table FROM ({_LAST}) AS l WHERE resolution_status = 'failed' "
+        "ORDER BY 1, 2"
+    )
+    with _audit(target, "SELECT") as connection:
+        return [] if connection is None else connection.execute(query.encode()).fetchall()
 
 
 def archive(target: Endpoint, days: int, keep: Keep) -> int:
-    """Removes the audit's rows that are older than `days`, once `keep` has them; returns their number.
+    """Removes rows older than `days`, once `keep` has them as CSV and has counted as many; their number.
 
-    Raises UsageError for an age below `KEPT_DAYS`, BlockedError, and TargetError.
+    All in one transaction over one snapshot, so that no other row can be meant. Raises ConvergeError when a
+    count differs, and nothing is removed then; UsageError for an age below `KEPT_DAYS`, and BlockedError.
     """
     if days < KEPT_DAYS:
         raise UsageError(
@@ -90,20 +110,44 @@ def archive(target: Endpoint, days: int, keep: Keep) -> int:
             code=Code.B007,
             hint=f"--older-than {KEPT_DAYS}d",
         )
-    with explained(target, target), connect(target, synchronous_commit="on") as connection:
-        if not has_audit(connection, "SELECT", "DELETE"):
+    with _audit(target, "SELECT", "DELETE", synchronous_commit="on") as connection:
+        if connection is None:
             return 0
-        return _archive(connection, days, keep)
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            limit = cursor.execute("SELECT (clock_timestamp() - %s * interval '1 day')::text", (days,))
+            old = f"converge.audit WHERE attempted_at < {pg_text(limit.fetchall()[0][0])}::timestamptz"
+            if cursor.execute(f"SELECT FROM {old} LIMIT 1".encode()).fetchone() is None:
+                return 0
+            rows = f"COPY (SELECT {_COLUMNS} FROM {old} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)"
+            with cursor.copy(rows.encode()) as copy:
+                kept = keep(copy)
+            sent = cursor.rowcount
+            removed = cursor.execute(f"DELETE FROM {old}".encode()).rowcount
+            if not sent == kept == removed:
+                raise ConvergeError(
+                    f"{sent} rows were sent, {kept} are in the file and {removed} would be removed; none was",
+                    code=Code.B009,
+                    hint="the same command with another FILE",
+                )
+    return removed
 
 
-def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
-    """Whether there is an audit. Raises BlockedError when the role lacks one of the rights on it."""
+@contextmanager
+def _audit(target: Endpoint, *privileges: str, **settings: str) -> Iterator[psycopg.Connection[Any] | None]:
+    """A connection to the target, if there is an audit. Raises BlockedError and TargetError."""
+    with explained(target, target), connect(target, **settings) as connection:
+        yield connection if has_audit(connection, *privileges) else None
+
+
+def has_audit(connection: psycopg.Connection[Any], *privileges: str) -> bool:
+    """Whether there is an audit. Raises BlockedError when the role lacks one of the privileges on it."""
     row = connection.execute(
         "SELECT current_user::text, has_schema_privilege(n.oid, 'USAGE'), "
         "ARRAY(SELECT r FROM unnest(%s::text[]) r WHERE NOT has_table_privilege(c.oid, r)) "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = 'converge' AND c.relname = 'audit'",
-        (list(rights),),
+        (list(privileges),),
     ).fetchone()
     if row is None:
         return False
@@ -114,74 +158,6 @@ def has_audit(connection: psycopg.Connection[Any], *rights: str) -> bool:
         message = f"the role {row[0]} lacks privileges on the audit"
         raise BlockedError(message, code=Code.T004, hint="\n".join(grants))
     return True
-
-
-def _standing(
-    connection: psycopg.Connection[Any], *, status: str | None, backfill: str | None, limit: int
-) -> Audit:
-    """How many rows stand well and badly, and the newest that have this status."""
-    wanted = "(%(backfill)s::text IS NULL OR backfill = %(backfill)s)"
-    asked = {"backfill": backfill, "status": status, "limit": limit}
-    counts = dict(
-        connection.execute(
-            f"SELECT resolution_status, count(*) FROM ({_LAST}) AS l WHERE {wanted} GROUP BY 1".encode(),
-            asked,
-        ).fetchall()
-    )
-    rows = connection.execute(
-        f"""
-        SELECT id, backfill, target_table || '.' || target_column, row_key, shown, resolution_status, reason,
-               error, old_value, new_value, attempts, attempt::text, attempted_at::text
-          FROM ({_LAST}) AS l
-         WHERE {wanted} AND (%(status)s::text IS NULL OR resolution_status = %(status)s)
-         ORDER BY id DESC LIMIT %(limit)s
-        """.encode(),
-        asked,
-    )
-    return Audit(
-        counts.get("success", 0), counts.get("failed", 0), tuple(Standing(*row) for row in rows.fetchall())
-    )
-
-
-def _open_backfills(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Backfills with rows whose last attempt has failed, each with its table."""
-    rows = connection.execute(
-        f"SELECT DISTINCT backfill, target_table FROM ({_LAST}) AS l WHERE resolution_status = 'failed' "
-        "ORDER BY 1, 2".encode()
-    )
-    return [(backfill, table) for backfill, table in rows]
-
-
-def _archive(connection: psycopg.Connection[Any], days: int, keep: Keep) -> int:
-    """Hands rows older than `days` over as CSV, and removes them when `keep` has counted as many in its file.
-
-    All in one transaction over one snapshot, so that no other row can be meant. Returns their number.
-    Raises ConvergeError when a count differs; nothing is removed then.
-    """
-    with connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        row = connection.execute(
-            "SELECT (clock_timestamp() - %s * interval '1 day')::text", (days,)
-        ).fetchone()
-        assert row is not None
-        old = f"converge.audit WHERE attempted_at < {pg_text(row[0])}::timestamptz"
-        there = connection.execute(f"SELECT EXISTS (SELECT FROM {old})".encode()).fetchone()
-        if there is None or not there[0]:
-            return 0
-        with connection.cursor() as cursor:
-            with cursor.copy(
-                f"COPY (SELECT {_COLUMNS} FROM {old} ORDER BY id) TO STDOUT (FORMAT csv, HEADER)".encode()
-            ) as copy:
-                kept = keep(copy)
-            sent = cursor.rowcount
-        removed = connection.execute(f"DELETE FROM {old}".encode()).rowcount
-        if not sent == kept == removed:
-            raise ConvergeError(
-                f"{sent} rows were sent, {kept} are in the file and {removed} would be removed; none was",
-                code=Code.B009,
-                hint="the same command with another FILE",
-            )
-    return removed
 
 
 def audit_text(audit: Audit) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,18 +13,12 @@ import psycopg
 from converge.backfill.declaration import Backfill
 from converge.backfill.query import ask
 from converge.backfill.resolve import ROWS, resolve
-from converge.backfill.table import (
-    Place,
-    find_place,
-    lacking_rights,
-    require_comparable,
-    require_folding,
-)
-from converge.backfill.write import parts, write
+from converge.backfill.table import find_place, lacking_rights, require_fit
+from converge.backfill.write import write
 from converge.codes import Code
 from converge.errors import Interrupted, after
 from converge.model.endpoint import Endpoint
-from converge.model.event import Advanced, Sink, phase
+from converge.model.event import Sink, phase
 from converge.postgres.connect import connect, explain
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.privileges import lacking_ledger
@@ -112,75 +106,29 @@ def fill(
     Raises BlockedError before anything is written, SourceError for the other database, and TargetError;
     what the audit says is then true and complete.
     """
-    with (
-        explained(target, target),
-        connect(
-            target,
-            synchronous_commit="on",
-            client_connection_check_interval="2s",
-            # A policy must not hide rows: with this setting the server fails instead.
-            row_security="off",
-        ) as connection,
-    ):
+    attempt = None if dry_run else str(uuid.uuid4())
+    # A policy must not hide rows: with this setting the server fails instead.
+    settings = {"client_connection_check_interval": "2s", "row_security": "off"}
+    with explained(target, target), connect(target, synchronous_commit="on", **settings) as connection:
         # Triggers and types of the application find what they name.
         connection.execute("RESET search_path")
-        place = _checked(connection, schema, backfill, dry_run=dry_run)
-        if dry_run:
-            with connection.transaction(force_rollback=True):
-                return _fill(connection, target, database, place, emit, attempt=None, again=again)
-        lock(connection, seconds=_LOCK_SECONDS)
-        attempt = str(uuid.uuid4())
-        return _fill(connection, target, database, place, emit, attempt=attempt, again=again)
-
-
-def _fill(
-    connection: psycopg.Connection[Any],
-    target: Endpoint,
-    database: Endpoint,
-    place: Place,
-    emit: Sink,
-    *,
-    attempt: str | None,
-    again: bool,
-) -> Filled:
-    """Matches all rows, then writes them, unless there is no `attempt` to write."""
-    with phase(None, emit, f"match {place.backfill.name}"), ask(database, place.backfill) as found:
-        count, kept = resolve(connection, place, found, again=again)
-    if attempt is not None:
-        # Only now: a query may also fail at its last row.
-        upgrade(target)
-        _write(connection, target, place, attempt, emit)
-    filled, failures = _outcome(connection)
-    return Filled(
-        backfill=place.backfill.name,
-        target=f"{place.name}.{place.backfill.column}",
-        database=str(database),
-        attempt=attempt,
-        found=count,
-        kept=kept,
-        filled=filled,
-        failures=failures,
-    )
-
-
-def _checked(connection: psycopg.Connection[Any], schema: str, backfill: Backfill, *, dry_run: bool) -> Place:
-    """Where to write, when all that can be said before is in order. Raises BlockedError."""
-    target = read_target(connection, schema)
-    place = find_place(connection, schema, backfill)
-    require_rights([*([] if dry_run else lacking_ledger(target)), *lacking_rights(target, place)])
-    require_comparable(connection, place)
-    require_folding(connection, backfill)
-    return place
-
-
-def _write(
-    connection: psycopg.Connection[Any], target: Endpoint, place: Place, attempt: str, emit: Sink
-) -> None:
-    batches = parts(connection)
-    name = f"fill {place.backfill.name}"
-    with phase(None, emit, name, len(batches)), _told_to_repeat(target):
-        for number in write(connection, place, attempt, batches):
-            emit(Advanced(name, f"{number:,} rows"))
+        found = read_target(connection, schema)
+        place = find_place(connection, schema, backfill)
+        require_rights([*([] if dry_run else lacking_ledger(found)), *lacking_rights(found, place)])
+        require_fit(connection, place)
+        if attempt is not None:
+            lock(connection, seconds=_LOCK_SECONDS)
+        with connection.transaction(force_rollback=True) if dry_run else nullcontext():
+            with phase(None, emit, f"match {backfill.name}"), ask(database, backfill) as rows:
+                count, kept = resolve(connection, place, rows, again=again)
+            if attempt is not None:
+                # Only now: a query may also fail at its last row.
+                upgrade(target)
+                with _told_to_repeat(target):
+                    write(connection, place, attempt, emit)
+            filled, failures = _outcome(connection)
+    name = f"{place.name}.{backfill.column}"
+    return Filled(backfill.name, name, str(database), attempt, count, kept, filled, failures)
 
 
 @contextmanager
@@ -198,25 +146,19 @@ def _told_to_repeat(target: Endpoint) -> Iterator[None]:
 
 def _outcome(connection: psycopg.Connection[Any]) -> tuple[int, tuple[Failure, ...]]:
     """The rows that were filled, or can be; and the failures by reason."""
-    counts = dict(
-        connection.execute(
-            f"SELECT coalesce(reason, ''), count(*) FROM {ROWS} WHERE NOT settled GROUP BY 1".encode()
-        ).fetchall()
-    )
+    by_reason = f"SELECT coalesce(reason, ''), count(*) FROM {ROWS} WHERE NOT settled GROUP BY 1"
+    first = f"SELECT key::text, shown, error FROM {ROWS} WHERE reason = %s ORDER BY number LIMIT {_SAMPLES}"
+    counts = dict(connection.execute(by_reason.encode()).fetchall())
     failures = (
-        Failure(reason, counts[reason], _samples(connection, reason))
+        Failure(
+            reason,
+            counts[reason],
+            tuple(Sample(*row) for row in connection.execute(first.encode(), (reason,))),
+        )
         for reason in REASONS
         if reason in counts
     )
     return counts.get("", 0), tuple(failures)
-
-
-def _samples(connection: psycopg.Connection[Any], reason: str) -> tuple[Sample, ...]:
-    rows = connection.execute(
-        f"SELECT key::text, shown, error FROM {ROWS} WHERE reason = %s ORDER BY number LIMIT %s".encode(),
-        (reason, _SAMPLES),
-    )
-    return tuple(Sample(*row) for row in rows)
 
 
 def filled_text(results: Sequence[Filled]) -> str:
@@ -250,17 +192,12 @@ def _lines(one: Filled) -> list[str]:
         f"  {'failed ' if tried else 'to fail'} {counted(one.failed, 'row')}",
     ]
     for failure in one.failures:
-        lines += _failure(failure)
+        lines.append(f"    {failure.reason}: {counted(failure.rows, 'row')} ({REASONS[failure.reason]})")
+        for sample in failure.samples:
+            shown = f" {sample.shown}" if sample.shown is not None else ""
+            lines.append(one_line(f"      row {sample.key}{shown}: {sample.error}"))
+        if failure.rows > len(failure.samples):
+            lines.append(f"      … {failure.rows - len(failure.samples):,} more")
     if one.failures and tried:
         lines.append(f"next: converge audit show --status failed --backfill {one_line(one.backfill)}")
-    return lines
-
-
-def _failure(failure: Failure) -> list[str]:
-    lines = [f"    {failure.reason}: {counted(failure.rows, 'row')} ({REASONS[failure.reason]})"]
-    for sample in failure.samples:
-        shown = f" {sample.shown}" if sample.shown is not None else ""
-        lines.append(one_line(f"      row {sample.key}{shown}: {sample.error}"))
-    if failure.rows > len(failure.samples):
-        lines.append(f"      … {failure.rows - len(failure.samples):,} more")
     return lines

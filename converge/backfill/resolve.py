@@ -6,15 +6,15 @@ Nothing else is written. The session's search path is the application's; all nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import psycopg
 
 from converge.backfill.audit import has_audit
-from converge.backfill.declaration import Backfill, Match
 from converge.backfill.query import Found
 from converge.backfill.table import Place
+from converge.mapping.grammar import BackfillMatch
 from converge.model.quote import pg_name, pg_text
 
 ROWS = "pg_temp.converge_row"
@@ -34,10 +34,22 @@ def resolve(
 
     Returns the query's rows, and the table's rows that are left alone because they have a value.
     """
-    _forget(connection)
-    count = _load(connection, place.backfill, found)
-    _load_open(connection, place)
-    for statement in (_refuses(place), _join(place, again=again), *_judge(place)):
+    # What an earlier backfill of the session has left.
+    connection.execute(f"DROP TABLE IF EXISTS {ROWS}, {_CHOICES}, {_FOUND}, {_OPEN}".encode())
+    connection.execute(f"CREATE TABLE {_FOUND} (match {_TEXT}, value {_TEXT})".encode())
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {_FOUND} FROM STDIN".encode()) as copy:
+            for row in found:
+                copy.write_row(row)
+        count = cursor.rowcount
+    statements = [
+        _choices(place),
+        f"ANALYZE {_CHOICES}",
+        f"CREATE TABLE {_OPEN} (row_key {_TEXT} PRIMARY KEY)",
+    ]
+    statements += [_open(place)] if has_audit(connection, "SELECT") else []
+    statements += [f"ANALYZE {_OPEN}", _refuses(place), _join(place, again=again), *_judge(place)]
+    for statement in statements:
         connection.execute(statement.encode())
     kept = _kept(connection, place, again=again)
     connection.execute(f"ALTER TABLE {ROWS} ADD PRIMARY KEY (number)".encode())
@@ -45,49 +57,27 @@ def resolve(
     return count, kept
 
 
-def _forget(connection: psycopg.Connection[Any]) -> None:
-    """Drops what an earlier backfill of the session has left."""
-    for table in (ROWS, _CHOICES, _FOUND, _OPEN):
-        connection.execute(f"DROP TABLE IF EXISTS {table}".encode())
+def _choices(place: Place) -> str:
+    """By what rows are matched: the values to choose from. None beside a value is a choice, too."""
+    return f"""
+    CREATE TABLE {_CHOICES} AS
+    SELECT {_folded("match", place.backfill.match)} AS match, min(value) AS value, max(value) AS other,
+           count(DISTINCT value) + max((value IS NULL)::int) AS choices
+      FROM (SELECT match, nullif(value, '') AS value FROM {_FOUND} WHERE match <> '') AS found
+     GROUP BY 1
+    """
 
 
-def _load(connection: psycopg.Connection[Any], backfill: Backfill, found: Iterable[Found]) -> int:
-    """The query's rows, and by what they are matched the values to choose from."""
-    connection.execute(f"CREATE TABLE {_FOUND} (match {_TEXT}, value {_TEXT})".encode())
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY {_FOUND} FROM STDIN".encode()) as copy:
-            for row in found:
-                copy.write_row(row)
-        count = cursor.rowcount
-    # One that has no value beside one that has is a choice, too.
-    connection.execute(
-        f"""
-        CREATE TABLE {_CHOICES} AS
-        SELECT {_folded("match", backfill.match)} AS match, min(value) AS value, max(value) AS other,
-               count(DISTINCT value) + max((value IS NULL)::int) AS choices
-          FROM (SELECT match, nullif(value, '') AS value FROM {_FOUND} WHERE match <> '') AS found
-         GROUP BY 1
-        """.encode()
-    )
-    connection.execute(f"ANALYZE {_CHOICES}".encode())
-    return count
-
-
-def _load_open(connection: psycopg.Connection[Any], place: Place) -> None:
+def _open(place: Place) -> str:
     """The keys of rows whose last attempt has failed."""
-    connection.execute(f"CREATE TABLE {_OPEN} (row_key {_TEXT} PRIMARY KEY)".encode())
-    if has_audit(connection, "SELECT"):
-        connection.execute(
-            f"""
-            INSERT INTO {_OPEN}
-            SELECT row_key FROM (
-                SELECT DISTINCT ON (row_key) row_key, resolution_status FROM converge.audit
-                 WHERE backfill = {pg_text(place.backfill.name)} AND target_table = {pg_text(place.name)}
-                 ORDER BY row_key, id DESC) AS last
-             WHERE resolution_status = 'failed'
-            """.encode()
-        )
-    connection.execute(f"ANALYZE {_OPEN}".encode())
+    return f"""
+    INSERT INTO {_OPEN}
+    SELECT row_key FROM (
+        SELECT DISTINCT ON (row_key) row_key, resolution_status FROM converge.audit
+         WHERE backfill = {pg_text(place.backfill.name)} AND target_table = {pg_text(place.name)}
+         ORDER BY row_key, id DESC) AS last
+     WHERE resolution_status = 'failed'
+    """
 
 
 def _refuses(place: Place) -> str:
@@ -97,7 +87,7 @@ def _refuses(place: Place) -> str:
     DECLARE typed {column}%TYPE;
     BEGIN
         typed := given;
-        IF typed IS DISTINCT FROM given::{place.bare_type} THEN
+        IF typed IS DISTINCT FROM given::{place.column.bare_type} THEN
             RETURN 'the column would keep ' || typed::text;
         END IF;
         RETURN NULL;
@@ -116,14 +106,14 @@ def _join(place: Place, *, again: bool) -> str:
     A CASE makes of a domain the type below it, so its value is cast once more.
     """
     fill = place.backfill
-    key, column = pg_name("t", fill.key), pg_name("t", fill.column)
-    text, shown = f"{pg_name('t', fill.match.target)}::text", f"{pg_name('t', fill.show)}::text"
+    key, column, type_ = pg_name("t", fill.key), pg_name("t", fill.column), place.column.type
+    text, shown = f"{pg_name('t', fill.match.target)}::text", f"{pg_name('t', fill.shown)}::text"
     keep = fill.existing == "keep"
     settled = f"{column} IS NOT NULL" if keep else "false"
     scope = "o.row_key IS NOT NULL" if again else f"{column} IS NULL OR o.row_key IS NOT NULL"
     return f"""
     CREATE TABLE {ROWS} AS
-    SELECT c.*, (CASE WHEN c.refused IS NULL THEN c.value::{place.type} END)::{place.type} AS new,
+    SELECT c.*, (CASE WHEN c.refused IS NULL THEN c.value::{type_} END)::{type_} AS new,
            false AS written, NULL::text AS stored
       FROM (SELECT b.*, CASE WHEN b.value IS NOT NULL THEN pg_temp.converge_refuses(b.value) END AS refused
               FROM (SELECT a.*, CASE WHEN a.reason IS NULL AND NOT a.settled THEN a.found END AS value
@@ -150,36 +140,29 @@ def _join(place: Place, *, again: bool) -> str:
     """
 
 
-def _judge(place: Place) -> list[str]:
+def _judge(place: Place) -> Iterator[str]:
     """Statements that find the failures that the values themselves show."""
     fill = place.backfill
-    # The array's equality is that of its type, wherever the type's operators are.
-    same = "ARRAY[current] = ARRAY[new]"
-    statements = [f"UPDATE {ROWS} SET reason = 'not of the type', error = refused WHERE refused IS NOT NULL"]
+    key, column = pg_name("t", fill.key), pg_name("t", fill.column)
+    yield f"UPDATE {ROWS} SET reason = 'not of the type', error = refused WHERE refused IS NOT NULL"
     if fill.existing != "keep":
-        valued = "reason IS NULL AND current IS NOT NULL"
-        statements.append(f"UPDATE {ROWS} SET settled = true WHERE {valued} AND {same}")
+        # The array's equality is that of its type, wherever the type's operators are.
+        same = "reason IS NULL AND current IS NOT NULL AND ARRAY[current] = ARRAY[new]"
+        yield f"UPDATE {ROWS} SET settled = true WHERE {same}"
     if fill.existing == "check":
-        words = "error = 'it has ' || current::text"
-        statements.append(f"UPDATE {ROWS} SET reason = 'other value', {words} WHERE {valued} AND NOT settled")
-    if not fill.shared:
-        statements += [_shared(), _taken(place)]
-    return statements
-
-
-def _shared() -> str:
-    return f"""
+        other = "reason IS NULL AND current IS NOT NULL AND NOT settled"
+        error = "'it has ' || current::text"
+        yield f"UPDATE {ROWS} SET reason = 'other value', error = {error} WHERE {other}"
+    if fill.shared:
+        return
+    yield f"""
     UPDATE {ROWS} AS r SET reason = 'shared', error = concat_ws(' ', 'row',
                CASE WHEN r.key::text = d.first THEN d.last ELSE d.first END, 'would get the same value')
       FROM (SELECT new, min(key::text) AS first, max(key::text) AS last FROM {ROWS}
              WHERE reason IS NULL AND NOT settled GROUP BY new HAVING count(*) > 1) AS d
      WHERE r.reason IS NULL AND NOT r.settled AND ARRAY[r.new] = ARRAY[d.new]
     """
-
-
-def _taken(place: Place) -> str:
-    key, column = pg_name("t", place.backfill.key), pg_name("t", place.backfill.column)
-    return f"""
+    yield f"""
     UPDATE {ROWS} AS r SET reason = 'taken', error = concat_ws(' ', 'row', {key}::text, 'has it already')
       FROM {place.table} AS t
      WHERE r.reason IS NULL AND NOT r.settled AND {column} IS NOT NULL
@@ -190,15 +173,15 @@ def _taken(place: Place) -> str:
 def _kept(connection: psycopg.Connection[Any], place: Place, *, again: bool) -> int:
     """Rows that are left alone; of them, only those that had failed get a row of the audit."""
     removed = connection.execute(f"DELETE FROM {ROWS} WHERE settled AND NOT open".encode()).rowcount
-    settled = connection.execute(f"SELECT count(*) FROM {ROWS} WHERE settled".encode()).fetchone()
-    if place.backfill.existing != "keep" or again:
-        return removed + (settled[0] if settled else 0)
-    column = pg_name(place.backfill.column)
-    valued = connection.execute(f"SELECT count({column}) FROM {place.table}".encode()).fetchone()
-    return int(valued[0]) if valued else 0
+    query = f"SELECT {removed} + count(*) FROM {ROWS} WHERE settled"
+    if place.backfill.existing == "keep" and not again:
+        # Only rows without a value, and open ones, were looked at.
+        query = f"SELECT count({pg_name(place.backfill.column)}) FROM {place.table}"
+    ((kept,),) = connection.execute(query.encode()).fetchall()
+    return int(kept)
 
 
-def _folded(text: str, match: Match) -> str:
+def _folded(text: str, match: BackfillMatch) -> str:
     """What is compared: the text's bytes, or its small letters by Unicode, whatever the database's locale."""
     if not match.ignore_case:
         return f'({text}) COLLATE pg_catalog."C"'

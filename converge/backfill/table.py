@@ -53,12 +53,9 @@ class Place:
         return f"{self.schema}.{self.backfill.table}"
 
     @property
-    def type(self) -> str:
-        return self.columns[self.backfill.column].type
-
-    @property
-    def bare_type(self) -> str:
-        return self.columns[self.backfill.column].bare_type
+    def column(self) -> _Column:
+        """That is filled."""
+        return self.columns[self.backfill.column]
 
 
 def find_place(connection: psycopg.Connection[Any], schema: str, backfill: Backfill) -> Place:
@@ -72,10 +69,9 @@ def find_place(connection: psycopg.Connection[Any], schema: str, backfill: Backf
     if missing := [name for name in backfill.columns if name not in place.columns]:
         hint = f"it has: {', '.join(place.columns)}"
         raise _unfit(f"{place.name} has no column {', '.join(missing)}", hint)
-    column, key = place.columns[backfill.column], place.columns[backfill.key]
-    if column.made:
+    if place.column.made:
         raise _unfit(f"{place.name}.{backfill.column} is filled by the server itself", 'column = "…"')
-    if not key.identifies:
+    if not place.columns[backfill.key].identifies:
         raise _unfit(
             f"{place.name}.{backfill.key} does not identify a row: it is not NOT NULL and unique by itself",
             'key = "…" names the primary key\'s column',
@@ -83,22 +79,17 @@ def find_place(connection: psycopg.Connection[Any], schema: str, backfill: Backf
     return place
 
 
-def require_comparable(connection: psycopg.Connection[Any], place: Place) -> None:
-    """Raises BlockedError when two values of the column cannot be compared."""
-    column = pg_name(place.backfill.column)
+def require_fit(connection: psycopg.Connection[Any], place: Place) -> None:
+    """Raises BlockedError when values cannot be compared, or the case of letters cannot be ignored."""
+    fill = place.backfill
     try:
-        connection.execute(f"SELECT FROM {place.table} GROUP BY {column} LIMIT 0".encode())
+        query = f"SELECT FROM {place.table} GROUP BY {pg_name(fill.column)} LIMIT 0"
+        connection.execute(query.encode())
     except psycopg.errors.UndefinedFunction as error:
-        message = f"values of {place.name}.{place.backfill.column} ({place.type}) cannot be compared"
+        message = f"values of {place.name}.{fill.column} ({place.column.type}) cannot be compared"
         raise _unfit(message, "a type with an equality: jsonb for json") from error
-
-
-def require_folding(connection: psycopg.Connection[Any], backfill: Backfill) -> None:
-    """Raises BlockedError when the target cannot ignore the case of all letters."""
-    there = connection.execute(
-        "SELECT FROM pg_collation WHERE collname = 'und-x-icu' AND collnamespace = 'pg_catalog'::regnamespace"
-    ).fetchone()
-    if backfill.match.ignore_case and there is None:
+    icu = "SELECT FROM pg_collation WHERE oid = to_regcollation('pg_catalog.\"und-x-icu\"')"
+    if fill.match.ignore_case and connection.execute(icu).fetchone() is None:
         raise BlockedError(
             "the target was built without ICU and knows the case of ASCII letters only",
             code=Code.B006,
@@ -112,13 +103,12 @@ def lacking_rights(target: Target, place: Place) -> Iterator[Finding]:
     if not all(column.reachable for column in place.columns.values()):
         grant = f"GRANT USAGE ON SCHEMA {pg_name(place.schema)} TO {role};"
         yield denied(f"the role {target.role} may not use the schema {place.schema}", grant)
-    unread = [name for name in place.backfill.columns if not place.columns[name].readable]
-    if unread:
+    if unread := [name for name in place.backfill.columns if not place.columns[name].readable]:
         listed = ", ".join(map(pg_name, unread))
         grant = f"GRANT SELECT ({listed}) ON {place.table} TO {role};"
         yield denied(f"the role {target.role} may not read {place.name} ({', '.join(unread)})", grant)
-    if not place.columns[place.backfill.column].writable:
-        column = place.backfill.column
+    column = place.backfill.column
+    if not place.column.writable:
         grant = f"GRANT UPDATE ({pg_name(column)}) ON {place.table} TO {role};"
         yield denied(f"the role {target.role} may not write {place.name}.{column}", grant)
     if not target.may_make_temporary:

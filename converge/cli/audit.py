@@ -108,33 +108,25 @@ def _archive(where: Where, age: str, path: str, as_json: bool, verbose: bool, em
     Examples:
       converge audit archive --older-than 90d -o audit.csv
     """
-    days = _days(age)
+    if (days := re.fullmatch("([0-9]{1,6})d", age)) is None:
+        hint = f"--older-than {KEPT_DAYS}d"
+        raise UsageError(f"--older-than {age!r} is not a number of days", code=Code.B007, hint=hint)
     require_writable(path)
     if Path(path).exists():
-        raise _exists(path)
-    count = archive(resolve_target(where), days, lambda blocks: _keep(path, blocks))
+        raise UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")
+    count = archive(resolve_target(where), int(days[1]), lambda blocks: _keep(path, blocks))
     if as_json:
         document = {"converge": 1, "command": "audit", "exit_code": 0, "archived": count}
         click.echo(json.dumps(document | {"file": path if count else None}))
     else:
-        click.echo(f"archived  {count:,} rows in {path}" if count else f"no row is older than {days} days")
+        click.echo(f"archived  {count:,} rows in {path}" if count else f"no row is older than {days[1]} days")
     return 0
-
-
-def _days(age: str) -> int:
-    found = re.fullmatch("([0-9]{1,6})d", age)
-    if found is None:
-        hint = f"--older-than {KEPT_DAYS}d"
-        raise UsageError(f"--older-than {age!r} is not a number of days", code=Code.B007, hint=hint)
-    return int(found[1])
 
 
 def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
     """Writes the file, reads it again, and counts the rows below its head."""
     try:
         files.write_new(path, blocks)
-    except FileExistsError:
-        raise _exists(path) from None
     except OSError as error:
         raise ConvergeError(
             f"the archive {path} cannot be written: {error.strerror}; no row was removed",
@@ -144,7 +136,3 @@ def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:
     csv.field_size_limit(sys.maxsize)
     with Path(path).open(encoding="utf-8", newline="") as stream:
         return sum(1 for _ in csv.reader(stream)) - 1
-
-
-def _exists(path: str) -> UsageError:
-    return UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")
