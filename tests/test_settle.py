@@ -106,8 +106,8 @@ def test_drift_is_told_by_object(scene: Scene) -> None:
     ran = scene.migrate("--recreate", "--yes", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
     told = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "A063"}
-    assert told["column public.parent.born"].startswith("no revision makes the schema as it is; in the nearest one this is new: ")
-    assert told["index public.by_name"].endswith("this is gone: CREATE INDEX by_name ON public.parent USING btree (name)")
+    assert told["column public.parent.born"].partition("{")[0].endswith("in the nearest one this is new: ")
+    assert "this is gone: CREATE INDEX by_name" in told["index public.by_name"]
     assert "character varying(20)" in told["column public.parent.name"]
     written = scene.folder / "report.md"
     assert converge("report", "--target", scene.target, "-o", str(written)).code == 0
