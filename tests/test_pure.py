@@ -24,7 +24,6 @@ from converge.report.run import run_document, run_text
 from converge.report.words import visible
 from converge.run.values import window
 from converge.types import Value
-from converge.types.text import Text
 
 
 @pytest.mark.parametrize(
@@ -183,7 +182,7 @@ def test_conditions_of_the_target_are_asked_of_the_source_or_not_at_all(
         "n": Column("n", "int", "int", nullable=True),
         "t": Column("t", "varchar(9)", "varchar", nullable=True, charset="utf8mb4"),
     }
-    values = {name: TargetValue(Text(), Value(column, "text" if name == "t" else "integer"))
+    values = {name: TargetValue(Value(column, "text" if name == "t" else "integer"))
               for name, column in columns.items()}  # fmt: skip
     assert on_source(theirs, values) == ours
 

@@ -21,7 +21,7 @@ from converge.model.quote import my_text
 from converge.model.result import MOST_DIFFERENCES
 from converge.postgres.copy import encode
 from converge.sandbox import Server
-from converge.types import Value, check_target, family_of, normal
+from converge.types import Value, check_target, form, normal
 
 PAIRS = [
     ("mysql_8015", "postgres_14"), ("mysql_8015", "postgres_175"),
@@ -496,13 +496,11 @@ def test_what_another_type_cannot_hold_is_counted(server: str, request: pytest.F
     source = request.getfixturevalue(server).create_database("refused")
     connection = writable(source)
     column = Column("c", "varchar(2000)", "varchar", True, length=2000, charset="utf8mb4")
-    family = family_of(column)
-    assert family is not None
     with connection, connection.cursor() as cursor:
         for to, refused in REFUSED.items():
             cursor.execute("CREATE TABLE r (c VARCHAR(2000) COLLATE utf8mb4_general_ci)")
             cursor.executemany("INSERT INTO r VALUES (%s)", [(text,) for text in refused])
-            traps = family.traps(Value(column, to))
+            traps = form(Value(column, to)).traps
             wheres = " OR ".join(f"({trap.where})" for trap in traps)
             cursor.execute(f"SELECT c FROM r WHERE NOT ({wheres}) OR ({wheres}) IS NULL")
             assert cursor.fetchall() == (), to
@@ -548,14 +546,12 @@ def test_a_text_is_taken_just_where_postgresql_prints_it_again(
     texts["cidr"] = texts["inet"]
     source = writable(new_mysql_database(mysql))
     column = Column("c", "varchar(250)", "varchar", True, length=250, charset="utf8mb4")
-    family = family_of(column)
-    assert family is not None
     with source, source.cursor() as cursor, psycopg.connect(postgres_175.url, autocommit=True) as target:
         target.execute(b"SET timezone = 'UTC'; SET synchronous_commit = off")
         for to, written in texts.items():
             cursor.execute("CREATE TABLE a (c VARCHAR(250) COLLATE utf8mb4_bin)")
             cursor.executemany("INSERT INTO a VALUES (%s)", [(text,) for text in sorted(written)])
-            where = " OR ".join(f"({trap.where})" for trap in family.traps(Value(column, to)))
+            where = " OR ".join(f"({trap.where})" for trap in form(Value(column, to)).traps)
             cursor.execute(f"SELECT c, {where} FROM a")
             rows = cursor.fetchall()
             target.execute(f"CREATE TEMPORARY TABLE p (c {to})".encode())
@@ -625,29 +621,25 @@ def test_labels_that_the_target_has(
     kind, _, _ = type_.partition("(")
     labels = ("a", "b", "it's", "x|y", "gone") if kind == "ENUM" else ()
     column = Column("c", type_, kind.lower(), True, length=9, labels=labels, charset="utf8mb4")
-    family = family_of(column)
-    assert family is not None
     value = Value(column, "enum", labels=LABELS)
-    check_target(family, column, "enum", "here", LABELS)
+    check_target(column, "enum", "here", LABELS)
     mysql(source, f"CREATE TABLE t (c {type_}) CHARACTER SET utf8mb4; "
                   "INSERT INTO t VALUES ('a'), ('it''s'), ('x|y'), (NULL), ('b')")  # fmt: skip
-    counts = [mysql(source, f"SELECT SUM({trap.where}) FROM t")[0][0] for trap in family.traps(value)]
+    counts = [mysql(source, f"SELECT SUM({trap.where}) FROM t")[0][0] for trap in form(value).traps]
     assert not any(counts)
     mysql(source, "INSERT INTO t VALUES ('gone'), ('gone')")
-    lost = {
-        trap.name: mysql(source, f"SELECT SUM({trap.where}) FROM t")[0][0] for trap in family.traps(value)
-    }
+    lost = {trap.name: mysql(source, f"SELECT SUM({trap.where}) FROM t")[0][0] for trap in form(value).traps}
     assert lost["no_label"] == 2
     mysql(source, "DELETE FROM t WHERE c = 'gone'")
     members = ", ".join("'" + label.replace("'", "''") + "'" for label in LABELS)
     postgres(target, f"CREATE TYPE kind AS ENUM ({members})")
     postgres(target, "CREATE TABLE t (c kind)")
-    read = mysql(source, f"SELECT CONCAT({family.read(value)}, 0xFD) FROM t WHERE c IS NOT NULL")
+    read = mysql(source, f"SELECT CONCAT({form(value).read}, 0xFD) FROM t WHERE c IS NOT NULL")
     with psycopg.connect(target) as connection, connection.cursor().copy(b"COPY t FROM STDIN") as copy:
         for (text,) in read:
             copy.write(encode([text]))
-    left = {row[0] for row in mysql(source, f"SELECT CONCAT({family.source_text(value)}) FROM t")}
-    right = {row[0] for row in postgres(target, f"SELECT ({family.target_text('c', value)})::text FROM t")}
+    left = {row[0] for row in mysql(source, f"SELECT CONCAT({form(value).source_text}) FROM t")}
+    right = {row[0] for row in postgres(target, f"SELECT ({form(value).target_text('c')})::text FROM t")}
     assert left - {None} == right == {"a", "b", "it's", "x|y"}
 
 

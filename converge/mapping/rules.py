@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import Any
 
 from converge.codes import Code
@@ -68,6 +67,7 @@ class Map:
     """By table and column: what the target's own column asks, before all rules."""
     checks: tuple[Check, ...] = ()
     applications: tuple[Application, ...] = ()
+    _by_type: dict[str, tuple[Rule, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
         """The rules that match a column, `fits` aside."""
@@ -82,8 +82,8 @@ class Map:
             "charset": column.charset,
             "collation": column.collation,
         }
-        candidates = self._by_type.get(column.type, self._untyped)
         own = self.own.get((table.name, column.name))
+        candidates = self._of_type(column.type)
         found = tuple(rule for rule in candidates if rule.matches(type=column.type, **known))
         return found if own is None else (own, *found)
 
@@ -111,22 +111,12 @@ class Map:
     def _of(self, section: str, **known: Any) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.section == section and rule.matches(**known))
 
-    @cached_property
-    def _untyped(self) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self._of_columns if "type" not in rule.match)
-
-    @cached_property
-    def _of_columns(self) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self.rules if rule.section in ("column", "type"))
-
-    @cached_property
-    def _by_type(self) -> Mapping[str, tuple[Rule, ...]]:
+    def _of_type(self, type_: str) -> tuple[Rule, ...]:
         """Thousands of columns ask: only the rules of their type need be looked at."""
-        types = {type_ for rule in self._of_columns for type_ in _types(rule)}
-        return {
-            type_: tuple(rule for rule in self._of_columns if type_ in (_types(rule) or (type_,)))
-            for type_ in types
-        }
+        if type_ not in self._by_type:
+            of_columns = (rule for rule in self.rules if rule.section in ("column", "type"))
+            self._by_type[type_] = tuple(rule for rule in of_columns if type_ in (_types(rule) or (type_,)))
+        return self._by_type[type_]
 
 
 def setting(rules: Sequence[Rule], key: str) -> tuple[Any, Rule | None]:

@@ -8,7 +8,9 @@ transaction, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
+from types import NoneType
 from typing import Literal
 
 import sqlglot
@@ -43,6 +45,7 @@ _TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_
 _DOUBTFUL = {"mysql": re.compile(r"[{}$]"), "postgres": re.compile(r"[{}$`\\]")}
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _NOT_READING = (exp.Command, exp.DDL, exp.DML, exp.Into, exp.Lock, exp.Semicolon, exp.Placeholder)
+_NOTHING = (NoneType, exp.Semicolon)
 # What begins a comment for the server and not for the parser; comments of both are left out.
 _COMMENTS = {"mysql": re.compile(r"--|/\*|#"), "postgres": re.compile(r"--|/\*")}
 _EXECUTED = re.compile(r"/\*[!+M]")
@@ -51,8 +54,8 @@ _EXECUTED = re.compile(r"/\*[!+M]")
 def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
     marked = text.replace("{}", COLUMN)
-    tree = _checked(marked, "mysql", "using")
-    if fleeting := _FLEETING.search(_without_texts(marked, "mysql")):
+    tree, tokens = _checked(marked, "mysql", "using")
+    if fleeting := _FLEETING.search(_without_texts(tokens, marked)):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
         raise UsageError(message, code=Code.M006, hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
@@ -62,18 +65,17 @@ def expression(text: str, column: str) -> str:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code=Code.M006, hint=hint)
     # Inside a text it is two braces: a column's name there could end the text.
-    made, at = [], 0
-    for kind, start, end in _tokens(marked, "mysql"):
-        if kind == TokenType.VAR and marked[start:end] == COLUMN:
-            made += [marked[at:start], "\0"]
+    made, at = "", 0
+    for start, end in [(one.start, one.end + 1) for one in tokens if one.token_type == TokenType.VAR]:
+        if marked[start:end] == COLUMN:
+            made += marked[at:start].replace(COLUMN, "{}") + column
             at = end
-    restored = "".join([*made, marked[at:]]).replace(COLUMN, "{}")
-    return "(" + restored.replace("\0", column) + ")"
+    return f"({made}{marked[at:].replace(COLUMN, '{}')})"
 
 
 def parsed(text: str) -> exp.Expr:
     """The tree of a `using`, with COLUMN for the value. Raises UsageError."""
-    return _checked(text.replace("{}", COLUMN), "mysql", "using")
+    return _checked(text.replace("{}", COLUMN), "mysql", "using")[0]
 
 
 def default(text: str) -> str:
@@ -82,25 +84,32 @@ def default(text: str) -> str:
     return f"({text})"
 
 
-def _checked(text: str, dialect: str, key: str) -> exp.Expr:
+def _checked(text: str, dialect: str, key: str) -> tuple[exp.Expr, list[sqlglot.Token]]:
+    """The tree of an expression, and its tokens."""
+
+    def refused(why: str) -> UsageError:
+        return UsageError(f"{key} = {text!r}{why}", code=Code.M006)
+
     try:
         trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)
-        bare = _without_texts(text, dialect)
+        tokens = sqlglot.tokenize(_SELECT + text, read=dialect)[1:]
     except sqlglot.errors.SqlglotError as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"{key} = {text!r} is not an expression: {reason}", code=Code.M006) from error
+        raise refused(f" is not an expression: {str(error).splitlines()[0]}") from error
+    # Their places are those in the text.
+    for token in tokens:
+        token.start -= len(_SELECT)
+        token.end -= len(_SELECT)
     tree = _only_column(trees)
-    if tree is None or ";" in text or "--" in text or "/*" in text or "#" in text:
-        raise UsageError(f"{key} = {text!r} must be one expression", code=Code.M006)
-    doubtful = _DOUBTFUL[dialect].search(bare) or _CONTROLS.search(text)
+    if tree is None or any(sign in text for sign in (";", "--", "/*", "#")):
+        raise refused(" must be one expression")
+    doubtful = _DOUBTFUL[dialect].search(_without_texts(tokens, text)) or _CONTROLS.search(text)
     if doubtful:
-        raise UsageError(f"{key} = {text!r}: {doubtful[0]!r} may not stand in a map", code=Code.M006)
+        raise refused(f": {doubtful[0]!r} may not stand in a map")
     for node in tree.walk():
-        unknown = isinstance(node, exp.Anonymous) and node.name.lower() not in _HARMLESS
-        if unknown or isinstance(node, _FORBIDDEN):
-            what = node.name if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
-            raise UsageError(f"{key} = {text!r}: {what} may not stand in a map", code=Code.M006)
-    return tree
+        name = node.name if isinstance(node, exp.Anonymous) else ""
+        if isinstance(node, _FORBIDDEN) or (name and name.lower() not in _HARMLESS):
+            raise refused(f": {name or type(node).__name__.lower()} may not stand in a map")
+    return tree, tokens
 
 
 def _only_column(trees: Sequence[exp.Expr | None]) -> exp.Expr | None:
@@ -114,27 +123,26 @@ def _only_column(trees: Sequence[exp.Expr | None]) -> exp.Expr | None:
     return inner.this if isinstance(inner, exp.Paren) else None
 
 
-def _without_texts(text: str, dialect: str) -> str:
+def _without_texts(tokens: list[sqlglot.Token], text: str) -> str:
     """The text's tokens but for its strings."""
-    return " ".join(text[start:end] for kind, start, end in _tokens(text, dialect) if kind not in _TEXTS)
-
-
-def _tokens(text: str, dialect: str) -> Iterator[tuple[TokenType, int, int]]:
-    """The tokens' kinds with where they begin and end in the text."""
-    shift = len(_SELECT)
-    for token in sqlglot.tokenize(_SELECT + text, read=dialect)[1:]:
-        yield token.token_type, token.start - shift, token.end + 1 - shift
+    return " ".join(text[one.start : one.end + 1] for one in tokens if one.token_type not in _TEXTS)
 
 
 def one_query(text: str, dialect: Literal["mysql", "postgres"], place: str) -> str:
     """The query without comments and semicolon. Raises UsageError for anything but one SELECT."""
+
+    def refused(why: str) -> UsageError:
+        hint = "one SELECT: a query of a map only reads"
+        return UsageError(f"{place} {text!r}: {why}", code=Code.M002, hint=hint)
+
     try:
-        parsed = sqlglot.parse(text, read=dialect)
-        trees = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
+        trees = [
+            one for one in sqlglot.parse(text, read=dialect) if one and not isinstance(one, exp.Semicolon)
+        ]
         tokens = sqlglot.tokenize(text, read=dialect)
-        bare = _without_texts(text, dialect)
     except sqlglot.errors.SqlglotError as error:
-        raise _refused(place, f"cannot be parsed: {str(error).splitlines()[0]}", text) from error
+        raise refused(f"cannot be parsed: {str(error).splitlines()[0]}") from error
+    bare = _without_texts(tokens, text)
     doubtful = (
         _COMMENTS[dialect].search(bare)
         or _DOUBTFUL[dialect].search(bare)
@@ -142,19 +150,14 @@ def one_query(text: str, dialect: Literal["mysql", "postgres"], place: str) -> s
         or _EXECUTED.search(text)
     )
     if doubtful:
-        raise _refused(place, f"{doubtful[0]!r} may not stand in it", text)
+        raise refused(f"{doubtful[0]!r} may not stand in it")
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
     if len(trees) != 1 or not _balanced(tokens):
-        raise _refused(place, "is more than one statement", text)
-    tree = trees[0]
-    if not isinstance(tree, exp.Query) or any(isinstance(node, _NOT_READING) for node in tree.walk()):
-        raise _refused(place, "is not a query that only reads", text)
-    return _without_comments(text, tokens)
-
-
-def _without_comments(text: str, tokens: list[sqlglot.Token]) -> str:
-    """The tokens as they are written, so that the server finds no others; with spaces where something was."""
+        raise refused("is more than one statement")
+    if not isinstance(trees[0], exp.Query) or trees[0].find(*_NOT_READING):
+        raise refused("is not a query that only reads")
+    # As it is written, so that the server finds no other tokens; with spaces where a comment was.
     made, end = "", tokens[0].start
     for token in tokens:
         made += (" " if token.start > end else "") + text[token.start : token.end + 1]
@@ -164,14 +167,6 @@ def _without_comments(text: str, tokens: list[sqlglot.Token]) -> str:
 
 def _balanced(tokens: list[sqlglot.Token]) -> bool:
     """Whether no parenthesis closes what the text has not opened."""
-    depth = 0
-    for token in tokens:
-        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
-        if depth < 0:
-            return False
-    return depth == 0
-
-
-def _refused(place: str, why: str, text: str) -> UsageError:
-    hint = "one SELECT: a query of a map only reads"
-    return UsageError(f"{place} {text!r}: {why}", code=Code.M002, hint=hint)
+    signs = {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}
+    depths = list(accumulate(signs.get(token.token_type, 0) for token in tokens))
+    return min(depths, default=0) >= 0 and depths[-1:] in ([], [0])

@@ -18,7 +18,7 @@ from converge.planner.generated import changes, cut_rows, default_trial, generat
 from converge.planner.made_types import collation, labels_check, sql_type
 from converge.planner.values import note_values
 from converge.translate import Untranslatable, translate_default
-from converge.types import TEXTS, base_name, family_of
+from converge.types import TEXTS, base_name, family_of, form
 from converge.types.base import seen_or
 from converge.types.forms import PADDED
 from converge.types.sql import refused, unequalled
@@ -76,7 +76,7 @@ def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -
 
 def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, Any]:
     """What the decision says of the column's plan, whoever makes the column: the value on its way."""
-    reference, family, value = pg_name(target), decided.family, decided.value
+    reference, value, made = pg_name(target), decided.value, form(decided.value)
     return {
         "source": decided.column.name,
         "target": target,
@@ -85,14 +85,14 @@ def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, An
         "evidence": draft.decisions.evidence(decided),
         "changes": decided.changes,
         "is_null": value.is_null,
-        "read": seen_or(refused, family.read(value), value),
-        "special": family.special(value),
-        "source_text": seen_or(unequalled, family.source_text(value), value),
-        "target_text": family.target_text(reference, value),
-        "source_value": seen_or(unequalled, family.source_value(value), value),
-        "target_value": family.target_value(reference, value),
-        "delimited": family.delimited(value),
-        "judge": family.judge(value),
+        "read": seen_or(refused, made.read, value),
+        "special": made.special,
+        "source_text": seen_or(unequalled, made.source_text, value),
+        "target_text": made.target_text(reference),
+        "source_value": seen_or(unequalled, made.source_value or made.source_text, value),
+        "target_value": (made.target_value or made.target_text)(reference),
+        "delimited": made.delimited,
+        "judge": made.judge,
     }
 
 
@@ -258,7 +258,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
     # Nothing says what a map's expression would make of the default.
-    literal = None if value.made or "\0" in column.default else decided.family.default(column.default, value)
+    literal = None if value.made or "\0" in column.default else form(value).default(column.default)
     if literal is None:
         replacement = decided.policies.get("zero_date")
         if isinstance(replacement, dict):

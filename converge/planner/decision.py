@@ -20,7 +20,7 @@ from converge.model.catalog import Catalog, Column, Table
 from converge.model.evidence import Count, Evidence
 from converge.model.plan import Change
 from converge.planner.using import begin, made_kind
-from converge.types import Family, Trap, Value, check_target, family_of
+from converge.types import Trap, Value, check_target, family_of, form
 
 Place = tuple[str, str]
 """Table and column of the source."""
@@ -30,21 +30,19 @@ class Decision:
     """What one column becomes by one rule of the maps, whatever the data holds."""
 
     __slots__ = (
-        "_handled", "column", "family", "policies", "rule", "rules", "start", "table", "to", "traps", "using"
+        "_handled", "column", "policies", "rule", "rules", "start", "table", "to", "traps", "using"
     )  # fmt: skip
 
-    def __init__(
-        self, table: Table, column: Column, rules: tuple[Rule, ...], rule: Rule, family: Family
-    ) -> None:
+    def __init__(self, table: Table, column: Column, rules: tuple[Rule, ...], rule: Rule) -> None:
         self.table, self.column = table, column
         self.rules, self.rule = rules, rule
         """All that match, in their order, and the one that gives the type."""
         self.to = rule.target_type(column)
-        check_target(*made_kind(family, column, self.to, rules), self.to, rule.place, rule.labels)
+        check_target(made_kind(column, self.to, rules), self.to, rule.place, rule.labels)
         value = Value(column, self.to, labels=rule.labels)
-        self.family, self.start, self.using = begin(family, value, rules)
-        """The value before any policy, its family, and what a map's expression has done."""
-        self.traps = self.family.every_trap(self.start)
+        self.start, self.using = begin(value, rules)
+        """The value before any policy, and what a map's expression has done."""
+        self.traps = form(self.start).traps
         """What the type cannot hold, before any policy."""
         self.policies: Mapping[str, Any] = policies(rules)
         self._handled: tuple[Value, tuple[tuple[Trap, Change | None], ...]] | None = None
@@ -85,7 +83,8 @@ class Decision:
 
     def _apply(self, value: Value, trap: Trap, policy: Any) -> tuple[Value, Change]:
         """One more policy, on the trap as it stands for the value that earlier policies have left."""
-        now = next(one for one in self.family.every_trap(value) if one.name == trap.name)
+        made = form(value)
+        now = next(one for one in made.traps if one.name == trap.name)
         where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
         words = f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
         change = Change(trap.name, words, where, trap.kind.words)
@@ -103,7 +102,7 @@ class Decision:
                 ) from error
         else:
             new = "NULL" if policy == "null" else now.remedies[policy]
-        changed = new if trap.whole else f"IF({now.where},{new},{self.family.whole(value)})"
+        changed = new if trap.whole else f"IF({now.where},{new},{made.whole or value.sql})"
         null = f"({value.is_null} OR {now.where})" if policy == "null" else value.is_null
         return replace(value, changed=changed, declared_null=null, handled=handled), change
 
@@ -200,10 +199,10 @@ class Decisions:
         return "; ".join(words.values())
 
     def _candidates_of(self, table: Table, column: Column) -> Iterator[Decision]:
-        family, rules = family_of(column), self.rules(table, column)
-        for rule in rules if family else ():
-            if family and "to" in rule.settings:
-                yield Decision(table, column, rules, rule, family)
+        rules = self.rules(table, column)
+        for rule in rules if family_of(column) else ():
+            if "to" in rule.settings:
+                yield Decision(table, column, rules, rule)
                 if not rule.fits:
                     return
 
@@ -229,7 +228,7 @@ def _default_fits(one: Decision) -> bool:
         return True
     if one.start.column.default_is_expression:
         return one.to != "boolean" or default.strip("()").lower() in ("0", "1", "false", "true")
-    return one.family.default(default, one.start) is not None
+    return form(one.start).default(default) is not None
 
 
 def _no_rule(table: Table, column: Column) -> UsageError:

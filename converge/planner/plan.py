@@ -35,7 +35,7 @@ from converge.planner.tables import note_engines, plan_comments, plan_table, pla
 from converge.planner.using import made_equal
 from converge.planner.values import note_suggestions, note_unseen
 from converge.planner.views import plan_views
-from converge.types import TEXTUAL, Value, family_of
+from converge.types import TEXTUAL, Value, family_of, form
 
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
@@ -181,7 +181,7 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
         yield from (trap.where for trap in one.traps)
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"
-        yield from (trap.where for trap in family.traps(Value(column, to)))
+        yield from (trap.where for trap in form(Value(column, to)).traps)
     if draft.loading is None and (condition := generated.cut(column)):
         yield condition
 

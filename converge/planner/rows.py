@@ -19,7 +19,7 @@ from converge.model.quote import my_name
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, column_entry
 from converge.planner.made_types import by_bytes, locale
-from converge.types import TEXTS, TEXTUAL, Family, Value, base_name, family_of
+from converge.types import TEXTS, TEXTUAL, Value, base_name, family_of, form
 from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
 
@@ -35,7 +35,6 @@ _CLASSES = {
 class TargetValue:
     """A column's value as the target will hold and compare it."""
 
-    family: Family
     value: Value
     """As the maps' expressions and policies leave it."""
     like: str = BYTES
@@ -53,8 +52,8 @@ class TargetValue:
     def text(self, prefix: int | None = None) -> str:
         """MySQL expression that prints the value, or its first characters."""
         if prefix:
-            return f"LEFT({self.family.whole(self.value)},{prefix})"
-        return self.family.source_text(self.value)
+            return f"LEFT({form(self.value).whole or self.value.sql},{prefix})"
+        return form(self.value).source_text
 
     def key(self, prefix: int | None = None) -> str:
         """MySQL expression that is equal for values that the target takes for equal."""
@@ -93,7 +92,7 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
     elif to == "uuid" and collation:
         same, way_out = ignores_case(collation), 'to = "text"'
     way_out = way_out or ("skip = true" if value.changed else "")
-    return TargetValue(decided.family, value, like, same, way_out)
+    return TargetValue(value, like, same, way_out)
 
 
 # ---- foreign keys: rows without a parent ---------------------------------------------------------------

@@ -23,7 +23,7 @@ from converge.model.evidence import TableFacts
 from converge.model.quote import my_name
 from converge.model.rehearsal import Forecast
 from converge.planner.draft import Draft, column_entry, rows_words, said
-from converge.types import Length, Value, base_name, family_of
+from converge.types import Length, Value, base_name, family_of, form
 
 LINE_BYTES = 2**30 - 2
 LARGEST_PACKET = 2**30
@@ -127,7 +127,8 @@ def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
             continue
         decided = draft.decisions.safest(table, column)
         if not decided.setting("skip"):
-            length = decided.family.length(decided.value)
+            made = form(decided.value)
+            length = made.length or Length(f"LENGTH({made.read})")
             # A text that the server cannot make is longer than a packet.
             size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"
             if null := decided.value.is_null:

@@ -13,11 +13,11 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.types import TEXTUAL, Family, Value, base_name, family_of
+from converge.types import TEXTUAL, Value, accepts, adopted, base_name
 from converge.types.as_number import INTEGERS
 from converge.types.binary import Binary
 from converge.types.floating import Floating
-from converge.types.forms import MADE, AsText
+from converge.types.forms import ANY_TEXT, MADE
 from converge.types.json_ import Json
 from converge.types.sql import as_bytes, bare_number, only, sizes
 from converge.types.temporal import Date, Datetime, Time
@@ -40,28 +40,24 @@ _LONGEST = 2**32 - 1
 _INTEGER_DIGITS, _MOST_DIGITS, _MOST_SCALE = 20, 65, 30
 
 
-def made_kind(family: Family, column: Column, to: str, rules: Sequence[Rule]) -> tuple[Family, Column]:
-    """The family and the column as a map's `using` leaves them: of a kind that can become `to`."""
-    if setting(rules, "using")[0]:
-        accepted = base_name(to) in family.accepts(column)
-        made = _widened(column, to) if accepted else _stand_in(column, to)
-        other = family_of(made) if made else None
-        if made and other:
-            return other, made
-    return family, column
+def made_kind(column: Column, to: str, rules: Sequence[Rule]) -> Column:
+    """The column as a map's `using` leaves it: of a kind that can become `to`. Its own type is known."""
+    if not setting(rules, "using")[0]:
+        return column
+    return _widened(column, to) if accepts(column, to) else _stand_in(column, to) or column
 
 
-def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, Value, Change | None]:
-    """The value in the server's zone and as a map's `using` makes it, before any policy, and its family."""
+def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
+    """The value in the server's zone and as a map's `using` makes it, before any policy."""
     if value.column.zoned:
-        value = replace(value, changed=family.adopted(value.column.zoned, value.column))
+        value = replace(value, changed=adopted(value.column.zoned, value.column))
     using = setting(rules, "using")[0]
     if not using:
-        return family, value, None
-    accepted = base_name(value.to) in family.accepts(value.column)
-    family, column = made_kind(family, value.column, value.to, rules)
+        return value, None
+    accepted = accepts(value.column, value.to)
+    column = made_kind(value.column, value.to, rules)
     given = expression(using, value.sql)
-    new = family.adopted(given, column)
+    new = adopted(given, column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
     made = not accepted and column is not value.column
@@ -76,7 +72,7 @@ def begin(family: Family, value: Value, rules: Sequence[Rule]) -> tuple[Family, 
     )  # fmt: skip
     cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
     value = replace(value, column=column, changed=new, declared_null=null, made=made)
-    return family, replace(value, lost=lost, emptied=emptied, cut=cut), change
+    return replace(value, lost=lost, emptied=emptied, cut=cut), change
 
 
 def made_equal(table: Table, value: Value) -> Search:
@@ -111,7 +107,7 @@ def _widened(column: Column, to: str) -> Column:
     The column itself where its type says nothing about the values: of all but numbers.
     """
     base = base_name(to)
-    if column.type in _EXACT | Floating.types and (base in AsText.targets or to == "numeric"):
+    if column.type in _EXACT | Floating.types and (base in ANY_TEXT or to == "numeric"):
         return _text(column)
     if column.type not in _EXACT or base not in {*INTEGERS, "numeric", "double precision"}:
         return column

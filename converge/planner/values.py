@@ -16,7 +16,7 @@ from converge.model.quote import my_name, my_text, toml_text
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft, column_entry
 from converge.planner.using import begin, made_equal
-from converge.types import Trap, Value, base_name, family_of
+from converge.types import Trap, Value, accepts, base_name, family_of, form
 from converge.types.sql import as_bytes
 
 _REPLACE = '{ replace = "…" }'
@@ -92,7 +92,7 @@ def _suggest(draft: Draft, decided: Decision) -> None:
     if family is None or not (filled and filled.rows) or draft.loading:
         return
     for to in family.suggestions(column):
-        counts = [draft.evidence.count(table.name, trap.where) for trap in family.traps(Value(column, to))]
+        counts = [draft.evidence.count(table.name, trap.where) for trap in form(Value(column, to)).traps]
         if to != decided.to and counts and all(count is not None and not count.rows for count in counts):
             draft.suggestions.setdefault((column.type, column.length or 0, to), []).append(decided.name)
 
@@ -148,14 +148,12 @@ def hint(draft: Draft, table: Table, column: Column, to: str) -> str:
 
 def _tried(column: Column, to: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Each candidate with the conditions that no row may meet."""
-    family = family_of(column)
     for candidate in _candidates(column, base_name(to)):
-        assert family is not None
         rule = Rule("column", "a hint", {}, {"using": candidate.using}, "")
-        made, value, _ = begin(family, Value(column, to), [rule])
-        if base_name(to) in made.accepts(value.column):
+        value, _ = begin(Value(column, to), [rule])
+        if accepts(value.column, to):
             differs = candidate.differs.replace("{}", my_name(column.name))
-            traps = (trap for trap in made.every_trap(value) if trap.kind.harm != "note")
+            traps = (trap for trap in form(value).traps if trap.kind.harm != "note")
             yield candidate.using, [differs, *(trap.where for trap in traps)]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column
-from converge.types.base import Family, Length, Value
+from converge.types.base import Family, Form, Length, Value
 from converge.types.binary import Binary
 from converge.types.bit import Bit
 from converge.types.decimal import Decimal
@@ -21,8 +23,8 @@ from converge.types.text import Text
 from converge.types.traps import KINDS, Trap
 
 __all__ = [
-    "FAMILIES", "KINDS", "NUMBERS", "TEXTS", "TEXTUAL", "Family", "Length", "Trap", "Value", "base_name",
-    "check_target", "family_of", "normal",
+    "FAMILIES", "KINDS", "NUMBERS", "TEXTS", "TEXTUAL", "Family", "Form", "Length", "Trap", "Value",
+    "accepts", "adopted", "base_name", "check_target", "family_of", "form", "normal",
 ]  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (
@@ -42,15 +44,31 @@ def family_of(column: Column) -> Family | None:
     return _BY_TYPE.get(column.type)
 
 
-def check_target(family: Family, column: Column, to: str, place: str, labels: tuple[str, ...] = ()) -> None:
-    """Raises UsageError for a type that the family cannot make exactly.
+def form(value: Value) -> Form:
+    """What a value of a known MySQL type becomes, and what a map's expression has lost before."""
+    made = _BY_TYPE[value.column.type].form(value)
+    return replace(made, traps=(*value.losses, *made.traps)) if value.losses else made
+
+
+def accepts(column: Column, to: str, labels: tuple[str, ...] = ()) -> bool:
+    """Whether a column of a known MySQL type can become this type.
 
     `labels` are those of an enum that the target has already.
     """
-    accepted = family.accepts(column)
-    if base_name(to) not in accepted and not (labels and to == "enum" and family.labelled):
+    family = _BY_TYPE[column.type]
+    return base_name(to) in family.accepts(column) or bool(labels and to == "enum" and family.labelled)
+
+
+def adopted(expression: str, column: Column) -> str:
+    """A map's MySQL expression of such a column in the form that `Value.changed` has."""
+    return _BY_TYPE[column.type].adopted(expression, column)
+
+
+def check_target(column: Column, to: str, place: str, labels: tuple[str, ...] = ()) -> None:
+    """Raises UsageError for a type that the column does not accept."""
+    if not accepts(column, to, labels):
         raise UsageError(
             f"{place}: {column.raw_type} cannot become {to}",
             code=Code.M003,
-            hint=f"to = one of: {', '.join(sorted(accepted))}",
+            hint=f"to = one of: {', '.join(sorted(_BY_TYPE[column.type].accepts(column)))}",
         )

@@ -1,20 +1,21 @@
-"""The interfaces that every type family, and every form of a text, fills in.
+"""What every type family fills in: the form that each of its values takes in each target type.
 
-A family knows one kind of MySQL value on its whole way: the expression that reads it as the text
-that COPY gets, the canonical text that both servers can make of it for the comparison, its traps,
-and its literal default. The canonical texts are made from the stored values on each side, not from
-what the copy sent, so a wrong `read` is found by the comparison instead of agreeing with itself.
+A form is all of a value's way: the expression that reads it as the text that COPY gets, the canonical
+text that both servers can make of it for the comparison, its traps, and its literal default. The
+canonical texts are made from the stored values on each side, not from what the copy sent, so a wrong
+`read` is found by the comparison instead of agreeing with itself.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from converge.model.catalog import Column
 from converge.model.quote import my_name, pg_text
-from converge.types.sql import as_bytes
+from converge.types.sql import as_bytes, escapes
 from converge.types.traps import Trap
 
 
@@ -56,6 +57,12 @@ class Value:
         stored = f"{my_name(self.column.name)} IS NULL" if self.column.nullable else ""
         return self.declared_null or stored
 
+    @property
+    def losses(self) -> tuple[Trap, ...]:
+        """What a map's expression loses."""
+        found = {"no_result": self.lost, "made_null": self.emptied, "cut_value": self.cut}
+        return tuple(Trap(name, where) for name, where in found.items() if where)
+
 
 @dataclass(frozen=True, slots=True)
 class Length:
@@ -67,13 +74,68 @@ class Length:
     """How many bytes get a backslash before them; empty where none can."""
 
 
-class Family:
+Target = Callable[[str], str]
+"""PostgreSQL expression of the column that a reference names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a value becomes in its target type. NULL stays NULL in all expressions."""
+
+    read: str
+    """MySQL expression of the COPY text, before COPY's own escapes."""
+    source_text: str
+    """MySQL expression of the canonical text."""
+    target_text: Target = str
+    """PostgreSQL expression, of any type, that prints as the same."""
+    source_value: str = ""
+    """MySQL expression of the value as the drill-down compares and shows it; empty: the canonical text."""
+    target_value: Target | None = None
+    """PostgreSQL expression of the same."""
+    traps: tuple[Trap, ...] = ()
+    """What the target type cannot hold."""
+    default: Callable[[str], str | None] = pg_text
+    """A literal default as PostgreSQL SQL; None when there is no faithful one."""
+    judge: str = "text"
+    """How the drill-down judges two canonical texts: text or json."""
+    special: bool = False
+    """Whether `read` can hold a tab, a line end or a backslash; also one that no scan has looked at."""
+    delimited: bool = False
+    """Whether canonical texts can hold the digest's marks, so that their length must go first."""
+    whole: str = ""
+    """MySQL expression of the value in the form that `Value.changed` has; empty: the value itself."""
+    length: Length | None = None
+    """How long the COPY text is; None: by the text itself."""
+
+
+def of_text(text: str, **facts: Any) -> Form:
+    """A text in UTF-8 that COPY gets as it stands, so that the target's own input decides."""
+    length = Length(f"LENGTH({text})", escapes(text))
+    plain = {"read": as_bytes(text), "source_text": text, "whole": text, "length": length}
+    return Form(**{**plain, "special": True, "delimited": True, **facts})
+
+
+BYTEA: dict[str, Any] = {
+    # The digest of a digest keeps long values out of the concatenated row.
+    "target_text": "md5({})".format,
+    "target_value": "encode({},'hex')".format,
+    # The x of the hex digits has a backslash.
+    "special": True,
+}
+"""What all forms in bytea have in common."""
+
+
+class Family(ABC):
     """One kind of MySQL value. `targets` are the base names of types that it can become."""
 
     types: ClassVar[frozenset[str]]
     targets: ClassVar[frozenset[str]]
     labelled: ClassVar[bool] = False
     """Whether the values can become labels of an ``enum`` that is there already."""
+
+    @abstractmethod
+    def form(self, value: Value) -> Form:
+        """What the value becomes in `value.to`."""
 
     def accepts(self, column: Column) -> frozenset[str]:
         """Base names of the types that this column can become."""
@@ -83,113 +145,13 @@ class Family:
         """Types that may suit better when every value fits: said in the plan, chosen only by a map."""
         return ()
 
-    def every_trap(self, value: Value) -> tuple[Trap, ...]:
-        """What a map's expression loses, then what `value.to` cannot hold."""
-        lost = (Trap("no_result", value.lost),) if value.lost else ()
-        emptied = (Trap("made_null", value.emptied),) if value.emptied else ()
-        cut = (Trap("cut_value", value.cut),) if value.cut else ()
-        return (*lost, *emptied, *cut, *self.traps(value))
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        """What `value.to` cannot hold of it."""
-        return ()
-
-    def judge(self, value: Value) -> str:
-        """How the drill-down judges two canonical texts: text or json."""
-        return "text"
-
-    def whole(self, value: Value) -> str:
-        """MySQL expression of the value in the form that `Value.changed` has."""
-        return value.sql
-
     def adopted(self, expression: str, column: Column) -> str:
         """A map's MySQL expression in the form that `Value.changed` has."""
         return expression
 
-    def read(self, value: Value) -> str:
-        """MySQL expression of the value as COPY text, before COPY's own escapes; NULL stays NULL."""
-        return value.sql
-
     def most(self, column: Column) -> int:
         """Bytes that the COPY text of a value can have at most, before escapes; 0 where that is little."""
         return 0
-
-    def length(self, value: Value) -> Length:
-        """The bytes that one value's COPY text has, for columns that `most` says can be long."""
-        return Length(f"LENGTH({self.read(value)})")
-
-    def special(self, value: Value) -> bool:
-        """Whether `read` can hold a tab, a line end or a backslash."""
-        return False
-
-    def delimited(self, value: Value) -> bool:
-        """Whether canonical texts can hold the digest's marks, so that their length must go first."""
-        return False
-
-    def source_text(self, value: Value) -> str:
-        """MySQL expression of the canonical text."""
-        return value.sql
-
-    def target_text(self, reference: str, value: Value) -> str:
-        """PostgreSQL expression, of any type, that prints as the canonical text of `reference`."""
-        # The digest of a digest keeps long values out of the concatenated row.
-        return f"md5({reference})" if value.to == "bytea" else reference
-
-    def source_value(self, value: Value) -> str:
-        """MySQL expression of the value as the drill-down compares and shows it."""
-        return self.source_text(value)
-
-    def target_value(self, reference: str, value: Value) -> str:
-        """PostgreSQL expression of the same."""
-        return f"encode({reference},'hex')" if value.to == "bytea" else self.target_text(reference, value)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        """The literal default as PostgreSQL SQL; None when there is no faithful one."""
-        return pg_text(literal)
-
-
-class Form:
-    """What a text becomes in PostgreSQL, whichever MySQL type it was read from.
-
-    Families that can give their values as text share these: a form knows what the target type takes of it and
-    how both servers tell it. `text` is everywhere a MySQL expression in UTF-8; COPY gets it as it stands, so
-    the target's own input decides, and what it would read as something else is a trap before that.
-    """
-
-    targets: ClassVar[frozenset[str]]
-    """Base names of the types that are written like this."""
-    judge: ClassVar[str] = "text"
-    delimited: ClassVar[bool] = True
-    special: ClassVar[bool] = True
-    """Whether a text can hold what COPY needs escaped; also one that no scan has looked at."""
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        """What `value.to` cannot hold of the text."""
-        return ()
-
-    def read(self, text: str) -> str:
-        """MySQL expression of the COPY text."""
-        return as_bytes(text)
-
-    def source_text(self, text: str) -> str:
-        """MySQL expression of the canonical text."""
-        return text
-
-    def target_text(self, reference: str, value: Value) -> str:
-        """PostgreSQL expression that prints as the same."""
-        return reference
-
-    def source_value(self, text: str) -> str:
-        """MySQL expression of the value for the drill-down."""
-        return self.source_text(text)
-
-    def target_value(self, reference: str, value: Value) -> str:
-        """PostgreSQL expression of the same."""
-        return self.target_text(reference, value)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        """The literal default as PostgreSQL SQL; None when there is no faithful one."""
-        return pg_text(literal)
 
 
 def seen_or(other: Callable[[str], str], text: str, value: Value) -> str:

@@ -2,76 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.model.catalog import Column
 from converge.model.quote import pg_text
 from converge.types.as_number import INTEGERS, at_scale, decimal_traps, scale_of
-from converge.types.base import Family, Value
+from converge.types.base import Family, Form, Value
 from converge.types.floating import double_text, shortest, stored_text
-from converge.types.forms import AsText
+from converge.types.forms import ANY_TEXT, as_digits
 from converge.types.sql import bare_number, base_name, only
 from converge.types.traps import Trap
 
 # A double holds every decimal of so many digits, and prints it again (DBL_DIG).
 _DOUBLE_DIGITS = 15
-_TEXT = AsText()
 
 
 class Decimal(Family):
     types = frozenset({"decimal"})
-    targets = frozenset({*INTEGERS, "numeric", "double precision"}) | AsText.targets
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        if base_name(value.to) in AsText.targets:
-            return _TEXT.traps(_digits(value), value)
-        precision, scale = value.column.precision or 10, value.column.scale or 0
-        if value.to == "double precision":
-            return (Trap("inexact", _rounded(value)),) if precision > _DOUBLE_DIGITS else ()
-        return decimal_traps(value.sql, precision - scale, scale, value.to)
+    targets = frozenset({*INTEGERS, "numeric", "double precision"}) | ANY_TEXT
 
     def adopted(self, expression: str, column: Column) -> str:
-        precision, scale = column.precision or 10, column.scale or 0
+        precision, scale = _sizes(column)
         whole = f"0*[0-9]{{0,{precision - scale}}}"
         digits = only(expression, f"-?(?=[.]?[0-9]){whole}([.][0-9]{{0,{scale}}}0*)?")
         return f"CAST({digits} AS DECIMAL({precision},{scale}))"
 
-    def read(self, value: Value) -> str:
+    def form(self, value: Value) -> Form:
+        precision, scale = _sizes(value.column)
         text = f"({value.sql}+0)" if value.column.zerofill else value.sql
-        # An integer's input takes no point.
-        return bare_number(text) if value.to in INTEGERS and value.column.scale else text
-
-    def delimited(self, value: Value) -> bool:
-        return base_name(value.to) in AsText.targets
-
-    def source_text(self, value: Value) -> str:
+        form = Form(read=text, source_text=at_scale(text, scale, value.to))
+        if base_name(value.to) in ANY_TEXT:
+            return replace(as_digits(form, value), default=pg_text)
+        form = replace(form, default=lambda literal: _default(literal, scale_of(value.to)))
         if value.to == "double precision":
-            text = double_text(f"({value.sql}*1e0)")
-            inexact = self.traps(value) and "inexact" not in value.handled
-            # A value that the copy rounds without a word must not be compared as a rounded one.
-            return f"IF({_rounded(value)},CONCAT('exactly ',{value.sql}),{text})" if inexact else text
-        if base_name(value.to) in AsText.targets:
-            return _digits(value)
-        if value.to in INTEGERS:
-            return self.read(value)
-        return at_scale(self.read(value), value.column.scale or 0, value.to)
-
-    def target_text(self, reference: str, value: Value) -> str:
-        if value.to == "double precision":
-            return stored_text(reference)
-        return _TEXT.target_text(reference, value) if base_name(value.to) in AsText.targets else reference
-
-    def default(self, literal: str, value: Value) -> str | None:
-        if base_name(value.to) in AsText.targets:
-            return pg_text(literal)
-        scale = scale_of(value.to)
-        lost = literal.partition(".")[2][scale:] if scale is not None else ""
-        return None if lost.strip("0") else literal
+            return _as_double(form, value, precision, scale)
+        if value.to in INTEGERS and scale:
+            # An integer's input takes no point.
+            form = replace(form, read=bare_number(text), source_text=bare_number(text))
+        return replace(form, traps=decimal_traps(value.sql, precision - scale, scale, value.to))
 
 
-def _rounded(value: Value) -> str:
-    """MySQL condition: the nearest double prints as another number."""
-    again = f"CAST({shortest(f'{value.sql}*1e0')} AS DECIMAL(65,{value.column.scale or 0}))"
-    return f"{value.sql}<>{again}"
+def _as_double(form: Form, value: Value, precision: int, scale: int) -> Form:
+    text = double_text(f"({value.sql}*1e0)")
+    form = replace(form, source_text=text, target_text=stored_text)
+    if precision <= _DOUBLE_DIGITS:
+        return form
+    # The nearest double prints as another number.
+    rounded = f"{value.sql}<>CAST({shortest(f'{value.sql}*1e0')} AS DECIMAL(65,{scale}))"
+    form = replace(form, traps=(Trap("inexact", rounded),))
+    if "inexact" in value.handled:
+        return form
+    # A value that the copy rounds without a word must not be compared as a rounded one.
+    return replace(form, source_text=f"IF({rounded},CONCAT('exactly ',{value.sql}),{text})")
 
 
-def _digits(value: Value) -> str:
-    return f"CAST({Decimal().read(value)} AS CHAR)"
+def _sizes(column: Column) -> tuple[int, int]:
+    return column.precision or 10, column.scale or 0
+
+
+def _default(literal: str, scale: int | None) -> str | None:
+    lost = literal.partition(".")[2][scale:] if scale is not None else ""
+    return None if lost.strip("0") else literal

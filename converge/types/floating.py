@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.types.as_number import decimal_traps, scale_of
-from converge.types.base import Family, Value
+from converge.types.base import Family, Form, Value
 from converge.types.sql import as_bytes, bare_number, base_name, only
 from converge.types.traps import Trap
 
@@ -30,47 +30,49 @@ class Floating(Family):
     types = frozenset({"float", "double"})
     targets = frozenset({"real", "double precision", "numeric"})
 
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        x = _number(value)
-        if value.to == "real" and value.column.type == "double":
-            bits, _ = _source_bits(x)
-            size = f"ABS({x})"
-            lost = f"{bits}%{_REAL_STEP}<>0 OR {size}<{_LEAST_REAL} OR {size}>{_MOST_REAL}"
-            return (Trap("inexact", f"{x}<>0 AND ({lost})"),)
-        if base_name(value.to) != "numeric":
-            return ()
-        traps = decimal_traps(_decimal(value), _WHOLE_DIGITS, _SCALE, value.to)
-        return (Trap("inexact", _beyond_decimal(value)), *traps)
-
     def adopted(self, expression: str, column: Column) -> str:
         return f"IF({only(expression, _NUMBER)} IS NULL,NULL,{expression}+0e0)"
 
-    def read(self, value: Value) -> str:
+    def form(self, value: Value) -> Form:
+        exact, column = _is_exact(value), value.column
+        x = value.sql if exact else f"({value.sql}*1e0)"
         if base_name(value.to) == "numeric":
-            text = bare_number(_decimal(value))
-            # MySQL's decimal would become its greatest one without a word.
-            whole = as_bytes(f"IF({_beyond_decimal(value)},{shortest(_number(value))},{text})")
-            return text if "inexact" in value.handled else whole
-        if _is_exact(value):
-            return value.sql
-        x = _number(value)
-        return x if value.to == "real" else as_bytes(shortest(x))
+            return _as_numeric(x, value)
+        traps: tuple[Trap, ...] = ()
+        if value.to == "real" and column.type == "double":
+            bits, size = _source_bits(x)[0], f"ABS({x})"
+            lost = f"{bits}%{_REAL_STEP}<>0 OR {size}<{_LEAST_REAL} OR {size}>{_MOST_REAL}"
+            traps = (Trap("inexact", f"{x}<>0 AND ({lost})"),)
+        return Form(
+            read=x if exact or value.to == "real" else as_bytes(shortest(x)),
+            source_text=double_text(x, f"CONCAT({x})" if exact else ""),
+            target_text=stored_text,
+            traps=traps,
+            default=str,
+        )
 
-    def source_text(self, value: Value) -> str:
-        if base_name(value.to) == "numeric":
-            return self.read(value)
-        x = _number(value)
-        return double_text(x, f"CONCAT({x})" if _is_exact(value) else "")
 
-    def target_text(self, reference: str, value: Value) -> str:
-        if base_name(value.to) == "numeric":
-            return f"trim_scale({reference})"
-        return stored_text(reference)
+def _as_numeric(x: str, value: Value) -> Form:
+    decimal = f"CAST({shortest(x)} AS DECIMAL({_WHOLE_DIGITS + _SCALE},{_SCALE}))"
+    # No decimal of the server is this double.
+    beyond = f"ABS({x})>=1e{_WHOLE_DIGITS} OR {decimal}*1e0<>{x}"
+    text, scale = bare_number(decimal), scale_of(value.to)
+    if "inexact" not in value.handled:
+        # MySQL's decimal would become its greatest one without a word.
+        text = as_bytes(f"IF({beyond},{shortest(x)},{text})")
 
-    def default(self, literal: str, value: Value) -> str | None:
+    def default(literal: str) -> str | None:
         digits = literal.partition("e")[0].partition(".")[2]
-        scale = scale_of(value.to) if base_name(value.to) == "numeric" else None
         return None if scale is not None and len(digits) > scale else literal
+
+    traps = decimal_traps(decimal, _WHOLE_DIGITS, _SCALE, value.to)
+    return Form(
+        read=text,
+        source_text=text,
+        target_text="trim_scale({})".format,
+        traps=(Trap("inexact", beyond), *traps),
+        default=default,
+    )
 
 
 def double_text(x: str, text: str = "") -> str:
@@ -111,20 +113,6 @@ def _source_bits(x: str) -> tuple[str, str]:
 def shortest(x: str) -> str:
     """MySQL expression of the shortest text that reads back to the same double."""
     return f"CAST(CAST({x} AS JSON) AS CHAR)"
-
-
-def _decimal(value: Value) -> str:
-    return f"CAST({shortest(_number(value))} AS DECIMAL({_WHOLE_DIGITS + _SCALE},{_SCALE}))"
-
-
-def _beyond_decimal(value: Value) -> str:
-    """MySQL condition: no decimal of the server is this double."""
-    x = _number(value)
-    return f"ABS({x})>=1e{_WHOLE_DIGITS} OR {_decimal(value)}*1e0<>{x}"
-
-
-def _number(value: Value) -> str:
-    return value.sql if _is_exact(value) else f"({value.sql}*1e0)"
 
 
 def _is_exact(value: Value) -> bool:

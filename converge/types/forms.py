@@ -1,12 +1,17 @@
-"""Every form that a text can take in PostgreSQL, and the families that give their values as texts."""
+"""Every form that a text can take in PostgreSQL, whichever MySQL type it was read from.
+
+`text` is everywhere a MySQL expression in UTF-8. COPY gets it as it stands, so the target's own input
+decides, and what it would read as something else is a trap before that.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from converge.model.quote import my_text, pg_array, pg_text
-from converge.types.base import Family, Form, Value
-from converge.types.parsed import AsAddress, AsJson, AsJsonb, AsShape
+from converge.types.base import BYTEA, Form, Length, Value, of_text
+from converge.types.parsed import PRINTED, address_form, json_form, jsonb_form, printed_form
 from converge.types.sql import as_bytes, base_name, one_of, sizes
 from converge.types.traps import Trap
 
@@ -14,42 +19,42 @@ TEXTS = frozenset({"text", "varchar", "citext"})
 """Base names of the types that compare by a collation and keep every character."""
 PADDED = frozenset({"character", "bpchar"})
 """Those that do not tell spaces at the end from their padding; MySQL's CHAR never ends in one."""
+ANY_TEXT = TEXTS | PADDED
 # Begins the canonical text of an array that its joined members do not tell, like {""}, {a,NULL} or {"a,b"}.
 # No SET has two members '', so none begins like this.
 ODD = ",,"
 _HEX = "[0-9A-Fa-f]"
-_PATTERN = f"^({_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}|{_HEX}{{32}})\\z"
+_UUID = f"^({_HEX}{{8}}-({_HEX}{{4}}-){{3}}{_HEX}{{12}}|{_HEX}{{32}})\\z"
 _VARIANT = "'8','9','A','B'"
 _GROUPS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
-class AsText(Form):
+def text_form(text: str, value: Value) -> Form:
+    """The form of a text in `value.to`. Raises KeyError for a type that no text can become."""
+    return _FORMS[base_name(value.to)](text, value)
+
+
+def as_digits(form: Form, value: Value) -> Form:
+    """The form of a number, which COPY reads as one, in a type of texts."""
+    text = text_form(f"CAST({form.read} AS CHAR)", value)
+    return replace(
+        form, source_text=text.source_text, target_text=text.target_text, traps=text.traps, delimited=True
+    )
+
+
+def _plain(text: str, value: Value) -> Form:
     """varchar, text, citext and the padded character(n)."""
-
-    targets = TEXTS | PADDED
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        return (*_too_long(text, value), *_trailing_space(text, value), nul(text))
-
-    def target_text(self, reference: str, value: Value) -> str:
-        # The cast leaves the padding out.
-        return f"{reference}::text" if base_name(value.to) in PADDED else reference
-
-
-def _too_long(text: str, value: Value) -> tuple[Trap, ...]:
+    padded, found = base_name(value.to) in PADDED, []
     limit = 1 if value.to == "character" else next(iter(sizes(value.to)), None)
     longest = None if value.changed else value.column.length
-    if limit is None or (longest is not None and longest <= limit):
-        return ()
-    return (Trap("too_long", f"CHAR_LENGTH({text})>{limit}", {"cut": f"LEFT({text},{limit})"}),)
-
-
-def _trailing_space(text: str, value: Value) -> tuple[Trap, ...]:
-    if base_name(value.to) not in PADDED or (value.column.type == "char" and not value.changed):
-        return ()
-    # As bytes: many collations take '' and ' ' for equal.
-    last = as_bytes(f"RIGHT({text},1)")
-    return (Trap("trailing_space", f"{last}=' '", {"trim": f"TRIM(TRAILING ' ' FROM {text})"}),)
+    if limit is not None and (longest is None or longest > limit):
+        found.append(Trap("too_long", f"CHAR_LENGTH({text})>{limit}", {"cut": f"LEFT({text},{limit})"}))
+    if padded and (value.column.type != "char" or value.changed):
+        # As bytes: many collations take '' and ' ' for equal.
+        last = as_bytes(f"RIGHT({text},1)")
+        found.append(Trap("trailing_space", f"{last}=' '", {"trim": f"TRIM(TRAILING ' ' FROM {text})"}))
+    # The cast leaves the padding out.
+    return of_text(text, traps=(*found, nul(text)), target_text="{}::text".format if padded else str)
 
 
 def nul(text: str) -> Trap:
@@ -66,57 +71,34 @@ def nul(text: str) -> Trap:
     )
 
 
-class AsBytes(Form):
+def _bytes(text: str, value: Value) -> Form:
     """Bytes as bytea: those of a text in UTF-8, or any."""
-
-    targets = frozenset({"bytea"})
-    delimited = False
-
-    def read(self, text: str) -> str:
-        return f"CONCAT('\\\\x',HEX({text}))"
-
-    def source_text(self, text: str) -> str:
-        return f"MD5({text})"
-
-    def target_text(self, reference: str, value: Value) -> str:
-        # The digest of a digest keeps long values out of the concatenated row.
-        return f"md5({reference})"
-
-    def source_value(self, text: str) -> str:
-        return f"LOWER(HEX({text}))"
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return f"encode({reference},'hex')"
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return f"'\\x{literal.encode().hex()}'::bytea"
+    return Form(
+        read=f"CONCAT('\\\\x',HEX({text}))",
+        source_text=f"MD5({text})",
+        source_value=f"LOWER(HEX({text}))",
+        default=lambda literal: f"'\\x{literal.encode().hex()}'::bytea",
+        whole=text,
+        length=Length(f"(2*LENGTH({text})+3)"),
+        **BYTEA,
+    )
 
 
-class AsUuid(Form):
+def _uuid(text: str, value: Value) -> Form:
     """With or without hyphens, in either case."""
-
-    targets = frozenset({"uuid"})
-    delimited = False
-    special = False
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        # No collation tells '' from ' ' as surely as the length.
-        empty = Trap("empty_uuid", f"LENGTH({text})=0")
-        other = f"LENGTH({text})>0 AND {text} NOT REGEXP {my_text(_PATTERN)}"
-        return empty, Trap("not_uuid", other)
-
-    def source_text(self, text: str) -> str:
-        return canonical(text)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return super().default(literal, value) if len(literal.replace("-", "")) == 32 else None
-
-
-def canonical(text: str) -> str:
-    """MySQL expression of a UUID as PostgreSQL prints it, from hex digits with or without hyphens."""
     digits = f"REPLACE({text},'-','')"
     groups = ",'-',".join(f"SUBSTRING({digits},{start},{length})" for start, length in _GROUPS)
-    return f"LOWER(CONCAT({groups}))"
+    # No collation tells '' from ' ' as surely as the length.
+    empty = Trap("empty_uuid", f"LENGTH({text})=0")
+    other = Trap("not_uuid", f"LENGTH({text})>0 AND {text} NOT REGEXP {my_text(_UUID)}")
+    return of_text(
+        text,
+        source_text=f"LOWER(CONCAT({groups}))",
+        traps=(empty, other),
+        default=lambda literal: pg_text(literal) if len(literal.replace("-", "")) == 32 else None,
+        delimited=False,
+        special=False,
+    )
 
 
 def swapped(value: str) -> Trap:
@@ -132,82 +114,39 @@ def swapped(value: str) -> Trap:
     return Trap("swapped_uuid", where, {"swap": f"UNHEX(CONCAT({ordered}))"}, whole=True)
 
 
-class AsLabel(Form):
+def _label(text: str, value: Value) -> Form:
     """A label of an ENUM type that the target has already."""
-
-    targets = frozenset({"enum"})
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        return (Trap("no_label", f"{text} IS NOT NULL AND NOT {one_of(text, value.labels)}"),)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return pg_text(literal) if literal in value.labels else None
+    other = Trap("no_label", f"{text} IS NOT NULL AND NOT {one_of(text, value.labels)}")
+    return of_text(
+        text, traps=(other,), default=lambda literal: pg_text(literal) if literal in value.labels else None
+    )
 
 
-class AsArray(Form):
+def array_text(reference: str) -> str:
+    """PostgreSQL expression of a text[] as MySQL prints a SET of the same members."""
+    text = f"array_to_string({reference},',')"
+    plain = f"coalesce(string_to_array({text},','),'{{}}')"
+    return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{ODD}'||{reference}::text END"
+
+
+def _array(text: str, value: Value) -> Form:
     """The members of a SET as text[]."""
-
-    targets = frozenset({"text[]"})
-
-    def target_text(self, reference: str, value: Value) -> str:
-        text = f"array_to_string({reference},',')"
-        plain = f"coalesce(string_to_array({text},','),'{{}}')"
-        return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{ODD}'||{reference}::text END"
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return pg_array(tuple(literal.split(",")) if literal else ())
+    return of_text(
+        text,
+        target_text=array_text,
+        default=lambda literal: pg_array(tuple(literal.split(",")) if literal else ()),
+    )
 
 
-_FORMS: tuple[Form, ...] = (
-    AsText(), AsBytes(), AsUuid(), AsJson(), AsJsonb(), AsShape(), AsAddress(), AsLabel(), AsArray(),
-)  # fmt: skip
-_BY_TARGET = {target: form for form in _FORMS for target in form.targets}
-
-MADE = frozenset(_BY_TARGET) - AsLabel.targets - AsArray.targets
+_OF_ANY: Mapping[str, Callable[[str, Value], Form]] = {
+    **dict.fromkeys(ANY_TEXT, _plain),
+    **dict.fromkeys(PRINTED, printed_form),
+    **dict.fromkeys(("inet", "cidr"), address_form),
+    "bytea": _bytes,
+    "uuid": _uuid,
+    "json": json_form,
+    "jsonb": jsonb_form,
+}
+MADE = frozenset(_OF_ANY)
 """Base names of the types that any text can become."""
-
-
-def form_of(to: str) -> Form:
-    """The form of a target type. Raises KeyError for one that no text can become."""
-    return _BY_TARGET[base_name(to)]
-
-
-class Written(Family):
-    """A family that gives its values as one expression: the target type's form does the rest."""
-
-    @abstractmethod
-    def text(self, value: Value) -> str:
-        """MySQL expression of the value, in UTF-8 unless the target takes bytes."""
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        return form_of(value.to).traps(self.text(value), value)
-
-    def judge(self, value: Value) -> str:
-        return form_of(value.to).judge
-
-    def whole(self, value: Value) -> str:
-        return self.text(value)
-
-    def read(self, value: Value) -> str:
-        return form_of(value.to).read(self.text(value))
-
-    def special(self, value: Value) -> bool:
-        return form_of(value.to).special
-
-    def delimited(self, value: Value) -> bool:
-        return form_of(value.to).delimited
-
-    def source_text(self, value: Value) -> str:
-        return form_of(value.to).source_text(self.text(value))
-
-    def target_text(self, reference: str, value: Value) -> str:
-        return form_of(value.to).target_text(reference, value)
-
-    def source_value(self, value: Value) -> str:
-        return form_of(value.to).source_value(self.text(value))
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return form_of(value.to).target_value(reference, value)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return form_of(value.to).default(literal, value)
+_FORMS = {**_OF_ANY, "enum": _label, "text[]": _array}

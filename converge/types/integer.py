@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 from converge.model.catalog import Column
 from converge.model.quote import pg_text
 from converge.types.as_number import FLOATS, INTEGERS, at_scale, ends
-from converge.types.base import Family, Value
-from converge.types.forms import AsText
+from converge.types.base import Family, Form, Value
+from converge.types.forms import ANY_TEXT, as_digits
 from converge.types.sql import base_name, only
 from converge.types.traps import Trap
 
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
-_TEXT = AsText()
 
 
 class Integer(Family):
     types = frozenset({*_BITS, "year"})
-    targets = frozenset({*INTEGERS, *FLOATS, "numeric", "boolean"}) | AsText.targets
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        base = base_name(value.to)
-        if base == "boolean":
-            return (not_boolean(value.sql),)
-        if base in AsText.targets:
-            return _TEXT.traps(_digits(value), value)
-        found = []
-        low, high = _source_range(value.column)
-        least, most = ends(value.to)
-        if low < least or high > most:
-            # Only the ends that the type has: MySQL compares an unsigned column with its own kind.
-            sides = [f"{value.sql}<{least}"] * (low < least) + [f"{value.sql}>{most}"] * (high > most)
-            found.append(Trap("inexact" if base in FLOATS else "out_of_range", " OR ".join(sides)))
-        if value.column.type == "year":
-            found.append(Trap("zero_year", f"{value.sql}=0"))
-        return tuple(found)
+    targets = frozenset({*INTEGERS, *FLOATS, "numeric", "boolean"}) | ANY_TEXT
 
     def adopted(self, expression: str, column: Column) -> str:
         digits = only(expression, "-?(0|[1-9][0-9]*)", "([.]0*)?")
@@ -41,43 +27,45 @@ class Integer(Family):
         # The cast gives the greatest number for one that is greater.
         return f"IF({digits}=CAST({number} AS CHAR),{number},NULL)"
 
-    def read(self, value: Value) -> str:
+    def form(self, value: Value) -> Form:
+        base, column = base_name(value.to), value.column
         # ZEROFILL pads the text, and a YEAR of zero prints as 0000: arithmetic gives the number.
-        odd = value.column.zerofill or value.column.type == "year"
-        return f"({value.sql}+0)" if odd else value.sql
-
-    def delimited(self, value: Value) -> bool:
-        return base_name(value.to) in AsText.targets
-
-    def source_text(self, value: Value) -> str:
-        if base_name(value.to) in AsText.targets:
-            return _digits(value)
-        return at_scale(self.read(value), 0, value.to)
-
-    def target_text(self, reference: str, value: Value) -> str:
-        base = base_name(value.to)
-        if base in AsText.targets:
-            return _TEXT.target_text(reference, value)
-        if base in FLOATS:
-            return _integral(reference, value.to)
-        return f"{reference}::int" if base == "boolean" else reference
-
-    def default(self, literal: str, value: Value) -> str | None:
-        if value.to == "boolean":
-            return {"0": "false", "1": "true"}.get(literal)
-        return str(int(literal)) if literal.lstrip("-").isdigit() else pg_text(literal)
+        number = f"({value.sql}+0)" if column.zerofill or column.type == "year" else value.sql
+        if base == "boolean":
+            return as_boolean(number, value.sql)
+        form = Form(read=number, source_text=at_scale(number, 0, value.to), default=_default)
+        if base in ANY_TEXT:
+            return as_digits(form, value)
+        form = replace(form, traps=_outside(value, "inexact" if base in FLOATS else "out_of_range"))
+        return replace(form, target_text=partial(_integral, value.to)) if base in FLOATS else form
 
 
-def not_boolean(number: str) -> Trap:
-    """Numbers that a boolean cannot hold."""
-    return Trap("not_boolean", f"{number} NOT IN (0,1)", {"true": f"({number}<>0)"})
+def as_boolean(number: str, sql: str, *, sure: bool = False, digits: Callable[[str], str] = str) -> Form:
+    """The form of a number in boolean; `sure`: it is 0 or 1, `digits`: those of a literal."""
+    other = Trap("not_boolean", f"{sql} NOT IN (0,1)", {"true": f"({sql}<>0)"})
+    return Form(
+        read=number,
+        source_text=number,
+        target_text="{}::int".format,
+        traps=() if sure else (other,),
+        default=lambda literal: {"0": "false", "1": "true"}.get(digits(literal)),
+    )
 
 
-def _digits(value: Value) -> str:
-    return f"CAST({Integer().read(value)} AS CHAR)"
+def _outside(value: Value, trap: str) -> tuple[Trap, ...]:
+    """Numbers beyond the ends of the target type, and a YEAR of zero."""
+    (low, high), (least, most) = _source_range(value.column), ends(value.to)
+    # Only the ends that the type has: MySQL compares an unsigned column with its own kind.
+    sides = [f"{value.sql}<{least}"] * (low < least) + [f"{value.sql}>{most}"] * (high > most)
+    zero = (Trap("zero_year", f"{value.sql}=0"),) if value.column.type == "year" else ()
+    return (Trap(trap, " OR ".join(sides)), *zero) if sides else zero
 
 
-def _integral(reference: str, to: str) -> str:
+def _default(literal: str) -> str:
+    return str(int(literal)) if literal.lstrip("-").isdigit() else pg_text(literal)
+
+
+def _integral(to: str, reference: str) -> str:
     """PostgreSQL expression of a float that is an integer as its digits, which its own text may round."""
     least, most = ends(to)
     whole = f"{reference} BETWEEN {least} AND {most} AND {reference}=trunc({reference})"

@@ -6,9 +6,11 @@ digests differ is judged by the values in the drill-down. As text it is what MyS
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.model.catalog import Column
-from converge.types.base import Length, Value
-from converge.types.forms import AsText, Written
+from converge.types.base import Family, Form, Length, Value
+from converge.types.forms import ANY_TEXT, text_form
 from converge.types.parsed import MOST_JSONB_BYTES, json_nul
 from converge.types.sql import base_name, escapes
 from converge.types.traps import Trap
@@ -19,26 +21,9 @@ _LARGE_BYTES = 65_536
 _LEAST_STORED = MOST_JSONB_BYTES // 6
 
 
-class Json(Written):
+class Json(Family):
     types = frozenset({"json"})
-    targets = frozenset({"json", "jsonb"}) | AsText.targets
-
-    def text(self, value: Value) -> str:
-        # Of the bare column a text beyond max_allowed_packet would be '', of an expression it is NULL.
-        return value.changed or f"CAST(JSON_EXTRACT({value.sql},'$') AS CHAR)"
-
-    def judge(self, value: Value) -> str:
-        return "text" if _plain(value) else "json"
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        if _plain(value):
-            return super().traps(value)
-        return (json_nul(self.text(value)), self._size(value)) if value.to == "jsonb" else ()
-
-    def _size(self, value: Value) -> Trap:
-        large = f"LENGTH({self.text(value)})>{MOST_JSONB_BYTES}"
-        stored = "" if value.changed else f"JSON_STORAGE_SIZE({value.sql})>{_LEAST_STORED} AND "
-        return Trap("json_size", f"({stored}{large})")
+    targets = frozenset({"json", "jsonb"}) | ANY_TEXT
 
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({expression} AS CHAR)"
@@ -46,21 +31,23 @@ class Json(Written):
     def most(self, column: Column) -> int:
         return _MOST_BYTES
 
-    def length(self, value: Value) -> Length:
-        text = self.text(value)
-        if value.changed:
-            return Length(f"LENGTH({text})", escapes(text))
-        # The stored size is near enough for what is small, and costs no text.
-        stored = f"JSON_STORAGE_SIZE({value.sql})"
-        return Length(f"IF({stored}>{_LARGE_BYTES},LENGTH({text}),{stored})", escapes(text))
-
-    def source_text(self, value: Value) -> str:
-        # A digest, because a length before the text would make both servers print it twice.
-        return super().source_text(value) if _plain(value) else f"MD5({self.text(value)})"
-
-    def target_text(self, reference: str, value: Value) -> str:
-        return super().target_text(reference, value) if _plain(value) else f"md5({reference}::text)"
-
-
-def _plain(value: Value) -> bool:
-    return base_name(value.to) in AsText.targets
+    def form(self, value: Value) -> Form:
+        # Of the bare column a text beyond max_allowed_packet would be '', of an expression it is NULL.
+        text = value.changed or f"CAST(JSON_EXTRACT({value.sql},'$') AS CHAR)"
+        form, large = text_form(text, value), f"LENGTH({text})>{MOST_JSONB_BYTES}"
+        if not value.changed:
+            # The stored size is near enough for what is small, and costs no text.
+            stored = f"JSON_STORAGE_SIZE({value.sql})"
+            large = f"{stored}>{_LEAST_STORED} AND {large}"
+            size = Length(f"IF({stored}>{_LARGE_BYTES},LENGTH({text}),{stored})", escapes(text))
+            form = replace(form, length=size)
+        if base_name(value.to) in ANY_TEXT:
+            return form
+        return replace(
+            form,
+            # A digest, because a length before the text would make both servers print it twice.
+            source_text=f"MD5({text})",
+            target_text="md5({}::text)".format,
+            traps=(json_nul(text), Trap("json_size", f"({large})")) if value.to == "jsonb" else (),
+            judge="json",
+        )

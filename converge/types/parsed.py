@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 
-from converge.model.quote import my_text
+from converge.model.quote import my_text, pg_text
 from converge.types.as_number import INTEGERS, ends
-from converge.types.base import Form, Value
+from converge.types.base import Form, Value, of_text
 from converge.types.sql import as_bytes, base_name, digits_of, sizes
 from converge.types.traps import Trap
 
@@ -36,52 +38,46 @@ _CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _DATED = frozenset({"date", "timestamp", "timestamp with time zone"})
 
 
-class AsJson(Form):
-    targets = frozenset({"json"})
-    delimited = False
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        return (_not_json(text),)
-
-    def source_text(self, text: str) -> str:
-        return f"MD5({text})"
-
-    def target_text(self, reference: str, value: Value) -> str:
-        return f"md5({reference}::text)"
-
-    def source_value(self, text: str) -> str:
-        return text
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return reference
-
-    def default(self, literal: str, value: Value) -> str | None:
-        try:
-            json.loads(literal)
-        except ValueError:
-            return None
-        return super().default(literal, value)
+def json_form(text: str, value: Value) -> Form:
+    return of_text(
+        text,
+        source_text=f"MD5({text})",
+        target_text="md5({}::text)".format,
+        source_value=text,
+        target_value=str,
+        traps=(_not_json(text),),
+        default=_json_default,
+        delimited=False,
+    )
 
 
-class AsJsonb(AsJson):
-    targets = frozenset({"jsonb"})
-    judge = "json"
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        return (_not_json(text), json_nul(text), Trap("json_size", f"LENGTH({text})>{MOST_JSONB_BYTES}"))
-
-    def source_text(self, text: str) -> str:
-        bare = as_bytes(text)
-        for digit in _DIGITS:
-            bare = f"REPLACE({bare},'{digit}','')"
-        meant = f"CONCAT(MD5(CAST(CAST({text} AS JSON) AS CHAR)),LENGTH({text})-LENGTH({bare}))"
+def jsonb_form(text: str, value: Value) -> Form:
+    bare = as_bytes(text)
+    for digit in _DIGITS:
+        bare = f"REPLACE({bare},'{digit}','')"
+    meant = f"CONCAT(MD5(CAST(CAST({text} AS JSON) AS CHAR)),LENGTH({text})-LENGTH({bare}))"
+    size = Trap("json_size", f"LENGTH({text})>{MOST_JSONB_BYTES}")
+    return replace(
+        json_form(text, value),
         # What no scan has looked at may be none, for which MySQL would end the comparison.
-        return f"IF(JSON_VALID({text}),{meant},MD5({text}))"
+        source_text=f"IF(JSON_VALID({text}),{meant},MD5({text}))",
+        target_text=_jsonb_text,
+        traps=(_not_json(text), json_nul(text), size),
+        judge="json",
+    )
 
-    def target_text(self, reference: str, value: Value) -> str:
-        text = f"{reference}::text"
-        digits = f"octet_length({text})-octet_length(translate({text},'{_DIGITS}',''))"
-        return f"md5({text})||({digits})"
+
+def _jsonb_text(reference: str) -> str:
+    text = f"{reference}::text"
+    return f"md5({text})||(octet_length({text})-octet_length(translate({text},'{_DIGITS}','')))"
+
+
+def _json_default(literal: str) -> str | None:
+    try:
+        json.loads(literal)
+    except ValueError:
+        return None
+    return pg_text(literal)
 
 
 def json_nul(text: str) -> Trap:
@@ -109,49 +105,47 @@ def _times(text: str, half: str) -> str:
     return f"LENGTH({text})-LENGTH(REPLACE({text},{my_text(_HALF + half)},''))"
 
 
-class AsShape(Form):
-    targets = frozenset({*INTEGERS, "numeric", "boolean", "time"}) | _DATED
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT {_matches(text, _pattern(value.to))}"]
-        if base_name(value.to) in _DATED:
-            # A 30th of February is NULL.
-            wrong.append(f"{text} IS NOT NULL AND CAST(LEFT({text},10) AS DATE) IS NULL")
-        found = [Trap("not_canonical", " OR ".join(wrong))]
-        if value.to in INTEGERS:
-            number = f"CAST({text} AS DECIMAL(65))"
-            least, most = ends(value.to)
-            found.append(Trap("out_of_range", f"{number}<{least} OR {number}>{most}"))
-        return tuple(found)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return super().default(literal, value) if re.fullmatch(_pattern(value.to), literal) else None
+PRINTED = frozenset({*INTEGERS, "numeric", "boolean", "time"}) | _DATED
+"""Base names of the types that take a text which is just what they print."""
 
 
-class AsAddress(Form):
+def printed_form(text: str, value: Value) -> Form:
+    wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT {_matches(text, _pattern(value.to))}"]
+    if base_name(value.to) in _DATED:
+        # A 30th of February is NULL.
+        wrong.append(f"{text} IS NOT NULL AND CAST(LEFT({text},10) AS DATE) IS NULL")
+    found = [Trap("not_canonical", " OR ".join(wrong))]
+    if value.to in INTEGERS:
+        number = f"CAST({text} AS DECIMAL(65))"
+        least, most = ends(value.to)
+        found.append(Trap("out_of_range", f"{number}<{least} OR {number}>{most}"))
+    return of_text(text, traps=tuple(found), default=partial(printed_default, value.to))
+
+
+def printed_default(to: str, literal: str) -> str | None:
+    """A literal as SQL where the type prints it so."""
+    return pg_text(literal) if re.fullmatch(_pattern(to), literal) else None
+
+
+def address_form(text: str, value: Value) -> Form:
     """inet and cidr. Both servers print addresses alike, but MySQL shortens a single zero of an IPv6 one."""
-
-    targets = frozenset({"inet", "cidr"})
-
-    def traps(self, text: str, value: Value) -> tuple[Trap, ...]:
-        address = f"SUBSTRING_INDEX({text},'/',1)"
-        wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT ({_printed(address)})"]
-        if value.to == "cidr":
-            wrong.append(f"NOT {_matches(text, '[^/]+/(0|[1-9][0-9]{0,2})')} OR {_host_bits(text, address)}")
-        else:
-            # A mask of all bits is not printed.
-            wrong.append(
-                f"INSTR({text},'/')>0 AND (NOT {_matches(text, '[^/]+/(0|[1-9][0-9]?|1[01][0-9]|12[0-7])')}"
-                f" OR {_mask(text)}>={_bits(address)})"
-            )
-        return (Trap("not_canonical", " OR ".join(wrong)),)
-
-    def target_text(self, reference: str, value: Value) -> str:
+    address = f"SUBSTRING_INDEX({text},'/',1)"
+    wrong = [f"LENGTH({text})>{_LONGEST}", f"NOT ({_printed(address)})"]
+    if value.to == "cidr":
+        wrong.append(f"NOT {_matches(text, '[^/]+/(0|[1-9][0-9]{0,2})')} OR {_host_bits(text, address)}")
+    else:
+        # A mask of all bits is not printed.
+        wrong.append(
+            f"INSTR({text},'/')>0 AND (NOT {_matches(text, '[^/]+/(0|[1-9][0-9]?|1[01][0-9]|12[0-7])')}"
+            f" OR {_mask(text)}>={_bits(address)})"
+        )
+    return of_text(
+        text,
         # The cast of an inet to text adds a mask of all bits.
-        return f"abbrev({reference})" if value.to == "inet" else f"{reference}::text"
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return None
+        target_text=("abbrev({})" if value.to == "inet" else "{}::text").format,
+        traps=(Trap("not_canonical", " OR ".join(wrong)),),
+        default=lambda literal: None,
+    )
 
 
 def _matches(text: str, pattern: str) -> str:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converge.model.catalog import Column
-from converge.types.base import Value
 from converge.types.floating import double_text, shortest, stored_text
-from converge.types.forms import AsArray
-from converge.types.spatial import Spatial
+from converge.types.forms import array_text
+from converge.types.spatial import wkb
 from converge.types.sql import as_bytes, bare_number
 
 _BINARY_CHARSET = 63
@@ -114,8 +112,7 @@ def _pair(source: SourceColumn, target: TargetColumn) -> tuple[str, str, str]:
             meant = f"CAST(CAST({here} AS JSON) AS CHAR)"
             return f"IF(JSON_VALID({here}),{meant},{here})", f"{there}::jsonb::text", "json"
         case "spatial", _:
-            value = Value(Column("", "", "geometry", nullable=True), "bytea", changed=here)
-            return Spatial().source_value(value), Spatial().target_value(there, value), "text"
+            return f"LOWER({wkb(here)})", f"encode({there}::bytea,'hex')", "text"
         case ("text" | "bytes") as kind, ("bytes" | "uuid") as other:
             return *_hex(kind, other, here, there), "text"
         case "bytes", "text":
@@ -175,9 +172,7 @@ def _target_text(target: TargetColumn) -> str:
         case "boolean":
             return f"{target.reference}::int::text"
         case "array":
-            return AsArray().target_text(
-                target.reference, Value(Column("", "", "set", nullable=True), "text[]")
-            )
+            return array_text(target.reference)
         case "time":
             return _clock(target.reference)
     return f"{target.reference}::text"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from converge.model.catalog import Column
 from converge.model.quote import my_text
-from converge.types.base import Family, Length, Value
+from converge.types.base import Family, Form, Length, Value
 from converge.types.sql import base_name
 from converge.types.traps import Trap
 
@@ -30,39 +30,30 @@ class Spatial(Family):
     )  # fmt: skip
     targets = frozenset({"bytea", "geometry"})
 
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        if value.to == "bytea":
-            return ()
-        shape, srid = _wanted(value.to)
-        other = [f"ST_SRID({value.sql})" + (f"<>{srid}" if srid.strip("0") else f">{_HIGHEST_SRID}")]
-        if shape != "geometry":
-            names = ",".join(map(my_text, _SHAPES.get(shape, (shape.upper(),))))
-            other.append(f"ST_GeometryType({value.sql}) NOT IN ({names})")
-        return (Trap("other_shape", " OR ".join(other)),)
-
-    def read(self, value: Value) -> str:
-        return f"CONCAT('\\\\x',{_wkb(value)})" if value.to == "bytea" else _wkb(value)
-
     def most(self, column: Column) -> int:
         return _MOST_BYTES
 
-    def length(self, value: Value) -> Length:
-        return Length(f"(2*LENGTH({value.sql})+3)")
+    def form(self, value: Value) -> Form:
+        digits, is_bytea = wkb(value.sql), value.to == "bytea"
+        return Form(
+            read=f"CONCAT('\\\\x',{digits})" if is_bytea else digits,
+            source_text=f"MD5(UNHEX({digits}))",
+            target_text="md5({}::bytea)".format,
+            source_value=f"LOWER({digits})",
+            target_value="encode({}::bytea,'hex')".format,
+            traps=() if is_bytea else (_other_shape(value),),
+            special=is_bytea,
+            length=Length(f"(2*LENGTH({value.sql})+3)"),
+        )
 
-    def special(self, value: Value) -> bool:
-        return value.to == "bytea"
 
-    def source_text(self, value: Value) -> str:
-        return f"MD5(UNHEX({_wkb(value)}))"
-
-    def target_text(self, reference: str, value: Value) -> str:
-        return f"md5({reference}::bytea)"
-
-    def source_value(self, value: Value) -> str:
-        return f"LOWER({_wkb(value)})"
-
-    def target_value(self, reference: str, value: Value) -> str:
-        return f"encode({reference}::bytea,'hex')"
+def _other_shape(value: Value) -> Trap:
+    shape, srid = _wanted(value.to)
+    other = [f"ST_SRID({value.sql})" + (f"<>{srid}" if srid.strip("0") else f">{_HIGHEST_SRID}")]
+    if shape != "geometry":
+        names = ",".join(map(my_text, _SHAPES.get(shape, (shape.upper(),))))
+        other.append(f"ST_GeometryType({value.sql}) NOT IN ({names})")
+    return Trap("other_shape", " OR ".join(other))
 
 
 def _wanted(to: str) -> tuple[str, str]:
@@ -71,9 +62,9 @@ def _wanted(to: str) -> tuple[str, str]:
     return shape.strip() or base_name(to), srid.strip()
 
 
-def _wkb(value: Value) -> str:
-    """Hex digits of the value's WKB or EWKB."""
-    digits = f"HEX({value.sql})"
+def wkb(value: str) -> str:
+    """MySQL expression: the hex digits of a value's WKB or EWKB."""
+    digits = f"HEX({value})"
     srid = f"SUBSTRING({digits},1,8)"
     order_and_type = f"SUBSTRING({digits},9,8),'20'"
     extended = f"CONCAT({order_and_type},{srid},SUBSTRING({digits},19))"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import partial
 
 from converge.model.catalog import Column
 from converge.model.quote import my_text, pg_text
-from converge.types.base import Family, Value
+from converge.types.base import Family, Form, Value
 from converge.types.sql import bare_number, base_name, digits_of, only
 from converge.types.traps import Trap
 
@@ -53,80 +54,71 @@ class Date(Family):
     types = frozenset({"date"})
     targets = MOMENTS | {"date"}
 
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        return (_zero_date(value, "DATE"),)
-
     def adopted(self, expression: str, column: Column) -> str:
         return f"CAST({only(expression, f'{_DAY}( 00:00:00([.]0+)?)?')} AS DATE)"
 
-    def read(self, value: Value) -> str:
-        if value.to == "date":
-            return value.sql
-        return f"CONCAT({value.sql},{my_text(_MIDNIGHT + _zone(value))})"
-
-    def source_text(self, value: Value) -> str:
-        return self.read(value)
-
-    def default(self, literal: str, value: Value) -> str | None:
-        return None if _is_zero(literal) else pg_text(literal + (_MIDNIGHT + "+00") * bool(_zone(value)))
+    def form(self, value: Value) -> Form:
+        text, midnight = value.sql, ""
+        if value.to != "date":
+            midnight = _MIDNIGHT + _zone(value)
+            text = f"CONCAT({text},{my_text(midnight)})"
+        default = partial(_default, midnight if _zone(value) else "")
+        return Form(read=text, source_text=text, traps=(_zero_date(value, "DATE"),), default=default)
 
 
 class Datetime(Family):
     types = frozenset({"datetime", "timestamp"})
     targets = MOMENTS | {"date"}
 
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        type_ = f"DATETIME({value.column.fsp})"
-        zero = _zero_date(value, type_)
-        if value.to != "date":
-            return (zero, *_fraction(value, type_))
-        day = f"CAST(DATE({value.sql}) AS {type_})"
-        return zero, Trap("time_of_day", f"TIME({value.sql})<>0", {"cut": day})
-
     def adopted(self, expression: str, column: Column) -> str:
         # By its text: STR_TO_DATE makes a 30th of February, which only the reading of a text refuses.
         text = only(expression, f"{_DAY}( {_CLOCK}{_digits(column)})?")
         return f"CAST({text} AS DATETIME({column.fsp}))"
 
-    def read(self, value: Value) -> str:
-        # The offset makes the value the same instant whatever the target session's zone is.
-        zone = _zone(value)
-        return f"CONCAT({value.sql},'{zone}')" if zone else value.sql
-
-    def source_text(self, value: Value) -> str:
-        text, zone = _trimmed(value), _zone(value)
+    def form(self, value: Value) -> Form:
+        type_, text, read = f"DATETIME({value.column.fsp})", _trimmed(value), value.sql
+        traps = _fraction(value, type_)
         if value.to == "date":
-            return f"TRIM(TRAILING '{_MIDNIGHT}' FROM {text})"
-        return f"CONCAT({text},'{zone}')" if zone else text
+            text = f"TRIM(TRAILING '{_MIDNIGHT}' FROM {text})"
+            day = f"CAST(DATE({value.sql}) AS {type_})"
+            traps = (Trap("time_of_day", f"TIME({value.sql})<>0", {"cut": day}),)
+        elif zone := _zone(value):
+            # The offset makes the value the same instant whatever the target session's zone is.
+            text, read = (f"CONCAT({one},'{zone}')" for one in (text, read))
 
-    def default(self, literal: str, value: Value) -> str | None:
-        if now := _NOW.fullmatch(literal):
-            return current_time(value.to, value.column, int(now[1] or 0))
-        if _is_zero(literal) or (value.to == "date" and literal[10:].strip(" 0:.")):
-            return None
-        return pg_text(literal + _zone(value))
+        def default(literal: str) -> str | None:
+            if now := _NOW.fullmatch(literal):
+                return current_time(value.to, value.column, int(now[1] or 0))
+            lost = value.to == "date" and literal[10:].strip(" 0:.")
+            return None if lost else _default(_zone(value), literal)
+
+        return Form(read=read, source_text=text, traps=(_zero_date(value, type_), *traps), default=default)
 
 
 class Time(Family):
     types = frozenset({"time"})
     targets = frozenset({"interval", "time"})
 
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        lost = _fraction(value, f"TIME({value.column.fsp})")
-        if base_name(value.to) == "interval":
-            return lost
-        return (Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'"), *lost)
-
     def adopted(self, expression: str, column: Column) -> str:
         text = only(expression, f"{_SPAN}{_digits(column)}")
         return f"CAST({text} AS TIME({column.fsp}))"
 
-    def source_text(self, value: Value) -> str:
-        return _trimmed(value)
+    def form(self, value: Value) -> Form:
+        of_day = base_name(value.to) == "time"
+        outside = Trap("outside_day", f"{value.sql}<0 OR {value.sql}>='24:00:00'")
 
-    def default(self, literal: str, value: Value) -> str | None:
-        outside = literal.startswith("-") or int(literal.partition(":")[0]) >= _HOURS
-        return None if outside and base_name(value.to) == "time" else pg_text(literal)
+        def default(literal: str) -> str | None:
+            beyond = literal.startswith("-") or int(literal.partition(":")[0]) >= _HOURS
+            return None if of_day and beyond else pg_text(literal)
+
+        traps = (*(outside,) * of_day, *_fraction(value, f"TIME({value.column.fsp})"))
+        return Form(read=value.sql, source_text=_trimmed(value), traps=traps, default=default)
+
+
+def _default(end: str, literal: str) -> str | None:
+    """A literal date with what makes it a moment; None where year, month or day is zero."""
+    year, *month_and_day = literal[:10].split("-")
+    return None if year == "0000" or "00" in month_and_day else pg_text(literal + end)
 
 
 def _digits(column: Column) -> str:
@@ -162,9 +154,3 @@ def _zone(value: Value) -> str:
 
 def _trimmed(value: Value) -> str:
     return bare_number(value.sql) if value.column.fsp else value.sql
-
-
-def _is_zero(literal: str) -> bool:
-    """Whether year, month or day is zero, which PostgreSQL has no date for."""
-    year, *month_and_day = literal[:10].split("-")
-    return year == "0000" or "00" in month_and_day

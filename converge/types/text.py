@@ -7,11 +7,13 @@ refuses, where no policy says otherwise.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converge.model.catalog import Column
 from converge.model.quote import my_name
-from converge.types.base import Length, Value
-from converge.types.forms import MADE, Written
-from converge.types.sql import escapes, is_utf8, refused
+from converge.types.base import Family, Form, Value
+from converge.types.forms import MADE, text_form
+from converge.types.sql import is_utf8, refused
 from converge.types.traps import Trap
 
 # Character sets whose bytes are already UTF-8: converting them again would only cost time.
@@ -26,7 +28,7 @@ _UTF8_GROWTH = 3
 _CHARACTER_BYTES = 4
 
 
-class Text(Written):
+class Text(Family):
     types = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
     targets = MADE
     labelled = True
@@ -34,40 +36,28 @@ class Text(Written):
     def suggestions(self, column: Column) -> tuple[str, ...]:
         return ("uuid",) if column.type == "char" and column.length in (32, 36) else ()
 
-    def text(self, value: Value) -> str:
-        return utf8(value)
-
-    def traps(self, value: Value) -> tuple[Trap, ...]:
-        text = utf8(value)
-        found = []
-        if value.column.charset not in _UTF8 | _MAPPED:
-            found.append(_unmapped(value))
-        if value.column.charset == "latin1" and not value.changed:
-            found.append(_latin1_utf8(value))
-        if value.column.type == "longtext":
-            most = _MOST_BYTES // 2 if value.to == "bytea" else _MOST_BYTES
-            found.append(Trap("too_big", f"LENGTH({text})>{most}"))
-        return (*found, *super().traps(value))
-
     def adopted(self, expression: str, column: Column) -> str:
         return f"CONVERT({expression} USING utf8mb4)"
-
-    def read(self, value: Value) -> str:
-        text = super().read(value)
-        mapped = value.column.charset in _UTF8 | _MAPPED or "unmapped" in value.handled
-        if mapped or value.to in ("uuid", "bytea"):
-            return text
-        name = my_name(value.column.name)
-        return f"IF({name} IS NULL OR {_kept(value.column)},{text},{refused(name)})"
 
     def most(self, column: Column) -> int:
         growth = _CHARACTER_BYTES if column.type in ("char", "varchar") else _UTF8_GROWTH
         return growth * (column.length or 0)
 
-    def length(self, value: Value) -> Length:
-        text = utf8(value)
-        size = f"LENGTH({text})"
-        return Length(f"(2*{size}+3)") if value.to == "bytea" else Length(size, escapes(text))
+    def form(self, value: Value) -> Form:
+        column, text = value.column, utf8(value)
+        form, found = text_form(text, value), []
+        if column.charset not in _UTF8 | _MAPPED:
+            found.append(_unmapped(value))
+            if "unmapped" not in value.handled and value.to not in ("uuid", "bytea"):
+                name = my_name(column.name)
+                kept = f"{name} IS NULL OR {_kept(column)}"
+                form = replace(form, read=f"IF({kept},{form.read},{refused(name)})")
+        if column.charset == "latin1" and not value.changed:
+            found.append(_latin1_utf8(value))
+        if column.type == "longtext":
+            most = _MOST_BYTES // 2 if value.to == "bytea" else _MOST_BYTES
+            found.append(Trap("too_big", f"LENGTH({text})>{most}"))
+        return replace(form, traps=(*found, *form.traps))
 
 
 def utf8(value: Value) -> str:

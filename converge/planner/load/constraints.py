@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
@@ -27,7 +28,6 @@ from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
 _CHECK = "CHECK ("
-_EQUAL: Mapping[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "<>"}
 _ORDERED: Mapping[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _TEXTS = TEXTUAL - {"set"}
@@ -162,113 +162,109 @@ class _Beyond(Exception):
 
 def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
     """The condition in MySQL's words, or None. `columns` are the values that arrive, by target column."""
+    bare = _CITEXT_SIGN.sub(
+        lambda found: found[2] if f"::{found[1]}.citext" in condition else found[0], condition
+    )
     try:
-        bare = _CITEXT_SIGN.sub(
-            lambda found: found[2] if f"::{found[1]}.citext" in condition else found[0], condition
-        )
-        return _truth(sqlglot.parse_one(bare, read="postgres"), columns)
+        return _Condition(columns).truth(sqlglot.parse_one(bare, read="postgres"))
     except (_Beyond, SqlglotError):
         return None
 
 
-def _truth(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
-    _known(node)
-    if isinstance(node, exp.Paren):
-        return _truth(node.this, columns)
-    if isinstance(node, exp.And | exp.Or):
-        word = "AND" if isinstance(node, exp.And) else "OR"
-        return f"({_truth(node.this, columns)} {word} {_truth(node.expression, columns)})"
-    if isinstance(node, exp.Not):
-        return f"(NOT {_truth(node.this, columns)})"
-    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-        negated = "NOT " if node.args.get("negate") else ""
-        casts = _TEXT_CASTS | _NUMBER_CASTS
-        return f"({_column(node.this, columns, casts).value.sql} IS {negated}NULL)"
-    if isinstance(node, exp.Column):
-        return f"({_number(node, columns)}<>0)"
-    if (isinstance(node, exp.EQ) and isinstance(node.expression, exp.Any)) or (
-        isinstance(node, exp.NEQ) and isinstance(node.expression, exp.Anonymous)
-    ):
-        sign, word = _EQUAL[type(node)], "OR" if isinstance(node, exp.EQ) else "AND"
-        parts = (_compared(node.this, sign, one, columns) for one in _members(node.expression))
-        return f"({f' {word} '.join(parts)})"
-    if type(node) in _EQUAL:
-        return _compared(node.this, _EQUAL[type(node)], node.expression, columns)
-    if type(node) in _ORDERED:
-        sides = _number(node.this, columns), _number(node.expression, columns)
-        return f"({_ORDERED[type(node)].join(sides)})"
-    raise _Beyond
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    columns: Mapping[str, TargetValue]
+
+    def truth(self, node: exp.Expr) -> str:
+        _check(node)
+        this, other = node.this, node.args.get("expression")
+        match node:
+            case exp.Paren():
+                return self.truth(this)
+            case exp.And() | exp.Or():
+                return f"({self.truth(this)} {type(node).__name__.upper()} {self.truth(node.expression)})"
+            case exp.Not():
+                return f"(NOT {self.truth(this)})"
+            case exp.Is() if isinstance(other, exp.Null):
+                negated = "NOT " if node.args.get("negate") else ""
+                return f"({self.column(this, _TEXT_CASTS | _NUMBER_CASTS).value.sql} IS {negated}NULL)"
+            case exp.Column():
+                return f"({self.number(node)}<>0)"
+            case exp.EQ() if isinstance(other, exp.Any):
+                return self.any(this, "=", _members(other.this), " OR ")
+            case exp.NEQ() if isinstance(other, exp.Anonymous) and other.this == "ALL":
+                return (
+                    f"({' AND '.join(self.equal(this, '<>', one) for one in _members(*other.expressions))})"
+                )
+            case exp.EQ() | exp.NEQ():
+                return self.equal(this, "=" if isinstance(node, exp.EQ) else "<>", node.expression)
+        if type(node) not in _ORDERED:
+            raise _Beyond
+        return f"({self.number(this)}{_ORDERED[type(node)]}{self.number(node.expression)})"
+
+    def any(self, left: exp.Expr, sign: str, members: Sequence[exp.Expr], word: str) -> str:
+        return f"({word.join(self.equal(left, sign, one) for one in members)})"
+
+    def equal(self, left: exp.Expr, sign: str, right: exp.Expr) -> str:
+        """Numbers, or else texts, that are equal or not."""
+        try:
+            return f"({self.number(left)}{sign}{self.number(right)})"
+        except _Beyond:
+            sides = [self.text(one) for one in (left, right)]
+            # A literal compares as what is beside it.
+            likes = {like for _, like in sides if like} or {BYTES}
+            if len(likes) > 1:
+                raise _Beyond from None
+            like = likes.pop()
+            return f"({sign.join(like.format(text) for text, _ in sides)})"
+
+    def number(self, node: exp.Expr) -> str:
+        node = _bare(node, _NUMBER_CASTS)
+        match node:
+            case exp.Neg():
+                return f"-{self.number(node.this)}"
+            case exp.Literal() if not node.is_string or _is_whole(node):
+                return str(node.this)
+            case exp.Boolean():
+                return "1" if node.this else "0"
+            case exp.Length():
+                return f"CHAR_LENGTH({utf8(self.column(node.this, _TEXT_CASTS, _TEXTS).value)})"
+        number = self.column(node, frozenset(), _NUMBERS).value
+        if base_name(number.to) in TEXTS:
+            raise _Beyond
+        return number.sql
+
+    def text(self, node: exp.Expr) -> tuple[str, str]:
+        """A text, and how the target compares it; '' for a literal, which compares as what is beside it."""
+        bare, cast = _bare(node, _TEXT_CASTS), node.unnest()
+        like = CITEXT if isinstance(cast, exp.Cast) and _is_citext(cast.to) else ""
+        if isinstance(bare, exp.Literal) and bare.is_string:
+            return my_text(str(bare.this)), like
+        found = self.column(bare, _TEXT_CASTS, _TEXTS)
+        own = BYTES if found.like == CITEXT and isinstance(cast, exp.Cast) else found.like
+        return utf8(found.value), like or own
+
+    def column(
+        self, node: exp.Expr, casts: frozenset[str], types: frozenset[str] | None = None
+    ) -> TargetValue:
+        """A column of these MySQL types, or of any."""
+        node = _bare(node, casts)
+        found = self.columns.get(node.name) if isinstance(node, exp.Column) else None
+        if found is None or (types is not None and found.value.column.type not in types):
+            raise _Beyond
+        return found
 
 
-def _members(node: exp.Expr) -> list[exp.Expr]:
+def _members(list_: exp.Expr, *others: exp.Expr) -> list[exp.Expr]:
     """The members of ANY (ARRAY[…]) or ALL (ARRAY[…]), of which sqlglot knows the first."""
-    inner = node.expressions if isinstance(node, exp.Anonymous) and node.this == "ALL" else [node.this]
-    members = (
-        _bare(inner[0], frozenset({"ARRAY"})) if len(inner) == 1 and isinstance(inner[0], exp.Expr) else None
-    )
-    if not isinstance(members, exp.Array) or not members.expressions:
+    members = _bare(list_, frozenset({"ARRAY"}))
+    if others or not isinstance(members, exp.Array) or not members.expressions:
         raise _Beyond
     return list(members.expressions)
 
 
-def _compared(left: exp.Expr, sign: str, right: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
-    try:
-        return f"({_number(left, columns)}{sign}{_number(right, columns)})"
-    except _Beyond:
-        sides = [_text(one, columns) for one in (left, right)]
-        # A literal compares as what is beside it.
-        likes = {like for _, like in sides if like} or {BYTES}
-        if len(likes) > 1:
-            raise _Beyond from None
-        like = likes.pop()
-        return f"({sign.join(like.format(text) for text, _ in sides)})"
-
-
-def _number(node: exp.Expr, columns: Mapping[str, TargetValue]) -> str:
-    node = _bare(node, _NUMBER_CASTS)
-    if isinstance(node, exp.Neg):
-        return f"-{_number(node.this, columns)}"
-    if isinstance(node, exp.Literal) and (not node.is_string or str(node.this).lstrip("-").isdigit()):
-        return str(node.this)
-    if isinstance(node, exp.Boolean):
-        return "1" if node.this else "0"
-    if isinstance(node, exp.Length):
-        return f"CHAR_LENGTH({utf8(_of(node.this, columns, _TEXTS).value)})"
-    number = _of(node, columns, _NUMBERS, frozenset()).value
-    if base_name(number.to) in TEXTS:
-        raise _Beyond
-    return number.sql
-
-
-def _text(node: exp.Expr, columns: Mapping[str, TargetValue]) -> tuple[str, str]:
-    """A text, and how the target compares it; '' for a literal, which compares as what is beside it."""
-    bare, node = _bare(node, _TEXT_CASTS), node.unnest()
-    like = CITEXT if isinstance(node, exp.Cast) and _is_citext(node.to) else ""
-    if isinstance(bare, exp.Literal) and bare.is_string:
-        return my_text(str(bare.this)), like
-    found = _of(bare, columns, _TEXTS)
-    if found.like == CITEXT and isinstance(node, exp.Cast):
-        return utf8(found.value), like or BYTES
-    return utf8(found.value), like or found.like
-
-
-def _of(
-    node: exp.Expr,
-    columns: Mapping[str, TargetValue],
-    types: frozenset[str],
-    casts: frozenset[str] = _TEXT_CASTS,
-) -> TargetValue:
-    found = _column(node, columns, casts)
-    if found.value.column.type not in types:
-        raise _Beyond
-    return found
-
-
-def _column(node: exp.Expr, columns: Mapping[str, TargetValue], casts: frozenset[str]) -> TargetValue:
-    node = _bare(node, casts)
-    if not isinstance(node, exp.Column) or node.name not in columns:
-        raise _Beyond
-    return columns[node.name]
+def _is_whole(literal: exp.Expr) -> bool:
+    return str(literal.this).lstrip("-").isdigit()
 
 
 def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
@@ -276,7 +272,7 @@ def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
 
     One that changes values, such as n::integer, which rounds, or a::varchar(2), which cuts, is no such cast.
     """
-    _known(node)
+    _check(node)
     whole = False
     while isinstance(node, exp.Paren | exp.Cast):
         if isinstance(node, exp.Cast) and not _is_citext(node.to):
@@ -285,8 +281,8 @@ def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
                 raise _Beyond
             whole |= name in _WHOLE_CASTS
         node = node.this
-        _known(node)
-    if whole and not (isinstance(node, exp.Literal) and str(node.this).lstrip("-").isdigit()):
+        _check(node)
+    if whole and not (isinstance(node, exp.Literal) and _is_whole(node)):
         raise _Beyond
     return node
 
@@ -300,7 +296,7 @@ def _is_citext(type_: exp.DataType) -> bool:
     return type_.sql("postgres").rpartition(".")[2] == "citext"
 
 
-def _known(node: exp.Expr) -> None:
+def _check(node: exp.Expr) -> None:
     """Raises _Beyond for a node that has more to it than is read of it here."""
     if node.args.get("negate") and not isinstance(node, exp.Is):
         raise _Beyond

@@ -11,7 +11,7 @@ from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
 from converge.model.existing import Existing, OwnColumn, OwnForeignKey, OwnIndex, OwnTable
 from converge.planner.using import made_kind
-from converge.types import base_name, family_of, normal
+from converge.types import accepts, family_of, normal
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,10 @@ def _columns(table: Table, own: OwnTable, map_: Map) -> dict[str, OwnColumn]:
 
 def _takes(table: Table, column: Column, own: OwnColumn, map_: Map) -> bool:
     """Whether the target's type can hold values of the source's, or of a map's expression, at all."""
-    family = family_of(column)
-    if family is None:
+    if family_of(column) is None:
         return False
-    family, column = made_kind(family, column, held_type(own), map_.for_column(table, column, identity=False))
-    return base_name(held_type(own)) in family.accepts(column) or (bool(own.labels) and family.labelled)
+    made = made_kind(column, held_type(own), map_.for_column(table, column, identity=False))
+    return accepts(made, held_type(own), own.labels)
 
 
 def held_type(own: OwnColumn) -> str:
