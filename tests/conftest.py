@@ -16,6 +16,15 @@ from converge.sandbox import Server
 
 NewDatabase = Callable[[Server], str]
 
+LONG_FILES = {
+    "test_nothing_is_lost.py",
+    "test_busy_servers.py",
+    "test_recover.py",
+    "test_interrupt.py",
+    "test_load.py",
+    "test_matrix.py",
+}
+
 _USED: list[str] = []
 """Kind, version and provider of each server that this process, or one that it runs tests in, has started."""
 
@@ -119,9 +128,17 @@ def shared_data() -> Path:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Processes side by side, a file of tests each; servers that are given by URL are there only once."""
+    """Processes side by side, a file of tests each; servers that are given by URL are there only once.
+
+    One more than there are cores: a test of a fault waits most of its time.
+    """
     given = any(name.startswith("CONVERGE_SANDBOX_") for name in os.environ)
-    return 0 if given else min(os.cpu_count() or 1, 2)
+    return 0 if given else min(os.cpu_count() or 1, 3) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that no process waits for them in the end."""
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

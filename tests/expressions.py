@@ -101,8 +101,8 @@ class Pair:
 
     def ask(self, expressions: dict[str, str]) -> dict[str, Answer]:
         """Each SELECT over t, made a view in MySQL, translated, and read on both servers."""
-        for name, select in expressions.items():
-            mysql(self.source, f"CREATE OR REPLACE VIEW {my_name(name)} AS {select}")
+        views = [f"CREATE OR REPLACE VIEW {my_name(name)} AS {sql}" for name, sql in expressions.items()]
+        mysql(self.source, ";".join(views))
         plan = self.plan()
         found = {}
         outcomes = {one.name: one.why for one in plan.outcomes if one.kind == "view"}
@@ -127,8 +127,7 @@ class Pair:
                 expected = [tuple(map(plain, row)) for row in cursor.fetchall()]
                 query = made[name].partition(" AS ")[2]
                 found[name] = Answer("", expected, _rows(there, query), query)
-        for name in expressions:
-            mysql(self.source, f"DROP VIEW {my_name(name)}")
+        mysql(self.source, f"DROP VIEW {', '.join(map(my_name, expressions))}")
         return found
 
     def both(self, here: str, there: str) -> Answer:

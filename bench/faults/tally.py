@@ -22,7 +22,7 @@ is done, in the middle of a COPY. A run that gives up is resumed with `converge 
 judge of the tests, which shares no code with converge, compares all tables row by row: *lost* are rows that
 only the source has, *doubled* rows that only the target has, second copies of a row included; *changed* are
 values that differ. A round is *wrong* when it did not end well after all, or said what is not so; its rows
-count too, although no run called them verified. `tests/test_faults.py` is the bounded form for every run of
+count too, although no run called them verified. `tests/faults/` is the bounded form for every run of
 the tests.
 
 Where something stands in the way (values, rights, tables of others, rows without a parent), a round begins

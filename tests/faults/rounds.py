@@ -54,6 +54,12 @@ Round = Callable[[Pair, str, int], Outcome]
 """Of these servers, this source's URL and this seed."""
 
 
+def well(outcome: Outcome) -> None:
+    """However it ended, all is there once, and what was said was right."""
+    assert outcome.verdict.exact, str(outcome.verdict)
+    assert not outcome.wrong, outcome.wrong
+
+
 @contextmanager
 def staged(servers: Pair, source: str, seed: int) -> Iterator[Scene]:
     """A scene with a new target."""
