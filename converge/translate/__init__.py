@@ -20,7 +20,6 @@ from converge.translate.casts import stored
 from converge.translate.columns import (
     Columns,
     Find,
-    NoColumns,
     Query,
     Relation,
     TableColumns,
@@ -33,7 +32,7 @@ from converge.translate.term import Term
 from converge.translate.translator import Translator
 
 __all__ = [
-    "Columns", "Context", "Find", "NoColumns", "Query", "Relation", "TableColumns", "Term", "Untranslatable",
+    "Columns", "Context", "Find", "Query", "Relation", "TableColumns", "Term", "Untranslatable",
     "called", "column_term", "parse_expression", "parse_query", "translate", "translate_condition",
     "translate_default", "translate_stored", "translate_view",
 ]  # fmt: skip
@@ -47,7 +46,7 @@ def translate(
 ) -> str:
     """A scalar expression. Adds what should be said of it to `notes`. Raises Untranslatable."""
     context = _context(notes, immutable=immutable)
-    value = Translator(columns or NoColumns(), context).value(parse_expression(text))
+    value = Translator(columns or Columns(), context).value(parse_expression(text))
     if value.kind == "bool" and not value.source:
         return f"{value.sql}::int"
     return value.shown()
@@ -55,7 +54,7 @@ def translate(
 
 def translate_condition(text: str, columns: Columns | None = None, *, notes: list[str] | None = None) -> str:
     """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable."""
-    return Translator(columns or NoColumns(), _context(notes, exact=True)).truth(parse_expression(text))
+    return Translator(columns or Columns(), _context(notes, exact=True)).truth(parse_expression(text))
 
 
 def translate_default(
@@ -63,7 +62,7 @@ def translate_default(
 ) -> str:
     """An expression default for a column of the PostgreSQL type `to`. Raises Untranslatable."""
     context = _context(notes)
-    value = Translator(NoColumns(), context).value(parse_expression(text))
+    value = Translator(Columns(), context).value(parse_expression(text))
     return stored(value, to, context, column) if to else value.sql
 
 

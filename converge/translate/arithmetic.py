@@ -13,14 +13,14 @@ As an example, of `i` (INT) and `n` (DECIMAL(10,2)):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sqlglot import exp
 
 from converge.translate.context import Context, Untranslatable, refuse_if
 from converge.translate.term import INTEGERS, NULL, Term
-from converge.translate.translator import Translator, function, node, operator
+from converge.translate.translator import Translator, function, node
 
 _INCREMENT = 4
 _GROUP = 9
@@ -29,14 +29,18 @@ _TOO_MANY = f"has more than {_MOST_DIGITS} digits behind the point"
 _NEGATIVE_BITS = "bits of a number that can be negative are not the same on both servers"
 
 
+_SIGNS: Mapping[type[exp.Expr], str] = {
+    exp.Mul: "*", exp.Div: "/", exp.IntDiv: "DIV", exp.Mod: "%",
+    exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "#", exp.BitwiseRightShift: ">>",
+}  # fmt: skip
+
+
 # sqlglot marks how a dialect divides (`typed`, `safe`); quotient() knows.
-@operator({exp.Div: "/"}, parts="this expression typed safe")
-@operator(
-    {
-        exp.Mul: "*", exp.IntDiv: "DIV", exp.Mod: "%",
-        exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "#", exp.BitwiseRightShift: ">>",
-    }
-)  # fmt: skip
+@node(*_SIGNS, parts="this expression typed safe")
+def _calculation(t: Translator, node: exp.Expr) -> Term:
+    return calculated(t, t.value(node.this), t.value(node.expression), _SIGNS[type(node)])
+
+
 def calculated(t: Translator, left: Term, right: Term, sign: str) -> Term:
     """A calculation of two numbers. Raises Untranslatable."""
     if "null" in (left.kind, right.kind):

@@ -130,12 +130,10 @@ def _collated(value: Term, collation: str) -> Term:
 @node(exp.Trim, parts="this expression position")
 def _trim(t: Translator, node: exp.Expr) -> Term:
     """TRIM(… [char FROM] x) of one character: MySQL takes off whole texts, PostgreSQL any of several."""
-    value = t.value(node.this)
-    chars = t.value(node.expression).literal if node.expression is not None else " "
-    if chars is None or len(chars) != 1:
-        raise Untranslatable("trim of more than one literal character")
+    value, chars = t.value(node.this), t.value(node.expression or exp.Literal.string(" ")).literal
+    refuse_if(chars is None or len(chars) != 1, "trim of more than one literal character")
     name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or ""), "btrim")
-    sql = f"{name}({value.text(t.context)}, {pg_text(chars)})"
+    sql = f"{name}({value.text(t.context)}, {pg_text(chars or '')})"
     return Term(sql, "text", collation=value.collation, explicit=value.explicit, uneven=value.uneven)
 
 
@@ -163,10 +161,8 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
         return _stored_bytes(value, column)
     if base in ("json", "jsonb") and value.kind in ("json", "text"):
         return value.sql if (base, value.kind) == ("jsonb", "json") else f"{value.sql}::{base}"
-    if base == "uuid" and value.kind in ("uuid", "bytes", "text"):
-        return {"uuid": "{}", "bytes": "encode({}, 'hex')::uuid", "text": "{}::uuid"}[value.kind].format(
-            value.sql
-        )
+    if base == "uuid" and value.kind in _UUIDS:
+        return _UUIDS[value.kind].format(value.sql)
     if base == "text[]" and value.kind == "text" and value.literal is not None:
         return pg_array(tuple(value.literal.split(",")) if value.literal else ())
     if column is not None and column.type == "enum" and value.literal in column.labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlglot import exp
 
@@ -160,17 +161,7 @@ def _nullif(t: Translator, left: Term, right: Term) -> Term:
     return _like(model, f"CASE WHEN {equal} THEN NULL ELSE {left.sql} END")
 
 
-@function("greatest", 2, ANY)
-def _greatest(t: Translator, *values: Term) -> Term:
-    return _extreme(t, values, "greatest")
-
-
-@function("least", 2, ANY)
-def _least(t: Translator, *values: Term) -> Term:
-    return _extreme(t, values, "least")
-
-
-def _extreme(t: Translator, values: Sequence[Term], word: str) -> Term:
+def _extreme(word: str, t: Translator, *values: Term) -> Term:
     """NULL when any is NULL, where PostgreSQL leaves NULL out."""
     if any(value.kind == "null" for value in values):
         return NULL
@@ -184,6 +175,10 @@ def _extreme(t: Translator, values: Sequence[Term], word: str) -> Term:
     missing = " OR ".join(f"{value.sql} IS NULL" for value in values if value.literal is None)
     call = f"{word}({', '.join(texts)})"
     return _like(model, f"CASE WHEN {missing} THEN NULL ELSE {call} END" if missing else call)
+
+
+for _word in ("greatest", "least"):
+    function(_word, 2, ANY)(partial(_extreme, _word))
 
 
 # --- texts put together ---------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from sqlglot import exp
 
@@ -84,21 +83,15 @@ def _alike(column: Column, plan: ColumnPlan) -> str:
     return ODDLY if plan.collation or base_name(plan.target_type) == "citext" else ""
 
 
-class Columns(Protocol):
-    """Where a translation looks up columns."""
+class Columns:
+    """Where a translation looks up columns: nowhere, for expressions of no table."""
 
     def find(self, node: exp.Column) -> Term:
         """The value of a column. Raises Untranslatable when it is not there."""
-
-
-class NoColumns:
-    """For expressions that are translated without knowledge of a table."""
-
-    def find(self, node: exp.Column) -> Term:
         raise Untranslatable(f"the type of {node.name} is not known here")
 
 
-class TableColumns:
+class TableColumns(Columns):
     """The columns of one table, as its CHECKs, indexes and generated columns see them."""
 
     def __init__(self, table: Table, plans: Mapping[str, ColumnPlan]) -> None:
@@ -113,7 +106,6 @@ class TableColumns:
         return plan
 
     def find(self, node: exp.Column) -> Term:
-        """The value of a column. Raises Untranslatable when it is not there."""
         plan = self.plan(node.name)
         return column_term(self.table.column(plan.source), plan, pg_name(plan.target))
 
@@ -150,7 +142,7 @@ class Query:
 
 
 @dataclass(slots=True)
-class Scope:
+class Scope(Columns):
     """The names that one SELECT sees; what it does not know is looked for around it."""
 
     outer: Scope | None = None
@@ -173,7 +165,6 @@ class Scope:
         return tree
 
     def find(self, node: exp.Column) -> Term:
-        """The value of a column. Raises Untranslatable."""
         table, name = node.table.lower(), node.name.lower()
         scope: Scope | None = self
         while scope is not None:

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.translate import collate
+from converge.translate import collate, functions
 from converge.translate.context import Context, Untranslatable, refuse_if
 from converge.translate.term import NUMBERS, STRINGS, TEMPORAL, TIMES, Term, refuse_volatile
-from converge.translate.translator import ANY, Translator, function, node, operator
+from converge.translate.translator import ANY, Translator, function, node
 
 _SIGNS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
@@ -56,24 +57,15 @@ def _null_test(t: Translator, node: exp.Expr) -> Term:
     raise Untranslatable("IS with something else than NULL, TRUE or FALSE")
 
 
-@function("isnull", 1)
-def _isnull(t: Translator, value: Term) -> Term:
-    return Term(f"({value.sql} IS NULL)", "bool")
-
-
 # --- comparisons ----------------------------------------------------------------------------------------
 
 
-@operator(_SIGNS)
-def _compared(t: Translator, left: Term, right: Term, sign: str) -> Term:
-    return Term(compared(left, right, sign, t.context), "bool")
-
-
-@node(exp.EQ)
-def _equal(t: Translator, node: exp.Expr) -> Term:
-    if isinstance(node.this, exp.Tuple) and isinstance(node.expression, exp.Tuple):
-        return _rows(t, node.this, node.expression)
-    return _compared(t, t.value(node.this), t.value(node.expression), "=")
+@node(*_SIGNS)
+def _comparison(t: Translator, node: exp.Expr) -> Term:
+    left, right = node.this, node.expression
+    if isinstance(node, exp.EQ) and isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
+        return _rows(t, left, right)
+    return Term(compared(t.value(left), t.value(right), _SIGNS[type(node)], t.context), "bool")
 
 
 def _rows(t: Translator, left: exp.Tuple, right: exp.Tuple) -> Term:
@@ -224,7 +216,7 @@ def _label(column: Term, text: str) -> str | None:
 def _find_in_set(t: Translator, member: Term, members: Term) -> Term:
     """FIND_IN_SET(text, list): the place in a SET's value, else in a text with commas."""
     if members.kind != "set":
-        return t.listed("find_in_set", [member, members])
+        return functions.call("find_in_set", [member, members], t.context)
     label = _label(members, member.literal) if member.literal is not None else None
     if label is None:
         raise Untranslatable("find_in_set looks for something else than a declared member")
@@ -255,12 +247,12 @@ def _field(t: Translator, value: Term, *members: Term) -> Term:
 _ENDS = r"\n\v\f\r\u0085\u2028\u2029"
 _BEFORE_END = rf"(?:\r\n|[{_ENDS}])?$"
 _ITEM = re.compile(
-    r"(?P<plain>[A-Za-z0-9 _@#%&=:;,<>/~!'\"-]|\\[.*+?()\[\]{}|^$\\/@-])"
-    r"|(?P<any>\.)"
+    r"(?:(?P<plain>[A-Za-z0-9 _@#%&=:;,<>/~!'\"-]|\\[.*+?()\[\]{}|^$\\/@-]|\.)"
     r"|(?P<set>\[\^?(?:[A-Za-z0-9 _@#%=:;,<>/~!'\".*+?()|$-]|\\[\].\\/@^-])+\])"
-    r"|(?P<group>\((?!\?))|(?P<close>\))|(?P<or>\|)|(?P<start>\^)|(?P<end>\$)"
+    r"|\))(?P<repeat>[*+?]|\{\d{1,3}(?:,\d{0,3})?\})?"
+    r"|\((?!\?)|[|^$]"
 )
-_REPEAT = re.compile(r"[*+?]|\{\d{1,3}(?:,\d{0,3})?\}")
+_EMPTY = re.compile(r"(?:^|[(|])(?:$|[)|])")
 
 
 @node(exp.Like, parts="this expression negate")
@@ -293,9 +285,9 @@ def _escaped_like(t: Translator, node: exp.Expr) -> Term:
     return _like(t, node.this, f" ESCAPE {char.sql}")
 
 
-@operator({exp.RegexpLike: ""})
-def _regexp(t: Translator, value: Term, pattern: Term, sign: str) -> Term:
-    return _regexp_like(t, value, pattern)
+@node(exp.RegexpLike)
+def _regexp(t: Translator, node: exp.Expr) -> Term:
+    return t.call("regexp_like", [node.this, node.expression])
 
 
 @function("regexp_like", 2, 3)
@@ -318,22 +310,14 @@ def _regular(pattern: str) -> str:
 
     '^a.b$' becomes '^a[^…]b(?:…)?$', where … are the line ends that ICU knows; '(a|)' and '\\d' are refused.
     """
-    done: list[str] = []
-    place, open_, fresh = 0, 0, True
-    while place < len(pattern):
-        found = _ITEM.match(pattern, place)
-        if found is None or (found["set"] and "--" in found["set"]):
-            raise Untranslatable(f"the pattern {pattern!r} has parts that the servers may read differently")
-        place = found.end()
-        open_ += {"group": 1, "close": -1}.get(found.lastgroup or "", 0)
-        opens = found.lastgroup in ("group", "or", "start")
-        if open_ < 0 or (fresh and found.lastgroup in ("close", "or")):
-            raise Untranslatable(f"the pattern {pattern!r} has an empty part")
-        done.append({"any": f"[^{_ENDS}]", "end": _BEFORE_END}.get(found.lastgroup or "", found[0]))
-        fresh = opens and found.lastgroup != "start"
-        repeat = _REPEAT.match(pattern, place)
-        if repeat and not opens and found.lastgroup != "end":
-            done.append(repeat[0])
-            place = repeat.end()
-    refuse_if(open_ or fresh, f"the pattern {pattern!r} has an empty part")
-    return "".join(done)
+    items = list(_ITEM.finditer(pattern))
+    if "".join(item[0] for item in items) != pattern or any("--" in (item["set"] or "") for item in items):
+        raise Untranslatable(f"the pattern {pattern!r} has parts that the servers may read differently")
+    # What is not a sign is a point here.
+    shape = "".join("." if item["plain"] or item["set"] else item[0][0] for item in items)
+    depths = list(accumulate((char == "(") - (char == ")") for char in shape))
+    empty = _EMPTY.search(shape) or min(depths) < 0 or depths[-1]
+    refuse_if(empty, f"the pattern {pattern!r} has an empty part")
+    words = {".": f"[^{_ENDS}]", "$": _BEFORE_END}
+    parts = ((item[0].removesuffix(item["repeat"] or ""), item["repeat"] or "") for item in items)
+    return "".join(words.get(part, part) + repeat for part, repeat in parts)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from sqlglot import exp
 
 from converge.model.quote import pg_text
+from converge.translate import functions
 from converge.translate.arithmetic import calculated
 from converge.translate.context import Untranslatable, refuse_if, unlisted
-from converge.translate.functions import date_formats
 from converge.translate.parse import called
 from converge.translate.term import INTEGERS, TEMPORAL, TIMES, Term, refuse_volatile
 from converge.translate.translator import Translator, function, node
@@ -104,7 +104,7 @@ def _extract(t: Translator, node: exp.Expr) -> Term:
 def _unix_timestamp(t: Translator, value: Term | None = None) -> Term:
     """UNIX_TIMESTAMP([instant]), with the fraction of its seconds."""
     if value is None:
-        return t.listed("unix_timestamp", [])
+        return functions.call("unix_timestamp", [], t.context)
     if value.kind != "instant":
         raise Untranslatable(f"unix_timestamp of a {value.kind}, which is in the time zone of the session")
     epoch = f"extract(epoch FROM {value.temporal().sql})"
@@ -163,6 +163,6 @@ def _format_part(code: str | None, text: str | None) -> tuple[str, str]:
     if text is not None:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"', pg_text(text).replace("{", "{{").replace("}", "}}")
-    if code not in date_formats():
+    if code not in functions.date_formats():
         raise Untranslatable(f"%{code} in date_format is not on the list of what is surely the same")
-    return date_formats()[code]
+    return functions.date_formats()[code]

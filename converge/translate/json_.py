@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from converge.model.quote import pg_text
-from converge.translate.columns import NoColumns
+from converge.translate.columns import Columns
 from converge.translate.context import Untranslatable, refuse_if
 from converge.translate.parse import bare, called
 from converge.translate.term import Term
@@ -98,7 +98,7 @@ def _member(t: Translator, node: exp.Expr, *, key: bool = False) -> str:
         return f"{value.sql}::text"
     if value.kind == "decimal":
         # A default is stored as it is calculated; a number without its zeros is the same in a view.
-        stored = value.computed and isinstance(t.columns, NoColumns)
+        stored = value.computed and type(t.columns) is Columns
         if value.digits > value.scale or stored or any(map(_takes_digits, node.walk())):
             raise Untranslatable("a calculated number is made JSON, with digits that it does not show")
     refuse_if(value.kind not in ("json", "int", "null", "decimal"), f"a {value.kind} is made JSON")

@@ -69,7 +69,11 @@ class QueryTranslator(Translator):
         if self.shown_once and node in self.shown_once:
             return self.shown_once[node]
         if isinstance(node, exp.Column) and not node.table and node.name.lower() in self.scope.aliases:
-            return self.value(self.scope.aliases[node.name.lower()])
+            # What stands for it sees no names.
+            aliases, self.scope.aliases = self.scope.aliases, {}
+            value = self.value(aliases[node.name.lower()])
+            self.scope.aliases = aliases
+            return value
         if isinstance(node, exp.GroupConcat):
             return aggregates.group_concat(self, node)
         if isinstance(node, exp.Window):
@@ -171,7 +175,7 @@ class QueryTranslator(Translator):
         columns = ", ".join(f"{value.sql} AS {pg_name(fit(name))}" for name, value in outputs)
         sql = f"SELECT {columns}{from_}{condition}{group}"
         distinct = node.args.get("distinct")
-        order = self._order(node, dict(outputs) if distinct is not None else {})
+        order = self.order_by(node, None if distinct is None else dict(outputs))
         if distinct is not None:
             check_parts(distinct, frozenset())
             sql = collate.distinct(sql, outputs, self.context)
@@ -179,25 +183,31 @@ class QueryTranslator(Translator):
                 sql = f"SELECT * FROM ({sql}) AS q"
         return Query(f"{sql}{order}{self.limit(node)}", tuple(outputs))
 
-    def _order(self, node: exp.Select, distinct: dict[str, Term]) -> str:
+    def order_by(self, node: exp.Expr, outputs: Mapping[str, Term] | None = None) -> str:
+        """ORDER BY; of a UNION, and beside DISTINCT, by the names of what is selected."""
         order = node.args.get("order")
         if order is None:
             return ""
-        # PostgreSQL sorts DISTINCT rows only by what is selected: by its name.
-        keys = (
-            [self._by_name(item, distinct) for item in order.expressions] if distinct else self.order(order)
-        )
+        if outputs is None:
+            keys = self.order(order)
+        else:
+            values = [self._selected(item.this, outputs) for item in order.expressions]
+            limited = isinstance(node, exp.Union) and node.args.get("limit") is not None
+            refuse_if(limited and any(value.kind == "text" for value in values), _SORTED_TEXTS)
+            descending = [bool(item.args.get("desc")) for item in order.expressions]
+            keys = list(map(self.sorted, values, descending))
         return f" ORDER BY {', '.join(keys)}" if keys else ""
 
-    def _by_name(self, item: exp.Expr, outputs: Mapping[str, Term]) -> str:
-        """A key of ORDER BY beside DISTINCT, as the name of what is selected."""
-        tree, trees = item.this, self.scope.aliases
+    def _selected(self, tree: exp.Expr, outputs: Mapping[str, Term]) -> Term:
+        """What is selected as this tree, by its name."""
+        trees, name = self.scope.aliases, ""
         if isinstance(tree, exp.Column) and not tree.table:
-            tree = trees.get(tree.name.lower())
-        for name, value in outputs.items():
-            if trees[name.lower()] == tree:
-                return self.sorted(replace(value, sql=pg_name(fit(name))), bool(item.args.get("desc")))
-        raise Untranslatable("DISTINCT rows are sorted by something that is not selected")
+            name = tree.name.lower()
+        wanted = trees.get(name, tree)
+        for output, value in outputs.items():
+            if output.lower() == name or trees.get(output.lower()) == wanted:
+                return replace(value, sql=pg_name(fit(output)))
+        raise Untranslatable("rows of DISTINCT or UNION are sorted by something that is not selected")
 
     def limit(self, node: exp.Expr) -> str:
         """LIMIT and OFFSET; which rows they leave must not depend on a collation."""
@@ -312,7 +322,7 @@ def _union(t: QueryTranslator, node: exp.Union) -> Query:
         sql = collate.distinct(sql, outputs, t.context)
     if node.args.get("order") is not None:
         sql = f"SELECT * FROM ({sql}) AS q"
-    return Query(sql + _union_order(t, node, dict(outputs)) + t.limit(node), outputs)
+    return Query(sql + t.order_by(node, dict(outputs)) + t.limit(node), outputs)
 
 
 def _together(t: QueryTranslator, left: Term, right: Term, reference: str) -> tuple[Term, list[str]]:
@@ -347,21 +357,6 @@ def _converted(query: Query, names: Sequence[str], sqls: Sequence[str]) -> str:
         return query.sql
     items = ", ".join(f"{sql} AS {pg_name(fit(name))}" for name, sql in zip(names, sqls, strict=True))
     return f"SELECT {items} FROM ({query.sql}) AS q ({', '.join(columns)})"
-
-
-def _union_order(t: QueryTranslator, node: exp.Union, outputs: dict[str, Term]) -> str:
-    order = node.args.get("order")
-    if order is None:
-        return ""
-    keys = []
-    for item in order.expressions:
-        value = outputs.get(item.this.name) if isinstance(item.this, exp.Column) else None
-        if value is None:
-            raise Untranslatable("a UNION is sorted by something else than its columns")
-        refuse_if(value.kind == "text" and node.args.get("limit") is not None, _SORTED_TEXTS)
-        reference = replace(value, sql=pg_name(fit(item.this.name)))
-        keys.append(t.sorted(reference, bool(item.args.get("desc"))))
-    return f" ORDER BY {', '.join(keys)}"
 
 
 # --- WITH -----------------------------------------------------------------------------------------------

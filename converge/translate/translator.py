@@ -1,11 +1,10 @@
 """The walk over a tree: a node has a handler and a list of the parts that it knows, or is refused.
 
-Handlers register themselves here by what they translate: `node` (any node of sqlglot), `operator` (both
-operands are translated before) or `function` (so are all arguments). What has no handler is looked for among
-the forms of functions.toml. As examples:
+Handlers register themselves here by what they translate: `node` (any node of sqlglot) or `function` (all
+arguments are translated before). What has no handler is looked for among the forms of functions.toml. As
+examples:
 
     @node(exp.Not, parts="this")     NOT i            handler(t, the tree); nothing but `this` may be in it
-    @operator({exp.Mul: "*"})        i * 2            handler(t, term of i, term of 2, "*")
     @function("concat", 1, ANY)      concat(s, i)     handler(t, term of s, term of i)
     functions.toml                   left(s, 3)       functions.call("left", [term of s, term of 3])
     nothing                          soundex(s)       Untranslatable: soundex is not on the list of …
@@ -13,7 +12,7 @@ the forms of functions.toml. As examples:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -66,14 +65,11 @@ class Translator:
         """A call of a function. Raises Untranslatable."""
         handler, counts, trees = _FUNCTIONS.get(name, (None, range(0), False))
         if handler is None:
-            refuse_if(not functions.by_name().get(name), unlisted(name).args[0])
-            return self.listed(name, [self.value(arg) for arg in args])
+            if name not in functions.by_name():
+                raise unlisted(name)
+            return functions.call(name, [self.value(arg) for arg in args], self.context)
         refuse_if(len(args) not in counts, f"{name} with {len(args)} arguments is not on the list")
         return handler(self, *(args if trees else map(self.value, args)))
-
-    def listed(self, name: str, values: Sequence[Term]) -> Term:
-        """A call of a function by its forms in functions.toml. Raises Untranslatable."""
-        return functions.call(name, values, self.context)
 
     def in_query(self, left: exp.Expr, query: exp.Expr) -> Term:
         """x IN (SELECT …): only views have it."""
@@ -85,21 +81,6 @@ def node(*types: type[exp.Expr], parts: str = "this expression") -> Callable[[Ha
 
     def register(handler: Handler) -> Handler:
         _NODES.update(dict.fromkeys(types, (handler, frozenset(parts.split()))))
-        return handler
-
-    return register
-
-
-def operator(
-    signs: Mapping[type[exp.Expr], str], parts: str = "this expression"
-) -> Callable[[Handler], Handler]:
-    """Register the handler of these operators; it gets both operands and the operator's sign."""
-
-    def register(handler: Handler) -> Handler:
-        def operands(t: Translator, tree: exp.Expr) -> Term:
-            return handler(t, t.value(tree.this), t.value(tree.expression), signs[type(tree)])
-
-        node(*signs, parts=parts)(operands)
         return handler
 
     return register

@@ -23,7 +23,7 @@ from converge.model.quote import my_text
 from converge.planner.draft import Draft
 from converge.planner.load.columns import column_conditions
 from converge.planner.load.match import Match
-from converge.planner.rows import BYTES, CITEXT, Part, TargetValue, duplicates, parts_of, planned, unique_keys
+from converge.planner.rows import BYTES, CITEXT, TargetValue, duplicates, parts_of, planned, unique_keys
 from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
@@ -121,7 +121,7 @@ def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str
         yield check, None if holds is None else f"NOT {holds}"
 
 
-def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequence[Part]]]:
+def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:
     """The target's unique keys that no key of the source covers, or that take more values for equal."""
     known = [
         frozenset(index.columns)
@@ -132,16 +132,10 @@ def _new(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Sequ
     for index in unique_keys(draft, table):
         if index.primary:
             continue
-        parts = parts_of(draft, table, index)
-        covered = any(keys <= frozenset(index.columns) for keys in known) and own[index.name].nulls_distinct
+        parts, distinct = parts_of(draft, table, index), own[index.name].nulls_distinct
+        covered = distinct and any(keys <= frozenset(index.columns) for keys in known)
         if not covered or any(way_out for _, way_out in parts):
-            yield index, parts
-
-
-def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, Search]]:
-    own = {index.name: index for index in match.own.indexes}
-    for index, parts in _new(draft, match, table):
-        yield index, duplicates(table, parts, nulls_distinct=own[index.name].nulls_distinct)
+            yield index, duplicates(table, parts, nulls_distinct=distinct)
     for partial in match.own.indexes:
         if not (partial.unique and partial.predicate and set(partial.columns) <= match.sources.keys()):
             continue
