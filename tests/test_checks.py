@@ -95,6 +95,7 @@ def test_a_check_that_fails_is_the_verdict(level: str, source: str, target: str,
         entry("fewer", target=COUNT, equals=3, why="a third is expected"),
         entry("missing", source=COUNT, target="SELECT count(*) FROM nowhere"),
         entry("fine", target=COUNT, equals=2),
+        entry("last digit", source=f"SELECT 1.{'2' * 29}1", target=f"SELECT 1.{'2' * 29}3::numeric"),
     )
     forms = [tmp_path / f"r{ending}" for ending in (".html", ".md", ".json", ".xml")]
     reports = [word for form in forms for word in ("--report", str(form))]
@@ -102,17 +103,19 @@ def test_a_check_that_fails_is_the_verdict(level: str, source: str, target: str,
         "migrate", "--source", source, "--target", target, *map_, "--verify", level, *reports
     )  # fmt: skip
     assert ran.code == 1, ran.err
-    assert "verdict   differs: 1 of 3 checks holds, 2 failed" in ran.out
+    assert "verdict   differs: 1 of 4 checks holds, 3 failed" in ran.out
     assert "check     fewer (= 3): target 2" in ran.out
     for form in forms:
         text = form.read_text()
         for fact in ("fewer", "a third is expected", "missing", "nowhere", "does not exist", "fine"):
             assert fact in text, (form, fact)
     document = json.loads(forms[2].read_text())
-    assert [one["state"] for one in document["checks"]] == ["differs", "error", "ok"]
-    assert [one["code"] for one in document["findings"] if one["severity"] == "block"] == ["C001", "C002"]
+    assert [one["state"] for one in document["checks"]] == ["differs", "error", "ok", "differs"]
+    assert [one["code"] for one in document["findings"] if one["severity"] == "block"] == [
+        "C001", "C002", "C001",
+    ]  # fmt: skip
     suite = ElementTree.parse(forms[3]).find("testsuite[@name='checks']")
-    assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("4", "3")
     # The ledger has it all: its report is the same.
     assert converge("report", "--target", target, "-o", str(tmp_path / "again.json")).code == 0
     assert json.loads((tmp_path / "again.json").read_text())["checks"] == document["checks"]

@@ -16,7 +16,6 @@ from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
 from converge.mysql.connect import connect
 from converge.postgres.connect import connect as connect_target
-from converge.run.view_rows import Sides
 from converge.run.views import ViewComparison
 
 
@@ -177,7 +176,7 @@ def compared(source: str, target: str, name: str, seconds: int = 60) -> tuple[Vi
     """One view, as a worker compares it."""
     with connect(parse(source)) as here, connect_target(parse(target)) as there:
         task = ViewTask("public", Computed("view", name, name), seconds=seconds)
-        return ViewComparison(Sides(here, there, "public", seconds), task).result()
+        return ViewComparison(here, there, task).result()
 
 
 def test_large_and_slow_views_are_bounded(databases: tuple[str, str]) -> None:

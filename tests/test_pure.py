@@ -22,7 +22,7 @@ from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
 from converge.report.words import visible
-from converge.run.values import window
+from converge.run.relation import window
 from converge.types import Value
 
 

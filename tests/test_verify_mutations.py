@@ -200,4 +200,4 @@ def test_one_change_at_a_time(
     assert counted == (changes + 3, changes)
     postgres(target, "UPDATE converge.plan SET made = (made::jsonb - 'reader')::json")
     (left_out,) = (one for one in look().not_compared if one.kind == "schema")
-    assert left_out.why == "the ledger knows no run that has made it", "by an earlier version's reader"
+    assert left_out.why == "run 1 was recorded by another version of converge, whose texts cannot be compared"

@@ -14,10 +14,11 @@ from typing import Any
 from converge.errors import ConvergeError
 from converge.model.endpoint import parse
 from converge.model.event import silent
+from converge.model.result import Result
 from converge.mysql.chunks import cut
-from converge.run import proof
 from converge.run.options import Options
 from converge.run.prepare import prepare
+from converge.run.proof import Proof
 from converge.run.workers import Workers
 
 _JUDGE = Path(__file__).parents[2] / "tests"
@@ -69,8 +70,11 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
         workers.everyone("begin")
         assert prepared.target is not None
         ranges = {table.source: list(cut(prepared.source, table)) for table in prepared.plan.tables}
-        tasks = proof.tasks(prepared.plan, prepared.target, ranges, "full")
-        return [total.table for total in proof.sums(workers, prepared.plan, tasks, silent) if not total.equal]
+        proof = Proof(
+            prepared.plan, workers, prepared.source, prepared.target, ranges, "full",
+            Result("verify", source, target), silent, {},
+        )  # fmt: skip
+        return [name for name, total in proof.sums(proof.tasks(), "verify").items() if not total.equal]
 
 
 def judged(source: str, target: str, tables: Sequence[str]) -> tuple[int, list[str]]:

@@ -68,8 +68,6 @@ class Draft:
     """Quoted names of native enums, by the columns that foreign keys join and the labels."""
     unique: defaultdict[str, list[frozenset[str]]] = field(default_factory=lambda: defaultdict(list))
     """Columns of each source table's unique keys that the target gets, in lower case."""
-    full: dict[str, int] = field(default_factory=dict)
-    """Tables that have rows in the target of which the map says nothing, with their number."""
     statements: list[Statement] = field(default_factory=list)
     identities: list[Identity] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

@@ -320,14 +320,14 @@ def ask(
     As a subquery it can be nothing but a query, and a prepared statement holds only one. Raises the
     driver's errors.
     """
-    with _read_only(connection, schema, seconds):
+    with read_only(connection, schema, seconds):
         asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
         return connection.execute(asked.encode(), prepare=True).fetchall()
 
 
 def describe(connection: psycopg.Connection[Any], relation: str, schema: str) -> list[TargetColumn]:
     """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
-    with _read_only(connection, schema, _SECONDS):
+    with read_only(connection, schema, _SECONDS):
         cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0".encode())
         return [TargetColumn(one.name, pg_name(one.name), one.type_code) for one in cursor.description or ()]
 
@@ -343,7 +343,7 @@ def refused(
     found = {}
     for check in checks:
         try:
-            with _read_only(connection, schema, _SECONDS):
+            with read_only(connection, schema, _SECONDS):
                 asked = f"EXPLAIN SELECT * FROM (\n{check.target}\n) AS asked"
                 connection.execute(asked.encode(), prepare=True)
         except psycopg.Error as error:
@@ -355,7 +355,7 @@ def refused(
 
 
 @contextmanager
-def _read_only(connection: psycopg.Connection[Any], schema: str, seconds: int) -> Iterator[None]:
+def read_only(connection: psycopg.Connection[Any], schema: str, seconds: int) -> Iterator[None]:
     with connection.transaction(force_rollback=True):
         connection.execute("SET TRANSACTION READ ONLY")
         connection.execute(

@@ -253,14 +253,15 @@ def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]
 
 def last_recorded(
     connection: psycopg.Connection[Any], source: Endpoint, schema: str | None
-) -> Recorded | Finding | None:
-    """The last run of this source, into this schema where one is named; why it cannot be seen, or None.
+) -> Recorded | Finding:
+    """The last run of this source, into this schema where one is named, or why there is none to be seen.
 
     Another user of the same server is the same source; so is a database of the same name elsewhere, such as
     a replica, where no run has this very address.
     """
+    none = unseen(f"the ledger knows no run of this source{f' into the schema {schema}' if schema else ''}")
     if not _exists(connection, "run"):
-        return None
+        return none
     if (denied := unreadable_ledger(connection)) is not None:
         return unseen(denied.message, denied.hint or "")
     rows = connection.execute(
@@ -270,7 +271,7 @@ def last_recorded(
     ).fetchall()
     ranked = [(rank, -run) for run, url in rows if (rank := _distance(source, url)) is not None]
     if not ranked:
-        return None
+        return none
     run = -min(ranked)[1]
     if not _exists(connection, "plan"):
         return unseen(_NO_PLAN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,10 @@ from converge.run.build import Builder
 from converge.run.copy import Copy
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared
-from converge.run.proof import VerifyLevel, prove
+from converge.run.proof import Proof, VerifyLevel
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
-from converge.run.snapshot import look_back, take_snapshot
+from converge.run.snapshot import take_snapshot
 from converge.run.workers import Workers
 
 if TYPE_CHECKING:
@@ -128,18 +128,25 @@ class Run:
             result.findings += builder.findings
             self._require_all_done()
         result.rejects = self.ledger.rejects()
-        tables, level = self.copy.results, job.options.verify
-        totals = prove(self.plan, workers, self.postgres, ranges, level, tables, result, self.emit)
-        if self.plan.mode == "load":
-            self._look_at_target()
-        elif level == "full" and (others := changed_since(self.postgres, self.plan, made)):
+        proof = Proof(
+            self.plan, workers, self.prepared.source, self.postgres, ranges, job.options.verify, result,
+            self.emit, self.copy.results,
+        )  # fmt: skip
+        proof.prove()
+        if existing is not None:
+            # The target's catalog is to be what it was before.
+            after = shape_now(self.postgres, self.plan.schema)
+            same = f"the schema's catalog is what it was before the run: {len(after):,} objects compared"
+            result.findings += shape_findings(existing.shape, after) or [
+                Finding(Code.L021, "note", "target", same)
+            ]
+        elif proof.level == "full" and (others := changed_since(self.postgres, self.plan, made)):
             result.findings += others
             result.verdict = "differs"
         if result.verdict != "verified":
             result.next_command = RESUME if result.rejects else "converge verify"
-        here = self.prepared.source
         self._require_schema()
-        look_back(here, now, self.plan, workers, ranges, totals, level, result, self.emit)
+        proof.look_back(now)
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""
@@ -179,26 +186,20 @@ class Run:
         return now, earlier
 
     def _load(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
-        """Copies what is left, and loads again what has moved since the earlier chunks were copied.
-
-        What is left comes first, so that rows flow at once; unless its table has its unique keys already,
-        which rows of a chunk that has moved might still occupy.
-        """
-
-        def complete(table: str) -> None:
-            if table not in earlier:
-                builder.begin("index", table)
-
-        if earlier and any(builder.has_begun("index", table) for table in self.copy.left()):
-            self._compare_again(workers, builder, now, earlier)
-            earlier = {}
-        with phase(self.result, self.emit, "copy"):
-            self.copy.start()
-            self._copy(workers, builder, complete)
+        """Copies what is left, and what has moved since the earlier chunks were copied."""
         if earlier:
             self._compare_again(workers, builder, now, earlier)
-            with phase(self.result, self.emit, "copy"):
-                self._copy(workers, builder, lambda table: builder.begin("index", table))
+        with phase(self.result, self.emit, "copy"):
+            self.copy.start()
+            try:
+                self.copy.run(workers, lambda table: builder.begin("index", table), builder.look)
+            except KeyboardInterrupt:
+                for done in workers.settle():
+                    if isinstance(done, Copied):
+                        self.copy.count(done)
+                raise
+            finally:
+                self.result.tables = list(self.copy.results.values())
 
     def _compare_again(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
         """Takes back the earlier chunks that the source no longer has as they are."""
@@ -207,23 +208,15 @@ class Run:
             found = recheck.moved(workers, self.plan, earlier, self.emit)
             self._take_back(builder, found)
             self.ledger.set_snapshot(now.level, now.logs.position)
-            self.result.findings.append(_compared_again(count, sum(map(len, found.values()))))
+            moved = sum(map(len, found.values()))
+            words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
+            message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
+            self.result.findings.append(Finding(Code.V002, "note", "source", message))
 
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
             recheck.undo(self.ledger, self.plan, chunks)
             builder.again("foreign key", "validate")
-
-    def _copy(self, workers: Workers, builder: Builder, complete: Callable[[str], None]) -> None:
-        try:
-            self.copy.run(workers, complete, builder.look)
-        except KeyboardInterrupt:
-            for done in workers.settle():
-                if isinstance(done, Copied):
-                    self.copy.count(done)
-            raise
-        finally:
-            self.result.tables = list(self.copy.results.values())
 
     def _require_all_done(self) -> None:
         """Raises TargetError when the ledger has lost something that it had confirmed.
@@ -241,13 +234,6 @@ class Run:
                 hint="look into its log",
                 lost=True,
             )
-
-    def _look_at_target(self) -> None:
-        """Whether the target's catalog is what it was before."""
-        before = self.prepared.inputs.evidence.existing
-        assert before is not None
-        after = shape_now(self.postgres, self.plan.schema)
-        self.result.findings += shape_findings(before.shape, after) or [_same(len(after))]
 
     def end(self) -> None:
         """The run is finished, and no longer has rows put aside: at once, or a later run would meet them."""
@@ -267,14 +253,3 @@ def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
     for chunk in chunks:
         grouped[chunk.table].append(chunk)
     return dict(grouped)
-
-
-def _compared_again(count: int, moved: int) -> Finding:
-    words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
-    message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
-    return Finding(Code.V002, "note", "source", message)
-
-
-def _same(objects: int) -> Finding:
-    message = f"the schema's catalog is what it was before the run: {objects:,} objects compared"
-    return Finding(Code.L021, "note", "target", message)

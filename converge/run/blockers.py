@@ -134,8 +134,8 @@ def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
 def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
     """--recreate: removes what the plan makes, and nothing that depends on it.
 
-    All or nothing, unless the server has not as many locks as that takes: then in parts, and after an error
-    the same command goes on with what is left. Raises BlockedError for what depends on it.
+    All or nothing, unless the server has not as many locks as that takes: then one by one, and after an
+    error the same command goes on with what is left. Raises BlockedError for what depends on it.
     """
     drops = _drops(plan)
     with _dependents_named():
@@ -146,7 +146,8 @@ def drop(target: psycopg.Connection[Any], plan: Plan) -> None:
         except psycopg.errors.OutOfMemory:
             _drop_foreign_keys(target, drops["TABLE"])
             for kind, names in drops.items():
-                _drop_in_parts(target, kind, names)
+                for name in names:
+                    _drop(target, kind, [name])
 
 
 def drop_left_over(
@@ -198,18 +199,6 @@ def _dependents_named() -> Iterator[None]:
 def _drop(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
     if names:
         target.execute(f"DROP {kind} IF EXISTS {', '.join(names)}".encode())
-
-
-def _drop_in_parts(target: psycopg.Connection[Any], kind: str, names: Sequence[str]) -> None:
-    """As many at once as the server has locks for: a table takes several, of which it has some thousands."""
-    try:
-        _drop(target, kind, names)
-    except psycopg.errors.OutOfMemory:
-        if len(names) == 1:
-            raise
-        half = len(names) // 2
-        _drop_in_parts(target, kind, names[:half])
-        _drop_in_parts(target, kind, names[half:])
 
 
 def _drop_foreign_keys(target: psycopg.Connection[Any], tables: Sequence[str]) -> None:

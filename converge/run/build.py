@@ -77,10 +77,6 @@ class Builder:
         """How many background jobs have begun and not ended."""
         return len(self._futures)
 
-    def has_begun(self, phase: Phase, table: str) -> bool:
-        """Whether any of the table's statements of this phase is done or under way."""
-        return any(number in self._begun for number, _ in self._steps[phase].get(table, ()))
-
     def again(self, *phases: Phase) -> None:
         """These phases are to do again: the ledger has taken their statements back."""
         for phase in phases:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 import pymysql
@@ -27,10 +27,6 @@ _SHOWN_ROWS = 5
 
 class _Failed(Exception):
     """Why a side has not answered."""
-
-
-class _Ask(Protocol):
-    def __call__(self) -> list[tuple[Any, ...]]: ...
 
 
 def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: CheckTask) -> CheckResult:
@@ -60,7 +56,7 @@ def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: Ch
     )
 
 
-def _answer(side: str, check: Check, ask: _Ask) -> list[Row]:
+def _answer(side: str, check: Check, ask: Callable[[], list[tuple[Any, ...]]]) -> list[Row]:
     try:
         rows = [tuple(map(_text, row)) for row in ask()]
     except (psycopg.Error, pymysql.err.Error) as error:
@@ -77,10 +73,13 @@ def _holds(check: Check, source: Sequence[Row] | None, target: Sequence[Row]) ->
     if check.equals is None and check.at_least is None:
         return source == target
     values = [_only("target", target), *([] if source is None else [_only("source", source)])]
-    if check.at_least is not None:
-        least = check.at_least
-        return all(_reaches(value, least) for value in values)
-    return all(value == _text(check.equals) for value in values)
+    if check.at_least is None:
+        return all(value == _text(check.equals) for value in values)
+    least = Decimal(str(check.at_least))
+    try:
+        return all(value is not None and Decimal(value) >= least for value in values)
+    except ArithmeticError as error:
+        raise _Failed(f"{', '.join(map(str, values))} is not a number") from error
 
 
 def _only(side: str, rows: Sequence[Row]) -> str | None:
@@ -89,13 +88,6 @@ def _only(side: str, rows: Sequence[Row]) -> str | None:
         what = f"{len(rows)} rows" + (f" of {len(rows[0])} columns" if rows else "")
         raise _Failed(f"the {side}'s query must give one row with one value, and gives {what}")
     return rows[0][0]
-
-
-def _reaches(value: str | None, least: float) -> bool:
-    try:
-        return value is not None and Decimal(value) >= Decimal(str(least))
-    except ArithmeticError as error:
-        raise _Failed(f"{value!r} is not a number") from error
 
 
 def shown(rows: Sequence[Row]) -> str:
@@ -127,6 +119,7 @@ def _number(value: Decimal | float) -> str:
     exact = Decimal(str(value))
     if not exact.is_finite():
         return str(value)
-    if exact == exact.to_integral_value():
-        return str(int(exact)) if abs(exact) < 10**60 else str(exact.normalize())
-    return format(exact.normalize(), "f")
+    # All digits: arithmetic would round to 28 of them.
+    text = format(exact, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text

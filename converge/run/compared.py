@@ -13,7 +13,6 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError, UsageError
-from converge.mapping.read import Documents
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -25,7 +24,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, read_rights
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
-from converge.postgres.history import last_recorded, unseen
+from converge.postgres.history import last_recorded
 from converge.postgres.target import Target, query, read_target
 from converge.run.blockers import blocked, check_source, require_rights
 from converge.run.connections import explained, reach
@@ -49,8 +48,8 @@ class Compared:
     """By which plan, and which options of the command line are others than the run's."""
 
 
-def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding | None:
-    """The last run that these options mean; why it cannot be seen, or None where there is none."""
+def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding:
+    """The last run that these options mean, or why there is none to be seen."""
     with explained(source, target), connect(target) as connection:
         schema = options.schema if "schema" in options.given else None
         return last_recorded(connection, source, schema)
@@ -74,8 +73,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             words = ", ".join(f"{given} in place of {was}" for was, given in others)
             note = Finding(Code.V114, "note", "plan", f"planned anew: not as run {run.run}: {words}")
         else:
-            into = f" into the schema {options.schema}" if "schema" in options.given else ""
-            note = run or unseen(f"the ledger knows no run of this source{into}")
+            note = run
             stack.enter_context(_explaining(note))
         same_mode = not isinstance(run, Recorded) or run.options.mode == options.mode
         prepared = stack.enter_context(
@@ -108,26 +106,21 @@ def _by_run(
     catalog = read_catalog(here, rights)
     known = [table.name for table in catalog.tables]
     require_rights(missing_select(rights, known, Selection(run.options.include, run.options.exclude).names))
-    note = Finding(
-        Code.V110, "note", "plan", f"compared by the plan of run {run.run}, which began {run.started}"
-    )
-    findings = [note]
+    notes = [(Code.V110, f"compared by the plan of run {run.run}, which began {run.started}", "")]
     if run.source != str(source):
-        findings.append(
-            Finding(Code.V114, "note", "plan", f"run {run.run} is of {run.source}; this is {source}")
-        )
+        notes.append((Code.V114, f"run {run.run} is of {run.source}; this is {source}", ""))
     if run.state != "finished":
         hint = f"{RESUME} finishes it"
-        findings.append(Finding(Code.V114, "note", "plan", f"run {run.run} is {run.state}: {hint}", hint))
+        notes.append((Code.V114, f"run {run.run} is {run.state}: {hint}", hint))
     plan = run.plan
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
         if len(plan.tables) < len(run.plan.tables):
             words = f"only {len(plan.tables)} of the run's {len(run.plan.tables)} tables are compared"
-            findings.append(Finding(Code.V114, "note", "plan", words))
+            notes.append((Code.V114, words, ""))
     return Compared(
         here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
-        tuple(findings),
+        tuple(Finding(code, "note", "plan", message, hint) for code, message, hint in notes),
     )  # fmt: skip
 
 
@@ -137,7 +130,7 @@ def other_options(run: Recorded, options: Options, names: Iterable[str]) -> list
     others = []
     for name in options.given.intersection(names):
         if name == "maps":
-            same = _contents(given.documents) == _contents(was.documents)
+            same = [one for _, one in given.documents] == [one for _, one in was.documents]
         else:
             same = getattr(given, name) == getattr(was, name)
         if not same:
@@ -162,11 +155,6 @@ def _explaining(note: Finding) -> Iterator[None]:
             error.details = (f"{note.code} {note.message}", *error.details)
             error.hint = "\n".join(filter(None, (note.hint, error.hint))) or None
         raise
-
-
-def _contents(documents: Documents) -> list[dict[str, Any]]:
-    """What maps hold, wherever they are."""
-    return [content for _, content in documents]
 
 
 def _selected(plan: Plan, known: list[str], selection: Selection) -> Plan:

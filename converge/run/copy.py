@@ -69,7 +69,7 @@ class Copy:
         """Adds a chunk that was loaded now. Raises ConvergeError when too many rows were rejected."""
         self._add(copied)
         # Thousands of tables are not added up for every chunk that has none.
-        if copied.rejected and self._rejected() > self.most_rejects:
+        if copied.rejected and sum(one.rows_rejected for one in self.results.values()) > self.most_rejects:
             raise too_many(self.ledger.rejects()[-1], self.most_rejects)
 
     def recount(self) -> None:
@@ -82,9 +82,6 @@ class Copy:
         for chunk in self.ledger.chunks():
             if chunk.done is not None:
                 self._add(chunk.done)
-
-    def _rejected(self) -> int:
-        return sum(result.rows_rejected for result in self.results.values())
 
     def _add(self, copied: Copied) -> None:
         self.done += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import closing
 
 from converge.errors import ConvergeError
@@ -24,7 +24,7 @@ from converge.postgres.facts import read_facts as read_target_facts
 from converge.postgres.health import check_space, check_target, missing_tables
 from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
-from converge.run.connections import attempt, connect_source, explained
+from converge.run.connections import T, attempt, connect_source, explained
 from converge.run.options import Options
 from converge.run.prepare import prepare
 
@@ -37,18 +37,29 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
     map_ = load(options.maps)
     findings: list[Finding] = []
     wrong: list[ConvergeError] = []
+
+    def look(side: str, at: Callable[[], T]) -> T | None:
+        """What a side shows; an error is a finding."""
+        seen, error = attempt(at)
+        if error is not None:
+            wrong.append(error)
+            message = "; ".join([error.message, *error.details])
+            findings.append(Finding(error.code, "block", side, message, error.hint or ""))
+        return seen
+
     here: SourceFacts | None = None
     there: TargetFacts | None = None
-    if source is not None:
-        found, error = attempt(lambda: _source(source, options))
-        here, more = found or (None, [_unreached("source", error, wrong)])
+    if source is not None and (found := look("source", lambda: _source(source, options))):
+        here, more = found
         findings += more
-    if target is not None:
-        also_found, error = attempt(lambda: _target(target, options, map_, here.tables if here else 0))
-        there, more = also_found or (None, [_unreached("target", error, wrong)])
+    tables = here.tables if here else 0
+    if target is not None and (seen := look("target", lambda: _target(target, options, map_, tables))):
+        there, more = seen
         findings += more
-    if source is not None and target is not None and here is not None and there is not None:
-        findings += _planned(source, target, options, findings, wrong)
+    if source is not None and here is not None and there is not None:
+        known = {(finding.code, finding.object) for finding in findings}
+        blocks = look("target", lambda: _blocks(source, target, options)) or ()
+        findings += [one for one in blocks if (one.code, one.object) not in known]
     needed = space(here.data_bytes, here.index_bytes) if here else None
     if there is not None and needed is not None:
         findings += check_space(there, needed)
@@ -62,6 +73,12 @@ def diagnose(source: Endpoint | None, target: Endpoint | None, options: Options)
         unreached=wrong[0].exit_code if wrong else 0,
         needed_bytes=needed,
     )
+
+
+def _blocks(source: Endpoint, target: Endpoint | None, options: Options) -> tuple[Finding, ...]:
+    """What would stop a run as a plan without a scan sees it: doctor, plan and migrate find the same."""
+    with prepare(source, target, options, silent) as prepared:
+        return prepared.plan.blocks
 
 
 def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Finding]]:
@@ -86,31 +103,3 @@ def _target(
         *missing_tables(map_.applications, target),
         *refused_checks(target.version, target.functions, map_.checks, refused),
     ]
-
-
-def _planned(
-    source: Endpoint,
-    target: Endpoint,
-    options: Options,
-    known: Sequence[Finding],
-    wrong: list[ConvergeError],
-) -> list[Finding]:
-    """What would stop a run as a plan without a scan sees it: doctor, plan and migrate find the same."""
-
-    def look() -> tuple[Finding, ...]:
-        with prepare(source, target, options, silent) as prepared:
-            return prepared.plan.blocks
-
-    blocks, error = attempt(look)
-    if error is not None:
-        return [_unreached("target", error, wrong)]
-    said = {(finding.code, finding.object) for finding in known}
-    return [finding for finding in blocks or () if (finding.code, finding.object) not in said]
-
-
-def _unreached(side: str, error: ConvergeError | None, wrong: list[ConvergeError]) -> Finding:
-    """The error of a side as a finding; `wrong` collects the errors."""
-    assert error is not None
-    wrong.append(error)
-    message = "; ".join([error.message, *error.details])
-    return Finding(error.code, "block", side, message, error.hint or "")

@@ -90,12 +90,9 @@ class _Answers:
         return reason
 
     def rows(self, draft: Draft) -> Evidence:
-        assert self._source is not None
-        self.evidence = _compared(draft, self._source, self._target)
+        assert self._source is not None and draft.loading is not None
+        self.evidence = _BothRows(draft, draft.loading, self._source, self._target).compared()
         return self.evidence
-
-
-# ---- rows that are in the target's own tables -----------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -108,124 +105,108 @@ class _Both:
     """Places of further keys' digests, by the target's names of their columns."""
 
 
-def _compared(draft: Draft, source: Connection[Any], target: psycopg.Connection[Any]) -> Evidence:
-    """The evidence with what the plan must know of rows that are in the target, and stay or go."""
-    assert draft.loading is not None
-    existing = draft.loading.existing
-    if not (existing.foreign_keys or any(table.rows for table in existing.tables)):
-        return draft.evidence
-    seeded = {}
-    if may_try(target):
-        with target.transaction(force_rollback=True):
-            tables = dict(_read(draft, draft.loading, source, target))
-            for name, one in tables.items():
-                equal, differ, ours, theirs, going = keyed.compared(target, one.keyed)
-                displaced = going if one.plan.rows == "merge" else 0
-                left = _left(draft, draft.loading, target, tables, one)
-                seeded[name] = Seeded(equal, differ, ours, theirs, displaced, left)
-    orphans = dict(_orphans(draft, draft.loading, source, target))
-    return replace(draft.evidence, seeded=seeded, orphans=orphans)
+class _BothRows:
+    """Rows that are in the target's own tables, and the source's that come to them."""
 
+    def __init__(
+        self, draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any]
+    ) -> None:
+        self._draft, self._loading, self._source, self._target = draft, loading, source, target
+        self._foreign_keys = loading.existing.foreign_keys
 
-def _read(
-    draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any]
-) -> Iterator[tuple[str, _Both]]:
-    """The rows of both sides where the target has some; of large tables where a run could fail by them."""
-    for number, table in enumerate((*draft.tables.values(), *draft.kept.values())):
-        own = loading.matches[table.source].own
-        limit = None if _may_fail(draft, loading, table) else ROWS_LIMIT
-        if not (own.rows or table.source in draft.kept) or own.rows == limit:
-            continue
-        columns = {column.target: column for column in table.columns}
-        referred = [key.parent_columns for key in loading.existing.foreign_keys if key.parent == own.quoted]
-        whole = [index.columns for index in own.indexes if is_whole(index)]
-        names = [key for key in dict.fromkeys([*whole, *referred]) if columns.keys() >= set(key)]
-        keys = [[columns[name] for name in key] for key in names]
-        places = {key: place for place, key in enumerate(names, start=2)}
-        both = _Both(table, Keyed(number), places)
-        if load_ours(target, both.keyed, keys, keyed_rows(source, table, keys, limit)) == limit:
-            continue
-        unique = [1, *(places[key] for key in whole if key in places)]
-        load_theirs(target, both.keyed, draft.schema, table, keys, unique)
-        yield table.source, both
+    def compared(self) -> Evidence:
+        """The evidence with what the plan must know of rows that are in the target, and stay or go."""
+        draft, existing = self._draft, self._loading.existing
+        if not (existing.foreign_keys or any(table.rows for table in existing.tables)):
+            return draft.evidence
+        seeded = {}
+        if may_try(self._target):
+            with self._target.transaction(force_rollback=True):
+                tables = dict(self._read())
+                for name, one in tables.items():
+                    equal, differ, ours, theirs, going = keyed.compared(self._target, one.keyed)
+                    displaced = going if one.plan.rows == "merge" else 0
+                    seeded[name] = Seeded(equal, differ, ours, theirs, displaced, self._left(tables, one))
+        return replace(draft.evidence, seeded=seeded, orphans=dict(self._orphans()))
 
+    def _read(self) -> Iterator[tuple[str, _Both]]:
+        """The rows of both sides where the target has some; of large tables where a run could fail by it."""
+        draft = self._draft
+        for number, table in enumerate((*draft.tables.values(), *draft.kept.values())):
+            own = self._loading.matches[table.source].own
+            limit = None if self._may_fail(table) else ROWS_LIMIT
+            if not (own.rows or table.source in draft.kept) or own.rows == limit:
+                continue
+            columns = {column.target: column for column in table.columns}
+            referred = [key.parent_columns for key in self._foreign_keys if key.parent == own.quoted]
+            whole = [index.columns for index in own.indexes if is_whole(index)]
+            names = [key for key in dict.fromkeys([*whole, *referred]) if columns.keys() >= set(key)]
+            keys = [[columns[name] for name in key] for key in names]
+            places = {key: place for place, key in enumerate(names, start=2)}
+            both = _Both(table, Keyed(number), places)
+            rows = keyed_rows(self._source, table, keys, limit)
+            if load_ours(self._target, both.keyed, keys, rows) == limit:
+                continue
+            unique = [1, *(places[key] for key in whole if key in places)]
+            load_theirs(self._target, both.keyed, draft.schema, table, keys, unique)
+            yield table.source, both
 
-def _may_fail(draft: Draft, loading: Loading, table: TablePlan) -> bool:
-    """Whether foreign keys could not be restored: rows go that others refer to, which stay."""
-    if table.rows == "merge" or table.source in draft.kept:
-        return table.rows == "merge"
-    quoted = loading.matches[table.source].own.quoted
-    children = [
-        loading.by_quoted.get(key.table) for key in loading.existing.foreign_keys if key.parent == quoted
-    ]
-    plans = [draft.tables.get(match.source.name) if match else None for match in children]
-    return any(plan is None or plan.rows == "merge" for plan in plans)
+    def _may_fail(self, table: TablePlan) -> bool:
+        """Whether foreign keys could not be restored: rows go that others refer to, which stay."""
+        if table.rows == "merge" or table.source in self._draft.kept:
+            return table.rows == "merge"
+        quoted = self._loading.matches[table.source].own.quoted
+        plans = (self._planned(key.table) for key in self._foreign_keys if key.parent == quoted)
+        return any(plan is None or plan.rows == "merge" for plan in plans)
 
+    def _planned(self, quoted: str) -> TablePlan | None:
+        """The plan of the table that is loaded into this one of the target."""
+        match = self._loading.by_quoted.get(quoted)
+        return self._draft.tables.get(match.source.name) if match else None
 
-def _left(
-    draft: Draft,
-    loading: Loading,
-    target: psycopg.Connection[Any],
-    tables: Mapping[str, _Both],
-    parent: _Both,
-) -> dict[str, int]:
-    """Rows that stay in the target and refer to rows that go, by foreign key."""
-    found = {}
-    for key in loading.existing.foreign_keys:
-        own = loading.matches[parent.plan.source].own
-        if key.parent != own.quoted or parent.plan.source in draft.kept:
-            continue
-        match = loading.by_quoted.get(key.table)
-        name = match.source.name if match else ""
-        child = tables.get(name) if name in draft.tables else None
-        if (name in draft.tables and child is None) or key.parent_columns not in parent.keys:
-            continue
-        place = parent.keys[key.parent_columns]
-        with suppress(psycopg.errors.InsufficientPrivilege), target.transaction():
-            found[key.name] = left_alone(
-                target, key, (parent.plan, parent.keyed, place), (child.plan, child.keyed) if child else None
-            )
-    return {name: rows for name, rows in found.items() if rows}
+    def _left(self, tables: Mapping[str, _Both], parent: _Both) -> dict[str, int]:
+        """Rows that stay in the target and refer to rows that go, by foreign key."""
+        found = {}
+        quoted = self._loading.matches[parent.plan.source].own.quoted
+        for key in self._foreign_keys:
+            if key.parent != quoted or parent.plan.source in self._draft.kept:
+                continue
+            plan = self._planned(key.table)
+            child = tables.get(plan.source) if plan else None
+            if (plan and child is None) or key.parent_columns not in parent.keys:
+                continue
+            place = parent.keys[key.parent_columns]
+            staying = (child.plan, child.keyed) if child else None
+            with suppress(psycopg.errors.InsufficientPrivilege), self._target.transaction():
+                rows = left_alone(self._target, key, (parent.plan, parent.keyed, place), staying)
+                if rows:
+                    found[key.name] = rows
+        return found
 
+    def _orphans(self) -> Iterator[tuple[str, Count]]:
+        """Rows of the source that refer to tables which are not loaded, and have no such row there."""
+        for key in self._foreign_keys:
+            plan = self._planned(key.table)
+            if plan is None or not key.validated or self._planned(key.parent) is not None:
+                continue
+            columns = {column.target: column for column in plan.columns}
+            if columns.keys() >= set(key.columns):
+                types = {own.name: own.type for own in self._loading.matches[plan.source].own.columns}
+                pairs = [(columns[name], types[name]) for name in key.columns]
+                count = self._without_parent(key, plan, pairs)
+                if count.rows:
+                    yield f"{plan.source}.{key.name}", count
 
-def _orphans(
-    draft: Draft, loading: Loading, source: Connection[Any], target: psycopg.Connection[Any]
-) -> Iterator[tuple[str, Count]]:
-    """Rows of the source that refer to tables which are not loaded, and have no such row there."""
-    for key in loading.existing.foreign_keys:
-        child, parent = loading.by_quoted.get(key.table), loading.by_quoted.get(key.parent)
-        if child is None or child.source.name not in draft.tables or not key.validated:
-            continue
-        if parent is not None and parent.source.name in draft.tables:
-            continue
-        plan = draft.tables[child.source.name]
-        columns = {column.target: column for column in plan.columns}
-        if columns.keys() >= set(key.columns):
-            types = {own.name: own.type for own in child.own.columns}
-            count = _without_parent(
-                source, target, key, plan, [(columns[name], types[name]) for name in key.columns]
-            )
-            if count.rows:
-                yield f"{child.source.name}.{key.name}", count
-
-
-def _without_parent(
-    source: Connection[Any],
-    target: psycopg.Connection[Any],
-    key: OwnForeignKey,
-    table: TablePlan,
-    columns: Sequence[tuple[ColumnPlan, str]],
-) -> Count:
-    values = distinct_values(source, table, [column for column, _ in columns])
-    rows, shown = 0, []
-    while batch := list(islice(values, _BATCH)):
-        try:
-            missing = keyed.without_parent(
-                target, key, [type_ for _, type_ in columns], [texts for texts, _ in batch]
-            )
-        except (psycopg.DataError, psycopg.errors.InsufficientPrivilege):
+    def _without_parent(
+        self, key: OwnForeignKey, table: TablePlan, columns: Sequence[tuple[ColumnPlan, str]]
+    ) -> Count:
+        values = distinct_values(self._source, table, [column for column, _ in columns])
+        types = [type_ for _, type_ in columns]
+        rows, shown = 0, []
+        while batch := list(islice(values, _BATCH)):
             # A text that the type does not take stops the run as a trap; what may not be read is not known.
-            continue
-        rows += sum(batch[place][1] for place in missing)
-        shown += ["/".join(batch[place][0]) for place in missing]
-    return Count(rows, tuple(shown[:_SHOWN]))
+            with suppress(psycopg.DataError, psycopg.errors.InsufficientPrivilege):
+                missing = keyed.without_parent(self._target, key, types, [texts for texts, _ in batch])
+                rows += sum(batch[place][1] for place in missing)
+                shown += ["/".join(batch[place][0]) for place in missing]
+        return Count(rows, tuple(shown[:_SHOWN]))

@@ -100,16 +100,12 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
         if isinstance(run, Recorded):
             _require_options(run, common, ("mode", "maps", "include", "exclude"))
             common = common.as_in(run.options)
-        elif run is None and "schema" in common.given:
-            _require_schema(source, target, common)
+        elif "schema" in common.given:
+            # Only a run into another schema can be meant.
+            run, _ = attempt(lambda: recorded_run(source, target, replace(common, given=frozenset())))
+            if isinstance(run, Recorded) and run.state != "finished":
+                _require_options(run, common, ("schema",))
     return replace(options, common=replace(common, documents=common.map_documents))
-
-
-def _require_schema(source: Endpoint, target: Endpoint, options: Options) -> None:
-    """Raises UsageError where only a run into another schema can be meant."""
-    run, _ = attempt(lambda: recorded_run(source, target, replace(options, given=frozenset())))
-    if isinstance(run, Recorded) and run.state != "finished":
-        _require_options(run, options, ("schema",))
 
 
 def _require_options(run: Recorded, options: Options, names: Iterable[str]) -> None:
@@ -229,11 +225,8 @@ def note(result: Result, error: ConvergeError) -> None:
     result.verdict = verdict_of(error)
     # What blocks is a finding of the plan already, mostly.
     if not blocked or not any(finding.severity == "block" for finding in result.findings):
-        result.findings.append(_finding(error))
-
-
-def _finding(error: ConvergeError) -> Finding:
-    return Finding(error.code, "block", "", error.message, error.hint or "", "; ".join(error.details))
+        details = "; ".join(error.details)
+        result.findings.append(Finding(error.code, "block", "", error.message, error.hint or "", details))
 
 
 def _tell_how_to_go_on(error: ConvergeError, mode: Mode) -> None:

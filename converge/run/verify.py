@@ -19,7 +19,7 @@ from converge.postgres.privileges import require_readable
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, comparable, compared, not_compared, target_columns
 from converge.run.options import RESUME, Options
-from converge.run.proof import Tell, VerifyLevel, prove
+from converge.run.proof import Proof, Tell, VerifyLevel
 from converge.run.snapshot import take_snapshot
 from converge.run.workers import Workers
 
@@ -56,7 +56,7 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table)) for table in plan.tables}
-        prove(plan, workers, both.target, ranges, level, tables, result, emit, tell)
+        Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell).prove()
         require_schema()
         if tell is not None:
             # Those of views; tables have told theirs.
@@ -99,8 +99,10 @@ def _compare_schema(both: Compared, result: Result) -> None:
     if run is not None and run.state != "finished":
         why = f"run {run.run}, which makes it, is {run.state}: {RESUME} finishes it"
         result.next_command = RESUME
-    elif run is None or run.made is None:
+    elif run is None:
         why = "the ledger knows no run that has made it"
+    elif run.made is None:
+        why = f"run {run.run} was recorded by another version of converge, whose texts cannot be compared"
     elif run.plan.target_version.split(".")[0] != version.split(".")[0]:
         why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"
     else:

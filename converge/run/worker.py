@@ -14,7 +14,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
@@ -48,7 +48,6 @@ from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
 from converge.run.rejects import Encode, find, is_bad_row
 from converge.run.retry import CHUNK_TRIES, passes, pauses
-from converge.run.view_rows import Sides
 from converge.run.views import ViewComparison
 
 Task = CopyTask | DigestTask | WrittenTask
@@ -68,7 +67,8 @@ class Worker:
         self.source = mysql.connect(source)
         self._connect_target()
 
-    def begin(self) -> None:
+    def begin(self, _: str) -> None:
+        """Takes the snapshot of the source: of all workers under one lock."""
         with self.source.cursor() as cursor:
             cursor.execute(BEGIN)
 
@@ -92,7 +92,10 @@ class Worker:
         """The chunk; without the rows that the target refuses, where the task allows it."""
         self._told, self._reading = (0, 0), iter(())
         if self.target.broken:
-            self._replace_target()
+            # The lost one's backend, if it lives, must not keep the chunk.
+            lost = self._backend
+            self._connect_target()
+            postgres.end(self.target, lost)
         try:
             return self._chunk(task, [])
         except psycopg.Error as error:
@@ -126,12 +129,6 @@ class Worker:
         # the ledger claims; the coordinator's last commit is synchronous.
         self.target = postgres.connect(self._target_at, synchronous_commit="off")
         self._backend = postgres.backend(self.target)
-
-    def _replace_target(self) -> None:
-        """A new connection; the lost one's backend, if it lives, must not keep the chunk."""
-        lost = self._backend
-        self._connect_target()
-        postgres.end(self.target, lost)
 
     def _take_back(self, task: CopyTask) -> None:
         """Makes ready for a new try: reads what is still sent, because its connection holds the snapshot."""
@@ -175,7 +172,7 @@ class Worker:
 
     def view(self, task: ViewTask) -> tuple[ViewResult, list[Difference]]:
         """What came of comparing a view, or the expressions of an index."""
-        return ViewComparison(Sides(self.source, self.target, task.schema, task.seconds), task).result()
+        return ViewComparison(self.source, self.target, task).result()
 
     def written(self, task: WrittenTask) -> Written:
         """What each transaction has written to a table, as it is now."""
@@ -263,28 +260,24 @@ def main(pipe: Pipe) -> None:
         pipe.send(("failed", error))
 
 
+_METHODS: dict[type, Callable[[Worker, Any], object]] = {
+    str: Worker.begin,
+    CopyTask: Worker.copy,
+    DigestTask: Worker.digest,
+    WrittenTask: Worker.written,
+    DrillTask: Worker.drill,
+    CheckTask: Worker.check,
+    ViewTask: Worker.view,
+}
+
+
 def _serve(worker: Worker, pipe: Pipe) -> None:
     while True:
         task = pipe.recv()
         try:
-            match task:
-                case None:
-                    return
-                case "begin":
-                    worker.begin()
-                    pipe.send(("done", None))
-                case CopyTask():
-                    pipe.send(("done", worker.copy(task)))
-                case DigestTask():
-                    pipe.send(("done", worker.digest(task)))
-                case WrittenTask():
-                    pipe.send(("done", worker.written(task)))
-                case DrillTask():
-                    pipe.send(("done", worker.drill(task)))
-                case CheckTask():
-                    pipe.send(("done", worker.check(task)))
-                case ViewTask():
-                    pipe.send(("done", worker.view(task)))
+            if task is None:
+                return
+            pipe.send(("done", _METHODS[type(task)](worker, task)))
         except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
             if isinstance(error, BrokenPipeError):
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from converge.types.field import Field
 from converge.types.floating import double_text, shortest, stored_text
 from converge.types.forms import array_text
 from converge.types.spatial import wkb
@@ -64,23 +65,7 @@ class TargetColumn:
         return _TARGET_KINDS.get(self.oid, "text")
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """Expressions of one column on both servers; equal values give equal texts."""
-
-    source: str
-    """Never NULL, and without ``|``."""
-    target: str
-    source_shown: str
-    """The value as people read it; NULL is NULL."""
-    target_shown: str
-    judge: str
-    """How two values that print differently are judged: text, json or double."""
-    text: bool
-    """The source sorts it by a collation."""
-
-
-def texts(source: SourceColumn, target: TargetColumn) -> Texts:
+def field(source: SourceColumn, target: TargetColumn) -> Field:
     """How a column is compared."""
     here, there, judge = _pair(source, target)
     shown = as_bytes(here), f"({there})::text"
@@ -92,7 +77,8 @@ def texts(source: SourceColumn, target: TargetColumn) -> Texts:
         # What the server cannot give, because it is too long, is not taken for NULL.
         here = f"IF({source.reference} IS NULL,'~',IFNULL(MD5({as_bytes(here)}),'cut'))"
         there = f"CASE WHEN {target.reference} IS NULL THEN '~' ELSE md5({there}) END"
-    return Texts(here, there, *shown, judge, source.kind == "text" and not source.flags & _ENUM)
+    collated = source.kind == "text" and not source.flags & _ENUM
+    return Field(source.name, here, there, *shown, f"{source.reference} IS NULL", judge, collated)
 
 
 def _pair(source: SourceColumn, target: TargetColumn) -> tuple[str, str, str]:

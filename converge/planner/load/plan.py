@@ -50,7 +50,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
                 Code.L160, "table", table.name, f"goes into the target's {match.own.name}, as {other} does",
                 entry("table", literally(table=table.name), 'rename = "another_table"', "# or: skip = true"),
             )  # fmt: skip
-        elif _may_load(draft, match) and _table(draft, match, table, may_hold_rows=may_hold_rows):
+        elif _may_load(draft, match) and _table(draft, match, table):
             matched.append(match)
     for name in draft.tables:
         source = draft.source(name)
@@ -60,7 +60,8 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
         draft.evidence = draft.answers.rows(draft)
     for match in matched:
         note_rows(draft, match, may_hold_rows=may_hold_rows)
-    note_full(draft)
+    if not may_hold_rows:
+        note_full(draft, loading)
     plan_own_keys(draft, loading)
     for name in draft.tables:
         draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")
@@ -91,11 +92,11 @@ def _keep(draft: Draft, match: Match, table: Table) -> None:
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")
-    rows_of(draft, match, may_hold_rows=False)
+    rows_of(draft, match)
     draft.left_out(match.source, kept(match.own))
 
 
-def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> bool:
+def _table(draft: Draft, match: Match, table: Table) -> bool:
     """Adds the table; False where none of its columns can be migrated, which blocks."""
     columns = [plan_own_column(draft, match, table, column) for column in table.columns]
     known = tuple(column for column in columns if column is not None)
@@ -105,7 +106,7 @@ def _table(draft: Draft, match: Match, table: Table, *, may_hold_rows: bool) -> 
     note_namesakes(draft, table, known)
     _note_target_columns(draft, match)
     note_checks(draft, match, table)
-    rows = rows_of(draft, match, may_hold_rows=may_hold_rows)
+    rows = rows_of(draft, match)
     draft.tables[table.name] = table_plan(draft, table, match.own.name, known, rows)
     note_kinds(draft, match, table)
     draft.done("table", table.name, match.own.name, "into the existing table")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
-from converge.model.catalog import ForeignKey, Table
+from converge.model.catalog import ForeignKey
 from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
-from converge.model.plan import Rows, Severity, TablePlan
+from converge.model.plan import Rows, Severity
 from converge.planner.draft import MANY, Draft, said
 from converge.planner.keys import BTREE_BYTES, note_orphans
 from converge.planner.load.constraints import partly_null
@@ -27,8 +27,17 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
         if object_ is not None:
             _foreign_key(draft, loading, object_, key)
     for name, table in draft.tables.items():
-        _triggers(draft, name, loading.matches[name].own)
-        _aside(draft, table, loading.matches[name].own)
+        own = loading.matches[name].own
+        for trigger in own.triggers:
+            if trigger.enabled != OFF:
+                off, on = (trigger.switch(own.quoted, state) for state in (OFF, trigger.enabled))
+                # Before rows are put aside or truncated: the application's code must not see that.
+                draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
+                draft.do("finish", name, on, "the target's trigger, as it was")
+        if table.rows:
+            draft.do("create", name, save(draft.schema, own), "rows of the target are set aside")
+        if table.rows == "merge":
+            draft.do("merge", name, merge(draft.schema, own), "rows whose keys only the target has")
         _indexes(draft, loading.matches[name])
 
 
@@ -51,7 +60,13 @@ def _checked(draft: Draft, loading: Loading, key: OwnForeignKey) -> bool:
     checked = setting(rules, "validate")[0] is not False
     if checked:
         _require_parent(draft, loading, child, key)
-        _note_partly_null(draft, child, table, key)
+        condition = partly_null(draft, child, table, key)
+        draft.find_rows(
+            Code.L019, f"{table.name}.{key.name}", table,
+            draft.evidence.count(table.name, condition) if condition else None,
+            "hold NULL in some of its columns only, which MATCH FULL refuses",
+            entry("foreign_key", literally(table=table.name, foreign_key=key.name), "validate = false"),
+        )  # fmt: skip
     if seen is not None and draft.has(table.name, *seen.columns):
         note_orphans(draft, table, seen, checked=checked)
     return checked
@@ -63,47 +78,25 @@ def _require_parent(draft: Draft, loading: Loading, child: Match, key: OwnForeig
     if parent is not None and parent.source.name in draft.tables:
         return
     own = next((table for table in loading.existing.tables if table.quoted == key.parent), None)
-    facts = draft.evidence.table(child.source.name)
-    if own is None or own.rows or not own.owned or own.obstacle:
-        _note_strangers(draft, loading, child, key, own.name if own else key.parent)
-        return
-    if not (facts and facts.rows):
-        return
     name = child.source.name
-    draft.find(
-        Code.L029, f"{name}.{key.name}",
-        f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
-        f"load {own.name} too; or, where the key may stay unchecked:\n"
-        + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
-    )  # fmt: skip
-
-
-def _note_partly_null(draft: Draft, child: Match, table: Table, key: OwnForeignKey) -> None:
-    condition = partly_null(draft, child, table, key)
-    draft.find_rows(
-        Code.L019, f"{table.name}.{key.name}", table,
-        draft.evidence.count(table.name, condition) if condition else None,
-        "hold NULL in some of its columns only, which MATCH FULL refuses",
-        entry("foreign_key", literally(table=table.name, foreign_key=key.name), "validate = false"),
-    )  # fmt: skip
-
-
-def _note_strangers(
-    draft: Draft, loading: Loading, child: Match, key: OwnForeignKey, parent_name: str
-) -> None:
-    name = child.source.name
-    orphans = draft.evidence.orphans.get(f"{name}.{key.name}")
-    if orphans is None:
-        return
-    parent = loading.by_quoted.get(key.parent)
-    ways = ['rows = "source"', '# or: rows = "merge"']
-    kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
-    draft.find(
-        Code.L019, f"{name}.{key.name}",
-        said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
-        kept + entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false"),
-        evidence=f"values {', '.join(orphans.keys)}",
-    )  # fmt: skip
+    unchecked = entry("foreign_key", literally(table=name, foreign_key=key.name), "validate = false")
+    if own is not None and own.owned and not (own.rows or own.obstacle):
+        facts = draft.evidence.table(name)
+        if facts and facts.rows:
+            draft.find(
+                Code.L029, f"{name}.{key.name}",
+                f"its parent {own.name} is not loaded and is empty in the target: no row would have one",
+                f"load {own.name} too; or, where the key may stay unchecked:\n{unchecked}",
+            )  # fmt: skip
+    elif (orphans := draft.evidence.orphans.get(f"{name}.{key.name}")) is not None:
+        ways = ['rows = "source"', '# or: rows = "merge"']
+        kept = entry("table", literally(table=parent.source.name), *ways) + "\n\n# or:\n" if parent else ""
+        parent_name = own.name if own else key.parent
+        draft.find(
+            Code.L019, f"{name}.{key.name}",
+            said(orphans.rows, f"refer to rows of {parent_name} that the target does not have"),
+            kept + unchecked, evidence=f"values {', '.join(orphans.keys)}",
+        )  # fmt: skip
 
 
 def _indexes(draft: Draft, match: Match) -> None:
@@ -135,34 +128,15 @@ def _note_long(draft: Draft, match: Match, index: OwnIndex) -> None:
         )  # fmt: skip
 
 
-def _triggers(draft: Draft, name: str, own: OwnTable) -> None:
-    for trigger in own.triggers:
-        if trigger.enabled != OFF:
-            off, on = (trigger.switch(own.quoted, state) for state in (OFF, trigger.enabled))
-            # Before rows are put aside or truncated: the application's code must not see that.
-            draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
-            draft.do("finish", name, on, "the target's trigger, as it was")
-
-
-def _aside(draft: Draft, table: TablePlan, own: OwnTable) -> None:
-    """Rows of the target make place for the source's; those that are merged come back."""
-    if table.rows:
-        draft.do("create", table.source, save(draft.schema, own), "rows of the target are set aside")
-    if table.rows == "merge":
-        draft.do("merge", table.source, merge(draft.schema, own), "rows whose keys only the target has")
-
-
 # ---- rows that are there already -----------------------------------------------------------------------
 
 
-def rows_of(draft: Draft, match: Match, *, may_hold_rows: bool) -> Rows:
-    """What the map says of rows that are there; tables of which it says nothing are `full`."""
+def rows_of(draft: Draft, match: Match) -> Rows:
+    """What the map says of rows that are there."""
     name, own = match.source.name, match.own
     wish = _wish(draft, name)
     if wish == "target" or (wish and own.rows):
         draft.noted.add(name)
-    elif own.rows and not may_hold_rows:
-        draft.full[name] = own.rows
     return wish if own.rows or wish == "target" else ""
 
 
@@ -177,8 +151,15 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
         if wish == "merge":
             _require_mergeable(draft, match)
         they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
-        unsure = wish == "merge" and any(_displaces_unseen(one) for one in own.indexes)
-        harm: Severity = "lossy" if unsure or _loses(draft, name, wish) else "note"
+        seeded = draft.evidence.seeded.get(name)
+        gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
+        # Only the server knows, when it is too late to ask, which rows some indexes do not let back in.
+        unseen = wish == "merge" and any(
+            (one.unique and not (is_whole(one) and one.nulls_distinct)) or " EXCLUDE " in one.restore[0]
+            for one in own.indexes
+        )
+        loses = unseen or seeded is None or seeded.differ or gone
+        harm: Severity = "lossy" if loses else "note"
         draft.find_alike(
             Code.L011, harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
             _words(draft, name),
@@ -203,12 +184,6 @@ def counted(own: OwnTable) -> str:
 def kept(own: OwnTable) -> str:
     """Why a table's rows are not copied."""
     return f"the map keeps the target's {counted(own)}"
-
-
-def _displaces_unseen(index: OwnIndex) -> bool:
-    """Whether only the server knows, when it is too late to ask, which rows an index does not let back in."""
-    whole = is_whole(index) and index.nulls_distinct
-    return (index.unique and not whole) or index.restore[0].partition(" EXCLUDE ")[1] != ""
 
 
 def _require_mergeable(draft: Draft, match: Match) -> None:
@@ -247,33 +222,28 @@ def _note_left(draft: Draft, name: str, wish: Rows) -> None:
         )  # fmt: skip
 
 
-def _loses(draft: Draft, name: str, wish: Rows) -> bool:
-    """Whether rows of the target are gone afterwards, or may be."""
-    seeded = draft.evidence.seeded.get(name)
-    gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
-    return seeded is None or bool(seeded.differ or gone)
-
-
-def note_full(draft: Draft) -> None:
+def note_full(draft: Draft, loading: Loading) -> None:
     """Tables with rows about which the map says nothing: each, or all at once when they are many."""
-    if len(draft.full) > MANY:
-        known = (draft.evidence.seeded.get(name) for name in draft.full)
+    matches = ((name, loading.matches[name].own) for name in draft.tables)
+    full = {name: own for name, own in matches if own.rows and not _wish(draft, name)}
+    if len(full) > MANY:
+        rows = sum(own.rows for own in full.values())
+        known = (draft.evidence.seeded.get(name) for name in full)
         equal = sum(
             one is not None and not (one.differ or one.only_source or one.only_target) for one in known
         )
         draft.find(
             Code.L010, draft.schema,
-            f"{len(draft.full)} tables have {sum(draft.full.values()):,} rows, which would be duplicated",
+            f"{len(full)} tables have {rows:,} rows, which would be duplicated",
             "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
             + entry("table", {"table": "…"}, *_WAYS),
-            evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(draft.full)}",
+            evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(full)}",
         )  # fmt: skip
         return
-    for name, rows in draft.full.items():
-        count = "1 row" if rows == 1 else f"{rows:,} rows"
+    for name, own in full.items():
         draft.find(
             Code.L010, name,
-            f"the target's table has {count}, which would be duplicated or would be in the way",
+            f"the target's table has {counted(own)}, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
             evidence=_words(draft, name),

@@ -1,0 +1,159 @@
+"""Rows that both servers are asked for: of a table, of a view, or the expressions of an index.
+
+A row is told from others by a digest of its identity, and its values by a digest of all of them. Where only
+the values decide, they are fetched; numbers of floating point are compared within a tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.quote import my_name
+from converge.mysql import digest as on_source
+from converge.postgres import digest as on_target
+from converge.types.field import Field, shown
+
+Row = tuple[str | None, ...]
+TOLERANCE = 1e-12
+_LEAST = 1e-15
+_SHOWN = 1000
+"""Characters of a value that are shown."""
+_BEFORE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What is compared, row by row."""
+
+    name: str
+    source: str
+    """What stands in FROM."""
+    target: str
+    fields: tuple[Field, ...]
+    key: tuple[Field, ...] = ()
+    """Fields by which a row is found; without any it is by all of them."""
+
+
+def digests(texts: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Expressions of the MD5 of these texts of a row, on both servers."""
+    listed = list(texts)
+    # CONCAT_WS would leave out a text that the server cannot make: such a row has no digest.
+    here = ",'|',".join(["'0'", *(text for text, _ in listed)])
+    # An array, because a function takes no more than 100 arguments. Texts may have collations of their own.
+    there = ",".join(["'0'", *(f"({text})::text" for _, text in listed)])
+    return f"MD5(CONCAT({here}))", f"(md5(concat_ws('|',VARIADIC ARRAY[{there}]::text[])) COLLATE \"C\")"
+
+
+def row_digests(fields: Iterable[Field]) -> tuple[str, str]:
+    """The same of whole rows."""
+    return digests((field.source_text, field.target_text) for field in fields)
+
+
+def sums(digest: tuple[str, str]) -> tuple[str, str]:
+    """Expressions of the sum of digests."""
+    return f"SUM({on_source.number(digest[0])})", f"sum({on_target.number(digest[1])})"
+
+
+def of_table(schema: str, table: TablePlan, json_bytes: int) -> Relation:
+    """The rows of a table, without those that a merge has kept of the target.
+
+    JSON of more than `json_bytes` is taken for other than JSON that is written in another way.
+    """
+    fields = tuple(_field(column, json_bytes) for column in table.columns)
+    key = tuple(fields[table.columns.index(column)] for column in table.keys)
+    return Relation(table.source, my_name(table.source), on_target.rows_of(schema, table), fields, key)
+
+
+def _field(column: ColumnPlan, json_bytes: int) -> Field:
+    is_json = column.judge == "json"
+    return Field(
+        column.source, on_source.field_text(column), on_target.field_text(column), column.source_value,
+        f"({column.target_value})", column.is_null or f"{my_name(column.source)} IS NULL",
+        "json" if is_json else "text", longest=json_bytes if is_json else 0,
+    )  # fmt: skip
+
+
+def unequal(
+    fields: Sequence[Field], source: Sequence[Row], target: Sequence[Row]
+) -> tuple[list[Row], list[Row], bool]:
+    """Rows without an equal one on the other side, and whether approximate numbers were taken for equal."""
+
+    def meant(row: Row) -> tuple[Hashable, ...]:
+        return tuple(field.meaning(value) for field, value in zip(fields, row, strict=True))
+
+    left, right = Counter(map(meant, source)), Counter(map(meant, target))
+    rows = {meant(row): row for row in (*source, *target)}
+    here, there = left - right, right - left
+    doubles = [place for place, field in enumerate(fields) if field.judge == "double"]
+    near = _near(here, there, doubles) if doubles and here and there else []
+    here -= Counter(one for one, _ in near)
+    there -= Counter(other for _, other in near)
+    return [rows[one] for one in here.elements()], [rows[one] for one in there.elements()], bool(near)
+
+
+Values = tuple[Any, ...]
+
+
+def _near(left: Counter[Values], right: Counter[Values], doubles: list[int]) -> list[tuple[Values, Values]]:
+    """Pairs of rows that differ by no more than the tolerance of approximate numbers."""
+    groups: dict[Values, tuple[list[Values], list[Values]]] = defaultdict(lambda: ([], []))
+    for side, rows in enumerate((left, right)):
+        for row in rows.elements():
+            groups[tuple(value for place, value in enumerate(row) if place not in doubles)][side].append(row)
+
+    def numbers(row: Values) -> list[float]:
+        return [-math.inf if row[place] is None else row[place] for place in doubles]
+
+    return [
+        (one, other)
+        for here, there in groups.values()
+        for one, other in zip(sorted(here, key=numbers), sorted(there, key=numbers), strict=False)
+        if all(
+            math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=_LEAST)
+            for a, b in zip(numbers(one), numbers(other), strict=True)
+        )
+    ]
+
+
+def row_text(row: Row) -> str:
+    """A row as people read it."""
+    return "(" + ", ".join("NULL" if value is None else shown(value)[:40] for value in row) + ")"
+
+
+def as_text(value: Any) -> str | None:
+    """A value as either driver gives it."""
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def first_difference(left: str | bytes, right: str | bytes) -> int:
+    """The first place where two values are not the same."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high) // 2
+        if left[low : middle + 1] == right[low : middle + 1]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def window(left: str | None, right: str | None) -> tuple[str | None, str | None]:
+    """Two values, or the place where two long ones begin to differ."""
+    if left is None or right is None or max(len(left), len(right)) <= _SHOWN:
+        return _begin(left), _begin(right)
+    start = max(0, first_difference(left, right) - _BEFORE)
+    mark = f"[character {start + 1}] "
+    return mark + str(_begin(left[start:])), mark + str(_begin(right[start:]))
+
+
+def _begin(value: str | None) -> str | None:
+    if value is None or len(value) <= _SHOWN:
+        return value
+    return f"{value[:_SHOWN]}… ({len(value):,} characters)"

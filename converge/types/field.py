@@ -1,0 +1,128 @@
+"""A column of rows that are compared: its expressions on both servers, and what its values mean.
+
+Equal values give equal texts, whose digests decide. Where only the value decides, it is fetched: JSON is
+compared by what it means, and a list without an order as a set. Of a long value come its size, its digest and
+its beginning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from converge.model.quote import my_text, pg_text
+
+_NUMERALS = "0123456789.eE+-"
+# Begins what stands for a long value. A value that begins like this is only shown in another way.
+_MARK = "\U0010fffe long value "
+_CUT = "\U0010fffe longer than the source's max_allowed_packet"
+"""Stands for a value that the source cannot give, and is equal to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column, as each server is asked for it."""
+
+    name: str
+    source_text: str
+    """Equal for equal values."""
+    target_text: str
+    source_value: str
+    """As people read it."""
+    target_value: str
+    is_null: str
+    """MySQL condition: `source_value` is NULL because there is none, and not because it is too long."""
+    judge: str
+    """How values are compared whose texts differ: text, json, double or list."""
+    collated: bool = False
+    """The source sorts it by a collation."""
+    separator: str = ""
+    """Of a list."""
+    longest: int = 0
+    """Bytes up to which a value is fetched; 0: as many as the rows leave room for."""
+
+    def identity(self) -> tuple[str, str]:
+        """Texts that are equal for equal values and mostly for no others, on both servers."""
+        if self.judge == "text":
+            return self.source_text, self.target_text
+        if self.judge != "json":
+            return "'0'", "'0'"
+        # 1e300 and its 301 digits are one number. A text that became JSON may have another order.
+        here, there = f"CAST(CAST({self.source_value} AS JSON) AS CHAR)", f"({self.target_value})::text"
+        for char in _NUMERALS:
+            here = f"REPLACE({here},'{char}','')"
+        return (
+            f"IF({self.is_null},'~',MD5({here}))",
+            f"coalesce(md5(translate({there},'{_NUMERALS}','')),'~')",
+        )
+
+    def fetched(self, most: int) -> tuple[str, str]:
+        """Expressions of the value, or of what stands for one of more than `most` bytes."""
+        most = self.longest or most
+        value = self.source_value
+        parts = (my_text(_MARK), f"MD5({value})", "' '", f"LENGTH({value})", "' '", f"LEFT({value},40)")
+        # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
+        stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
+        here = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
+        value = f"({self.target_value})::text"
+        size = f"octet_length({value})"
+        stand_in = f"{pg_text(_MARK)}||md5({value})||' '||{size}||' '||\"left\"({value},40)"
+        return (
+            f"IF({self.is_null},NULL,IFNULL({here},{my_text(_CUT)}))",
+            f"CASE WHEN {size}>{most} THEN {stand_in} ELSE {value} END",
+        )
+
+    def meaning(self, value: str | None) -> Hashable:
+        """The value in a form in which equal things are equal."""
+        if value is None or self.judge == "text":
+            return value
+        if value.startswith(_MARK[0]):
+            return _size(value) if self.judge == "list" and is_long(value) else value
+        match self.judge:
+            case "json":
+                return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
+            case "double":
+                return float(value)
+        return tuple(sorted(value.split(self.separator) if self.separator else value))
+
+
+class _Number(str):
+    """A JSON number's text: a class of its own, so that it is no JSON string."""
+
+
+def _frozen(value: Any) -> Hashable:
+    """A parsed JSON value, hashable; 1e300 and its 301 digits are one number, and 1 is not true."""
+    if isinstance(value, _Number):
+        return ("number", Decimal(value))
+    if isinstance(value, dict):
+        return ("object", frozenset((key, _frozen(inner)) for key, inner in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(_frozen(inner) for inner in value))
+    return (type(value).__name__, value)
+
+
+def is_long(value: str | None) -> bool:
+    """Whether this stands for a long value; two such are equal where their values are."""
+    return value is not None and value.startswith(_MARK)
+
+
+def is_cut(value: str | None) -> bool:
+    """Whether this stands for a value that the source cannot give."""
+    return value == _CUT
+
+
+def shown(value: str) -> str:
+    """A value, or of a long one its size and its beginning."""
+    if is_cut(value):
+        return f"({value[2:]})"
+    if not is_long(value):
+        return value
+    beginning = value.removeprefix(_MARK).split(" ", 2)[2]
+    return f"{beginning}… ({_size(value):,} bytes)"
+
+
+def _size(value: str) -> int:
+    return int(value.removeprefix(_MARK).split(" ", 2)[1])
