@@ -164,4 +164,3 @@ class CheckTask:
     check: Check
     schema: str
     """The target's."""
-    asks_source: bool

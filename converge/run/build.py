@@ -83,11 +83,11 @@ class Builder:
             self._begun -= {number for group in self._steps[phase].values() for number, _ in group}
 
     def in_order(self, *phases: Phase) -> None:
-        """Runs the statements of these phases here and now, one object after the other."""
+        """Runs the statements of these phases, one object after the other."""
         for phase in phases:
             for group in self._groups(phase):
-                self._begun.update(number for number, _ in group)
-                self._keep(self._run_group(group))
+                self._submit(group)
+                self.finish()
 
     def begin(self, phase: Phase, table: str) -> None:
         """Begins a table's statements of this phase in the background, each for itself."""

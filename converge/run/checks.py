@@ -37,7 +37,7 @@ def carry_out(source: Connection[Any], target: psycopg.Connection[Any], task: Ch
     state: State
     message = ""
     try:
-        if task.asks_source:
+        if check.source:
             here = _answer("source", check, lambda: ask_source(source, check.source, **limits))
         there = _answer("target", check, lambda: ask_target(target, check.target, task.schema, **limits))
         state = "ok" if _holds(check, here, there) else "differs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +17,7 @@ from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.plan import Finding, Plan, TablePlan
-from converge.model.recorded import Made, Recorded
+from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
@@ -170,31 +170,6 @@ def _selected(plan: Plan, known: list[str], selection: Selection) -> Plan:
     return narrowed(plan, names)
 
 
-Columns = Mapping[str, Mapping[str, tuple[str, str]]]
-"""The target's tables: each column's type, and its name in the shape."""
-
-
-def target_columns(connection: psycopg.Connection[Any], schema: str) -> Columns:
-    found: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
-    for table, column, *rest in query(connection, "table_columns", schema):
-        found[table][column] = (rest[0], rest[1])
-    return found
-
-
-def comparable(plan: Plan, catalog: Catalog, there: Columns, made: Made | None) -> tuple[Plan, list[Finding]]:
-    """The plan of the tables that both sides still have as planned, and why the others are not in it."""
-    here = {table.name: {column.name for column in table.columns} for table in catalog.tables}
-    reasons = {
-        table.source: reason
-        for table in plan.tables
-        if (reason := _reason(table, here.get(table.source), there.get(table.target), made))
-    }
-    findings = [
-        Finding(Code.V115, "block", name, f"cannot be compared: {reason}") for name, reason in reasons.items()
-    ]
-    return narrowed(plan, {table.source for table in plan.tables} - reasons.keys()), findings
-
-
 def narrowed(plan: Plan, names: Set[str]) -> Plan:
     """The plan of these source tables, and of the views and indexes that read no others."""
     return replace(
@@ -204,55 +179,63 @@ def narrowed(plan: Plan, names: Set[str]) -> Plan:
     )
 
 
-def _reason(
-    table: TablePlan,
-    here: set[str] | None,
-    there: Mapping[str, tuple[str, str]] | None,
-    made: Made | None,
-) -> str:
-    if here is None:
-        return "the source no longer has the table"
-    if there is None:
-        has = "no longer has" if made else "does not have"
-        return f"the target {has} the table {table.target}"
-    for column in table.columns:
-        if column.source not in here:
-            return f"the source no longer has the column {column.source}"
-        if column.target not in there:
-            return f"the target no longer has the column {column.target}"
-        kind, name = there[column.target]
-        was = json.loads(made.objects.get(name, "{}")).get("type", kind) if made else kind
-        if was != kind:
-            return f"{column.target} of the target was {was} and is {kind}"
-    return ""
+class Scope:
+    """What of a plan is compared: what both sides still have as planned."""
 
+    def __init__(self, both: Compared) -> None:
+        self._made = both.run.made if both.run else None
+        self.whole = both.run.plan if both.run else both.plan
+        """Of the run, also where only some of its tables are meant."""
+        self._here = {table.name: {one.name for one in table.columns} for table in both.catalog.tables}
+        # Each column's type, and its name in the catalog's texts.
+        self._there: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+        for table, column, type_, name in query(both.target, "table_columns", both.plan.schema):
+            self._there[table][column] = type_, name
+        reasons = {table.source: why for table in both.plan.tables if (why := self._reason(table))}
+        self.plan = narrowed(both.plan, {table.source for table in both.plan.tables} - reasons.keys())
+        self.gone = [
+            Finding(Code.V115, "block", name, f"cannot be compared: {why}") for name, why in reasons.items()
+        ]
 
-def not_compared(whole: Plan, plan: Plan, catalog: Catalog, there: Columns) -> Iterator[NotCompared]:
-    """Tables and columns of both sides that `plan`, a part of the `whole` one, does not compare."""
-    known = {(one.kind, one.name): one.why for one in whole.outcomes}
-    compared = {table.source: table for table in plan.tables}
-    planned = {table.source for table in whole.tables}
-    free = {name.lower() for name in there} - {table.target.lower() for table in whole.tables}
-    for table in catalog.tables:
-        if table.name in compared:
-            yield from _columns(compared[table.name], {c.name for c in table.columns}, there, known)
-        elif table.name in planned:
-            yield NotCompared("table", table.name, "left out of this comparison")
-        else:
-            why = known.get(("table", table.name), "the plan does not have it: new since then")
-            both = "; the target has a table of this name, too" if table.name.lower() in free else ""
-            yield NotCompared("table", table.name, why + both)
-    for one in whole.computed:
-        if one not in plan.computed:
-            yield NotCompared(one.kind, one.source, "it reads a table that is not compared")
+    def _reason(self, table: TablePlan) -> str:
+        """Why the table cannot be compared; empty where it can."""
+        here, there = self._here.get(table.source), self._there.get(table.target)
+        if here is None:
+            return "the source no longer has the table"
+        if there is None:
+            has = "no longer has" if self._made else "does not have"
+            return f"the target {has} the table {table.target}"
+        for column in table.columns:
+            if column.source not in here:
+                return f"the source no longer has the column {column.source}"
+            if column.target not in there:
+                return f"the target no longer has the column {column.target}"
+            kind, name = there[column.target]
+            text = self._made.objects.get(name, "{}") if self._made else "{}"
+            if (was := json.loads(text).get("type", kind)) != kind:
+                return f"{column.target} of the target was {was} and is {kind}"
+        return ""
 
-
-def _columns(
-    table: TablePlan, here: set[str], there: Columns, known: Mapping[tuple[str, str], str]
-) -> Iterator[NotCompared]:
-    for name in sorted(here - {column.source for column in table.columns}):
-        full = f"{table.source}.{name}"
-        why = known.get(("column", full), "the plan does not have it: new since then")
-        yield NotCompared("column", full, why)
-    for name in sorted(there[table.target].keys() - {column.target for column in table.columns}):
-        yield NotCompared("column", f"{table.source}.{name}", "only the target has it")
+    def not_compared(self) -> Iterator[NotCompared]:
+        """Tables and columns of both sides that are left out."""
+        known = {(one.kind, one.name): one.why for one in self.whole.outcomes}
+        compared = {table.source: table for table in self.plan.tables}
+        planned = {table.source for table in self.whole.tables}
+        free = {name.lower() for name in self._there} - {table.target.lower() for table in self.whole.tables}
+        new = "the plan does not have it: new since then"
+        for name, columns in self._here.items():
+            if table := compared.get(name):
+                for column in sorted(columns - {one.source for one in table.columns}):
+                    full = f"{name}.{column}"
+                    yield NotCompared("column", full, known.get(("column", full), new))
+                others = self._there[table.target].keys() - {one.target for one in table.columns}
+                for column in sorted(others):
+                    yield NotCompared("column", f"{name}.{column}", "only the target has it")
+            elif name in planned:
+                yield NotCompared("table", name, "left out of this comparison")
+            else:
+                both = "; the target has a table of this name, too" if name.lower() in free else ""
+                yield NotCompared("table", name, known.get(("table", name), new) + both)
+        for one in self.whole.computed:
+            if one not in self.plan.computed:
+                yield NotCompared(one.kind, one.source, "it reads a table that is not compared")

@@ -13,7 +13,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from heapq import merge
+from heapq import merge, nsmallest
 from itertools import groupby, islice
 from operator import itemgetter
 from tempfile import TemporaryFile
@@ -200,31 +200,31 @@ class Drill:
 
     def run(self, tell: Tell | None) -> Drilled:
         """Counts all rows that differ, and gives those of the lowest keys; `tell` gets every one of them."""
-        counts, first = Counts(), list[Difference]()
-        lowest: list[tuple[Order, str]] = []
+        counts = Counts()
         by_value = tell is not None or any(field.judge != "text" for field in self._relation.fields)
-        # Both connections are busy until all suspects are read, and there may be as many as rows.
-        with TemporaryFile("w+") as spool:
+
+        def by_digest() -> Iterator[tuple[Order, str]]:
+            nonlocal counts
             for identity, key, left, right in self._suspects:
                 # A row without a digest is longer than max_allowed_packet, and may be equal.
                 if by_value or "" in left:
                     spool.write(f"{identity}\n")
-                    continue
-                counts += _counted(left, right)
-                lowest.append((_natural(key), identity))
-                if len(lowest) > self._fetched:
-                    lowest = sorted(lowest)[:MOST_DIFFERENCES]
-            if lowest:
-                _, first = self._judge([identity for _, identity in sorted(lowest)[:MOST_DIFFERENCES]])
+                else:
+                    counts += _counted(left, right)
+                    yield _natural(key), identity
+
+        # Both connections are busy until all suspects are read, and there may be as many as rows.
+        with TemporaryFile("w+") as spool:
+            lowest = [identity for _, identity in nsmallest(MOST_DIFFERENCES, by_digest())]
+            first = self._judge(lowest)[1] if lowest else []
             spool.seek(0)
             while batch := [line.rstrip() for line in islice(spool, self._fetched)]:
                 more, found = self._judge(batch)
                 counts += more
                 if tell is not None:
                     tell(found)
-                first = sorted(first + found, key=lambda one: _natural(one.key))[:MOST_DIFFERENCES]
-        first.sort(key=lambda one: _natural(one.key))
-        return Drilled(self._relation.name, counts, tuple(first[:MOST_DIFFERENCES]))
+                first = _first(first + found)
+        return Drilled(self._relation.name, counts, tuple(_first(first)))
 
     def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference]]:
         """Compares the values of these rows by meaning."""
@@ -297,6 +297,11 @@ def _counted(left: Digests, right: Digests) -> Counts:
     here, there = (left - right).total(), (right - left).total()
     different = min(here, there)
     return Counts(here - different, there - different, different)
+
+
+def _first(differences: list[Difference]) -> list[Difference]:
+    """Those of the lowest keys."""
+    return nsmallest(MOST_DIFFERENCES, differences, key=lambda one: _natural(one.key))
 
 
 def _natural(text: str) -> Order:

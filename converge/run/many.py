@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
@@ -28,17 +29,8 @@ class Move:
     options: MigrateOptions
 
     def result(self) -> Result:
+        """What is known before it begins."""
         return Result("migrate", str(self.source), str(self.target))
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A move and what is known of it; without `move` there is nothing left to do."""
-
-    named: Named
-    move: Move | None = None
-    place: tuple[object, ...] = ()
-    """Which schema it writes into, whatever its host is called."""
 
 
 def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
@@ -48,84 +40,87 @@ def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
     are finished, those after it planned. With `resume`, finished ones are left alone, interrupted ones
     go on, and others begin.
     """
-    steps = [*_apart([_plan(move, emit) for move in moves])]
-    if not any(step.named.error for step in steps):
-        for place, step in enumerate(steps):
-            if step.move is not None:
-                steps[place] = _Step(_run(step.move, step.named.result, emit))
-                if steps[place].named.error:
-                    break
-    return Results("migrate", tuple(step.named for step in steps))
-
-
-def _apart(steps: Sequence[_Step]) -> Iterator[_Step]:
-    """The steps; one into another's schema, by another name of its host, is an error."""
+    steps = [_Step(move, emit) for move in moves]
     seen: dict[tuple[object, ...], str] = {}
     for step in steps:
-        if not step.place or step.place not in seen:
-            seen[step.place] = step.named.name
-            yield step
-            continue
-        error = same_target(seen[step.place], step.named.name)
-        note(step.named.result, error)
-        yield _Step(Named(step.named.name, step.named.result, error))
+        step.attempt(partial(step.plan, seen))
+    if not any(step.error for step in steps):
+        for step in steps:
+            if step.to_do:
+                step.attempt(step.run)
+            if step.error:
+                break
+    return Results("migrate", tuple(Named(step.move.name, step.result, step.error) for step in steps))
 
 
-def _plan(move: Move, emit: Sink) -> _Step:
-    """How this move would go. Writes nothing."""
-    emit(Said(f"database {move.name}: plan"))
-    result = move.result()
-    try:
-        move = replace(move, options=with_fixed_options(move.source, move.target, move.options))
-        digest = ""
-        if move.options.resume:
-            done, digest = _standing(move)
-            if done is not None:
-                return _Step(Named(move.name, done))
-        move = replace(move, options=replace(move.options, resume=bool(digest)))
-        job = Job(move.source, move.target, move.options, emit, result)
-        with phase(result, emit, "plan"), planned(job) as prepared:
-            assert prepared.target is not None
-            place = (*server_and_database(prepared.target), move.options.common.schema)
-            require_free(prepared.target)
-            if digest:
-                require_same(prepared.plan, digest)
-            result.verdict = "ready"
-            options = replace(
-                move.options,
-                expected_digest=prepared.plan.digest,
-                known=prepared.inputs.evidence,
-                approve=None,  # the answer was given just now
-            )
-    except ConvergeError as error:
-        note(result, error)
-        return _Step(Named(move.name, result, error))
-    return _Step(Named(move.name, result), replace(move, options=options), place)
+class _Step:
+    """One database, and what has come of it so far."""
+
+    def __init__(self, move: Move, emit: Sink) -> None:
+        self.move, self._emit = move, emit
+        self.result = move.result()
+        self.error: ConvergeError | None = None
+        self.to_do = True
+
+    def attempt(self, action: Callable[[], None]) -> None:
+        """Does it; an error is kept."""
+        try:
+            action()
+        except ConvergeError as error:
+            self.error = error
+
+    def plan(self, seen: dict[tuple[object, ...], str]) -> None:
+        """How this move would go; `seen` has the places of the others. Writes nothing."""
+        move = self.move
+        self._emit(Said(f"database {move.name}: plan"))
+        try:
+            options = with_fixed_options(move.source, move.target, move.options)
+            digest = ""
+            if options.resume:
+                done, digest = _standing(move, options)
+                if done is not None:
+                    self.result, self.to_do = done, False
+                    return
+            options = replace(options, resume=bool(digest))
+            job = Job(move.source, move.target, options, self._emit, self.result)
+            with phase(self.result, self._emit, "plan"), planned(job) as prepared:
+                assert prepared.target is not None
+                # Which schema it writes into, whatever its host is called.
+                place = (*server_and_database(prepared.target), options.common.schema)
+                require_free(prepared.target)
+                if digest:
+                    require_same(prepared.plan, digest)
+            if (other := seen.setdefault(place, move.name)) != move.name:
+                raise same_target(other, move.name)
+        except ConvergeError as error:
+            note(self.result, error)
+            raise
+        self.result.verdict = "ready"
+        # Who approves was asked just now.
+        plan, known = prepared.plan, prepared.inputs.evidence
+        options = replace(options, expected_digest=plan.digest, known=known, approve=None)
+        self.move = replace(move, options=options)
+
+    def run(self) -> None:
+        """Carries the plan out."""
+        move, self.result = self.move, replace(self.move.result(), phases=self.result.phases)
+        self._emit(Said(f"database {move.name}"))
+        try:
+            migrate(move.source, move.target, move.options, self._emit, self.result)
+        except KeyboardInterrupt:
+            # Before the ledger knew of it.
+            stopped = interrupted(move.options.common.mode)
+            note(self.result, stopped)
+            raise stopped from None
 
 
-def _standing(move: Move) -> tuple[Result | None, str]:
+def _standing(move: Move, options: MigrateOptions) -> tuple[Result | None, str]:
     """The result of a run that is finished; else the digest that it began with, empty where none began."""
     with explained(move.source, move.target), connect(move.target) as connection:
-        run = last_run(connection, (str(move.source), move.options.common.schema))
+        run = last_run(connection, (str(move.source), options.common.schema))
         if run is None:
             return None, ""
         report = report_of(connection, run["id"]) if run["state"] == "finished" else None
     done = Result.from_json(report) if report else None
     # Rows that were rejected are tried again.
     return (None if done is None or done.rejects else done), run["plan_digest"]
-
-
-def _run(move: Move, planned: Result, emit: Sink) -> Named:
-    emit(Said(f"database {move.name}"))
-    result = move.result()
-    result.phases = list(planned.phases)
-    try:
-        migrate(move.source, move.target, move.options, emit, result)
-    except ConvergeError as error:
-        return Named(move.name, result, error)
-    except KeyboardInterrupt:
-        # Before the ledger knew of it.
-        stopped = interrupted(move.options.common.mode)
-        note(result, stopped)
-        return Named(move.name, result, stopped)
-    return Named(move.name, result)

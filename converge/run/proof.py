@@ -216,7 +216,7 @@ class Proof:
                     check.name, "passed over", check.wants, message=message, why=check.why, place=check.place
                 )
             else:
-                todo.append(CheckTask(check, self.plan.schema, bool(check.source)))
+                todo.append(CheckTask(check, self.plan.schema))
         for one in self.workers.work(todo):
             if isinstance(one, CheckResult):
                 done[one.place] = one

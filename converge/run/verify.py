@@ -17,7 +17,7 @@ from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
 from converge.postgres.privileges import require_readable
 from converge.postgres.saved import has_kept
-from converge.run.compared import Compared, comparable, compared, not_compared, target_columns
+from converge.run.compared import Compared, Scope, compared
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel
 from converge.run.snapshot import take_snapshot
@@ -72,25 +72,29 @@ def verify(
 
 def _scope(both: Compared, result: Result) -> Plan:
     """The plan of what can be compared; what cannot, and by which plan, is in `result`."""
-    plan = both.plan
-    there = target_columns(both.target, plan.schema)
     if both.run is None:
-        _require_tables(both)
+        missing = [one.target for one in both.plan.tables if one.target not in both.facts.names]
+        if missing:
+            raise TargetError(
+                f"{len(missing)} planned tables are not in the target schema {both.plan.schema}",
+                code=Code.T012,
+                details=missing[:20],
+                hint="converge migrate",
+            )
+    scope = Scope(both)
     result.source_version, result.target_version = both.catalog.version, both.facts.version
-    scope, gone = comparable(plan, both.catalog, there, both.run.made if both.run else None)
-    whole = both.run.plan if both.run else plan
-    lost = [finding for finding in whole.findings if finding.severity == "lossy"]
-    result.findings = [*both.findings, *lost, *gone]
-    result.not_migrated = list(whole.not_migrated)
-    result.not_compared = list(not_compared(whole, scope, both.catalog, there))
+    lost = [finding for finding in scope.whole.findings if finding.severity == "lossy"]
+    result.findings = [*both.findings, *lost, *scope.gone]
+    result.not_migrated = list(scope.whole.not_migrated)
+    result.not_compared = list(scope.not_compared())
     # A merge that has kept nothing of the target leaves no table of what it has kept.
     tables = (
         replace(one, rows="")
-        if one.rows == "merge" and not has_kept(both.target, plan.schema, one.target)
+        if one.rows == "merge" and not has_kept(both.target, both.plan.schema, one.target)
         else one
-        for one in scope.tables
+        for one in scope.plan.tables
     )
-    return replace(scope, tables=tuple(tables))
+    return replace(scope.plan, tables=tuple(tables))
 
 
 def _compare_schema(both: Compared, result: Result) -> None:
@@ -117,15 +121,3 @@ def _record(both: Compared, level: VerifyLevel, result: Result) -> None:
         return
     if why := record_verification(both.target, both.run.run, level, result.to_json()):
         result.findings.append(Finding(Code.V116, "note", "ledger", f"no entry in the ledger: {why}"))
-
-
-def _require_tables(both: Compared) -> None:
-    there = both.facts.names
-    missing = [table.target for table in both.plan.tables if table.target not in there]
-    if missing:
-        raise TargetError(
-            f"{len(missing)} planned tables are not in the target schema {both.plan.schema}",
-            code=Code.T012,
-            details=missing[:20],
-            hint="converge migrate",
-        )

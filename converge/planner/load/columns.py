@@ -99,22 +99,18 @@ def _require_filled(draft: Draft, match: Match, table: Table, column: Column) ->
     own = match.columns.get(column.name)
     if own is None or not _may_lack(draft, match, column):
         return
-    filled = _filled(column, own)
+    filled = ""
+    if column.type in TEXTUAL | NUMBERS:
+        # An expression without NULLs: the target's own default, where that is one.
+        literal = re.match(r"('(?:[^'\\]|'')*'|-?\d+)(::|$)", own.default)
+        empty = "''" if column.type in TEXTUAL else "0"
+        filled = f"COALESCE({{}}, {literal[1] if literal else empty})"
     draft.find_rows(
         Code.L006, f"{table.name}.{column.name}", table,
         draft.evidence.count(table.name, _null(draft, table, column)),
         "hold NULL, and the target's column is NOT NULL",
         column_entry(table, column, f"using = {toml_text(filled)}") if filled else "repair the source",
     )  # fmt: skip
-
-
-def _filled(column: Column, own: OwnColumn) -> str:
-    """An expression without NULLs: the target's own default, where that is one; empty for other kinds."""
-    literal = re.match(r"('(?:[^'\\]|'')*'|-?\d+)(::|$)", own.default)
-    if column.type not in TEXTUAL | NUMBERS:
-        return ""
-    empty = "''" if column.type in TEXTUAL else "0"
-    return f"COALESCE({{}}, {literal[1] if literal else empty})"
 
 
 def _without_place(draft: Draft, match: Match, table: Table, column: Column) -> None:

@@ -29,6 +29,10 @@ class Match:
         """Source columns by the target's names."""
         return {own.name: source for source, own in self.columns.items()}
 
+    def target(self, column: str) -> str:
+        """The target's name of a source column; empty where it has none."""
+        return self.columns[column].name if column in self.columns else ""
+
 
 @dataclass(frozen=True)
 class Loading:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
-from converge.model.existing import OwnColumn, OwnIndex, OwnTable
+from converge.model.existing import OwnIndex
 from converge.model.plan import Finding, Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Alike, Draft
@@ -34,7 +34,11 @@ BOOKKEEPING = frozenset(
 def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_rows: bool) -> None:
     """Adds each table with its statements; what hangs on them comes last, when all are known."""
     if not loading.existing.tables:
-        _require_application(draft)
+        # A schema without any table is not one that an application has made.
+        commands = [one.migrate for one in draft.map.applications if one.migrate]
+        ways = commands or ["run the application's own migrations first, or leave out --mode load"]
+        message = "the schema has no tables that could be loaded"
+        draft.find(Code.L022, draft.schema, message, "\n".join(ways))
     taken: dict[str, str] = {}
     matched: list[Match] = []
     for table in tables:
@@ -116,15 +120,6 @@ def _table(draft: Draft, match: Match, table: Table) -> bool:
 # ---- tables and columns that only one side has ---------------------------------------------------------
 
 
-def _require_application(draft: Draft) -> None:
-    """A schema without any table is not one that an application has made."""
-    commands = [one.migrate for one in draft.map.applications if one.migrate]
-    draft.find(
-        Code.L022, draft.schema, "the schema has no tables that could be loaded",
-        "\n".join(commands or ["run the application's own migrations first, or leave out --mode load"]),
-    )  # fmt: skip
-
-
 def _without_table(draft: Draft, loading: Loading, table: Table) -> None:
     """A source table that has no place in the target."""
     near = alike(table.name, (own.name for own in loading.free))
@@ -146,8 +141,12 @@ def _note_tables(draft: Draft, loading: Loading) -> None:
     for own in loading.free:
         if own.name.lower() in known:
             continue
-        what = f"only the target has this table, which {_filled(own)}"
-        if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or _is_empty(own):
+        # Only rows of plain tables of our own are counted.
+        unsure = own.obstacle or ("" if own.owned else f"it is the role {own.owner} that owns it")
+        rows = f"may have rows: {unsure}" if unsure else "is empty"
+        what = f"only the target has this table, which {f'has {counted(own)}' if own.rows else rows}"
+        empty = not (own.rows or unsure)
+        if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or empty:
             draft.find(Code.L004, own.name, f"{what} and stays as it is", severity="note")
         else:
             way = entry("target", literally(table=own.name), "keep = true")
@@ -171,49 +170,30 @@ def _note_counters(draft: Draft, loading: Loading) -> None:
                 )  # fmt: skip
 
 
-def _filled(own: OwnTable) -> str:
-    if own.rows:
-        return f"has {counted(own)}"
-    return (
-        "is empty"
-        if _is_empty(own)
-        else f"may have rows: {own.obstacle or f'it is the role {own.owner} that owns it'}"
-    )
-
-
-def _is_empty(own: OwnTable) -> bool:
-    """Whether it surely has no rows: only those of plain tables of our own are counted."""
-    return not own.rows and own.owned and not own.obstacle
-
-
 def _note_target_columns(draft: Draft, match: Match) -> None:
     """Columns that only the target has: they get their default, if they have one."""
     for own in match.own.columns:
         if own.name in match.sources:
             continue
-        name, gets = f"{match.source.name}.{own.name}", _gets(own)
-        message = f"only the target has this column: {gets}"
-        if not gets:
+        name = f"{match.source.name}.{own.name}"
+        if own.generated:
+            gets = f"it is computed as {own.generated}"
+        elif own.sequence or own.default:
+            gets = f"rows get its default, {own.default or own.sequence}"
+        elif own.nullable:
+            gets = "rows get NULL"
+        else:
             draft.find(
                 Code.L005, name,
                 f"only the target has this column, which is NOT NULL and has no default ({own.type})",
                 "ALTER TABLE … ALTER COLUMN … SET DEFAULT …, or fill it by a migration of the application",
                 severity="block",
             )  # fmt: skip
-        elif draft.map.keeps(match.own.name, own.name):
-            draft.find(Code.L005, name, message, severity="note")
-        else:
-            ours = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
-            draft.find(Code.L005, name, message, ours, severity="block")
-
-
-def _gets(own: OwnColumn) -> str:
-    """What rows get in it; empty where nothing can be put there."""
-    if own.generated:
-        return f"it is computed as {own.generated}"
-    if own.sequence or own.default:
-        return f"rows get its default, {own.default or own.sequence}"
-    return "rows get NULL" if own.nullable else ""
+            continue
+        kept = draft.map.keeps(match.own.name, own.name)
+        way = entry("target", literally(table=match.own.name, column=own.name), "keep = true")
+        message = f"only the target has this column: {gets}"
+        draft.find(Code.L005, name, message, "" if kept else way, severity="note" if kept else "block")
 
 
 # ---- what becomes of the source's keys, checks and views ------------------------------------------------
@@ -226,7 +206,7 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
         match = loading.matches[name]
         _indexes(draft, match)
         for key in match.source.foreign_keys:
-            columns = tuple(_target(match, column) for column in key.columns)
+            columns = tuple(match.target(column) for column in key.columns)
             if own := keys.get((match.own.quoted, columns)):
                 why = "the target's own foreign key over the same columns"
                 _say(draft, "foreign key", f"{name}.{key.name}", own.name, why)
@@ -254,7 +234,7 @@ def _indexes(draft: Draft, match: Match) -> None:
     missing = []
     for index in match.source.indexes:
         name = f"{match.source.name}.{index.name}"
-        columns = tuple(_target(match, part.column or "") for part in index.parts)
+        columns = tuple(match.target(part.column or "") for part in index.parts)
         own = _like(match, index, columns)
         listed = ", ".join(part.column or part.expression or "" for part in index.parts)
         if own is not None:
@@ -287,11 +267,6 @@ def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | No
         if serves and not own.predicate:
             return own
     return None
-
-
-def _target(match: Match, column: str) -> str:
-    own = match.columns.get(column)
-    return own.name if own else ""
 
 
 def _say(draft: Draft, kind: str, name: str, becomes: str, why: str) -> None:
