@@ -226,7 +226,7 @@ class ViewComparison:
             return
         found = [identity for identity, *_ in islice(suspects, _MOST_SUSPECTS)]
         if len(found) == _MOST_SUSPECTS:
-            raise NotComparedError("its rows differ in text; too many do to compare their values")
+            raise NotComparedError("too many of its rows differ in text to compare their values")
         identities = iter(found)
         while batch := list(islice(identities, fetched)):
             sides = (side.rows(batch, 2 * fetched + 1) for side in suspects.sides)

@@ -51,7 +51,8 @@ class Field:
         if self.judge != "json":
             return "'0'", "'0'"
         # 1e300 and its 301 digits are one number. A text that became JSON may have another order.
-        here, there = f"CAST(CAST({self.source_value} AS JSON) AS CHAR)", f"({self.target_value})::text"
+        here = f"CAST(CAST(CONVERT({self.source_value} USING utf8mb4) AS JSON) AS CHAR)"
+        there = f"({self.target_value})::text"
         for char in _NUMERALS:
             here = f"REPLACE({here},'{char}','')"
         return (
