@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -48,20 +48,15 @@ def reach(
 
     Raises the source's error, else the target's; when both sides fail, the source's tells of the other.
     """
-    here, wrong = attempt(lambda: connect_source(source))
-    if here is not None:
-        stack.callback(here.close)
-    there, also_wrong = None, None
+    here, wrong = attempt(lambda: stack.enter_context(closing(connect_source(source))))
+    there, also = None, None
     if target is not None:
-        there, also_wrong = attempt(lambda: postgres.connect(target, synchronous_commit="on"))
-        if there is not None:
-            stack.enter_context(there)
-    if wrong is not None and also_wrong is not None:
-        wrong.details += (f"and {also_wrong.message}", *also_wrong.details)
-        wrong.hint = "\n".join(filter(None, (wrong.hint, also_wrong.hint)))
-    for error in (wrong, also_wrong):
-        if error is not None:
-            raise error
+        there, also = attempt(lambda: stack.enter_context(postgres.connect(target, synchronous_commit="on")))
+    if wrong is not None and also is not None:
+        wrong.details += (f"and {also.message}", *also.details)
+        wrong.hint = "\n".join(filter(None, (wrong.hint, also.hint)))
+    if error := wrong or also:
+        raise error
     assert here is not None
     return here, there
 
@@ -71,13 +66,12 @@ def connect_source(source: Endpoint) -> WatchedConnection:
 
     What is missing can then be said with all the rest.
     """
-    connection, wrong = attempt(lambda: mysql.connect(source))
-    if wrong is not None and wrong.code == Code.S004:
-        return mysql.connect(replace(source, database=""))
-    if wrong is not None:
-        raise wrong
-    assert connection is not None
-    return connection
+    try:
+        return mysql.connect(source)
+    except ConvergeError as error:
+        if error.code != Code.S004:
+            raise
+    return mysql.connect(replace(source, database=""))
 
 
 def attempt(action: Callable[[], T]) -> tuple[T | None, ConvergeError | None]:

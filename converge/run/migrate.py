@@ -55,10 +55,11 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
         with explained(source, target):
             require_revisions(options.alembic, target)
     waits = pauses(RUN_TRIES)
-    most = 0
+    most, pause = 0, 0.0
     current = _Attempt(Job(source, target, options, emit, result))
     while True:
         try:
+            time.sleep(pause)
             current.go()
             break
         except ConvergeError as error:
@@ -66,21 +67,18 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
             if current.run is not None and current.run.copy.done > most:
                 most = current.run.copy.done
                 waits = pauses(RUN_TRIES)
-            pause = next(waits, None) if error.lost and current.begun else None
-            if pause is None:
+            again = next(waits, None) if error.lost and current.begun else None
+            if again is None:
                 current.end("failed")
                 if current.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
+            pause = again
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             result.begin_again(Finding(Code.R003, "note", "run", f"went on after: {error.message}"))
         except KeyboardInterrupt:
             raise _stopped(current, options) from None
         current = current.next()
-        try:
-            time.sleep(pause)
-        except KeyboardInterrupt:
-            raise _stopped(current, options) from None
     if options.alembic is not None:
         from converge.revisions.after_run import settle
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -66,12 +66,9 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         if name is not None:
             own = existing.by_name[name]
             matches[table.name] = Match(table, own, _columns(table, own, map_))
-    by_quoted = {one.own.quoted: one for one in matches.values()}
-    tables = tuple(
-        _seen(matches[table.name], catalog, existing.foreign_keys, by_quoted)
-        if table.name in matches
-        else table
-        for table in catalog.tables
+    loading = Loading(existing, matches, catalog, map_)
+    seen = (
+        _seen(loading, matches[table.name]) if table.name in matches else table for table in catalog.tables
     )
     why = "the type of the target's own column"
     rules = {
@@ -80,7 +77,7 @@ def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existi
         for column, own in one.columns.items()
         if _takes(one.source, one.source.column(column), own, map_)
     }
-    return Loading(existing, matches, replace(catalog, tables=tables), replace(map_, own=rules))
+    return replace(loading, catalog=replace(catalog, tables=tuple(seen)), map=replace(map_, own=rules))
 
 
 def alike(name: str, others: Iterable[str]) -> str | None:
@@ -126,12 +123,7 @@ def held_type(own: OwnColumn) -> str:
     return "enum" if own.labels else normal(own.base)
 
 
-def _seen(
-    one: Match,
-    catalog: Catalog,
-    foreign_keys: Sequence[OwnForeignKey],
-    by_quoted: Mapping[str, Match],
-) -> Table:
+def _seen(loading: Loading, one: Match) -> Table:
     """The source's table with what the target asks of its rows."""
     keys = (_index(index, one.sources) for index in one.own.indexes)
     return replace(
@@ -145,10 +137,10 @@ def _seen(
             *(key for key in keys if key is not None),
         ),
         foreign_keys=tuple(
-            _foreign_key(key, one, parent, catalog.database)
-            for key in foreign_keys
+            _foreign_key(key, one, parent, loading.catalog.database)
+            for key in loading.existing.foreign_keys
             if key.table == one.own.quoted
-            and (parent := by_quoted.get(key.parent)) is not None
+            and (parent := loading.by_quoted.get(key.parent)) is not None
             and set(key.columns) <= one.sources.keys()
             and set(key.parent_columns) <= parent.sources.keys()
         ),
