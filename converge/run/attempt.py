@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,14 +20,14 @@ from converge.mysql.definitions import next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import record_there
-from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
 from converge.postgres.steps import set_next_values
 from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
-from converge.run.copy import Copy
+from converge.run.copy import Copy, by_table
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared
 from converge.run.proof import Proof, VerifyLevel
@@ -157,10 +155,10 @@ class Run:
                 (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
             )
             return cuts
-        ranges: dict[str, list[Range]] = {table.source: [] for table in self.plan.tables}
-        for chunk in known:
-            ranges[chunk.table].append(chunk.part)
-        return ranges
+        chunks = by_table(known)
+        return {
+            table.source: [chunk.part for chunk in chunks.get(table.source, ())] for table in self.plan.tables
+        }
 
     def _snapshot(self, workers: Workers, builder: Builder) -> tuple[Snapshot, Chunks]:
         """Takes the snapshot; returns it with the chunks that were finished under another one.
@@ -168,8 +166,8 @@ class Run:
         Chunks with rejects are to do again: what made the target refuse them may be repaired now.
         """
         finished = [chunk for chunk in self.ledger.chunks() if chunk.done is not None]
-        self._take_back(builder, _by_table(chunk for chunk in finished if chunk.rejected))
-        earlier = _by_table(chunk for chunk in finished if not chunk.rejected)
+        self._take_back(builder, by_table(chunk for chunk in finished if chunk.rejected))
+        earlier = by_table(chunk for chunk in finished if not chunk.rejected)
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
         now, self._require_schema = take_snapshot(
@@ -246,10 +244,3 @@ class Run:
                     self.postgres.execute(drop_saved(self.plan.schema, own).encode())
                     if not has_kept(self.postgres, self.plan.schema, own.name):
                         self.postgres.execute(drop_kept(self.plan.schema, own).encode())
-
-
-def _by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
-    grouped: dict[str, list[LedgerChunk]] = defaultdict(list)
-    for chunk in chunks:
-        grouped[chunk.table].append(chunk)
-    return dict(grouped)

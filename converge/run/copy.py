@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from converge.model.event import CopyStarted, Progress, Sink, TableCopied, TableSize
@@ -15,6 +15,14 @@ from converge.postgres.copy import copy_statement
 from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.rejects import too_many
 from converge.run.workers import Workers
+
+
+def by_table(chunks: Iterable[LedgerChunk]) -> dict[str, list[LedgerChunk]]:
+    """The chunks by their source table."""
+    grouped: dict[str, list[LedgerChunk]] = defaultdict(list)
+    for chunk in chunks:
+        grouped[chunk.table].append(chunk)
+    return dict(grouped)
 
 
 @dataclass
@@ -94,11 +102,7 @@ class Copy:
 
     def left(self) -> dict[str, list[LedgerChunk]]:
         """The chunks that are to do, by table."""
-        left: dict[str, list[LedgerChunk]] = defaultdict(list)
-        for chunk in self.ledger.chunks():
-            if chunk.done is None:
-                left[chunk.table].append(chunk)
-        return left
+        return by_table(chunk for chunk in self.ledger.chunks() if chunk.done is None)
 
     def _order(self) -> list[TablePlan]:
         """What cannot be split first, then by the work of the indexes, which runs beside later copies."""

@@ -6,7 +6,7 @@ the target gives the digests of all of its chunks, and the source gives its own 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
@@ -19,6 +19,7 @@ from converge.mysql.digest import digest_query
 from converge.mysql.rows import where
 from converge.postgres.digest import written_query
 from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.run.copy import by_table
 from converge.run.workers import Workers
 
 PHASE = "recheck"
@@ -37,12 +38,12 @@ def moved(workers: Workers, plan: Plan, chunks: Chunks, emit: Sink) -> dict[str,
             emit(Advanced(PHASE, answer.table))
         elif isinstance(answer, Written):
             target |= {(answer.table, xid): found for xid, found in answer.sums.items()}
-    found: dict[str, list[LedgerChunk]] = defaultdict(list)
-    for table, finished in chunks.items():
-        for chunk in finished:
-            if source[table, chunk.number] != target.get((table, str(chunk.xid)), (0, 0)):
-                found[table].append(chunk)
-    return dict(found)
+    return by_table(
+        chunk
+        for table, finished in chunks.items()
+        for chunk in finished
+        if source[table, chunk.number] != target.get((table, str(chunk.xid)), (0, 0))
+    )
 
 
 def _tasks(plan: Plan, chunks: Chunks) -> Iterator[DigestTask | WrittenTask]:
