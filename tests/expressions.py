@@ -24,6 +24,7 @@ from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs
 from converge.planner.plan import draft_plan
 from converge.postgres.connect import connect as connect_postgres
+from converge.postgres.target import read_target
 from converge.run.evidence import ask_target
 
 _ID = "6ccd780c-baba-1026-9564-5b8c656024db"
@@ -144,8 +145,8 @@ class Pair:
         """The plan of the source as it is now, with its translations tried."""
         inputs = self._inputs()
         with connect_postgres(parse(self.target)) as there:
-            inputs = replace(inputs, target_version=str(there.info.server_version // 10000))
-            return ask_target(inputs, there)[0]
+            facts = read_target(there, inputs.schema)
+            return ask_target(replace(inputs, facts=facts, own=frozenset(facts.names)), there)[0]
 
     def _inputs(self) -> Inputs:
         at = parse(self.source)

@@ -10,6 +10,7 @@ from test_plan import read
 from converge.planner.generated import generated_expression
 from converge.sandbox import Server
 from converge.translate import (
+    Context,
     Untranslatable,
     parse_expression,
     translate,
@@ -544,6 +545,10 @@ NOT_GENERATED = (
 )
 
 
+def _stored() -> Context:
+    return Context(immutable=True, exact=True)
+
+
 def test_generated_columns_compute_the_same(pair: Pair) -> None:
     lines = [f"g{number} {kind} AS ({text})" for number, (kind, text) in enumerate(GENERATED)]
     lines[1] += " STORED"
@@ -561,7 +566,7 @@ def test_generated_columns_compute_the_same(pair: Pair) -> None:
     made = []
     for number in range(len(GENERATED)):
         column = table.column(f"g{number}")
-        expression = generated_expression(draft, table, column, plans)
+        expression = generated_expression(draft, table, column, plans, _stored())
         made.append(f"g{number} {plans[column.name].target_type} GENERATED ALWAYS AS ({expression}) STORED")
     postgres(pair.target, f"CREATE TABLE public.g (LIKE public.t, {', '.join(made)})")
     postgres(pair.target, f"INSERT INTO public.g ({listed}) SELECT {listed} FROM public.t WHERE id <> 7")
@@ -581,7 +586,7 @@ def test_what_cannot_be_generated_is_refused(pair: Pair, kind: str, text: str, r
     assert table is not None
     plans = {plan.source: plan for plan in draft.tables["g"].columns}
     with pytest.raises(Untranslatable, match=reason):
-        generated_expression(draft, table, table.column("g0"), plans)
+        generated_expression(draft, table, table.column("g0"), plans, _stored())
     mysql(pair.source, "DROP TABLE g")
 
 

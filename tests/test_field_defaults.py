@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import NewDatabase
 from support import converge, mysql, postgres
+
+from converge.sandbox import Server
 
 LITERALS = """
     seen TIMESTAMP NOT NULL DEFAULT '2001-02-03 08:00:00',
@@ -60,3 +64,20 @@ def test_defaults_are_what_an_insert_stores(
     assert postgres(target, "SELECT seen, smile, bytes, f FROM literals WHERE id = 2")[0][1:] == (
         "x😀?", bytes.fromhex("FF0000AA"), 16777216.0,
     )  # fmt: skip
+
+
+def test_a_map_can_drop_an_expression_default(
+    mysql_8033: Server, new_mysql_database: NewDatabase, tmp_path: Path
+) -> None:
+    """And a column that it leaves out takes its comment along."""
+    source, map_ = new_mysql_database(mysql_8033), tmp_path / "map.toml"
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, u CHAR(36) DEFAULT (UUID()), s INT COMMENT 'gone')")
+    map_.write_text(
+        '[[column]]\nmatch = { column = "u" }\ndefault = false\n'
+        '[[column]]\nmatch = { column = "s" }\nskip = true\n'
+    )
+    planned = converge("plan", "--source", source, "--map", str(map_), "--sql", "-")
+    assert planned.code == 0, planned.err
+    assert '"u"' in planned.out
+    assert "DEFAULT" not in planned.out
+    assert "COMMENT" not in planned.out

@@ -83,6 +83,16 @@ def test_the_catalog_is_read_in_as_many_queries_for_many_tables_as_for_one(
     assert counts[0] == counts[1]
 
 
+def test_a_bracket_in_a_name_makes_no_prefix_of_a_key() -> None:
+    key = Index("PRIMARY", True, "BTREE", (IndexPart("a(b"),))
+    planned = plan(
+        Catalog("db", "8.0.33", "utf8mb4", (Table("t", "InnoDB", (column("a(b", "int"),), (key,)),))
+    )
+    (sql,) = (statement.sql for statement in planned.statements if statement.phase == "index")
+    assert sql.endswith('PRIMARY KEY ("a(b")')
+    assert "P047" not in {finding.code for finding in planned.findings}
+
+
 def test_foreign_key_components_share_one_type() -> None:
     """A bigint unsigned that AUTO_INCREMENT makes an integer takes along all that is joined to it."""
     big = "bigint(20) unsigned"

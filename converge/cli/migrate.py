@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +26,8 @@ from converge.cli.outputs import (
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.plan import digest
+from converge.model.plan import Plan, digest
+from converge.model.recorded import decode
 from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
@@ -174,20 +174,20 @@ def digests_of(path: str) -> Mapping[str, str]:
     """The digest of each database's plan, by its name; of a single plan under "". Raises UsageError."""
     again = f"converge plan -o {path}"
     try:
-        document = json.loads(Path(path).read_text("utf-8"), object_hook=lambda one: SimpleNamespace(**one))
-        if hasattr(document, "command"):
+        document = json.loads(Path(path).read_text("utf-8"))
+        if "command" in document:
             raise UsageError(
-                f"{path} is the report of `converge {document.command}`, not a plan file",
+                f"{path} is the report of `converge {document['command']}`, not a plan file",
                 code=Code.U006,
                 hint=again,
             )
-        plans = {one.name: one for one in document.databases} if hasattr(document, "databases") else None
-        found = {name: (str(one.digest), digest(one)) for name, one in (plans or {"": document}).items()}
+        plans = {one["name"]: one for one in document.get("databases", ())} or {"": document}
+        found = {name: (one["digest"], digest(decode(Plan, one))) for name, one in plans.items()}
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read as a plan file: {error}", code=Code.U006, hint=again
         ) from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=again) from error
     if any(stated != true for stated, true in found.values()):
         raise UsageError(

@@ -13,7 +13,6 @@ from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import require_ending, write_private
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
-from converge.planner.entries import column_entries, other_entries
 from converge.report.map import map_toml
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
@@ -75,9 +74,7 @@ def command(
             plan = since_last(prepared, since)
         plans.append((one.name, plan))
         if write_map:
-            inputs = prepared.inputs
-            decided = column_entries(inputs), other_entries(inputs)
-            write_private(write_map, map_toml(plan.source, inputs.catalog.database, *decided))
+            write_private(write_map, map_toml(prepared.inputs))
         return plan_json(plan), plan_text(plan, verbose=verbose)
 
     document, text = look_at("plan", chosen, look, emit)

@@ -84,6 +84,11 @@ class ForeignKey:
     on_delete: str
     on_update: str
 
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Each column with the parent's."""
+        return tuple(zip(self.columns, self.parent_columns, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -189,14 +194,14 @@ class Catalog:
 
 def changed(before: Catalog, after: Catalog, names: Container[str]) -> list[str]:
     """The tables of these names that are not what they were: other columns, keys or options, or gone."""
-    shapes = {table.name: _shape(table) for table in after.tables}
-    return [
-        table.name
-        for table in before.tables
-        if table.name in names and shapes.get(table.name) != _shape(table)
+    # Without what rows change.
+    definitions = [
+        {
+            table.name: replace(table, rows_estimate=0, data_bytes=0, index_bytes=0, next_value=None)
+            for table in catalog.tables
+            if table.name in names
+        }
+        for catalog in (before, after)
     ]
-
-
-def _shape(table: Table) -> Table:
-    """The table without what rows change."""
-    return replace(table, rows_estimate=0, data_bytes=0, index_bytes=0, next_value=None)
+    old, new = definitions
+    return [name for name, table in old.items() if table != new.get(name)]

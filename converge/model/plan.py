@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from converge.codes import Code
@@ -93,12 +92,12 @@ class Trial:
     object: str
     """``kind name`` of the source's object."""
     sql: str
-    """With `PLACE` for the target's schema where a table's alias may have the schema's name."""
+    """With `TARGET_SCHEMA` for the target's schema where a table's alias may have the schema's name."""
     tables: tuple[str, ...] = ()
     """Source tables and views that must be there for it."""
 
 
-PLACE = '"\0"'
+TARGET_SCHEMA = '"\0"'
 """In a trial: the target's schema, where relations are named; no name of PostgreSQL has a NUL."""
 
 
@@ -279,34 +278,27 @@ class Plan:
         return asdict(self)
 
 
-def digest(plan: Plan | SimpleNamespace) -> str:
-    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words.
-
-    Takes a plan file as well, with its JSON objects as namespaces.
-    """
+def digest(plan: Plan) -> str:
+    """SHA-256 over what the plan decides: not over addresses, sizes, counts or words."""
     content = {
         "versions": (plan.source_version, plan.target_version, plan.schema),
         "tables": [
-            (
-                table.source,
-                table.target,
-                table.key,
-                [_decided(column, ColumnPlan) for column in table.columns],
-            )
+            (table.source, table.target, table.key, [_decided(column) for column in table.columns])
             for table in plan.tables
         ],
-        "statements": [_decided(statement, Statement) for statement in plan.statements],
+        "statements": [_decided(statement) for statement in plan.statements],
         "outcomes": [(one.kind, one.name, one.state, one.becomes) for one in plan.outcomes],
     }
-    text = json.dumps(content, ensure_ascii=False, default=_nested)
+    text = json.dumps(content, ensure_ascii=False, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _decided(part: Any, kind: type[ColumnPlan] | type[Statement]) -> dict[str, Any]:
+_DECIDING: dict[type, tuple[str, ...]] = {
+    kind: tuple(one.name for one in fields(kind) if one.name not in ("rule", "why", "evidence"))
+    for kind in (ColumnPlan, Statement)
+}
+
+
+def _decided(part: ColumnPlan | Statement) -> dict[str, Any]:
     # Not asdict, which would copy every text of a large plan; what is nested becomes JSON by itself.
-    names = (one.name for one in fields(kind))
-    return {name: getattr(part, name) for name in names if name not in ("rule", "why", "evidence")}
-
-
-def _nested(part: Any) -> dict[str, Any]:
-    return vars(part) if isinstance(part, SimpleNamespace) else asdict(part)
+    return {name: getattr(part, name) for name in _DECIDING[type(part)]}

@@ -39,53 +39,44 @@ def plan_checks(draft: Draft, table: Table) -> None:
 
 
 def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> None:
-    name = f"{table.name}.{check.name}"
+    name, its_text = f"{table.name}.{check.name}", f"its text is {check.expression}"
     if not check.enforced:
-        draft.left(
-            Code.P060, "check", name, f"it is NOT ENFORCED in the source: {check.expression}", harm="note"
-        )
+        draft.left(Code.P060, "check", name, f"it is NOT ENFORCED in the source: {check.expression}")
         return
     notes: list[str] = []
     try:
         condition = translate_condition(check.expression, columns, notes=notes)
     except Untranslatable as reason:
-        draft.left(Code.P061, "check", name, f"{reason}; its text is {check.expression}")
+        draft.left(Code.P061, "check", name, f"{reason}; {its_text}")
         return
-    if _note_changed(draft, table, check):
+    if broken := _broken_rows(draft, table, check):
+        draft.left(Code.V175, "check", name, f"{broken}; {its_text}")
         return
-    made = draft.constraints(table).take(check.name, f"{check.name}_check", held=True)
-    sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(made)} CHECK ({condition})"
-    refused = draft.refusal("check", name, sql, (table.name,))
-    if refused:
-        draft.left(
-            Code.P052, "check", name, f"the target refuses it: {refused}; its text is {check.expression}"
-        )
+    target = draft.constraints(table).take(check.name, f"{check.name}_check", held=True)
+    sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(target)} CHECK ({condition})"
+    if refused := draft.refusal("check", name, sql, (table.name,)):
+        draft.left(Code.P052, "check", name, f"the target refuses it: {refused}; {its_text}")
         return
     for note in notes:
         draft.find(Code.P062, name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)
-    draft.called(table, "check", check.name, made)
-    draft.done("check", name, made, "translated, then tried against the loaded rows")
+    draft.called(table, "check", check.name, target)
+    draft.done("check", name, target, "translated, then tried against the loaded rows")
 
 
-def _note_changed(draft: Draft, table: Table, check: Check) -> bool:
-    """Whether rows break the CHECK as the maps change them; notes one that nobody could ask about."""
+def _broken_rows(draft: Draft, table: Table, check: Check) -> str:
+    """The rows that break the CHECK as the maps change them; says of one that nobody could ask about it."""
     values = {name: planned(draft, table, name) for name in _columns(table, check)}
-    changed = [name for name, one in values.items() if one.changed]
-    if not changed:
-        return False
-    name, broken = f"{table.name}.{check.name}", _broken(check, values)
+    changed = ", ".join(name for name, one in values.items() if one.changed)
+    broken = _broken(check, values)
     count = draft.evidence.count(table.name, broken) if broken else None
-    if count is None:
-        message = f"is only tried against the loaded rows, because a map changes {', '.join(changed)}"
-        draft.find(Code.V176, name, message)
-    elif count.rows:
-        why = said(count.rows, f"break it as a map changes {', '.join(changed)}")
-        seen = rows_words(table, count)
-        draft.left(Code.V175, "check", name, f"{why} ({seen}); its text is {check.expression}")
-        return True
-    return False
+    if changed and count is None:
+        message = f"is only tried against the loaded rows, because a map changes {changed}"
+        draft.find(Code.V176, f"{table.name}.{check.name}", message)
+    if not (count and count.rows):
+        return ""
+    return f"{said(count.rows, f'break it as a map changes {changed}')} ({rows_words(table, count)})"
 
 
 def _columns(table: Table, check: Check) -> Iterator[str]:

@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from converge.codes import Code
-from converge.mapping.rules import setting
 from converge.mapping.sql import default
 from converge.model.catalog import Column, Table
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import SYSTEM_COLUMNS, fit, pg_array, pg_name, pg_text
 from converge.planner.decision import Decision
-from converge.planner.draft import Draft, column_entry, rows_words, said
-from converge.planner.generated import changes, cut_rows, default_trial, generated_expression, generated_trial
-from converge.planner.made_types import collation, labels_check, sql_type
+from converge.planner.draft import Draft
+from converge.planner.generated import plan_generated, trial_name
+from converge.planner.target_types import collation, labels_check, sql_type
 from converge.planner.values import note_values
 from converge.translate import Untranslatable, translate_default
 from converge.types import TEXTS, base_name, family_of, form
@@ -32,67 +31,67 @@ _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1}
 """The last numbers of sequences that are smaller than a bigint's."""
 
 
-def plan_column(draft: Draft, table: Table, target_table: str, column: Column) -> ColumnPlan | None:
+def plan_column(draft: Draft, table: Table, column: Column) -> ColumnPlan | None:
     """Plans one column; None when a map leaves it out, or when its type is unknown, which blocks the run."""
-    name = f"{table.name}.{column.name}"
     if family_of(column) is None:
-        draft.block(Code.P001, "column", name, f"converge does not know the type {column.raw_type}")
+        why = f"converge does not know the type {column.raw_type}"
+        draft.block(Code.P001, "column", f"{table.name}.{column.name}", why)
         return None
     decided = draft.decision(table, column)
     if decided.setting("skip"):
         left_out(draft, decided.name)
         return None
     note_values(draft, decided)
-    wish = decided.setting("rename") or column.name
-    target = fit(wish + "_" if wish in SYSTEM_COLUMNS else wish)
-    type_, why = sql_type(draft, decided, target_table)
+    target = decided.setting("rename") or column.name
+    target = fit(f"{target}_" if target in SYSTEM_COLUMNS else target)
+    type_, why = sql_type(draft, decided)
+    base = base_name(decided.to)
     is_numbered = (
         column.auto_increment
-        and base_name(decided.to) in _NUMBERED_TYPES
+        and base in _NUMBERED_TYPES
         and not decided.value.made
         and (table.next_value or 0) < _SEQUENCE_END
     )
+    sequence = ""
     if is_numbered:
         draft.identities.append(Identity(table.name, column.name, table.next_value or 1))
-        largest = _LARGEST.get(base_name(decided.to), _SEQUENCE_END)
-        note_end(draft, table, name, largest, column_entry(table, column, 'to = "bigint"'))
-    sequence = draft.own(draft.names.take(f"{target_table}_{target}_seq")) if is_numbered else ""
+        note_end(
+            draft, table, decided.name, _LARGEST.get(base, _SEQUENCE_END), decided.entry('to = "bigint"')
+        )
+        sequence = draft.own(draft.names.take(f"{draft.targets[table.name]}_{target}_seq"))
     plan = ColumnPlan(
         **decided_fields(draft, decided, target),
         target_type=type_,
         nullable=column.nullable,
         why=why,
         default=_default(draft, decided),
-        identity=is_numbered and base_name(decided.to) in _IDENTITY_TYPES,
+        identity=is_numbered and base in _IDENTITY_TYPES,
         sequence=sequence,
         collation=collation(draft, decided),
     )
     _notes(draft, decided, plan)
-    if is_numbered and (groups := _numbered_by(table, column)):
-        message = f"is numbered anew for each {groups}; the target has one sequence for all rows"
-        draft.find(Code.P153, name, message)
     return plan
 
 
 def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, Any]:
     """What the decision says of the column's plan, whoever makes the column: the value on its way."""
-    reference, value, made = pg_name(target), decided.value, form(decided.value)
+    reference, value, written = pg_name(target), decided.value, form(decided.value)
     return {
         "source": decided.column.name,
         "target": target,
         "source_type": decided.column.raw_type,
         "rule": decided.rule.place,
-        "evidence": draft.decisions.evidence(decided),
+        "evidence": decided.evidence,
         "changes": decided.changes,
         "is_null": value.is_null,
-        "read": seen_or(refused, made.read, value),
-        "special": made.special,
-        "source_text": seen_or(unequalled, made.source_text, value),
-        "target_text": made.target_text(reference),
-        "source_value": seen_or(unequalled, made.source_value or made.source_text, value),
-        "target_value": (made.target_value or made.target_text)(reference),
-        "delimited": made.delimited,
-        "judge": made.judge,
+        "read": seen_or(refused, written.read, value),
+        "special": written.special,
+        "source_text": seen_or(unequalled, written.source_text, value),
+        "target_text": written.target_text(reference),
+        "source_value": seen_or(unequalled, written.source_value or written.source_text, value),
+        "target_value": (written.target_value or written.target_text)(reference),
+        "delimited": written.delimited,
+        "judge": written.judge,
     }
 
 
@@ -110,93 +109,55 @@ def note_parsed(draft: Draft, name: str, column: Column, base: str) -> None:
         draft.find(Code.L027, name, message)
 
 
-def _numbered_by(table: Table, column: Column) -> str:
-    """The columns whose groups MyISAM numbers each for itself; empty where one counter serves all rows."""
-    places = [index.columns for index in table.indexes if column.name in index.columns]
-    before = [columns[: columns.index(column.name)] for columns in places]
-    return ", ".join(before[0]) if before and all(before) else ""
-
-
 def left_out(draft: Draft, name: str) -> None:
     """A column that a map skips."""
     draft.left(Code.P027, "column", name, "a map leaves it out")
 
 
-def complete(draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan]) -> ColumnPlan:
+def complete(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPlan]) -> ColumnPlan:
     """The column with what the target computes for it: a generated value, or the default of an expression.
 
     Both are tried on the target. A generated column that it cannot compute becomes a plain one with the
     source's values; a default that it cannot is dropped; either is said.
     """
-    plan = plans[column.name]
+    column, plan = decided.column, plans[decided.column.name]
     if column.generated:
-        plan = replace(plan, generated=_generated(draft, table, column, plans))
-    elif column.default is not None and column.default_is_expression and not (plan.default or plan.identity):
-        plan = replace(plan, default=_computed(draft, table, column, plan))
-    elif plan.default is not None and draft.decisions.mapped(table, column):
-        plan = replace(plan, default=_literal(draft, table, column, plan))
-    draft.done("column", f"{table.name}.{column.name}", f"{plan.target} {plan.target_type}", plan.why)
+        plan = replace(plan, generated=plan_generated(draft, decided, plans))
+    elif plan.default is not None:
+        # Only a map makes a default of another type, or one of its own.
+        if draft.decisions.mapped(decided.table, column):
+            plan = _with_tried_default(draft, decided, plan)
+    elif column.default_is_expression and not plan.identity and decided.setting("default") is None:
+        plan = _with_tried_default(draft, decided, plan)
+    draft.done("column", decided.name, f"{plan.target} {plan.target_type}", plan.why)
     return plan
 
 
-def _generated(draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan]) -> str | None:
-    name = f"{table.name}.{column.name}"
-    notes: list[str] = []
+def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> ColumnPlan:
+    """With the plan's default, or the column's expression translated; without one that the target refuses."""
+    table, column, name, sql = decided.table, decided.column, decided.name, plan.default
+    if sql is None and column.default is None:
+        return plan
     try:
-        if changes(draft, table, plans[column.name]):
-            raise Untranslatable("a map changes its values")
-        if count := cut_rows(draft, table, column):
-            rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
-            raise Untranslatable(f"{rows} ({rows_words(table, count)})")
-        made = generated_expression(draft, table, column, plans, notes)
-        trial = generated_trial(draft, table, column, plans, made)
-        refused = draft.refusal("generated column", name, trial, (table.name,))
+        if sql is None:
+            sql = f"({translate_default(column.default or '', plan.target_type, column)})"
+            sql = sql.replace("statement_timestamp()", STATEMENT_TIME)
+        # It has to be a value of the type when a row is inserted.
+        trial = trial_name(draft, table, plan)
+        line = f"{pg_name(plan.target)} {plan.target_type} DEFAULT {sql}"
+        tried = f"CREATE TABLE {trial} ({line}); INSERT INTO {trial} DEFAULT VALUES"
+        refused = draft.refusal("default", name, tried, (table.name,))
     except Untranslatable as error:
         refused = str(error)
-    if refused:
-        draft.find(
-            Code.P024, name,
-            f"migrated as a plain column with its values: {refused}; it was computed as {column.generated}",
-            column_entry(table, column, "skip = true"),
-        )  # fmt: skip
-        return None
-    for note in notes:
-        draft.find(Code.P029, name, note)
-    if not column.generated_stored:
-        draft.find(Code.P029, name, "is VIRTUAL in the source and STORED in the target")
-    return made
-
-
-def _computed(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
-    name = f"{table.name}.{column.name}"
-    try:
-        made = f"({translate_default(column.default or '', plan.target_type, column)})"
-        made = made.replace("statement_timestamp()", STATEMENT_TIME)
-        refused = draft.refusal("default", name, default_trial(draft, table, plan, made), (table.name,))
-    except Untranslatable as error:
-        refused = str(error)
-    if refused:
-        draft.find(Code.P010, name, f"the default ({column.default}) is dropped: {refused}",
-            column_entry(table, column, 'default = "…"'),
-        )  # fmt: skip
-        return None
-    return made
-
-
-def _literal(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
-    """A literal default that a map gives another type, or makes itself: then it has to be one."""
-    name = f"{table.name}.{column.name}"
-    sql = default_trial(draft, table, plan, plan.default or "")
-    refused = draft.refusal("default", name, sql, (table.name,))
-    if not refused:
-        return plan.default
-    if setting(draft.decisions.rules(table, column), "default")[0]:
+    if refused and decided.setting("default"):
         # It stays in the plan, which says so where only a newer server has it.
-        draft.find(Code.P155, name, f"the target refuses the map's default {plan.default}: {refused}")
-        return plan.default
-    message = f"the default {column.default!r} is dropped: {refused}"
-    draft.find(Code.P011, name, message, column_entry(table, column, 'default = "…"'))
-    return None
+        draft.find(Code.P155, name, f"the target refuses the map's default {sql}: {refused}")
+    elif refused:
+        code = Code.P010 if column.default_is_expression else Code.P011
+        shown = f"({column.default})" if column.default_is_expression else repr(column.default)
+        draft.find(code, name, f"the default {shown} is dropped: {refused}", decided.entry('default = "…"'))
+        sql = None
+    return replace(plan, default=sql)
 
 
 def definition(column: ColumnPlan) -> str:
@@ -215,11 +176,12 @@ def definition(column: ColumnPlan) -> str:
     return " ".join(parts)
 
 
-def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> None:
+def constraints(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
     """What the MySQL type itself promised: CHECKs, and numbers of a column that cannot be an identity."""
-    reference = pg_name(plan.target)
+    table, column, reference = decided.table, decided.column, pg_name(plan.target)
+    name = draft.qualified(table.name)
     if plan.sequence and not plan.identity:
-        name, why = draft.qualified(table.name), f"AUTO_INCREMENT; {plan.target_type} cannot be an identity"
+        why = f"AUTO_INCREMENT; {plan.target_type} cannot be an identity"
         sequence = f"CREATE SEQUENCE {plan.sequence} OWNED BY {name}.{reference}"
         draft.do("create", table.name, sequence, why)
         given = f"nextval({pg_text(plan.sequence)}::regclass)"
@@ -233,26 +195,21 @@ def constraints(draft: Draft, table: Table, column: Column, plan: ColumnPlan) ->
         condition, why = labels_check(draft, table, column, plan), "only the declared labels of the ENUM"
     if condition and any(one.trap == "using" or one.policy == "cut" for one in plan.changes):
         message = f"a map changes the values, so the CHECK of its type is left out: {why}"
-        draft.find(Code.P168, f"{table.name}.{column.name}", message)
+        draft.find(Code.P168, decided.name, message)
     elif condition:
         constraint = pg_name(draft.constraints(table).take(f"{plan.target}_check"))
-        draft.do(
-            "index",
-            table.name,
-            f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {constraint} CHECK ({condition})",
-            why,
-        )
+        sql = f"ALTER TABLE {name} ADD CONSTRAINT {constraint} CHECK ({condition})"
+        draft.do("index", table.name, sql, why)
 
 
 def _default(draft: Draft, decided: Decision) -> str | None:
-    table, value, name = decided.table, decided.value, decided.name
-    column = value.column
+    value, name, column = decided.value, decided.name, decided.value.column
     wanted = decided.setting("default")
     if wanted is not None:
         return default(wanted) if wanted else None
     if decided.setting("using") and column.default is not None and not value.made:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
-        draft.find(Code.P159, name, message, column_entry(table, column, 'default = "…"'))
+        draft.find(Code.P159, name, message, decided.entry('default = "…"'))
     if column.default is None and column.default_is_expression:
         draft.find(Code.P012, name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
@@ -260,18 +217,19 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     # Nothing says what a map's expression would make of the default.
     literal = None if value.made or "\0" in column.default else form(value).default(column.default)
     if literal is None:
-        replacement = decided.policies.get("zero_date")
-        if isinstance(replacement, dict):
-            return pg_text(str(replacement["replace"]))
+        policy = decided.policies.get("zero_date")
+        if isinstance(policy, dict):
+            return pg_text(str(policy["replace"]))
         message = f"the default {column.default!r} has no counterpart and is dropped"
-        draft.find(Code.P011, name, message, column_entry(table, column, 'default = "…"'))
+        draft.find(Code.P011, name, message, decided.entry('default = "…"'))
     return literal
 
 
 def _notes(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
     """Findings about what a careful reader should know."""
-    column, name = decided.column, decided.name
+    table, column, name = decided.table, decided.column, decided.name
     note_parsed(draft, name, column, base_name(plan.target_type))
+    groups = _numbered_by(table, column) if plan.sequence else ""
     if decided.rule.note:
         draft.find(Code.P020, name, decided.rule.note)
     if plan.target != column.name:
@@ -283,10 +241,21 @@ def _notes(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
         draft.find(Code.P141, name, message)
     if column.zerofill:
         draft.find(Code.P023, name, "ZEROFILL is display only and is not kept")
-    if any("\0" in label for label in column.labels):
+    labels = "".join(column.labels)
+    if "\0" in labels:
         message = "a label holds a NUL character, which no text of PostgreSQL can"
-        draft.find(Code.P156, name, message, f"--exclude {name.partition('.')[0]}")
-    if any("?" in label for label in column.labels):
+        draft.find(Code.P156, name, message, f"--exclude {table.name}")
+    if "?" in labels:
         draft.find(Code.P026, name, "a label has a ?, which may stand for a character the server hides")
     if column.invisible:
         draft.find(Code.P025, name, "is invisible in the source and visible in the target")
+    if groups:
+        message = f"restarts its numbers for each {groups}; the target has one sequence for all rows"
+        draft.find(Code.P153, name, message)
+
+
+def _numbered_by(table: Table, column: Column) -> str:
+    """The columns whose groups MyISAM numbers each for itself; empty where one counter serves all rows."""
+    keys = [index.columns for index in table.indexes if column.name in index.columns]
+    before = [columns[: columns.index(column.name)] for columns in keys]
+    return ", ".join(before[0]) if before and all(before) else ""

@@ -8,32 +8,40 @@ fits is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NoReturn
 
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.mapping.grammar import SECTIONS
 from converge.mapping.read import DEFAULT
-from converge.mapping.rules import Map, Rule, policies, setting
-from converge.model.catalog import Catalog, Column, Table
+from converge.mapping.rules import Map, Rule, entry, literally, policies, setting
+from converge.model.catalog import Catalog, Column, Index, Table
 from converge.model.evidence import Count, Evidence
 from converge.model.plan import Change
 from converge.planner.using import begin, made_kind
-from converge.types import Trap, Value, check_target, family_of, form
+from converge.types import Trap, Value, base_name, check_target, family_of, form
 
-Place = tuple[str, str]
+ColumnName = tuple[str, str]
 """Table and column of the source."""
 
 
 class Decision:
     """What one column becomes by one rule of the maps, whatever the data holds."""
 
-    __slots__ = (
-        "_handled", "column", "policies", "rule", "rules", "start", "table", "to", "traps", "using"
-    )  # fmt: skip
-
-    def __init__(self, table: Table, column: Column, rules: tuple[Rule, ...], rule: Rule) -> None:
+    def __init__(
+        self,
+        table: Table,
+        column: Column,
+        rules: tuple[Rule, ...],
+        rule: Rule,
+        known: Evidence,
+        earlier: tuple[Decision, ...],
+    ) -> None:
+        """By one of the `rules`, after `earlier` decisions that the data may rule out."""
+        self._known, self._earlier = known, earlier
         self.table, self.column = table, column
         self.rules, self.rule = rules, rule
         """All that match, in their order, and the one that gives the type."""
@@ -44,8 +52,6 @@ class Decision:
         """The value before any policy, and what a map's expression has done."""
         self.traps = form(self.start).traps
         """What the type cannot hold, before any policy."""
-        self.policies: Mapping[str, Any] = policies(rules)
-        self._handled: tuple[Value, tuple[tuple[Trap, Change | None], ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -55,36 +61,104 @@ class Decision:
         """What the first rule with this key says; None without one."""
         return setting(self.rules, key)[0]
 
+    @cached_property
+    def policies(self) -> Mapping[str, Any]:
+        """What the maps say of each trap, by its name."""
+        return policies(self.rules)
+
     @property
     def value(self) -> Value:
         """The value with what the policies make of its odd cases."""
-        return self._by_policies()[0]
+        return self._by_policies[0]
 
     @property
     def handled(self) -> tuple[tuple[Trap, Change | None], ...]:
         """Each trap with what its policy does; None without a policy that can be used."""
-        return self._by_policies()[1]
+        return self._by_policies[1]
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """What the maps change of the values."""
         return tuple(change for change in (self.using, *(one for _, one in self.handled)) if change)
 
+    def count(self, trap: Trap) -> Count | None:
+        """The rows that the scan has counted for a trap; None when it did not look."""
+        return self._known.count(self.table.name, trap.where)
+
+    @property
+    def evidence(self) -> str:
+        """What the scan saw of the values, where it decided the type or found something."""
+        facts = self._known.tables.get(self.table.name)
+        words: dict[str, str] = {}
+        for one in (*self._earlier, self) if facts else ():
+            for trap in one.traps:
+                count = self.count(trap)
+                if facts and count is not None and (count.rows or one.rule.fits):
+                    words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
+        return "; ".join(words.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the target type can hold the column's default and all of its values."""
+        counts = map(self.count, self.traps)
+        return self._default_fits() and all(count is not None and not count.rows for count in counts)
+
+    def _default_fits(self) -> bool:
+        """The default is a value as well, of rows to come."""
+        default = self.start.column.default
+        if default is None or self.start.made:
+            return True
+        if self.start.column.default_is_expression:
+            return self.to != "boolean" or default.strip("()").lower() in ("0", "1", "false", "true")
+        return form(self.start).default(default) is not None
+
+    # ---- the decision as a map would say it --------------------------------------------------------------
+
+    def entry(self, *lines: str) -> str:
+        """A map's entry for the column, to be pasted."""
+        return column_entry(self.table, self.column, *lines)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the maps say of the column."""
+        settings = {key: self.setting(key) for key in SECTIONS["column"].settings()}
+        traps = {trap.name for trap in self.traps}
+        settings["to"] = self.to
+        settings["policy"] = {name: policy for name, policy in self.policies.items() if name in traps}
+        return {key: value for key, value in settings.items() if value not in (None, {})}
+
+    @property
+    def open(self) -> Iterator[tuple[Trap, int | None]]:
+        """Traps without a policy, with the rows that the scan has counted; None when it did not look."""
+        for trap in self.traps:
+            if trap.name not in self.policies:
+                count = self.count(trap)
+                yield trap, count.rows if count else None
+
+    @property
+    def others(self) -> list[str]:
+        """Other types that a map may choose; none where the target has its own."""
+        family = family_of(self.column)
+        if family is None or self._known.existing is not None:
+            return []
+        return sorted(family.accepts(self.column) - {base_name(self.to)})
+
+    # ---- policies ----------------------------------------------------------------------------------------
+
+    @cached_property
     def _by_policies(self) -> tuple[Value, tuple[tuple[Trap, Change | None], ...]]:
-        if self._handled is None:
-            value, handled = self.start, []
-            for trap in self.traps:
-                policy, change = self.policies.get(trap.name, "stop"), None
-                if policy != "stop" and (policy != "null" or self.column.nullable):
-                    value, change = self._apply(value, trap, policy)
-                handled.append((trap, change))
-            self._handled = value, tuple(handled)
-        return self._handled
+        value, handled = self.start, []
+        for trap in self.traps:
+            policy, change = self.policies.get(trap.name, "stop"), None
+            if policy != "stop" and (policy != "null" or self.column.nullable):
+                value, change = self._apply(value, trap, policy)
+            handled.append((trap, change))
+        return value, tuple(handled)
 
     def _apply(self, value: Value, trap: Trap, policy: Any) -> tuple[Value, Change]:
         """One more policy, on the trap as it stands for the value that earlier policies have left."""
-        made = form(value)
-        now = next(one for one in made.traps if one.name == trap.name)
+        before = form(value)
+        now = next(one for one in before.traps if one.name == trap.name)
         where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
         words = f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
         change = Change(trap.name, words, where, trap.kind.words)
@@ -102,7 +176,7 @@ class Decision:
                 ) from error
         else:
             new = "NULL" if policy == "null" else now.remedies[policy]
-        changed = new if trap.whole else f"IF({now.where},{new},{made.whole or value.sql})"
+        changed = new if trap.whole else f"IF({now.where},{new},{before.whole or value.sql})"
         null = f"({value.is_null} OR {now.where})" if policy == "null" else value.is_null
         return replace(value, changed=changed, declared_null=null, handled=handled), change
 
@@ -115,145 +189,102 @@ class Decisions:
         self._evidence = evidence
         self._sources = {table.name: table for table in catalog.tables}
         self._joined = _components(catalog)
-        identities = {
-            (table.name, column.name)
+        self.identities = {
+            joined
             for table in catalog.tables
             for column in table.columns
             # A bigint unsigned whose next value has left bigint's range takes its component out.
             if column.auto_increment and (table.next_value or 0) < 2**63
+            for joined in self.joined(table.name, column.name)
         }
-        self._identities = {place for identity in identities for place in self.joined(*identity)}
-        self._rules: dict[Place, tuple[Rule, ...]] = {}
-        self._candidates: dict[Place, tuple[Decision, ...]] = {}
-        self._decided: dict[Place, Decision] = {}
+        """The columns that are AUTO_INCREMENT, or joined to such a one."""
+        self._rules: dict[ColumnName, tuple[Rule, ...]] = {}
+        self._candidates: dict[ColumnName, list[Decision]] = {}
+        self._decided: dict[ColumnName, Decision] = {}
 
     def of(self, table: Table, column: Column) -> Decision:
         """By the first rule that gives a type, and whose every value fits where it wants that.
 
         Raises UsageError when no rule matches or a rule's type is not one that the family can make.
         """
-        place = table.name, column.name
-        if place not in self._decided:
-            for one in self.candidates(table, column):
-                if not one.rule.fits or self._all_fit(one):
-                    self._decided[place] = one
-                    break
-            else:
-                raise _no_rule(table, column)
-        return self._decided[place]
+        name = table.name, column.name
+        if name not in self._decided:
+            candidates = self.candidates(table, column)
+            chosen = (one for one in candidates if not one.rule.fits or self._all_fit(one))
+            self._decided[name] = next(chosen, None) or _no_rule(table, column)
+        return self._decided[name]
 
     def safest(self, table: Table, column: Column) -> Decision:
-        """The decision that does not hang on the data, for what is asked before and after it is known.
+        """The decision that does not hang on the data, for what is asked before and after it is known."""
+        return (self.candidates(table, column) or _no_rule(table, column))[-1]
 
-        Raises UsageError like `of`.
-        """
-        for one in self.candidates(table, column):
-            if not one.rule.fits:
-                return one
-        raise _no_rule(table, column)
-
-    def candidates(self, table: Table, column: Column) -> tuple[Decision, ...]:
+    def candidates(self, table: Table, column: Column) -> list[Decision]:
         """By each rule that may give the type: those that depend on the data, and the first that does not.
 
         None for a type that converge does not know.
         """
-        place = table.name, column.name
-        if place not in self._candidates:
-            self._candidates[place] = tuple(self._candidates_of(table, column))
-        return self._candidates[place]
+        name = table.name, column.name
+        if name not in self._candidates:
+            found = self._candidates[name] = []
+            rules = self.rules(table, column)
+            for rule in rules if family_of(column) else ():
+                if "to" in rule.settings:
+                    found.append(Decision(table, column, rules, rule, self._evidence, tuple(found)))
+                    if not rule.fits:
+                        break
+        return self._candidates[name]
 
     def rules(self, table: Table, column: Column) -> tuple[Rule, ...]:
         """The rules that match a column, those that depend on the data among them."""
-        place = table.name, column.name
-        if place not in self._rules:
-            self._rules[place] = self._map.for_column(table, column, identity=self.identity(*place))
-        return self._rules[place]
+        name = table.name, column.name
+        if name not in self._rules:
+            self._rules[name] = self._map.for_column(table, column, identity=name in self.identities)
+        return self._rules[name]
 
     def mapped(self, table: Table, column: Column) -> bool:
         """Whether another map than the default one says anything of the column."""
         return any(not rule.place.startswith(f"{DEFAULT} ") for rule in self.rules(table, column))
 
-    def joined(self, table: str, column: str) -> frozenset[Place]:
+    def joined(self, table: str, column: str) -> Set[ColumnName]:
         """The columns that foreign keys join with this one, itself included: all must have the same type."""
-        return self._joined.get((table, column), frozenset({(table, column)}))
-
-    def identity(self, table: str, column: str) -> bool:
-        """Whether the column is AUTO_INCREMENT, or joined to such a one."""
-        return (table, column) in self._identities
-
-    def count(self, one: Decision, trap: Trap) -> Count | None:
-        """The rows that the scan has counted for a trap; None when it did not look."""
-        return self._evidence.count(one.table.name, trap.where)
-
-    def evidence(self, decided: Decision) -> str:
-        """What the scan saw of the values, where it decided the type or found something."""
-        facts = self._evidence.table(decided.table.name)
-        words: dict[str, str] = {}
-        for one in self.candidates(decided.table, decided.column) if facts else ():
-            for trap in one.traps:
-                count = self.count(one, trap)
-                if facts and count is not None and (count.rows or one.rule.fits):
-                    words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
-            if one is decided:
-                break
-        return "; ".join(words.values())
-
-    def _candidates_of(self, table: Table, column: Column) -> Iterator[Decision]:
-        rules = self.rules(table, column)
-        for rule in rules if family_of(column) else ():
-            if "to" in rule.settings:
-                yield Decision(table, column, rules, rule)
-                if not rule.fits:
-                    return
+        return self._joined.get((table, column), {(table, column)})
 
     def _all_fit(self, one: Decision) -> bool:
         """Whether this column and all that foreign keys join it with would get the type, and fit it."""
         for other_table, other_column in self.joined(one.table.name, one.column.name):
             table = self._sources.get(other_table)
             theirs = self.candidates(table, table.column(other_column)) if table else ()
-            if not any(other.rule == one.rule and self._fits(other) for other in theirs):
+            if not any(other.rule == one.rule and other.fits for other in theirs):
                 return False
         return True
 
-    def _fits(self, one: Decision) -> bool:
-        """Whether the target type can hold the column's default and all of its values."""
-        counts = (self.count(one, trap) for trap in one.traps)
-        return _default_fits(one) and all(count is not None and not count.rows for count in counts)
 
-
-def _default_fits(one: Decision) -> bool:
-    """The default is a value as well, of rows to come."""
-    default = one.start.column.default
-    if default is None or one.start.made:
-        return True
-    if one.start.column.default_is_expression:
-        return one.to != "boolean" or default.strip("()").lower() in ("0", "1", "false", "true")
-    return form(one.start).default(default) is not None
-
-
-def _no_rule(table: Table, column: Column) -> UsageError:
-    return UsageError(
+def _no_rule(table: Table, column: Column) -> NoReturn:
+    raise UsageError(
         f"no rule of the maps matches {table.name}.{column.name} ({column.raw_type})", code=Code.M004
     )
 
 
-def _components(catalog: Catalog) -> Mapping[Place, frozenset[Place]]:
+def column_entry(table: Table, column: Column, *lines: str) -> str:
+    """A map's entry for one column, to be pasted."""
+    return entry("column", literally(table=table.name, column=column.name), *lines)
+
+
+def index_entry(table: Table, index: Index, *lines: str) -> str:
+    """The same for an index."""
+    return entry("index", literally(table=table.name, index=index.name), *lines)
+
+
+def _components(catalog: Catalog) -> Mapping[ColumnName, Set[ColumnName]]:
     """For each column of a foreign key the columns that it is joined with, itself included."""
-    edges: dict[Place, set[Place]] = {}
+    components: dict[ColumnName, set[ColumnName]] = {}
     for table in catalog.tables:
         for key in table.foreign_keys:
-            if key.parent_database == catalog.database:
-                for child, parent in zip(key.columns, key.parent_columns, strict=True):
-                    edges.setdefault((table.name, child), set()).add((key.parent, parent))
-                    edges.setdefault((key.parent, parent), set()).add((table.name, child))
-    components: dict[Place, frozenset[Place]] = {}
-    for start in edges:
-        if start not in components:
-            component, waiting = set(), [start]
-            while waiting:
-                place = waiting.pop()
-                if place not in component:
-                    component.add(place)
-                    waiting += edges[place]
-            components |= dict.fromkeys(component, frozenset(component))
+            for child, parent in key.pairs:
+                if key.parent_database == catalog.database:
+                    ends = (table.name, child), (key.parent, parent)
+                    small, large = sorted((components.setdefault(end, {end}) for end in ends), key=len)
+                    if small is not large:
+                        large |= small
+                        components |= dict.fromkeys(small, large)
     return components

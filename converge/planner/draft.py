@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import copy
 from typing import Protocol, cast
 
 from converge.codes import Code, explained
-from converge.mapping.rules import Map, entry, literally
-from converge.model.catalog import Catalog, Column, Table
-from converge.model.evidence import NOTHING_KNOWN, Count, Evidence
+from converge.mapping.rules import setting
+from converge.model.catalog import Column, Table
+from converge.model.evidence import Count, Evidence
 from converge.model.plan import (
     ColumnPlan,
     Computed,
@@ -25,8 +24,9 @@ from converge.model.plan import (
     Trial,
 )
 from converge.model.quote import Namespace, pg_name, pg_text
-from converge.planner.decision import Decision, Decisions
-from converge.planner.load.match import Loading
+from converge.planner.decision import ColumnName, Decision, Decisions
+from converge.planner.inputs import Inputs, require_matches
+from converge.planner.load.match import Loading, match
 
 Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
@@ -45,60 +45,86 @@ class Answers(Protocol):
         """The evidence with what is known of rows that are in the target's own tables."""
 
 
-@dataclass
 class Draft:
     """A plan in the making. Every part adds statements, findings and exactly one outcome an object."""
 
-    catalog: Catalog
-    map: Map
-    schema: str
-    names: Namespace
-    """Of the schema's tables, views, indexes, sequences and types, which share one namespace."""
-    evidence: Evidence = NOTHING_KNOWN
-    target_version: str = ""
-    """PostgreSQL's version, as far as it changes what can be said there."""
-    functions: Namespace = field(default_factory=Namespace)
-    """Names of the schema's functions without arguments."""
-    targets: dict[str, str] = field(default_factory=dict)
-    """The target's name of every source table that is taken."""
-    tables: dict[str, TablePlan] = field(default_factory=dict)
-    kept: dict[str, TablePlan] = field(default_factory=dict)
-    """Tables whose rows in the target stay as they are."""
-    enums: dict[tuple[frozenset[tuple[str, str]], tuple[str, ...]], str] = field(default_factory=dict)
-    """Quoted names of native enums, by the columns that foreign keys join and the labels."""
-    unique: defaultdict[str, list[frozenset[str]]] = field(default_factory=lambda: defaultdict(list))
-    """Columns of each source table's unique keys that the target gets, in lower case."""
-    statements: list[Statement] = field(default_factory=list)
-    identities: list[Identity] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    computed: list[Computed] = field(default_factory=list)
-    trials: list[Trial] = field(default_factory=list)
-    """Translations that the target should try, or has tried."""
-    answers: Answers | None = None
-    """The target, where it can be asked now; else the evidence says what it has answered."""
-    making: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """What makes each table with its types, keys and CHECKs, as far as it is drafted; all share ''."""
-    in_schema: set[str] = field(default_factory=set)
-    """Quoted names, with the schema, of all that is made in it."""
-    alike: Alike = field(default_factory=lambda: defaultdict(list))
-    suggestions: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)
-    """Columns that could have another type, by type, length and that other type."""
-    extensions: Mapping[str, str] | None = None
-    """The target's extensions with their schemas, empty for one that could be made; None without a target."""
-    loose: dict[str, str] = field(default_factory=dict)
-    """Quoted names of nondeterministic collations that the target has or gets, with their ICU locales."""
-    loading: Loading | None = None
-    """The target's own schema in load mode."""
-    noted: set[str] = field(default_factory=set)
-    """Names of objects about which there is something to know."""
-
-    def __post_init__(self) -> None:
+    def __init__(self, inputs: Inputs, answers: Answers | None = None) -> None:
+        """A draft that only has names. Raises UsageError for a pattern that no table matches."""
+        self.inputs = inputs
+        self.answers = answers
+        """The target, where it can be asked now; else the evidence says what it has answered."""
+        self.schema, self.evidence = inputs.schema, inputs.evidence
+        self.catalog, self.map = inputs.catalog, inputs.map
+        """The source and the maps; in load mode with what the target asks of the rows."""
+        self.loading: Loading | None = None
+        """The target's own schema in load mode."""
+        held = [table.name for table in self.catalog.tables] + [view.name for view in self.catalog.views]
+        facts = inputs.facts
+        self.names = Namespace(facts.foreign_names(inputs.own) - set(held) if facts else (), held)
+        """Of the schema's tables, views, indexes, sequences and types, which share one namespace."""
+        self.functions = Namespace(facts.foreign_functions(inputs.own) if facts else ())
+        """Names of the schema's functions without arguments."""
+        self.targets: dict[str, str] = {}
+        """The target's name of every source table that is taken."""
+        self.taken = self._take()
+        """The source's tables of the plan, as `catalog` has them."""
         self.decisions = Decisions(self.catalog, self.map, self.evidence)
+
+        self.tables: dict[str, TablePlan] = {}
+        self.kept: dict[str, TablePlan] = {}
+        """Tables whose rows in the target stay as they are."""
+        self.statements: list[Statement] = []
+        self.identities: list[Identity] = []
+        self.findings: list[Finding] = []
+        self.outcomes: list[Outcome] = []
+        self.computed: list[Computed] = []
+        self.trials: list[Trial] = []
+        """Translations that the target should try, or has tried."""
+
+        self.noted: set[str] = set()
+        """Names of objects about which there is something to know."""
+        self.alike: Alike = defaultdict(list)
+        self.suggestions: dict[tuple[str, int, str], list[str]] = {}
+        """Columns that could have another type, by type, length and that other type."""
+        self.making: defaultdict[str, list[str]] = defaultdict(list)
+        """What makes each table with its types, keys and CHECKs, as far as it is drafted; all share ''."""
+        self.in_schema: set[str] = set()
+        """Quoted names, with the schema, of all that is made in it."""
+        self.enums: dict[tuple[frozenset[ColumnName], tuple[str, ...]], str] = {}
+        """Quoted names of native enums, by the columns that foreign keys join and the labels."""
+        self.loose = dict(facts.collations) if facts else {}
+        """Quoted names of nondeterministic collations that the target has or gets, with their ICU locales."""
+        self.unique: defaultdict[str, list[frozenset[str]]] = defaultdict(list)
+        """Columns of each source table's unique keys that the target gets, in lower case."""
         self._sources = {table.name: table for table in self.catalog.tables}
-        self._shared: set[str] = set()
+        self._by_name: dict[str, dict[str, ColumnPlan]] = {}
         self._constraints: dict[str, Namespace] = {}
         self._renamed: defaultdict[str, dict[str, str]] = defaultdict(dict)
+
+    def _take(self) -> list[Table]:
+        """The tables that the plan is about, with their names in the target."""
+        tables, selection = self.catalog.tables, self.inputs.selection
+        if "tables" not in self.catalog.unreadable:
+            require_matches(selection, [table.name for table in tables])
+        wanted = (table for table in tables if selection.takes(table.name))
+        taken = [table for table in wanted if not setting(self.map.for_table(table), "skip")[0]]
+        if self.evidence.existing is not None:
+            self.loading = loading = match(self.catalog, taken, self.map, self.evidence.existing)
+            self.catalog, self.map = loading.catalog, loading.map
+            self.targets = {name: one.own.name for name, one in loading.matches.items()}
+            names = {table.name for table in taken}
+            return [table for table in loading.catalog.tables if table.name in names]
+        for table in taken:
+            name = setting(self.map.for_table(table), "rename")[0] or table.name
+            self.targets[table.name] = self.names.take(name, held=True)
+        return taken
+
+    def quiet(self) -> Draft:
+        """A copy that keeps to itself what it finds."""
+        other = copy(self)
+        other.findings, other.outcomes, other.identities, other.trials = [], [], [], []
+        other.noted, other.alike = set(), defaultdict(list)
+        return other
 
     def source(self, table: str) -> Table | None:
         """The source's table of this name, planned or not."""
@@ -140,15 +166,17 @@ class Draft:
 
     def column(self, table: str, name: str) -> ColumnPlan:
         """The plan of a source column. Raises KeyError."""
-        for column in self.tables[table].columns:
-            if column.source.lower() == name.lower():
-                return column
-        raise KeyError(f"{table}.{name}")
+        return self._columns(table)[name.lower()]
 
     def has(self, table: str, *names: str) -> bool:
         """Whether all these columns of a planned table arrive."""
-        there = {column.source.lower() for column in self.tables[table].columns}
-        return all(name.lower() in there for name in names)
+        return all(name.lower() in self._columns(table) for name in names)
+
+    def _columns(self, table: str) -> dict[str, ColumnPlan]:
+        """By their names in the source, in lower case."""
+        if table not in self._by_name:
+            self._by_name[table] = {one.source.lower(): one for one in self.tables[table].columns}
+        return self._by_name[table]
 
     def do(
         self, phase: Phase, object_: str, sql: str, why: str, *, makes: str = "", optional: bool = False
@@ -162,11 +190,10 @@ class Draft:
         text = pg_text(text.replace("\0", ""))
         self.do("finish", object_, f"COMMENT ON {kind} {name} IS {text}", "the source's comment")
 
-    def share(self, object_: str, sql: str, why: str, *, makes: str = "") -> bool:
+    def share(self, object_: str, sql: str, why: str) -> bool:
         """A statement for what several objects use: made once, before them. Whether it is a new one."""
-        if new := sql not in self._shared:
-            self._shared.add(sql)
-            self.do("shared", object_, sql, why, makes=makes)
+        if new := sql not in self.making[""]:
+            self.do("shared", object_, sql, why)
         return new
 
     def refusal(self, kind: str, name: str, sql: str, tables: tuple[str, ...] = ()) -> str | None:
@@ -194,10 +221,19 @@ class Draft:
         *,
         severity: Severity | None = None,
         evidence: str = "",
+        cause: str = "",
     ) -> None:
-        """Adds a finding; a severity is only said of a code that the registry has with several."""
+        """Adds a finding; a severity is only said of a code that the registry has with several.
+
+        Of findings that many objects may have by one `cause`, `note_alike` makes one for all.
+        """
         self.noted.add(object_)
-        self.findings.append(Finding(code, severity or _severity(code), object_, message, hint, evidence))
+        absent = explained(code).severity == ("absent",)
+        if severity is None:
+            (known,) = explained(code).severity
+            severity = "lossy" if absent else cast(Severity, known)
+        found = Finding(code, severity, object_, message, hint, evidence, absent)
+        (self.alike[code, severity, cause] if cause else self.findings).append(found)
 
     def find_rows(
         self,
@@ -214,21 +250,6 @@ class Draft:
         if count and count.rows:
             shown = rows_words(table, count)
             self.find(code, object_, said(count.rows, words), hint, severity=severity, evidence=shown)
-
-    def find_alike(
-        self,
-        code: Code,
-        severity: Severity,
-        cause: str,
-        object_: str,
-        message: str,
-        hint: str,
-        evidence: str = "",
-    ) -> None:
-        """A finding that many objects may have by one cause: `note_alike` says it then once for all."""
-        self.noted.add(object_)
-        finding = Finding(code, severity, object_, message, hint, evidence)
-        self.alike[code, severity, cause].append(finding)
 
     def note_alike(self) -> None:
         """Each of a few findings with one cause, or one for many."""
@@ -247,14 +268,13 @@ class Draft:
         state: State = "translated with a note" if name in self.noted else "translated"
         self.outcomes.append(Outcome(kind, name, state, becomes, why))
 
-    def left(
-        self, code: Code, kind: str, name: str, why: str, hint: str = "", *, harm: Severity = "lossy"
-    ) -> None:
+    def left(self, code: Code, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that does not arrive: an outcome and a finding."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
         self.noted.add(name)
+        severity: Severity = "note" if explained(code).severity == ("note",) else "lossy"
         message = f"{kind} is not migrated: {why}"
-        self.findings.append(Finding(code, harm, name, message, hint, not_migrated=True))
+        self.findings.append(Finding(code, severity, name, message, hint, not_migrated=True))
 
     def left_out(self, table: Table, why: str) -> None:
         """Outcomes for a table and all that belongs to it."""
@@ -265,13 +285,7 @@ class Draft:
     def block(self, code: Code, kind: str, name: str, why: str, hint: str = "") -> None:
         """An object that must be settled before anything is written."""
         self.outcomes.append(Outcome(kind, name, "not migrated", "", why))
-        hint = hint or f"--exclude {name.partition('.')[0]}"
-        self.find(code, name, why, hint, severity="block")
-
-
-def column_entry(table: Table, column: Column, *lines: str) -> str:
-    """A map's entry for one column, to be pasted."""
-    return entry("column", literally(table=table.name, column=column.name), *lines)
+        self.find(code, name, why, hint or f"--exclude {name.partition('.')[0]}")
 
 
 def rows_words(table: Table, count: Count) -> str:
@@ -293,8 +307,3 @@ def said(rows: int, words: str) -> str:
 
 def _printable(key: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in key)
-
-
-def _severity(code: Code) -> Severity:
-    (known,) = explained(code).severity
-    return cast(Severity, known)

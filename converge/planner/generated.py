@@ -13,32 +13,46 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Count
 from converge.model.plan import ColumnPlan
 from converge.model.quote import fit, my_name, pg_name
-from converge.planner.draft import Draft, column_entry
-from converge.translate import (
-    Context,
-    TableColumns,
-    Term,
-    Untranslatable,
-    column_term,
-    translate_stored,
-)
+from converge.planner.decision import Decision, column_entry
+from converge.planner.draft import Draft, rows_words, said
+from converge.translate import Context, TableColumns, Term, Untranslatable, column_term, translate_stored
 from converge.types.decimal import Decimal
 from converge.types.integer import Integer
 
 
+def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPlan]) -> str | None:
+    """The expression by which the target computes the column; None where it cannot, which is said."""
+    table, column, name = decided.table, decided.column, decided.name
+    context = Context(immutable=True, exact=True)
+    try:
+        if changes(draft, table, plans[column.name]):
+            raise Untranslatable("a map changes its values")
+        if count := _cut_rows(draft, table, column):
+            rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
+            raise Untranslatable(f"{rows} ({rows_words(table, count)})")
+        sql = generated_expression(draft, table, column, plans, context)
+        trial = _trial(draft, table, plans[column.name], plans, sql)
+        refused = draft.refusal("generated column", name, trial, (table.name,))
+    except Untranslatable as error:
+        refused = str(error)
+    if refused:
+        why = f"migrated as a plain column with its values: {refused}; it was computed as {column.generated}"
+        draft.find(Code.P024, name, why, decided.entry("skip = true"))
+        return None
+    if not column.generated_stored:
+        context.notes.append("is VIRTUAL in the source and STORED in the target")
+    for note in context.notes:
+        draft.find(Code.P029, name, note)
+    return sql
+
+
 def generated_expression(
-    draft: Draft,
-    table: Table,
-    column: Column,
-    plans: Mapping[str, ColumnPlan],
-    notes: list[str] | None = None,
+    draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan], context: Context
 ) -> str:
     """The PostgreSQL expression for GENERATED ALWAYS AS (…) STORED. Raises Untranslatable.
 
-    `plans` has the plans of the table's columns by their source names, this one's among them. What
-    should be said of the translation is added to `notes`.
+    `plans` has the plans of the table's columns by their source names, this one's among them.
     """
-    context = Context(immutable=True, exact=True, notes=[] if notes is None else notes)
     return _Columns(table, plans, context, _plain(draft, table)).stored(column)
 
 
@@ -53,7 +67,7 @@ def cut(column: Column) -> str | None:
     return f"ABS(CAST(({column.generated}) AS DECIMAL(65,30)) - {my_name(column.name)}) >= {step}"
 
 
-def cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
+def _cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
     """The rows that `cut` counts; None where there are none. The column is a plain one in the target then."""
     condition = cut(column)
     count = draft.evidence.count(table.name, condition) if condition else None
@@ -62,41 +76,52 @@ def cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
 
 def _plain(draft: Draft, table: Table) -> frozenset[str]:
     """The columns that the target does not compute."""
-    return frozenset(one.name for one in table.columns if not one.generated or cut_rows(draft, table, one))
+    return frozenset(one.name for one in table.columns if not one.generated or _cut_rows(draft, table, one))
+
+
+def _trial(
+    draft: Draft, table: Table, plan: ColumnPlan, plans: Mapping[str, ColumnPlan], expression: str
+) -> str:
+    """A statement that shows whether the target takes the expression: a table of its own with the columns."""
+    plain = _plain(draft, table)
+    lines = [
+        f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
+        for one in plans.values()
+        if one.source != plan.source and one.source in plain
+    ]
+    lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
+    return f"CREATE TABLE {trial_name(draft, table, plan)} ({', '.join(lines)})"
+
+
+def trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
+    """The name of a table in which something about the column is tried."""
+    return draft.own(fit(f"{table.name}_{plan.source}_trial"))
 
 
 class _Columns(TableColumns):
     """A table's columns, of which generated ones stand for their expression.
 
-    PostgreSQL lets no generated column read another one.
+    PostgreSQL lets no generated column read another one; MySQL only earlier ones, so that no circle arises.
     """
 
     def __init__(
         self, table: Table, plans: Mapping[str, ColumnPlan], context: Context, plain: frozenset[str]
     ) -> None:
         super().__init__(table, plans)
-        self._terms = context
+        self._context = context
         self._plain = plain
-        self._within: list[str] = []
 
     def stored(self, column: Column) -> str:
         """The expression of a generated column, in the column's own type."""
-        if column.generated is None:
-            raise Untranslatable(f"{column.name} is not generated")
-        if column.name in self._within:
-            raise Untranslatable(f"{column.name} reads itself")
-        self._within.append(column.name)
         to = self.plan(column.name).target_type
-        sql = translate_stored(column.generated, self, to, column, self._terms)
-        self._within.pop()
-        return sql
+        return translate_stored(column.generated or "", self, to, column, self._context)
 
     def find(self, node: exp.Column) -> Term:
         value = super().find(node)
-        column = self.table.column(self.plan(node.name).source)
-        if column.name in self._plain:
+        plan = self.plan(node.name)
+        if plan.source in self._plain:
             return value
-        plan = self.plan(column.name)
+        column = self.table.column(plan.source)
         return replace(column_term(column, plan, f"({self.stored(column)})"), source="")
 
 
@@ -132,28 +157,3 @@ def changes(draft: Draft, table: Table, plan: ColumnPlan) -> bool:
         if change.policy != "keep" and (change.trap == "using" or count is None or count.rows):
             return True
     return False
-
-
-def generated_trial(
-    draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan], expression: str
-) -> str:
-    """A statement that shows whether the target takes the expression: a table of its own with the columns."""
-    plan, plain = plans[column.name], _plain(draft, table)
-    lines = [
-        f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
-        for one in plans.values()
-        if one.source != plan.source and one.source in plain
-    ]
-    lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
-    return f"CREATE TABLE {_trial_name(draft, table, plan)} ({', '.join(lines)})"
-
-
-def default_trial(draft: Draft, table: Table, plan: ColumnPlan, default: str) -> str:
-    """The same for a default, which has to be a value of the type when a row is inserted."""
-    name = _trial_name(draft, table, plan)
-    line = f"{pg_name(plan.target)} {plan.target_type} DEFAULT {default}"
-    return f"CREATE TABLE {name} ({line}); INSERT INTO {name} DEFAULT VALUES"
-
-
-def _trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
-    return draft.own(fit(f"{table.name}_{plan.source}_trial"))

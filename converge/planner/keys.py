@@ -9,7 +9,8 @@ from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.plan import Computed
-from converge.model.quote import pg_name, pg_text
+from converge.model.quote import pg_name
+from converge.planner.decision import index_entry
 from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans
 from converge.translate import TableColumns, Untranslatable, translate
@@ -37,7 +38,7 @@ def plan_indexes(draft: Draft, table: Table) -> None:
         elif index.kind == "SPATIAL" and _is_geometry(draft, table, index):
             _index(draft, table, index, "gist")
         elif index.kind in ("FULLTEXT", "SPATIAL"):
-            hint = _entry(table, index, 'method = "gin"') if index.kind == "FULLTEXT" else ""
+            hint = index_entry(table, index, 'method = "gin"') if index.kind == "FULLTEXT" else ""
             draft.left(Code.P030, "index", name, f"a {index.kind} index has no exact counterpart", hint)
         else:
             _index(draft, table, index, method)
@@ -45,48 +46,47 @@ def plan_indexes(draft: Draft, table: Table) -> None:
 
 def _index(draft: Draft, table: Table, index: Index, method: str | None) -> None:
     name = f"{table.name}.{index.name}"
+    expressions = tuple(
+        (number, part.expression) for number, part in enumerate(index.parts, 1) if part.expression
+    )
+    refused = None
     try:
         parts = [_part(draft, table, index, part) for part in index.parts]
-        refused = _refused(draft, table, index, parts)
+        if expressions:
+            sql = f"CREATE INDEX ON {draft.qualified(table.name)} ({', '.join(parts)})"
+            refused = draft.refusal("index", name, sql, (table.name,))
     except Untranslatable as reason:
         refused = str(reason)
     if refused:
         terms = ", ".join(part.column or part.expression or "" for part in index.parts)
         draft.left(Code.P031, "index", name, f"{refused}; it was on {terms}")
         return
-    on = draft.qualified(table.name)
-    columns = ", ".join(parts)
+    columns = [_reference(draft, table, part) for part in index.parts]
+    constraint = ""
+    if index.unique and parts == columns:
+        constraint = "PRIMARY KEY" if index.primary else "UNIQUE"
+    target = _name(draft, table, index, constraint=bool(constraint))
     _notes(draft, table, index, parts)
-    references = [_reference(draft, table, part) for part in index.parts]
-    cut = index.primary and any("(" in part for part in parts)
-    plain = parts == references
-    made = _name(draft, table, index, constraint=index.unique and plain)
-    if index.primary and not cut:
-        sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} PRIMARY KEY ({columns})"
-        draft.do("index", table.name, sql, "the primary key")
+    on, listed = draft.qualified(table.name), ", ".join(parts)
+    if constraint:
+        sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(target)} {constraint} ({listed})"
     else:
-        if cut:
-            why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
-            draft.find(Code.P047, name, why)
-        if index.unique and plain:
-            sql = f"ALTER TABLE {on} ADD CONSTRAINT {pg_name(made)} UNIQUE ({columns})"
-        else:
-            unique = "UNIQUE " if index.unique else ""
-            using = f" USING {method}" if method else ""
-            sql = f"CREATE {unique}INDEX {pg_name(made)} ON {on}{using} ({columns})"
-        # A plain index holds no data: when the server refuses it (a value too long for a btree page),
-        # the run goes on and says so.
-        draft.do("index", table.name, sql, "an index of the source", optional=not index.unique)
+        unique, using = "UNIQUE " if index.unique else "", f" USING {method}" if method else ""
+        sql = f"CREATE {unique}INDEX {pg_name(target)} ON {on}{using} ({listed})"
+    # A plain index holds no data: when the server refuses it (a value too long for a btree page),
+    # the run goes on and says so.
+    why = "the primary key" if constraint == "PRIMARY KEY" else "an index of the source"
+    draft.do("index", table.name, sql, why, optional=not index.unique)
+    if index.primary and not constraint:
+        why = "its primary key covers prefixes, which only a unique index can: there is no PRIMARY KEY"
+        draft.find(Code.P047, name, why)
     if index.comment:
-        draft.comment(table.name, "INDEX", draft.own(made), index.comment)
-    if index.unique and [part.removesuffix(" DESC") for part in parts] == references:
+        draft.comment(table.name, "INDEX", draft.own(target), index.comment)
+    if index.unique and [part.removesuffix(" DESC") for part in parts] == columns:
         draft.unique[table.name].append(frozenset(column.lower() for column in index.columns))
-    draft.done("index", name, made, "in ascending order" if index.primary else "in the same order")
-    expressions = tuple(
-        (place, part.expression) for place, part in enumerate(index.parts, 1) if part.expression
-    )
+    draft.done("index", name, target, "in ascending order" if index.primary else "in the same order")
     if expressions:
-        draft.computed.append(Computed("index", name, made, table.name, expressions, (table.name,)))
+        draft.computed.append(Computed("index", name, target, table.name, expressions, (table.name,)))
 
 
 def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:
@@ -94,36 +94,26 @@ def _is_geometry(draft: Draft, table: Table, index: Index) -> bool:
     return all(base_name(type_).endswith("geometry") for type_ in types)
 
 
-def _refused(draft: Draft, table: Table, index: Index, parts: list[str]) -> str | None:
-    """Why the target would not make an index over expressions, where it was tried."""
-    if all(part.expression is None for part in index.parts):
-        return None
-    sql = f"CREATE INDEX ON {draft.qualified(table.name)} ({', '.join(parts)})"
-    return draft.refusal("index", f"{table.name}.{index.name}", sql, (table.name,))
-
-
 def _words(draft: Draft, table: Table, index: Index) -> None:
     """A GIN index over the words of a FULLTEXT index's columns, where a map wants one."""
-    columns = [pg_name(draft.column(table.name, name).target) for name in index.columns]
-    document = " || ' ' || ".join(f"coalesce({column}, '')" for column in columns)
-    made = _name(draft, table, index)
+    columns = (f"coalesce({_reference(draft, table, part)}, '')" for part in index.parts)
+    document = " || ' ' || ".join(columns)
+    target, name = _name(draft, table, index), f"{table.name}.{index.name}"
     sql = (
-        f"CREATE INDEX {pg_name(made)} ON {draft.qualified(table.name)} "
-        f"USING gin (to_tsvector({pg_text('simple')}, {document}))"
+        f"CREATE INDEX {pg_name(target)} ON {draft.qualified(table.name)} "
+        f"USING gin (to_tsvector('simple', {document}))"
     )
     draft.do("index", table.name, sql, "a map wants a GIN index for FULLTEXT", optional=True)
-    name = f"{table.name}.{index.name}"
     draft.find(Code.P039, name, "MATCH … AGAINST becomes to_tsvector(…) @@ websearch_to_tsquery(…)")
-    draft.done("index", name, made, "the words of the same columns")
+    draft.done("index", name, target, "the words of the same columns")
 
 
 def _name(draft: Draft, table: Table, index: Index, *, constraint: bool = False) -> str:
     target = draft.tables[table.name].target
-    also = draft.constraints(table) if constraint else None
-    if index.primary:
-        return draft.names.take(f"{target}_pkey", also=also)
-    name = draft.names.take(index.name, f"{target}_{index.name}", also=also)
-    draft.called(table, "index", index.name, name)
+    wishes = [f"{target}_pkey"] if index.primary else [index.name, f"{target}_{index.name}"]
+    name = draft.names.take(*wishes, also=draft.constraints(table) if constraint else None)
+    if not index.primary:
+        draft.called(table, "index", index.name, name)
     return name
 
 
@@ -159,22 +149,18 @@ def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     name = f"{table.name}.{index.name}"
     if not index.visible:
         draft.find(Code.P032, name, "is invisible to the source's optimizer and visible in the target")
-    cut = any("(" in part for part, one in zip(parts, index.parts, strict=True) if one.prefix)
+    pairs = zip(parts, index.parts, strict=True)
+    cut = any(one.prefix and not part.startswith(_reference(draft, table, one)) for part, one in pairs)
     if cut:
         draft.find(Code.P033, name, "is a prefix index: queries must use the same left(…) to profit from it")
     longest = _longest(draft, table, index)
-    if longest is not None and longest > BTREE_BYTES and not cut and any(one.column for one in index.parts):
+    if longest is not None and longest > BTREE_BYTES and not cut and index.columns:
         draft.find(
             Code.V031, name,
             "may be refused: an index entry of PostgreSQL has room for 2,704 bytes, after compression",
-            _entry(table, index, "skip = true"), severity="lossy" if not index.unique else "note",
+            index_entry(table, index, "skip = true"), severity="lossy" if not index.unique else "note",
             evidence=f"the longest entry has {longest:,} bytes",
         )  # fmt: skip
-
-
-def _entry(table: Table, index: Index, line: str) -> str:
-    """A map's entry for one index, to be pasted."""
-    return entry("index", literally(table=table.name, index=index.name), line)
 
 
 # ---- foreign keys --------------------------------------------------------------------------------------
@@ -198,28 +184,26 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
 
 
 def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
-    name = f"{table.name}.{key.name}"
-    made = draft.constraints(table).take(key.name, f"{key.name}_fkey", held=True)
-    draft.called(table, "foreign key", key.name, made)
-    constraint = pg_name(made)
-    child = draft.qualified(table.name)
-    columns = _columns(draft, table.name, key.columns)
-    parents = _columns(draft, key.parent, key.parent_columns)
-    draft.do(
-        "foreign key",
-        table.name,
-        f"ALTER TABLE {child} ADD CONSTRAINT {constraint} FOREIGN KEY ({columns}) "
-        f"REFERENCES {draft.qualified(key.parent)} ({parents}) "
-        f"ON DELETE {_action(key.on_delete)} ON UPDATE {_action(key.on_update)} NOT VALID",
-        "a foreign key of the source",
+    name, child = f"{table.name}.{key.name}", draft.qualified(table.name)
+    target = draft.constraints(table).take(key.name, f"{key.name}_fkey", held=True)
+    draft.called(table, "foreign key", key.name, target)
+    on_delete, on_update = (
+        action if action in _ACTIONS else "NO ACTION" for action in (key.on_delete, key.on_update)
     )
+    sql = (
+        f"ALTER TABLE {child} ADD CONSTRAINT {pg_name(target)} "
+        f"FOREIGN KEY ({_columns(draft, table.name, key.columns)}) "
+        f"REFERENCES {draft.qualified(key.parent)} ({_columns(draft, key.parent, key.parent_columns)}) "
+        f"ON DELETE {on_delete} ON UPDATE {on_update} NOT VALID"
+    )
+    draft.do("foreign key", table.name, sql, "a foreign key of the source")
     if checked:
-        sql = f"ALTER TABLE {child} VALIDATE CONSTRAINT {constraint}"
+        sql = f"ALTER TABLE {child} VALIDATE CONSTRAINT {pg_name(target)}"
         draft.do("validate", table.name, sql, "every row is checked, none is believed")
     if odd := {key.on_delete, key.on_update} - _ACTIONS:
         draft.find(Code.P041, name, f"{odd.pop()} does nothing in InnoDB and becomes NO ACTION")
     note_orphans(draft, table, key, checked=checked)
-    draft.done("foreign key", name, made, "with the same actions")
+    draft.done("foreign key", name, target, "with the same actions")
 
 
 def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
@@ -246,7 +230,7 @@ def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
         return f"its parent {key.parent} is not migrated"
     if not (draft.has(table.name, *key.columns) and draft.has(key.parent, *key.parent_columns)):
         return "a column of it is not migrated"
-    for name, other in zip(key.columns, key.parent_columns, strict=True):
+    for name, other in key.pairs:
         types = draft.column(table.name, name).target_type, draft.column(key.parent, other).target_type
         if not comparable(*types):
             return f"{name} becomes {types[0]} and {key.parent}.{other} {types[1]}, which cannot be compared"
@@ -255,7 +239,3 @@ def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
 
 def _columns(draft: Draft, table: str, names: tuple[str, ...]) -> str:
     return ", ".join(pg_name(draft.column(table, name).target) for name in names)
-
-
-def _action(rule: str) -> str:
-    return rule if rule in _ACTIONS else "NO ACTION"

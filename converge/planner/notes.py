@@ -4,33 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from converge.codes import Code
 from converge.errors import did_you_mean
 from converge.mapping.rules import Map, Rule
-from converge.model.catalog import Catalog, Column, ForeignKey, Index, Table
+from converge.model.catalog import Catalog, Table
 from converge.model.check import Check
-from converge.model.plan import Finding, Severity, Statement, TablePlan, made_names
+from converge.model.plan import Finding, Severity, made_names
 from converge.model.quote import my_name
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import Capability, lacking_for
 
-_NAMES = ("table", "column", "index", "foreign_key")
+SNAPSHOTS = frozenset({"InnoDB", ""})
+"""Storage engines with snapshots."""
+_PARTS = {"column": "columns", "index": "indexes", "foreign_key": "foreign_keys"}
+"""Keys of a rule's match beside the table's, with the tables' attributes that have such names."""
 
 
-def note_left_out(draft: Draft, taken: set[str]) -> None:
+def note_source(draft: Draft, planned: Sequence[Table]) -> None:
+    """What is true of the source as a whole."""
+    catalog = draft.inputs.catalog
+    if not catalog.tables:
+        draft.find(Code.P083, "source", "the database has no tables: is it the right one?")
+    calculated = catalog.views or any(
+        table.checks or any(column.generated for column in table.columns) for table in catalog.tables
+    )
+    for setting in catalog.settings if calculated else ():
+        draft.find(
+            Code.P169, "source",
+            f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
+            "read what they calculate; SET GLOBAL changes the source",
+        )  # fmt: skip
+    for engine in sorted({table.engine for table in planned} - SNAPSHOTS):
+        names = [table.name for table in planned if table.engine == engine]
+        what = f"{len(names)} tables of an engine without snapshots: stop their writers during the run"
+        draft.find(Code.P072, engine, f"{what}: {', '.join(names)}")
+    _note_unseen(draft, planned)
+
+
+def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:
+    """What was decided without a look at the data."""
+    unknown = "their types hold every value, but what PostgreSQL cannot hold at all would stop the copy"
+    seen = draft.evidence.tables
+    missing = [table.name for table in planned if table.name not in seen]
+    if missing and len(missing) == len(planned):
+        hint = "converge plan, without --no-scan"
+        draft.find(Code.V026, "scan", f"no table was scanned: {unknown}", hint)
+    elif missing:
+        draft.find(Code.V026, "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
+    for table in planned:
+        facts = seen.get(table.name)
+        if facts and facts.unseen:
+            message = f"{facts.unseen}: what was not seen counts as unknown"
+            draft.find(Code.V027, table.name, message, f"--scan-seconds {facts.seconds * 10:.0f}")
+
+
+def note_left_out(draft: Draft) -> None:
     """What is not translated at all: excluded tables with all they have, triggers, routines, events."""
+    taken = {table.name for table in draft.taken}
     for table in draft.catalog.tables:
         if table.name not in taken:
             message = "the table is excluded or a map skips it: nothing of it is migrated"
-            draft.findings.append(Finding(Code.P080, "lossy", table.name, message, not_migrated=True))
+            draft.find(Code.P080, table.name, message)
             draft.left_out(table, "the table is excluded, or a map skips it")
     for routine in draft.catalog.routines:
-        place = f", on {routine.table}" if routine.table else ""
-        draft.left(
-            Code.P081, routine.kind, routine.name,
-            f"its code is not translated (definer {routine.definer}{place}): {routine.text}",
-        )  # fmt: skip
+        where = f", on {routine.table}" if routine.table else ""
+        why = f"its code is not translated (definer {routine.definer}{where}): {routine.text}"
+        draft.left(Code.P081, routine.kind, routine.name, why)
     for kind in draft.catalog.unreadable:
         draft.find(
             Code.P082, kind,
@@ -41,41 +82,23 @@ def note_left_out(draft: Draft, taken: set[str]) -> None:
 
 def _seen_by(kind: str, catalog: Catalog) -> str:
     """The GRANT that makes these objects visible."""
-    if kind == "tables":
-        return f"GRANT SELECT ON {my_name(catalog.database)}.* TO {catalog.user};"
     if kind == "routines":
         return f"GRANT SELECT ON *.* TO {catalog.user}; (or SHOW_ROUTINE, from MySQL 8.0.20)"
-    return f"GRANT SHOW VIEW, TRIGGER, EVENT ON {my_name(catalog.database)}.* TO {catalog.user};"
+    privileges = "SELECT" if kind == "tables" else "SHOW VIEW, TRIGGER, EVENT"
+    return f"GRANT {privileges} ON {my_name(catalog.database)}.* TO {catalog.user};"
 
 
-def note_settings(draft: Draft) -> None:
-    """Settings of the source's server on which the values of its expressions depend."""
-    for setting in draft.catalog.settings if _calculates(draft.catalog) else ():
-        draft.find(
-            Code.P169, "source",
-            f"{setting}: views, generated columns and CHECKs are migrated as MySQL's default has them",
-            "read what they calculate; SET GLOBAL changes the source",
-        )  # fmt: skip
-
-
-def _calculates(catalog: Catalog) -> bool:
-    """Whether the source has expressions whose values depend on the server's settings."""
-    return bool(catalog.views) or any(
-        table.checks or any(column.generated for column in table.columns) for table in catalog.tables
-    )
-
-
-def note_left_over(draft: Draft, left_over: Sequence[tuple[str, str, str]]) -> None:
+def note_left_over(draft: Draft) -> None:
     """What an earlier run has made, and whose tables were dropped by hand since."""
     made = made_names(draft.statements)
-    if going := [f"{kind} {name}" for kind, name, _ in left_over if name in made]:
+    if going := [f"{kind} {name}" for kind, name, _ in draft.inputs.left_over if name in made]:
         draft.find(Code.P151, "target", f"dropped first, left over from an earlier run: {', '.join(going)}")
 
 
 # ---- rules that match nothing --------------------------------------------------------------------------
 
 
-def note_unmatched(draft: Draft, tables: Sequence[Table], *, strict: bool) -> None:
+def note_unmatched(draft: Draft) -> None:
     """A finding for each rule of a map that is not shipped and that no object matches.
 
     `fits` is not asked: a rule whose type the data does not fit has found its column.
@@ -83,94 +106,78 @@ def note_unmatched(draft: Draft, tables: Sequence[Table], *, strict: bool) -> No
     own = Map(tuple(rule for rule in draft.map.rules if not rule.shipped))
     if not own.rules:
         return
-    matched = {id(rule) for rule in _matched(draft, own, tables)}
-    severity: Severity = "block" if strict else "note"
+    matched = {id(rule) for rule in _matched(draft, own)}
+    severity: Severity = "block" if draft.inputs.strict else "note"
     for rule in own.rules:
         if id(rule) in matched or (rule.section == "target" and draft.loading is None):
             continue  # in create mode the target has nothing of its own that could be kept
         draft.find(
-            Code.M180, rule.place, f"the rule matches nothing: {_why(draft, rule, tables)}",
+            Code.M180, rule.place, f"the rule matches nothing: {_why(draft, rule)}",
             "correct the names in its `match`, or remove the rule", severity=severity,
         )  # fmt: skip
 
 
-def _matched(draft: Draft, own: Map, tables: Iterable[Table]) -> Iterator[Rule]:
-    for table in tables:
+def _matched(draft: Draft, own: Map) -> Iterator[Rule]:
+    for table in draft.inputs.catalog.tables:
         yield from own.for_table(table)
         for column in table.columns:
-            joined = draft.decisions.identity(table.name, column.name)
-            yield from own.for_column(table, column, identity=joined)
+            identity = (table.name, column.name) in draft.decisions.identities
+            yield from own.for_column(table, column, identity=identity)
         for index in table.indexes:
             yield from own.for_index(table, index)
         for key in table.foreign_keys:
             yield from own.for_foreign_key(table, key)
-    if draft.loading is not None:
-        for target in draft.loading.existing.tables:
-            yield from own.for_target(target.name, None)
-            for target_column in target.columns:
-                yield from own.for_target(target.name, target_column.name)
+    for target in draft.loading.existing.tables if draft.loading else ():
+        for name in (None, *(column.name for column in target.columns)):
+            yield from own.for_target(target.name, name)
 
 
-def _why(draft: Draft, rule: Rule, tables: Sequence[Table]) -> str:
+def _why(draft: Draft, rule: Rule) -> str:
     """The first name that nothing has, with one that looks like it."""
-    side = "target" if rule.section == "target" else "source"
-    for key in _NAMES:
-        wanted = rule.match.get(key)
-        if wanted is None:
+    side = "source"
+    tables: Sequence[Any] = draft.inputs.catalog.tables
+    if rule.section == "target" and draft.loading:
+        side, tables = "target", draft.loading.existing.tables
+    meant = [table for table in tables if fnmatchcase(table.name, rule.match.get("table", "*"))]
+    for key in ("table", *_PARTS):
+        if key not in rule.match:
             continue
-        names = list(_names(draft, rule, key, tables))
+        parts: Iterable[Any] = tables
+        if key != "table":
+            parts = (part for table in meant for part in getattr(table, _PARTS[key]))
+        names, wanted = [part.name for part in parts], rule.match[key]
         if not any(fnmatchcase(name, wanted) for name in names):
-            kind = key.replace("_", " ")
-            return f"the {side} has no {kind} {wanted!r}{did_you_mean(wanted, names)}"
+            return f"the {side} has no {key.replace('_', ' ')} {wanted!r}{did_you_mean(wanted, names)}"
     others = ", ".join(f"{key} = {value}" for key, value in rule.match.items())
     return f"no {rule.section.replace('_', ' ')} of the {side} has all of: {others}"
-
-
-def _names(draft: Draft, rule: Rule, key: str, tables: Sequence[Table]) -> Iterator[str]:
-    """Names that a rule's key is compared with, in the tables that the rule means."""
-    wanted = rule.match.get("table", "*")
-    if rule.section == "target":
-        for own in draft.loading.existing.tables if draft.loading else ():
-            if key == "table":
-                yield own.name
-            elif fnmatchcase(own.name, wanted):
-                yield from (column.name for column in own.columns)
-        return
-    for table in tables:
-        if key == "table":
-            yield table.name
-        elif fnmatchcase(table.name, wanted):
-            parts: Mapping[str, Sequence[Column | Index | ForeignKey]] = {
-                "column": table.columns, "index": table.indexes, "foreign_key": table.foreign_keys,
-            }  # fmt: skip
-            yield from (part.name for part in parts[key])
 
 
 # ---- features that the target's version lacks ----------------------------------------------------------
 
 
-def lacking_features(
-    version: str,
-    functions: Container[str],
-    tables: Iterable[TablePlan],
-    statements: Iterable[Statement],
-) -> Iterator[Finding]:
-    """Each feature once an object: a column's, else the statement's.
+def note_newer(draft: Draft) -> None:
+    """What is planned, and what the maps' checks ask for, that only a newer target has.
 
-    What is optional is left to the trial on the target. `functions` are known ones that the target has.
+    Each feature once an object: a column's, else the statement's. What is optional is left to the trial on
+    the target.
     """
+    inputs, version = draft.inputs, draft.inputs.target_version
+    functions = inputs.facts.functions if inputs.facts else ()
     found: set[tuple[str, str]] = set()
-    for table in tables:
+    for table in draft.tables.values():
         for column in table.columns:
             sql = f"{column.default or ''} {column.generated or ''} {column.target_type}"
             for what, one in lacking_for(sql, version, functions):
                 found.add((table.source, what))
-                yield _finding(what, one, version, f"{table.source}.{column.source}")
-    for statement in statements:
+                draft.findings.append(_newer(what, one, version, f"{table.source}.{column.source}"))
+    for statement in draft.statements:
         for what, one in () if statement.optional else lacking_for(statement.sql, version, functions):
             if (statement.object, what) not in found:
                 found.add((statement.object, what))
-                yield _finding(what, one, version, statement.object)
+                draft.findings.append(_newer(what, one, version, statement.object))
+    there = {table.name for table in inputs.catalog.tables}
+    checks = [check for check in inputs.map.checks if there.issuperset(check.where_source_has)]
+    draft.findings += refused_checks(version, functions, checks, inputs.refused_checks)
 
 
 def refused_checks(
@@ -180,7 +187,7 @@ def refused_checks(
     for check in checks:
         newer = list(lacking_for(check.target, version, functions))
         for what, one in newer:
-            yield _finding(f"the check {check.name!r} asks for {what}", one, version, check.place)
+            yield _newer(f"the check {check.name!r} asks for {what}", one, version, check.place)
         if not newer and check.place in refused:
             message = f"the target, PostgreSQL {version}, refuses the query of {check.name!r}"
             why = refused[check.place]
@@ -188,11 +195,7 @@ def refused_checks(
             yield Finding(Code.T044, "block", check.place, f"{message}: {why}", hint)
 
 
-def _finding(what: str, one: Capability, version: str, object_: str) -> Finding:
-    return Finding(
-        Code.T040,
-        "block",
-        object_,
-        f"{what}, which PostgreSQL has from {one.since} on; the target runs {version}",
-        f"{one.instead}; or a target of PostgreSQL {one.since} or newer",
-    )
+def _newer(what: str, one: Capability, version: str, object_: str) -> Finding:
+    message = f"{what}, which PostgreSQL has from {one.since} on; the target runs {version}"
+    hint = f"{one.instead}; or a target of PostgreSQL {one.since} or newer"
+    return Finding(Code.T040, "block", object_, message, hint)

@@ -7,130 +7,107 @@ earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+
+from sqlglot import exp
 
 from converge.codes import Code
 from converge.mapping.rules import setting
-from converge.model.catalog import Column, Table
-from converge.model.evidence import Questions, Search
-from converge.model.plan import Finding, Plan, digest
-from converge.model.quote import my_name
-from converge.planner import checks, generated, rows, sizes
+from converge.model.catalog import Column, Table, View
+from converge.model.evidence import Questions
+from converge.model.plan import Plan, digest
+from converge.model.quote import fit, my_name
+from converge.planner import checks, generated, notes, rows, sizes
+from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
-from converge.planner.inputs import Inputs, begin
+from converge.planner.inputs import Inputs
 from converge.planner.keys import plan_foreign_keys, plan_indexes
 from converge.planner.load.constraints import load_conditions, load_searches
 from converge.planner.load.plan import plan_load
-from converge.planner.made_types import note_collations
-from converge.planner.notes import (
-    lacking_features,
-    note_left_out,
-    note_left_over,
-    note_settings,
-    note_unmatched,
-    refused_checks,
-)
-from converge.planner.tables import note_engines, plan_comments, plan_table, plan_triggers
+from converge.planner.tables import plan_comments, plan_table, plan_triggers
+from converge.planner.target_types import note_collations
 from converge.planner.using import made_equal
-from converge.planner.values import note_suggestions, note_unseen
+from converge.planner.values import note_suggestions
 from converge.planner.views import plan_views
+from converge.postgres.privileges import temporary_grant
+from converge.translate import Untranslatable, parse_query
 from converge.types import TEXTUAL, Value, family_of, form
-
-_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+from converge.types.binary import Binary
 
 
 def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
     """Plans the whole database, by the `answers` of the target where it can be asked."""
     draft = draft_plan(inputs, answers)
-    facts = inputs.evidence.tables
-    sources = [
-        sizes.sized(one, facts.get(one.name)) for one in inputs.catalog.tables if one.name in draft.tables
-    ]
+    scanned = inputs.evidence.tables.values()
     plan = Plan(
         source=inputs.source,
         source_version=inputs.catalog.version,
         target=inputs.target,
         target_version=inputs.target_version,
         schema=inputs.schema,
-        schema_exists=inputs.schema_exists,
-        mode="create" if inputs.evidence.existing is None else "load",
+        schema_exists=inputs.facts is None or inputs.facts.schema_exists,
+        mode="create" if draft.loading is None else "load",
         tables=tuple(draft.tables.values()),
         statements=tuple(draft.statements),
         identities=tuple(draft.identities),
-        findings=(*draft.findings, *_newer(inputs, draft)),
+        findings=tuple(draft.findings),
         outcomes=tuple(draft.outcomes),
         computed=tuple(draft.computed),
         snapshot=inputs.snapshot,
-        scan=f"{len(facts)} tables, {sum(one.rows for one in facts.values()):,} rows" if facts else "",
-        forecast=sizes.forecast(sources),
+        scan=f"{len(scanned)} tables, {sum(one.rows for one in scanned):,} rows" if scanned else "",
+        forecast=sizes.forecast(draft),
         checks=inputs.map.checks,
     )
     return replace(plan, digest=digest(plan))
 
 
-def _newer(inputs: Inputs, draft: Draft) -> Iterator[Finding]:
-    """What is planned, and what the checks ask for, that only a newer target has."""
-    there = {table.name for table in inputs.catalog.tables}
-    checks = [check for check in inputs.map.checks if there.issuperset(check.where_source_has)]
-    yield from lacking_features(
-        inputs.target_version, inputs.functions, draft.tables.values(), draft.statements
-    )
-    yield from refused_checks(inputs.target_version, inputs.functions, checks, inputs.refused_checks)
-
-
 def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     """The plan in the making, with the translations that the target should try."""
-    draft, tables = begin(inputs)
-    draft.answers = answers
+    draft = Draft(inputs, answers)
     if draft.loading is not None:
-        plan_load(draft, draft.loading, tables, may_hold_rows=inputs.may_hold_rows)
+        plan_load(draft, draft.loading, draft.taken, may_hold_rows=inputs.may_hold_rows)
     else:
-        _create(draft, tables)
-        note_left_over(draft, inputs.left_over)
-    planned = [table for table in tables if table.name in draft.tables]
+        _create(draft)
+    planned = [table for table in draft.taken if table.name in draft.tables]
     for table in planned:
         sizes.note_sizes(draft, table)
     draft.findings += inputs.lacking
-    if not inputs.catalog.tables:
-        draft.find(Code.P083, "source", "the database has no tables: is it the right one?")
-    note_settings(draft)
-    note_engines(draft, planned)
-    note_unseen(draft, planned)
-    note_unmatched(draft, inputs.catalog.tables, strict=inputs.strict)
+    notes.note_source(draft, planned)
+    notes.note_unmatched(draft)
     if draft.trials and not draft.tried:
         why = "the role may not make temporary tables" if inputs.target else "no target is named"
         message = f"{len(draft.trials)} translated expressions were not tried: {why}"
-        draft.find(Code.P054, "target", message, inputs.temporary)
+        hint = temporary_grant(inputs.facts) if inputs.facts else "--target URL"
+        draft.find(Code.P054, "target", message, hint)
     if draft.loading is None:
         note_collations(draft, planned)
     rows.note_duplicates(draft, planned)
     note_suggestions(draft)
-    note_left_out(draft, {table.name for table in tables})
+    notes.note_left_out(draft)
+    notes.note_newer(draft)
     return draft
 
 
-def _create(draft: Draft, tables: Sequence[Table]) -> None:
+def _create(draft: Draft) -> None:
     """Everything that the target gets: its tables, and then what hangs on them."""
+    for table in draft.taken:
+        plan_table(draft, table)
+    tables = [table for table in draft.taken if table.name in draft.tables]
     for table in tables:
-        plan_table(draft, table, draft.targets[table.name])
+        plan_indexes(draft, table)
     for table in tables:
-        if table.name in draft.tables:
-            plan_indexes(draft, table)
+        checks.plan_checks(draft, table)
+        plan_foreign_keys(draft, table)
+        draft.note_renamed(table)
+        plan_triggers(draft, table)
+        plan_comments(draft, table)
+        sql = f"ANALYZE {draft.qualified(table.name)}"
+        draft.do("analyze", table.name, sql, "statistics for the planner")
     for table in tables:
-        if table.name in draft.tables:
-            checks.plan_checks(draft, table)
-            plan_foreign_keys(draft, table)
-            draft.note_renamed(table)
-            plan_triggers(draft, table)
-            plan_comments(draft, table)
-            draft.do(
-                "analyze", table.name, f"ANALYZE {draft.qualified(table.name)}", "statistics for the planner"
-            )
-    for table in tables:
-        if table.name in draft.tables:
-            _try(draft, table)
+        _try(draft, table)
     plan_views(draft)
+    notes.note_left_over(draft)
 
 
 def _try(draft: Draft, table: Table) -> None:
@@ -145,13 +122,50 @@ def _try(draft: Draft, table: Table) -> None:
         draft.find(Code.P154, table.name, f"the target refuses the table as the map changes it: {refused}")
 
 
+def decisions(inputs: Inputs, only: str | None = None) -> Iterator[Decision]:
+    """The decision for each column of a known type, in the source's order; `only` of one table."""
+    draft = Draft(inputs)
+    for table in draft.taken:
+        if only in (None, table.name):
+            yield from (draft.decision(table, column) for column in table.columns if family_of(column))
+
+
+# ---- the target's names --------------------------------------------------------------------------------
+
+
+def own_names(inputs: Inputs) -> set[str]:
+    """What the plan calls its tables and views: what has these names in the target is an earlier run's."""
+    draft = Draft(inputs)
+    absent = {table.name for table in inputs.catalog.tables} - {table.name for table in draft.taken}
+    views = {view.name: _mentioned(view) if absent else set() for view in inputs.catalog.views}
+    # A view of what is left out is left out, and so are the views of that one.
+    while more := {name for name, read in views.items() if read & absent} - absent:
+        absent |= more
+    return {*draft.targets.values(), *(fit(name) for name in views.keys() - absent)}
+
+
+def _mentioned(view: View) -> set[str]:
+    """The tables and views that it reads; none where its text is not understood."""
+    try:
+        return {one.name for one in parse_query(view.definition).find_all(exp.Table)}
+    except Untranslatable:
+        return set()
+
+
+def filled_tables(inputs: Inputs) -> list[str]:
+    """The target's tables that get rows: all that the plan makes, or those whose rows no map keeps."""
+    draft = Draft(inputs)
+    kept = {one.name for one in draft.taken if setting(draft.map.for_table(one), "rows")[0] == "target"}
+    return [target for source, target in draft.targets.items() if not (draft.loading and source in kept)]
+
+
 # ---- what the scan should find out: every condition on which a decision or a finding hangs -------------
 
 
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
-    draft, tables = begin(inputs)
-    return [_questions(draft, table) for table in sorted(tables, key=lambda table: -table.data_bytes)]
+    draft = Draft(inputs)
+    return [_questions(draft, table) for table in sorted(draft.taken, key=lambda table: -table.data_bytes)]
 
 
 def _questions(draft: Draft, table: Table) -> Questions:
@@ -159,7 +173,12 @@ def _questions(draft: Draft, table: Table) -> Questions:
     conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
     conditions += [*sizes.size_conditions(draft, table), *checks.conditions(draft, table)]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
-    searches += _made_equal(draft, table)
+    searches += [
+        made_equal(table, one.start)
+        for column in table.columns
+        for one in draft.decisions.candidates(table, column)
+        if one.using and not one.setting("skip")
+    ]
     match = draft.loading.matches.get(table.name) if draft.loading else None
     if match is not None:
         conditions += load_conditions(draft, match, table)
@@ -186,13 +205,6 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
         yield condition
 
 
-def _made_equal(draft: Draft, table: Table) -> Iterator[Search]:
-    for column in table.columns:
-        rules = draft.decisions.rules(table, column)
-        if setting(rules, "using")[0] and not setting(rules, "skip")[0]:
-            yield from (made_equal(table, one.start) for one in draft.decisions.candidates(table, column))
-
-
 def _lengths(table: Table) -> Iterator[tuple[str, str]]:
     """The columns of indexes whose values can be long."""
     indexed = {name for index in table.indexes if index.kind == "BTREE" for name in index.columns}
@@ -200,15 +212,12 @@ def _lengths(table: Table) -> Iterator[tuple[str, str]]:
         name = my_name(column.name)
         if column.name in indexed and column.type in TEXTUAL:
             yield column.name, f"LENGTH(CONVERT({name} USING utf8mb4))"
-        elif column.name in indexed and column.type in _BYTES:
+        elif column.name in indexed and column.type in Binary.types:
             yield column.name, f"LENGTH({name})"
 
 
 def _key(table: Table) -> str:
-    if table.primary_key is None or not table.primary_key.columns:
-        return ""
-    parts = []
-    for name in table.primary_key.columns:
-        reference = f"c.{my_name(name)}"
-        parts.append(f"CONCAT('0x',HEX({reference}))" if table.column(name).type in _BYTES else reference)
-    return f"CONVERT(CONCAT_WS('/',{','.join(parts)}) USING utf8mb4)"
+    names = table.primary_key.columns if table.primary_key else ()
+    columns = [(f"c.{my_name(name)}", table.column(name).type in Binary.types) for name in names]
+    listed = ",".join(f"CONCAT('0x',HEX({name}))" if binary else name for name, binary in columns)
+    return f"CONVERT(CONCAT_WS('/',{listed}) USING utf8mb4)" if listed else ""

@@ -64,20 +64,15 @@ def with_drift(plan: Plan, drift: Drift | None) -> Plan:
 
 def _becomes(column: ColumnPlan) -> str:
     """All that is decided of a column, in words."""
-    words = [column.target_type]
-    if column.target != column.source:
-        words.append(f"called {column.target}")
-    if not column.nullable:
-        words.append("not null")
-    if column.identity:
-        words.append("identity")
-    if column.default is not None:
-        words.append(f"default {column.default}")
-    if column.generated is not None:
-        words.append(f"generated as {column.generated}")
-    if column.collation is not None:
-        words.append(f"collation {column.collation}")
-    return ", ".join(words + [f"{change.trap}: {change.policy}" for change in column.changes])
+    words = {
+        f"called {column.target}": column.target != column.source,
+        "not null": not column.nullable,
+        "identity": column.identity,
+        f"default {column.default}": column.default is not None,
+        f"generated as {column.generated}": column.generated is not None,
+        f"collation {column.collation}": column.collation is not None,
+    } | {f"{change.trap}: {change.policy}": True for change in column.changes}
+    return ", ".join([column.target_type, *(word for word, applies in words.items() if applies)])
 
 
 def _changes(before: Fingerprint, now: Fingerprint, plan: Plan) -> Iterator[Drifted]:

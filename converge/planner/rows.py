@@ -12,13 +12,13 @@ from itertools import product
 
 from converge.codes import Code
 from converge.mapping.collations import compared_like, ignores_case
-from converge.mapping.rules import entry, literally, setting
+from converge.mapping.rules import setting
 from converge.model.catalog import ForeignKey, Index, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name
-from converge.planner.decision import Decision
-from converge.planner.draft import Draft, column_entry
-from converge.planner.made_types import by_bytes, locale
+from converge.planner.decision import Decision, column_entry, index_entry
+from converge.planner.draft import Draft
+from converge.planner.target_types import by_bytes, locale
 from converge.types import TEXTS, TEXTUAL, Value, base_name, family_of, form
 from converge.types.forms import PADDED
 from converge.types.sql import as_bytes
@@ -109,11 +109,8 @@ def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
         parent = draft.source(key.parent)
         if parent is None or key.parent_database != draft.catalog.database:
             continue
-        ways = [
-            list(product(possible(draft, table, child), possible(draft, parent, other)))
-            for child, other in _columns(key)
-        ]
-        for pairs in product(*ways):
+        sides = ((possible(draft, table, one), possible(draft, parent, other)) for one, other in key.pairs)
+        for pairs in product(*(product(*both) for both in sides)):
             yield from _searches(table, key, pairs)
 
 
@@ -122,15 +119,11 @@ def orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
     facts, parent = draft.evidence.table(table.name), draft.source(key.parent)
     if facts is None or parent is None or key.parent not in draft.tables:
         return None
-    pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in _columns(key)]
+    pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in key.pairs]
     asked = list(_searches(table, key, pairs))
     exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
     # Of texts that the source compares two questions are asked, the bytes' last.
     return facts.found.get(asked[-1 if exact else 0].name) if asked else None
-
-
-def _columns(key: ForeignKey) -> list[tuple[str, str]]:
-    return list(zip(key.columns, key.parent_columns, strict=True))
 
 
 def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[Search]:
@@ -140,12 +133,12 @@ def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[
         yield from _by_columns(table, key)
         return
     sides = [_sides(child, parent) for child, parent in pairs]
-    made = ",".join(f"{parent} AS `part {number}`" for number, (_, parent) in enumerate(sides))
+    parts = ",".join(f"{parent} AS `part {number}`" for number, (_, parent) in enumerate(sides))
     on = " AND ".join(f"{child}=p.`part {number}`" for number, (child, _) in enumerate(sides))
-    there = f"SELECT DISTINCT {made} FROM {my_name(key.parent)}"
+    there = f"SELECT DISTINCT {parts} FROM {my_name(key.parent)}"
     join = f"FROM {my_name(table.name)} AS c LEFT JOIN ({there}) AS p ON {on}"
     filled = " AND ".join(f"{child} IS NOT NULL" for child, _ in sides)
-    yield Search(f"{key.name} by {made}: {on}", join, f"{filled} AND p.`part 0` IS NULL")
+    yield Search(f"{key.name} by {parts}: {on}", join, f"{filled} AND p.`part 0` IS NULL")
 
 
 def _as_source(child: TargetValue, parent: TargetValue) -> bool:
@@ -169,19 +162,18 @@ def _class(type_: str) -> str:
 
 
 def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
-    on = " AND ".join(f"c.{my_name(child)}=p.{my_name(other)}" for child, other in _columns(key))
+    on = " AND ".join(f"c.{my_name(child)}=p.{my_name(other)}" for child, other in key.pairs)
     join = f"FROM {my_name(table.name)} AS c LEFT JOIN {my_name(key.parent)} AS p ON {on}"
     filled = " AND ".join(f"c.{my_name(name)} IS NOT NULL" for name in key.columns)
     missing = f"p.{my_name(key.parent_columns[0])} IS NULL"
     yield Search(key.name, join, f"{filled} AND {missing}")
-    texts = [pair for pair in _columns(key) if table.column(pair[0]).type in TEXTUAL]
+    texts = [pair for pair in key.pairs if table.column(pair[0]).type in TEXTUAL]
     if texts:
-        differ = " OR ".join(f"{_utf8('c', child)}<>{_utf8('p', other)}" for child, other in texts)
+        utf8 = "CAST(CONVERT({}.{} USING utf8mb4) AS BINARY)".format
+        differ = " OR ".join(
+            f"{utf8('c', my_name(child))}<>{utf8('p', my_name(other))}" for child, other in texts
+        )
         yield Search(f"{key.name}, byte for byte", join, f"{filled} AND ({missing} OR {differ})")
-
-
-def _utf8(side: str, column: str) -> str:
-    return f"CAST(CONVERT({side}.{my_name(column)} USING utf8mb4) AS BINARY)"
 
 
 # ---- unique keys: rows that are equal to others --------------------------------------------------------
@@ -230,14 +222,13 @@ def duplicates(
     table: Table, parts: Sequence[Part], *, nulls_distinct: bool = True, only: str = "TRUE"
 ) -> Search:
     """Rows whose key at least two rows have, by the target's comparison, among those where `only` is true."""
-    sign = "=" if nulls_distinct else "<=>"
-    name = my_name(table.name)
-    made = ",".join(f"{sql} AS `part {number}`" for number, (sql, _) in enumerate(parts))
-    places = ",".join(str(number + 1) for number in range(len(parts)))
+    sign, name = "=" if nulls_distinct else "<=>", my_name(table.name)
+    listed = ",".join(f"{sql} AS `part {number}`" for number, (sql, _) in enumerate(parts))
+    numbers = ",".join(str(number + 1) for number in range(len(parts)))
     equal = " AND ".join(f"{sql}{sign}d.`part {number}`" for number, (sql, _) in enumerate(parts))
     if only != "TRUE":
         equal = f"{equal} AND {only}"
-    twice = f"SELECT {made} FROM {name} WHERE {only} GROUP BY {places} HAVING COUNT(*)>1"
+    twice = f"SELECT {listed} FROM {name} WHERE {only} GROUP BY {numbers} HAVING COUNT(*)>1"
     return Search(f"equal by {equal}", f"FROM {name} AS c JOIN ({twice}) AS d", equal)
 
 
@@ -245,5 +236,5 @@ def _kept_apart(table: Table, index: Index, parts: Sequence[Part]) -> str:
     """A map's entry for each column that is compared more loosely, or one that leaves the key out."""
     lines = {name: way_out for name, (_, way_out) in zip(index.columns, parts, strict=True) if way_out}
     if "skip = true" in lines.values():
-        return entry("index", literally(table=table.name, index=index.name), "skip = true")
+        return index_entry(table, index, "skip = true")
     return "\n\n".join(column_entry(table, table.column(name), line) for name, line in lines.items())

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
 from converge.model.evidence import TableFacts
 from converge.model.quote import my_name
 from converge.model.rehearsal import Forecast
-from converge.planner.draft import Draft, column_entry, rows_words, said
+from converge.planner.decision import Decision, column_entry
+from converge.planner.draft import Draft, rows_words, said
 from converge.types import Length, Value, base_name, family_of, form
 
 LINE_BYTES = 2**30 - 2
@@ -45,6 +45,9 @@ _FIXED = {
     "jsonb": 5, "text[]": 13,
 }  # fmt: skip
 
+_Limit = tuple[Code, str, str]
+"""The finding's code and words, and the MySQL condition of a row that is too long."""
+
 # Copy, keys and full comparison together, both servers and the tool on two cores: 935 MB of mixed tables
 # in 25.5 s (bench/run). More workers only help where the servers have cores for them.
 _BYTES_A_SECOND = 36_000_000
@@ -57,17 +60,9 @@ _GROWTH = 1.1
 _PAGE_ROWS = 100
 
 
-class _Limit(NamedTuple):
-    code: Code
-    words: str
-    where: str
-    """MySQL condition of a row that is too long."""
-
-
 def size_conditions(draft: Draft, table: Table) -> Iterator[str]:
     """What the scan should count."""
-    yield from (limit.where for limit in _limits(draft, table))
-    yield from _too_wide(draft, table)
+    return (where for _, _, where in (*_limits(draft, table), *_too_wide(draft, table)))
 
 
 def lengths(draft: Draft, table: Table) -> Iterator[tuple[str, str]]:
@@ -79,70 +74,22 @@ def lengths(draft: Draft, table: Table) -> Iterator[tuple[str, str]]:
 
 def note_sizes(draft: Draft, table: Table) -> None:
     """The rows that the scan found too long, with their keys."""
-    for limit in _limits(draft, table):
-        count = draft.evidence.count(table.name, limit.where)
+    for code, words, where in _limits(draft, table):
+        count = draft.evidence.count(table.name, where)
         if count and count.rows:
-            longest, shown = _longest(draft, table), rows_words(table, count)
-            listed = ", ".join(f"{column.name} {size:,}" for column, size in longest[:5])
+            facts = draft.evidence.tables[table.name]
+            sized = [(facts.longest.get(column.name, 0), column) for column, _ in _long(draft, table)]
+            longest = sorted(sized, key=lambda one: -one[0])
+            listed = ", ".join(f"{column.name} {size:,}" for size, column in longest[:5])
             draft.find(
-                limit.code, table.name, said(count.rows, limit.words),
-                _packet_hint(draft) if limit.code == Code.V035 else _line_hint(table, longest),
-                evidence=f"{shown}; bytes of COPY text of the longest values: {listed}".lstrip("; "),
+                code, table.name, said(count.rows, words),
+                _packet_hint(draft) if code == Code.V035 else _line_hint(table, *longest[0]),
+                evidence=f"{rows_words(table, count)}; bytes of COPY text of the longest values: {listed}"
+                .lstrip("; "),
             )  # fmt: skip
-    for where in _too_wide(draft, table):
+    for code, words, where in _too_wide(draft, table):
         hint = column_entry(table, table.columns[-1], "skip = true") + "\n# or another column, until it fits"
-        words = f"are too wide for a page of PostgreSQL ({PAGE_BYTES:,} bytes)"
-        draft.find_rows(Code.V034, table.name, table, draft.evidence.count(table.name, where), words, hint)
-
-
-def total(terms: Iterable[str]) -> str:
-    """The terms' sum, in brackets by halves: a thousand in a row would overrun MySQL's stack; 0 for none."""
-    left = list(terms)
-    while len(left) > 1:
-        left = [f"({'+'.join(left[place : place + 2])})" for place in range(0, len(left), 2)]
-    return left[0] if left else "0"
-
-
-def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
-    long = _long(draft, table)
-    families = [(column, family_of(column)) for column in table.columns]
-    most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
-    margin = _COLUMN_BYTES * len(table.columns)
-    plain = total(length.bytes for _, length in long)
-    packet = draft.catalog.max_packet
-    if packet and most > packet:
-        words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
-        yield _Limit(Code.V035, words, f"{plain}>{packet - margin}")
-    if 2 * most > LINE_BYTES:
-        escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
-        where = f"({plain}>{LINE_BYTES // 2 - margin} AND {plain}+{escapes}>{LINE_BYTES - margin})"
-        yield _Limit(Code.V033, "are longer than a line of COPY can be (1 GB)", where)
-
-
-def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
-    found = []
-    for column in table.columns:
-        family = family_of(column)
-        if family is None or family.most(column) <= _SHORT_BYTES:
-            continue
-        decided = draft.decisions.safest(table, column)
-        if not decided.setting("skip"):
-            made = form(decided.value)
-            length = made.length or Length(f"LENGTH({made.read})")
-            # A text that the server cannot make is longer than a packet.
-            size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"
-            if null := decided.value.is_null:
-                size = f"IF({null},0,{size})"
-            found.append((column, Length(size, length.escapes)))
-    return found
-
-
-def _longest(draft: Draft, table: Table) -> list[tuple[Column, int]]:
-    """The columns with their longest values' bytes, the longest first."""
-    facts = draft.evidence.table(table.name)
-    known = facts.longest if facts else {}
-    found = [(column, known.get(column.name, 0)) for column, _ in _long(draft, table)]
-    return sorted(found, key=lambda one: -one[1])
+        draft.find_rows(code, table.name, table, draft.evidence.count(table.name, where), words, hint)
 
 
 def _packet_hint(draft: Draft) -> str:
@@ -151,34 +98,77 @@ def _packet_hint(draft: Draft) -> str:
     return f"SET GLOBAL max_allowed_packet = {LARGEST_PACKET}; on the source, then plan again"
 
 
-def _line_hint(table: Table, longest: list[tuple[Column, int]]) -> str:
-    column, size = longest[0]
+def _line_hint(table: Table, size: int, column: Column) -> str:
     using = f'using = "IF(LENGTH({{}})>{max(1, size // 4)},NULL,{{}})"'
     lines = [using, "# or: skip = true"] if column.nullable else ["skip = true"]
     return column_entry(table, column, *lines)
 
 
+def total(terms: Iterable[str]) -> str:
+    """The terms' sum, in brackets by halves: a thousand in a row would overrun MySQL's stack; 0 for none."""
+    sums = list(terms)
+    while len(sums) > 1:
+        sums = [f"({'+'.join(sums[at : at + 2])})" for at in range(0, len(sums), 2)]
+    return sums[0] if sums else "0"
+
+
+def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
+    """What a row's text may be too long for."""
+    long = _long(draft, table)
+    families = [(column, family_of(column)) for column in table.columns]
+    most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
+    margin = _COLUMN_BYTES * len(table.columns)
+    plain = total(length.bytes for _, length in long)
+    packet = draft.catalog.max_packet
+    if packet and most > packet:
+        words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
+        yield Code.V035, words, f"{plain}>{packet - margin}"
+    if 2 * most > LINE_BYTES:
+        escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
+        where = f"({plain}>{LINE_BYTES // 2 - margin} AND {plain}+{escapes}>{LINE_BYTES - margin})"
+        yield Code.V033, "are longer than a line of COPY can be (1 GB)", where
+
+
+def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
+    found = []
+    for column, decided in _arriving(draft, table, _SHORT_BYTES):
+        given = form(decided.value)
+        length = given.length or Length(f"LENGTH({given.read})")
+        # A text that the server cannot make is longer than a packet.
+        size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"
+        if null := decided.value.is_null:
+            size = f"IF({null},0,{size})"
+        found.append((column, Length(size, length.escapes)))
+    return found
+
+
+def _arriving(draft: Draft, table: Table, longer: int = -1) -> Iterator[tuple[Column, Decision]]:
+    """The columns that are to arrive, and whose values can be longer than this."""
+    for column in table.columns:
+        family = family_of(column)
+        if family and family.most(column) > longer:
+            decided = draft.decisions.safest(table, column)
+            if not decided.setting("skip"):
+                yield column, decided
+
+
 # ---- pages of the target -------------------------------------------------------------------------------
 
 
-def _too_wide(draft: Draft, table: Table) -> Iterator[str]:
+def _too_wide(draft: Draft, table: Table) -> Iterator[_Limit]:
     """MySQL condition of a row that no page has room for, even when all that can be stored elsewhere is."""
     if len(table.columns) * (_INLINE_BYTES + 1) + _HEADER_BYTES <= PAGE_BYTES:
         return
     sizes, nulls = [], ["1"]
-    for column in table.columns:
-        if family_of(column) is None:
-            continue
-        decided = draft.decisions.safest(table, column)
-        if decided.setting("skip"):
-            continue
+    for column, decided in _arriving(draft, table):
         sizes.append(f"IFNULL({_size(Value(column, decided.to))},0)")
         if column.nullable:
             nulls.append(f"{my_name(column.name)} IS NOT NULL")
     # A row with a NULL has a bit for each of its columns.
     with_nulls = (23 + (len(sizes) + 7) // 8 + 7) // 8 * 8
     header = f"IF(LEAST({','.join(nulls)},1),{_HEADER_BYTES},{with_nulls})"
-    yield f"{header}+{total(sizes)}>{PAGE_BYTES}"
+    words = f"are too wide for a page of PostgreSQL ({PAGE_BYTES:,} bytes)"
+    yield Code.V034, words, f"{header}+{total(sizes)}>{PAGE_BYTES}"
 
 
 def _size(value: Value) -> str:
@@ -226,9 +216,13 @@ def sized(table: Table, facts: TableFacts | None) -> Table:
     )
 
 
-def forecast(tables: Iterable[Table]) -> Forecast:
+def forecast(draft: Draft) -> Forecast:
     """From the sizes that the source reports, in proportion to the rows that are counted."""
-    chosen = list(tables)
+    chosen = [
+        sized(table, draft.evidence.table(table.name))
+        for table in draft.inputs.catalog.tables
+        if table.name in draft.tables
+    ]
     data = sum(table.data_bytes for table in chosen)
     indexes = sum(table.index_bytes for table in chosen)
     return Forecast(

@@ -7,22 +7,23 @@ cascade did it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 
 from converge.codes import Code
 from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.model.quote import fit, pg_name, pg_text
 from converge.planner.columns import complete, constraints, definition, plan_column
-from converge.planner.draft import Draft, column_entry
+from converge.planner.decision import column_entry
+from converge.planner.draft import Draft
 from converge.planner.generated import over_changed
+from converge.planner.notes import SNAPSHOTS
 from converge.planner.sizes import sized
 from converge.types import base_name
 from converge.types.temporal import MOMENTS, current_time
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-_SNAPSHOTS = frozenset({"InnoDB", ""})
 _ELSEWHERE = {
     "BLACKHOLE": "the source keeps no rows of it; the target keeps those that are inserted",
     "FEDERATED": "its rows are another server's; the target gets a copy of them",
@@ -55,32 +56,35 @@ END
 """
 
 
-def plan_table(draft: Draft, table: Table, target: str) -> None:
-    columns = [plan_column(draft, table, target, column) for column in table.columns]
+def plan_table(draft: Draft, table: Table) -> None:
+    target = draft.targets[table.name]
+    columns = (plan_column(draft, table, column) for column in table.columns)
     plans = {plan.source: plan for plan in columns if plan is not None}
-    columns = [
-        plan and complete(draft, table, column, plans)
-        for column, plan in zip(table.columns, columns, strict=True)
-    ]
-    known = tuple(column for column in columns if column is not None)
-    if len(known) > _COLUMNS_LIMIT:
-        draft.block(
-            Code.P003, "table", table.name, f"{len(known)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
-        )
+    decisions = {name: draft.decision(table, name) for name in plans}
+    plans = {name: complete(draft, decided, plans) for name, decided in decisions.items()}
+    if len(plans) > _COLUMNS_LIMIT:
+        why = f"{len(plans)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
+        draft.block(Code.P003, "table", table.name, why)
         return
-    note_namesakes(draft, table, known)
-    if not known:
+    note_namesakes(draft, table, plans.values())
+    if not plans:
         draft.block(Code.P004, "table", table.name, "none of its columns can be migrated")
         return
-    draft.tables[table.name] = table_plan(draft, table, target, known)
-    lines = ",\n  ".join(definition(column) for column in known)
+    draft.tables[table.name] = table_plan(draft, table, target, tuple(plans.values()))
+    lines = ",\n  ".join(map(definition, plans.values()))
     name = draft.own(target)
     sql = f"CREATE TABLE {name} (\n  {lines}\n)"
     draft.do("create", table.name, sql, "a table of the source", makes=f"TABLE {name}")
-    for column, plan in zip(table.columns, columns, strict=True):
-        if plan is not None:
-            constraints(draft, table, column, plan)
-    _table_notes(draft, table, target)
+    for source, plan in plans.items():
+        constraints(draft, decisions[source], plan)
+    if target != table.name:
+        draft.find(Code.P070, table.name, f"is called {target} in the target")
+    if table.partitions:
+        draft.find(Code.P071, table.name, f"its {len(table.partitions)} partitions become one plain table")
+    if table.engine in _ELSEWHERE:
+        draft.find(Code.P152, table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
+    if table.engine not in SNAPSHOTS:
+        draft.noted.add(table.name)
     draft.done("table", table.name, target, "with all its columns")
 
 
@@ -103,35 +107,16 @@ def table_plan(
     )
 
 
-def note_namesakes(draft: Draft, table: Table, columns: Sequence[ColumnPlan]) -> None:
+def note_namesakes(draft: Draft, table: Table, columns: Iterable[ColumnPlan]) -> None:
     """Columns that a map, or PostgreSQL's own names, would give one and the same name."""
-    for name, count in Counter(column.target for column in columns).items():
-        if count > 1:
-            *_, last = (column.source for column in columns if column.target == name)
+    namesakes: defaultdict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        namesakes[column.target].append(column.source)
+    for name, (*others, last) in namesakes.items():
+        if others:
             hint = column_entry(table, table.column(last), 'rename = "another_name"')
-            draft.find(Code.P007, f"{table.name}.{last}", f"{count} columns would be called {name}", hint)
-
-
-def _table_notes(draft: Draft, table: Table, target: str) -> None:
-    if target != table.name:
-        draft.find(Code.P070, table.name, f"is called {target} in the target")
-    if table.partitions:
-        draft.find(Code.P071, table.name, f"its {len(table.partitions)} partitions become one plain table")
-    if table.engine in _ELSEWHERE:
-        draft.find(Code.P152, table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
-    if table.engine not in _SNAPSHOTS:
-        draft.noted.add(table.name)
-
-
-def note_engines(draft: Draft, tables: Sequence[Table]) -> None:
-    """One finding for each storage engine without a snapshot."""
-    for engine in sorted({table.engine for table in tables} - _SNAPSHOTS):
-        names = [table.name for table in tables if table.engine == engine]
-        draft.find(
-            Code.P072, engine,
-            f"{len(names)} tables of an engine without snapshots: stop their writers during the run: "
-            + ", ".join(names),
-        )  # fmt: skip
+            message = f"{len(others) + 1} columns would be called {name}"
+            draft.find(Code.P007, f"{table.name}.{last}", message, hint)
 
 
 def plan_comments(draft: Draft, table: Table) -> None:
@@ -139,10 +124,9 @@ def plan_comments(draft: Draft, table: Table) -> None:
     target = draft.qualified(table.name)
     if table.comment:
         draft.comment(table.name, "TABLE", target, table.comment)
-    for column in table.columns:
-        if column.comment:
-            name = pg_name(draft.column(table.name, column.name).target)
-            draft.comment(table.name, "COLUMN", f"{target}.{name}", column.comment)
+    for plan in draft.tables[table.name].columns:
+        if comment := table.column(plan.source).comment:
+            draft.comment(table.name, "COLUMN", f"{target}.{pg_name(plan.target)}", comment)
 
 
 def plan_triggers(draft: Draft, table: Table) -> None:
@@ -152,12 +136,13 @@ def plan_triggers(draft: Draft, table: Table) -> None:
     before the one of all updates, and none of the application's between them.
     """
     # What the target computes for the new row afterwards must not look changed.
-    computed = [pg_name(one.target) for one in draft.tables[table.name].columns if one.generated is not None]
+    plans = draft.tables[table.name].columns
+    computed = (pg_name(plan.target) for plan in plans if plan.generated is not None)
     assigns = "".join(f"  NEW.{name} := OLD.{name};\n" for name in computed)
-    for column in table.columns:
-        if not column.on_update_now or not draft.has(table.name, column.name):
+    for plan in plans:
+        column = table.column(plan.source)
+        if not column.on_update_now:
             continue
-        plan = draft.column(table.name, column.name)
         if base_name(plan.target_type) not in MOMENTS | {"date"}:
             message = f"ON UPDATE CURRENT_TIMESTAMP is lost: {plan.target_type} holds no time"
             draft.find(Code.P140, f"{table.name}.{column.name}", message)
@@ -168,23 +153,16 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         time = current_time(plan.target_type, column, column.fsp)
         body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, computed=assigns))
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
-        draft.do(
-            "finish",
-            table.name,
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}",
-            why,
-            makes=f"FUNCTION {function}()",
-        )
+        sql = f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}"
+        draft.do("finish", table.name, sql, why, makes=f"FUNCTION {function}()")
         kept = f"OLD.{reference} IS NOT DISTINCT FROM NEW.{reference}"
         for name, of, condition, argument in (
             ("on_update$", f" OF {reference}", kept, "'assigned'"),
             ("on_update_", "", f"({kept} OR NEW.{reference} = {_ASSIGNED})", ""),
         ):
-            draft.do(
-                "finish",
-                table.name,
+            sql = (
                 f"CREATE TRIGGER {pg_name(fit(f'{name}{plan.target}'))} BEFORE UPDATE{of} "
                 f"ON {draft.qualified(table.name)} FOR EACH ROW WHEN ({condition}) "
-                f"EXECUTE FUNCTION {function}({argument})",
-                why,
+                f"EXECUTE FUNCTION {function}({argument})"
             )
+            draft.do("finish", table.name, sql, why)

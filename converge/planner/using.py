@@ -16,15 +16,17 @@ from converge.model.quote import my_name
 from converge.types import TEXTUAL, Value, accepts, adopted, base_name
 from converge.types.as_number import INTEGERS
 from converge.types.binary import Binary
+from converge.types.decimal import Decimal
 from converge.types.floating import Floating
 from converge.types.forms import ANY_TEXT, MADE
+from converge.types.integer import Integer
 from converge.types.json_ import Json
 from converge.types.sql import as_bytes, bare_number, only, sizes
 from converge.types.temporal import Date, Datetime, Time
 
 _TIMES = Date.types | Datetime.types | Time.types
 _TEXTS = TEXTUAL | Json.types
-_EXACT = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "decimal"})
+_EXACT = Integer.types | Decimal.types
 _CASELESS = frozenset({"boolean", "cidr", "inet", "uuid"})
 """Types whose values have no upper and lower case."""
 _MADE_TIMES = {
@@ -60,9 +62,9 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     new = adopted(given, column)
     where = f"NOT (CAST({new} AS BINARY) <=> CAST({value.sql} AS BINARY))"
     change = Change("using", using, where, "are changed by the map's expression")
-    made = not accepted and column is not value.column
+    other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
-    meant = column.nullable and not made
+    meant = column.nullable and not other_kind
     lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
     emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
     null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
@@ -71,20 +73,20 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
         rounds=value.column.type in Floating.types, caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
     cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
-    value = replace(value, column=column, changed=new, declared_null=null, made=made)
+    value = replace(value, column=column, changed=new, declared_null=null, made=other_kind)
     return replace(value, lost=lost, emptied=emptied, cut=cut), change
 
 
 def made_equal(table: Table, value: Value) -> Search:
     """The rows whose value another one becomes equal to by a map's expression, as `begin` has left it."""
-    name, made = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
+    name, digest = my_name(value.column.name), f"MD5({as_bytes(value.changed)})"
     # DISTINCT first: to sort rows of long values would take more memory than the server has for it.
     pairs = (
-        f"SELECT DISTINCT {made} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
+        f"SELECT DISTINCT {digest} AS `made equal`, MD5({as_bytes(name)}) FROM {my_name(table.name)} "
         f"WHERE {value.changed} IS NOT NULL"
     )
     several = f"SELECT `made equal` FROM ({pairs}) AS pairs GROUP BY 1 HAVING COUNT(*)>1"
-    where = f"{made}=d.`made equal`"
+    where = f"{digest}=d.`made equal`"
     join = f"FROM {my_name(table.name)} AS c JOIN ({several}) AS d"
     return Search(f"equal by {value.changed}", join, where)
 
@@ -122,20 +124,20 @@ def _text(column: Column) -> Column:
     return replace(column, type="longtext", length=_LONGEST, charset="utf8mb4")
 
 
-def _same(type_: str, made: str, old: str) -> str:
+def _same(type_: str, new: str, old: str) -> str:
     """MySQL condition: two expressions have the value of a column of this type, if in another form."""
     if type_ in _TIMES:
         # Midnight is the day, and zeros at the end of a fraction say nothing.
-        days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (made, old))
+        days = (f"TRIM(TRAILING ' 00:00:00' FROM {_without_zeros(one)})" for one in (new, old))
         return "=".join(map(as_bytes, days))
     if type_ in Binary.types:
-        equal = f"{as_bytes(made)}={as_bytes(old)}"
+        equal = f"{as_bytes(new)}={as_bytes(old)}"
     elif type_ in _TEXTS:
-        equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (made, old))
+        equal = "=".join(as_bytes(f"CONVERT(CONCAT({one}) USING utf8mb4)") for one in (new, old))
     else:
-        return f"{made}={old}"
+        return f"{new}={old}"
     numbers = (f"CAST({only(one, '-?(0|[1-9][0-9]{0,29})([.][0-9]{1,30})?')} AS DECIMAL(65,30))"
-               for one in (made, old))  # fmt: skip
+               for one in (new, old))  # fmt: skip
     return f"{equal} OR {'='.join(numbers)}"
 
 

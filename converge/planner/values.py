@@ -6,7 +6,6 @@ A line `using = …` that makes what a target's type takes is tried on the data 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from converge.codes import Code
 from converge.mapping.rules import Rule, entry
@@ -14,15 +13,15 @@ from converge.model.catalog import Column, Table
 from converge.model.plan import Change
 from converge.model.quote import my_name, my_text, toml_text
 from converge.planner.decision import Decision
-from converge.planner.draft import Draft, column_entry
+from converge.planner.draft import Draft
 from converge.planner.using import begin, made_equal
 from converge.types import Trap, Value, accepts, base_name, family_of, form
 from converge.types.sql import as_bytes
+from converge.types.text import Text
 
 _REPLACE = '{ replace = "…" }'
 _PAIRS = (("0", "1"), ("n", "y"), ("no", "yes"), ("f", "t"), ("false", "true"), ("off", "on"))
 """Words for false and true."""
-_TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _BYTES = frozenset({"binary", "varbinary"})
 _INTEGERS = frozenset({"int", "bigint"})
 _FORMATS = {
@@ -36,19 +35,19 @@ _LEAST_SECONDS = 100_000_000
 
 def note_values(draft: Draft, decided: Decision) -> None:
     """Findings about a column's odd values, and what the maps say becomes of them."""
-    table, found = decided.table, draft.evidence.table(decided.table.name)
+    table, facts = decided.table, draft.evidence.table(decided.table.name)
     for trap, change in decided.handled:
         _note_trap(draft, decided, trap, change)
-    if decided.using and found:
+    if decided.using and facts:
         draft.find_rows(
-            Code.V161, decided.name, table, found.found.get(made_equal(table, decided.start).name),
+            Code.V161, decided.name, table, facts.found.get(made_equal(table, decided.start).name),
             f"hold different values that the map's expression makes equal: {decided.using.policy}",
         )  # fmt: skip
     _suggest(draft, decided)
 
 
 def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | None) -> None:
-    count = draft.decisions.count(decided, trap)
+    count = decided.count(trap)
     if not count or not count.rows:
         return
     words, severity = trap.kind.words, trap.harm or trap.kind.harm
@@ -76,13 +75,13 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:
         # The target has its type: only another value is a way out.
-        made = hint(draft, table, column, decided.to) if trap.name == "not_canonical" else ""
-        ways += [f"using = {toml_text(made)}"] if made and not decided.setting("using") else []
+        using = hint(draft, table, column, decided.to) if trap.name == "not_canonical" else ""
+        ways += [f"using = {toml_text(using)}"] if using and not decided.setting("using") else []
     elif other and other != decided.to:
         ways.append(f"to = {toml_text(other)}")
     if not ways:
         return "repair the rows in the source" if draft.loading else ""
-    return column_entry(table, column, "\n# or: ".join(ways))
+    return decided.entry("\n# or: ".join(ways))
 
 
 def _suggest(draft: Draft, decided: Decision) -> None:
@@ -108,28 +107,7 @@ def note_suggestions(draft: Draft) -> None:
         )  # fmt: skip
 
 
-def note_unseen(draft: Draft, tables: Sequence[Table]) -> None:
-    """Notes what was decided without a look at the data."""
-    unknown = "their types hold every value, but what PostgreSQL cannot hold at all would stop the copy"
-    missing = [table.name for table in tables if draft.evidence.table(table.name) is None]
-    if missing and len(missing) == len(tables):
-        hint = "converge plan, without --no-scan"
-        draft.find(Code.V026, "scan", f"no table was scanned: {unknown}", hint)
-    elif missing:
-        draft.find(Code.V026, "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
-    for table in tables:
-        facts = draft.evidence.table(table.name)
-        if facts and facts.unseen:
-            hint = f"--scan-seconds {facts.seconds * 10:.0f}"
-            message = f"{facts.unseen}: what was not seen counts as unknown"
-            draft.find(Code.V027, table.name, message, hint)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hint:
-    using: str
-    differs: str = "FALSE"
-    """MySQL condition with ``{}``: the value is not what the expression takes it for."""
+# ---- expressions that make what the target's type takes ------------------------------------------------
 
 
 def hint_conditions(column: Column, to: str) -> Iterator[str]:
@@ -148,50 +126,35 @@ def hint(draft: Draft, table: Table, column: Column, to: str) -> str:
 
 def _tried(column: Column, to: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Each candidate with the conditions that no row may meet."""
-    for candidate in _candidates(column, base_name(to)):
-        rule = Rule("column", "a hint", {}, {"using": candidate.using}, "")
+    for using, differs in _candidates(column, base_name(to)):
+        rule = Rule("column", "a hint", {}, {"using": using}, "")
         value, _ = begin(Value(column, to), [rule])
         if accepts(value.column, to):
-            differs = candidate.differs.replace("{}", my_name(column.name))
             traps = (trap for trap in form(value).traps if trap.kind.harm != "note")
-            yield candidate.using, [differs, *(trap.where for trap in traps)]
+            yield using, [differs.replace("{}", my_name(column.name)), *(trap.where for trap in traps)]
 
 
-def _candidates(column: Column, to: str) -> Iterator[_Hint]:
-    texts, numbers = column.type in _TEXTS | _BYTES, column.type in _INTEGERS
-    if to == "boolean" and column.type == "enum":
-        yield from _labels(column.labels)
-    elif to == "boolean" and texts:
-        for no, yes in _PAIRS:
-            yield _Hint(f"ELT(FIELD({{}}, '{no}', '{yes}'), 'false', 'true')")
-    elif to == "inet":
-        if column.type in _BYTES:
-            yield _Hint("INET6_NTOA({})")
-        elif numbers:
-            yield _Hint("INET_NTOA({})")
-        elif texts:
-            yield _Hint("LOWER(INET6_NTOA(INET6_ATON({})))")
-    elif to in _FORMATS and (texts or numbers):
-        yield from _moments(column, to)
-
-
-def _labels(labels: Sequence[str]) -> Iterator[_Hint]:
-    """An ENUM with words for false and true, in whatever case, is just that."""
-    for no, yes in _PAIRS:
-        if {label.lower() for label in labels} == {no, yes} and len(labels) == len((no, yes)):
-            true = next(label for label in labels if label.lower() == yes)
+def _candidates(column: Column, to: str) -> Iterator[tuple[str, str]]:
+    """Expressions with MySQL conditions: the value is not what the expression takes it for."""
+    texts, numbers = column.type in Text.types | _BYTES, column.type in _INTEGERS
+    labels = {label.lower(): label for label in column.labels}
+    for no, yes in _PAIRS if to == "boolean" else ():
+        # An ENUM with words for false and true, in whatever case, is just that.
+        is_enum = column.type == "enum" and labels.keys() == {no, yes} and len(column.labels) == len(labels)
+        if is_enum:
             # NULL and the error value are neither.
-            yield _Hint(f"IF({{}}={my_text(true)},'true','false')", "({} IS NULL OR {}+0=0)")
-            yield _Hint(f"ELT(FIELD({{}}, '{no}', '{yes}'), 'false', 'true')")
-
-
-def _moments(column: Column, to: str) -> Iterator[_Hint]:
-    text, zone = "CONVERT({} USING utf8mb4)", to.endswith("zone") and column.type in _TEXTS
-    for format_ in _FORMATS[to]:
-        made = f"STR_TO_DATE({{}}, '{format_}')"
+            yield f"IF({{}}={my_text(labels[yes])},'true','false')", "({} IS NULL OR {}+0=0)"
+        if is_enum or texts:
+            yield f"ELT(FIELD({{}}, '{no}', '{yes}'), 'false', 'true')", "FALSE"
+    if to == "inet" and (texts or numbers):
+        of_text = "INET6_NTOA({})" if column.type in _BYTES else "LOWER(INET6_NTOA(INET6_ATON({})))"
+        yield "INET_NTOA({})" if numbers else of_text, "FALSE"
+    for format_ in _FORMATS.get(to, ()) if texts or numbers else ():
+        time = f"STR_TO_DATE({{}}, '{format_}')"
         # What follows a time is not looked at.
-        back = f"DATE_FORMAT({made},'{format_}')"
-        differs = f"NOT ({as_bytes(back)}<=>{as_bytes(text)})"
-        yield _Hint(f"CONCAT({made}, '+00')" if zone else made, differs)
-    if column.type in _INTEGERS and to != "date":
-        yield _Hint("FROM_UNIXTIME({})", f"{{}}<{_LEAST_SECONDS}")
+        back = as_bytes(f"DATE_FORMAT({time},'{format_}')")
+        zoned = to.endswith("zone") and column.type in Text.types
+        differs = f"NOT ({back}<=>{as_bytes('CONVERT({} USING utf8mb4)')})"
+        yield f"CONCAT({time}, '+00')" if zoned else time, differs
+    if to in _FORMATS and to != "date" and numbers:
+        yield "FROM_UNIXTIME({})", f"{{}}<{_LEAST_SECONDS}"

@@ -5,16 +5,17 @@ Not all of a view's rows is defined: their order, what LIMIT leaves, columns tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Literal
 
 from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Table, View
-from converge.model.plan import PLACE, Computed
+from converge.model.plan import TARGET_SCHEMA, Computed
 from converge.model.quote import fit, pg_name
 from converge.planner.draft import Draft
+from converge.postgres.capabilities import major
 from converge.translate import (
     Context,
     Relation,
@@ -59,42 +60,32 @@ class _Relations:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._known: dict[str, Relation] = {}
-        self.read: list[str] = []
-        """What the view at hand reads, by names of the source."""
+        self.known: dict[str, Relation] = {}
+        self.read: dict[str, None] = {}
+        """What the view at hand reads, by names of the source, in their order."""
 
     def find(self, database: str, name: str) -> Relation:
         """The relation of this name. Raises Untranslatable."""
         if database and database.lower() != self._draft.catalog.database.lower():
             raise Untranslatable(f"it reads the database {database}")
-        found = self._names(name)
-        if found not in self._known:
-            self._known[found] = self._table(found)
-        if found not in self.read:
-            self.read.append(found)
-        return self._known[found]
-
-    def add(self, view: str, relation: Relation) -> None:
-        """Makes a view known to those that come after it."""
-        self._known[view] = relation
-
-    def _names(self, name: str) -> str:
-        """The name as the catalog has it: a server can take names without regard to case."""
-        names = (*self._draft.tables, *self._known)
-        if name in names:
-            return name
-        return next((one for one in names if one.lower() == name.lower()), name)
+        if name not in self._draft.tables and name not in self.known:
+            # A server can take names without regard to case.
+            names = (*self._draft.tables, *self.known)
+            name = next((one for one in names if one.lower() == name.lower()), name)
+        if name not in self.known:
+            self.known[name] = self._table(name)
+        self.read[name] = None
+        return self.known[name]
 
     def _table(self, name: str) -> Relation:
-        table = self._draft.tables.get(name)
-        source = self._draft.source(name)
+        table, source = self._draft.tables.get(name), self._draft.source(name)
         if table is None or source is None:
             raise Untranslatable(f"it reads {name}, which is not migrated")
         columns = {
             plan.source.lower(): column_term(source.column(plan.source), plan, pg_name(plan.target))
             for plan in table.columns
         }
-        return Relation(f"{PLACE}.{pg_name(table.target)}", columns)
+        return Relation(f"{TARGET_SCHEMA}.{pg_name(table.target)}", columns)
 
 
 def _view(draft: Draft, view: View, relations: _Relations) -> None:
@@ -102,103 +93,90 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         reason = "the source user may not read its definition, or what it reads no longer exists"
         draft.left(Code.P050, "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
-    relations.read = []
+    relations.read = {}
     context = Context()
     try:
         query = translate_view(view.definition, relations.find, covered=view.full_group_by, context=context)
     except Untranslatable as reason:
         draft.left(Code.P051, "view", view.name, f"{reason}; its text is {view.definition}")
         return
-    made = draft.names.take(view.name, held=True)
-    name = draft.own(made)
+    target = draft.names.take(view.name, held=True)
+    name, within = draft.own(target), f"{TARGET_SCHEMA}.{pg_name(target)}"
     # A source that lost the view's definer does not say its columns; the query names them, too.
     columns = f" ({', '.join(pg_name(fit(column)) for column in view.columns)})" if view.columns else ""
     options, losses = _options(draft, view)
-    sql = f"CREATE VIEW {PLACE}.{pg_name(made)}{columns}{options} AS {query.sql}"
-    refused = draft.refusal("view", view.name, sql, tuple(relations.read))
-    sql = sql.replace(PLACE, pg_name(draft.schema))
-    if refused:
-        draft.left(
-            Code.P052, "view", view.name, f"the target refuses it: {refused}; its text is {view.definition}"
-        )
+    sql = f"CREATE VIEW {within}{columns}{options} AS {query.sql}"
+    if refused := draft.refusal("view", view.name, sql, tuple(relations.read)):
+        why = f"the target refuses it: {refused}; its text is {view.definition}"
+        draft.left(Code.P052, "view", view.name, why)
         return
-    relations.add(view.name, query.relation(f"{PLACE}.{pg_name(made)}", view.columns))
-    if made != view.name:
-        context.note(f"is called {made} in the target")
+    relations.known[view.name] = query.relation(within, view.columns)
+    if target != view.name:
+        context.note(f"is called {target} in the target")
     for note in context.notes:
         draft.find(Code.P053, view.name, note)
     for loss in losses:
         draft.find(Code.P157, view.name, loss)
+    sql = sql.replace(TARGET_SCHEMA, pg_name(draft.schema))
     draft.do("view", view.name, sql, "a view of the source", makes=f"VIEW {name}", optional=True)
     tried = "and tried on the target" if draft.tried else "but not tried on the target"
-    draft.done("view", view.name, made, f"translated {tried}")
-    views = {one.source: one for one in draft.computed}
-    read = [views.get(name, name) for name in relations.read]
-    draft.computed.append(_computed(view.name, made, view.definition, read, draft.source))
+    draft.done("view", view.name, target, f"translated {tried}")
+    draft.computed.append(_computed(draft, view, target, relations.read))
 
 
 def _options(draft: Draft, view: View) -> tuple[str, list[str]]:
     """Whose privileges count, as SQL; and what the view no longer does."""
-    losses = []
+    losses, options = [], ""
     if view.merge:
         losses.append("a MERGE table becomes a view of its tables: rows cannot be inserted through it")
     if view.check_option != "NONE":
         losses.append(
             f"WITH {view.check_option} CHECK OPTION is left out: writes through the view are not checked"
         )
-    major = draft.target_version.partition(".")[0]
-    if view.security == "INVOKER" and major.isdigit() and int(major) >= _INVOKER_SINCE:
-        return " WITH (security_invoker = true)", losses
     if view.security == "INVOKER":
-        losses.append(
-            "SQL SECURITY INVOKER: before PostgreSQL 15 a view reads with the privileges of its owner"
-        )
-    return "", losses
+        if major(draft.inputs.target_version) >= _INVOKER_SINCE:
+            options = " WITH (security_invoker = true)"
+        else:
+            losses.append(
+                "SQL SECURITY INVOKER: before PostgreSQL 15 a view reads with the privileges of its owner"
+            )
+    return options, losses
 
 
 # ---- what of a view's rows is defined ------------------------------------------------------------------
 
 
-def _computed(
-    name: str,
-    target: str,
-    definition: str,
-    read: Iterable[Computed | str],
-    source: Callable[[str], Table | None],
-) -> Computed:
-    """What the comparison must know of a view; `read` has its tables, and its views as they were computed."""
+def _computed(draft: Draft, view: View, target: str, read: Iterable[str]) -> Computed:
+    """What the comparison must know of a view that `read` these tables and views."""
+    views = {one.source: one for one in draft.computed if one.kind == "view"}
     tables: dict[str, None] = {}
     undefined: dict[int, str] = {}
-    for one in read:
-        if isinstance(one, str):
-            tables[one] = None
-            continue
-        tables |= dict.fromkeys(one.reads)
-        if one.undefined or one.unsorted or one.limited:
-            undefined[WHOLE] = f"the view {one.source}, whose rows are not defined in full"
-    try:
-        tree = parse_query(definition)
-    except Untranslatable:
-        return Computed("view", name, target, reads=tuple(tables))
+    for name in read:
+        one = views.get(name)
+        tables |= dict.fromkeys(one.reads if one else [name])
+        if one and (one.undefined or one.unsorted or one.limited):
+            undefined[WHOLE] = f"the view {name}, whose rows are not defined in full"
+    tree = parse_query(view.definition)
     outputs = _outputs(tree)
     order, hidden = _order(tree, outputs)
     limited: Literal["", "limit", "offset"] = ""
     if order and not hidden and (tree.args.get("limit") or tree.args.get("offset")) is not None:
         limited = "limit" if tree.args.get("offset") is None else "offset"
     unsorted = {}
-    only = source(next(iter(tables))) if len(list(tree.find_all(exp.Table))) == len(tables) == 1 else None
-    keys = _keys(only) if only is not None else []
-    for place, item in enumerate(outputs):
+    keys: Keys = []
+    if len(list(tree.find_all(exp.Table))) == len(tables) == 1 and (only := draft.source(*tables)):
+        keys = _keys(only)
+    for number, item in enumerate(outputs):
         value = item.unalias()
         if isinstance(value, exp.GroupConcat) and not _is_sorted(value) and not _reason(value.this, keys):
             separator = value.args.get("separator")
-            unsorted[place] = "," if separator is None else separator.name
+            unsorted[number] = "," if separator is None else separator.name
         elif reason := _reason(item, keys):
-            undefined.setdefault(place, reason)
+            undefined.setdefault(number, reason)
     if reason := _outside(tree, keys, limited=bool(limited)):
         undefined.setdefault(WHOLE, reason)
     return Computed(
-        "view", name, target, reads=tuple(tables), order=order, hidden=hidden, limited=limited,
+        "view", view.name, target, reads=tuple(tables), order=order, hidden=hidden, limited=limited,
         unsorted=tuple(unsorted.items()), undefined=tuple(undefined.items()),
     )  # fmt: skip
 
@@ -210,7 +188,7 @@ def _outputs(tree: exp.Expr) -> Sequence[exp.Expr]:
     return tree.expressions if isinstance(tree, exp.Select) else ()
 
 
-def _keys(table: Table) -> list[tuple[Set[str], Set[str]]]:
+def _keys(table: Table) -> Keys:
     """Columns that tell the table's rows apart, each beside all that both servers sort alike."""
     alike = {column.name.lower() for column in table.columns if not column.charset or column.type == "enum"}
     filled = {column.name.lower() for column in table.columns if not column.nullable}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?\*/)
@@ -147,10 +148,14 @@ def lacking_for(sql: str, version: str, functions: Container[str] = ()) -> Itera
 
     `functions` are those of `FUNCTIONS` that are there all the same.
     """
-    newer = [one for one in CAPABILITIES if one.since > major(version)]
-    if newer:
+    if newer := _newer_than(version):
         words = _words(sql)
         yield from ((what, one) for one in newer if (what := one.used_in(words, functions)))
+
+
+@cache
+def _newer_than(version: str) -> list[Capability]:
+    return [one for one in CAPABILITIES if one.since > major(version)]
 
 
 def older(sql: str, version: str) -> tuple[list[str], str]:

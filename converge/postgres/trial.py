@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import psycopg
 
-from converge.model.plan import PLACE, Trial
+from converge.model.plan import TARGET_SCHEMA, Trial
 from converge.model.quote import pg_name
 
 SCHEMA = "pg_temp"
@@ -124,10 +124,10 @@ class Trials:
             ours = quoted in in_schema or quoted.replace("''", "'") in in_schema
             return SCHEMA + name if ours else found[0]
 
-        names = self._in_query if PLACE in sql else self._name
+        names = self._in_query if TARGET_SCHEMA in sql else self._name
         try:
             with self._connection.transaction():
-                self._connection.execute(names.sub(placed, sql).replace(PLACE, SCHEMA).encode())
+                self._connection.execute(names.sub(placed, sql).replace(TARGET_SCHEMA, SCHEMA).encode())
         except psycopg.Error as error:
             if error.sqlstate is None or error.sqlstate.startswith(_NOT_THE_SQL):
                 raise

@@ -10,8 +10,9 @@ from typing import Any
 from converge.codes import Code, Entry, explained
 from converge.errors import UsageError, did_you_mean
 from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
-from converge.planner.entries import ColumnEntry, column_entries
+from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
+from converge.planner.plan import decisions
 
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
 _SEVERITIES = {"block": "blocker", "lossy": "loss", "absent": "not migrated"}
@@ -40,7 +41,7 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
     if dot and column not in columns:
         lists = f"`converge explain {table}` lists the columns"
         raise _unknown(f"{table} has no column {column!r}", column, columns, lists)
-    decided = {one.column.name: one for one in column_entries(inputs, table)}
+    decided = {one.column.name: one for one in decisions(inputs, table)}
     if dot:
         lines = _column(decided[column], columns[column])
     else:
@@ -67,7 +68,7 @@ def _split(plan: Plan, name: str) -> tuple[str, str, str]:
     return table, "." if name != table else "", name[len(table) + 1 :]
 
 
-def _column(decision: ColumnEntry, plan: ColumnPlan) -> list[str]:
+def _column(decision: Decision, plan: ColumnPlan) -> list[str]:
     column = decision.column
     lines = [
         f"{column.name} {column.raw_type} → {plan.target} {plan.target_type}",

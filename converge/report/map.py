@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from converge.mapping.rules import entry, literally, value
+from converge.mapping.grammar import SECTIONS
+from converge.mapping.rules import Map, entry, literally, setting, value
+from converge.model.catalog import Table
 from converge.model.quote import toml_text
-from converge.planner.entries import ColumnEntry, Entry
+from converge.planner.decision import Decision
+from converge.planner.inputs import Inputs
+from converge.planner.plan import decisions
 
 _HEAD = """# Every decision of `converge plan` from {source}.
 # Edit what should be otherwise, and give it to plan, migrate and verify with --map; delete what may be
@@ -20,19 +24,19 @@ about = "written by converge plan"
 """
 
 
-def map_toml(source: str, database: str, columns: Iterable[ColumnEntry], others: Iterable[Entry]) -> str:
+def map_toml(inputs: Inputs) -> str:
     """The map file."""
-    lines = [_HEAD.format(source=_one_line(source), name=toml_text(database))]
-    for table, group in groupby(columns, key=lambda decision: decision.table.name):
+    lines = [_HEAD.format(source=_one_line(inputs.source), name=toml_text(inputs.catalog.database))]
+    for table, group in groupby(decisions(inputs), key=lambda decision: decision.table.name):
         lines.append(f"# --- {_one_line(table)} " + "-" * max(3, 100 - len(table)))
         for decision in group:
-            lines += [*_entry(decision), ""]
-    for other in others:
-        lines += [entry(other.section, literally(**other.match), *_settings(other.settings)), ""]
+            lines += [*_column(decision), ""]
+    for table_ in inputs.catalog.tables:
+        lines += _others(inputs.map, table_)
     return "\n".join(lines)
 
 
-def _entry(decision: ColumnEntry) -> list[str]:
+def _column(decision: Decision) -> list[str]:
     column = decision.column
     match = value(literally(table=decision.table.name, column=column.name))
     seen = f" ({decision.evidence})" if decision.evidence else ""
@@ -40,9 +44,9 @@ def _entry(decision: ColumnEntry) -> list[str]:
     lines = [
         "[[column]]",
         f"match = {match}  # {_one_line(column.raw_type)}",
-        f"{to}  # {_one_line(decision.why + seen)}",
+        f"{to}  # {_one_line(decision.rule.why + seen)}",
         *others,
-        *([f"note = {value(decision.note)}"] if decision.note else []),
+        *([f"note = {value(decision.rule.note)}"] if decision.rule.note else []),
     ]
     if decision.others:
         lines.append(f"# to may also be {', '.join(decision.others)}")
@@ -51,6 +55,20 @@ def _entry(decision: ColumnEntry) -> list[str]:
         ways = ", ".join(["stop", *trap.kind.policies])
         lines.append(f"# policy {trap.name} = {ways}: {known} {trap.kind.words}")
     return lines
+
+
+def _others(map_: Map, table: Table) -> Iterator[str]:
+    """All that the maps say of a table, its indexes and its foreign keys."""
+    objects = [({"table": table.name}, map_.for_table(table))]
+    for index in table.indexes:
+        objects.append(({"table": table.name, "index": index.name}, map_.for_index(table, index)))
+    for key in table.foreign_keys:
+        objects.append(({"table": table.name, "foreign_key": key.name}, map_.for_foreign_key(table, key)))
+    for names, rules in objects:
+        section = list(names)[-1]
+        settings = {name: setting(rules, name)[0] for name in SECTIONS[section].settings()}
+        if given := {name: of for name, of in settings.items() if of is not None}:
+            yield from (entry(section, literally(**names), *_settings(given)), "")
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,8 @@ from converge.errors import BlockedError
 from converge.model.plan import OCCUPIED, Finding, Plan, made_names
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
-from converge.planner.inputs import Inputs, loaded_tables, own_names, target_tables
+from converge.planner.inputs import Inputs
+from converge.planner.plan import filled_tables, own_names
 from converge.postgres.ledger import require_free
 from converge.postgres.privileges import require_locks, require_owned
 from converge.postgres.target import Target
@@ -50,13 +51,12 @@ def check_target(
     require_rights(inputs.lacking)
     loading = inputs.evidence.existing is not None
     if loading and clears:
-        require_locks(target, inputs.schema, target_tables(inputs))
+        require_locks(target, inputs.schema, filled_tables(inputs))
     if not loading and inputs.may_hold_rows:
         require_owned(facts, own_names(inputs))
     if clears and approve is not None:
         require_free(target)
-        tables = loaded_tables(inputs) if loading else target_tables(inputs)
-        if held := rows_held(target, facts, tables):
+        if held := rows_held(target, facts, filled_tables(inputs)):
             approve(Removal("empty" if loading else "drop", str(inputs.target), held))
 
 

@@ -87,12 +87,12 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
                 first=check_source,
             )
         )
-        assert prepared.target is not None and prepared.facts is not None
+        assert prepared.target is not None and prepared.inputs.facts is not None
         # Who only compares needs no rights to write.
         if blocks := [one for one in prepared.plan.blocks if one not in prepared.inputs.lacking]:
             raise blocked(blocks)
         yield Compared(
-            prepared.source, prepared.target, prepared.facts, prepared.inputs.catalog, prepared.plan,
+            prepared.source, prepared.target, prepared.inputs.facts, prepared.inputs.catalog, prepared.plan,
             run if isinstance(run, Recorded) else None, (note,),
         )  # fmt: skip
 

@@ -24,13 +24,13 @@ from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, possible_snapshot, read_rights
-from converge.planner.inputs import NEWEST, Inputs, own_names
-from converge.planner.plan import make_plan
+from converge.planner.inputs import Inputs
+from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since, with_drift
 from converge.postgres.connect import refused
 from converge.postgres.existing import keep_reprinted, read_existing
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
-from converge.postgres.privileges import lacking, temporary_grant
+from converge.postgres.privileges import lacking
 from converge.postgres.target import Target, occupied, read_target
 from converge.run.connections import explained, reach
 from converge.run.evidence import ask_target, gather
@@ -44,7 +44,6 @@ class Prepared:
 
     source: WatchedConnection
     target: psycopg.Connection[Any] | None
-    facts: Target | None
     inputs: Inputs
     plan: Plan
 
@@ -71,17 +70,11 @@ def prepare(
     map_ = load_documents(options.map_documents)
     with explained(source, target), ExitStack() as stack:
         here, there = reach(source, target, stack)
-        facts = read_target(there, options.schema) if there else None
-        inputs = replace(
-            _read(here, source, map_, options, facts),
-            target=str(target) if target else "",
-            may_hold_rows=resuming or options.clears,
-            strict=options.strict,
-        )
-        if there is not None and facts is not None:
-            inputs = _with_target(inputs, there, facts, options)
+        inputs = replace(_read(here, source, map_, options), may_hold_rows=resuming or options.clears)
+        if there is not None:
+            inputs = _with_target(inputs, there, target, options)
             if options.mode == "create" and not (inputs.may_hold_rows or as_recorded):
-                inputs = replace(inputs, lacking=(*inputs.lacking, *_occupied(inputs, there, facts)))
+                inputs = replace(inputs, lacking=(*inputs.lacking, *_occupied(inputs, there)))
         recorded = known
         if recorded is None and there is not None and as_recorded:
             recorded = last_evidence(there, str(source), options.schema)
@@ -89,8 +82,8 @@ def prepare(
             inputs = replace(inputs, evidence=recorded)
         elif options.mode == "load":
             inputs = replace(inputs, evidence=replace(NOTHING_KNOWN, existing=_existing(there, options)))
-        if first is not None and there is not None and facts is not None:
-            first(there, facts, inputs)
+        if first is not None and there is not None and inputs.facts is not None:
+            first(there, inputs.facts, inputs)
         if recorded is None:
             inputs = replace(inputs, evidence=gather(source, inputs, options, emit))
         if recorded is None and there is not None:
@@ -98,13 +91,11 @@ def prepare(
             inputs = replace(inputs, evidence=evidence)
         else:
             plan = make_plan(inputs)
-        yield Prepared(here, there, facts, inputs, plan)
+        yield Prepared(here, there, inputs, plan)
 
 
-def _read(
-    source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options, facts: Target | None
-) -> Inputs:
-    """What the source is, and what both sides lack for a run."""
+def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options) -> Inputs:
+    """What the source is, and what it lacks for a run."""
     rights = read_rights(source, endpoint.database)
     catalog = read_catalog(source, rights)
     readable = [table.name for table in catalog.tables]
@@ -112,38 +103,34 @@ def _read(
         catalog,
         map_,
         source=str(endpoint),
-        target_version=facts.version if facts else NEWEST,
         schema=options.schema,
-        schema_exists=facts.schema_exists if facts else True,
         selection=options.selection,
-        lacking=(
-            *missing_select(rights, readable, options.selection.names),
-            *(lacking(facts) if facts else ()),
-        ),
+        lacking=tuple(missing_select(rights, readable, options.selection.names)),
         snapshot=str(possible_snapshot(rights)),
-        temporary=temporary_grant(facts) if facts else "--target URL",
+        strict=options.strict,
     )
 
 
-def _with_target(inputs: Inputs, target: psycopg.Connection[Any], facts: Target, options: Options) -> Inputs:
-    """What the target has that a plan must know, and what it says of the maps' checks."""
-    names = own_names(inputs)
+def _with_target(
+    inputs: Inputs, target: psycopg.Connection[Any], endpoint: Endpoint | None, options: Options
+) -> Inputs:
+    """With what the target is and has, what it lacks for a run, and what it says of the maps' checks."""
+    facts = read_target(target, options.schema)
     return replace(
         inputs,
-        taken=facts.foreign_names(names),
-        taken_functions=facts.foreign_functions(names),
-        left_over=facts.left_over,
-        collations=facts.collations,
-        extensions=facts.extensions,
-        functions=facts.functions,
+        target=str(endpoint),
+        facts=facts,
+        own=frozenset(own_names(inputs)),
+        lacking=(*inputs.lacking, *lacking(facts)),
         # In load mode the tables are there, so that the names of a query can be looked up.
         refused_checks=refused(target, inputs.map.checks, options.schema, made=options.mode == "load"),
     )
 
 
-def _occupied(inputs: Inputs, target: psycopg.Connection[Any], facts: Target) -> Iterator[Finding]:
+def _occupied(inputs: Inputs, target: psycopg.Connection[Any]) -> Iterator[Finding]:
     """Planned tables that exist already: where a run of this source did not finish, it can be resumed."""
-    found, run = occupied(target, facts, own_names(inputs)), None
+    assert inputs.facts is not None
+    found, run = occupied(target, inputs.facts, own_names(inputs)), None
     if found is not None:
         with suppress(BlockedError):
             run = last_run(target)

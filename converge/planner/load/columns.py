@@ -11,7 +11,8 @@ from converge.model.existing import OwnColumn
 from converge.model.plan import ColumnPlan, Identity
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.columns import decided_fields, left_out, note_end, note_parsed
-from converge.planner.draft import Draft, column_entry
+from converge.planner.decision import column_entry
+from converge.planner.draft import Draft
 from converge.planner.load.match import Match, alike, held_type
 from converge.planner.values import hint, hint_conditions, note_values
 from converge.types import NUMBERS, TEXTUAL, Family, base_name, family_of, normal
@@ -71,7 +72,7 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
             f"SELECT setval({pg_text(pg_name(draft.schema, one))}, {table.next_value or 1}, false);"
             for one in asked
         ]
-        draft.find_alike(Code.L024, "lossy", cause, name, cause, sets[0] if sets else "")
+        draft.find(Code.L024, name, cause, sets[0] if sets else "", cause=cause)
 
 
 def column_conditions(draft: Draft, match: Match, table: Table) -> Iterator[str]:

@@ -6,16 +6,13 @@ acknowledged in the map or blocking.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
-
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
 from converge.model.existing import OwnIndex
 from converge.model.plan import Finding, Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
-from converge.planner.draft import Alike, Draft
+from converge.planner.draft import Draft
 from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
@@ -91,8 +88,7 @@ def _may_load(draft: Draft, match: Match) -> bool:
 
 def _keep(draft: Draft, match: Match, table: Table) -> None:
     """Its columns only serve to compare the rows: what is wrong with them does not matter."""
-    alike: Alike = defaultdict(list)
-    quiet = replace(draft, findings=[], outcomes=[], identities=[], trials=[], noted=set(), alike=alike)
+    quiet = draft.quiet()
     columns = [plan_own_column(quiet, match, table, column) for column in table.columns]
     if known := tuple(column for column in columns if column is not None):
         draft.kept[table.name] = table_plan(quiet, table, match.own.name, known, "target")

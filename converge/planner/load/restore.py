@@ -160,9 +160,9 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
         )
         loses = unseen or seeded is None or seeded.differ or gone
         harm: Severity = "lossy" if loses else "note"
-        draft.find_alike(
-            Code.L011, harm, f"the target's rows {they}", name, f"the target's {counted(own)} {they}", "",
-            _words(draft, name),
+        draft.find(
+            Code.L011, name, f"the target's {counted(own)} {they}", severity=harm,
+            evidence=_words(draft, name), cause=f"the target's rows {they}",
         )  # fmt: skip
     if own.rows and (wish or may_hold_rows):
         _note_left(draft, name, wish)
@@ -262,7 +262,8 @@ def _note_kept(draft: Draft, match: Match) -> None:
     all_there = seeded is not None and not (seeded.differ or seeded.only_source or lacking)
     harm: Severity = "note" if all_there else "lossy"
     cause = "the map keeps the target's rows; the source's are not copied"
-    draft.find_alike(Code.L011, harm, cause, name, f"{why}; the source's are not copied", "", words)
+    message = f"{why}; the source's are not copied"
+    draft.find(Code.L011, name, message, severity=harm, evidence=words, cause=cause)
 
 
 def _words(draft: Draft, name: str) -> str:

@@ -14,7 +14,7 @@ from converge.model.catalog import Column, Index, Table
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.decision import Decision
-from converge.planner.draft import Draft, column_entry
+from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name
 from converge.types.forms import PADDED
 from converge.types.members import fits_enum
@@ -39,10 +39,10 @@ _EXTENSIONS = {
 Labels = tuple[str, ...]
 
 
-def sql_type(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
-    """The column's type as SQL, and why; adds what makes it. `target` is the table's name in the target."""
+def sql_type(draft: Draft, decided: Decision) -> tuple[str, str]:
+    """The column's type as SQL, and why; adds what makes it."""
     if decided.to == "enum":
-        return _enum(draft, decided, target)
+        return _enum(draft, decided)
     return _of_extension(draft, decided), decided.rule.why
 
 
@@ -52,10 +52,10 @@ def _of_extension(draft: Draft, decided: Decision) -> str:
     extension = _EXTENSIONS.get(base_name(to))
     if extension is None:
         return to
-    there = draft.extensions
+    there = draft.inputs.facts.extensions if draft.inputs.facts else None
     if there is not None and extension.name not in there:
         what = f"{to} needs the extension {extension.name}, which is not there and which the role cannot make"
-        hint = column_entry(decided.table, decided.column, f"to = {toml_text(extension.otherwise)}")
+        hint = decided.entry(f"to = {toml_text(extension.otherwise)}")
         draft.find(Code.P006, decided.name, what, hint)
     schema = (there or {}).get(extension.name) or extension.schema
     draft.share(
@@ -69,19 +69,19 @@ def _of_extension(draft: Draft, decided: Decision) -> str:
 # ---- ENUMs: a native type for a column, or one for all columns that foreign keys join ------------------
 
 
-def _enum(draft: Draft, decided: Decision, target: str) -> tuple[str, str]:
+def _enum(draft: Draft, decided: Decision) -> tuple[str, str]:
     table, column, why = decided.table, decided.column, decided.rule.why
     labels, shared = _labels(draft, table, column)
     if len(set(labels)) < len(labels):
         # The server prints characters outside the BMP as ? in a column's type.
         message = "two labels look the same: the source server prints some of their characters as ?"
-        draft.find(Code.P028, decided.name, message, column_entry(table, column, 'to = "text"'))
+        draft.find(Code.P028, decided.name, message, decided.entry('to = "text"'))
     joined = draft.decisions.joined(table.name, column.name)
     if not fits_enum(shared):
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
-    key = (joined, shared)
+    key = (frozenset(joined), shared)
     if key not in draft.enums:
-        name = draft.own(draft.names.take(f"{target}_{column.name}"))
+        name = draft.own(draft.names.take(f"{draft.targets[table.name]}_{column.name}"))
         sql = f"CREATE TYPE {name} AS ENUM ({', '.join(map(pg_text, shared))})"
         draft.do("shared" if len(joined) > 1 else "create", table.name, sql, why, makes=f"TYPE {name}")
         draft.enums[key] = name
@@ -104,20 +104,17 @@ def _labels(draft: Draft, table: Table, column: Column) -> tuple[Labels, Labels]
     Foreign keys compare numbers of labels, so that one list may begin another one. Both come after the error
     value '' (number 0) where a map keeps that.
     """
-    own, lists, kept = column.labels, {column.labels}, _keeps_error(draft, table, column)
-    shared = kept
-    for other, name in draft.decisions.joined(table.name, column.name):
-        their_table = draft.source(other)
-        if their_table is not None and (theirs := their_table.column(name)).type == "enum":
+    own, lists = column.labels, {column.labels}
+    kept: dict[tuple[str, str], bool] = {}
+    for name in draft.decisions.joined(table.name, column.name):
+        source = draft.source(name[0])
+        if source is not None and (theirs := source.column(name[1])).type == "enum":
             lists.add(theirs.labels)
-            shared = shared or _keeps_error(draft, their_table, theirs)
+            kept[name] = policies(draft.decisions.rules(source, theirs)).get("empty_label") == "keep"
     begun = (labels for labels in lists if labels[: len(own)] == own)
     longest = max(begun, key=lambda labels: (len(labels), labels))
-    return ("",) * (kept and "" not in own) + own, ("",) * (shared and "" not in longest) + longest
-
-
-def _keeps_error(draft: Draft, table: Table, column: Column) -> bool:
-    return policies(draft.decisions.rules(table, column)).get("empty_label") == "keep"
+    with_error = kept[table.name, column.name] and "" not in own
+    return ("",) * with_error + own, ("",) * (any(kept.values()) and "" not in longest) + longest
 
 
 # ---- collations: the database's own unless a map asks for MySQL's --------------------------------------
@@ -131,7 +128,7 @@ def collation(draft: Draft, decided: Decision) -> str | None:
     if wanted != "source":
         return pg_name(*wanted.split("."))
     like = _like(decided)
-    return _made(draft, decided.column.collation or "", like) if like.locale else pg_name("C")
+    return _own_collation(draft, decided.column.collation or "", like) if like.locale else pg_name("C")
 
 
 def locale(draft: Draft, decided: Decision) -> str | None:
@@ -157,17 +154,17 @@ def note_collations(draft: Draft, tables: Sequence[Table]) -> None:
     arriving = {one.name for one in draft.outcomes if one.kind == "index" and one.state != "not migrated"}
     for table in tables:
         for index in table.indexes:
-            place = f"{table.name}.{index.name}"
-            for name in _read(table, index) if index.unique and place in arriving else ():
+            key = f"{table.name}.{index.name}"
+            for name in _read(table, index) if index.unique and key in arriving else ():
                 column = table.column(name)
                 # What is read of JSON is a text in this collation.
                 source = "utf8mb4_bin" if column.type == "json" else column.collation or ""
                 exact = by_bytes(draft, draft.column(table.name, name)) or column.type == "json"
                 if told_apart(source) and exact:
-                    keys[source][place] = None
-    for name, places in keys.items():
+                    keys[source][key] = None
+    for name, unique in keys.items():
         hint = entry("type", {"collation": name}, 'collation = "source"') if not name.endswith("_bin") else ""
-        message = f"unique in the source whatever {told_apart(name)}: {', '.join(places)}"
+        message = f"unique in the source whatever {told_apart(name)}: {', '.join(unique)}"
         draft.find(Code.P036, name, message, hint)
 
 
@@ -190,15 +187,16 @@ def _like(decided: Decision) -> Collation:
     return found
 
 
-def _made(draft: Draft, name: str, like: Collation) -> str:
-    made = draft.own(name)
+def _own_collation(draft: Draft, name: str, like: Collation) -> str:
+    """The quoted name of a collation of the target that compares as MySQL's does."""
+    quoted = draft.own(name)
     # It means the same in every run and may serve other tables, so one that is there is used, and it stays.
     sql = (
-        f"CREATE COLLATION IF NOT EXISTS {made} "
+        f"CREATE COLLATION IF NOT EXISTS {quoted} "
         f"(provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
     )
     if draft.share(name, sql, "a map wants texts compared as in the source"):
-        draft.loose[made] = like.locale
+        draft.loose[quoted] = like.locale
         if like.note:
             draft.find(Code.P037, name, like.note)
-    return made
+    return quoted
