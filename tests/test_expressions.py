@@ -7,10 +7,9 @@ from expressions import Answer, Pair, as_json
 from support import converge, mysql, postgres
 from test_plan import read
 
-from converge.planner.generated import generated_expression
+from converge.planner.generated import StoredColumns
 from converge.sandbox import Server
 from converge.translate import (
-    Context,
     Untranslatable,
     parse_expression,
     translate,
@@ -545,10 +544,6 @@ NOT_GENERATED = (
 )
 
 
-def _stored() -> Context:
-    return Context(immutable=True, exact=True)
-
-
 def test_generated_columns_compute_the_same(pair: Pair) -> None:
     lines = [f"g{number} {kind} AS ({text})" for number, (kind, text) in enumerate(GENERATED)]
     lines[1] += " STORED"
@@ -566,7 +561,7 @@ def test_generated_columns_compute_the_same(pair: Pair) -> None:
     made = []
     for number in range(len(GENERATED)):
         column = table.column(f"g{number}")
-        expression = generated_expression(draft, table, column, plans, _stored())
+        expression = StoredColumns(draft, table, plans).stored(column)
         made.append(f"g{number} {plans[column.name].target_type} GENERATED ALWAYS AS ({expression}) STORED")
     postgres(pair.target, f"CREATE TABLE public.g (LIKE public.t, {', '.join(made)})")
     postgres(pair.target, f"INSERT INTO public.g ({listed}) SELECT {listed} FROM public.t WHERE id <> 7")
@@ -586,7 +581,7 @@ def test_what_cannot_be_generated_is_refused(pair: Pair, kind: str, text: str, r
     assert table is not None
     plans = {plan.source: plan for plan in draft.tables["g"].columns}
     with pytest.raises(Untranslatable, match=reason):
-        generated_expression(draft, table, table.column("g0"), plans, _stored())
+        StoredColumns(draft, table, plans).stored(table.column("g0"))
     mysql(pair.source, "DROP TABLE g")
 
 

@@ -23,15 +23,15 @@ from converge.types.integer import Integer
 def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPlan]) -> str | None:
     """The expression by which the target computes the column; None where it cannot, which is said."""
     table, column, name = decided.table, decided.column, decided.name
-    context = Context(immutable=True, exact=True)
+    columns = StoredColumns(draft, table, plans)
     try:
         if changes(draft, table, plans[column.name]):
             raise Untranslatable("a map changes its values")
         if count := _cut_rows(draft, table, column):
             rows = said(count.rows, "hold another number than it gives, which is out of the type's range")
             raise Untranslatable(f"{rows} ({rows_words(table, count)})")
-        sql = generated_expression(draft, table, column, plans, context)
-        trial = _trial(draft, table, plans[column.name], plans, sql)
+        sql = columns.stored(column)
+        trial = f"CREATE TABLE {trial_name(draft, table, plans[column.name])} ({columns.around(column, sql)})"
         refused = draft.refusal("generated column", name, trial, (table.name,))
     except Untranslatable as error:
         refused = str(error)
@@ -39,21 +39,16 @@ def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPl
         why = f"migrated as a plain column with its values: {refused}; it was computed as {column.generated}"
         draft.find(Code.P024, name, why, decided.entry("skip = true"))
         return None
-    if not column.generated_stored:
-        context.notes.append("is VIRTUAL in the source and STORED in the target")
-    for note in context.notes:
+    for note in columns.context.notes:
         draft.find(Code.P029, name, note)
+    if not column.generated_stored:
+        draft.find(Code.P029, name, "is VIRTUAL in the source and STORED in the target")
     return sql
 
 
-def generated_expression(
-    draft: Draft, table: Table, column: Column, plans: Mapping[str, ColumnPlan], context: Context
-) -> str:
-    """The PostgreSQL expression for GENERATED ALWAYS AS (…) STORED. Raises Untranslatable.
-
-    `plans` has the plans of the table's columns by their source names, this one's among them.
-    """
-    return _Columns(table, plans, context, _plain(draft, table)).stored(column)
+def trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
+    """The name of a table in which something about the column is tried."""
+    return draft.own(fit(f"{table.name}_{plan.source}_trial"))
 
 
 def cut(column: Column) -> str | None:
@@ -74,47 +69,38 @@ def _cut_rows(draft: Draft, table: Table, column: Column) -> Count | None:
     return count if count is not None and count.rows else None
 
 
-def _plain(draft: Draft, table: Table) -> frozenset[str]:
-    """The columns that the target does not compute."""
-    return frozenset(one.name for one in table.columns if not one.generated or _cut_rows(draft, table, one))
-
-
-def _trial(
-    draft: Draft, table: Table, plan: ColumnPlan, plans: Mapping[str, ColumnPlan], expression: str
-) -> str:
-    """A statement that shows whether the target takes the expression: a table of its own with the columns."""
-    plain = _plain(draft, table)
-    lines = [
-        f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
-        for one in plans.values()
-        if one.source != plan.source and one.source in plain
-    ]
-    lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
-    return f"CREATE TABLE {trial_name(draft, table, plan)} ({', '.join(lines)})"
-
-
-def trial_name(draft: Draft, table: Table, plan: ColumnPlan) -> str:
-    """The name of a table in which something about the column is tried."""
-    return draft.own(fit(f"{table.name}_{plan.source}_trial"))
-
-
-class _Columns(TableColumns):
+class StoredColumns(TableColumns):
     """A table's columns, of which generated ones stand for their expression.
 
     PostgreSQL lets no generated column read another one; MySQL only earlier ones, so that no circle arises.
     """
 
-    def __init__(
-        self, table: Table, plans: Mapping[str, ColumnPlan], context: Context, plain: frozenset[str]
-    ) -> None:
+    def __init__(self, draft: Draft, table: Table, plans: Mapping[str, ColumnPlan]) -> None:
+        """`plans` has the plans of the table's columns by their source names."""
         super().__init__(table, plans)
-        self._context = context
-        self._plain = plain
+        self.context = Context(immutable=True, exact=True)
+        self._plain = {
+            plan.source: plan
+            for plan in plans.values()
+            if not (column := table.column(plan.source)).generated or _cut_rows(draft, table, column)
+        }
+        """The columns that the target does not compute."""
 
     def stored(self, column: Column) -> str:
-        """The expression of a generated column, in the column's own type."""
+        """The PostgreSQL expression for GENERATED ALWAYS AS (…) STORED. Raises Untranslatable."""
         to = self.plan(column.name).target_type
-        return translate_stored(column.generated or "", self, to, column, self._context)
+        return translate_stored(column.generated or "", self, to, column, self.context)
+
+    def around(self, column: Column, expression: str) -> str:
+        """The columns of a table that shows whether the target takes the expression."""
+        plan = self.plan(column.name)
+        lines = [
+            f"{pg_name(one.target)} {one.target_type}{f' COLLATE {one.collation}' if one.collation else ''}"
+            for one in self._plain.values()
+            if one is not plan
+        ]
+        lines.append(f"{pg_name(plan.target)} {plan.target_type} GENERATED ALWAYS AS ({expression}) STORED")
+        return ", ".join(lines)
 
     def find(self, node: exp.Column) -> Term:
         value = super().find(node)

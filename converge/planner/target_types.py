@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from converge.codes import Code
 from converge.errors import UsageError
@@ -19,22 +18,14 @@ from converge.types import TEXTS, base_name
 from converge.types.forms import PADDED
 from converge.types.members import fits_enum
 
-
-class _Extension(NamedTuple):
-    name: str
-    schema: str
-    """Where it is made when it is missing."""
-    otherwise: str
-    """The type that holds the same values without it."""
-
-
 # Names are looked up in this schema only: what is elsewhere needs its schema before it.
 _IN_REACH = "pg_catalog"
-# Translated expressions can only use citext's operators where names are looked up.
 _EXTENSIONS = {
-    "citext": _Extension("citext", _IN_REACH, "text"),
-    "geometry": _Extension("postgis", "public", "bytea"),
+    # Translated expressions can only use citext's operators where names are looked up.
+    "citext": ("citext", _IN_REACH, "text"),
+    "geometry": ("postgis", "public", "bytea"),
 }
+"""By type: the extension, the schema where it is made when it is missing, and a type without it."""
 
 Labels = tuple[str, ...]
 
@@ -49,20 +40,16 @@ def sql_type(draft: Draft, decided: Decision) -> tuple[str, str]:
 def _of_extension(draft: Draft, decided: Decision) -> str:
     """The type as SQL; blocks the run when its extension is not in reach."""
     to = decided.to
-    extension = _EXTENSIONS.get(base_name(to))
-    if extension is None:
+    if base_name(to) not in _EXTENSIONS:
         return to
-    there = draft.inputs.facts.extensions if draft.inputs.facts else None
-    if there is not None and extension.name not in there:
-        what = f"{to} needs the extension {extension.name}, which is not there and which the role cannot make"
-        hint = decided.entry(f"to = {toml_text(extension.otherwise)}")
-        draft.find(Code.P006, decided.name, what, hint)
-    schema = (there or {}).get(extension.name) or extension.schema
-    draft.share(
-        extension.name,
-        f"CREATE EXTENSION IF NOT EXISTS {pg_name(extension.name)} SCHEMA {pg_name(schema)}",
-        f"a map chooses {base_name(to)}",
-    )
+    name, schema, otherwise = _EXTENSIONS[base_name(to)]
+    there = draft.inputs.facts.extensions if draft.inputs.facts else {name: ""}
+    if name not in there:
+        what = f"{to} needs the extension {name}, which is not there and which the role cannot make"
+        draft.find(Code.P006, decided.name, what, decided.entry(f"to = {toml_text(otherwise)}"))
+    schema = there.get(name) or schema
+    sql = f"CREATE EXTENSION IF NOT EXISTS {pg_name(name)} SCHEMA {pg_name(schema)}"
+    draft.share(name, sql, f"a map chooses {base_name(to)}")
     return to if schema == _IN_REACH else f"{pg_name(schema)}.{to}"
 
 

@@ -28,14 +28,14 @@ from converge.translate import (
 
 _INVOKER_SINCE = 15
 """The PostgreSQL that has security_invoker."""
-_CLOCK = ("now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time", "unix_timestamp",
-          "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp")  # fmt: skip
-_SESSION = (
-    "rand", "uuid", "uuid_short", "random_bytes", "user", "current_user", "session_user", "system_user",
-    "current_role", "connection_id", "database", "schema", "version", "last_insert_id", "found_rows",
-    "row_count", "any_value",
+_OPEN_CALLS = frozenset(
+    # The clock, then what differs by session.
+    ["now", "sysdate", "curdate", "curtime", "utc_timestamp", "utc_date", "utc_time", "unix_timestamp",
+     "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp",
+     "rand", "uuid", "uuid_short", "random_bytes", "user", "current_user", "session_user", "system_user",
+     "current_role", "connection_id", "database", "schema", "version", "last_insert_id", "found_rows",
+     "row_count", "any_value"]
 )  # fmt: skip
-_OPEN_CALLS = frozenset(_CLOCK + _SESSION)
 _OPEN_NODES = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.SessionParameter)
 _OF_ORDER = frozenset({"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"})
 """Window functions that count rows, also such as tie."""
