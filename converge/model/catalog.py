@@ -194,14 +194,11 @@ class Catalog:
 
 def changed(before: Catalog, after: Catalog, names: Container[str]) -> list[str]:
     """The tables of these names that are not what they were: other columns, keys or options, or gone."""
-    # Without what rows change.
-    definitions = [
-        {
-            table.name: replace(table, rows_estimate=0, data_bytes=0, index_bytes=0, next_value=None)
-            for table in catalog.tables
-            if table.name in names
-        }
-        for catalog in (before, after)
-    ]
-    old, new = definitions
-    return [name for name, table in old.items() if table != new.get(name)]
+    now = {table.name: _definition(table) for table in after.tables}
+    wanted = (table for table in before.tables if table.name in names)
+    return [table.name for table in wanted if now.get(table.name) != _definition(table)]
+
+
+def _definition(table: Table) -> Table:
+    """The table without what rows change."""
+    return replace(table, rows_estimate=0, data_bytes=0, index_bytes=0, next_value=None)

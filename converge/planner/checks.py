@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import product
 
 from converge.codes import Code
 from converge.model.catalog import Check, Table
@@ -26,7 +25,7 @@ def conditions(draft: Draft, table: Table) -> Iterator[str]:
     """What the scan should count: rows that break a CHECK as the maps change them."""
     for check in table.checks if draft.loading is None else ():
         names = list(_columns(table, check))
-        for values in product(*(possible(draft, table, name) for name in names)):
+        for values in possible(draft, table, names):
             if broken := _broken(check, dict(zip(names, values, strict=True))):
                 yield broken
 

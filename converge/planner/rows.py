@@ -66,10 +66,11 @@ Part = tuple[str, str]
 """A column of a unique key: its `TargetValue.key` and `way_out`."""
 
 
-def possible(draft: Draft, table: Table, name: str) -> list[TargetValue]:
-    """A column's value in each type that the data may decide for; none for a type that is not known."""
-    by_type = {one.to: one for one in draft.decisions.candidates(table, table.column(name))}
-    return [_compared(draft, one) for one in by_type.values()]
+def possible(draft: Draft, table: Table, names: Sequence[str]) -> Iterator[tuple[TargetValue, ...]]:
+    """The columns' values in all types that the data may decide for; none where a type is not known."""
+    candidates = (draft.decisions.candidates(table, table.column(name)) for name in names)
+    by_type = ({one.to: one for one in several}.values() for several in candidates)
+    return product(*([_compared(draft, one) for one in several] for several in by_type))
 
 
 def planned(draft: Draft, table: Table, name: str) -> TargetValue:
@@ -109,9 +110,9 @@ def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
         parent = draft.source(key.parent)
         if parent is None or key.parent_database != draft.catalog.database:
             continue
-        sides = ((possible(draft, table, one), possible(draft, parent, other)) for one, other in key.pairs)
-        for pairs in product(*(product(*both) for both in sides)):
-            yield from _searches(table, key, pairs)
+        sides = possible(draft, table, key.columns), possible(draft, parent, key.parent_columns)
+        for children, parents in product(*sides):
+            yield from _searches(table, key, list(zip(children, parents, strict=True)))
 
 
 def orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
@@ -182,11 +183,8 @@ def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
 def duplicate_searches(draft: Draft, table: Table) -> Iterator[Search]:
     """A question for each unique key whose values a map may make equal, for each type of its columns."""
     for index in unique_keys(draft, table) if draft.loading is None else ():
-        ways = [
-            [(one.key(part.prefix), one.way_out) for one in possible(draft, table, part.column or "")]
-            for part in index.parts
-        ]
-        for parts in product(*ways):
+        for values in possible(draft, table, index.columns):
+            parts = _parts(index, values)
             if any(way_out for _, way_out in parts):
                 yield duplicates(table, parts)
 
@@ -214,8 +212,12 @@ def unique_keys(draft: Draft, table: Table) -> Iterator[Index]:
 
 def parts_of(draft: Draft, table: Table, index: Index) -> list[Part]:
     """The key's columns by the types that were chosen, and as the maps' policies leave them."""
-    values = ((planned(draft, table, part.column or ""), part.prefix) for part in index.parts)
-    return [(one.key(prefix), one.way_out) for one, prefix in values]
+    return _parts(index, [planned(draft, table, name) for name in index.columns])
+
+
+def _parts(index: Index, values: Sequence[TargetValue]) -> list[Part]:
+    pairs = zip(values, index.parts, strict=True)
+    return [(one.key(part.prefix), one.way_out) for one, part in pairs]
 
 
 def duplicates(
