@@ -27,7 +27,20 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 CODE = re.compile(r"(?<!#)\b[A-Z]\d{3}\b")
 NOT_CODES = {"X509"}
-BY_A_VARIABLE = {"B001", "E000", "L011", "M180", "T005", "V033", "V035", "X027", "X028", "X029", "X030"}
+BY_A_VARIABLE = {
+    "B001",
+    "E000",
+    "L011",
+    "M180",
+    "T005",
+    "V033",
+    "V034",
+    "V035",
+    "X027",
+    "X028",
+    "X029",
+    "X030",
+}
 """Codes whose severity no call site says by itself."""
 
 
@@ -141,10 +154,10 @@ def _severities_of(call: ast.Call, code: str) -> Iterator[str]:
     elif name == "block":
         yield "block"
     elif name in ("left", "_left") and "harm" not in given:
-        yield "absent"
+        yield "note" if explained(Code[code]).severity == ("note",) else "absent"
     elif name in ("find", "find_rows") and "severity" not in given:
         (known,) = explained(Code[code]).severity
-        assert known in ("block", "lossy", "note"), code
+        assert known in ("block", "lossy", "absent", "note"), code
         yield known
     else:
         said = given.get("severity", given.get("harm", call.args[1] if len(call.args) > 1 else call))

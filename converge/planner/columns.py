@@ -153,9 +153,12 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         # It stays in the plan, which says so where only a newer server has it.
         draft.find(Code.P155, name, f"the target refuses the map's default {sql}: {refused}")
     elif refused:
-        code = Code.P010 if column.default_is_expression else Code.P011
-        shown = f"({column.default})" if column.default_is_expression else repr(column.default)
-        draft.find(code, name, f"the default {shown} is dropped: {refused}", decided.entry('default = "…"'))
+        is_expression = column.default_is_expression
+        shown = f"({column.default})" if is_expression else repr(column.default)
+        draft.find(
+            Code.P010 if is_expression else Code.P011, name, f"the default {shown} is dropped: {refused}",
+            decided.entry('default = "…"'),
+        )  # fmt: skip
         sql = None
     return replace(plan, default=sql)
 
