@@ -18,7 +18,7 @@ from support import begun, converge, mysql, postgres
 from converge.model.endpoint import parse
 from converge.model.result import Result
 from converge.mysql.connect import connect
-from converge.planner.rehearsal import fingerprint, since, with_drift
+from converge.planner.rehearsal import fingerprint, since
 from converge.report.html import to_html
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_text
@@ -245,7 +245,7 @@ def test_what_is_compared_is_pure() -> None:
     resumed = since(last, made)
     assert resumed is not None and resumed.forecast is None
     hostile = replace(made, tables=(*made.tables, table("<script>\nnot a line")))
-    told = with_drift(hostile, since(last, hostile))
+    told = replace(hostile, since=since(last, hostile))
     assert "<script>" not in to_html(plan_document(told))
     assert "\nnot a line" not in plan_text(told)
     assert "&lt;script" in to_markdown(plan_document(told)) or "<code>&#" in to_markdown(plan_document(told))

@@ -97,5 +97,10 @@ class Evidence:
         facts = self.tables.get(table)
         return facts.counts.get(condition) if facts else None
 
+    def found(self, table: str, search: Search) -> Count | None:
+        """The rows that a search has found in the table; None when that is not known."""
+        facts = self.tables.get(table)
+        return facts.found.get(search.name) if facts else None
+
 
 NOTHING_KNOWN = Evidence()

@@ -159,10 +159,9 @@ class Draft:
         """The quoted target name of a source table."""
         return self.own(self.tables[table].target)
 
-    def decision(self, table: str | Table, column: str | Column) -> Decision:
+    def decision(self, table: Table, column: str | Column) -> Decision:
         """What becomes of a column's values. Raises UsageError where the maps do not say, or not rightly."""
-        source = self._sources[table] if isinstance(table, str) else table
-        return self.decisions.of(source, source.column(column) if isinstance(column, str) else column)
+        return self.decisions.of(table, table.column(column) if isinstance(column, str) else column)
 
     def column(self, table: str, name: str) -> ColumnPlan:
         """The plan of a source column. Raises KeyError."""

@@ -55,13 +55,6 @@ def since(last: Result, plan: Plan) -> Drift | None:
     )
 
 
-def with_drift(plan: Plan, drift: Drift | None) -> Plan:
-    """The plan that tells of it, with the forecast that was measured instead of the one by sizes."""
-    if drift is None:
-        return plan
-    return replace(plan, since=drift, forecast=drift.forecast or plan.forecast)
-
-
 def _becomes(column: ColumnPlan) -> str:
     """All that is decided of a column, in words."""
     words = {

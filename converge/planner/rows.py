@@ -117,14 +117,14 @@ def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
 
 def orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
     """How many rows have no parent; None when that is not known."""
-    facts, parent = draft.evidence.table(table.name), draft.source(key.parent)
-    if facts is None or parent is None or key.parent not in draft.tables:
+    parent = draft.source(key.parent)
+    if parent is None or key.parent not in draft.tables or table.name not in draft.evidence.tables:
         return None
     pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in key.pairs]
     asked = list(_searches(table, key, pairs))
     exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
     # Of texts that the source compares two questions are asked, the bytes' last.
-    return facts.found.get(asked[-1 if exact else 0].name) if asked else None
+    return draft.evidence.found(table.name, asked[-1 if exact else 0]) if asked else None
 
 
 def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[Search]:
@@ -193,11 +193,10 @@ def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
     words = "are equal to others by the map's type, collation, expression or policy, and the key is unique"
     for table in tables if draft.loading is None else ():
-        facts = draft.evidence.table(table.name)
-        for index in unique_keys(draft, table) if facts else ():
-            if facts and draft.has(table.name, *index.columns):
+        for index in unique_keys(draft, table) if table.name in draft.evidence.tables else ():
+            if draft.has(table.name, *index.columns):
                 parts = parts_of(draft, table, index)
-                count = facts.found.get(duplicates(table, parts).name)
+                count = draft.evidence.found(table.name, duplicates(table, parts))
                 hint = _kept_apart(table, index, parts) if count and count.rows else ""
                 draft.find_rows(Code.V032, f"{table.name}.{index.name}", table, count, words, hint)
 

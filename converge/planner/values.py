@@ -35,14 +35,12 @@ _LEAST_SECONDS = 100_000_000
 
 def note_values(draft: Draft, decided: Decision) -> None:
     """Findings about a column's odd values, and what the maps say becomes of them."""
-    table, facts = decided.table, draft.evidence.table(decided.table.name)
     for trap, change in decided.handled:
         _note_trap(draft, decided, trap, change)
-    if decided.using and facts:
-        draft.find_rows(
-            Code.V161, decided.name, table, facts.found.get(made_equal(table, decided.start).name),
-            f"hold different values that the map's expression makes equal: {decided.using.policy}",
-        )  # fmt: skip
+    if decided.using:
+        table, words = decided.table, "hold different values that the map's expression makes equal"
+        count = draft.evidence.found(table.name, made_equal(table, decided.start))
+        draft.find_rows(Code.V161, decided.name, table, count, f"{words}: {decided.using.policy}")
     _suggest(draft, decided)
 
 

@@ -6,6 +6,7 @@ Not all of a view's rows is defined: their order, what LIMIT leaves, columns tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from itertools import chain
 from typing import Literal
 
 from sqlglot import exp
@@ -224,12 +225,10 @@ def _outside(tree: exp.Expr, keys: Keys, *, limited: bool) -> str:
     skipped = {"order", *(("limit", "offset") if limited else ())}
     if isinstance(tree, exp.Select):
         skipped.add("expressions")
-    for name, part in tree.args.items():
-        if name not in skipped:
-            for one in part if isinstance(part, list) else [part]:
-                if isinstance(one, exp.Expr) and (reason := _reason(one, keys)):
-                    return reason
-    return ""
+    parts = (part for name, part in tree.args.items() if name not in skipped)
+    listed = chain.from_iterable(part if isinstance(part, list) else [part] for part in parts)
+    reasons = (_reason(one, keys) for one in listed if isinstance(one, exp.Expr))
+    return next(filter(None, reasons), "")
 
 
 def _reason(tree: exp.Expr, keys: Keys) -> str:

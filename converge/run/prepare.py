@@ -26,7 +26,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, possible_snapshot, read_rights
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan, own_names
-from converge.planner.rehearsal import since, with_drift
+from converge.planner.rehearsal import since
 from converge.postgres.connect import refused
 from converge.postgres.existing import keep_reprinted, read_existing
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
@@ -156,13 +156,14 @@ def since_last(prepared: Prepared, report: str | None) -> Plan:
 
     Raises UsageError for a file that is no report of a run.
     """
-    plan = prepared.plan
+    plan, last = prepared.plan, None
     if report is not None:
-        return with_drift(plan, since(_report(report), plan))
-    if prepared.target is None:
-        return plan
-    found = last_rehearsal(prepared.target, plan.source, plan.schema)
-    return with_drift(plan, since(Result.from_json(found), plan) if found else None)
+        last = _report(report)
+    elif prepared.target and (found := last_rehearsal(prepared.target, plan.source, plan.schema)):
+        last = Result.from_json(found)
+    drift = since(last, plan) if last else None
+    # What was measured goes before what sizes say.
+    return replace(plan, since=drift, forecast=drift.forecast or plan.forecast) if drift else plan
 
 
 def _report(path: str) -> Result:
