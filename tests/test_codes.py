@@ -142,7 +142,7 @@ def _severities_of(call: ast.Call, code: str) -> Iterator[str]:
         yield "block" if issubclass(kind, BlockedError) else f"exit {kind.exit_code}"
     elif name == "block":
         yield "block"
-    elif name in ("left", "_left") and "harm" not in given:
+    elif name == "left":
         yield "note" if explained(Code[code]).severity == ("note",) else "absent"
     elif name in ("find", "find_rows") and "severity" not in given:
         (known,) = explained(Code[code]).severity

@@ -10,7 +10,7 @@ from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
 from converge.model.existing import OwnIndex
-from converge.model.plan import Finding, Outcome
+from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
 from converge.planner.load.columns import note_kinds, plan_own_column
@@ -213,7 +213,8 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
             _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
         if match.source.checks and not match.own.checks:
             listed = ", ".join(one.name for one in match.source.checks)
-            _left(draft, Code.L032, name, f"the target has no CHECK constraints; the source has {listed}")
+            message = f"the target has no CHECK constraints; the source has {listed}"
+            draft.find(Code.L032, name, message, "a migration of the application")
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
         if loaded.intersection(tables):
@@ -243,13 +244,7 @@ def _indexes(draft: Draft, match: Match) -> None:
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
-        _left(draft, Code.L031, match.source.name, message)
-
-
-def _left(draft: Draft, code: Code, name: str, message: str) -> None:
-    """One finding for objects of a table that are not migrated, which have their outcomes."""
-    hint = "a migration of the application"
-    draft.findings.append(Finding(code, "lossy", name, message, hint, not_migrated=True))
+        draft.find(Code.L031, match.source.name, message, "a migration of the application")
 
 
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
