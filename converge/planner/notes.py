@@ -163,18 +163,18 @@ def note_newer(draft: Draft) -> None:
     """
     inputs, version = draft.inputs, draft.inputs.target_version
     functions = inputs.facts.functions if inputs.facts else ()
+    wanted = [
+        (f"{table.source}.{column.source}", table.source,
+         f"{column.default or ''} {column.generated or ''} {column.target_type}")
+        for table in draft.tables.values() for column in table.columns
+    ]  # fmt: skip
+    wanted += [(one.object, one.object, one.sql) for one in draft.statements if not one.optional]
     found: set[tuple[str, str]] = set()
-    for table in draft.tables.values():
-        for column in table.columns:
-            sql = f"{column.default or ''} {column.generated or ''} {column.target_type}"
-            for what, one in lacking_for(sql, version, functions):
-                found.add((table.source, what))
-                draft.findings.append(_newer(what, one, version, f"{table.source}.{column.source}"))
-    for statement in draft.statements:
-        for what, one in () if statement.optional else lacking_for(statement.sql, version, functions):
-            if (statement.object, what) not in found:
-                found.add((statement.object, what))
-                draft.findings.append(_newer(what, one, version, statement.object))
+    for object_, owner, sql in wanted:
+        for what, one in lacking_for(sql, version, functions):
+            if object_ != owner or (owner, what) not in found:
+                found.add((owner, what))
+                draft.findings.append(_newer(what, one, version, object_))
     there = {table.name for table in inputs.catalog.tables}
     checks = [check for check in inputs.map.checks if there.issuperset(check.where_source_has)]
     draft.findings += refused_checks(version, functions, checks, inputs.refused_checks)
