@@ -25,7 +25,7 @@ from converge.revisions.gate.judge import Judge
 from converge.revisions.gate.source import unknown_python
 from converge.revisions.gate.statements import Unreadable, statements
 from converge.revisions.gate.widening import widens
-from converge.revisions.validated import made, record
+from converge.revisions.validated import record
 from converge.revisions.write import executed
 from converge.sandbox import Server
 
@@ -539,7 +539,7 @@ def test_validated_or_accepted(url: str, tmp_path: Path) -> None:
     revisions = folder(tmp_path, "DELETE FROM film WHERE id = 1")
     path = revision(tmp_path, "r1", "DELETE FROM film WHERE id = 1", "DELETE FROM film")
     revisions = Folder.open(str(tmp_path))
-    record(revisions, made(revisions.revision("r1"), ["up"], {"public.film": 2}, "postgresql://h/d", "17.5"))
+    record(revisions, revisions.revision("r1"), ["up"], {"public.film": 2}, "postgresql://h/d", "17.5")
     path.write_text(path.read_text() + "# another text\n")
     with pytest.raises(BlockedError):
         run(revisions, url)
@@ -551,6 +551,25 @@ def test_validated_or_accepted(url: str, tmp_path: Path) -> None:
     assert states(revisions, url) == {"r1": "applied"}
     assert revert(revisions, url, "-1", "r1").ran == ("r1",)
     assert postgres(url, "SELECT count(*) FROM film") == [(0,)]
+
+
+def test_names_that_the_server_does_not_cut(url: str, tmp_path: Path) -> None:
+    """The parser reads UTF-8 and cuts a name after 63 bytes: 31 letters, of 40 that LATIN1 has room for."""
+    server, cut, whole = url.rpartition("/")[0], "ä" * 31, "ä" * 40
+    latin = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    postgres(f"{server}/postgres", f"CREATE DATABASE gate_latin {latin}")
+    try:
+        database = f"{server}/gate_latin"
+        postgres(
+            database, f'CREATE TABLE "{cut}" (at timestamptz(0)); CREATE TABLE "{whole}" (at timestamptz)'
+        )
+        postgres(database, f"INSERT INTO \"{whole}\" VALUES ('2020-01-01 00:00:00.7')")
+        revisions = folder(tmp_path, f'ALTER TABLE "{whole}" ALTER at TYPE timestamptz(0)')
+        with pytest.raises(BlockedError) as caught:
+            run(revisions, database)
+        assert caught.value.code == "A009"
+    finally:
+        postgres(f"{server}/postgres", "DROP DATABASE gate_latin WITH (FORCE)")
 
 
 def test_only_the_accepted_one_passes(url: str, tmp_path: Path) -> None:

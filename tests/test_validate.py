@@ -17,7 +17,7 @@ from support import Ran, converge, postgres
 
 from converge.model.endpoint import parse
 from converge.revisions.folder import Folder
-from converge.revisions.validated import covers, made, record, validated
+from converge.revisions.validated import covers, record, validated
 from converge.sandbox import Server
 
 USERS = """
@@ -201,7 +201,7 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
 
     def covered(**rows: int) -> bool:
         tables = {f"public.{name}": count for name, count in rows.items()}
-        record(folder, made(folder.revision("r1"), ["up", "down"], tables, "postgresql://h/d", "17.5"))
+        record(folder, folder.revision("r1"), ["up", "down"], tables, "postgresql://h/d", "17.5")
         found = validated(folder, folder.revision("r1"), "up")
         return found is not None and covers(found, "up", both)
 
@@ -210,7 +210,7 @@ def test_trials_are_not_added_up(scene: Scene) -> None:
     assert covered(users=1, other=1)
     assert covered(users=0, other=0)
     # A later trial in which the downgrade has lost rows takes its proof away.
-    record(folder, made(folder.revision("r1"), ["up"], both, "postgresql://h/d", "17.5"))
+    record(folder, folder.revision("r1"), ["up"], both, "postgresql://h/d", "17.5")
     assert scene.passed("r1") == ("up",)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 from typing import Any
 
 import click
@@ -14,20 +12,21 @@ import click
 from converge.cli import Group
 from converge.cli.many import only, options_of
 from converge.cli.options import map_option, output_options, scan_option, schema_option, side_options
-from converge.cli.revision_options import alembic_option, folder_options
+from converge.cli.revision_options import F, alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.definitions import Definitions
+from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.revision import Checked, Direction, Migrated, head
+from converge.model.revision import Checked, Direction
 from converge.report.migrations import checked_text, generated_text, migrated_text, standings_text
 from converge.report.words import visible
 from converge.revisions import commands
 from converge.revisions.drift import drift
 from converge.revisions.folder import Folder
-from converge.revisions.generate import Origin, Wish, generate, planned
+from converge.revisions.generate import Generator, Origin, planned
 from converge.run.options import Options
 from converge.settings.addresses import Where, databases
 
@@ -42,41 +41,17 @@ def command() -> None:
 command.add_command(validate)
 
 
-def moving(direction: Direction, move: Callable[..., Migrated]) -> Callable[[Callable[[str], None]], Any]:
-    """What `run` and `revert` share; the function that is decorated looks at the revision's name first."""
-
-    def decorated(look: Callable[[str], None]) -> Any:
-        @click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
-        @click.option(
-            "--accept-data-loss",
-            "accepted",
-            multiple=True,
-            metavar="REV",
-            help="run this revision although it can lose rows and was not validated; repeatable",
-        )
-        @folder_options
-        @output_options
-        @wraps(look)
-        def wrapper(
-            revision: str,
-            folder: Folder,
-            target: Endpoint,
-            sql: bool,
-            accepted: tuple[str, ...],
-            as_json: bool,
-            verbose: bool,
-            emit: Sink,
-        ) -> int:
-            look(revision)
-            if sql:
-                return _script(folder, target, revision, direction, as_json=as_json)
-            done = move(folder, target, revision, accepted, emit)
-            click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
-            return 0
-
-        return wrapper
-
-    return decorated
+def moving_options(function: F) -> F:
+    """What `run` and `revert` share."""
+    accepted = click.option(
+        "--accept-data-loss",
+        "accepted",
+        multiple=True,
+        metavar="REV",
+        help="run this revision although it can lose rows and was not validated; repeatable",
+    )
+    sql = click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
+    return sql(accepted(folder_options(output_options(function))))
 
 
 @command.command("generate")
@@ -124,15 +99,15 @@ def _generate(
         return planned(source, target, replace(options, mode="create"), emit)
 
     folder = Folder.make(place, options.schema)
-    done = generate(folder, target, Wish(name, options.schema, origin, plan))
+    done = Generator(folder, target, name, options.schema, origin, plan).generate()
     click.echo(json.dumps(done.to_json()) if as_json else generated_text(done))
     return 0
 
 
 @command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
-@moving("up", commands.run)
-def _run(revision: str) -> None:
+@moving_options
+def _run(revision: str, **given: Any) -> int:
     """Run pending revisions, up to REV.
 
     A revision that can lose rows, and was not validated, is refused.
@@ -142,13 +117,14 @@ def _run(revision: str) -> None:
       converge migrations run
       converge migrations run --sql
     """
+    return _move("up", revision, **given)
 
 
 # -2 is no option.
 @command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
-@moving("down", commands.revert)
-def _revert(revision: str) -> None:
+@moving_options
+def _revert(revision: str, **given: Any) -> int:
     """Revert the last revision, the last N, all after REV, or all.
 
     \b
@@ -159,6 +135,7 @@ def _revert(revision: str) -> None:
     """
     if revision.startswith("-") and not _BACK.fullmatch(revision):
         raise click.NoSuchOption(revision)
+    return _move("down", revision, **given)
 
 
 @command.command("show")
@@ -192,11 +169,28 @@ def _check(folder: Folder, target: Endpoint, schema: str, as_json: bool, verbose
     return checked.exit_code
 
 
-def _script(folder: Folder, target: Endpoint, revision: str, direction: Direction, *, as_json: bool) -> int:
+def _move(
+    direction: Direction,
+    revision: str,
+    *,
+    folder: Folder,
+    target: Endpoint,
+    sql: bool,
+    accepted: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    emit: Sink,
+) -> int:
+    if not sql:
+        move = commands.run if direction == "up" else commands.revert
+        done = move(folder, target, revision, accepted, emit)
+        click.echo(json.dumps(done.to_json()) if as_json else migrated_text(done))
+        return 0
     text = commands.script(folder, target, revision, direction)
     if as_json:
-        document = head("run" if direction == "up" else "revert", "planned")
-        click.echo(json.dumps(document | {"target": {"url": str(target)}, "sql": text}))
+        action = "run" if direction == "up" else "revert"
+        said = {"action": action, "target": {"url": str(target)}, "sql": text}
+        click.echo(json.dumps(head("migrations", "planned") | said))
     else:
         click.echo(visible(text) or "-- nothing to do", nl=not text)
     return 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from converge.model.definitions import Differs
+from converge.model.documents import document
 
 Direction = Literal["up", "down"]
 State = Literal["applied", "pending", "unknown"]
 Restores = Literal["all", "catalog", "nothing"]
-Action = Literal["generate", "run", "revert", "show", "check"]
+Action = Literal["run", "revert", "show"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ class Migrated:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        document = asdict(self) | {"target": {"url": self.target}}
-        return head(self.action, self.verdict) | document | {"findings": []}
+        return document("migrations", self, findings=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +122,9 @@ class Generated:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        made: Mapping[str, Any] = asdict(self.revision) if self.revision else {}
-        return head("generate", self.verdict) | asdict(self) | {
-            "target": {"url": self.target},
-            "revision": {name: made[name] for name in ("id", "name", "down", "path")} if made else None,
-            "findings": [],
-        }  # fmt: skip
+        keys = ("id", "name", "down", "path")
+        made = {key: getattr(self.revision, key) for key in keys} if self.revision else None
+        return document("migrations", self, action="generate", revision=made, findings=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +147,4 @@ class Checked:
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
         differs = [{"object": one.object, "words": one.words} for one in self.differs]
-        document = {"exit_code": self.exit_code, "target": {"url": self.target}, "folder": self.folder}
-        return head("check", self.verdict) | document | {"differs": differs, "findings": []}
-
-
-def head(action: Action, verdict: str) -> dict[str, Any]:
-    """How each document of these commands begins."""
-    return {"converge": 1, "command": "migrations", "action": action, "verdict": verdict, "exit_code": 0}
+        return document("migrations", self, action="check", differs=differs, findings=[])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from converge.model.documents import document
 
 MOST_DEVIATIONS = 100
 """A table's deviations beyond this are counted and not listed."""
@@ -106,12 +108,5 @@ class Validation:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        own = {name: value for name, value in asdict(self).items() if name not in ("phases", "target")}
-        return {
-            "converge": 1,
-            "command": "migrations validate",
-            "exit_code": self.exit_code,
-            "target": {"url": self.target, "version": self.server_version},
-            "phases": [{"name": name, "seconds": round(took, 3)} for name, took in self.phases],
-            **own,
-        }
+        target = {"url": self.target, "version": self.server_version}
+        return document("migrations validate", self, target=target)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 
 from converge.codes import Code
 from converge.errors import BlockedError, first_of
@@ -18,7 +17,7 @@ from converge.revisions.environment import Spared, applied, downgrade, sql_of, s
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import judged
 from converge.revisions.validated import covers, validated
-from converge.revisions.way import ahead, back, require_known, standings
+from converge.revisions.way import require_known, standings, todo
 from converge.run.connections import explained
 
 _SHOWN = 30
@@ -30,32 +29,14 @@ def run(folder: Folder, target: Endpoint, revision: str, accepted: Collection[st
 
     Raises BlockedError before anything is run: for what can lose rows and was neither validated nor accepted.
     """
-    names = {folder.revision(name).id for name in accepted}
-    with _alone(folder, target) as at:
-        todo = ahead(folder, at, revision)
-        stamped: tuple[str, ...] = ()
-        ran: tuple[str, ...] = ()
-        if todo and not at.heads and is_here(folder, target, todo[0], at):
-            stamped, todo = (todo[0].id,), todo[1:]
-        spared = _require_harmless(folder, target, todo, "up", names, at)
-        for one in stamped:
-            emit(Said(f"stamp {one}: the database is so already"))
-            stamp(folder, target, one)
-        if todo:
-            ran = upgrade(folder, target, revision, emit, spared)
-    return _migrated("run", folder, target, ran, stamped)
+    return _move(folder, target, revision, "up", accepted, emit)
 
 
 def revert(
     folder: Folder, target: Endpoint, revision: str, accepted: Collection[str], emit: Sink
 ) -> Migrated:
     """Takes revisions back until this one, which stays; `-N` are the last N. Raises BlockedError as `run`."""
-    names = {folder.revision(name).id for name in accepted}
-    with _alone(folder, target) as at:
-        todo = back(folder, at, revision) if at.heads else ()
-        spared = _require_harmless(folder, target, todo, "down", names, at)
-        ran = downgrade(folder, target, revision, emit, spared) if todo else ()
-    return _migrated("revert", folder, target, ran)
+    return _move(folder, target, revision, "down", accepted, emit)
 
 
 def show(folder: Folder, target: Endpoint) -> Migrated:
@@ -76,22 +57,41 @@ def script(folder: Folder, target: Endpoint, revision: str, direction: Direction
                 hint="alembic merge, and run the revision that joins them",
             )
         start = next(iter(at.heads), "base")
-        if direction == "up":
-            todo = ahead(folder, at, revision)
-            return sql_of(folder, start, todo[-1].id) if todo else ""
-        todo = back(folder, at, revision) if at.heads else ()
-        return sql_of(folder, start, next(iter(todo[-1].down), "base"), down=True) if todo else ""
+        steps = todo(folder, at, revision, direction)
+        if not steps:
+            return ""
+        end = steps[-1].id if direction == "up" else next(iter(steps[-1].down), "base")
+        return sql_of(folder, start, end, down=direction == "down")
 
 
-@contextmanager
-def _alone(folder: Folder, target: Endpoint) -> Iterator[Applied]:
-    """Where the database stands, while no other converge writes to it. Raises BlockedError."""
+def _move(
+    folder: Folder,
+    target: Endpoint,
+    revision: str,
+    direction: Direction,
+    accepted: Collection[str],
+    emit: Sink,
+) -> Migrated:
+    names = {folder.revision(name).id for name in accepted}
+    stamped: tuple[str, ...] = ()
+    ran: tuple[str, ...] = ()
+    # While no other converge writes to the database.
     with explained(target, target), connect(target) as connection:
         lock(connection)
         at = applied(folder, target)
         require_known(folder, at)
         with revisions_recorded(connection):
-            yield at
+            steps = todo(folder, at, revision, direction)
+            if direction == "up" and steps and not at.heads and is_here(folder, target, steps[0], at):
+                stamped, steps = (steps[0].id,), steps[1:]
+            spared = _require_harmless(folder, target, steps, direction, names, at)
+            for one in stamped:
+                emit(Said(f"stamp {one}: the database is so already"))
+                stamp(folder, target, one)
+            if steps:
+                move = upgrade if direction == "up" else downgrade
+                ran = move(folder, target, revision, emit, spared)
+    return _migrated("run" if direction == "up" else "revert", folder, target, ran, stamped)
 
 
 def _migrated(
@@ -109,7 +109,7 @@ def _migrated(
 def _require_harmless(
     folder: Folder,
     target: Endpoint,
-    todo: Sequence[Revision],
+    steps: Sequence[Revision],
     direction: Direction,
     accepted: Collection[str],
     at: Applied,
@@ -118,21 +118,17 @@ def _require_harmless(
 
     Returns the tables that must still be without rows when a revision runs. Raises BlockedError.
     """
-    found = judged(folder, target, todo, direction, at, accepted)
-    records = {one.id: validated(folder, one, direction) for one in todo}
+    found = judged(folder, target, steps, direction, at, accepted)
     at_stake = list(found.rows or map(str, found.tables))
-    refused = [
-        danger
-        for danger in found.dangers
-        if not ((record := records[danger.revision]) and covers(record, direction, at_stake))
-    ]
+    records = {one.id: validated(folder, one, direction) for one in steps}
+    passed = {id_ for id_, record in records.items() if record and covers(record, direction, at_stake)}
+    refused = [danger for danger in found.dangers if danger.revision not in passed]
     if not (found.rows and refused):
         return {danger.revision: found.tables for danger in refused}
     names = list(dict.fromkeys(one.revision for one in refused))
-    action = "run" if direction == "up" else "revert"
+    elsewhere = "; validated where no row was at stake"
     said = [
-        f"{one.revision} {one.statement}: {one.reason}"
-        + ("; validated where no row was at stake" if records[one.revision] else "")
+        f"{one.revision} {one.statement}: {one.reason}{elsewhere if records[one.revision] else ''}"
         for one in refused
     ]
     filled = sorted(found.rows.items(), key=lambda table: -table[1])
@@ -140,16 +136,15 @@ def _require_harmless(
         f"{table} has {rows:,} row{'s' if rows > 1 else ''}" if rows else f"{table} was used"
         for table, rows in filled
     ]
+    action, trial = (
+        ("run", "which tries it on a copy")
+        if direction == "up"
+        else ("revert", "on a database where it is pending, which tries its downgrade, too")
+    )
     raise BlockedError(
         f"{', '.join(names)} may lose rows of {target}; nothing was run",
         code=Code.A009,
         details=(*first_of(said, _SHOWN), ", ".join(first_of(has, _TABLES))),
-        hint=f"converge migrations validate {names[0]}\n"
-        + (
-            "which tries it on a copy"
-            if direction == "up"
-            else "on a database where it is pending, which tries its downgrade, too"
-        )
-        + f"; or without that: converge migrations {action} "
-        + " ".join(f"--accept-data-loss {name}" for name in names),
+        hint=f"converge migrations validate {names[0]}\n{trial}; or without that: "
+        f"converge migrations {action} {' '.join(f'--accept-data-loss {name}' for name in names)}",
     )

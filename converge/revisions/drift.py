@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
 
 from converge.codes import Code
@@ -19,7 +18,6 @@ from converge.revisions.environment import applied, upgrade
 from converge.revisions.folder import Folder
 
 _SHOWN = 20
-_NO_SHADOW = Code.T043
 
 
 def definitions(place: Endpoint, schema: str, *without: str) -> Definitions:
@@ -70,7 +68,16 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
     if not here.tables or here.digest == revision.baseline:
         return bool(here.tables)
     # The texts of views and the like differ between servers: the baseline is run beside it, and compared.
-    if not (differs := _differs(folder, target, revision, here, table)):
+    try:
+        with shadow(target) as place:
+            upgrade(folder, place, revision.id)
+            made = definitions(place, schema, table)
+        differs = [f"{one.object} {one.words}" for one in compared(made, here)]
+    except TargetError as error:
+        if error.code != Code.T043:
+            raise
+        differs = [f"table {schema}.{name}" for name in here.tables]
+    if not differs:
         return True
     raise BlockedError(
         f"{target} has tables already, and they are not what the baseline {revision.id} makes",
@@ -79,17 +86,3 @@ def is_here(folder: Folder, target: Endpoint, revision: Revision, at: Applied) -
         hint=f"run it on an empty database, or write the difference as a revision; when all is well as it "
         f"is: alembic stamp {revision.id}",
     )
-
-
-def _differs(
-    folder: Folder, target: Endpoint, revision: Revision, here: Definitions, table: str
-) -> Sequence[str]:
-    try:
-        with shadow(target) as place:
-            upgrade(folder, place, revision.id)
-            made = definitions(place, here.schema, table)
-    except TargetError as error:
-        if error.code != _NO_SHADOW:
-            raise
-        return [f"table {here.schema}.{name}" for name in here.tables]
-    return [f"{one.object} {one.words}" for one in compared(made, here)]

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import io
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
-from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep, StampStep
 from sqlalchemy import Connection
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError
+from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.capabilities import older
-from converge.postgres.connect import connect, explain, in_its_words, is_of_value
+from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.facts import DRIVER, address, users_engine, without_password
 from converge.postgres.held import Relation
-from converge.revisions.failures import places, statement_of, users_own
+from converge.revisions.failures import failed, places, statement_of, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import require_empty
+from converge.revisions.same_database import left_alone, require_meant, witness
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 Spared = Mapping[str, Sequence[Relation]]
@@ -81,24 +81,6 @@ class _Enough(ConvergeError):
     """Leaves env.py when all is known: nothing is to be done there."""
 
 
-def _watch(
-    environment: EnvironmentContext,
-    seen: Callable[[Connection | None], None],
-    known: Callable[[MigrationContext], None] | None,
-) -> None:
-    """Looks at env.py's connection before anything is done with it, and at the context that it makes."""
-    configure = environment.configure
-
-    def watched(connection: Connection | None = None, *args: Any, **how: Any) -> None:
-        seen(connection)
-        configure(connection, *args, **how)
-        if known is not None:
-            known(environment.get_context())
-
-    # env.py reaches the environment through proxies that Alembic makes for its own class only: no subclass.
-    environment.configure = watched  # type: ignore[method-assign]
-
-
 def upgrade(
     folder: Folder,
     endpoint: Endpoint,
@@ -142,7 +124,7 @@ def applied(folder: Folder, endpoint: Endpoint) -> Applied:
 
     looked(folder, endpoint, look)
     if not found:
-        raise _failed(str(folder.location / "env.py"), "it configures no connection")
+        raise failed(Code.A007, str(folder.location / "env.py"), "it configures no connection")
     return found[0]
 
 
@@ -153,28 +135,16 @@ def looked(folder: Folder, endpoint: Endpoint, look: Callable[[MigrationContext]
         look(context)
         raise _Enough("all is known")
 
-    nothing: dict[str, Any] = {"fn": lambda heads, _: (), "dont_mutate": True}
-    with _environment(folder, endpoint, enough, **nothing) as environment:
-        _run(folder, environment, endpoint)
+    _run(folder, endpoint, known=enough, fn=lambda heads, _: (), dont_mutate=True)
 
 
 def sql_of(folder: Folder, start: str, end: str, *, down: bool = False) -> str:
     """The SQL that leads from one revision to another, as Alembic writes it; `base` is before the first."""
-    script, config, buffer = folder.script, folder.config(), io.StringIO()
-    _set_address(config, f"{DRIVER}://")
-    found = script._downgrade_revs if down else script._upgrade_revs
-    way = Way(lambda heads, _: iter(found(end, heads)))  # type: ignore[arg-type]
-    environment = EnvironmentContext(
-        config,
-        script,
-        fn=way,
-        as_sql=True,
-        starting_rev=None if start == "base" else start,
-        destination_rev=end,
-        output_buffer=buffer,
-    )
-    with environment:
-        _run(folder, environment, None, way)
+    buffer = io.StringIO()
+    steps = folder.script._downgrade_revs if down else folder.script._upgrade_revs
+    way = Way(lambda heads, _: iter(steps(end, heads)))  # type: ignore[arg-type]
+    first = None if start == "base" else start
+    _run(folder, None, way, as_sql=True, starting_rev=first, destination_rev=end, output_buffer=buffer)
     return buffer.getvalue()
 
 
@@ -188,8 +158,7 @@ def _go(
 ) -> tuple[str, ...]:
     """Runs the steps, and looks whether env.py has committed them."""
     way = Way(lambda heads, _: iter(steps(to, heads)), emit, spared)
-    with _environment(folder, endpoint, fn=way, destination_rev=to) as environment:
-        _run(folder, environment, endpoint, way)
+    _run(folder, endpoint, way, destination_rev=to)
     if way.led_to is None or applied(folder, endpoint).heads != way.led_to:
         raise ConvergeError(
             f"{folder.location / 'env.py'} has not committed: the database is where it was",
@@ -200,122 +169,84 @@ def _go(
     return tuple(way.done)
 
 
-@contextmanager
-def _environment(
+def _run(
     folder: Folder,
-    endpoint: Endpoint,
+    endpoint: Endpoint | None,
+    way: Way | None = None,
+    *,
     known: Callable[[MigrationContext], None] | None = None,
     **options: Any,
-) -> Iterator[EnvironmentContext]:
-    """env.py's surroundings, with a connection and an address that it may take."""
-    config = folder.config()
-    _set_address(config, address(endpoint))
-    with witness(endpoint) as query, closing(users_engine(endpoint).connect()) as connection:
-        config.attributes["connection"] = connection
-        environment = EnvironmentContext(config, folder.script, **options)
-        _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
-        with environment:
-            yield environment
-        # Of an env.py that leaves it to its caller.
-        connection.commit()
-
-
-def _run(
-    folder: Folder, environment: EnvironmentContext, endpoint: Endpoint | None, way: Way | None = None
 ) -> None:
-    at = folder.location / "env.py"
-    with suppress(_Enough):
-        try:
-            with users_own(str(at), _failed):
-                environment.script.run_env()
-        except psycopg.Error as error:
-            running = way is not None and way.at
-            place = endpoint if running else None
-            # A value that a revision's statement meets is none of the source's.
-            wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
-            wrong.message = f"{running or at}: {wrong.message}"
-            lacking, instead = older(statement_of(error), way.version) if way and way.version else ([], "")
-            wrong.details = (*places(error), *wrong.details, *lacking)
-            wrong.hint = wrong.hint or instead or _grant(error)
-            _hide(wrong, endpoint)
-            raise wrong from error
-        except ConvergeError as error:
-            if way is not None and way.at:
-                error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
-            _hide(error, endpoint)
-            raise
+    """Runs env.py with a connection and an address that it may take; without an endpoint it only writes SQL.
+
+    `known` sees the context that it makes, before anything is done there. Raises ConvergeError.
+    """
+    config, at = folder.config(), folder.location / "env.py"
+    url = f"{DRIVER}://" if endpoint is None else address(endpoint)
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    environment = EnvironmentContext(config, folder.script, **({"fn": way} if way else {}), **options)
+    with ExitStack() as stack:
+        if endpoint is not None:
+            query = stack.enter_context(witness(endpoint))
+            connection = stack.enter_context(closing(users_engine(endpoint).connect()))
+            config.attributes["connection"] = connection
+            _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
+        with environment, suppress(_Enough), _explained(at, endpoint, way), users_own(Code.A007, str(at)):
+            environment.script.run_env()
+        if endpoint is not None:
+            # Of an env.py that leaves it to its caller.
+            connection.commit()
 
 
-def _hide(error: ConvergeError, endpoint: Endpoint | None) -> None:
+def _watch(
+    environment: EnvironmentContext,
+    seen: Callable[[Connection | None], None],
+    known: Callable[[MigrationContext], None] | None,
+) -> None:
+    """Looks at env.py's connection before anything is done with it, and at the context that it makes."""
+    configure = environment.configure
+
+    def watched(connection: Connection | None = None, *args: Any, **how: Any) -> None:
+        seen(connection)
+        configure(connection, *args, **how)
+        if known is not None:
+            known(environment.get_context())
+
+    # env.py reaches the environment through proxies that Alembic makes for its own class only: no subclass.
+    environment.configure = watched  # type: ignore[method-assign]
+
+
+@contextmanager
+def _explained(at: Path, endpoint: Endpoint | None, way: Way | None) -> Iterator[None]:
+    """Errors in our words, with the step that has failed, and without the address that env.py was given."""
+    try:
+        yield
+    except psycopg.Error as error:
+        running = way is not None and way.at
+        place = endpoint if running else None
+        # A value that a revision's statement meets is none of the source's.
+        wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
+        wrong.message = f"{running or at}: {wrong.message}"
+        lacking, instead = older(statement_of(error), way.version) if way and way.version else ([], "")
+        wrong.details = (*places(error), *wrong.details, *lacking)
+        wrong.hint = wrong.hint or instead or _grant(error)
+        raise _without_password(wrong, endpoint) from error
+    except ConvergeError as error:
+        if way is not None and way.at:
+            error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
+        _without_password(error, endpoint)
+        raise
+
+
+def _without_password(error: ConvergeError, endpoint: Endpoint | None) -> ConvergeError:
     """Code that has failed may tell of the address that it was given."""
     if endpoint is not None:
         error.message = without_password(error.message, endpoint)
         error.details = tuple(without_password(one, endpoint) for one in error.details)
+    return error
 
 
 def _grant(error: psycopg.Error) -> str | None:
     """The statement that gives a role what it lacks to make things in a schema."""
     found = re.search(r"permission denied for schema (\S+)", str(error))
     return f"GRANT USAGE, CREATE ON SCHEMA {found[1]} TO …;" if found else None
-
-
-def _set_address(config: Config, url: str) -> None:
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-
-
-def _failed(what: str, why: str) -> ConvergeError:
-    return ConvergeError(f"{what}: {why}", code=Code.A007, hint="repair env.py or the revision")
-
-
-@contextmanager
-def witness(endpoint: Endpoint) -> Iterator[str]:
-    """A query that is true in this database, and in no other of any server, while the context lasts.
-
-    Raises TargetError.
-    """
-    key = secrets.randbits(62)
-    with connect(endpoint) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (key,))
-        yield f"""
-            SELECT EXISTS (
-              SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
-               WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted
-                 AND l.objsubid = 1 AND l.classid = {key >> 32} AND l.objid = {key & 0xFFFFFFFF})
-            """
-
-
-def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | None, query: str) -> None:
-    """Raises BlockedError unless this connection sees the lock that we hold."""
-    hint = (
-        'connection = config.attributes.get("connection"), or an engine for the address '
-        'config.get_main_option("sqlalchemy.url"): converge sets both'
-    )
-    env = folder.location / "env.py"
-    if connection is None:
-        raise BlockedError(f"{env} gives Alembic no connection", code=Code.A006, hint=hint)
-    if connection.dialect.name != "postgresql":
-        message = f"{env} connects to {connection.engine.url!r}, not to {endpoint}; nothing was run"
-        raise BlockedError(message, code=Code.A006, hint=hint)
-    with left_alone(connection):
-        if connection.exec_driver_sql(query).scalar_one():
-            return
-        where = connection.exec_driver_sql(
-            "SELECT current_user, pg_catalog.host(pg_catalog.inet_server_addr()),"
-            " pg_catalog.inet_server_port(), pg_catalog.current_database()"
-        ).one()
-    user, host, port, database = where
-    there = f"postgresql://{user}@{host or ''}{f':{port}' if port else ''}/{database}"
-    raise BlockedError(
-        f"{env} connects to {there}, not to {endpoint}; nothing was run", code=Code.A006, hint=hint
-    )
-
-
-@contextmanager
-def left_alone(connection: Connection) -> Iterator[None]:
-    """Ends the transaction that a look begins: to Alembic it would be its caller's, and never committed."""
-    theirs = connection.in_transaction()
-    try:
-        yield
-    finally:
-        if not theirs:
-            connection.rollback()

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -16,12 +16,24 @@ import sqlalchemy
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from converge.errors import ConvergeError
+from converge.codes import Code
+from converge.errors import ConvergeError, UsageError
 
 _LIBRARIES = (
     *alembic.__path__, *sqlalchemy.__path__, *psycopg.__path__, contextlib.__file__, "<frozen", "<string>",
 )  # fmt: skip
 _SHOWN = 200
+_FAILURES: Mapping[Code, tuple[type[ConvergeError], str]] = {
+    Code.A002: (
+        UsageError,
+        "a relative script_location begins in the working folder: %(here)s/… begins beside the file",
+    ),
+    Code.A004: (UsageError, "repair the revision's file"),
+    Code.A005: (UsageError, "converge migrations show lists them"),
+    Code.A007: (ConvergeError, "repair env.py or the revision"),
+    Code.A015: (ConvergeError, "repair script.py.mako, or what it runs afterwards"),
+}
+"""By what has failed: the error, and its hint."""
 
 
 def one_line(statement: str) -> str:
@@ -30,9 +42,15 @@ def one_line(statement: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
+def failed(code: Code, what: str, why: str) -> ConvergeError:
+    """An error of the user's own code."""
+    kind, hint = _FAILURES[code]
+    return kind(f"{what}: {why}", code=code, hint=hint)
+
+
 @contextmanager
-def users_own(what: str, failed: Callable[[str, str], ConvergeError]) -> Iterator[None]:
-    """Raises `failed(what, why)` for whatever ends code of the user; our own errors pass.
+def users_own(code: Code, what: str) -> Iterator[None]:
+    """Raises `failed(code, what, why)` for whatever ends code of the user; our own errors pass.
 
     A driver's error passes as the driver's own, for those who explain it; where it came from is in its notes.
     What is printed goes to stderr.
@@ -43,19 +61,18 @@ def users_own(what: str, failed: Callable[[str, str], ConvergeError]) -> Iterato
     except ConvergeError:
         raise
     except psycopg.Error as error:
-        _note(error, *_where(error))
+        _note(error, _where(error))
         raise
-    except CommandError as error:
-        raise _with(failed(what, str(error)), *_where(error)) from error
     except DBAPIError as error:
         # Without its parameters, which may be somebody's data.
-        found = (*([one_line(error.statement)] if error.statement else []), *_where(error))
+        where = (*([one_line(error.statement)] if error.statement else []), *_where(error))
         if isinstance(error.orig, psycopg.Error):
-            _note(error.orig, *found)
+            _note(error.orig, where)
             raise error.orig from error
-        raise _with(failed(what, str(error.orig)), *found) from error
+        raise _with(failed(code, what, str(error.orig)), where) from error
     except Exception as error:  # the user's code may raise anything
-        raise _with(failed(what, f"{type(error).__name__}: {error}"), *_where(error)) from error
+        why = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+        raise _with(failed(code, what, why), _where(error)) from error
 
 
 @contextmanager
@@ -77,12 +94,12 @@ def places(error: psycopg.Error) -> tuple[str, ...]:
     return tuple(getattr(error, "__notes__", ()))
 
 
-def _note(error: psycopg.Error, *notes: str) -> None:
+def _note(error: psycopg.Error, notes: tuple[str, ...]) -> None:
     for note in notes:
         error.add_note(note)
 
 
-def _with(error: ConvergeError, *details: str) -> ConvergeError:
+def _with(error: ConvergeError, details: tuple[str, ...]) -> ConvergeError:
     error.details += details
     return error
 

@@ -21,11 +21,11 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.revision import Restores, Revision
 from converge.resources import folder as shipped
-from converge.revisions.failures import users_own
+from converge.revisions.failures import failed, users_own
 
 _INI, _TOML, _DEFAULT = "alembic.ini", "pyproject.toml", "migrations"
 _FILE_TEMPLATE = "%(year)d%(month).2d%(day).2d_%(hour).2d%(minute).2d_%(rev)s_%(slug)s"
-_GENERATE = "converge migrations generate -n NAME"
+_LINE = 88
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Folder:
             raise UsageError(
                 f"{found.location} holds no env.py: it is not an Alembic folder",
                 code=Code.A001,
-                hint=f"{_GENERATE} makes it, --alembic DIR names another",
+                hint="converge migrations generate -n NAME makes it, --alembic DIR names another",
             )
         if found.location.resolve() == shipped("migrations").resolve():
             message = f"{found.location} is converge's own: the revisions of its ledger"
@@ -59,7 +59,7 @@ class Folder:
         if (found.location / "env.py").is_file():
             return cls.open(path)
         template = files("converge.revisions").joinpath("template")
-        env = template.joinpath("env.py.txt").read_text("utf-8").replace("@SCHEMA@", _literal(schema))
+        env = template.joinpath("env.py.txt").read_text("utf-8").replace("@SCHEMA@", literal(schema))
         with writing(found.location):
             (found.location / "versions").mkdir(parents=True, exist_ok=True)
             (found.location / "env.py").write_text(env, "utf-8")
@@ -74,13 +74,22 @@ class Folder:
         if path is None:
             return cls._in(Path()) or cls(bare=Path(_DEFAULT))
         place = Path(path)
-        if place.name == _TOML:
-            return cls(toml=_required(place), ini=_there(place.with_name(_INI)))
-        if place.suffix in (".ini", ".cfg") or place.is_file():
-            return cls(ini=_required(place), toml=_there(place.with_name(_TOML)))
-        if (place / "env.py").is_file() or not place.is_dir():
-            return cls._around(place) or cls(bare=place)
-        return cls._in(place) or cls(bare=place)
+        if place.suffix in (".ini", ".cfg", ".toml") or place.is_file():
+            if not place.is_file():
+                message = f"there is no file {place}"
+                raise UsageError(message, code=Code.A002, hint="--alembic DIR|FILE names another")
+            if place.name == _TOML:
+                return cls(toml=place, ini=_there(place.with_name(_INI)))
+            return cls(ini=place, toml=_there(place.with_name(_TOML)))
+        if place.is_dir() and not (place / "env.py").is_file():
+            return cls._in(place) or cls(bare=place)
+        # What files in or beside this folder configure, if they mean it.
+        for near in (place, place.parent, Path()):
+            with suppress(UsageError):
+                found = cls._in(near)
+                if found is not None and found.location.resolve() == place.resolve():
+                    return found
+        return cls(bare=place)
 
     @classmethod
     def _in(cls, place: Path) -> Folder | None:
@@ -88,16 +97,6 @@ class Folder:
         ini, toml = _there(place / _INI), _there(place / _TOML)
         found = cls(ini=ini, toml=toml)
         return found if (ini or toml) and found._option("script_location") else None
-
-    @classmethod
-    def _around(cls, place: Path) -> Folder | None:
-        """What files in or beside this folder configure, if they mean it."""
-        for near in (place, place.parent, Path()):
-            with suppress(UsageError):
-                found = cls._in(near)
-                if found is not None and found.location.resolve() == place.resolve():
-                    return found
-        return None
 
     @property
     def location(self) -> Path:
@@ -111,7 +110,7 @@ class Folder:
                 code=Code.A002,
                 hint="[alembic]\nscript_location = %(here)s/migrations",
             )
-        with users_own("script_location", _configured):
+        with users_own(Code.A002, "script_location"):
             from alembic.util import coerce_resource_to_filename
 
             return Path(coerce_resource_to_filename(written))
@@ -135,7 +134,7 @@ class Folder:
     def script(self) -> ScriptDirectory:
         """Alembic's view of the files; a new Folder sees those that came later."""
         before = list(sys.path)
-        with users_own(str(self.location), _configured):
+        with users_own(Code.A002, str(self.location)):
             found = ScriptDirectory.from_config(self.config())
         # Alembic puts prepend_sys_path first; the user's modules are found, and are never taken for others.
         sys.path[:] = [*before, *(path for path in sys.path if path not in before)]
@@ -146,14 +145,14 @@ class Folder:
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """All revisions, each after those that it follows. Raises ConvergeError for files that fail."""
-        with users_own(str(self.location), _broken):
+        with users_own(Code.A004, str(self.location)):
             found = list(self.script.walk_revisions())
         return tuple(_revision(one) for one in reversed(found))
 
     @property
     def heads(self) -> tuple[str, ...]:
         """The revisions that nothing follows."""
-        with users_own(str(self.location), _broken):
+        with users_own(Code.A004, str(self.location)):
             return tuple(self.script.get_heads())
 
     def require_head(self) -> str | None:
@@ -168,17 +167,17 @@ class Folder:
 
     def revision(self, name: str) -> Revision:
         """The revision with this id, or the beginning of it. Raises UsageError."""
-        with users_own(name, _unknown):
+        with users_own(Code.A005, name):
             found = self.script.get_revision(name)
         if found is None:
-            raise _unknown(name, f"{self.location} has no revision {name}")
+            raise failed(Code.A005, name, f"{self.location} has no revision {name}")
         return next(one for one in self.revisions if one.id == found.revision)
 
     def _option(self, name: str) -> str | None:
         try:
             found = self.config().get_alembic_option(name)
         except (IniError, CommandError, ValueError, KeyError, OSError) as error:
-            raise _configured(str(self.ini or self.toml), str(error)) from error
+            raise failed(Code.A002, str(self.ini or self.toml), str(error)) from error
         return None if found is None else str(found)
 
 
@@ -196,15 +195,14 @@ def writing(place: Path, option: str = "--alembic") -> Iterator[None]:
 
 
 def _revision(script: Script) -> Revision:
-    with users_own(script.path, _broken):
+    with users_own(Code.A004, script.path):
         text = Path(script.path).read_text("utf-8")
-    named = script._versioned_down_revisions
     own = getattr(script.module, "converge", None)
     words = own if isinstance(own, dict) else {}
     return Revision(
         id=script.revision,
         name=script.doc,
-        down=tuple(named),
+        down=tuple(script._versioned_down_revisions),
         path=script.path,
         text=text,
         baseline=str(words.get("baseline", "")),
@@ -227,49 +225,27 @@ def _promise(path: str, text: str, word: object) -> Restores:
             code=Code.A054,
             hint='converge = {"restores": "all"} or "catalog" or "nothing"',
         )
-    return "nothing" if _is_empty(text) else "all"
+    functions = (one for one in ast.parse(text).body if isinstance(one, ast.FunctionDef))
+    body = [node for one in functions if one.name == "downgrade" for node in one.body]
+    return "all" if any(map(_does_something, body)) else "nothing"
 
 
-def _is_empty(text: str) -> bool:
-    """Whether `downgrade` is missing, empty, or only says that it cannot be done."""
-    bodies = [
-        node.body
-        for node in ast.parse(text).body
-        if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
-    ]
-    return all(
-        isinstance(node, ast.Pass | ast.Raise) or _is_constant(node) for body in bodies for node in body
-    )
+def _does_something(node: ast.stmt) -> bool:
+    """Whether it is more than a docstring, an ellipsis, or the word that it cannot be done."""
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return not (constant or isinstance(node, ast.Pass | ast.Raise))
 
 
-def _is_constant(node: ast.stmt) -> bool:
-    """A docstring, or an ellipsis."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _literal(text: str) -> str:
-    """A Python literal as formatters like it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def literal(text: str) -> str:
+    """A Python literal of this text, on one line where it fits."""
+    escaped = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\x0c", "\\f")
+    if "\n" not in text and len(text) < _LINE:
+        return f"'{escaped}'" if '"' in text and "'" not in text else '"' + escaped.replace('"', '\\"') + '"'
+    escaped = escaped.replace('"""', '\\"\\"\\"')
+    if escaped.endswith('"'):
+        escaped = escaped[:-1] + '\\"'
+    return f'"""{escaped}"""'
 
 
 def _there(path: Path) -> Path | None:
     return path if path.is_file() else None
-
-
-def _required(path: Path) -> Path:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}", code=Code.A002, hint="--alembic DIR|FILE names another")
-    return path
-
-
-def _configured(what: str, why: str) -> ConvergeError:
-    hint = "a relative script_location begins in the working folder: %(here)s/… begins beside the file"
-    return UsageError(f"{what}: {why}", code=Code.A002, hint=hint)
-
-
-def _broken(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code=Code.A004, hint="repair the revision's file")
-
-
-def _unknown(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code=Code.A005, hint="converge migrations show lists them")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
-from converge.model.validation import Affected, Validation, Verdict
+from converge.model.validation import Affected, Validation
 from converge.planner.difference import compared
 from converge.postgres.affected import Digest, affected_rows, digests, find, keep_rows, read_images
 from converge.postgres.catalog import read_definitions
@@ -32,7 +32,7 @@ from converge.revisions.database_copy import copied
 from converge.revisions.drift import is_here
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder, writing
-from converge.revisions.validated import made, record
+from converge.revisions.validated import record
 from converge.revisions.way import require_known, standings
 from converge.run.connections import explained
 
@@ -105,10 +105,13 @@ def validate(folder: Folder, target: Endpoint, request: Request, emit: Sink, res
             else:
                 downgrade(folder, place, revision.down[0] if revision.down else "base", emit)
                 trial.compare_restored(before, everything=revision.restores == "all")
-    result.verdict = _verdict(result)
+    if result.downgrade == "differs" or not all(one.equal for one in result.compared):
+        result.verdict = "differs"
+    else:
+        result.verdict = "unreviewed" if result.affected and not result.reference else "validated"
     if result.verdict == "validated":
         ways: tuple[Direction, ...] = ("up", "down") if result.downgrade == "restored" else ("up",)
-        record(folder, made(revision, ways, result.tables, result.target, result.server_version))
+        record(folder, revision, ways, result.tables, result.target, result.server_version)
 
 
 def _standing(folder: Folder, place: Endpoint) -> Applied:
@@ -124,23 +127,17 @@ def _chosen(folder: Folder, at: Applied, name: str | None) -> Revision:
     """The revision that is to be tried. Raises UsageError for one that is applied, and when none is left."""
     require_known(folder, at)
     done = {one.id for one in standings(folder, at) if one.state == "applied"}
+    pending = [one for one in folder.revisions if one.id not in done]
     if name is not None:
         revision = folder.revision(name)
-        if revision.id in done:
-            raise UsageError(
-                f"revision {revision.id} is applied already: what it did to rows is no longer to be seen",
-                code=Code.A050,
-                hint="name a database that is not so far",
-            )
-        return revision
-    for revision in folder.revisions:
-        if revision.id not in done:
+        if revision in pending:
             return revision
-    raise UsageError(
-        "no revision is pending: there is nothing to validate",
-        code=Code.A050,
-        hint="converge migrations show",
-    )
+        message = f"revision {revision.id} is applied already: what it did to rows is no longer to be seen"
+        raise UsageError(message, code=Code.A050, hint="name a database that is not so far")
+    if not pending:
+        message = "no revision is pending: there is nothing to validate"
+        raise UsageError(message, code=Code.A050, hint="converge migrations show")
+    return pending[0]
 
 
 class _Trial:
@@ -259,24 +256,19 @@ def _clear(folder: Path) -> None:
     """The folder, without the files of an earlier validation. Raises UsageError for a folder of others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     summary = folder / SUMMARY
-    if summary.is_file() and (ours := _written_by(summary)) is not None:
-        for name in ours:
-            (folder / name).unlink(missing_ok=True)
-        summary.unlink()
+    if summary.is_file():
+        # A file that names none is no summary.
+        with suppress(ValueError, TypeError, KeyError):
+            affected = json.loads(summary.read_text("utf-8"))["affected"]
+            for name in [Path(one["file"]).name for one in affected]:
+                (folder / name).unlink(missing_ok=True)
+            summary.unlink()
     if others := sorted(path.name for path in (*folder.glob("*.csv"), *folder.glob(SUMMARY))):
         raise UsageError(
             f"{folder} has files of others: {others[0]}",
             code=Code.A053,
             hint="--artifacts DIR names a folder for this validation alone",
         )
-
-
-def _written_by(summary: Path) -> list[str] | None:
-    """The files of the validation that wrote this summary; None for a file that is no summary."""
-    try:
-        return [Path(one["file"]).name for one in json.loads(summary.read_text("utf-8"))["affected"]]
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _file_name(image: Image, schema: str) -> str:
@@ -295,18 +287,5 @@ def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> N
         )
     for name in ours:
         (reference / name).unlink(missing_ok=True)
-        files.write_new(str(reference / name), _blocks(artifacts / name))
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
-
-
-def _verdict(result: Validation) -> Verdict:
-    if result.downgrade == "differs" or not all(one.equal for one in result.compared):
-        return "differs"
-    if result.affected and not result.reference:
-        return "unreviewed"
-    return "validated"
+        with (artifacts / name).open("rb") as lines:
+            files.write_new(str(reference / name), lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -37,35 +37,28 @@ def digest(revision: Revision) -> str:
     return hashlib.sha256(revision.text.encode()).hexdigest()
 
 
-def made(
+def record(
+    folder: Folder,
     revision: Revision,
     directions: Iterable[Direction],
     tables: Mapping[str, int],
     database: str,
     server_version: str,
-) -> Record:
-    """A record of what has passed just now."""
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    shown = {way: dict(tables) for way in directions}
-    return Record(revision.id, digest(revision), shown, at, database, server_version)
-
-
-def record(folder: Folder, passed: Record) -> Path:
-    """Writes the record; for each direction it is the trial of this text that had rows in more tables.
+) -> None:
+    """Keeps what has passed just now; for each direction the trial of this text that had rows in more tables.
 
     Trials are not added up: what kept the rows of each table while the other was empty may lose both. A
     direction that has failed now is no longer proven. Raises ConvergeError.
     """
-    before = _read(folder, passed.revision)
-    if before is not None and before.digest == passed.digest:
-        both = passed.tables.keys() & before.tables.keys()
-        more = {way: _richer(passed.tables[way], before.tables[way]) for way in both}
-        passed = replace(passed, tables={**passed.tables, **more})
-    path = _path(folder, passed.revision)
+    before = _read(folder, revision.id)
+    known = before.tables if before is not None and before.digest == digest(revision) else {}
+    shown = {way: _richer(tables, known.get(way, {})) for way in directions}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    passed = Record(revision.id, digest(revision), shown, at, database, server_version)
+    path = _path(folder, revision.id)
     with writing(path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(asdict(passed), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return path
 
 
 def validated(folder: Folder, revision: Revision, direction: Direction) -> Record | None:
@@ -82,8 +75,7 @@ def covers(record: Record, direction: Direction, tables: Iterable[str]) -> bool:
 
 
 def _richer(new: Mapping[str, int], old: Mapping[str, int]) -> Mapping[str, int]:
-    filled = {name for name, rows in new.items() if rows}
-    return new if filled >= {name for name, rows in old.items() if rows} else old
+    return new if all(new.get(name) for name, rows in old.items() if rows) else old
 
 
 def _path(folder: Folder, revision: str) -> Path:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, UsageError
-from converge.model.revision import Applied, Revision, Standing
+from converge.errors import BlockedError
+from converge.model.revision import Applied, Direction, Revision, Standing
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
 from converge.revisions.validated import validated
 
 
-def ahead(folder: Folder, at: Applied, revision: str) -> tuple[Revision, ...]:
-    """Those that run on the way up to this revision, in their order. Raises ConvergeError."""
-    if revision == "head":
+def todo(folder: Folder, at: Applied, revision: str, direction: Direction) -> tuple[Revision, ...]:
+    """Those that run on the way up to this revision, or are reverted until it: in their order.
+
+    Raises ConvergeError.
+    """
+    if direction == "up" and revision == "head":
         folder.require_head()
-    with users_own(revision, _no_way):
-        steps = folder.script._upgrade_revs(revision, at.heads)  # type: ignore[arg-type]
-    return tuple(folder.revision(step.revision.revision) for step in steps)
-
-
-def back(folder: Folder, at: Applied, revision: str) -> tuple[Revision, ...]:
-    """Those that are reverted until this revision, the last one first. Raises ConvergeError."""
-    with users_own(revision, _no_way):
-        steps = folder.script._downgrade_revs(revision, at.heads)  # type: ignore[arg-type]
+    if direction == "down" and not at.heads:
+        return ()
+    script = folder.script
+    steps_to = script._upgrade_revs if direction == "up" else script._downgrade_revs
+    with users_own(Code.A005, revision):
+        steps = steps_to(revision, at.heads)  # type: ignore[arg-type]
     return tuple(folder.revision(step.revision.revision) for step in steps)
 
 
@@ -30,7 +30,10 @@ def standings(folder: Folder, at: Applied) -> tuple[Standing, ...]:
     """All revisions of the folder and of the database, the first one first."""
     known = {one.id for one in folder.revisions}
     unknown = [head for head in at.heads if head not in known]
-    done = _applied(folder, [head for head in at.heads if head in known])
+    heads = tuple(head for head in at.heads if head in known)
+    # The heads with all that they follow or depend on; without a head that would be all.
+    steps = folder.script.iterate_revisions(heads, "base", implicit_base=True) if heads else ()
+    done = {one.revision for one in steps}
     mine = tuple(
         Standing(
             one.id,
@@ -53,14 +56,3 @@ def require_known(folder: Folder, at: Applied) -> None:
             code=Code.A013,
             hint="look for it in another branch of the repository; --alembic DIR names another folder",
         )
-
-
-def _applied(folder: Folder, heads: list[str]) -> set[str]:
-    """The heads with all that they follow or depend on."""
-    if not heads:
-        return set()
-    return {one.revision for one in folder.script.iterate_revisions(tuple(heads), "base", implicit_base=True)}
-
-
-def _no_way(what: str, why: str) -> ConvergeError:
-    return UsageError(f"{what}: {why}", code=Code.A005, hint="converge migrations show lists them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -12,24 +13,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import rev_id
 
 from converge.codes import Code
-from converge.errors import ConvergeError, UsageError
+from converge.errors import UsageError
 from converge.model.definitions import Step
 from converge.model.endpoint import Endpoint
 from converge.model.revision import Revision
 from converge.revisions.environment import looked
 from converge.revisions.failures import users_own
-from converge.revisions.folder import Folder, writing
+from converge.revisions.folder import Folder, literal, writing
 
-# As text() of SQLAlchemy 2.0 and of 2.1 reads them: a name of a parameter, and a colon that begins none.
-_RULES = tuple(
-    (
-        re.compile(rf"(?<![:{name}\x5c]):([{name}]+)(?![:{name}])"),
-        re.compile(rf"\x5c(:[{name}]*)(?![:{name}])"),
-    )
-    for name in (r"\w\$", r"\w")
-)
-_LINE = 88
-_DDL = "DDL("
+_PARAMETER = re.compile(r"(?<!:):(?!:)|\x5c:")
+"""What a text of SQLAlchemy may read as a parameter, or as a colon that begins none; `::` is neither."""
 _IMPORT = "import sqlalchemy as sa"
 
 
@@ -44,23 +37,12 @@ def write(
     words = (f'    "{key}": {literal(value)},\n' for key, value in says.items())
     own = "".join(("\nconverge = {\n", *words, "}\n")) if says else ""
     bodies = _body(up), _body(down)
-    if any(f"op.execute({_DDL}" in body for body in bodies):
+    if any("op.execute(DDL(" in body for body in bodies):
         own = f"from sqlalchemy import DDL\n{own}"
-    with (
-        writing(folder.location),
-        users_own(str(folder.location), _failed),
-    ):
-        folder.script.generate_revision(
-            id_,
-            name,
-            refresh=False,
-            head="head",
-            upgrades=bodies[0],
-            downgrades=bodies[1],
-            imports=own,
-        )
-    again = Folder(folder.ini, folder.toml, folder.bare)
-    return again.revision(id_)
+    text: dict[str, Any] = {"upgrades": bodies[0], "downgrades": bodies[1], "imports": own}
+    with writing(folder.location), users_own(Code.A015, str(folder.location)):
+        folder.script.generate_revision(id_, name, refresh=False, head="head", **text)
+    return replace(folder).revision(id_)
 
 
 def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
@@ -96,45 +78,22 @@ def from_models(folder: Folder, target: Endpoint, name: str) -> Revision | None:
         return None
     if _IMPORT not in (folder.location / "script.py.mako").read_text("utf-8"):
         script.imports.add(_IMPORT)
-    with writing(folder.location), users_own(str(folder.location), _failed):
+    with writing(folder.location), users_own(Code.A015, str(folder.location)):
         written = [one for one in revisions.generate_scripts() if one is not None]
-    return Folder(folder.ini, folder.toml, folder.bare).revision(written[0].revision)
+    return replace(folder).revision(written[0].revision)
 
 
 def _body(steps: Iterable[Step]) -> str:
     """The statements, a comment before those of each object; the first line is already indented."""
     lines: list[str] = []
     for object_, its in groupby(steps, key=lambda step: step.object):
-        lines.append(f"    # {_one_line(object_)}")
+        lines.append(f"    # {' '.join(object_.split())}")
         lines += [f"    {executed(step.sql)}" for step in its]
     return "\n".join(lines).lstrip()
 
 
 def executed(sql: str) -> str:
     """Python that executes just this statement, whatever colons it has."""
-    for bound, escaped in _RULES:
-        written = bound.sub(r"\\:\1", escaped.sub(r"\\\\\1", sql))
-        if all(rule.sub(r"\1", written) == sql and not other.search(written) for other, rule in _RULES):
-            return f"op.execute({literal(written)})"
-    return f"op.execute({_DDL}{literal(sql.replace('%', '%%'))}))"
-
-
-def literal(text: str) -> str:
-    """A Python literal of this text, on one line where it fits."""
-    escaped = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\x0c", "\\f")
-    if "\n" not in text and len(text) < _LINE:
-        return f"'{escaped}'" if '"' in text and "'" not in text else '"' + escaped.replace('"', '\\"') + '"'
-    escaped = escaped.replace('"""', '\\"\\"\\"')
-    if escaped.endswith('"'):
-        escaped = escaped[:-1] + '\\"'
-    return f'"""{escaped}"""'
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _failed(what: str, why: str) -> ConvergeError:
-    return ConvergeError(
-        f"{what}: {why}", code=Code.A015, hint="repair script.py.mako, or what it runs afterwards"
-    )
+    if _PARAMETER.search(sql):
+        return f"op.execute(DDL({literal(sql.replace('%', '%%'))}))"
+    return f"op.execute({literal(sql)})"

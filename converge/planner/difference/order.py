@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
+from itertools import product
 
 from converge.model.definitions import Definitions
 from converge.planner.difference.statements import gone_with, made_with, rank
@@ -30,6 +31,9 @@ class Order:
 
     def __init__(self, before: Definitions, after: Definitions, states: States) -> None:
         self._old, self._new, self._states = before.objects, after.objects, states
+        self._names: dict[str, Collection[str]] = {
+            DROP: states.dropped, FORGET: states.replaced, CHANGE: states.changed, MAKE: states.made,
+        }  # fmt: skip
         self._apart: set[Action] = set()
         """Those of parts that must be done by themselves, or else there were a circle."""
         self._places = {name: place for place, name in enumerate({**after.objects, **before.objects})}
@@ -62,22 +66,16 @@ class Order:
         """Each action with those before it, and with its parts: in one order, by which circles are found."""
         members: defaultdict[Action, list[str]] = defaultdict(list)
         graph: dict[Action, dict[Action, None]] = {}
-        for action in self._all():
-            whole = self._whole(action)
-            members[whole].append(action.object)
-            graph.setdefault(whole, {})
+        for what, names in self._names.items():
+            for name in sorted(names):
+                whole = self._whole(Action(what, name))
+                members[whole].append(name)
+                graph.setdefault(whole, {})
         for first, then in self._pairs():
             one, other = self._whole(first), self._whole(then)
             if one != other:
                 graph[other][one] = None
         return graph, members
-
-    def _all(self) -> Iterator[Action]:
-        states = self._states
-        yield from (Action(DROP, name) for name in sorted(states.dropped))
-        yield from (Action(FORGET, name) for name in sorted(states.replaced))
-        yield from (Action(CHANGE, name) for name in states.changed)
-        yield from (Action(MAKE, name) for name in sorted(states.made))
 
     def _whole(self, action: Action) -> Action:
         """The action with which it is done."""
@@ -104,37 +102,21 @@ class Order:
             yield Action(MAKE, name), Action(FORGET, name)
         for name, one in self._old.items():
             for other in sorted(one.needs):
-                yield from self._leave(name, other)
+                # What needs something goes, or changes, before that goes; and goes before that changes.
+                for first in self._ends(name) or self._done(name, CHANGE):
+                    for then in self._ends(other) + self._done(other, CHANGE):
+                        if then.what != CHANGE or first.what == DROP:
+                            yield first, then
         for name, one in self._new.items():
             for other in sorted(one.needs):
-                yield from self._arrive(name, other)
+                yield from product(self._done(other, MAKE, CHANGE), self._done(name, MAKE, CHANGE))
 
-    def _leave(self, name: str, other: str) -> Iterator[tuple[Action, Action]]:
-        """`name` needed `other` in the schema before."""
-        states = self._states
-        last = [Action(FORGET, other)] if other in states.replaced else []
-        if other in states.dropped - states.replaced:
-            last.append(Action(DROP, other))
-        if other in states.changed:
-            last.append(Action(CHANGE, other))
-        for then in last:
-            if name in states.replaced:
-                if then.what != CHANGE:
-                    yield Action(FORGET, name), then
-            elif name in states.dropped:
-                yield Action(DROP, name), then
-            elif name in states.changed and then.what != CHANGE:
-                yield Action(CHANGE, name), then
+    def _ends(self, name: str) -> list[Action]:
+        """What removes an object of the schema before."""
+        return self._done(name, FORGET) or self._done(name, DROP)
 
-    def _arrive(self, name: str, other: str) -> Iterator[tuple[Action, Action]]:
-        """`name` needs `other` in the schema after."""
-        states = self._states
-        for first in (Action(MAKE, other), Action(CHANGE, other)):
-            if first.object in (states.made if first.what == MAKE else states.changed):
-                if name in states.made:
-                    yield first, Action(MAKE, name)
-                if name in states.changed:
-                    yield first, Action(CHANGE, name)
+    def _done(self, name: str, *whats: str) -> list[Action]:
+        return [Action(what, name) for what in whats if name in self._names[what]]
 
     def _break(self, circle: set[Action], members: Mapping[Action, list[str]]) -> None:
         """Takes those parts out of a circle that need something else in it."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
+from converge.codes import Code
+from converge.errors import ConvergeError
 from converge.model.revision import Direction, Revision
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
@@ -63,11 +65,12 @@ def executed(folder: Folder, revision: Revision, direction: Direction) -> list[s
     # What an autocommit_block writes around its statements, which are all that is judged.
     context.impl.emit_begin = context.impl.emit_commit = lambda: None  # type: ignore[method-assign]
     module = folder.script.get_revision(revision.id).module
-    with (
-        users_own(revision.id, lambda _, why: Unreadable(f"cannot be read without running it: {why}")),
-        Operations.context(context),
-    ):
-        (module.upgrade if direction == "up" else module.downgrade)()
+    try:
+        with users_own(Code.A007, revision.id), Operations.context(context):
+            (module.upgrade if direction == "up" else module.downgrade)()
+    except ConvergeError as error:
+        why = error.message.removeprefix(f"{revision.id}: ")
+        raise Unreadable(f"cannot be read without running it: {why}") from error
     return written
 
 
