@@ -27,25 +27,19 @@ def ask(endpoint: Endpoint, backfill: Backfill) -> Iterator[Iterator[Found]]:
     A cursor can only be declared for one query that writes nothing, so the server itself holds the map to it.
     Raises BlockedError for a query that cannot run, SourceError for a database that cannot be reached.
     """
-    with _open(endpoint) as connection, connection.cursor("converge_found") as cursor:
-        columns = ", ".join(f"q.{pg_name(name)}::text" for name in (backfill.match.source, backfill.value))
+    columns = ", ".join(f"q.{pg_name(name)}::text" for name in (backfill.match.source, backfill.value))
+    with _explained(endpoint, backfill):
+        connection = connect(endpoint, default_transaction_read_only="on", row_security="off")
+        # The query's names mean what they mean to the application.
+        connection.execute("RESET search_path")
+    connection.autocommit = False
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    with connection, connection.cursor("converge_found") as cursor:
         with _explained(endpoint, backfill):
             # The line's end closes a comment at the query's.
             cursor.execute(f"SELECT {columns} FROM (\n{backfill.query}\n) AS q".encode())
         yield _rows(cursor, endpoint, backfill)
-
-
-def _open(endpoint: Endpoint) -> psycopg.Connection[Any]:
-    try:
-        connection = connect(endpoint, default_transaction_read_only="on", row_security="off")
-        # The query's names mean what they mean to the application.
-        connection.execute("RESET search_path")
-    except TargetError as error:
-        raise _as_source(error) from error
-    connection.autocommit = False
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    connection.read_only = True
-    return connection
 
 
 def _rows(cursor: psycopg.ServerCursor[Any], endpoint: Endpoint, backfill: Backfill) -> Iterator[Found]:
@@ -61,6 +55,8 @@ def _rows(cursor: psycopg.ServerCursor[Any], endpoint: Endpoint, backfill: Backf
 def _explained(endpoint: Endpoint, backfill: Backfill) -> Iterator[None]:
     try:
         yield
+    except TargetError as error:
+        raise _as_source(error) from error
     except psycopg.errors.InsufficientPrivilege as error:
         role = endpoint.user or "…"
         raise BlockedError(

@@ -11,8 +11,15 @@ import click
 
 from converge.cli import Group
 from converge.cli.many import only, options_of
-from converge.cli.options import map_option, output_options, scan_option, schema_option, side_options
-from converge.cli.revision_options import F, alembic_option, folder_options
+from converge.cli.options import (
+    group,
+    map_option,
+    output_options,
+    scan_option,
+    schema_option,
+    side_options,
+)
+from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
 from converge.errors import UsageError
@@ -41,17 +48,18 @@ def command() -> None:
 command.add_command(validate)
 
 
-def moving_options(function: F) -> F:
-    """What `run` and `revert` share."""
-    accepted = click.option(
+_moving_options = group(
+    click.option("--sql", is_flag=True, help="print the SQL, and execute nothing"),
+    click.option(
         "--accept-data-loss",
         "accepted",
         multiple=True,
         metavar="REV",
         help="run this revision although it can lose rows and was not validated; repeatable",
-    )
-    sql = click.option("--sql", is_flag=True, help="print the SQL, and execute nothing")
-    return sql(accepted(folder_options(output_options(function))))
+    ),
+    folder_options,
+    output_options,
+)
 
 
 @command.command("generate")
@@ -106,7 +114,7 @@ def _generate(
 
 @command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
-@moving_options
+@_moving_options
 def _run(revision: str, **given: Any) -> int:
     """Run pending revisions, up to REV.
 
@@ -123,7 +131,7 @@ def _run(revision: str, **given: Any) -> int:
 # -2 is no option.
 @command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
-@moving_options
+@_moving_options
 def _revert(revision: str, **given: Any) -> int:
     """Revert the last revision, the last N, all after REV, or all.
 

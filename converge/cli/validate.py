@@ -37,12 +37,16 @@ _FORMS: Mapping[str, Callable[[Validation], str]] = {
 @schema_option
 @click.option(
     "--reference",
+    type=Path,
     metavar="DIR",
     help="compare with the CSV files in DIR: the affected rows as they should be",
 )
 @click.option("--accept", is_flag=True, help="write the reference, and compare with nothing")
 @click.option(
-    "--artifacts", metavar="DIR", help="write the results to DIR, not to converge-validation/REVISION"
+    "--artifacts",
+    type=Path,
+    metavar="DIR",
+    help="write the results to DIR, not to converge-validation/REVISION",
 )
 @output_options
 def command(
@@ -50,9 +54,9 @@ def command(
     target: Endpoint,
     revision: str | None,
     schema: str,
-    reference: str | None,
+    reference: Path | None,
     accept: bool,
-    artifacts: str | None,
+    artifacts: Path | None,
     as_json: bool,
     verbose: bool,
     emit: Sink,
@@ -64,10 +68,10 @@ def command(
       converge migrations validate 4f2c
       converge migrations validate 4f2c --accept
     """
-    request = Request(schema, revision, _folder(reference), accept, _folder(artifacts))
+    request = Request(schema, revision, reference, accept, artifacts)
     if accept and reference is None:
         raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
-    if reference and not accept and not Path(reference).is_dir():
+    if reference and not accept and not reference.is_dir():
         raise UsageError(
             f"the reference {reference} is not a folder", code=Code.A055, hint="--accept writes it"
         )
@@ -83,10 +87,6 @@ def command(
     _write(result)
     click.echo(json.dumps(result.to_json()) if as_json else validation_text(result))
     return result.exit_code
-
-
-def _folder(name: str | None) -> Path | None:
-    return Path(name) if name is not None else None
 
 
 def _write(result: Validation) -> None:

@@ -98,13 +98,8 @@ def pairs(before: Sequence[Image], after: Sequence[Image]) -> Iterator[Pair]:
 
 def _pair(before: Image | None, after: Image | None) -> Pair:
     columns = _columns(before, after)
-    keys = []
-    for image, is_after in ((before, False), (after, True)):
-        if image is not None:
-            places = {
-                id(both.after if is_after else both.before): place for place, both in enumerate(columns)
-            }
-            keys.append(tuple(places[id(image.columns[number])] for number in image.key))
+    sides = (before, [both.before for both in columns]), (after, [both.after for both in columns])
+    keys = [tuple(side.index(image.columns[at]) for at in image.key) for image, side in sides if image]
     return Pair(before, after, columns, keys[0] if keys[0] == keys[-1] else ())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from converge.model.validation import Affected, Compared, Deviation, Validation
+from converge.model.validation import Affected, Compared, Validation
 from converge.model.validation import Verdict as Word
 from converge.report.document import (
     Cell,
@@ -95,11 +95,11 @@ def _case(one: Compared) -> Case:
     if one.equal:
         return Case(group, one.table)
     words = f"{one.missing:,} rows missing, {one.extra:,} extra, {sum(one.columns.values()):,} values differ"
-    return Case(group, one.table, 0, "failure", words, "\n".join(map(_told, one.deviations)))
-
-
-def _told(one: Deviation) -> str:
-    return f"{one.key} {one.column or '(row)'}: reference {one.reference!r}, found {one.found!r}"
+    lines = (
+        f"{each.key} {each.column or '(row)'}: reference {each.reference!r}, found {each.found!r}"
+        for each in one.deviations
+    )
+    return Case(group, one.table, 0, "failure", words, "\n".join(lines))
 
 
 def _verdict(result: Validation) -> Verdict:

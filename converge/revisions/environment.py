@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from converge.postgres.capabilities import older
 from converge.postgres.connect import explain, in_its_words, is_of_value
 from converge.postgres.facts import DRIVER, address, users_engine, without_password
 from converge.postgres.held import Relation
-from converge.revisions.failures import failed, places, statement_of, users_own
+from converge.revisions.failures import failed, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import require_empty
 from converge.revisions.same_database import left_alone, require_meant, witness
@@ -191,7 +192,8 @@ def _run(
             connection = stack.enter_context(closing(users_engine(endpoint).connect()))
             config.attributes["connection"] = connection
             _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
-        with environment, suppress(_Enough), _explained(at, endpoint, way), users_own(Code.A007, str(at)):
+        told = partial(_told, at, endpoint, way)
+        with environment, suppress(_Enough), _named(at, endpoint, way), users_own(Code.A007, str(at), told):
             environment.script.run_env()
         if endpoint is not None:
             # Of an env.py that leaves it to its caller.
@@ -217,36 +219,29 @@ def _watch(
 
 
 @contextmanager
-def _explained(at: Path, endpoint: Endpoint | None, way: Way | None) -> Iterator[None]:
-    """Errors in our words, with the step that has failed, and without the address that env.py was given."""
+def _named(at: Path, endpoint: Endpoint | None, way: Way | None) -> Iterator[None]:
+    """Errors with the step that has failed, and without the address that env.py was given."""
     try:
         yield
-    except psycopg.Error as error:
-        running = way is not None and way.at
-        place = endpoint if running else None
-        # A value that a revision's statement meets is none of the source's.
-        wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
-        wrong.message = f"{running or at}: {wrong.message}"
-        lacking, instead = older(statement_of(error), way.version) if way and way.version else ([], "")
-        wrong.details = (*places(error), *wrong.details, *lacking)
-        wrong.hint = wrong.hint or instead or _grant(error)
-        raise _without_password(wrong, endpoint) from error
     except ConvergeError as error:
         if way is not None and way.at:
             error.message = f"{way.at}: {error.message.removeprefix(f'{at}: ')}"
-        _without_password(error, endpoint)
+        if endpoint is not None:
+            error.message = without_password(error.message, endpoint)
+            error.details = tuple(without_password(one, endpoint) for one in error.details)
         raise
 
 
-def _without_password(error: ConvergeError, endpoint: Endpoint | None) -> ConvergeError:
-    """Code that has failed may tell of the address that it was given."""
-    if endpoint is not None:
-        error.message = without_password(error.message, endpoint)
-        error.details = tuple(without_password(one, endpoint) for one in error.details)
-    return error
-
-
-def _grant(error: psycopg.Error) -> str | None:
-    """The statement that gives a role what it lacks to make things in a schema."""
-    found = re.search(r"permission denied for schema (\S+)", str(error))
-    return f"GRANT USAGE, CREATE ON SCHEMA {found[1]} TO …;" if found else None
+def _told(
+    at: Path, endpoint: Endpoint | None, way: Way | None, error: psycopg.Error, statement: str
+) -> ConvergeError:
+    place = endpoint if way is not None and way.at else None
+    # A value that a revision's statement meets is none of the source's.
+    wrong = in_its_words(error, place) if is_of_value(error) else explain(error, place)
+    wrong.message = f"{at}: {wrong.message}"
+    lacking, instead = older(statement, way.version) if way and way.version else ([], "")
+    wrong.details = (*wrong.details, *lacking)
+    wrong.hint = wrong.hint or instead or None
+    if wrong.hint is None and (closed := re.search(r"permission denied for schema (\S+)", str(error))):
+        wrong.hint = f"GRANT USAGE, CREATE ON SCHEMA {closed[1]} TO …;"
+    return wrong

@@ -6,9 +6,10 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import cast
 
 import alembic
 import psycopg
@@ -48,31 +49,34 @@ def failed(code: Code, what: str, why: str) -> ConvergeError:
     return kind(f"{what}: {why}", code=code, hint=hint)
 
 
-@contextmanager
-def users_own(code: Code, what: str) -> Iterator[None]:
-    """Raises `failed(code, what, why)` for whatever ends code of the user; our own errors pass.
+Told = Callable[[psycopg.Error, str], ConvergeError]
+"""Explains what PostgreSQL said to a statement; it is empty where the user's code executed it itself."""
 
-    A driver's error passes as the driver's own, for those who explain it; where it came from is in its notes.
-    What is printed goes to stderr.
+
+@contextmanager
+def users_own(code: Code, what: str, told: Told | None = None) -> Iterator[None]:
+    """Raises `failed(code, what, why)`, or what is `told`, for whatever ends code of the user.
+
+    Our own errors pass. What is printed goes to stderr.
     """
     try:
         with _on_stderr():
             yield
     except ConvergeError:
         raise
-    except psycopg.Error as error:
-        _note(error, _where(error))
-        raise
-    except DBAPIError as error:
-        # Without its parameters, which may be somebody's data.
-        where = (*([one_line(error.statement)] if error.statement else []), *_where(error))
-        if isinstance(error.orig, psycopg.Error):
-            _note(error.orig, where)
-            raise error.orig from error
-        raise _with(failed(code, what, str(error.orig)), where) from error
     except Exception as error:  # the user's code may raise anything
-        why = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
-        raise _with(failed(code, what, why), _where(error)) from error
+        statement, said = "", cast(BaseException, error)
+        if isinstance(error, DBAPIError):
+            # Its own words would have the parameters, which may be somebody's data.
+            statement, said = error.statement or "", error.orig or error
+        if told is not None and isinstance(said, psycopg.Error):
+            wrong = told(said, statement)
+        else:
+            bare = said is not error or isinstance(error, CommandError)
+            wrong = failed(code, what, str(said) if bare else f"{type(error).__name__}: {error}")
+        where = (*filter(None, [one_line(statement)]), *_where(error))
+        wrong.details = (*where, *wrong.details)
+        raise wrong from error
 
 
 @contextmanager
@@ -87,27 +91,6 @@ def _on_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def places(error: psycopg.Error) -> tuple[str, ...]:
-    """The statement and the line of the user's code, of an error that `users_own` has let pass."""
-    return tuple(getattr(error, "__notes__", ()))
-
-
-def _note(error: psycopg.Error, notes: tuple[str, ...]) -> None:
-    for note in notes:
-        error.add_note(note)
-
-
-def _with(error: ConvergeError, details: tuple[str, ...]) -> ConvergeError:
-    error.details += details
-    return error
-
-
-def statement_of(error: psycopg.Error) -> str:
-    """The statement that SQLAlchemy gave to the driver; empty for what code of the user's gave it itself."""
-    cause = error.__cause__
-    return (cause.statement or "") if isinstance(cause, DBAPIError) else ""
 
 
 def _where(error: Exception) -> tuple[str, ...]:

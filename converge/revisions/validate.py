@@ -184,9 +184,15 @@ class _Trial:
             _clear(folder)
             result.artifacts = str(folder)
             for pair in pairs(before.images, after.images):
-                if _untouched(pair, before, after) or (affected := find(connection, pair)) is None:
+                # Digests and columns may say already that no row can be affected.
+                same = pair.before and pair.after and all(both.same_name for both in pair.columns)
+                if same and before.digests[str(pair.before)] == after.digests[str(pair.after)]:
                     continue
-                name = _file_name(pair.image, self._request.schema)
+                if (affected := find(connection, pair)) is None:
+                    continue
+                image = pair.image
+                table = image.name if image.schema == self._request.schema else str(image)
+                name = f"{quote(table, safe=' ')}.csv"
                 files.write_new(str(folder / name), affected_rows(connection, pair, affected))
                 result.affected.append(replace(affected, file=name))
                 self._pairs[name] = pair
@@ -218,7 +224,11 @@ class _Trial:
         catalog = [one.object for one in compared(before.definitions, after.definitions)]
         names = sorted(before.digests.keys() | after.digests.keys())
         rows = [f"rows of {name}" for name in names if before.digests.get(name) != after.digests.get(name)]
-        rows += [f"position of {name}" for name, was in before.positions.items() if _behind(was, after, name)]
+        for name, (increment, last) in before.positions.items():
+            step, position = after.positions.get(name, (increment, 0))
+            # It would give values again that it has given before.
+            if (position - last) * step < 0:
+                rows.append(f"position of {name}")
         self._result.not_restored = catalog + rows
         if catalog or (everything and rows):
             self._result.downgrade = "differs"
@@ -235,21 +245,6 @@ def _large_objects(connection: psycopg.Connection[Any]) -> str:
         ((contents,),) = connection.execute(f"SELECT md5({pages}) FROM pg_largeobject".encode()).fetchall()
         digest = f"{digest} {contents}"
     return digest or ""
-
-
-def _behind(was: tuple[int, int], after: _State, name: str) -> bool:
-    """Whether a sequence would give values again that it has given before."""
-    increment, last = was
-    step, position = after.positions.get(name, (increment, 0))
-    return (position < last) if step > 0 else (position > last)
-
-
-def _untouched(pair: Pair, before: _State, after: _State) -> bool:
-    """Whether digests and columns say already that no row can be affected."""
-    if pair.before is None or pair.after is None:
-        return False
-    same = all(both.same_name for both in pair.columns)
-    return same and before.digests[str(pair.before)] == after.digests[str(pair.after)]
 
 
 def _clear(folder: Path) -> None:
@@ -269,11 +264,6 @@ def _clear(folder: Path) -> None:
             code=Code.A053,
             hint="--artifacts DIR names a folder for this validation alone",
         )
-
-
-def _file_name(image: Image, schema: str) -> str:
-    name = image.name if image.schema == schema else str(image)
-    return f"{quote(name, safe=' ')}.csv"
 
 
 def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> None:

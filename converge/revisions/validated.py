@@ -52,7 +52,12 @@ def record(
     """
     before = _read(folder, revision.id)
     known = before.tables if before is not None and before.digest == digest(revision) else {}
-    shown = {way: _richer(tables, known.get(way, {})) for way in directions}
+    shown = {
+        way: tables
+        if all(tables.get(name) for name, rows in known.get(way, {}).items() if rows)
+        else known[way]
+        for way in directions
+    }
     at = datetime.now(UTC).isoformat(timespec="seconds")
     passed = Record(revision.id, digest(revision), shown, at, database, server_version)
     path = _path(folder, revision.id)
@@ -72,10 +77,6 @@ def validated(folder: Folder, revision: Revision, direction: Direction) -> Recor
 def covers(record: Record, direction: Direction, tables: Iterable[str]) -> bool:
     """Whether all that is at stake now was so there, too: a table that is empty or missing shows nothing."""
     return all(record.tables[direction].get(table) for table in tables)
-
-
-def _richer(new: Mapping[str, int], old: Mapping[str, int]) -> Mapping[str, int]:
-    return new if all(new.get(name) for name, rows in old.items() if rows) else old
 
 
 def _path(folder: Folder, revision: str) -> Path:

@@ -35,7 +35,9 @@ def difference(before: Definitions, after: Definitions) -> tuple[Step, ...]:
     """
     found = states(before, after)
     steps = tuple(_steps(before, after, found))
-    if _unchecked(after.objects, found.made):
+    kinds = {after.objects[name].kind for name in found.made}
+    if "function" in kinds and kinds - _NO_NAMES:
+        # They are made together with what their bodies may name.
         return (Step("session", "SET LOCAL check_function_bodies = off"), *steps)
     return steps
 
@@ -46,12 +48,6 @@ def compared(before: Definitions, after: Definitions) -> tuple[Differs, ...]:
     pairs = ((name, old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys()))
     texts = ((name, one.text if one else "", other.text if other else "") for name, one, other in pairs)
     return tuple(Differs(*three) for three in texts if three[1] != three[2])
-
-
-def _unchecked(new: Mapping[str, Definition], made: set[str]) -> bool:
-    """Whether functions are made together with what their bodies may name."""
-    kinds = {new[name].kind for name in made}
-    return "function" in kinds and bool(kinds - _NO_NAMES)
 
 
 def _steps(before: Definitions, after: Definitions, found: States) -> Iterator[Step]:

@@ -115,34 +115,22 @@ def _special(old: Definition, new: Definition, other: set[str]) -> dict[str, lis
         case "constraint" | "foreign key":
             if old.facts["definition"] == new.facts["definition"] + _NOT_VALID:
                 return {"definition": [f"{altered(new)} VALIDATE CONSTRAINT {pg_name(new.facts['name'])}"]}
-        case "materialized view" if "empty" in other:
-            empty = " WITH NO DATA" if "empty" in new.facts else ""
-            return {"empty": [f"REFRESH {named(new)}{empty}"]}
         case "domain" if "not null" in other:
             statements = [f"{altered(new)} DROP NOT NULL"] if "not null" in old.facts else []
             if words := new.facts.get("not null"):
                 statements.append(f"{altered(new)} {'SET' if words == 'NOT NULL' else 'ADD'} {words}")
             return {"not null": statements}
         case "sequence":
-            said = _sequence(old.facts, new.facts)
-            if "type" in other:
-                said.insert(0, f"AS {new.facts['type']}")
-            all_ = [" ".join([altered(new), *said])] if said else []
-            return {"type": all_, **{name: [] for name in (*SEQUENCE_WORDS, "cycle", "of")}}
+            said = f"{altered(new)} AS {new.facts['type']} {' '.join(_sequence(new.facts))}"
+            facts = ("type", "cycle", *SEQUENCE_WORDS)
+            return {"of": [], **{name: [] for name in facts}, "type": [said] if other & {*facts} else []}
     return {}
 
 
-def _sequence(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Options that ALTER should say: those that differ, and the bounds that a new type may move."""
-    moved = old["type"] != new["type"]
-    said = [
-        f"{word} {new[name]}"
-        for name, word in SEQUENCE_WORDS.items()
-        if old[name] != new[name] or (moved and name in ("min", "max"))
-    ]
-    if old["cycle"] != new["cycle"]:
-        said.append("CYCLE" if new["cycle"] else "NO CYCLE")
-    return said
+def _sequence(facts: Mapping[str, Any]) -> list[str]:
+    """All options: a new type would move the bounds."""
+    said = [f"{word} {facts[name]}" for name, word in SEQUENCE_WORDS.items()]
+    return [*said, "CYCLE" if facts["cycle"] else "NO CYCLE"]
 
 
 def _column(old: Definition, new: Definition, other: set[str]) -> Change | None:
@@ -182,8 +170,8 @@ def _identity(old: Definition, new: Definition) -> Iterator[str]:
         if "sequence comment" in old.facts:
             # Comments are compared by what they are on, which has a new name.
             yield f"COMMENT ON SEQUENCE {sequence_name(new)} IS NULL"
-    if said := _sequence(was, is_):
-        yield f"{altered(new)} {' '.join(f'SET {one}' for one in said)}"
+    if {**was, "name": ""} != {**is_, "name": ""}:
+        yield f"{altered(new)} {' '.join(f'SET {one}' for one in _sequence(is_))}"
 
 
 def _base(it: Definition) -> str:

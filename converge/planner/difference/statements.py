@@ -228,7 +228,12 @@ def changed_settings(old: Definition | None, new: Definition, names: Collection[
             usual, name = new.facts.get("usual storage", "EXTENDED"), pg_name(new.facts["name"])
             yield f"{altered(new)} {words.format(new.facts.get(fact), usual=usual, name=name)}"
     if "options" in names:
-        yield from _changed_options(options(old), options(new), new)
+        before, after = options(old), options(new)
+        start = f"ALTER INDEX {own_name(new)}" if new.kind == "constraint" else altered(new)
+        if gone := [name for name in before if name not in after]:
+            yield f"{start} RESET ({', '.join(gone)})"
+        if other := {name: value for name, value in after.items() if before.get(name) != value}:
+            yield f"{start} SET {_listed(other)}"
 
 
 def settings_of(it: Definition) -> set[str]:
@@ -289,14 +294,6 @@ def options(it: Definition | None) -> dict[str, str]:
     return dict(one.split("=", 1) for one in (it.facts.get("options", ()) if it else ()))
 
 
-def _changed_options(before: dict[str, str], after: dict[str, str], new: Definition) -> Iterator[str]:
-    start = f"ALTER INDEX {own_name(new)}" if new.kind == "constraint" else altered(new)
-    if gone := [name for name in before if name not in after]:
-        yield f"{start} RESET ({', '.join(gone)})"
-    if other := {name: value for name, value in after.items() if before.get(name) != value}:
-        yield f"{start} SET {_listed(other)}"
-
-
 def _listed(found: Mapping[str, str]) -> str:
     """``(fillfactor = '80')``"""
     return "(" + ", ".join(f"{name} = {pg_text(value)}" for name, value in found.items()) + ")"
@@ -308,12 +305,10 @@ def _with(it: Definition) -> str:
 
 def _domain(it: Definition, parts: Sequence[Definition]) -> str:
     words = [f"CREATE DOMAIN {own_name(it)} AS {it.facts['base']}"]
-    words += [f"{word} {it.facts[fact]}" for fact, word in _OF_DOMAINS.items() if fact in it.facts]
+    facts = {"collation": "COLLATE", "default": "DEFAULT"}
+    words += [f"{word} {it.facts[fact]}" for fact, word in facts.items() if fact in it.facts]
     words += [it.facts["not null"]] if "not null" in it.facts else []
     return " ".join([*words, *map(_constraint, parts)])
-
-
-_OF_DOMAINS = {"collation": "COLLATE", "default": "DEFAULT"}
 
 
 def _sequence(it: Definition) -> str:

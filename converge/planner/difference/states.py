@@ -110,7 +110,8 @@ class _Judge:
         if self._goes_along(name, other):
             return
         if one.kind == "column" and other in self._states.replaced and "generated" not in one.facts:
-            if name not in self._states.changed or not self._retypes(name):
+            retypes = self._old[name].facts["type"] != one.facts["type"]
+            if name not in self._states.changed or not retypes:
                 cast = retyped(self._old[name], one)
                 self._states.changed[name] = (*cast, *self._states.changed.get(name, ()))
             self._surround(name)
@@ -127,10 +128,6 @@ class _Judge:
             and name not in touched.changed
             and other not in touched.dropped
         )
-
-    def _retypes(self, name: str) -> bool:
-        before, after = (known[name].facts["type"] for known in (self._old, self._new))
-        return bool(before != after)
 
     def _too_fresh(self, name: str, change: Change) -> bool:
         """Whether something uses what the transaction that makes it cannot use yet."""

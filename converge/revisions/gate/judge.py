@@ -150,15 +150,13 @@ class Judge:
     def _loss(self, effect: Effect, relations: Sequence[Relation]) -> str:
         if effect.kind == "loses":
             return "loses rows or values that are there"
-        if effect.kind == "retypes" and not self._widens(effect, relations):
-            return f"changes the type of {effect.column} to one that may not hold every value"
+        if effect.kind == "retypes":
+            # It must hold every value of the old type, in all tables that may be meant.
+            new = self._database.type_name(effect.type) if effect.type else ""
+            old = [self._database.column_type(one, effect.column) for one in relations]
+            if not (new and all(one and widens(one, new) for one in old)):
+                return f"changes the type of {effect.column} to one that may not hold every value"
         return ""
-
-    def _widens(self, effect: Effect, relations: Sequence[Relation]) -> bool:
-        """Whether the column's new type holds every value of the old one, in all tables that may be meant."""
-        new = self._database.type_name(effect.type) if effect.type else ""
-        old = [self._database.column_type(one, effect.column) for one in relations]
-        return bool(new) and all(one and widens(one, new) for one in old)
 
     def _may_do_anything(self, text: str, reason: str) -> None:
         self._seen["moves"] = text

@@ -49,32 +49,30 @@ _DROPPED = (
 _NO = (None,)
 _RESTRICT = ("DROP_RESTRICT",)
 
+Rules = Mapping[str, Sequence[tuple[Kind, Fields]]]
+
+
+def _always(kind: Kind, *tags: str) -> Rules:
+    return {tag: [(kind, {})] for tag in tags}
+
+
 # By its tag, in which cases a statement is of which kind; the first that fits counts.
-_STATEMENTS: Mapping[str, Sequence[tuple[Kind, Fields]]] = {
-    "CommentStmt": [("keeps", {})],
-    "GrantStmt": [("keeps", {})],
-    "GrantRoleStmt": [("keeps", {})],
-    "LockStmt": [("keeps", {})],
+_STATEMENTS: Rules = {
+    **_always(
+        "keeps", "CommentStmt", "GrantStmt", "GrantRoleStmt", "LockStmt", "CreateExtensionStmt",
+        "CreateEnumStmt", "CompositeTypeStmt", "CreateSeqStmt", "AlterSeqStmt",
+    ),
+    **_always("evaluates", "CreateDomainStmt", "CreateStatsStmt", "IndexStmt"),
+    **_always("arms", "ViewStmt", "CreateTrigStmt", "CreatePolicyStmt"),
     "VariableSetStmt": [("keeps", {"name": _SETTINGS, "kind": ("VAR_SET_VALUE", "VAR_SET_DEFAULT")})],
     "CreateSchemaStmt": [("keeps", {"schemaElts": _NO})],
-    "CreateExtensionStmt": [("keeps", {})],
-    "CreateEnumStmt": [("keeps", {})],
-    "CompositeTypeStmt": [("keeps", {})],
-    "CreateSeqStmt": [("keeps", {})],
     "CreateFunctionStmt": [("keeps", {"sql_body": _NO})],
     "DefineStmt": [("keeps", {"kind": ("OBJECT_AGGREGATE", "OBJECT_COLLATION")})],
-    "CreateDomainStmt": [("evaluates", {})],
     "CreateStmt": [
         ("evaluates", {"partbound": _NO, "ofTypename": _NO, "accessMethod": _NO}),
         ("rewrites", {"ofTypename": _NO, "accessMethod": _NO}),  # the default partition is looked through
     ],
-    "CreateStatsStmt": [("evaluates", {})],
-    "IndexStmt": [("evaluates", {})],
-    "ViewStmt": [("arms", {})],
     "CreateTableAsStmt": [("arms", {"objtype": ("OBJECT_MATVIEW",), "into.skipData": (True,)})],
-    "CreateTrigStmt": [("arms", {})],
-    "CreatePolicyStmt": [("arms", {})],
-    "AlterSeqStmt": [("keeps", {})],
     "AlterEnumStmt": [("keeps", {"oldVal": _NO})],
     "AlterDomainStmt": [("evaluates", {"behavior": _RESTRICT})],
     "AlterOwnerStmt": [("keeps", {"objectType": ("OBJECT_TYPE",)})],
@@ -99,25 +97,22 @@ _STATEMENTS: Mapping[str, Sequence[tuple[Kind, Fields]]] = {
 }  # fmt: skip
 
 # The same for the parts of an ALTER TABLE.
-_ACTIONS: Mapping[str, Sequence[tuple[Kind, Fields]]] = {
-    **{tag: [("keeps", {})] for tag in (
-        "AT_DropConstraint", "AT_DropNotNull", "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity",
+_ACTIONS: Rules = {
+    **_always(
+        "keeps", "AT_DropConstraint", "AT_DropNotNull", "AT_AddIdentity", "AT_SetIdentity", "AT_DropIdentity",
         "AT_DropExpression", "AT_SetStatistics", "AT_SetStorage", "AT_SetCompression", "AT_SetOptions",
         "AT_ResetOptions", "AT_AlterConstraint", "AT_ChangeOwner", "AT_ClusterOn", "AT_DropCluster",
         "AT_SetTableSpace", "AT_SetLogged", "AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplicaIdentity",
-    )},
-    **{tag: [("arms", {})] for tag in (
-        "AT_EnableRowSecurity", "AT_DisableRowSecurity", "AT_ForceRowSecurity", "AT_NoForceRowSecurity",
-        "AT_EnableTrig", "AT_EnableAlwaysTrig", "AT_EnableReplicaTrig", "AT_DisableTrig", "AT_EnableTrigAll",
-        "AT_DisableTrigAll", "AT_EnableTrigUser", "AT_DisableTrigUser", "AT_EnableRule", "AT_DisableRule",
-        "AT_EnableAlwaysRule", "AT_EnableReplicaRule",
-    )},
+    ),
+    **_always(
+        "arms", "AT_EnableRowSecurity", "AT_DisableRowSecurity", "AT_ForceRowSecurity",
+        "AT_NoForceRowSecurity", "AT_EnableTrig", "AT_EnableAlwaysTrig", "AT_EnableReplicaTrig",
+        "AT_DisableTrig", "AT_EnableTrigAll", "AT_DisableTrigAll", "AT_EnableTrigUser", "AT_DisableTrigUser",
+        "AT_EnableRule", "AT_DisableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule",
+    ),
+    **_always("rewrites", "AT_AddColumn", "AT_AddConstraint", "AT_ValidateConstraint"),
+    **_always("loses", "AT_SetNotNull", "AT_DropColumn"),
     "AT_ColumnDefault": [("keeps", {"def": _NO}), ("evaluates", {})],
-    "AT_AddColumn": [("rewrites", {})],
-    "AT_AddConstraint": [("rewrites", {})],
-    "AT_ValidateConstraint": [("rewrites", {})],
-    "AT_SetNotNull": [("loses", {})],
-    "AT_DropColumn": [("loses", {})],
     "AT_AlterColumnType": [("retypes", {"def.ColumnDef.raw_default": _NO, "def.ColumnDef.collClause": _NO})],
 }  # fmt: skip
 
