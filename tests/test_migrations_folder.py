@@ -258,7 +258,7 @@ def test_the_commands(url: str, project: Path, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("password", ["p%40%%s%(x)s", "a:b/c@d?e#f&g=h", "ü ' \" \\ %"])
 def test_passwords_reach_env_py_unchanged(password: str) -> None:
-    of = Folder(bare=Path("nowhere"))
+    of = Folder(Path("nowhere"))
     given = replace(
         parse("postgresql://u@[::1]:5433/d%2Fb?sslmode=require&application_name=x"), password=password
     )

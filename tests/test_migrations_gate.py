@@ -19,12 +19,12 @@ from support import postgres
 from converge.errors import BlockedError
 from converge.model.endpoint import parse
 from converge.model.revision import Applied
+from converge.planner.difference.widening import widens
 from converge.postgres.held import held
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import Judge
 from converge.revisions.gate.source import unknown_python
 from converge.revisions.gate.statements import Unreadable, statements
-from converge.revisions.gate.widening import widens
 from converge.revisions.validated import record
 from converge.revisions.write import executed
 from converge.sandbox import Server

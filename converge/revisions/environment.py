@@ -57,25 +57,25 @@ class Way:
             one = step.to_revisions[0] if step.is_upgrade else step.from_revisions[0]
             self.at = f"{'upgrade' if step.is_upgrade else 'downgrade'} {one}"
             self.emit(Said(self.at))
-            self._guard(step, one, context)
+            if relations := self.spared.get(one):
+                step.migration_fn = _guarded(step.migration_fn, one, relations, context)
             yield step
             self.done.append(one)
         self.at = ""
         self.led_to = tuple(sorted(context.get_current_heads()))
 
-    def _guard(self, step: RevisionStep | StampStep, revision: str, context: MigrationContext) -> None:
-        """Lets the step look again, in its own transaction and before anything else."""
-        relations = self.spared.get(revision)
-        if not relations:
-            return
-        own = step.migration_fn
 
-        def guarded(**how: Any) -> None:
-            assert context.connection is not None
-            require_empty(context.connection, revision, relations)
-            own(**how)
+def _guarded(
+    own: Callable[..., None], revision: str, relations: Sequence[Relation], context: MigrationContext
+) -> Callable[..., None]:
+    """A step that looks again, in its own transaction and before anything else."""
 
-        step.migration_fn = guarded
+    def guarded(**how: Any) -> None:
+        assert context.connection is not None
+        require_empty(context.connection, revision, relations)
+        own(**how)
+
+    return guarded
 
 
 class _Enough(ConvergeError):

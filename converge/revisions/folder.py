@@ -30,12 +30,11 @@ _LINE = 88
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder with env.py, and the files that configure it."""
+    """A folder with env.py, and the files that configure it, if any do."""
 
+    location: Path
     ini: Path | None = None
     toml: Path | None = None
-    bare: Path | None = None
-    """The folder itself, where neither file names one."""
 
     @classmethod
     def open(cls, path: str | None = None) -> Folder:
@@ -72,57 +71,55 @@ class Folder:
     def find(cls, path: str | None) -> Folder:
         """What `path` means, whether it is there or not."""
         if path is None:
-            return cls._in(Path()) or cls(bare=Path(_DEFAULT))
+            return cls._in(Path()) or cls(Path(_DEFAULT))
         place = Path(path)
         if place.suffix in (".ini", ".cfg", ".toml") or place.is_file():
             if not place.is_file():
                 message = f"there is no file {place}"
                 raise UsageError(message, code=Code.A002, hint="--alembic DIR|FILE names another")
-            if place.name == _TOML:
-                return cls(toml=place, ini=_there(place.with_name(_INI)))
-            return cls(ini=place, toml=_there(place.with_name(_TOML)))
+            other = place.with_name(_INI if place.name == _TOML else _TOML)
+            found = cls._of(*(other, place) if place.name == _TOML else (place, other))
+            if found is None:
+                hint = "[alembic]\nscript_location = %(here)s/migrations"
+                raise UsageError(f"{place} names no script_location", code=Code.A002, hint=hint)
+            return found
         if place.is_dir() and not (place / "env.py").is_file():
-            return cls._in(place) or cls(bare=place)
+            return cls._in(place) or cls(place)
         # What files in or beside this folder configure, if they mean it.
         for near in (place, place.parent, Path()):
             with suppress(UsageError):
                 found = cls._in(near)
                 if found is not None and found.location.resolve() == place.resolve():
                     return found
-        return cls(bare=place)
+        return cls(place)
 
     @classmethod
     def _in(cls, place: Path) -> Folder | None:
-        """What the files in this place configure."""
-        ini, toml = _there(place / _INI), _there(place / _TOML)
-        found = cls(ini=ini, toml=toml)
-        return found if (ini or toml) and found._option("script_location") else None
+        return cls._of(place / _INI, place / _TOML)
 
-    @property
-    def location(self) -> Path:
-        """The folder of env.py."""
-        if self.bare is not None:
-            return self.bare
-        written = self._option("script_location")
-        if written is None:
-            raise UsageError(
-                f"{self.ini or self.toml} names no script_location",
-                code=Code.A002,
-                hint="[alembic]\nscript_location = %(here)s/migrations",
-            )
+    @classmethod
+    def _of(cls, *files: Path) -> Folder | None:
+        """What an alembic.ini and a pyproject.toml configure, of which either may be missing."""
+        ini, toml = (path if path.is_file() else None for path in files)
+        if not (ini or toml):
+            return None
+        try:
+            written = _config(ini, toml).get_alembic_option("script_location")
+        except (IniError, CommandError, ValueError, KeyError, OSError) as error:
+            raise failed(Code.A002, str(ini or toml), str(error)) from error
+        if not written:
+            return None
         with users_own(Code.A002, "script_location"):
             from alembic.util import coerce_resource_to_filename
 
-            return Path(coerce_resource_to_filename(written))
+            return cls(Path(coerce_resource_to_filename(str(written))), ini, toml)
 
     def config(self) -> Config:
         """A configuration of its own for each use: what is set there is in no file."""
-        config = Config(
-            str(self.ini) if self.ini else None, str(self.toml) if self.toml else None, stdout=sys.stderr
-        )
-        if self.bare is not None:
+        config = _config(self.ini, self.toml)
+        if not (self.ini or self.toml):
             for name, value in (
-                ("script_location", str(self.bare)),
+                ("script_location", str(self.location)),
                 ("file_template", _FILE_TEMPLATE),
                 ("prepend_sys_path", "."),
                 ("path_separator", "os"),
@@ -172,13 +169,6 @@ class Folder:
         if found is None:
             raise failed(Code.A005, name, f"{self.location} has no revision {name}")
         return next(one for one in self.revisions if one.id == found.revision)
-
-    def _option(self, name: str) -> str | None:
-        try:
-            found = self.config().get_alembic_option(name)
-        except (IniError, CommandError, ValueError, KeyError, OSError) as error:
-            raise failed(Code.A002, str(self.ini or self.toml), str(error)) from error
-        return None if found is None else str(found)
 
 
 @contextmanager
@@ -247,5 +237,5 @@ def literal(text: str) -> str:
     return f'"""{escaped}"""'
 
 
-def _there(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _config(ini: Path | None, toml: Path | None) -> Config:
+    return Config(str(ini) if ini else None, str(toml) if toml else None, stdout=sys.stderr)

@@ -18,6 +18,7 @@ from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.revision import Applied, Generated
 from converge.planner.difference import difference
+from converge.planner.difference.widening import widens
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect, explain
 from converge.postgres.history import last_load, last_run
@@ -26,7 +27,6 @@ from converge.postgres.steps import attempt
 from converge.revisions.drift import definitions
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
-from converge.revisions.gate.widening import widens
 from converge.revisions.way import require_known
 from converge.revisions.write import from_models, write
 from converge.run.blockers import check_plan

@@ -22,6 +22,7 @@ from converge.planner.difference.statements import (
     settings_of,
     view,
 )
+from converge.planner.difference.widening import widens
 
 _NOT_VALID = " NOT VALID"
 _KEPT = frozenset({"storage", "compression"})
@@ -36,9 +37,7 @@ _FAMILIES = (
 )
 """Types that the server casts to one another in an assignment, and refuses what does not fit."""
 _TEXTS = _FAMILIES[1]
-_LENGTH = re.compile(
-    r"(?P<base>character varying|bit varying|numeric)\((?P<size>\d+)(?:,(?P<scale>-?\d+))?\)"
-)
+_LENGTHENED = ("character varying(", "bit varying(", "numeric(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +228,8 @@ def _using(column: str, old: str, new: str, type_: str) -> str:
 
 def _lengthens(old: str, new: str) -> bool:
     """Whether the values stay as they lie there, and have more room: the server keeps indexes over them."""
-    before, after = _LENGTH.fullmatch(old), _LENGTH.fullmatch(new)
-    if before is None or new == "text":
-        return before is not None and before["base"] == "character varying"
-    if after is None or before["base"] != after["base"] or before["scale"] != after["scale"]:
-        return False
-    return int(before["size"]) <= int(after["size"])
+    same = new == "text" or re.sub(r"\(\d+", "", old) == re.sub(r"\(\d+", "", new)
+    return old.startswith(_LENGTHENED) and not old.endswith("]") and same and widens(old, new)
 
 
 def _unsized(type_: str) -> str:

@@ -13,12 +13,12 @@ from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.model.revision import Applied, Danger, Direction, Revision
+from converge.planner.difference.widening import widens
 from converge.postgres.held import Held, Relation, counted, held
 from converge.revisions.failures import one_line
 from converge.revisions.folder import Folder
 from converge.revisions.gate.source import executed
 from converge.revisions.gate.statements import Effect, Kind, Statement, Unreadable, statements
-from converge.revisions.gate.widening import widens
 
 _EVALUATE = ("evaluates", "rewrites", "retypes", "inserts")
 _UNSURE_AFTER: Mapping[Kind, tuple[Kind, ...]] = {
