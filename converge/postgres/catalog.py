@@ -2,7 +2,8 @@
 
 Each query ``define_<kind>.sql`` tells of its objects: their address (classid, objid, objsubid, as in
 pg_depend), their kind (NULL where another object's DDL makes them), name and facts, what belongs to the
-installation (owners, privileges, tablespaces, places of columns), and what only load mode asks for.
+installation (owners, privileges, tablespaces, places of columns), and what only load mode asks for. What
+tables, views and sequences have alike stands in ``relation_setup.sql``.
 """
 
 from __future__ import annotations

@@ -66,9 +66,7 @@ def validation_text(result: Validation) -> str:
 
 
 def _lines(result: Validation) -> Iterator[tuple[str, str]]:
-    for row in _differences(result.compared).lines[:_MOST_LINES]:
-        table, key, column, reference, found = row
-        yield "differs", f"{table} {key} {column}: reference {reference}, found {found}"
+    yield from (("differs", line) for line in _difference_lines(result.compared)[:_MOST_LINES])
     yield from (("not back", name) for name in result.not_restored[:_MOST_LINES])
     yield from (pair for pair in _facts(result).pairs if pair[0] != "began")
     words, command = _advice(result)
@@ -95,11 +93,7 @@ def _case(one: Compared) -> Case:
     if one.equal:
         return Case(group, one.table)
     words = f"{one.missing:,} rows missing, {one.extra:,} extra, {sum(one.columns.values()):,} values differ"
-    lines = (
-        f"{each.key} {each.column or '(row)'}: reference {each.reference!r}, found {each.found!r}"
-        for each in one.deviations
-    )
-    return Case(group, one.table, 0, "failure", words, "\n".join(lines))
+    return Case(group, one.table, 0, "failure", words, "\n".join(_difference_lines([one])))
 
 
 def _verdict(result: Validation) -> Verdict:
@@ -197,6 +191,11 @@ def _differences(found: Sequence[Compared]) -> Grid:
             for one in each.deviations
         ),
     )
+
+
+def _difference_lines(found: Sequence[Compared]) -> list[str]:
+    rows = _differences(found).lines
+    return [f"{table} {key} {column}: reference {was}, found {now}" for table, key, column, was, now in rows]
 
 
 def _advice(result: Validation) -> tuple[str, str]:
