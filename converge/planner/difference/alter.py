@@ -136,13 +136,9 @@ def _column(old: Definition, new: Definition, other: set[str]) -> Change | None:
     anew = bool(other & {"type", "collation"})
     if "generated" in new.facts and (anew or "generated" in other):
         return None
-    statements = []
-    if "generated" in other:
-        statements.append(f"{altered(new)} DROP EXPRESSION")
-    if "identity" in old.facts and "identity" not in new.facts:
-        statements.append(f"{altered(new)} DROP IDENTITY")
-    if "not null" in old.facts and "not null" not in new.facts:
-        statements.append(f"{altered(new)} DROP NOT NULL")
+    words = {"generated": "EXPRESSION", "identity": "IDENTITY", "not null": "NOT NULL"}
+    gone = old.facts.keys() - new.facts.keys()
+    statements = [f"{altered(new)} DROP {word}" for fact, word in words.items() if fact in gone]
     if anew:
         statements += retyped(old, new)
     if "not null" in new.facts and "not null" not in old.facts:

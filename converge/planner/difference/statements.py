@@ -338,16 +338,14 @@ def _column(it: Definition, default: Definition | None) -> str:
     """As CREATE TABLE and ADD COLUMN write it."""
     facts = it.facts
     words = [pg_name(facts["name"]), facts["type"]]
-    if "compression" in facts:
-        words.append(f"COMPRESSION {facts['compression']}")
-    if "collation" in facts:
-        words.append(f"COLLATE {facts['collation']}")
-    if "generated" in facts:
-        words.append(f"GENERATED ALWAYS AS ({facts['generated']}) STORED")
-    if "identity" in facts:
-        words.append(identity(it))
-    if default is not None:
-        words.append(f"DEFAULT {default.facts['expression']}")
-    if "not null" in facts:
-        words.append("NOT NULL")
-    return " ".join(words)
+    words += [text.format(facts[fact]) for fact, text in _OF_COLUMNS.items() if fact in facts]
+    words += [identity(it)] if "identity" in facts else []
+    words += [f"DEFAULT {default.facts['expression']}"] if default is not None else []
+    return " ".join([*words, "NOT NULL"] if "not null" in facts else words)
+
+
+_OF_COLUMNS = {
+    "compression": "COMPRESSION {}",
+    "collation": "COLLATE {}",
+    "generated": "GENERATED ALWAYS AS ({}) STORED",
+}

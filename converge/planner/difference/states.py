@@ -77,13 +77,8 @@ class _Judge:
 
     def _kept_columns(self, name: str) -> bool:
         """Whether columns that stay have the type, maybe by way of another type."""
-        for user in self._users[name]:
-            if user not in self._new:
-                continue
-            kind = self._old[user].kind
-            if kind == "column" or (kind in TYPED and self._kept_columns(user)):
-                return True
-        return False
+        kinds = ((user, self._old[user].kind) for user in self._users[name] if user in self._new)
+        return any(kind == "column" or (kind in TYPED and self._kept_columns(user)) for user, kind in kinds)
 
     def _change(self, name: str) -> None:
         found = change(self._old[name], self._new[name])
