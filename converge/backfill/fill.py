@@ -17,6 +17,7 @@ from converge.backfill.table import find_place, lacking_rights, require_fit
 from converge.backfill.write import write
 from converge.codes import Code
 from converge.errors import Interrupted, after
+from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.postgres.connect import connect, explain
@@ -168,17 +169,9 @@ def filled_text(results: Sequence[Filled]) -> str:
 
 def filled_json(results: Sequence[Filled], command: str, target: Endpoint, exit_code: int) -> dict[str, Any]:
     """The --json document of `backfill` and `audit retry`."""
-    return {
-        "converge": 1,
-        "command": command,
-        "verdict": "failed" if exit_code else "resolved",
-        "exit_code": exit_code,
-        "target": {"url": str(target)},
-        "backfills": [
-            asdict(one) | {"failed": one.failed, "dry_run": one.attempt is None} for one in results
-        ],
-        "findings": [],
-    }
+    each = [asdict(one) | {"failed": one.failed, "dry_run": one.attempt is None} for one in results]
+    said = {"target": {"url": str(target)}, "backfills": each, "findings": []}
+    return head(command, "failed" if exit_code else "resolved", exit_code) | said
 
 
 def _lines(one: Filled) -> list[str]:

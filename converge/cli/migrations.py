@@ -23,7 +23,6 @@ from converge.cli.revision_options import alembic_option, folder_options
 from converge.cli.validate import command as validate
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.model.definitions import Definitions
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -33,7 +32,7 @@ from converge.report.words import visible
 from converge.revisions import commands
 from converge.revisions.drift import drift
 from converge.revisions.folder import Folder
-from converge.revisions.generate import Generator, Origin, planned
+from converge.revisions.generate import Generator, Origin
 from converge.run.options import Options
 from converge.settings.addresses import Where, databases
 
@@ -97,17 +96,9 @@ def _generate(
         message = f"--name {name!r} is not a name: a revision's file begins with it"
         raise UsageError(message, code=Code.A014, hint='-n "add a column"')
     one = only(databases(where, source="known"))
-    (source, _), target = one.known, one.target
     options = options_of(one, replace(options, maps=maps, scan=scan))
-
-    def plan() -> Definitions:
-        if source is None:
-            hint = "--source mysql://user:password@host:3306/database"
-            raise UsageError("no source is named", code=Code.U001, hint=hint)
-        return planned(source, target, replace(options, mode="create"), emit)
-
     folder = Folder.make(place, options.schema)
-    done = Generator(folder, target, name, options.schema, origin, plan).generate()
+    done = Generator(folder, one.target, name, origin, one.known[0], options, emit).generate()
     click.echo(json.dumps(done.to_json()) if as_json else generated_text(done))
     return 0
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import psycopg
 
@@ -14,7 +13,7 @@ from converge.errors import BlockedError, UsageError
 from converge.model.definitions import NOTHING, Definitions
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Phase, Plan
+from converge.model.plan import Phase
 from converge.model.quote import pg_name
 from converge.model.revision import Applied, Generated
 from converge.planner.difference import difference
@@ -44,11 +43,11 @@ class Generator:
     folder: Folder
     target: Endpoint
     name: str
-    schema: str
     origin: Origin | None
     """None for the target where the folder is new and the target has tables, else the source."""
-    planned: Callable[[], Definitions]
-    """The source's schema as it is planned now, for those who ask."""
+    source: Endpoint | None
+    options: Options
+    emit: Sink
 
     def generate(self) -> Generated:
         """Raises BlockedError when the target is not at the folder's head, and ConvergeError."""
@@ -79,28 +78,30 @@ class Generator:
         origin = self.origin or ("target" if here.tables else "source")
         if origin == "models":
             return self._from_models()
-        after = here if origin == "target" else self.planned()
-        says = {"baseline": after.digest, "schema": self.schema, "restores": "catalog"}
+        after = here if origin == "target" else self._planned()
+        says = {"baseline": after.digest, "schema": self.options.schema, "restores": "catalog"}
         return self._written(NOTHING, after, says, at, f"the {origin}", after.unwritten)
 
     def _later(self, at: Applied) -> Generated:
         """What the source's schema has become since. Tables that never came from there stay as they are."""
         with connect(self.target) as connection:
-            run, load = last_run(connection), last_load(connection, self.schema)
+            run, load = last_run(connection), last_load(connection, self.options.schema)
         if self.origin is None and run is not None and load is not None and run["id"] == load.id:
             raise BlockedError(
-                f"the last run has filled tables in {self.schema} that the application's own migrations "
-                "made: what they are to become is not the source's to say",
+                f"the last run has filled tables in {self.options.schema} that the application's own "
+                "migrations made: what they are to become is not the source's to say",
                 code=Code.A017,
                 hint="--from models compares with target_metadata of env.py; --from source would make them "
                 "as converge migrate makes tables",
             )
-        after = self.planned()
-        made = run["targets"].values() if run is not None and run["target_schema"] == self.schema else ()
+        after = self._planned()
+        made = (
+            run["targets"].values() if run is not None and run["target_schema"] == self.options.schema else ()
+        )
         own = [name for name in self._here(at).tables if name not in {*made, *after.tables}]
         before = self._here(at, *own)
         says = {"restores": "catalog"} if _loses(before, after) else {}
-        left = (*after.unwritten, *(f"table {self.schema}.{name} (not the source's)" for name in own))
+        left = (*after.unwritten, *(f"table {self.options.schema}.{name} (not the source's)" for name in own))
         return self._written(before, after, says, at, "the source", left)
 
     def _from_models(self) -> Generated:
@@ -108,7 +109,30 @@ class Generator:
         return Generated(str(self.target), str(self.folder.location), revision, "the models", ())
 
     def _here(self, at: Applied, *without: str) -> Definitions:
-        return definitions(self.target, self.schema, at.table[1], *without)
+        return definitions(self.target, self.options.schema, at.table[1], *without)
+
+    def _planned(self) -> Definitions:
+        """What `migrate` would make in an empty database like the target."""
+        if self.source is None:
+            hint = "--source mysql://user:password@host:3306/database"
+            raise UsageError("no source is named", code=Code.U001, hint=hint)
+        options, order = replace(self.options, mode="create"), get_args(Phase)
+        with shadow(self.target) as place:
+            with prepare(self.source, place, options, self.emit) as prepared:
+                plan = prepared.plan
+            check_plan(plan, expected_digest="")
+            with closing(connect(place)) as connection:
+                if not plan.schema_exists:
+                    connection.execute(f"CREATE SCHEMA {pg_name(plan.schema)}".encode())
+                for statement in sorted(plan.statements, key=lambda one: order.index(one.phase)):
+                    # Those that may be refused as a run tries them.
+                    try:
+                        attempt(connection, statement)
+                    except psycopg.Error as error:
+                        wrong = explain(error, place)
+                        wrong.message = f"{statement.object}: {wrong.message}"
+                        raise wrong from error
+                return read_definitions(connection, options.schema)
 
     def _written(
         self,
@@ -138,28 +162,3 @@ def _loses(before: Definitions, after: Definitions) -> bool:
         if one.kind == "column" and other and not widens(one.facts["type"], other.facts["type"]):
             return True
     return False
-
-
-def planned(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Definitions:
-    """What `migrate` would make in an empty database like the target. Raises ConvergeError."""
-    with shadow(target) as place:
-        with prepare(source, place, options, emit) as prepared:
-            plan = prepared.plan
-        check_plan(plan, expected_digest="")
-        with closing(connect(place)) as connection:
-            _make(connection, place, plan)
-            return read_definitions(connection, options.schema)
-
-
-def _make(connection: psycopg.Connection[Any], place: Endpoint, plan: Plan) -> None:
-    """All statements of the plan, in their order; those that may be refused, as a run tries them."""
-    if not plan.schema_exists:
-        connection.execute(f"CREATE SCHEMA {pg_name(plan.schema)}".encode())
-    order = get_args(Phase)
-    for statement in sorted(plan.statements, key=lambda one: order.index(one.phase)):
-        try:
-            attempt(connection, statement)
-        except psycopg.Error as error:
-            wrong = explain(error, place)
-            wrong.message = f"{statement.object}: {wrong.message}"
-            raise wrong from error
