@@ -88,8 +88,10 @@ def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
             raise _not_streamed(endpoint, [f"not made again: {name}" for name in whole.unwritten])
         bare = _for_rows(whole)
         _make(target, difference(NOTHING, bare))
-        pour(source, target, (image for image in read_images(source, schema, "") if image.schema == schema))
-        set_sequences(source, target, schema)
+        _copy_rows(
+            source, target, (image for image in read_images(source, schema, "") if image.schema == schema)
+        )
+        _set_sequences(source, target, schema)
         _make(target, difference(bare, whole))
 
 
@@ -121,7 +123,9 @@ def _for_rows(whole: Definitions) -> Definitions:
     return replace(whole, objects={name: one for name, one in whole.objects.items() if name in kept})
 
 
-def pour(source: psycopg.Connection[Any], target: psycopg.Connection[Any], images: Iterable[Image]) -> None:
+def _copy_rows(
+    source: psycopg.Connection[Any], target: psycopg.Connection[Any], images: Iterable[Image]
+) -> None:
     """Streams every table's rows into the table of the same name, which has no trigger yet."""
     for image in images:
         stored = source.execute(sql("converge.postgres", "stored_columns").encode(), [image.oid])
@@ -138,7 +142,7 @@ def pour(source: psycopg.Connection[Any], target: psycopg.Connection[Any], image
                     writer.write(block)
 
 
-def set_sequences(source: psycopg.Connection[Any], target: psycopg.Connection[Any], schema: str) -> None:
+def _set_sequences(source: psycopg.Connection[Any], target: psycopg.Connection[Any], schema: str) -> None:
     """Gives every sequence the position that it has in the source."""
     names = source.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = %s", [schema])
     for (name,) in names.fetchall():

@@ -28,7 +28,7 @@ from converge.postgres.held import Relation
 from converge.revisions.failures import failed, users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.judge import require_empty
-from converge.revisions.same_database import left_alone, require_meant, witness
+from converge.revisions.same_database import Check, left_alone, same_database
 
 Steps = Callable[[tuple[str, ...], MigrationContext], Iterator[RevisionStep | StampStep]]
 Spared = Mapping[str, Sequence[Relation]]
@@ -188,10 +188,10 @@ def _run(
     environment = EnvironmentContext(config, folder.script, **({"fn": way} if way else {}), **options)
     with ExitStack() as stack:
         if endpoint is not None:
-            query = stack.enter_context(witness(endpoint))
+            seen = stack.enter_context(same_database(folder, endpoint))
             connection = stack.enter_context(closing(users_engine(endpoint).connect()))
             config.attributes["connection"] = connection
-            _watch(environment, lambda its: require_meant(folder, endpoint, its, query), known)
+            _watch(environment, seen, known)
         told = partial(_told, at, endpoint, way)
         with environment, suppress(_Enough), _named(at, endpoint, way), users_own(Code.A007, str(at), told):
             environment.script.run_env()
@@ -202,7 +202,7 @@ def _run(
 
 def _watch(
     environment: EnvironmentContext,
-    seen: Callable[[Connection | None], None],
+    seen: Check,
     known: Callable[[MigrationContext], None] | None,
 ) -> None:
     """Looks at env.py's connection before anything is done with it, and at the context that it makes."""

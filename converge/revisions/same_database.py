@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -14,26 +15,26 @@ from converge.model.endpoint import Endpoint
 from converge.postgres.connect import connect
 from converge.revisions.folder import Folder
 
+Check = Callable[[Connection | None], None]
+
 
 @contextmanager
-def witness(endpoint: Endpoint) -> Iterator[str]:
-    """A query that is true in this database, and in no other of any server, while the context lasts.
-
-    Raises TargetError.
-    """
+def same_database(folder: Folder, endpoint: Endpoint) -> Iterator[Check]:
+    """A check that raises BlockedError unless env.py's connection sees our lock. Raises TargetError."""
     key = secrets.randbits(62)
+    # True in this database, and in no other of any server, while the context lasts.
+    query = f"""
+        SELECT EXISTS (
+          SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
+           WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted
+             AND l.objsubid = 1 AND l.classid = {key >> 32} AND l.objid = {key & 0xFFFFFFFF})
+        """
     with connect(endpoint) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (key,))
-        yield f"""
-            SELECT EXISTS (
-              SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.database
-               WHERE d.datname = pg_catalog.current_database() AND l.locktype = 'advisory' AND l.granted
-                 AND l.objsubid = 1 AND l.classid = {key >> 32} AND l.objid = {key & 0xFFFFFFFF})
-            """
+        yield partial(_require, folder, endpoint, query)
 
 
-def require_meant(folder: Folder, endpoint: Endpoint, connection: Connection | None, query: str) -> None:
-    """Raises BlockedError unless this connection sees the lock that we hold."""
+def _require(folder: Folder, endpoint: Endpoint, query: str, connection: Connection | None) -> None:
     hint = (
         'connection = config.attributes.get("connection"), or an engine for the address '
         'config.get_main_option("sqlalchemy.url"): converge sets both'
