@@ -23,10 +23,10 @@ from converge.postgres.connect import connect, explain
 from converge.postgres.history import last_load, last_run
 from converge.postgres.shadow import shadow
 from converge.postgres.steps import attempt
+from converge.revisions.commands import require_known
 from converge.revisions.drift import definitions
 from converge.revisions.environment import applied
 from converge.revisions.folder import Folder
-from converge.revisions.way import require_known
 from converge.revisions.write import from_models, write
 from converge.run.blockers import check_plan
 from converge.run.connections import explained

@@ -28,12 +28,12 @@ from converge.postgres.connect import connect
 from converge.postgres.held import held
 from converge.postgres.reference import compare
 from converge.resources import sql
+from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied
 from converge.revisions.drift import is_here
 from converge.revisions.environment import applied, downgrade, stamp, upgrade
 from converge.revisions.folder import Folder, writing
 from converge.revisions.validated import record
-from converge.revisions.way import require_known, standings
 from converge.run.connections import explained
 
 SUMMARY = "summary.json"
