@@ -16,7 +16,7 @@ from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.report.html import to_html
@@ -36,7 +36,9 @@ def main() -> None:
         table = f"(id INT AUTO_INCREMENT PRIMARY KEY, {columns}, n INT, KEY (n))"
         statements(at_url, *(f"CREATE TABLE t{number} {table}" for number in range(tables)))
         with connect(at) as connection:
-            catalog = _timed("read", lambda: read_catalog(connection, read_rights(connection, at.database)))
+            catalog = _timed(
+                "read", lambda: read_catalog(connection, read_privileges(connection, at.database))
+            )
         inputs = Inputs(catalog, load(), source=str(at))
         _timed("questions", lambda: all_questions(inputs))
         plan = _timed("planned", lambda: make_plan(inputs))

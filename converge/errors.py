@@ -8,15 +8,16 @@
     └── Interrupted    130   the user stopped it; its state is kept
 
 The number is the exit code. An error says what, where and why in `message`, names rows or
-rights in `details`, and gives a fix that can be pasted in `hint`. Those with `lost` say that a server
+privileges in `details`, and gives a fix that can be pasted in `hint`. Those with `lost` say that a server
 or a worker has gone and may come back; a run meets them with a bounded number of new attempts. Else
 only the command line catches errors; the library never logs and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple
 
 from converge.codes import Code
 
@@ -72,6 +73,31 @@ class Interrupted(ConvergeError):
     """The user stopped it; its state is kept."""
 
     exit_code = 130
+
+
+class Known(NamedTuple):
+    """A driver's error that has a fix."""
+
+    pattern: str
+    """Of the error's number and text."""
+    code: Code
+    message: str
+    """With names in braces, as the fix has them."""
+    hint: str = ""
+    lost: bool = False
+    kind: type[ConvergeError] | None = None
+    """What it is raised as, where not as its side's error."""
+
+
+def known_error(
+    kind: type[ConvergeError], rows: Iterable[Known], told: str, names: Mapping[str, str]
+) -> ConvergeError | None:
+    """The first of them that was told of."""
+    for row in rows:
+        if re.match(row.pattern, told, re.DOTALL):
+            message, hint = row.message.format_map(names), row.hint.format_map(names)
+            return (row.kind or kind)(message, code=row.code, hint=hint or None, lost=row.lost)
+    return None
 
 
 def verdict_of(error: ConvergeError) -> Literal["blocked", "interrupted", "failed"]:

@@ -19,7 +19,7 @@ from converge.model.plan import Plan
 from converge.model.quote import my_name, my_text
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.planner.draft import Draft
 from converge.planner.inputs import Inputs
 from converge.planner.plan import draft_plan
@@ -151,7 +151,7 @@ class Pair:
     def _inputs(self) -> Inputs:
         at = parse(self.source)
         with connect(at) as connection:
-            catalog = read_catalog(connection, read_rights(connection, at.database))
+            catalog = read_catalog(connection, read_privileges(connection, at.database))
         return Inputs(catalog, load([self.map]))
 
 

@@ -15,9 +15,8 @@ from converge.errors import UsageError
 from converge.model.endpoint import parse
 from converge.model.image import Image, Pair, pairs
 from converge.model.validation import Affected, Compared
-from converge.postgres.affected import affected_rows, digests, find, keep_rows, read_images
+from converge.postgres.affected import affected_rows, compare, digests, find, keep_rows, read_images
 from converge.postgres.connect import connect
-from converge.postgres.reference import compare
 from converge.sandbox import Server
 
 TABLES = """

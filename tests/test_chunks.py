@@ -18,7 +18,7 @@ from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name, my_text
 from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.mysql.rows import where
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan
@@ -175,7 +175,7 @@ def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
                 cursor.execute(f"INSERT IGNORE INTO {my_name(case.name)} VALUES {rows}")
                 cursor.execute(f"ANALYZE TABLE {my_name(case.name)}")
                 cursor.fetchall()
-            catalog = read_catalog(connection, read_rights(connection, name))
+            catalog = read_catalog(connection, read_privileges(connection, name))
         yield Loaded(url, make_plan(Inputs(catalog, load())))
     finally:
         server.drop_database(name)

@@ -18,13 +18,12 @@ from converge.mysql.capabilities import unsupported
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.grants import covers, read_grant, read_roles
-from converge.mysql.health import check_source
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.postgres.connect import connect
 from converge.postgres.facts import free_space, read_facts
-from converge.postgres.health import check_space, check_target
 from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
+from converge.run.health import check_source, check_space, check_target
 from converge.sandbox import Server
 
 PASSWORD = "s3cret-canary"
@@ -217,7 +216,7 @@ def test_checks_of_the_source_are_pure(source: str) -> None:
     """What no temporary server shows: an old login, loose modes, a statement that goes on and on."""
     at = parse(source)
     with closing(connect_source(at)) as connection:
-        facts = read_source_facts(connection, read_rights(connection, at.database))
+        facts = read_source_facts(connection, read_privileges(connection, at.database))
     worse = replace(
         facts, connections=150, max_connections=151, idle_roles=("`r`@`%`",), sql_mode="",
         longest_statement=60, plugin="mysql_native_password",
@@ -250,7 +249,7 @@ def test_lines_of_show_grants(
 ) -> None:
     grant = read_grant(line)
     assert grant is not None
-    assert (set(grant.rights), set(grant.on_columns)) == (rights, on_columns)
+    assert (set(grant.privileges), set(grant.on_columns)) == (rights, on_columns)
     assert ((grant.database, grant.table), grant.revoked) == (place, revoked)
 
 
@@ -274,8 +273,7 @@ def test_servers_that_are_no_mysql_8() -> None:
 def test_every_code_is_documented() -> None:
     documented = set(re.findall(r"^\| ([CSPT]\d{3}) ", (FOLDER / "docs/doctor.md").read_text(), re.MULTILINE))
     modules = (
-        "mysql/health.py", "mysql/privileges.py", "planner/notes.py", "postgres/health.py",
-        "postgres/privileges.py",
+        "mysql/privileges.py", "planner/notes.py", "postgres/privileges.py", "run/health.py",
     )  # fmt: skip
     used = {
         code

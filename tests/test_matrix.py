@@ -426,7 +426,7 @@ def test_a_script_is_split_as_psql_does() -> None:
     [
         (b"SELECT 1;\n\\connect other\n", "line 2: \\connect is a command of psql"),
         (b"\\i more.sql\n", "line 1: \\i is a command of psql"),
-        (b"SELECT 1;\nSELECT 'open;\n\n", "line 3: ends inside of a text or comment of line 2"),
+        (b"SELECT 1;\nSELECT 'open;\n\n", "line 3: ends inside of the statement of line 2"),
         (b"COPY t FROM stdin;\n1\n", "line 2: ends inside of the rows of line 1"),
         (b"SELECT 1;\nSELECT\n  2", "line 3: ends inside of the statement of line 2"),
         (b"--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n", "line 5: the dump of line 2 has no end"),

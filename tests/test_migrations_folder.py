@@ -21,7 +21,7 @@ from converge.cli.migrations import command
 from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.endpoint import parse
 from converge.postgres.connect import connect
-from converge.postgres.facts import address
+from converge.postgres.engine import address
 from converge.postgres.ledger import lock
 from converge.revisions import commands
 from converge.revisions.environment import applied

@@ -23,7 +23,7 @@ from converge.model.evidence import Evidence, TableFacts
 from converge.model.plan import Plan
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import connect
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.planner.inputs import Inputs, Selection
 from converge.planner.plan import make_plan
 from converge.planner.sizes import sized
@@ -39,7 +39,7 @@ def plan(catalog: Catalog, *, selection: Selection | None = None) -> Plan:
 def read(url: str) -> Catalog:
     at = parse(url)
     with connect(at) as connection:
-        return read_catalog(connection, read_rights(connection, at.database))
+        return read_catalog(connection, read_privileges(connection, at.database))
 
 
 def column(name: str, raw: str, **more: object) -> Column:
@@ -77,7 +77,7 @@ def test_the_catalog_is_read_in_as_many_queries_for_many_tables_as_for_one(
         mysql(url, f"CREATE TABLE t{number} (id INT AUTO_INCREMENT PRIMARY KEY, n INT, KEY (n))")
         if number in (0, 40):
             with connect(parse(url)) as connection, connection.cursor() as cursor:
-                read_catalog(connection, read_rights(connection, parse(url).database))
+                read_catalog(connection, read_privileges(connection, parse(url).database))
                 cursor.execute("SHOW SESSION STATUS LIKE 'Questions'")
                 counts.append(cursor.fetchall())
     assert counts[0] == counts[1]

@@ -22,7 +22,7 @@ from converge.errors import BlockedError, ConvergeError, Interrupted, TargetErro
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Advanced, Event, silent
 from converge.model.evidence import Evidence
-from converge.model.existing import OFF, Existing, OwnTable, differences, saved_name
+from converge.model.existing import OFF, Existing, OwnTable, differences
 from converge.model.plan import Plan
 from converge.model.recovery import Recovery
 from converge.model.work import Range
@@ -31,7 +31,7 @@ from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_evidence
 from converge.postgres.ledger import Ledger, upgrade
-from converge.postgres.saved import drop_saved, merge, save
+from converge.postgres.saved import drop_saved, merge, save, saved_table
 from converge.run.recover import recover, require_rolled_back
 from converge.sandbox import Server
 
@@ -420,12 +420,12 @@ def test_keys_are_the_same_as_their_own_type_says(target: Target) -> None:
 
 
 def test_names_of_saved_tables_are_not_mixed_up() -> None:
-    names = {saved_name("a.b", "c"), saved_name("a", "b.c"), saved_name("a", "b"), saved_name("a", '"b.c"')}
-    assert len(names) == 4
-    assert saved_name("public", "film") == "saved public.film"
-    long = saved_name("public", "x" * 63)
-    assert len(long) == 63
-    assert long != saved_name("public", "x" * 62)
+    parts = (("a.b", "c"), ("a", "b.c"), ("a", "b"), ("a", '"b.c"'))
+    assert len({saved_table(*names) for names in parts}) == 4
+    assert saved_table("public", "film") == '"converge"."saved public.film"'
+    long = saved_table("public", "x" * 63)
+    assert len(long.removeprefix('"converge".')) == 63 + len('""')
+    assert long != saved_table("public", "x" * 62)
 
 
 def test_every_code_is_documented() -> None:

@@ -13,7 +13,8 @@ from support import postgres as ask
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint, parse
 from converge.postgres.connect import connect
-from converge.postgres.shadow import read_database, shadow, twin
+from converge.postgres.query import rows
+from converge.postgres.shadow import shadow, twin
 from converge.sandbox import Server
 
 SHADOWS = "SELECT datname FROM pg_database WHERE datname LIKE 'converge_shadow%'"
@@ -21,8 +22,8 @@ SHADOWS = "SELECT datname FROM pg_database WHERE datname LIKE 'converge_shadow%'
 
 def like(endpoint: Endpoint) -> object:
     with closing(connect(endpoint)) as connection:
-        facts = read_database(connection)
-    return (facts.encoding, facts.collate, facts.ctype, facts.provider, facts.locale, facts.settings)
+        _, options, settings = rows(connection, "database")[0]
+    return options, settings
 
 
 def test_a_shadow_is_empty_and_like_its_database(

@@ -13,19 +13,20 @@ import psycopg
 from converge.backfill.declaration import Backfill
 from converge.backfill.query import ask
 from converge.backfill.resolve import ROWS, resolve
-from converge.backfill.table import find_place, lacking_rights, require_fit
+from converge.backfill.table import find_place, lacking_privileges, require_fit
 from converge.backfill.write import write
 from converge.codes import Code
 from converge.errors import Interrupted, after
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.postgres.connect import connect, explain
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.privileges import lacking_ledger
 from converge.postgres.target import read_target
 from converge.report.words import counted, one_line, visible
-from converge.run.blockers import require_rights
+from converge.run.blockers import require_privileges
 from converge.run.connections import explained
 
 _LOCK_SECONDS = 10
@@ -115,7 +116,7 @@ def fill(
         connection.execute("RESET search_path")
         found = read_target(connection, schema)
         place = find_place(connection, schema, backfill)
-        require_rights([*([] if dry_run else lacking_ledger(found)), *lacking_rights(found, place)])
+        require_privileges([*([] if dry_run else lacking_ledger(found)), *lacking_privileges(found, place)])
         require_fit(connection, place)
         if attempt is not None:
             lock(connection, seconds=_LOCK_SECONDS)

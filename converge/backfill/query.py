@@ -13,7 +13,8 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, SourceError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
-from converge.postgres.connect import connect, explain
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
 
 Found = tuple[str | None, str | None]
 """What a row is matched by, and its value."""

@@ -97,7 +97,7 @@ def require_fit(connection: psycopg.Connection[Any], place: Place) -> None:
         )
 
 
-def lacking_rights(target: Target, place: Place) -> Iterator[Finding]:
+def lacking_privileges(target: Target, place: Place) -> Iterator[Finding]:
     """What the role may not do with the table, and the temporary tables of its session."""
     role = pg_name(target.role)
     if not all(column.reachable for column in place.columns.values()):

@@ -24,7 +24,7 @@ from converge.model.plan import Finding
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
-from converge.mysql.privileges import missing_select, read_rights
+from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import require_matches
 from converge.postgres.connect import connect
 from converge.postgres.shadow import shadow
@@ -53,9 +53,9 @@ def run_matrix(request: Request, wanted: Sequence[Wanted]) -> Matrix:
 
 def _require_tables(source: WatchedConnection, request: Request) -> None:
     """Raises UsageError for --include and --exclude of no table; what may not be seen is a step's to say."""
-    selection, rights = request.options.selection, read_rights(source, request.source.database)
+    selection, own = request.options.selection, read_privileges(source, request.source.database)
     names = table_names(source, request.source.database)
-    if not missing_select(rights, names, selection.names):
+    if not missing_select(own, names, selection.names):
         require_matches(selection, names)
 
 

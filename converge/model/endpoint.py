@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from dataclasses import dataclass, field
-from enum import Enum
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from converge.codes import Code
@@ -109,29 +107,3 @@ def _malformed(origin: str) -> UsageError:
         code=Code.U002,
         hint="python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
     )
-
-
-class Distrust(Enum):
-    """What is wrong with a certificate; the value says it after "the server's certificate"."""
-
-    AUTHORITY = "is signed by an authority that is not known here"
-    NAME = "is made out for another host name"
-    EXPIRED = "has expired"
-    EARLY = "is not valid yet: one of the two clocks is wrong"
-    OTHER = "is not accepted"
-
-
-# X509_V_ERR_* of OpenSSL's x509_vfy.h.
-_CODES = {
-    9: Distrust.EARLY,
-    10: Distrust.EXPIRED,
-    **dict.fromkeys((2, 18, 19, 20, 21), Distrust.AUTHORITY),
-    **dict.fromkeys((62, 64), Distrust.NAME),
-}
-
-
-def distrust(error: BaseException | None) -> Distrust | None:
-    """The reason behind an error, or None when it is not about the server's certificate."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        return None
-    return _CODES.get(error.verify_code, Distrust.OTHER)

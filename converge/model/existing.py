@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from converge.model.quote import fit, pg_name, pg_text
+from converge.model.quote import pg_name, pg_text
 
 OFF = "DISABLE"
 """State of a trigger that is switched off."""
@@ -168,16 +168,6 @@ def _spelled(name: str) -> tuple[str, str]:
     return name, pg_name(name)
 
 
-def saved_name(schema: str, table: str) -> str:
-    """The table of the schema `converge` that has a table's own rows while a load has its place."""
-    return fit(f"saved {_part(schema)}.{_part(table)}")
-
-
-def kept_name(schema: str, table: str) -> str:
-    """The table of the schema `converge` that has the keys of a table's own rows that a merge has kept."""
-    return fit(f"kept {_part(schema)}.{_part(table)}")
-
-
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """What is gone, new or changed between two shapes, each with both texts."""
     return [
@@ -209,8 +199,3 @@ def _brief(text: str) -> str:
 
 def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _part(name: str) -> str:
-    """A part of a dotted name: quoted where another one could be read as the same."""
-    return pg_name(name) if "." in name or '"' in name else name

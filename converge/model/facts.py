@@ -21,8 +21,8 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
-    """A right, and what it is good for."""
+class Privilege:
+    """A privilege, and what it is good for."""
 
     name: str
     held: bool
@@ -30,14 +30,14 @@ class Right:
     without: str
     """What is lost without it."""
     grant: str
-    """The statement that gives it; empty where this version has no such right."""
+    """The statement that gives it; empty where this version has no such privilege."""
     needed: bool = False
     """No run goes without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PossibleSnapshot:
-    """The strongest guarantee of one instant for all readers that these rights allow."""
+    """The strongest guarantee of one instant for all readers that these privileges allow."""
 
     level: Literal["locked", "quiet"]
     how: str
@@ -69,7 +69,7 @@ class SourceFacts:
     version: str
     distribution: str
     account: str
-    """``'user'@'host'`` whose rights count."""
+    """``'user'@'host'`` whose privileges count."""
     login: str
     """``user@host`` that has logged in."""
     plugin: str
@@ -77,7 +77,7 @@ class SourceFacts:
     roles: tuple[str, ...]
     idle_roles: tuple[str, ...]
     grants: tuple[str, ...]
-    rights: tuple[Right, ...]
+    rights: tuple[Privilege, ...]
     tls: Tls
     sql_mode: str
     time_zone: str
@@ -138,7 +138,7 @@ class TargetFacts:
     """Tables, views and the like in the schema."""
     ledger: str
     """What the last run of converge here has come to."""
-    rights: tuple[Right, ...]
+    rights: tuple[Privilege, ...]
     settings: tuple[Setting, ...]
     extensions: tuple[str, ...]
     installable: tuple[str, ...]

@@ -11,7 +11,7 @@ class Capabilities:
     check_constraints: bool
     """information_schema.CHECK_CONSTRAINTS exists (8.0.16)."""
     show_routine: bool
-    """The right SHOW_ROUTINE exists (8.0.20)."""
+    """The privilege SHOW_ROUTINE exists (8.0.20)."""
     binary_log_status: str
     """The statement that says where the binary log stands (renamed in 8.2)."""
 

@@ -23,27 +23,31 @@ from converge.model.catalog import (
 )
 from converge.model.quote import mysql_members
 from converge.mysql.capabilities import capabilities
-from converge.mysql.connect import fetch
-from converge.mysql.definitions import merge_view, next_values, read_views, with_defaults
-from converge.mysql.facts import server_zone, with_zone
-from converge.mysql.privileges import Rights
-from converge.resources import sql
+from converge.mysql.definitions import (
+    merge_view,
+    next_values,
+    read_views,
+    server_zone,
+    with_defaults,
+    with_zone,
+)
+from converge.mysql.privileges import Privileges
+from converge.mysql.query import fetch
+from converge.mysql.query import rows as read_rows
 
 Row = tuple[Any, ...]
 _DEFAULTS = {"div_precision_increment": "4", "default_week_format": "0", "lc_time_names": "en_US"}
 """Settings on which the values of expressions depend."""
 
 
-def read_catalog(connection: Connection[Any], rights: Rights, only: Container[str] | None = None) -> Catalog:
-    """What the user may read of the database that the rights are about; `only` names tables to be opened."""
-    database = rights.name
+def read_catalog(connection: Connection[Any], own: Privileges, only: Container[str] | None = None) -> Catalog:
+    """What the user may read of the database of the privileges; `only` names tables to be opened."""
+    database = own.name
     query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet"
     version, charset, max_packet = fetch(connection, query)[0]
 
     def rows(name: str) -> list[Row]:
-        query = sql("converge.mysql", name)
-        found = fetch(connection, query, [database] * query.count("%s"))
-        return [tuple(_text(value) for value in row) for row in found]
+        return read_rows(connection, name, database)
 
     checks = rows("checks") if capabilities(version).check_constraints else []
     columns = _group(rows("columns"), _column)
@@ -52,9 +56,7 @@ def read_catalog(connection: Connection[Any], rights: Rights, only: Container[st
     checks_of = _group(checks, lambda row: Check(row[1], unescape(row[2]), row[3] == "YES"))
     partitions = _group(rows("partitions"), lambda row: f"{row[1]} {row[2]}({row[3]}) {row[4]}".rstrip())
     # Of other tables some columns may be invisible.
-    described = [
-        row for row in rows("tables") if rights.may_read(row[0]) and (only is None or row[0] in only)
-    ]
+    described = [row for row in rows("tables") if own.may_read(row[0]) and (only is None or row[0] in only)]
     numbered = [row[0] for row in described if any(column.auto_increment for column in columns[row[0]])]
     next_value = next_values(connection, numbered)
     zone = server_zone(connection)
@@ -84,7 +86,7 @@ def read_catalog(connection: Connection[Any], rights: Rights, only: Container[st
     tables = tuple(table for table in tables if table not in merged)
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(
-        database, version, charset, tables, views, routines, rights.account, rights.unreadable, max_packet,
+        database, version, charset, tables, views, routines, own.account, own.unreadable, max_packet,
         _settings(connection),
     )  # fmt: skip
 
@@ -195,8 +197,3 @@ def unescape(expression: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return re.sub(r"[^\x00-\x7f]", "\ufffd", text)
-
-
-def _text(value: Any) -> Any:
-    # Some columns of information_schema are binary and arrive as bytes.
-    return value.decode("utf-8") if isinstance(value, bytes) else value

@@ -22,8 +22,8 @@ import pymysql
 from pymysql.connections import Connection
 
 from converge.model.catalog import Column, Table, View
-from converge.model.quote import my_name
-from converge.mysql.connect import fetch
+from converge.model.quote import my_name, my_text
+from converge.mysql.query import fetch
 
 _HEAD = re.compile(r"CREATE .*?VIEW `(?:[^`]|``)+`(?: \((?:`(?:[^`]|``)+`,?)+\))? AS ", re.DOTALL)
 _UNION = re.compile(r" UNION=\(((?:`(?:[^`]|``)+`[.,]?)+)\)")
@@ -78,7 +78,7 @@ def _definition(connection: Connection[Any], name: str) -> str:
     try:
         text = str(fetch(connection, f"SHOW CREATE VIEW {my_name(name)}")[0][1])
     except (pymysql.err.Error, UnicodeDecodeError):
-        # No right to see it, tables that are gone, a text that is not UTF-8: nothing to translate.
+        # No privilege to see it, tables that are gone, a text that is not UTF-8: nothing to translate.
         return ""
     head = _HEAD.match(text)
     return _CHECK.sub("", text[head.end() :]) if head else ""
@@ -110,12 +110,21 @@ _TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``
 
 def with_defaults(connection: Connection[Any], table: str, columns: Sequence[Column]) -> tuple[Column, ...]:
     """The table's columns with the defaults and the labels that information_schema does not show."""
-    doubtful = {column.name: _value(column) for column in columns if _is_doubtful(column)}
-    stored = _stored(connection, table, doubtful)
-    hidden = any(column.default is None and column.default_is_expression for column in columns)
-    text = _create_table(connection, table) if hidden else ""
-    known = tuple(_with_default(column, stored, text) for column in columns)
-    return tuple(_with_labels(connection, table, column) for column in known)
+    stored = _stored(connection, table, {one.name: _value(one) for one in columns if _is_doubtful(one)})
+    text = ""
+    if any(column.default is None and column.default_is_expression for column in columns):
+        # In UTF-8: sent as bytes, because the server takes 4-byte characters for none.
+        fetch(connection, "SET character_set_results=binary")
+        text = fetch(connection, f"SHOW CREATE TABLE {my_name(table)}")[0][1].decode(errors="replace")
+        fetch(connection, "SET character_set_results=utf8mb4")
+    known = []
+    for column in columns:
+        if column.name in stored:
+            column = replace(column, default=stored[column.name])
+        elif column.default is None and column.default_is_expression:
+            column = replace(column, default=_expression(text, column.name))
+        known.append(_with_labels(connection, table, column))
+    return tuple(known)
 
 
 def _is_doubtful(column: Column) -> bool:
@@ -168,22 +177,6 @@ def _with_labels(connection: Connection[Any], table: str, column: Column) -> Col
     return replace(column, labels=tuple(shown.get(label, label) for label in column.labels))
 
 
-def _create_table(connection: Connection[Any], table: str) -> str:
-    """CREATE TABLE in UTF-8: sent as bytes, because the server takes 4-byte characters for none."""
-    fetch(connection, "SET character_set_results=binary")
-    text: bytes = fetch(connection, f"SHOW CREATE TABLE {my_name(table)}")[0][1]
-    fetch(connection, "SET character_set_results=utf8mb4")
-    return text.decode(errors="replace")
-
-
-def _with_default(column: Column, stored: dict[str, str], create_table: str) -> Column:
-    if column.name in stored:
-        return replace(column, default=stored[column.name])
-    if column.default is None and column.default_is_expression:
-        return replace(column, default=_expression(create_table, column.name))
-    return column
-
-
 def _expression(create_table: str, column: str) -> str | None:
     """The text between the brackets of ``DEFAULT (…)`` in the column's line."""
     line = re.search(rf"^  {re.escape(my_name(column))} [^'(]*? DEFAULT \(", create_table, re.MULTILINE)
@@ -213,3 +206,37 @@ def next_values(connection: Connection[Any], tables: Sequence[str]) -> dict[str,
         "WHERE TABLE_SCHEMA = DATABASE() AND `AUTO_INCREMENT` IS NOT NULL"
     )
     return dict(fetch(connection, counters))
+
+
+_UTC = frozenset({"UTC", "Etc/UTC", "+00:00"})
+_NAME_OR_TEXT = re.compile(r"'(?:[^'\\]|\\.|'')*'|`((?:[^`]|``)+)`", re.DOTALL)
+
+
+def server_zone(connection: Connection[Any]) -> str:
+    """The time zone in which sessions begin; empty for UTC."""
+    ((zone, system),) = fetch(connection, "SELECT @@GLOBAL.time_zone, @@system_time_zone")
+    return "" if zone in _UTC or (zone == "SYSTEM" and system in _UTC) else str(zone)
+
+
+def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
+    """The columns, with an expression for those whose values hang on the session's zone."""
+    by_name = {column.name: column for column in columns}
+    return tuple(replace(column, zoned=_zoned(column, by_name, zone)) for column in columns)
+
+
+def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
+    """The column's expression in the server's zone; empty where none is needed."""
+    if not zone or not column.generated or column.generated_stored or column.type == "timestamp":
+        return ""
+
+    def there(found: re.Match[str]) -> str:
+        other = columns.get((found[1] or "").replace("``", "`"))
+        if other is None:
+            return found[0]
+        if other.type == "timestamp":
+            return f"CONVERT_TZ({my_name(other.name)},'+00:00',{my_text(zone)})"
+        inner = _zoned(other, columns, zone)
+        return f"({inner})" if inner else found[0]
+
+    text = _NAME_OR_TEXT.sub(there, column.generated)
+    return "" if text == column.generated else text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,9 +11,9 @@ from fnmatch import fnmatchcase
 _NAME = r"`(?:[^`]|``)*`"
 _WORDS = r"[A-Z]+(?:[ _][A-Z]+)*"
 _COLUMNS = rf" \({_NAME}(?:, {_NAME})*\)"
-_RIGHT = rf"{_WORDS}(?:{_COLUMNS})?"
+_PRIVILEGE = rf"{_WORDS}(?:{_COLUMNS})?"
 _ON = re.compile(
-    rf"(?P<verb>GRANT|REVOKE) (?P<privileges>{_RIGHT}(?:, ?{_RIGHT})*) ON "
+    rf"(?P<verb>GRANT|REVOKE) (?P<privileges>{_PRIVILEGE}(?:, ?{_PRIVILEGE})*) ON "
     rf"(?P<database>\*|{_NAME})\.(?P<table>\*|{_NAME}) (?:TO|FROM) "
 )
 _ROLE = rf"{_NAME}@{_NAME}"
@@ -25,29 +24,29 @@ _LONGER = 65
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Rights on ``*.*``, on a database or on a table; routines and proxies are none of these."""
+    """Privileges on ``*.*``, on a database or on a table; routines and proxies are none of these."""
 
-    rights: frozenset[str]
+    privileges: frozenset[str]
     """As the server prints them, upper-case; those on single columns are not among them."""
     on_columns: frozenset[str]
-    """Rights on some columns of the table."""
+    """Privileges on some columns of the table."""
     database: str
     """Empty for ``*.*``; else a pattern as in LIKE, when it is for all its tables."""
     table: str
     """Empty for all tables."""
     revoked: bool
-    """A partial revoke: the rights are taken from those on ``*.*`` (8.0.16)."""
+    """A partial revoke: the privileges are taken from those on ``*.*`` (8.0.16)."""
 
 
 def read_grant(line: str) -> Grant | None:
-    """The grant of one line; None where the line gives a role, a proxy or a right on a routine."""
+    """The grant of one line; None where the line gives a role, a proxy or a privilege on a routine."""
     match = _ON.match(line)
     if match is None:
         return None
-    rights = re.findall(rf"({_WORDS})({_COLUMNS})?", match["privileges"])
+    privileges = re.findall(rf"({_WORDS})({_COLUMNS})?", match["privileges"])
     return Grant(
-        rights=frozenset(right for right, columns in rights if not columns),
-        on_columns=frozenset(right for right, columns in rights if columns),
+        privileges=frozenset(name for name, columns in privileges if not columns),
+        on_columns=frozenset(name for name, columns in privileges if columns),
         database=_name(match["database"]),
         table=_name(match["table"]),
         revoked=match["verb"] == "REVOKE",
@@ -60,18 +59,13 @@ def read_roles(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(role for match in matches for role in re.findall(_ROLE, match[1]))
 
 
-def read_grants(lines: Iterable[str]) -> list[Grant]:
-    """The grants of all lines that hold one."""
-    return [grant for grant in map(read_grant, lines) if grant is not None]
-
-
 def on_server(grants: Sequence[Grant]) -> frozenset[str]:
-    """Rights on ``*.*``."""
+    """Privileges on ``*.*``."""
     return _union(one for one in grants if not one.database and not one.revoked)
 
 
 def on_database(grants: Sequence[Grant], database: str, *, literal: bool) -> frozenset[str]:
-    """Rights on all tables of the database; `literal` when names in grants are no patterns.
+    """Privileges on all tables of the database; `literal` when names in grants are no patterns.
 
     Of several patterns that match, the most specific alone counts (tried on 8.0.15 and 8.0.33).
     """
@@ -87,18 +81,13 @@ def on_database(grants: Sequence[Grant], database: str, *, literal: bool) -> fro
     return on_server(grants) - revoked | _union(matching)
 
 
-def on_tables(grants: Iterable[Grant], database: str) -> dict[str, frozenset[str]]:
-    """Rights on single tables of the database."""
-    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-    for one in grants:
-        if one.database == database and one.table:
-            found[one.table] |= one.rights
-    return dict(found)
-
-
-def partly(grants: Iterable[Grant], database: str) -> frozenset[str]:
-    """Tables of which some columns may be read."""
-    return frozenset(one.table for one in grants if one.database == database and "SELECT" in one.on_columns)
+def on_tables(grants: Iterable[Grant], database: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The tables that may be read by a grant of their own, and those of which some columns may be."""
+    there = [one for one in grants if one.database == database and one.table]
+    return (
+        frozenset(one.table for one in there if one.privileges & {"SELECT", "ALL PRIVILEGES"}),
+        frozenset(one.table for one in there if "SELECT" in one.on_columns),
+    )
 
 
 def granted_as(grants: Iterable[Grant], database: str) -> str:
@@ -113,7 +102,7 @@ def covers(pattern: str, database: str) -> bool:
 
 
 def _union(grants: Iterable[Grant]) -> frozenset[str]:
-    return frozenset().union(*(one.rights for one in grants))
+    return frozenset().union(*(one.privileges for one in grants))
 
 
 def _specificity(pattern: str) -> int:

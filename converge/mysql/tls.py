@@ -8,18 +8,13 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import SourceError, UsageError
-from converge.model.endpoint import Distrust, Endpoint, distrust
+from converge.model.endpoint import Endpoint
 
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-_FIXES = {
-    Distrust.AUTHORITY: "add ?ssl-ca=FILE with the authority's certificate; where MySQL made its own that is "
-    "ca.pem in its data folder, and it takes &ssl-mode=VERIFY_CA, because it names no host",
-    Distrust.NAME: "name the host in the URL as the certificate does, or add ?ssl-mode=VERIFY_CA, which "
-    "asks only for the authority",
-    Distrust.EXPIRED: "renew the server's certificate, then ALTER INSTANCE RELOAD TLS; on the source",
-    Distrust.EARLY: "compare `date` here and on the server",
-}
-_UNVERIFIED = "?ssl-mode=REQUIRED encrypts without any check, ?ssl-mode=DISABLED not at all"
+_HINT = """?ssl-ca=FILE names the authority; of a MySQL that made its own it is ca.pem in its data folder
+?ssl-mode=VERIFY_CA does not ask for the host's name, which such a certificate does not have
+a renewed certificate needs ALTER INSTANCE RELOAD TLS; on the source
+?ssl-mode=REQUIRED encrypts without any check, ?ssl-mode=DISABLED not at all"""
 
 
 def arguments(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
@@ -55,15 +50,10 @@ def arguments(endpoint: Endpoint, options: dict[str, str]) -> dict[str, Any]:
 def distrusted(error: BaseException | None, endpoint: Endpoint, text: str) -> SourceError | None:
     """The driver's error when the server's certificate, or TLS itself, is its cause."""
     cause = getattr(error, "original_exception", error)
-    reason = distrust(cause)
-    if reason is None and not isinstance(cause, ssl.SSLError) and "SSL is required" not in text:
+    if not isinstance(cause, ssl.SSLError) and "SSL is required" not in text:
         return None
-    if reason is None:
-        message, fix = f"TLS with MySQL at {endpoint} fails: {text}", "look for TLS in the server's settings"
-    else:
-        message = f"MySQL at {endpoint} cannot be trusted: the server's certificate {reason.value}"
-        fix = _FIXES.get(reason, text)
-    return SourceError(message, code=Code.S007, hint=f"{fix}\n{_UNVERIFIED}")
+    reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else text
+    return SourceError(f"MySQL at {endpoint} cannot be trusted: {reason}", code=Code.S007, hint=_HINT)
 
 
 def wanted(endpoint: Endpoint) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from converge.model.definitions import Definition, Definitions
-from converge.postgres.target import query
+from converge.postgres.query import rows as query_rows
 from converge.resources import sql
 
 _KINDS = (
@@ -108,8 +108,8 @@ def read_definitions(
     """
     with one_instant(connection):
         every = read_rows(connection, schema, _KINDS).values()
-        odd = query(connection, "define_unwritten", schema)
-        depends = query(connection, "define_needs", schema)
+        odd = query_rows(connection, "define_unwritten", schema=schema)
+        depends = query_rows(connection, "define_needs", schema=schema)
     rows = [row for kind in every for row in kind if row.kind is not None]
     names = {row.address: row.name for row in rows}
     links = _Links(depends, names, {(class_, oid, sub): name for class_, oid, sub, name in odd})

@@ -1,21 +1,18 @@
-"""Connections to the target: sessions whose text output is the same everywhere, and errors that help."""
+"""Connections to the target: sessions whose text output is the same everywhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, TargetError
-from converge.model.check import Check
+from converge.errors import BlockedError, TargetError
 from converge.model.endpoint import Endpoint
-from converge.model.quote import pg_name
 from converge.postgres import tls
-from converge.types.results import TargetColumn
+from converge.postgres.errors import explain
+from converge.postgres.query import value
 from converge.watch import watch
 
 # How values print must not depend on the role, the database or the server's configuration.
@@ -41,15 +38,6 @@ _SESSION = {
     "default_transaction_read_only": "off",
 }
 _SINCE_17 = {"transaction_timeout": "0"}
-_DISK_FULL = "53100"
-_NO_MEMORY = "53200"
-_NO_PLACE = "53300"
-_NO_PLACE_WORDS = ("too many clients", "too many connections", "remaining connection slots")
-# Connections that end, servers that shut down, crash or start, and no place for one more client
-# (PostgreSQL manual, "PostgreSQL Error Codes").
-_LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", _NO_PLACE})
-# Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.
-_VALUE = ("22", "54")
 
 
 def connect(endpoint: Endpoint, **settings: str) -> psycopg.Connection[Any]:
@@ -96,14 +84,13 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
                 code=Code.T006,
                 hint="converge loads PostgreSQL 14 and newer",
             )
-        row = connection.execute(
-            "SELECT pg_backend_pid(), " + ", ".join("set_config(%s, %s, false)" for _ in session),
-            [item for setting in session.items() for item in setting],
-        ).fetchone()
-        assert row is not None
+        settle = ", ".join("set_config(%s, %s, false)" for _ in session)
+        (process, *_) = connection.execute(
+            f"SELECT pg_backend_pid(), {settle}".encode(), [item for pair in session.items() for item in pair]
+        ).fetchall()[0]
     except psycopg.Error as error:
         raise explain(error, endpoint, connecting=True) from error
-    return connection, row[0]
+    return connection, process
 
 
 Backend = tuple[int, Any]
@@ -112,11 +99,9 @@ Backend = tuple[int, Any]
 
 def backend(connection: psycopg.Connection[Any]) -> Backend:
     """The server process of a connection."""
-    row = connection.execute(
-        "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1]
+    query = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    ((process, start),) = connection.execute(query).fetchall()
+    return process, start
 
 
 def end(connection: psycopg.Connection[Any], lost: Backend) -> None:
@@ -125,131 +110,6 @@ def end(connection: psycopg.Connection[Any], lost: Backend) -> None:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s",
         lost,
     )
-
-
-def is_lost(error: psycopg.Error) -> bool:
-    """Whether the connection is gone, or could not be had now: another one may be had later."""
-    state = error.sqlstate
-    if state is None:
-        return isinstance(error, psycopg.OperationalError)
-    return state in _LOST or state.startswith("08")
-
-
-def explain(
-    error: psycopg.Error, endpoint: Endpoint | None = None, *, connecting: bool = False
-) -> ConvergeError:
-    """The server's error in the words of the person who has to act."""
-    text, state = _text(error), error.sqlstate
-    if (known := _of_login(text, state, endpoint) or _of_room(text, state, endpoint)) is not None:
-        return known
-    if connecting and state is None and (untrusted := tls.distrusted(text, endpoint)) is not None:
-        return untrusted
-    if isinstance(error, psycopg.OperationalError) and state is None:
-        if "FATAL:" in text:
-            return _refused(text.rpartition("FATAL:")[2].strip(), endpoint)
-        return TargetError(
-            f"{_where(endpoint)} cannot be reached: {text.splitlines()[0]}",
-            code=Code.T001,
-            hint="check host, port and firewall; is PostgreSQL running there?",
-            lost=True,
-        )
-    if is_of_value(error):
-        return TargetError(
-            f"PostgreSQL cannot hold a value of the source: {text}",
-            code=Code.D001,
-            details=_details(error),
-            hint="repair the value in the source, or --exclude its table",
-        )
-    return in_its_words(error, endpoint)
-
-
-def in_its_words(error: psycopg.Error, endpoint: Endpoint | None) -> TargetError:
-    """What the server says of a statement that is not ours."""
-    return TargetError(
-        f"{_where(endpoint)}: {_text(error)}", code=Code.T000, details=_details(error), lost=is_lost(error)
-    )
-
-
-def is_of_value(error: psycopg.Error) -> bool:
-    """Whether a value is refused, or a row for its size."""
-    return error.sqlstate is not None and error.sqlstate.startswith(_VALUE)
-
-
-def _of_login(text: str, state: str | None, endpoint: Endpoint | None) -> ConvergeError | None:
-    """Why the server does not let the role in or do what it wants. Errors of the login have no SQLSTATE."""
-    where = _where(endpoint)
-    if state == "28P01" or "password authentication failed" in text or "no password supplied" in text:
-        return TargetError(
-            f"{where} refused the user: wrong user name or password",
-            code=Code.T002,
-            hint="the password of a URL must be percent-encoded; it came from "
-            + (endpoint.origin if endpoint else "the target URL")
-            + tls.wanted(endpoint),
-        )
-    name, user = (endpoint.database, endpoint.user) if endpoint else ("", "")
-    if state == "3D000" or ('database "' in text and "does not exist" in text):
-        return TargetError(
-            f"{where} has no database {name!r}",
-            code=Code.T003,
-            hint=f"CREATE DATABASE {pg_name(name)} TEMPLATE template0 ENCODING 'UTF8';",
-        )
-    if state is None and "permission denied for database" in text:
-        return BlockedError(
-            f"{where}: the role {user} may not connect to the database {name}",
-            code=Code.T004,
-            hint=f"GRANT CONNECT ON DATABASE {pg_name(name)} TO {pg_name(user)};",
-        )
-    if state == "42501":
-        return TargetError(f"{where} denies the role a privilege: {text}", code=Code.T004)
-    return None
-
-
-def _refused(text: str, endpoint: Endpoint | None) -> TargetError:
-    """The server answered, and does not take the connection: errors of the login have no SQLSTATE."""
-    user = pg_name(endpoint.user) if endpoint else "NAME"
-    origin = f" -- the user name came from {endpoint.origin}" if endpoint else ""
-    hint = "look into the server's log for the reason"
-    if text.startswith("role ") and "does not exist" in text:
-        hint = f"CREATE ROLE {user} LOGIN PASSWORD '…';{origin}"
-    elif "is not permitted to log in" in text:
-        hint = f"ALTER ROLE {user} LOGIN;{origin}"
-    starts_or_ends = text.startswith("the database system is")
-    return TargetError(
-        f"{_where(endpoint)} refuses the connection: {text}", code=Code.T180, hint=hint, lost=starts_or_ends
-    )
-
-
-def _of_room(text: str, state: str | None, endpoint: Endpoint | None) -> TargetError | None:
-    """What the server has no more of: places for clients, disk, locks."""
-    where = _where(endpoint)
-    if state == _NO_PLACE or (state is None and any(words in text for words in _NO_PLACE_WORDS)):
-        return TargetError(
-            f"{where} has too many connections: {text}",
-            code=Code.T016,
-            hint="fewer --jobs, or a larger max_connections (of the server, the database or the role)",
-            lost=True,
-        )
-    if state == _DISK_FULL:
-        return TargetError(f"{where} has no room left: {text}", code=Code.T007, hint="free some disk space")
-    if state == _NO_MEMORY and "shared memory" in text:
-        return TargetError(
-            f"{where} has no room for more locks: {text}",
-            code=Code.T042,
-            hint="a larger max_locks_per_transaction in postgresql.conf, and a restart",
-        )
-    return None
-
-
-def _where(endpoint: Endpoint | None) -> str:
-    return f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
-
-
-def _text(error: psycopg.Error) -> str:
-    return error.diag.message_primary or str(error).strip()
-
-
-def _details(error: psycopg.Error) -> list[str]:
-    return [line for line in (error.diag.message_detail, error.diag.context) if line]
 
 
 class WatchedConnection(psycopg.Connection[Any]):
@@ -268,13 +128,12 @@ class WatchedConnection(psycopg.Connection[Any]):
 def at_work(asker: psycopg.Connection[Any], backend: int) -> bool:
     """Whether the server still computes for a backend, and does not wait for its client (PostgreSQL
     manual, "The Cumulative Statistics System": a role sees its own backends)."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active' "
+        "AND wait_event_type IS DISTINCT FROM 'Client')"
+    )
     with asker:
-        row = asker.execute(
-            "SELECT state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' "
-            "FROM pg_stat_activity WHERE pid = %s",
-            (backend,),
-        ).fetchone()
-    return row is not None and bool(row[0])
+        return bool(value(asker, query, (backend,)))
 
 
 _ROUNDS = 3
@@ -300,66 +159,4 @@ def require_session(
 
 
 def _process(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-_SECONDS = 10
-"""The most that a query may take to be understood: somebody may hold a lock."""
-_OF_GRAMMAR = ("42601",)
-_OF_NAMES = ("42703", "42704", "42883")
-"""Columns, types and functions that are not there."""
-
-
-def ask(
-    connection: psycopg.Connection[Any], query: str, schema: str, *, seconds: int, most: int
-) -> list[tuple[Any, ...]]:
-    """At most `most` rows of the query, whose unqualified names are of this schema.
-
-    As a subquery it can be nothing but a query, and a prepared statement holds only one. Raises the
-    driver's errors.
-    """
-    with read_only(connection, schema, seconds):
-        asked = f"SELECT * FROM (\n{query}\n) AS asked LIMIT {most}"
-        return connection.execute(asked.encode(), prepare=True).fetchall()
-
-
-def describe(connection: psycopg.Connection[Any], relation: str, schema: str) -> list[TargetColumn]:
-    """The columns of what stands in FROM, as the server describes a result. Raises the driver's errors."""
-    with read_only(connection, schema, _SECONDS):
-        cursor = connection.execute(f"SELECT * FROM {relation} LIMIT 0".encode())
-        return [TargetColumn(one.name, pg_name(one.name), one.type_code) for one in cursor.description or ()]
-
-
-def refused(
-    connection: psycopg.Connection[Any], checks: Iterable[Check], schema: str, *, made: bool
-) -> dict[str, str]:
-    """Why this server cannot understand the queries of checks, by their places. Runs none of them.
-
-    Before the tables are `made` only their grammar counts.
-    """
-    codes = _OF_GRAMMAR + _OF_NAMES if made else _OF_GRAMMAR
-    found = {}
-    for check in checks:
-        try:
-            with read_only(connection, schema, _SECONDS):
-                asked = f"EXPLAIN SELECT * FROM (\n{check.target}\n) AS asked"
-                connection.execute(asked.encode(), prepare=True)
-        except psycopg.Error as error:
-            if error.sqlstate is None or connection.closed:
-                raise
-            if error.sqlstate in codes:
-                found[check.place] = (error.diag.message_primary or str(error)).splitlines()[0]
-    return found
-
-
-@contextmanager
-def read_only(connection: psycopg.Connection[Any], schema: str, seconds: int) -> Iterator[None]:
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET TRANSACTION READ ONLY")
-        connection.execute(
-            "SELECT set_config('search_path', %s, true), set_config('statement_timeout', %s, true)",
-            (pg_name(schema), str(seconds * 1000)),
-        )
-        yield
+    return int(value(connection, "SELECT pg_backend_pid()"))

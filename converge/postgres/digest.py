@@ -17,6 +17,7 @@ import psycopg
 
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
+from converge.postgres.query import value
 from converge.postgres.saved import kept_table
 
 _PAGES = 4096
@@ -82,13 +83,8 @@ def written_query(schema: str, table: TablePlan) -> str:
 
 def page_ranges(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> Iterator[str]:
     """WHERE clauses that split the table by its pages; the last has no upper bound."""
-    row = connection.execute(
-        "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int",
-        (pg_name(schema, table.target),),
-    ).fetchone()
-    assert row is not None
-    pages = int(row[0])
-    low = 0
+    query = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
+    pages, low = int(value(connection, query, (pg_name(schema, table.target),))), 0
     while low + _PAGES < pages:
         yield f" WHERE ctid >= '({low},0)' AND ctid < '({low + _PAGES},0)'"
         low += _PAGES

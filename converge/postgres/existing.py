@@ -22,7 +22,8 @@ from converge.model.existing import (
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER
 from converge.postgres.catalog import Row, one_instant, read_rows, shape_of
-from converge.postgres.target import query
+from converge.postgres.query import rows as query_rows
+from converge.postgres.query import value
 from converge.postgres.trial import may_try
 
 _EXPRESSIONS = (
@@ -48,7 +49,10 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
             dict(_sequences(connection, tables)),
             tuple(sorted(row.facts["name"] for row in rows["view"])),
             shape_of(rows),
-            tuple((name, tuple(read)) for name, read in query(connection, "materialized_views", schema)),
+            tuple(
+                (name, tuple(read))
+                for name, read in query_rows(connection, "materialized_views", schema=schema)
+            ),
             READER,
         )
 
@@ -56,11 +60,8 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
 def _table(
     connection: psycopg.Connection[Any], row: Row, parts: Mapping[tuple[str, str], list[Row]]
 ) -> OwnTable:
-    name, owned, obstacle = (
-        pg_name(row.facts["schema"], row.facts["name"]),
-        row.load["owned"],
-        row.load["obstacle"],
-    )
+    name, owned, obstacle = _quoted(row.facts), row.load["owned"], row.load["obstacle"]
+    few = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {ROWS_LIMIT}) AS few"
     indexes = sorted(parts["index", row.name], key=lambda index: not index.load["primary"])
     checks = (one.facts for one in parts["constraint", row.name] if one.facts["form"] in "cx")
     return OwnTable(
@@ -75,9 +76,13 @@ def _table(
         ),
         owned=owned,
         owner=row.setup["owner"],
-        rows=0 if obstacle or not owned else _count(connection, name),
+        rows=0 if obstacle or not owned else value(connection, few),
         obstacle=obstacle,
     )
+
+
+def _quoted(facts: Mapping[str, Any]) -> str:
+    return pg_name(facts["schema"], facts["name"])
 
 
 def _column(row: Row) -> OwnColumn:
@@ -92,7 +97,7 @@ def _column(row: Row) -> OwnColumn:
 
 def _index(row: Row) -> OwnIndex:
     facts, load = row.facts, row.load
-    own, table = pg_name(facts["schema"], facts["name"]), facts["of"].partition(" ")[2]
+    own, table = _quoted(facts), facts["of"].partition(" ")[2]
     if load["constraint"] is None:
         remove, restore = f"DROP INDEX IF EXISTS {own}", [facts["definition"]]
     else:
@@ -111,26 +116,14 @@ def _index(row: Row) -> OwnIndex:
 
 def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
     keys = (row for row in rows if row.facts["form"] == "f" and not row.load["of a partition"])
-    named = sorted(keys, key=lambda row: [row.facts[name] for name in ("schema", "table", "name")])
-    yield from map(_foreign_key, named)
-
-
-def _foreign_key(row: Row) -> OwnForeignKey:
-    facts, load = row.facts, row.load
-    definition = facts["definition"].removesuffix(" NOT VALID")
-    return OwnForeignKey(
-        facts["name"], pg_name(facts["schema"], facts["table"]), tuple(load["columns"]),
-        pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
-        definition == facts["definition"], facts.get("comment", ""),
-    )  # fmt: skip
-
-
-def _count(connection: psycopg.Connection[Any], table: str) -> int:
-    row = connection.execute(
-        f"SELECT count(*) FROM (SELECT FROM {table} LIMIT {ROWS_LIMIT}) AS few".encode()
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    for row in sorted(keys, key=lambda row: [row.facts[name] for name in ("schema", "table", "name")]):
+        facts, load = row.facts, row.load
+        definition = facts["definition"].removesuffix(" NOT VALID")
+        yield OwnForeignKey(
+            facts["name"], pg_name(facts["schema"], facts["table"]), tuple(load["columns"]),
+            pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
+            definition == facts["definition"], facts.get("comment", ""),
+        )  # fmt: skip
 
 
 def _sequences(
@@ -138,9 +131,8 @@ def _sequences(
 ) -> Iterator[tuple[str, tuple[int, bool]]]:
     for name in dict.fromkeys(column.sequence for table in tables for column in table.columns):
         if name:
-            row = connection.execute(f"SELECT last_value, is_called FROM {name}".encode()).fetchone()
-            assert row is not None
-            yield name, (row[0], row[1])
+            ((last, called),) = connection.execute(f"SELECT last_value, is_called FROM {name}".encode())
+            yield name, (last, called)
 
 
 def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: Existing) -> Existing:
@@ -150,47 +142,30 @@ def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: E
     stays during a load, so that the catalog is afterwards what it was. Each is made on an empty temporary
     table, and rolled back. Where that may not be, it stays.
     """
-    tables = [table for table in existing.tables if any(_has_words(index) for index in table.indexes)]
-    if not tables:
-        return existing
-    kept: set[tuple[str, str]] = set()
+    tables = []
     with connection.transaction(force_rollback=True):
         possible = may_try(connection)
         connection.execute("SET LOCAL search_path = pg_catalog")
-        for number, table in enumerate(tables):
+        for number, table in enumerate(existing.tables):
+            worded = [one for one in table.indexes if one.remove and (one.predicate or not all(one.columns))]
             probe = pg_name("pg_temp", f"converge probe {number}")
-            kept.update((table.name, name) for name in _others(connection, schema, table, probe, possible))
-    return replace(existing, tables=tuple(_without(table, kept) for table in existing.tables))
-
-
-def _has_words(index: OwnIndex) -> bool:
-    return bool(index.remove and (index.predicate or not all(index.columns)))
-
-
-def _others(
-    connection: psycopg.Connection[Any], schema: str, table: OwnTable, probe: str, possible: bool
-) -> Iterator[str]:
-    """The names of those that come back in other words, as far as can be seen."""
-    indexes = [index for index in table.indexes if _has_words(index)]
-    if possible and not table.obstacle:
-        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute(f"CREATE TEMPORARY TABLE {probe} (LIKE {table.quoted})".encode())
-    for index in indexes:
-        # Without the table it does not come back either.
-        if not _comes_back(connection, schema, table, index, probe):
-            yield index.name
+            if worded and possible and not table.obstacle:
+                with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                    connection.execute(f"CREATE TEMPORARY TABLE {probe} (LIKE {table.quoted})".encode())
+            # Without the table none comes back either.
+            stay = [one for one in worded if not _comes_back(connection, schema, table, one, probe)]
+            indexes = (replace(one, remove="") if one in stay else one for one in table.indexes)
+            tables.append(replace(table, indexes=tuple(indexes)))
+    return replace(existing, tables=tuple(tables))
 
 
 def _comes_back(
     connection: psycopg.Connection[Any], schema: str, table: OwnTable, index: OwnIndex, probe: str
 ) -> bool:
-    row = connection.execute(
-        "SELECT format(' ON %%I.%%I USING ', %s::text, %s::text)", (schema, table.name)
-    ).fetchone()
-    assert row is not None
+    there = value(connection, "SELECT format(' ON %%I.%%I USING ', %s::text, %s::text)", (schema, table.name))
     try:
         with connection.transaction():
-            connection.execute(index.restore[0].replace(row[0], f" ON {probe} USING ", 1).encode())
+            connection.execute(index.restore[0].replace(there, f" ON {probe} USING ", 1).encode())
             before, after = (
                 connection.execute(_EXPRESSIONS, (pg_name(place, index.name),)).fetchone()
                 for place in (schema, "pg_temp")
@@ -198,10 +173,3 @@ def _comes_back(
     except psycopg.Error:
         return False
     return before == after
-
-
-def _without(table: OwnTable, kept: set[tuple[str, str]]) -> OwnTable:
-    indexes = tuple(
-        replace(index, remove="") if (table.name, index.name) in kept else index for index in table.indexes
-    )
-    return replace(table, indexes=indexes)

@@ -10,16 +10,14 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import Conninfo
-from sqlalchemy import URL, Engine, create_engine
-from sqlalchemy.pool import NullPool
 
 from converge.model.endpoint import Endpoint
-from converge.model.facts import Disk, OwnSetting, Setting, TargetFacts, Tls, Verified
-from converge.postgres import tls
-from converge.postgres.connect import connect
+from converge.model.facts import Disk, TargetFacts, Verified
+from converge.model.recorded import decode
 from converge.postgres.history import last_run
-from converge.postgres.privileges import known_rights
-from converge.postgres.target import Target, query
+from converge.postgres.privileges import known_privileges
+from converge.postgres.query import record, value
+from converge.postgres.target import Target
 
 _VERIFIED: dict[str, Verified] = {"verify-full": "certificate and name", "verify-ca": "certificate"}
 _VALUES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
@@ -32,43 +30,30 @@ _SAME_SECONDS = 10
 
 def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: Endpoint) -> TargetFacts:
     """The target as it is."""
-    (login, superuser, collation, tls, cipher, relations, used, most, own, locks, size, extensions, triggers,
-     place, data, started) = query(connection, "server", target.schema)[0]  # fmt: skip
-    settings = query(connection, "settings", target.schema)
-    return TargetFacts(
-        version=target.version,
-        database=target.database,
-        role=target.role,
-        login=login,
-        superuser=superuser,
-        authentication=_authentication(connection),
-        origins=tuple(_origins(connection, endpoint)),
-        tls=Tls(tls, cipher, _verified(connection) if tls else "nothing"),
-        encoding=target.encoding,
-        collation=collation,
-        schema=target.schema,
-        relations=relations,
-        ledger=_ledger(connection, target),
-        rights=tuple(known_rights(target)),
-        settings=tuple(Setting(name, value) for name, value in settings),
-        extensions=tuple(extensions),
-        installable=tuple(name for name in _USED if target.extensions.get(name) == ""),
-        own_settings=tuple(OwnSetting(*row) for row in query(connection, "own_settings", target.schema)),
-        event_triggers=tuple(triggers),
-        connections=used,
-        max_connections=most,
-        role_connections=own,
-        locks=locks,
-        database_bytes=size,
-        disk=free_space(data or "", place, started),
+    server = record(connection, "server", schema=target.schema)
+    disk = free_space(server.pop("data_directory"), server.pop("place"), server.pop("started"))
+    verified = _verified(connection) if server["tls"]["version"] else "nothing"
+    shared = {name: getattr(target, name) for name in ("version", "database", "role", "encoding", "schema")}
+    return decode(
+        TargetFacts,
+        shared
+        | server
+        | {
+            "tls": server["tls"] | {"verified": verified},
+            "authentication": _authentication(connection),
+            "origins": tuple(_origins(connection, endpoint)),
+            "ledger": _ledger(connection, target),
+            "rights": tuple(known_privileges(target)),
+            "installable": tuple(name for name in _USED if target.extensions.get(name) == ""),
+            "disk": disk,
+        },
     )
 
 
 def _authentication(connection: psycopg.Connection[Any]) -> str:
     if connection.info.server_version < 160000:
         return "password" if connection.pgconn.used_password else "no password"
-    row = connection.execute("SELECT coalesce(split_part(SYSTEM_USER, ':', 1), 'trust')").fetchone()
-    return str(row[0]) if row else ""
+    return str(value(connection, "SELECT coalesce(split_part(SYSTEM_USER, ':', 1), 'trust')"))
 
 
 def _verified(connection: psycopg.Connection[Any]) -> Verified:
@@ -119,57 +104,3 @@ def free_space(data: str, place: str, started: int) -> Disk | None:
     except (OSError, ValueError, IndexError):
         return None
     return Disk(place, free) if abs(noted - started) <= _SAME_SECONDS else None
-
-
-DRIVER = "postgresql+psycopg"
-# What decides how a revision's own statements are read: as the server has it for any other client.
-_THEIRS = ("search_path", "TimeZone", "DateStyle", "IntervalStyle")
-
-
-def engine(endpoint: Endpoint) -> Engine:
-    """An engine whose connections are converge's, with transactions."""
-    return create_engine(f"{DRIVER}://", creator=lambda: _transactional(endpoint), poolclass=NullPool)
-
-
-def users_engine(endpoint: Endpoint) -> Engine:
-    """The same, with the server's own settings of what statements mean."""
-
-    def made() -> psycopg.Connection[Any]:
-        connection = _transactional(endpoint)
-        for name in _THEIRS:
-            connection.execute(f"RESET {name}".encode())
-        connection.commit()
-        return connection
-
-    return create_engine(f"{DRIVER}://", creator=made, poolclass=NullPool)
-
-
-def address(endpoint: Endpoint) -> str:
-    """The address as SQLAlchemy reads it, password and all: never to be printed."""
-    url = URL.create(
-        DRIVER,
-        username=endpoint.user or None,
-        password=endpoint.password or None,
-        host=None if endpoint.host.startswith("/") else endpoint.host or None,
-        port=endpoint.port,
-        database=endpoint.database or None,
-        query=dict(endpoint.options)
-        | tls.arguments(endpoint)
-        | ({"host": endpoint.host} if endpoint.host.startswith("/") else {}),
-    )
-    return url.render_as_string(hide_password=False)
-
-
-def without_password(text: str, endpoint: Endpoint) -> str:
-    """The text with stars for this address's password, as it is and as an URL has it."""
-    if not endpoint.password:
-        return text
-    url = URL.create(DRIVER, password=endpoint.password, username="u", host="h")
-    encoded = url.render_as_string(hide_password=False).removeprefix(f"{DRIVER}://u:").removesuffix("@h")
-    return text.replace(encoded, "***").replace(endpoint.password, "***")
-
-
-def _transactional(endpoint: Endpoint) -> psycopg.Connection[Any]:
-    connection = connect(endpoint)
-    connection.autocommit = False
-    return connection

@@ -13,7 +13,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.model.revision import MOST
 from converge.postgres.connect import connect
-from converge.resources import sql
+from converge.postgres.query import rows, value
 
 _FIRST_OID_OF_USERS = 16384
 """FirstNormalObjectId: what initdb has made is below."""
@@ -50,13 +50,12 @@ class Held:
 
     def rows(self, relation: Relation) -> int:
         """How many rows the table has, counted up to `MOST`."""
-        ((count,),) = self._connection.execute(counted(relation.schema, relation.name).encode()).fetchall()
-        return int(count)
+        return int(value(self._connection, counted(relation.schema, relation.name)))
 
     def tables(self, without: tuple[str, str]) -> list[Relation]:
         """All that could lose rows, but for this one; partitions are with their table."""
-        names = [name for name in self._rows("held_relations") if name != without]
-        return [relation for name in names for relation in self.relations(name)]
+        found = (Relation(*row) for row in self._rows("held_relations"))
+        return [one for one in found if (one.schema, one.name) != without]
 
     def used_sequences(self) -> list[str]:
         """Sequences of no column that have given a number, or were set to another than the first."""
@@ -64,12 +63,11 @@ class Held:
             "SELECT s.is_called OR s.last_value <> q.seqstart FROM {} AS s, pg_catalog.pg_sequence AS q "
             "WHERE q.seqrelid = %s"
         )
-        found = []
-        for oid, schema, name in self._rows("held_sequences"):
-            ((is_used,),) = self._connection.execute(used.format(pg_name(schema, name)).encode(), (oid,))
-            if is_used:
-                found.append(f"{schema}.{name}")
-        return found
+        return [
+            f"{schema}.{name}"
+            for oid, schema, name in self._rows("held_sequences")
+            if value(self._connection, used.format(pg_name(schema, name)), (oid,))
+        ]
 
     def runs(self, relation: Relation, *, inserting: bool) -> bool:
         """Whether the server runs what users have written when a row of the relation is written.
@@ -96,12 +94,11 @@ class Held:
 
     def column_type(self, relation: Relation, column: str) -> str:
         """The column's type as the server writes it; empty when there is no such column."""
-        row = self._connection.execute(
-            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
-            " WHERE attrelid = %s AND attname = %s AND attnum > 0 AND NOT attisdropped",
-            (relation.oid, column),
-        ).fetchone()
-        return row[0] if row else ""
+        query = (
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = %s AND attname = %s AND attnum > 0 AND NOT attisdropped"
+        )
+        return value(self._connection, query, (relation.oid, column)) or ""
 
     def type_name(self, written: str) -> str:
         """One of the server's own types as it writes it; empty when it has none of this name."""
@@ -113,11 +110,10 @@ class Held:
         oid, modifier = result.ftype(0), result.fmod(0)
         if oid >= _FIRST_OID_OF_USERS:
             return ""
-        ((name,),) = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchall()
-        return str(name)
+        return str(value(self._connection, "SELECT format_type(%s, %s)", (oid, modifier)))
 
     def _rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql("converge.postgres", query).encode(), parameters).fetchall()
+        return rows(self._connection, query, **parameters)
 
 
 @contextmanager

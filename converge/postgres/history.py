@@ -22,8 +22,12 @@ from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
 from converge.postgres.ledger import STATE
 from converge.postgres.privileges import LEDGER
+from converge.postgres.query import value
+from converge.postgres.target import ledger_tables
 
 _PORT = 3306
+_READ = ("run", "chunk", "plan", "verification")
+"""Tables of the ledger without which nothing can be said of a run."""
 _NO_PLAN = "an earlier version of converge began the last run and kept no plan"
 Move = tuple[str, str]
 """The source's address, without its password, and the target schema: what a run is about."""
@@ -36,38 +40,39 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
     """
     if not require_ledger(connection):
         return None
-    row = connection.execute(
+    query = (
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
         "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
         f"FROM (SELECT id, source, target_schema, plan_digest, {STATE} AS state, snapshot, started_at, "
         "finished_at, CASE WHEN state = 'finished' THEN report ->> 'verdict' END AS verdict, "
         "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run "
         "WHERE %(source)s::text IS NULL OR (source, target_schema) = (%(source)s, %(schema)s) "
-        "ORDER BY id DESC LIMIT 1) r",
-        {"source": move and move[0], "schema": move and move[1]},
-    ).fetchone()
-    return None if row is None else dict(row[0])
+        "ORDER BY id DESC LIMIT 1) r"
+    )
+    run: dict[str, Any] | None = value(
+        connection, query, {"source": move and move[0], "schema": move and move[1]}
+    )
+    return run
 
 
 def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
     """A run's report, as `Result.to_json` wrote it; None before that run has ended."""
     # A resumed run still has the report of the attempt before.
-    row = connection.execute(
-        "SELECT report FROM converge.run WHERE state <> 'running' AND id = %s", (run,)
-    ).fetchone()
-    return None if row is None else row[0]
+    query = "SELECT report FROM converge.run WHERE state <> 'running' AND id = %s"
+    report: dict[str, Any] | None = value(connection, query, (run,))
+    return report
 
 
 def last_verification(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
     """The last `verify` of a run: when, level and verdict, with its report; None where there was none."""
     if not _readable(connection, "report", "verification"):
         return None
-    row = connection.execute(
-        "SELECT verified_at::text, level, verdict, report FROM converge.verification WHERE run_id = %s "
-        "ORDER BY id DESC LIMIT 1",
-        (run,),
-    ).fetchone()
-    return dict(zip(("at", "level", "verdict", "report"), row, strict=True)) if row else None
+    query = (
+        "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
+        "'report', report) FROM converge.verification WHERE run_id = %s ORDER BY id DESC LIMIT 1"
+    )
+    found: dict[str, Any] | None = value(connection, query, (run,))
+    return found
 
 
 def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
@@ -87,17 +92,13 @@ def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str)
     """
     if not _readable(connection, "evidence"):
         return None
-    row = connection.execute(
-        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
-        (source, schema),
-    ).fetchone()
-    found = decode(Evidence, row[0]) if row and row[0] else None
-    if found is not None and found.existing is not None and found.existing.reader != READER:
-        raise BlockedError(
-            f"another version of converge began the last run into the schema {schema}",
-            code=Code.L052,
-            hint="go on with that version, or converge recover with it",
-        )
+    query = (
+        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1"
+    )
+    document = value(connection, query, (source, schema))
+    found = decode(Evidence, document) if document else None
+    if found is not None and found.existing is not None:
+        _require_reader(found.existing, schema)
     return found
 
 
@@ -117,13 +118,18 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
         return None
     run, source, state, truncates, targets, existing = row
     found = LoadRun(run, source, state, truncates, targets, decode(Existing, existing))
-    if found.unfinished and found.existing.reader != READER:
-        raise BlockedError(
-            f"run {run} into the schema {schema} did not finish, and another version of converge began it",
-            code=Code.L052,
-            hint="converge recover, with that version",
-        )
+    if found.unfinished:
+        _require_reader(found.existing, schema)
     return found
+
+
+def _require_reader(existing: Existing, schema: str) -> None:
+    if existing.reader != READER:
+        raise BlockedError(
+            f"another version of converge began the last run into the schema {schema}, which did not finish",
+            code=Code.L052,
+            hint="go on with that version, or converge recover with it",
+        )
 
 
 def loaded_rows(connection: psycopg.Connection[Any], run: int) -> dict[str, int]:
@@ -143,27 +149,23 @@ def last_rehearsal(connection: psycopg.Connection[Any], source: str, schema: str
     """
     if not _readable(connection, "report"):
         return None
-    row = connection.execute(
+    query = (
         "SELECT report FROM converge.run WHERE target_schema = %s AND report IS NOT NULL "
-        "AND state <> 'running' ORDER BY source = %s DESC, state = 'finished' DESC, id DESC LIMIT 1",
-        (schema, source),
-    ).fetchone()
-    return None if row is None else row[0]
+        "AND state <> 'running' ORDER BY source = %s DESC, state = 'finished' DESC, id DESC LIMIT 1"
+    )
+    report: dict[str, Any] | None = value(connection, query, (schema, source))
+    return report
 
 
 def unreadable_ledger(connection: psycopg.Connection[Any]) -> BlockedError | None:
     """Why the role may not read the ledger, with the statements that let it; None where it may."""
-    row = connection.execute(
-        "SELECT current_user, bool_and(has_schema_privilege(n.oid, 'USAGE') "
-        "AND has_table_privilege(c.oid, 'SELECT')) FROM pg_class c JOIN pg_namespace n "
-        "ON n.oid = c.relnamespace WHERE n.nspname = 'converge' "
-        "AND c.relname IN ('run', 'chunk', 'plan', 'verification')"
-    ).fetchone()
-    if row is None or row[1] is not False:
+    tables = ledger_tables(connection)
+    if all(tables[name].readable for name in _READ if name in tables):
         return None
-    role, ledger = pg_name(row[0]), pg_name(LEDGER)
+    name, ledger = value(connection, "SELECT current_user::text"), pg_name(LEDGER)
+    role = pg_name(name)
     return BlockedError(
-        f"the role {row[0]} may not read the ledger, the tables of the schema {LEDGER}",
+        f"the role {name} may not read the ledger, the tables of the schema {LEDGER}",
         code=Code.T004,
         hint=f"GRANT USAGE ON SCHEMA {ledger} TO {role};\n"
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {ledger} TO {role};",
@@ -174,28 +176,19 @@ def require_ledger(connection: psycopg.Connection[Any]) -> bool:
     """Whether there is a ledger. Raises BlockedError for a role that may not read it."""
     if (denied := unreadable_ledger(connection)) is not None:
         raise denied
-    row = connection.execute("SELECT to_regclass('converge.run') IS NOT NULL").fetchone()
-    return row is not None and bool(row[0])
+    return "run" in ledger_tables(connection)
 
 
 def _readable(connection: psycopg.Connection[Any], column: str, table: str = "run") -> bool:
     """Whether the ledger's table is there with this column, and the role may read it."""
-    there = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
-        "WHERE c.relname = %s AND c.relnamespace = to_regnamespace('converge') AND a.attname = %s "
-        "AND has_schema_privilege(c.relnamespace, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))",
-        (table, column),
-    ).fetchone()
-    return there is not None and bool(there[0])
+    there = ledger_tables(connection).get(table)
+    return there is not None and there.readable and column in there.columns
 
 
 def server_and_database(connection: psycopg.Connection[Any]) -> tuple[object, ...]:
     """What tells this database from others, whatever its address: when its server started, and its oid."""
-    row = connection.execute(
-        "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
-    ).fetchone()
-    assert row is not None
-    return tuple(row)
+    query = "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
+    return tuple(connection.execute(query).fetchall()[0])
 
 
 def unseen(why: str, hint: str = "") -> Finding:
@@ -222,8 +215,7 @@ def record_there(connection: psycopg.Connection[Any], run: int, objects: Mapping
 
 def objects_there(connection: psycopg.Connection[Any], run: int) -> set[str]:
     """The names that `record_there` has kept; none for a run that an earlier version has begun."""
-    row = connection.execute("SELECT there FROM converge.plan WHERE run_id = %s", (run,)).fetchone()
-    return set(row[0] or ()) if row else set()
+    return set(value(connection, "SELECT there FROM converge.plan WHERE run_id = %s", (run,)) or ())
 
 
 def record_made(connection: psycopg.Connection[Any], run: int, made: Made) -> None:
@@ -235,14 +227,10 @@ def record_made(connection: psycopg.Connection[Any], run: int, made: Made) -> No
 
 def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]]:
     """The last run of each schema whose record the role may change, with what it has made."""
-    row = connection.execute(
-        "SELECT bool_and(has_table_privilege(c.oid, 'SELECT')) "
-        "AND bool_and(has_table_privilege(c.oid, 'UPDATE')) "
-        "AND bool_and(has_schema_privilege(n.oid, 'USAGE')) AND count(*) = 2 "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = 'converge' AND c.relname IN ('run', 'plan')"
-    ).fetchone()
-    if row is None or not row[0]:
+    tables = ledger_tables(connection)
+    if not all(
+        name in tables and tables[name].readable and tables[name].writable for name in ("run", "plan")
+    ):
         return []
     rows = connection.execute(
         "SELECT DISTINCT ON (r.target_schema) r.id, r.target_schema, p.made FROM converge.run r "
@@ -259,8 +247,9 @@ def last_recorded(
     Another user of the same server is the same source; so is a database of the same name elsewhere, such as
     a replica, where no run has this very address.
     """
+    tables = ledger_tables(connection)
     none = unseen(f"the ledger knows no run of this source{f' into the schema {schema}' if schema else ''}")
-    if not _exists(connection, "run"):
+    if "run" not in tables:
         return none
     if (denied := unreadable_ledger(connection)) is not None:
         return unseen(denied.message, denied.hint or "")
@@ -273,7 +262,7 @@ def last_recorded(
     if not ranked:
         return none
     run = -min(ranked)[1]
-    if not _exists(connection, "plan"):
+    if "plan" not in tables:
         return unseen(_NO_PLAN)
     row = connection.execute(
         f"SELECT r.source, {STATE}, r.started_at::text, r.position, p.options, p.plan, p.made "
@@ -322,15 +311,6 @@ def _distance(source: Endpoint, url: str) -> int | None:
         return None
     same = (other.host, other.port or _PORT) == (source.host, source.port or _PORT)
     return 1 if same else 2
-
-
-def _exists(connection: psycopg.Connection[Any], table: str) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = 'converge' AND c.relname = %s)",
-        (table,),
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _fields(part: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from converge.model.existing import OwnForeignKey
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.postgres.digest import field_text, key_digest, row_digest
+from converge.postgres.query import value
 
 Keys = Sequence[Sequence[ColumnPlan]]
 """Keys of one table, each by its columns."""
@@ -76,20 +77,17 @@ def load_theirs(
     connection.execute(f"ANALYZE {keyed.theirs}".encode())
 
 
-def compared(connection: psycopg.Connection[Any], keyed: Keyed) -> tuple[int, int, int, int, int]:
+def compared(connection: psycopg.Connection[Any], keyed: Keyed) -> tuple[int, ...]:
     """How many rows are equal, differ, are only in the source, only in the target, and go of the latter."""
-    row = connection.execute(
-        f"""
+    query = f"""
         SELECT count(*) FILTER (WHERE o.d0=t.d0),
                count(*) FILTER (WHERE o.d1=t.d1 AND o.d0 IS DISTINCT FROM t.d0),
                count(*) FILTER (WHERE t.stays IS NULL), count(*) FILTER (WHERE o.d1 IS NULL),
                count(*) FILTER (WHERE o.d1 IS NULL AND NOT t.stays)
           FROM (SELECT DISTINCT d0, d1 FROM {keyed.ours}) AS o
           FULL JOIN (SELECT DISTINCT d0, d1, stays FROM {keyed.theirs}) AS t ON o.d1=t.d1
-        """.encode()
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2], row[3], row[4]
+        """
+    return tuple(connection.execute(query.encode()).fetchall()[0])
 
 
 def left_alone(
@@ -110,14 +108,13 @@ def left_alone(
     own = _bytewise(key_digest(child[0])) if child else "NULL"
     made = f'{_bytewise(key_digest(plan))} AS "its key",{_digest(referred)} AS "its value"'
     staying = f' AND c."its key" IN (SELECT d1 FROM {child[1].theirs} WHERE stays)' if child else ""
-    row = connection.execute(
+    query = (
         f'SELECT count(*) FROM (SELECT *,{own} AS "its key" FROM {key.table}) c '
         f"JOIN (SELECT *,{made} FROM {key.parent}) p ON {on} "
         f'WHERE NOT EXISTS (SELECT FROM {keyed.theirs} AS t WHERE t.stays AND t.d1=p."its key") '
-        f'AND NOT EXISTS (SELECT FROM {keyed.ours} AS o WHERE o.d{place}=p."its value"){staying}'.encode()
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+        f'AND NOT EXISTS (SELECT FROM {keyed.ours} AS o WHERE o.d{place}=p."its value"){staying}'
+    )
+    return int(value(connection, query))
 
 
 def _digest(key: Sequence[ColumnPlan]) -> str:

@@ -18,11 +18,12 @@ from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
-from converge.model.plan import Plan
+from converge.model.plan import Plan, Statement
 from converge.model.recorded import encoded
 from converge.model.result import Reject
 from converge.model.work import Copied, Range
 from converge.postgres.connect import backend
+from converge.postgres.query import value
 from converge.resources import folder
 
 _UNFINISHED = ("running", "interrupted", "failed")
@@ -40,24 +41,20 @@ BUILDER = "converge build"
 
 @dataclass(frozen=True, slots=True)
 class LedgerChunk:
-    """A chunk as the ledger has it; `rows` is None while it is to do."""
+    """A chunk as the ledger has it."""
 
     table: str
     number: int
     part: Range
-    rows: int | None
-    bytes: int
-    seconds: float
-    rejected: int = 0
-    xid: str | None = None
+    done: Copied | None
+    """What it came to; None while it is to do."""
+    xid: str | None
     """xmin of the rows that it has written."""
 
     @property
-    def done(self) -> Copied | None:
-        """What it came to; None while it is to do."""
-        if self.rows is None:
-            return None
-        return Copied(self.table, self.number, self.rows, self.bytes, self.seconds, self.rejected)
+    def rejected(self) -> bool:
+        """Whether the target has refused rows of it."""
+        return self.done is not None and self.done.rejected > 0
 
 
 class Ledger:
@@ -92,8 +89,7 @@ class Ledger:
 
     def state(self) -> str:
         """As it is entered."""
-        row = self.connection.execute("SELECT state FROM converge.run WHERE id = %s", (self.run,)).fetchone()
-        return str(row[0]) if row else ""
+        return str(value(self.connection, "SELECT state FROM converge.run WHERE id = %s", (self.run,)) or "")
 
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
@@ -105,21 +101,18 @@ class Ledger:
 
     def makes_room(self) -> bool:
         """Whether the run has still to remove what is in its way, before its first statement."""
-        row = self.connection.execute(
+        query = (
             "SELECT truncates AND NOT EXISTS (SELECT FROM converge.step WHERE run_id = id) "
-            "FROM converge.run WHERE id = %s",
-            (self.run,),
-        ).fetchone()
-        assert row is not None
-        return bool(row[0])
+            "FROM converge.run WHERE id = %s"
+        )
+        return bool(value(self.connection, query, (self.run,)))
 
     def position(self) -> str | None:
         """Where the source stood when all finished chunks were equal to it; None when that is not known."""
-        row = self.connection.execute(
-            "SELECT position FROM converge.run WHERE id = %s", (self.run,)
-        ).fetchone()
-        assert row is not None
-        return None if row[0] is None else str(row[0])
+        found: str | None = value(
+            self.connection, "SELECT position FROM converge.run WHERE id = %s", (self.run,)
+        )
+        return found
 
     def set_snapshot(self, level: str, position: str | None) -> None:
         """Notes the snapshot, with the source's position where all finished chunks are equal to it."""
@@ -139,15 +132,18 @@ class Ledger:
     def chunks(self) -> list[LedgerChunk]:
         """All chunks of the run, done and to do, in the order they were entered."""
         rows = self.connection.execute(
-            "SELECT source_table, number, low, high, CASE WHEN done_at IS NOT NULL THEN rows END, "
-            "coalesce(bytes, 0), coalesce(seconds, 0), rejected, xid::text FROM converge.chunk "
-            "WHERE run_id = %s ORDER BY source_table, number",
+            "SELECT source_table, number, low, high, xid::text, done_at IS NOT NULL, rows, "
+            "coalesce(bytes, 0), coalesce(seconds, 0), rejected FROM converge.chunk WHERE run_id = %s "
+            "ORDER BY source_table, number",
             (self.run,),
         )
         return [
-            LedgerChunk(table, number, Range(_bound(low), _bound(high)), *rest)
-            for table, number, low, high, *rest in rows
-        ]
+            LedgerChunk(
+                table, number, Range(_bound(low), _bound(high)),
+                Copied(table, number, *copied) if done else None, xid,
+            )
+            for table, number, low, high, xid, done, *copied in rows
+        ]  # fmt: skip
 
     def rejects(self) -> list[Reject]:
         """The rows that were left out, by table and chunk."""
@@ -166,19 +162,56 @@ class Ledger:
         return dict(rows.fetchall())
 
 
+def run_steps(
+    connection: psycopg.Connection[Any], run: int, steps: Iterable[tuple[int, Statement]]
+) -> dict[int, str]:
+    """Runs statements and enters them, all in one transaction; says why optional ones were refused."""
+    refusals: dict[int, str] = {}
+    with connection.transaction():
+        for number, statement in steps:
+            refused = attempt(connection, statement)
+            if refused is not None:
+                refusals[number] = refused
+            connection.execute(
+                "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                (run, number, statement.phase, statement.object, statement.sql, refused),
+            )
+    return refusals
+
+
+def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | None:
+    """Runs one statement; the reason when the server refuses one that is optional."""
+    if not statement.optional:
+        connection.execute(statement.sql.encode())
+        return None
+    try:
+        with connection.transaction():
+            connection.execute(statement.sql.encode())
+    except psycopg.errors.OperationalError:
+        # No room, no connection, cancelled: that says nothing about the statement.
+        raise
+    except psycopg.Error as error:
+        return str(error).strip().splitlines()[0]
+    return None
+
+
 def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
     """Makes the session the only one of converge that writes here. Raises BlockedError after `seconds`."""
     until = time.monotonic() + seconds
-    while not _try_lock(connection):
+    while not value(connection, "SELECT pg_try_advisory_lock(%s)", (_LOCK,)):
         if time.monotonic() >= until:
-            raise _at_work()
+            raise BlockedError(
+                "another converge run is at work on this target",
+                code=Code.T009,
+                hint="wait for it, or stop it",
+            )
         time.sleep(0.2)
 
 
 def require_free(connection: psycopg.Connection[Any]) -> None:
     """Raises BlockedError when another run is at work on this target."""
-    if not _try_lock(connection):
-        raise _at_work()
+    lock(connection)
     connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
@@ -190,17 +223,6 @@ def require_same(plan: Plan, digest: str) -> None:
             code=Code.T011,
             hint=START_AGAIN,
         )
-
-
-def _try_lock(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _at_work() -> BlockedError:
-    return BlockedError(
-        "another converge run is at work on this target", code=Code.T009, hint="wait for it, or stop it"
-    )
 
 
 def end_leftovers(connection: psycopg.Connection[Any]) -> None:
@@ -215,20 +237,13 @@ def end_leftovers(connection: psycopg.Connection[Any]) -> None:
 
 
 def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, clears: bool) -> int:
-    row = connection.execute(
+    statement = (
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates, targets) "
-        "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id",
-        (
-            plan.source,
-            plan.schema,
-            plan.digest,
-            encoded(asdict(evidence)),
-            clears,
-            json.dumps({table.source: table.target for table in plan.tables}),
-        ),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+        "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id"
+    )
+    seen, targets = encoded(asdict(evidence)), {table.source: table.target for table in plan.tables}
+    values = (plan.source, plan.schema, plan.digest, seen, clears, json.dumps(targets))
+    return int(value(connection, statement, values))
 
 
 def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int:
@@ -281,7 +296,7 @@ def upgrade(endpoint: Endpoint) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
-    from converge.postgres.facts import engine
+    from converge.postgres.engine import engine
 
     config = Config()
     config.set_main_option("script_location", str(folder("migrations")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,12 @@ import psycopg
 
 from converge.codes import Code
 from converge.model.existing import Existing, difference
-from converge.model.plan import Finding, Plan
+from converge.model.plan import ColumnPlan, Finding, Identity, Plan
 from converge.model.quote import pg_name
 from converge.model.recorded import READER, Made
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import last_made, objects_there, record_made
+from converge.postgres.query import value
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -41,7 +42,7 @@ def record_schema(
         objects = {
             name: text for name, text in shape_now(connection, plan.schema).items() if name not in there
         }
-    made = Made(objects, {name: value for _, name, value, _ in _next_values(connection, plan)}, READER)
+    made = Made(objects, {name: number for _, name, number, _ in _next_values(connection, plan)}, READER)
     record_made(connection, run, made)
     return made
 
@@ -65,13 +66,13 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
         and _belongs(text, made.objects.keys())
     ]
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
-    for column, sequence, value, largest in _next_values(connection, plan):
+    for column, sequence, next_value, largest in _next_values(connection, plan):
         if column in at_end:
             # The sequence has never had the column's next value.
             continue
-        least = max(made.next_values.get(sequence, value), largest + 1)
-        if value < least:
-            message = f"the next value of {sequence} is {value}, and has to be {least} or more"
+        least = max(made.next_values.get(sequence, next_value), largest + 1)
+        if next_value < least:
+            message = f"the next value of {sequence} is {next_value}, and has to be {least} or more"
             hint = f"SELECT setval('{sequence}', {least}, false);"
             found.append(Finding(Code.V112, "block", column, message, hint))
     return found
@@ -114,24 +115,51 @@ def _belongs(text: str, others: Collection[str]) -> bool:
     return json.loads(text).get("of") in others
 
 
-def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
-    """Column, sequence, next value and the column's largest one, where the role may read them."""
+def set_next_values(connection: psycopg.Connection[Any], plan: Plan, counters: Mapping[str, int]) -> None:
+    """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
+
+    `counters` are the AUTO_INCREMENT values by the source's tables, as they are now.
+
+    A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
+    """
+    for identity, column, place in _identities(plan):
+        next_value = counters.get(identity.table, 1) if identity.auto_increment else 1
+        # A query with parameters reads % as their beginning.
+        # Several columns may share a sequence of the target's own.
+        names = (pg_name(column.target), place, column.sequence)
+        of_column, of_table, of_sequence = (name.replace("%", "%%") for name in names)
+        connection.execute(
+            f"""
+            SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
+              FROM (SELECT greatest(%(next)s::numeric, floor(max({of_column})::numeric) + 1,
+                                    (SELECT last_value + is_called::int FROM {of_sequence})::numeric)
+                      FROM {of_table}) n(next),
+                   (SELECT %(sequence)s::regclass) s(name)
+              JOIN pg_sequence q ON q.seqrelid = s.name
+            """.encode(),
+            {"next": next_value, "sequence": column.sequence},
+        )
+
+
+def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
+    """The columns that a sequence gives their next values, each with its table's quoted name."""
     for identity in plan.identities:
         table = plan.table(identity.table)
         column = next(column for column in table.columns if column.source == identity.column)
-        place = pg_name(plan.schema, table.target)
-        readable = connection.execute(
+        yield identity, column, pg_name(plan.schema, table.target)
+
+
+def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
+    """Column, sequence, next value and the column's largest one, where the role may read them."""
+    for identity, column, place in _identities(plan):
+        readable = (
             "SELECT coalesce(has_sequence_privilege(to_regclass(%(sequence)s), 'SELECT'), false) "
             "AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-            "WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s AND t.typcategory = 'N')",
-            {"sequence": column.sequence, "table": place, "column": column.target},
-        ).fetchone()
-        if readable is None or not readable[0]:
-            continue
-        row = connection.execute(
-            f"SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END, "
-            f"(SELECT coalesce(max({pg_name(column.target)}), 0) FROM {place}) "
-            f"FROM {column.sequence}".encode()
-        ).fetchone()
-        assert row is not None
-        yield f"{identity.table}.{identity.column}", column.sequence, int(row[0]), int(row[1])
+            "WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s AND t.typcategory = 'N')"
+        )
+        names = {"sequence": column.sequence, "table": place, "column": column.target}
+        if value(connection, readable, names):
+            largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0) FROM {place})"
+            query = f"SELECT last_value + is_called::int, {largest} FROM {column.sequence}"
+            ((next_value, most),) = connection.execute(query.encode()).fetchall()
+            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(most)

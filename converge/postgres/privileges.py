@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.facts import Right
+from converge.model.facts import Privilege
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
+from converge.postgres.query import rows
 from converge.postgres.target import Target
-from converge.resources import sql
 
 LEDGER = "converge"
 _SHOWN = 20
@@ -21,55 +21,79 @@ _SHOWN = 20
 
 def lacking(target: Target) -> list[Finding]:
     """All that stops a run, at once; every hint is for the database's owner or a superuser to run."""
-    return [*_server(target), *_rights(target)]
+    return [*_server(target), *_missing(target, known_privileges(target))]
 
 
-def lacking_ledger(target: Target) -> Iterator[Finding]:
+def lacking_ledger(target: Target) -> list[Finding]:
     """What stops a command that writes the ledger and makes nothing in the target's schema."""
-    yield from _server(target)
-    if target.ledger is not None:
-        yield from _ledger(target)
-    elif not target.may_create_schemas:
-        yield _no_schemas(target, [LEDGER])
+    needed = [_create(target, target.ledger is None)] if target.ledger is None else _of_ledger(target)
+    return [*_server(target), *_missing(target, needed)]
 
 
-def known_rights(target: Target) -> Iterator[Right]:
+def _missing(target: Target, privileges: Iterable[Privilege]) -> Iterator[Finding]:
+    for one in privileges:
+        if one.needed and not one.held:
+            yield denied(f"the role {target.role} lacks {one.name}, which {one.purpose}", one.grant)
+
+
+def known_privileges(target: Target) -> Iterator[Privilege]:
     """What the role may and may not, and what for."""
-    role, database = pg_name(target.role), pg_name(target.database)
-    schemas = target.ledger is None or not target.schema_exists
-    yield Right(
-        "CREATE on the database",
-        target.may_create_schemas,
+    role, schema = pg_name(target.role), pg_name(target.schema)
+    yield _create(target, target.ledger is None or not target.schema_exists)
+    if target.schema_exists:
+        yield Privilege(
+            f"USAGE, CREATE on {target.schema}", target.may_create_in_schema,
+            "makes tables, types, functions and views", "no run",
+            f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};", needed=True,
+        )  # fmt: skip
+    if target.ledger is not None:
+        yield from _of_ledger(target)
+    if target.tablespace:
+        yield Privilege(
+            f"CREATE on {target.tablespace}", False, "is the default tablespace of what is made", "no run",
+            f"GRANT CREATE ON TABLESPACE {pg_name(target.tablespace)} TO {role};", needed=True,
+        )  # fmt: skip
+    for kind in target.stripped:
+        yield Privilege(
+            f"ALL on its own new {kind.lower()}", False, "default privileges take from it", "no run",
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT ALL ON {kind} TO {role};", needed=True,
+        )  # fmt: skip
+    yield Privilege(
+        "TEMPORARY on the database", target.may_make_temporary,
+        "tries translated expressions, and rolls them back",
+        "translations are only tried in the run itself", temporary_grant(target),
+    )  # fmt: skip
+
+
+def _create(target: Target, needed: bool) -> Privilege:
+    return Privilege(
+        "CREATE on the database", target.may_create_schemas,
         f"makes the schema {LEDGER}, the target schema, and extensions that a map asks for",
         "both schemas must be there, and so must the extensions",
-        f"GRANT CREATE ON DATABASE {database} TO {role};",
-        needed=schemas,
-    )
-    if target.schema_exists:
-        yield Right(
-            f"USAGE, CREATE on {target.schema}",
-            target.may_create_in_schema,
-            "makes tables, types, functions and views",
-            "no run",
-            f"GRANT USAGE, CREATE ON SCHEMA {pg_name(target.schema)} TO {role};",
+        f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};", needed,
+    )  # fmt: skip
+
+
+def _of_ledger(target: Target) -> Iterator[Privilege]:
+    """On a ledger that another role may have made."""
+    role, schema, ledger = pg_name(target.role), pg_name(LEDGER), target.ledger
+    assert ledger is not None
+    yield Privilege(
+        f"USAGE, CREATE on {LEDGER}", ledger.usable, "keeps the ledger of runs", "no run",
+        f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};", needed=True,
+    )  # fmt: skip
+    if ledger.outdated:
+        owners = (f"ALTER TABLE {pg_name(LEDGER, name)} OWNER TO {role};" for name in ledger.foreign)
+        yield Privilege(
+            "ownership of the ledger's tables", False, "brings them to what this converge needs", "no run",
+            "\n".join(owners), needed=True,
+        )  # fmt: skip
+    elif ledger.closed:
+        yield Privilege(
+            f"SELECT, INSERT, UPDATE, DELETE on {', '.join(ledger.closed)}", False, "writes the ledger",
+            "no run", f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};",
             needed=True,
-        )
-    if target.ledger is not None:
-        yield Right(
-            f"USAGE, CREATE on {LEDGER}",
-            target.ledger.usable,
-            "keeps the ledger of runs",
-            "no run",
-            f"GRANT USAGE, CREATE ON SCHEMA {pg_name(LEDGER)} TO {role};",
-            needed=True,
-        )
-    yield Right(
-        "TEMPORARY on the database",
-        target.may_make_temporary,
-        "tries translated expressions, and rolls them back",
-        "translations are only tried in the run itself",
-        temporary_grant(target),
-    )
+        )  # fmt: skip
 
 
 def temporary_grant(target: Target) -> str:
@@ -93,12 +117,11 @@ def require_owned(target: Target, own: Container[str]) -> None:
 
 def require_readable(connection: psycopg.Connection[Any], target: Target, tables: Sequence[str]) -> None:
     """Raises BlockedError when the role may not read all of these tables."""
-    names = {"schema": target.schema, "tables": list(tables)}
-    rows = connection.execute(sql("converge.postgres", "unreadable").encode(), names).fetchall()
-    if not rows:
+    found = rows(connection, "unreadable", schema=target.schema, tables=list(tables))
+    if not found:
         return
     role, schema = pg_name(target.role), pg_name(target.schema)
-    unreadable = [name for (name,) in rows]
+    unreadable = [name for (name,) in found]
     places = ", ".join(pg_name(target.schema, name) for name in unreadable)
     raise BlockedError(
         f"the role {target.role} may not read {len(unreadable)} of {len(tables)} tables",
@@ -119,65 +142,8 @@ def _server(target: Target) -> Iterator[Finding]:
         yield Finding(Code.T008, "block", "target", message, hint)
 
 
-def _rights(target: Target) -> Iterator[Finding]:
-    role, schema = pg_name(target.role), pg_name(target.schema)
-    missing = [
-        *([LEDGER] if target.ledger is None else []),
-        *([target.schema] if not target.schema_exists else []),
-    ]
-    if missing and not target.may_create_schemas:
-        yield _no_schemas(target, missing)
-    if target.schema_exists and not target.may_create_in_schema:
-        yield denied(
-            f"the role {target.role} may not create in the schema {target.schema}",
-            f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};",
-        )
-    if target.ledger is not None:
-        yield from _ledger(target)
-    if target.tablespace:
-        yield denied(
-            f"default_tablespace is {target.tablespace}, where the role {target.role} may not create",
-            f"GRANT CREATE ON TABLESPACE {pg_name(target.tablespace)} TO {role};",
-        )
-    for kind in target.stripped:
-        yield denied(
-            f"default privileges take privileges from the role {target.role} on its own new {kind.lower()}",
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT ALL ON {kind} TO {role};",
-        )
-
-
-def _ledger(target: Target) -> Iterator[Finding]:
-    """Rights on a ledger that another role has made."""
-    role, ledger = pg_name(target.role), target.ledger
-    assert ledger is not None
-    if not ledger.usable:
-        yield denied(
-            f"the schema {LEDGER} is another role's, and the role {target.role} may not create in it",
-            f"GRANT USAGE, CREATE ON SCHEMA {pg_name(LEDGER)} TO {role};",
-        )
-    if ledger.outdated:
-        owners = (f"ALTER TABLE {pg_name(LEDGER, name)} OWNER TO {role};" for name in ledger.foreign)
-        yield denied(
-            f"the ledger is older than this converge, and belongs to another role than {target.role}",
-            "\n".join(owners),
-        )
-    elif ledger.closed:
-        yield denied(
-            f"the role {target.role} may not write all tables of the ledger: {', '.join(ledger.closed)}",
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {pg_name(LEDGER)} TO {role};",
-        )
-
-
-def _no_schemas(target: Target, missing: Sequence[str]) -> Finding:
-    return denied(
-        f"the role {target.role} may not create schemas in {target.database}, and "
-        f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not there yet",
-        f"GRANT CREATE ON DATABASE {pg_name(target.database)} TO {pg_name(target.role)};",
-    )
-
-
 def denied(message: str, hint: str) -> Finding:
-    """A right that the role lacks; the hint is the statement that gives it."""
+    """A privilege that the role lacks; the hint is the statement that gives it."""
     return Finding(Code.T004, "block", "target", message, hint)
 
 
@@ -189,11 +155,7 @@ def raise_locks(wanted: int, connections: int) -> str:
 
 def require_locks(connection: psycopg.Connection[Any], schema: str, tables: Sequence[str]) -> None:
     """Raises BlockedError when these tables cannot be emptied in one transaction."""
-    row = connection.execute(
-        sql("converge.postgres", "locks").encode(), {"schema": schema, "tables": list(tables)}
-    ).fetchone()
-    assert row is not None
-    needed, room, connections = row
+    ((needed, room, connections),) = rows(connection, "locks", schema=schema, tables=list(tables))
     if needed > room:
         raise BlockedError(
             f"--truncate empties {len(tables)} tables in one transaction, which locks {needed:,} tables and "

@@ -10,32 +10,39 @@ from typing import Any
 
 import psycopg
 
-from converge.model.existing import OwnIndex, OwnTable, kept_name, saved_name
-from converge.model.quote import pg_name
+from converge.model.existing import OwnIndex, OwnTable
+from converge.model.quote import fit, pg_name
+from converge.postgres.query import value
 
 
-def saved_table(schema: str, table: OwnTable) -> str:
-    """Quoted name of the table that has the rows."""
-    return pg_name("converge", saved_name(schema, table.name))
+def saved_table(schema: str, table: str) -> str:
+    """Quoted name of the table that has the rows while a load has their place."""
+    return _of_converge("saved", schema, table)
 
 
 def kept_table(schema: str, table: str) -> str:
     """Quoted name of the table that has the keys of merged rows: the comparison leaves these rows out."""
-    return pg_name("converge", kept_name(schema, table))
+    return _of_converge("kept", schema, table)
+
+
+def _of_converge(kind: str, *names: str) -> str:
+    # A part is quoted where another one could be read as the same.
+    parts = (pg_name(name) if "." in name or '"' in name else name for name in names)
+    return pg_name("converge", fit(f"{kind} {'.'.join(parts)}"))
 
 
 def save(schema: str, table: OwnTable) -> str:
     """Puts all rows aside and leaves the table empty: several statements for one transaction."""
     return (
         f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE;\n"
-        f"CREATE TABLE {saved_table(schema, table)} AS TABLE {table.quoted};\n"
+        f"CREATE TABLE {saved_table(schema, table.name)} AS TABLE {table.quoted};\n"
         f"TRUNCATE {table.quoted}"
     )
 
 
 def put_back(schema: str, table: OwnTable) -> str:
     """Puts the saved rows back into the table that has been emptied."""
-    return f"{_insert(table)} FROM {saved_table(schema, table)}"
+    return f"{_insert(table)} FROM {saved_table(schema, table.name)}"
 
 
 def merge(schema: str, table: OwnTable) -> str:
@@ -43,7 +50,7 @@ def merge(schema: str, table: OwnTable) -> str:
 
     Several statements for one transaction. The table has a primary key, and its unique keys are back.
     """
-    saved, kept = saved_table(schema, table), kept_table(schema, table.name)
+    saved, kept = saved_table(schema, table.name), kept_table(schema, table.name)
     key, _ = _listed(table.key)
     others = "".join(
         f" AND NOT {_taken(table, saved, index)}"
@@ -88,7 +95,7 @@ def _listed(columns: Sequence[str]) -> tuple[str, str]:
 
 def drop_saved(schema: str, table: OwnTable) -> str:
     """Removes the saved rows, when they are where they belong."""
-    return f"DROP TABLE IF EXISTS {saved_table(schema, table)}"
+    return f"DROP TABLE IF EXISTS {saved_table(schema, table.name)}"
 
 
 def drop_kept(schema: str, table: OwnTable) -> str:
@@ -99,9 +106,12 @@ def drop_kept(schema: str, table: OwnTable) -> str:
 def has_kept(connection: psycopg.Connection[Any], schema: str, table: str) -> bool:
     """Whether there are rows that a merge has kept."""
     kept = kept_table(schema, table)
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (kept,)).fetchone()
-    assert row is not None
-    return bool(row[0]) and connection.execute(f"SELECT FROM {kept} LIMIT 1".encode()).rowcount > 0
+    return exists(connection, kept) and bool(value(connection, f"SELECT EXISTS (SELECT FROM {kept})"))
+
+
+def exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether there is such a relation, by its quoted name."""
+    return bool(value(connection, "SELECT to_regclass(%s) IS NOT NULL", (name,)))
 
 
 def _insert(table: OwnTable) -> str:

@@ -1,7 +1,7 @@
 """Runs a script such as pg_dump writes, without psql: an application's own schema for a temporary target.
 
-A statement ends as in psql: at a semicolon outside of parentheses and of BEGIN ATOMIC … END; strings, dollar
-quotes and nested comments are those of PostgreSQL's manual, 4.1. The rows of COPY … FROM stdin follow it up
+A statement ends where PostgreSQL's own parser (pgparse) finds nothing but whole ones up to the end of a line.
+What it does not know may be newer: the server says what that is. The rows of COPY … FROM stdin follow it up
 to a line ``\\.``.
 """
 
@@ -12,33 +12,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pgparse
 import psycopg
 
 from converge.codes import Code
 from converge.errors import TargetError, UsageError
 from converge.postgres.capabilities import older
-from converge.postgres.connect import is_lost
+from converge.postgres.errors import is_lost
 
 _SHOWN_BYTES = 100
 _UNDEFINED = "42704"
 _SETTING = re.compile(rb"SET\s+\w+\s*(=|TO\b)", re.IGNORECASE)
 _OF_ROLES = re.compile(rb"(ALTER\b.*\bOWNER\s+TO|GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b", re.I | re.S)
-_TOKEN = re.compile(
-    rb"""
-    (?P<space>\s+|--[^\n]*)
-  | (?P<comment>/\*)
-  | (?P<string>[eE]'(?:[^'\\]|\\.|'')*+' | '(?:[^']|'')*+' | "[^"]*"
-      | (?P<tag>\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$).*?(?P=tag))
-  | (?P<open>[eE]?'|"|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$)
-  | (?P<word>[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*)
-  | (?P<symbol>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_SPACE = re.compile(rb"\s+|--[^\n]*|/\*")
 _COMMENT = re.compile(rb"/\*|\*/")
 _COMMAND = re.compile(rb"\s*\\(\w+|.)", re.DOTALL)
-_COPY = re.compile(rb"COPY\b.*\bFROM\s+STDIN\b", re.IGNORECASE | re.DOTALL)
-_ROUTINES = {b"FUNCTION", b"PROCEDURE"}
 _END_OF_ROWS = b"\\."
 _DUMP = b"-- PostgreSQL database dump"
 _DUMP_END = _DUMP + b" complete"
@@ -121,87 +109,65 @@ def split(lines: Iterable[bytes], name: str) -> Iterator[Statement]:
     numbered, number = enumerate(lines, 1), 0
     dump = 0  # the line on which a dump begins that has not ended
     text, begin = b"", 1  # what is not given out yet, and the line on which it begins
-    place = _Place()
     for number, line in numbered:
         if not text:
-            begin = number
+            begin, where = number, f"{name}, line {number}"
             if command := _COMMAND.match(line):
-                _require_idle(command[1].decode(errors="replace"), f"{name}, line {number}")
+                _require_idle(command[1].decode(errors="replace"), where)
                 continue
-            dump = _dump(line.strip(), dump, f"{name}, line {number}")
+            dump = _dump(line.strip(), dump, where)
         text += line
-        if place.awaited not in line:
-            continue
-        while (place := _scan(text)).end >= 0:
-            if place.first >= 0:
-                sql, at = text[place.first : place.end - 1].strip(), begin + text.count(b"\n", 0, place.first)
-                yield Statement(sql, at, _rows(numbered, name, at) if _COPY.match(sql) else None)
-            begin += text.count(b"\n", 0, place.end)
-            text = text[place.end :]
-        if not place.awaited:
+        if not _bare(text):
+            text = b""
+        elif b";" in line and (found := _whole(text)) is not None:
+            for at, sql, has_rows in found:
+                yield Statement(sql, begin + at, _rows(numbered, name, begin + at) if has_rows else None)
             text = b""
     where = f"{name}, line {number}"
     if text:
-        opened = place.opened >= 0
-        what = "a text or comment" if opened else "the statement"
-        at = begin + text.count(b"\n", 0, place.opened if opened else place.first)
-        raise _wrong(where, f"ends inside of {what} of line {at}")
+        at = begin + text.count(b"\n", 0, len(text) - len(_bare(text)))
+        raise _wrong(where, f"ends inside of the statement of line {at}")
     _dump(_DUMP, dump, where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where something of the first statement in a text is; -1 for nowhere."""
-
-    first: int = -1
-    """Its first word."""
-    end: int = -1
-    opened: int = -1
-    """A text or comment that has no end."""
-    awaited: bytes = b""
-    """Before this has come, the statement has no end either; empty where none has begun."""
-
-
-def _scan(text: bytes) -> _Place:
-    at, first, brackets, blocks = 0, -1, 0, 0
-    words: list[bytes] = []  # the first four, outside of brackets
-    while found := _TOKEN.match(text, at):
-        kind, token, (begin, at) = found.lastgroup, found[0], found.span()
-        if kind == "comment" and (at := _after_comment(text, at)) < 0:
-            return _Place(first, opened=begin, awaited=b"*/")
-        if kind == "open":
-            return _Place(first, opened=begin, awaited=token.lstrip(b"eE"))
-        if kind in ("space", "comment"):
-            continue
-        if token == b";" and not brackets and not blocks:
-            return _Place(first, at)
-        first = begin if first < 0 else first
-        if token in (b"(", b")"):
-            brackets = max(0, brackets + (1 if token == b"(" else -1))
-        elif kind == "word" and not brackets:
-            words = [*words, token.upper()][:4]
-            blocks = _blocks(blocks, token.upper(), words)
-    return _Place(first, awaited=b";" if first >= 0 else b"")
+def _whole(text: bytes) -> list[tuple[int, bytes, bool]] | None:
+    """Statements, each with the lines before it and whether rows follow; None where the last has no end."""
+    try:
+        code, words = "utf-8", text.decode()
+    except UnicodeDecodeError:
+        code, words = "latin-1", text.decode("latin-1")
+    try:
+        trees = pgparse.parse(words)
+    except (pgparse.PGQueryError, RecursionError, ValueError) as error:
+        if "unterminated" in str(error) or "end of input" in str(error):
+            return None
+        sql = _bare(text)
+        return [(text.count(b"\n", 0, len(text) - len(sql)), sql, False)]
+    if trees and "stmt_len" not in trees[-1]:
+        return None
+    found, utf8 = [], words.encode()
+    for tree in trees:
+        start = tree.get("stmt_location", 0)
+        end = start + tree["stmt_len"]
+        sql = _bare(utf8[start:end])
+        copy = tree["stmt"].get("CopyStmt", {})
+        has_rows = bool(copy.get("is_from")) and "filename" not in copy
+        found.append((utf8.count(b"\n", 0, end - len(sql)), sql.decode().encode(code).strip(), has_rows))
+    return found
 
 
-def _blocks(blocks: int, word: bytes, words: list[bytes]) -> int:
-    """How many of BEGIN ATOMIC and CASE have no END after this word; `words` begin the statement."""
-    if word == b"BEGIN" and words[0] == b"CREATE" and _ROUTINES & set(words):
-        return blocks + 1
-    if blocks and word in (b"CASE", b"END"):
-        return blocks + (1 if word == b"CASE" else -1)
-    return blocks
-
-
-def _after_comment(text: bytes, at: int) -> int:
-    """The end of a comment, in which others may be nested; -1 where it has none."""
-    depth = 1
-    while depth:
-        found = _COMMENT.search(text, at)
-        if found is None:
-            return -1
-        depth, at = depth + (1 if found[0] == b"/*" else -1), found.end()
-    return at
+def _bare(text: bytes) -> bytes:
+    """Without spaces and comments before it; one that has no end is kept. Comments may be nested."""
+    at = 0
+    while found := _SPACE.match(text, at):
+        end, depth = found.end(), int(found[0] == b"/*")
+        while depth:
+            inner = _COMMENT.search(text, end)
+            if inner is None:
+                return text[at:]
+            end, depth = inner.end(), depth + (1 if inner[0] == b"/*" else -1)
+        at = end
+    return text[at:]
 
 
 def _rows(numbered: Iterator[tuple[int, bytes]], name: str, begin: int) -> Iterator[bytes]:

@@ -14,11 +14,11 @@ import psycopg
 from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
 from converge.model.endpoint import Endpoint
-from converge.model.quote import pg_name, pg_text
-from converge.postgres.connect import connect, explain
-from converge.resources import sql
+from converge.model.quote import pg_name
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
+from converge.postgres.query import rows, value
 
-_PROVIDERS = {"i": "icu", "b": "builtin"}
 _MAINTENANCE = ("postgres", "template1")
 _LOOKS, _PAUSE = 10, 0.05
 """Our own session before may need a moment to be gone; seconds."""
@@ -29,21 +29,10 @@ class Database:
     """What CREATE DATABASE needs to make another one like it."""
 
     name: str
-    encoding: str
-    collate: str
-    ctype: str
-    provider: str
-    locale: str | None
-    rules: str | None
+    options: str
+    """As CREATE DATABASE has them."""
     settings: list[str]
     """``name=value`` of ALTER DATABASE … SET, as far as any session may set them."""
-
-
-def read_database(connection: psycopg.Connection[Any]) -> Database:
-    """The database of this session."""
-    row = connection.execute(sql("converge.postgres", "database").encode()).fetchone()
-    assert row is not None
-    return Database(*row)
 
 
 @contextmanager
@@ -54,9 +43,9 @@ def shadow(endpoint: Endpoint) -> Iterator[Endpoint]:
     """
     with ExitStack() as stack:
         here = stack.enter_context(closing(connect(endpoint)))
-        like = read_database(here)
+        like = Database(*rows(here, "database")[0])
         try:
-            name = stack.enter_context(_made(here, f"TEMPLATE template0{_options(like)}"))
+            name = stack.enter_context(_made(here, f"TEMPLATE template0 {like.options}"))
         except psycopg.Error as error:
             raise _refused(error, endpoint, here.info.user) from error
         yield stack.enter_context(_settled(endpoint, like, name))
@@ -71,7 +60,7 @@ def twin(endpoint: Endpoint) -> Iterator[Endpoint | None]:
     """
     with ExitStack() as stack:
         with closing(connect(endpoint)) as there:
-            like = read_database(there)
+            like = Database(*rows(there, "database")[0])
         here = _elsewhere(endpoint, like.name)
         if here is None:
             yield None
@@ -91,7 +80,7 @@ def twin(endpoint: Endpoint) -> Iterator[Endpoint | None]:
 @contextmanager
 def _made(here: psycopg.Connection[Any], options: str) -> Iterator[str]:
     """The name of a new database. Whatever a killed process has left of its own goes first."""
-    for (left,) in here.execute(sql("converge.postgres", "shadows_left").encode()).fetchall():
+    for (left,) in rows(here, "shadows_left"):
         here.execute(f"DROP DATABASE IF EXISTS {pg_name(left)}".encode())
     name = f"converge_shadow_{int(time.time())}_{secrets.token_hex(4)}"
     here.execute(f"CREATE DATABASE {pg_name(name)} {options}".encode())
@@ -127,21 +116,10 @@ def _in_use(here: psycopg.Connection[Any], name: str) -> bool:
     """Whether others stay connected. CREATE DATABASE itself would wait five seconds for them to go."""
     query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = %s)"
     for _ in range(_LOOKS):
-        if here.execute(query, [name]).fetchone() == (False,):
+        if not value(here, query, [name]):
             return False
         time.sleep(_PAUSE)
     return True
-
-
-def _options(like: Database) -> str:
-    """As CREATE DATABASE has them; servers before 15 know one provider, and no word for it."""
-    options = {"ENCODING": like.encoding, "LC_COLLATE": like.collate, "LC_CTYPE": like.ctype}
-    if like.provider != "c":
-        provider = _PROVIDERS[like.provider]
-        options |= {"LOCALE_PROVIDER": provider, f"{provider.upper()}_LOCALE": like.locale or ""}
-        if like.rules:
-            options["ICU_RULES"] = like.rules
-    return "".join(f" {name} {pg_text(value)}" for name, value in options.items())
 
 
 def _refused(error: psycopg.Error, endpoint: Endpoint, role: str) -> ConvergeError:

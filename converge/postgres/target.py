@@ -1,17 +1,18 @@
-"""What the target is and has: version, encoding, rights, relations."""
+"""What the target is and has: version, encoding, privileges, relations."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
 from converge.model.plan import OCCUPIED, Finding
 from converge.model.quote import pg_name
 from converge.postgres.capabilities import FUNCTIONS
-from converge.resources import folder, sql
+from converge.postgres.query import record, rows, value
+from converge.resources import folder
 
 _SHOWN = 20
 
@@ -49,7 +50,7 @@ class Target:
     tablespace: str
     """`default_tablespace` where the role may not create in it; empty when all is well."""
     stripped: tuple[str, ...]
-    """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack rights of its
+    """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack privileges of its
     own when it makes one."""
     not_owned: tuple[tuple[str, str, str], ...]
     """What the role can neither change nor drop in the schema: kind, quoted name, and the table or view that
@@ -91,84 +92,52 @@ class Target:
 
 def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     """Reads the target's facts; writes nothing."""
-    (version, database, role, encoding, exists, in_schema, schemas, temporary, standby, tablespace, ledger,
-     usable) = query(connection, "target", schema)[0]  # fmt: skip
+
+    def found(name: str) -> list[tuple[Any, ...]]:
+        return rows(connection, name, schema=schema)
+
+    facts = record(connection, "target", schema=schema, functions=list(FUNCTIONS))
+    exists, usable = facts.pop("ledger_exists"), facts.pop("ledger_usable")
+    tables = ledger_tables(connection)
+    closed = tuple(name for name, table in tables.items() if not table.writable)
+    foreign = tuple(name for name, table in tables.items() if not table.owned)
+    # Where we cannot look, the ledger is as new as any; the privileges to look come first.
+    outdated = bool(foreign) and usable and "alembic_version" not in closed and _is_old(connection)
+    steps = usable and "step" in tables and "step" not in closed
     return Target(
-        version=version.split()[0],
-        database=database,
-        role=role,
+        **facts | {"functions": frozenset(facts["functions"]), "stripped": tuple(facts["stripped"])},
         schema=schema,
-        schema_exists=exists,
-        encoding=encoding,
-        may_create_in_schema=in_schema,
-        may_create_schemas=schemas,
-        may_make_temporary=temporary,
-        standby=standby,
-        tablespace=tablespace,
-        stripped=tuple(kind for (kind,) in query(connection, "stripped", schema)),
-        not_owned=tuple((kind, name, table) for kind, name, table in query(connection, "not_owned", schema)),
-        ledger=_ledger(connection, schema, usable=usable) if ledger else None,
-        relations=tuple(query(connection, "relations", schema)),
-        zero_argument_functions=tuple(query(connection, "functions", schema)),
-        left_over=_left_over(connection, schema, usable=usable) if ledger else (),
-        collations=_collations(connection, schema),
-        extensions=dict(query(connection, "known_extensions", schema)),
-        functions=_functions(connection),
+        not_owned=tuple(found("not_owned")),
+        ledger=LedgerSchema(usable, foreign, closed, outdated) if exists else None,
+        relations=tuple(found("relations")),
+        zero_argument_functions=tuple(found("functions")),
+        left_over=tuple(found("left_over")) if steps else (),
+        collations=dict(found("collations")),
+        extensions=dict(found("known_extensions")),
     )
 
 
-def _functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
-    rows = connection.execute(
-        "SELECT DISTINCT proname::text FROM pg_proc WHERE proname = ANY(%s)", (list(FUNCTIONS),)
-    )
-    return frozenset(name for (name,) in rows)
+class LedgerTable(NamedTuple):
+    """A table of the ledger, and what the role may do with it."""
+
+    owned: bool
+    readable: bool
+    writable: bool
+    columns: list[str]
+    """An earlier version's has fewer."""
 
 
-def _collations(connection: psycopg.Connection[Any], schema: str) -> Mapping[str, str]:
-    """Each under its whole name, and by itself where the search path finds it."""
-    found = {}
-    for owner, name, visible, locale in query(connection, "collations", schema):
-        found[pg_name(owner, name)] = locale
-        if visible:
-            found[pg_name(name)] = locale
-    return found
+def ledger_tables(connection: psycopg.Connection[Any]) -> dict[str, LedgerTable]:
+    """The tables of the ledger that is there, by their names."""
+    return {name: LedgerTable(*facts) for name, *facts in rows(connection, "ledger_tables")}
 
 
-def _left_over(
-    connection: psycopg.Connection[Any], schema: str, *, usable: bool
-) -> tuple[tuple[str, str, str], ...]:
-    """Empty where the ledger has no steps, or may not be read."""
-    open_ = {name for name, _, writable in query(connection, "ledger_tables", schema) if writable}
-    if not usable or "step" not in open_:
-        return ()
-    return tuple(query(connection, "left_over", schema))
-
-
-def _ledger(connection: psycopg.Connection[Any], schema: str, *, usable: bool) -> LedgerSchema:
-    tables = query(connection, "ledger_tables", schema)
-    foreign = tuple(name for name, owned, _ in tables if not owned)
-    closed = tuple(name for name, _, writable in tables if not writable)
-    readable = usable and "alembic_version" not in closed
-    # Where we cannot look, the ledger is as new as any; the rights to look come first.
-    outdated = bool(foreign) and readable and _revision(connection) != newest_revision()
-    return LedgerSchema(usable, foreign, closed, outdated)
-
-
-def _revision(connection: psycopg.Connection[Any]) -> str | None:
-    row = connection.execute("SELECT version_num FROM converge.alembic_version").fetchone()
-    return row[0] if row else None
-
-
-def newest_revision() -> str | None:
-    """The revision of the ledger that this version of converge works with."""
+def _is_old(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the ledger is not what this version of converge works with."""
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory(str(folder("migrations"))).get_current_head()
-
-
-def query(connection: psycopg.Connection[Any], name: str, schema: str) -> list[tuple[Any, ...]]:
-    """The rows of one of our queries; those about a schema mean this one."""
-    return connection.execute(sql("converge.postgres", name).encode(), {"schema": schema}).fetchall()
+    newest = ScriptDirectory(str(folder("migrations"))).get_current_head()
+    return bool(value(connection, "SELECT version_num FROM converge.alembic_version") != newest)
 
 
 def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collection[str]) -> Finding | None:
@@ -196,9 +165,8 @@ def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collec
 def _content(connection: psycopg.Connection[Any], target: Target, name: str, kind: str) -> str:
     if kind != "TABLE":
         return f"is the name of {'an' if kind[0] in 'AEIOU' else 'a'} {kind.lower()}"
-    table = pg_name(target.schema, name)
     try:
-        row = connection.execute(f"SELECT EXISTS (SELECT FROM {table})".encode()).fetchone()
+        filled = value(connection, f"SELECT EXISTS (SELECT FROM {pg_name(target.schema, name)})")
     except psycopg.errors.InsufficientPrivilege:
         return "may not be read"
-    return "has rows" if row and row[0] else "is empty"
+    return "has rows" if filled else "is empty"

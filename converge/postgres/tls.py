@@ -11,20 +11,14 @@ from psycopg import pq
 
 from converge.codes import Code
 from converge.errors import TargetError
-from converge.model.endpoint import Distrust, Endpoint, distrust
+from converge.model.endpoint import Endpoint
 
 _SYSTEM = "system"
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # PostgreSQL manual, "Message Formats"
 _SECONDS = 10
-_FIXES = {
-    Distrust.AUTHORITY: "add ?sslrootcert=FILE with the authority's certificate",
-    Distrust.NAME: "name the host in the URL as the certificate does, or add ?sslmode=verify-ca, which asks "
-    "only for the authority",
-    Distrust.EXPIRED: "renew the server's certificate, then SELECT pg_reload_conf(); on the target",
-    Distrust.EARLY: "compare `date` here and on the server",
-}
-_UNVERIFIED = "?sslmode=require encrypts without any check, ?sslmode=disable not at all"
-_CLIENT = ("valid client certificate", "certificate authentication failed", "private key file", "SSL key")
+_HINT = """?sslrootcert=FILE names the authority; ?sslmode=verify-ca does not ask for the host's name
+a renewed certificate needs SELECT pg_reload_conf(); on the target
+?sslmode=require encrypts without any check, ?sslmode=disable not at all"""
 
 
 def arguments(endpoint: Endpoint) -> dict[str, str]:
@@ -44,9 +38,9 @@ def arguments(endpoint: Endpoint) -> dict[str, str]:
     return {"sslmode": mode} | ({"sslrootcert": authority} if authority else {})
 
 
-def wanted(endpoint: Endpoint | None) -> str:
+def wanted(endpoint: Endpoint) -> str:
     """What else the server refuses in the words of a wrong password: a line for the hint, or nothing."""
-    if endpoint is None or "sslcert" not in dict(endpoint.options):
+    if "sslcert" not in dict(endpoint.options):
         return ""
     return "\npg_hba.conf may ask for a certificate whose CN is the role's name (clientcert=verify-full)"
 
@@ -66,25 +60,14 @@ def _from_environment(name: str) -> str:
     return option.val.decode() if option.val and option.val != option.compiled else ""
 
 
-def distrusted(text: str, endpoint: Endpoint | None) -> TargetError | None:
+def distrusted(text: str, endpoint: Endpoint | None) -> TargetError:
     """libpq's error when a certificate, or TLS itself, is its cause."""
     where = f"PostgreSQL at {endpoint}" if endpoint else "PostgreSQL"
-    if any(words in text for words in _CLIENT):
-        hint = "add ?sslcert=FILE&sslkey=FILE: a certificate for the role, and its key with the mode 0600"
-        return TargetError(f"{where} wants a client certificate: {text}", code=Code.T017, hint=hint)
-    if "no pg_hba.conf entry" in text or "pg_hba.conf rejects" in text:
-        hint = "a line of pg_hba.conf lets a role in, such as: hostssl DATABASE ROLE ADDRESS/32 scram-sha-256"
-        return TargetError(f"{where} does not let the role in from here: {text}", code=Code.T018, hint=hint)
-    if "SSL" not in text and "certificate" not in text:
-        return None
-    reason = _reason(endpoint) if endpoint else None
-    if reason is None:
-        return TargetError(f"{where} cannot be trusted: {text}", code=Code.T013, hint=_UNVERIFIED)
-    message = f"{where} cannot be trusted: the server's certificate {reason.value}"
-    return TargetError(message, code=Code.T013, hint=f"{_FIXES.get(reason, text)}\n{_UNVERIFIED}")
+    reason = (_reason(endpoint) if endpoint else "") or text
+    return TargetError(f"{where} cannot be trusted: {reason}", code=Code.T013, hint=_HINT)
 
 
-def _reason(endpoint: Endpoint) -> Distrust | None:
+def _reason(endpoint: Endpoint) -> str:
     """libpq does not say why it distrusts a certificate, so the server is asked for it once more."""
     used = arguments(endpoint)
     endpoint = _placed(endpoint)
@@ -97,6 +80,8 @@ def _reason(endpoint: Endpoint) -> Distrust | None:
             plain.sendall(_SSL_REQUEST)
             if plain.recv(1) == b"S":
                 context.wrap_socket(plain, server_hostname=endpoint.host).close()
-    except OSError as error:
-        return distrust(error)
-    return None
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except OSError:
+        pass
+    return ""

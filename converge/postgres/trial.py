@@ -17,6 +17,7 @@ import psycopg
 
 from converge.model.plan import TARGET_SCHEMA, Trial
 from converge.model.quote import pg_name
+from converge.postgres.query import value
 
 SCHEMA = "pg_temp"
 _TABLES = 200
@@ -26,12 +27,12 @@ _NOT_THE_SQL = ("08", "53", "57", "58", "XX")
 
 
 def may_try(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the session can make temporary tables: a right to it, and a server that does not only read."""
-    row = connection.execute(
+    """Whether the session may make temporary tables, on a server that does not only read."""
+    query = (
         "SELECT has_database_privilege(current_database(), 'TEMP') AND NOT pg_is_in_recovery() "
         "AND current_setting('transaction_read_only') = 'off'"
-    ).fetchone()
-    return bool(row and row[0])
+    )
+    return bool(value(connection, query))
 
 
 class Trials:

@@ -14,11 +14,11 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnForeignKey, OwnTable
+from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnTable
 from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
 from converge.postgres.existing import read_existing
-from converge.postgres.saved import drop_kept, drop_saved, put_back, saved_table
+from converge.postgres.saved import drop_kept, drop_saved, exists, put_back, saved_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Undo:
         tables = [table for table in self._run.tables if self._look(table).to_do]
         yield from self._make_room(tables)
         for table in tables:
-            rows = _undo_rows(self._connection, self._schema, table, self._xids[table.name])
+            rows = self._undo_rows(table)
             yield Done("rows removed", rows.own + rows.merged, table.quoted)
             yield Done("rows restored", rows.saved or 0, table.quoted)
         now = read_existing(self._connection, self._schema)
@@ -141,7 +141,9 @@ class Undo:
         """They hold for new rows at once; when all are there, what is in the tables is checked."""
         there = {(key.table, key.name): key for key in now.foreign_keys}
         unchecked = []
-        for key in self._keys():
+        for key in self._run.foreign_keys:
+            if not all(exists(self._connection, name) for name in (key.table, key.parent)):
+                continue  # its table is gone
             found = there.get((key.table, key.name))
             if found is None:
                 yield self._do("foreign keys", key.name, *key.restore)
@@ -167,16 +169,47 @@ class Undo:
         """The loaded tables as they were and as they are; without those that are gone."""
         return [(table, now.by_name[table.name]) for table in self._run.tables if table.name in now.by_name]
 
-    def _keys(self) -> list[OwnForeignKey]:
-        """The foreign keys on or to the loaded tables; without those of tables that are gone."""
-        return [
-            key
-            for key in self._run.foreign_keys
-            if all(_exists(self._connection, name) for name in (key.table, key.parent))
-        ]
-
     def _look(self, table: OwnTable) -> Rows:
-        return _look(self._connection, self._schema, table, self._xids[table.name])
+        """Counts the table's rows."""
+        aside, xids = saved_table(self._schema, table.name), self._xids[table.name]
+        put_aside = exists(self._connection, aside)
+        if not exists(self._connection, table.quoted) or not (xids or put_aside):
+            return Rows(table)
+        # A query with parameters reads % as their beginning.
+        own, aside = (name.replace("%", "%%") for name in (table.quoted, aside))
+        # Also a merged row is exactly as it was saved, the table's own triggers being off.
+        merged = f"text IN (SELECT (s.*)::text FROM {aside} AS s)" if put_aside else "false"
+        saved = f"(SELECT count(*) FROM {aside})" if put_aside else "NULL::bigint"
+        query = (
+            "SELECT count(*), count(*) FILTER (WHERE own), "
+            f"count(*) FILTER (WHERE NOT own AND {merged}), {saved} "
+            f"FROM (SELECT t.xmin = ANY (%s::xid[]) AS own, (t.*)::text AS text FROM {own} AS t) AS rows"
+        )
+        ((count, by_run, by_merge, rows_aside),) = self._connection.execute(
+            query.encode(), (xids,)
+        ).fetchall()
+        return Rows(table, by_run, by_merge, count - by_run - by_merge, rows_aside)
+
+    def _undo_rows(self, table: OwnTable) -> Rows:
+        """Removes the run's rows and puts saved ones back, at once; what was found.
+
+        Foreign keys and the table's own triggers must be away. Raises BlockedError when others have written.
+        """
+        do, xids = self._connection.execute, self._xids[table.name]
+        with self._connection.transaction():
+            do(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE".encode())
+            rows = self._look(table)
+            _require_none_of_others([rows])
+            if rows.others:
+                name = table.quoted.replace("%", "%%")
+                do(f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(), (xids,))
+            elif rows.own or rows.merged:
+                do(f"TRUNCATE {table.quoted}".encode())
+            if rows.saved is not None:
+                do(put_back(self._schema, table).encode())
+                do(drop_saved(self._schema, table).encode())
+            do(drop_kept(self._schema, table).encode())
+        return rows
 
     def _do(self, part: Part | None, object_: str, *statements: str) -> Done:
         with self._connection.transaction():
@@ -195,59 +228,6 @@ def _transactions(connection: psycopg.Connection[Any], run: LoadRun) -> dict[str
         if run.targets[source] in xids:
             xids[run.targets[source]].append(xid)
     return xids
-
-
-def _look(connection: psycopg.Connection[Any], schema: str, table: OwnTable, xids: Sequence[str]) -> Rows:
-    """Counts the rows; `xids` are the transactions of the run's chunks of this table."""
-    aside = saved_table(schema, table)
-    put_aside = _exists(connection, aside)
-    if not _exists(connection, table.quoted) or not (xids or put_aside):
-        return Rows(table)
-    # A query with parameters reads % as their beginning.
-    own, aside = (name.replace("%", "%%") for name in (table.quoted, aside))
-    # Also a merged row is exactly as it was saved, the table's own triggers being off.
-    merged = f"text IN (SELECT (s.*)::text FROM {aside} AS s)" if put_aside else "false"
-    saved = f"(SELECT count(*) FROM {aside})" if put_aside else "NULL::bigint"
-    counts = connection.execute(
-        "SELECT count(*), count(*) FILTER (WHERE own), "
-        f"count(*) FILTER (WHERE NOT own AND {merged}), {saved} "
-        "FROM (SELECT t.xmin = ANY (%s::xid[]) AS own, (t.*)::text AS text "
-        f"FROM {own} AS t) AS rows".encode(),
-        (list(xids),),
-    ).fetchone()
-    assert counts is not None
-    count, by_run, by_merge, rows_aside = counts
-    return Rows(table, by_run, by_merge, count - by_run - by_merge, rows_aside)
-
-
-def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether there is such a relation, by its quoted name."""
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
-    assert row is not None
-    return bool(row[0])
-
-
-def _undo_rows(
-    connection: psycopg.Connection[Any], schema: str, table: OwnTable, xids: Sequence[str]
-) -> Rows:
-    """Removes the run's rows and puts saved ones back, at once; what was found.
-
-    Foreign keys and the table's own triggers must be away. Raises BlockedError when others have written.
-    """
-    with connection.transaction():
-        connection.execute(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE".encode())
-        rows = _look(connection, schema, table, xids)
-        _require_none_of_others([rows])
-        if rows.others:
-            name = table.quoted.replace("%", "%%")
-            connection.execute(f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(), (list(xids),))
-        elif rows.own or rows.merged:
-            connection.execute(f"TRUNCATE {table.quoted}".encode())
-        if rows.saved is not None:
-            connection.execute(put_back(schema, table).encode())
-            connection.execute(drop_saved(schema, table).encode())
-        connection.execute(drop_kept(schema, table).encode())
-    return rows
 
 
 def _require_none_of_others(found: Sequence[Rows]) -> None:

@@ -15,7 +15,8 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
-from converge.postgres.connect import connect, explain
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
 from converge.provision.steps import (
     SET_GRANTS,
     Cluster,
@@ -28,7 +29,7 @@ from converge.provision.steps import (
 )
 from converge.report.words import counted, one_line, visible
 from converge.resources import sql
-from converge.run.blockers import require_rights
+from converge.run.blockers import require_privileges
 from converge.run.connections import explained
 
 # Locales and encodings that do not go together, or that the template does not let in.
@@ -83,7 +84,7 @@ def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, password
     with explained(admin, admin), closing(connect(admin)) as connection:
         cluster = _read_cluster(connection, admin, wanted)
     found = findings(wanted, cluster)
-    require_rights([one for one in found if one.severity == "block"])
+    require_privileges([one for one in found if one.severity == "block"])
     todo = steps(wanted, cluster, passwords=passwords)
     for one, its in zip(wanted, todo, strict=True):
         emit(Said(f"database {one.name}"))

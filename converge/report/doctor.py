@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from converge.model.endpoint import Endpoint
-from converge.model.facts import Diagnosis, Right, SourceFacts, TargetFacts, Tls
+from converge.model.facts import Diagnosis, Privilege, SourceFacts, TargetFacts, Tls
 from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.document import Block, Facts, Fold, Verdict, findings, grid
 from converge.report.text import to_text
@@ -27,7 +27,7 @@ _HARMLESS = ("0", "off", "")
 
 
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
-    """Each side's facts and rights, then the findings with their fixes."""
+    """Each side's facts and privileges, then the findings with their fixes."""
     blocks: list[Block] = []
     if found.source is not None:
         here = found.source_facts
@@ -106,16 +106,16 @@ def _side(
     endpoint: Endpoint,
     origins: Mapping[str, str],
     lines: Iterable[tuple[str, str]],
-    rights: Sequence[Right],
+    privileges: Sequence[Privilege],
 ) -> Fold:
     held = grid(
         "",
-        (("right", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
+        (("privilege", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
         [
             (one.name, "yes", one.purpose)
             if one.held
             else (one.name, "NO" if one.needed else "no", one.without)
-            for one in rights
+            for one in privileges
         ],
     )
     return Fold(f"{name:<10}{endpoint}", (_wrapped([("from", _origins(origins)), *lines]), held))

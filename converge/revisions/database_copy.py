@@ -18,7 +18,8 @@ from converge.model.quote import pg_name, pg_text
 from converge.planner.difference import difference
 from converge.postgres.affected import read_images
 from converge.postgres.catalog import read_definitions
-from converge.postgres.connect import connect, explain
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
 from converge.postgres.shadow import shadow, twin
 from converge.resources import sql
 

@@ -22,8 +22,8 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.capabilities import older
-from converge.postgres.connect import explain, in_its_words, is_of_value
-from converge.postgres.facts import DRIVER, address, users_engine, without_password
+from converge.postgres.engine import DRIVER, address, users_engine, without_password
+from converge.postgres.errors import explain, in_its_words, is_of_value
 from converge.postgres.held import Relation
 from converge.revisions.failures import failed, users_own
 from converge.revisions.folder import Folder

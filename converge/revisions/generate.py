@@ -19,10 +19,11 @@ from converge.model.revision import Applied, Generated
 from converge.planner.difference import difference
 from converge.planner.difference.widening import widens
 from converge.postgres.catalog import read_definitions
-from converge.postgres.connect import connect, explain
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
 from converge.postgres.history import last_load, last_run
+from converge.postgres.ledger import attempt
 from converge.postgres.shadow import shadow
-from converge.postgres.steps import attempt
 from converge.revisions.commands import require_known
 from converge.revisions.drift import definitions
 from converge.revisions.environment import applied

@@ -22,11 +22,18 @@ from converge.model.image import Image, Pair, pairs
 from converge.model.revision import Applied, Direction, Revision
 from converge.model.validation import Affected, Validation
 from converge.planner.difference import compared
-from converge.postgres.affected import Digest, affected_rows, digests, find, keep_rows, read_images
+from converge.postgres.affected import (
+    Digest,
+    affected_rows,
+    compare,
+    digests,
+    find,
+    keep_rows,
+    read_images,
+)
 from converge.postgres.catalog import read_definitions
 from converge.postgres.connect import connect
 from converge.postgres.held import held
-from converge.postgres.reference import compare
 from converge.resources import sql
 from converge.revisions.commands import require_known, standings
 from converge.revisions.database_copy import copied

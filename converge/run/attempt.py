@@ -21,9 +21,8 @@ from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import record_there
 from converge.postgres.ledger import Ledger
-from converge.postgres.made import changed_since, record_schema
+from converge.postgres.made import changed_since, record_schema, set_next_values
 from converge.postgres.saved import drop_kept, drop_saved, has_kept
-from converge.postgres.steps import set_next_values
 from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder

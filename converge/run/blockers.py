@@ -48,7 +48,7 @@ def check_target(
     """
     if any(finding.code == OCCUPIED for finding in inputs.lacking):
         require_free(target)  # the tables may be those of a run that is at work
-    require_rights(inputs.lacking)
+    require_privileges(inputs.lacking)
     loading = inputs.evidence.existing is not None
     if loading and clears:
         require_locks(target, inputs.schema, filled_tables(inputs))
@@ -62,10 +62,10 @@ def check_target(
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
     """What a comparison needs of the source. Raises BlockedError."""
-    require_rights([finding for finding in inputs.lacking if finding.code == Code.S004])
+    require_privileges([finding for finding in inputs.lacking if finding.code == Code.S004])
 
 
-def require_rights(lacking: Sequence[Finding]) -> None:
+def require_privileges(lacking: Sequence[Finding]) -> None:
     """Raises BlockedError with all that either side lacks, and every statement that gives it."""
     if not lacking:
         return

@@ -20,9 +20,9 @@ from converge.codes import Code
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Phase, Plan, Statement
-from converge.postgres.connect import connect, explain
-from converge.postgres.ledger import BUILDER, Ledger
-from converge.postgres.steps import run_steps
+from converge.postgres.connect import connect
+from converge.postgres.errors import explain
+from converge.postgres.ledger import BUILDER, Ledger, run_steps
 
 _SETTINGS = {
     "maintenance_work_mem": "256MB",

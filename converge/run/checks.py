@@ -15,8 +15,8 @@ from pymysql.connections import Connection
 
 from converge.model.check import Check, CheckResult, State
 from converge.model.work import CheckTask
-from converge.mysql.connect import ask as ask_source
-from converge.postgres.connect import ask as ask_target
+from converge.mysql.query import ask as ask_source
+from converge.postgres.query import ask as ask_target
 from converge.run.retry import is_gone
 
 Row = tuple[str | None, ...]

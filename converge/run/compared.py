@@ -21,12 +21,13 @@ from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.privileges import missing_select, read_rights
+from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
 from converge.postgres.history import last_recorded
-from converge.postgres.target import Target, query, read_target
-from converge.run.blockers import blocked, check_source, require_rights
+from converge.postgres.query import rows
+from converge.postgres.target import Target, read_target
+from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach
 from converge.run.options import RESUME, Options
 from converge.run.prepare import prepare
@@ -88,7 +89,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             )
         )
         assert prepared.target is not None and prepared.inputs.facts is not None
-        # Who only compares needs no rights to write.
+        # Who only compares needs no privileges to write.
         if blocks := [one for one in prepared.plan.blocks if one not in prepared.inputs.lacking]:
             raise blocked(blocks)
         yield Compared(
@@ -102,10 +103,10 @@ def _by_run(
 ) -> Compared:
     here, there = reach(source, target, stack)
     assert there is not None
-    rights = read_rights(here, source.database)
-    catalog = read_catalog(here, rights)
+    own = read_privileges(here, source.database)
+    catalog = read_catalog(here, own)
     known = [table.name for table in catalog.tables]
-    require_rights(missing_select(rights, known, Selection(run.options.include, run.options.exclude).names))
+    require_privileges(missing_select(own, known, Selection(run.options.include, run.options.exclude).names))
     notes = [(Code.V110, f"compared by the plan of run {run.run}, which began {run.started}", "")]
     if run.source != str(source):
         notes.append((Code.V114, f"run {run.run} is of {run.source}; this is {source}", ""))
@@ -189,7 +190,7 @@ class Scope:
         self._here = {table.name: {one.name for one in table.columns} for table in both.catalog.tables}
         # Each column's type, and its name in the catalog's texts.
         self._there: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
-        for table, column, type_, name in query(both.target, "table_columns", both.plan.schema):
+        for table, column, type_, name in rows(both.target, "table_columns", schema=both.plan.schema):
             self._there[table][column] = type_, name
         reasons = {table.source: why for table in both.plan.tables if (why := self._reason(table))}
         self.plan = narrowed(both.plan, {table.source for table in both.plan.tables} - reasons.keys())

@@ -15,7 +15,9 @@ from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
 from converge.mysql.connect import WatchedConnection
+from converge.mysql.errors import explain as explain_source
 from converge.postgres import connect as postgres
+from converge.postgres.errors import explain as explain_target
 
 DRIVER_ERRORS = (psycopg.Error, pymysql.err.Error, OSError)
 
@@ -25,8 +27,8 @@ def explain(error: Exception, source: Endpoint, target: Endpoint | None) -> Conv
     if isinstance(error, ConvergeError):
         return error
     if isinstance(error, psycopg.Error):
-        return postgres.explain(error, target)
-    return mysql.explain(error, source)
+        return explain_target(error, target)
+    return explain_source(error, source)
 
 
 @contextmanager

@@ -14,17 +14,16 @@ from converge.model.facts import Diagnosis, SourceFacts, TargetFacts
 from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names
-from converge.mysql.health import check_source
-from converge.mysql.privileges import missing_select, read_rights
+from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.notes import refused_checks
 from converge.planner.sizes import space
 from converge.postgres.connect import connect as connect_target
-from converge.postgres.connect import refused as refused_queries
 from converge.postgres.facts import read_facts as read_target_facts
-from converge.postgres.health import check_space, check_target, missing_tables
 from converge.postgres.privileges import lacking
+from converge.postgres.query import refused as refused_queries
 from converge.postgres.target import read_target
 from converge.run.connections import T, attempt, connect_source, explained
+from converge.run.health import check_source, check_space, check_target, missing_tables
 from converge.run.options import Options
 from converge.run.prepare import prepare
 
@@ -83,10 +82,10 @@ def _blocks(source: Endpoint, target: Endpoint | None, options: Options) -> tupl
 
 def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Finding]]:
     with explained(endpoint, None), closing(connect_source(endpoint)) as connection:
-        rights = read_rights(connection, endpoint.database)
-        facts = read_source_facts(connection, rights)
-        readable = list(filter(rights.may_read, table_names(connection, endpoint.database)))
-    missing = missing_select(rights, readable, options.selection.names)
+        own = read_privileges(connection, endpoint.database)
+        facts = read_source_facts(connection, own)
+        readable = list(filter(own.may_read, table_names(connection, endpoint.database)))
+    missing = missing_select(own, readable, options.selection.names)
     return facts, [*missing, *check_source(facts, endpoint, options.jobs)]
 
 

@@ -28,7 +28,8 @@ from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.model.work import Counts, Drilled
-from converge.mysql.connect import WatchedConnection, fetch
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.query import fetch
 from converge.run.relation import (
     Relation,
     Row,

@@ -23,14 +23,14 @@ from converge.model.plan import Finding, Plan
 from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.privileges import missing_select, possible_snapshot, read_rights
+from converge.mysql.privileges import missing_select, possible_snapshot, read_privileges
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since
-from converge.postgres.connect import refused
 from converge.postgres.existing import keep_reprinted, read_existing
 from converge.postgres.history import last_evidence, last_rehearsal, last_run, unreadable_ledger
 from converge.postgres.privileges import lacking
+from converge.postgres.query import refused
 from converge.postgres.target import Target, occupied, read_target
 from converge.run.connections import explained, reach
 from converge.run.evidence import ask_target, gather
@@ -96,8 +96,8 @@ def prepare(
 
 def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options) -> Inputs:
     """What the source is, and what it lacks for a run."""
-    rights = read_rights(source, endpoint.database)
-    catalog = read_catalog(source, rights)
+    own = read_privileges(source, endpoint.database)
+    catalog = read_catalog(source, own)
     readable = [table.name for table in catalog.tables]
     return Inputs(
         catalog,
@@ -105,8 +105,8 @@ def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Opt
         source=str(endpoint),
         schema=options.schema,
         selection=options.selection,
-        lacking=tuple(missing_select(rights, readable, options.selection.names)),
-        snapshot=str(possible_snapshot(rights)),
+        lacking=tuple(missing_select(own, readable, options.selection.names)),
+        snapshot=str(possible_snapshot(own)),
         strict=options.strict,
     )
 

@@ -62,7 +62,7 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
     """
     written: Counter[str] = Counter()
     for chunk in ledger.chunks():
-        written[chunk.table] += chunk.rows or 0
+        written[chunk.table] += chunk.done.rows if chunk.done else 0
     with ledger.connection.transaction():
         _drop_foreign_keys(ledger, plan)
         for table, found in chunks.items():
@@ -94,7 +94,7 @@ def _remove(ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: i
         f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(),
         ([chunk.xid for chunk in chunks],),
     )
-    if cursor.rowcount == sum(chunk.rows or 0 for chunk in chunks):
+    if cursor.rowcount == sum(chunk.done.rows for chunk in chunks if chunk.done):
         return True
     rest = ledger.connection.execute(
         f"SELECT count(*), count(DISTINCT xmin::text) FROM {name}".encode(), ()

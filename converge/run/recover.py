@@ -23,7 +23,7 @@ from converge.postgres.ledger import BUILDER, Ledger, end_leftovers, lock, requi
 from converge.postgres.privileges import lacking, lacking_ledger
 from converge.postgres.target import read_target
 from converge.postgres.undo import Undo
-from converge.run.blockers import require_rights
+from converge.run.blockers import require_privileges
 from converge.run.connections import explained
 
 _SHOWN = 50
@@ -43,11 +43,11 @@ def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve |
     with _kept(), explained(target, target), connect(target, **_SETTINGS) as connection:
         facts = read_target(connection, schema or "public")
         if facts.ledger is not None:
-            require_rights(list(lacking_ledger(facts)))
+            require_privileges(lacking_ledger(facts))
         schema = schema or (last_run(connection) or {}).get("target_schema", "public")
         run = last_load(connection, schema)
         if run is not None and run.unfinished:
-            require_rights(lacking(read_target(connection, schema)))
+            require_privileges(lacking(read_target(connection, schema)))
             if approve is not None:
                 _ask(connection, target, run, approve)
             upgrade(target)

@@ -12,8 +12,8 @@ import psycopg
 import pymysql
 
 from converge.errors import TargetError
-from converge.mysql.connect import is_lost as has_lost_source
-from converge.postgres.connect import is_lost
+from converge.mysql.errors import is_lost as has_lost_source
+from converge.postgres.errors import is_lost
 
 # The statement was a victim and its connection lives: serialization failure, deadlock, lock_timeout,
 # statement_timeout or a cancellation by somebody.

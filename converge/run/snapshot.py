@@ -12,7 +12,7 @@ from converge.model.result import Result
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.privileges import read_rights
+from converge.mysql.privileges import read_privileges
 from converge.mysql.snapshot import Snapshot, known_by_time, read_identities
 
 
@@ -34,7 +34,7 @@ def take_snapshot(
     result.snapshot = taken.level
 
     def require_schema() -> None:
-        after = read_catalog(here, read_rights(here, catalog.database), tables)
+        after = read_catalog(here, read_privileges(here, catalog.database), tables)
         now = read_identities(here, catalog.database, tables)
         others = dict.fromkeys(changed(catalog, after, tables))
         others |= dict.fromkeys(name for name in tables if now.get(name) != before.get(name))

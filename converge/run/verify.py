@@ -36,8 +36,8 @@ def verify(
 
     `tell` gets every row that differs; the result has the first of each table.
 
-    Raises TargetError when no run has made the planned tables, and BlockedError for rights that either role
-    lacks or for a plan that is blocked.
+    Raises TargetError when no run has made the planned tables, and BlockedError for privileges that either
+    role lacks or for a plan that is blocked.
     """
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:

@@ -21,11 +21,12 @@ from converge.model.plan import Computed, TablePlan
 from converge.model.quote import fit, my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
 from converge.model.work import ViewTask
-from converge.mysql.connect import WatchedConnection, fetch
-from converge.mysql.connect import describe as describe_source
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.query import describe as describe_source
+from converge.mysql.query import fetch
 from converge.planner.views import WHOLE
-from converge.postgres.connect import describe as describe_target
-from converge.postgres.connect import read_only
+from converge.postgres.query import describe as describe_target
+from converge.postgres.query import read_only
 from converge.run.drill_down import Suspects
 from converge.run.relation import (
     TOLERANCE,

@@ -1,3 +1,3 @@
 SELECT NAME, TABLE_ID
   FROM information_schema.INNODB_TABLES
- WHERE SPACE_TYPE <> 'Single' AND LEFT(NAME, CHAR_LENGTH(%s) + 1) = CONCAT(%s, '/')
+ WHERE SPACE_TYPE <> 'Single'

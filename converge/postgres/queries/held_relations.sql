@@ -1,9 +1,9 @@
--- Tables and materialized views that are neither the system's, an extension's, nor the ledger's.
-SELECT n.nspname::text, c.relname::text
+-- Tables that are neither the system's, an extension's, nor the ledger's.
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'converge')
    AND n.nspname NOT LIKE 'pg\_temp\_%%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                       AND d.deptype = 'e')
- ORDER BY 1, 2
+ ORDER BY 2, 3

@@ -1,15 +1,32 @@
-SELECT current_setting('server_version'), current_database()::text, current_user::text,
-       current_setting('server_encoding'),
-       s.oid IS NOT NULL,
-       coalesce(has_schema_privilege(s.oid, 'CREATE') AND has_schema_privilege(s.oid, 'USAGE'), false),
-       has_database_privilege(current_database(), 'CREATE'),
-       has_database_privilege(current_database(), 'TEMPORARY'),
-       pg_is_in_recovery(),
+SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current_database()::text AS database,
+       current_user::text AS role, current_setting('server_encoding') AS encoding,
+       s.oid IS NOT NULL AS schema_exists,
+       coalesce(has_schema_privilege(s.oid, 'CREATE') AND has_schema_privilege(s.oid, 'USAGE'), false)
+         AS may_create_in_schema,
+       has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
+       has_database_privilege(current_database(), 'TEMPORARY') AS may_make_temporary,
+       pg_is_in_recovery() AS standby,
        coalesce((SELECT spcname::text FROM pg_tablespace
                   WHERE spcname = current_setting('default_tablespace')
-                    AND NOT has_tablespace_privilege(oid, 'CREATE')), ''),
-       l.oid IS NOT NULL,
+                    AND NOT has_tablespace_privilege(oid, 'CREATE')), '') AS tablespace,
+       l.oid IS NOT NULL AS ledger_exists,
        coalesce(has_schema_privilege(l.oid, 'CREATE') AND has_schema_privilege(l.oid, 'USAGE'), false)
+         AS ledger_usable,
+       ARRAY(SELECT DISTINCT proname::text FROM pg_proc WHERE proname = ANY (%(functions)s)) AS functions,
+       -- Kinds of object of which default privileges take something from their own maker.
+       ARRAY(SELECT CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
+                                         WHEN 'T' THEN 'TYPES' ELSE 'SCHEMAS' END
+               FROM pg_default_acl d JOIN pg_roles r ON r.oid = d.defaclrole
+              WHERE r.rolname = current_user AND d.defaclnamespace = 0
+                AND d.defaclobjtype IN ('r', 'S', 'f', 'T', 'n')
+                AND EXISTS (
+                      SELECT FROM aclexplode(acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's'
+                                                                             ELSE d.defaclobjtype END, r.oid)) need
+                       WHERE need.grantee = r.oid
+                         AND NOT EXISTS (SELECT FROM aclexplode(d.defaclacl) has
+                                          WHERE has.grantee IN (0, r.oid)
+                                            AND has.privilege_type = need.privilege_type))
+              ORDER BY 1) AS stripped
   FROM (VALUES (1)) one
   LEFT JOIN pg_namespace s ON s.nspname = %(schema)s
   LEFT JOIN pg_namespace l ON l.nspname = 'converge'

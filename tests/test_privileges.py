@@ -1,4 +1,4 @@
-"""Rights of both roles: what a run needs is all that it needs, and what is missing is named at once."""
+"""Privileges of both roles: what a run needs is all that it needs, and what is missing is named at once."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def target(servers: tuple[Server, Server], new_postgres_database: NewDatabase) -
 
 @pytest.fixture
 def user(source: str) -> Iterator[Login]:
-    """`user("SELECT ON db.book", …)` gives the URL of a new source user with these rights."""
+    """`user("SELECT ON db.book", …)` gives the URL of a new source user with these privileges."""
     made = []
 
-    def new(*rights: str) -> str:
+    def new(*privileges: str) -> str:
         name = f"limited_{next(_numbers)}"
         made.append(name)
         mysql(source, f"CREATE USER {name}@'%' IDENTIFIED WITH mysql_native_password BY 'x'")
-        for right in rights:
-            mysql(source, f"GRANT {right.replace('db.', f'`{parse(source).database}`.')} TO {name}@'%'")
+        for privilege in privileges:
+            mysql(source, f"GRANT {privilege.replace('db.', f'`{parse(source).database}`.')} TO {name}@'%'")
         return source.replace("root@", f"{name}:x@")
 
     yield new
@@ -75,15 +75,15 @@ def user(source: str) -> Iterator[Login]:
 
 @pytest.fixture
 def role(target: str) -> Iterator[Login]:
-    """`role("CREATE ON DATABASE …", …)` gives the URL of a new target role with these rights."""
+    """`role("CREATE ON DATABASE …", …)` gives the URL of a new target role with these privileges."""
     made = []
 
-    def new(*rights: str, like: str = "LOGIN") -> str:
+    def new(*privileges: str, like: str = "LOGIN") -> str:
         name = f"limited_{next(_numbers)}"
         made.append(name)
         postgres(target, f"CREATE ROLE {name} {like}")
-        for right in rights:
-            postgres(target, f"GRANT {right.replace('DB', parse(target).database)} TO {name}")
+        for privilege in privileges:
+            postgres(target, f"GRANT {privilege.replace('DB', parse(target).database)} TO {name}")
         return target.replace("postgres@", f"{name}@")
 
     yield new
@@ -121,10 +121,10 @@ def agree(source: str, target: str, codes: list[str], *options: str) -> Ran:
 
 
 @both_ends
-def test_a_whole_run_with_the_least_rights(
+def test_a_whole_run_with_the_least_privileges(
     source: str, target: str, user: Login, role: Login, tmp_path: Path
 ) -> None:
-    """SELECT there; here two schemas made before, no right on the database, not even TEMPORARY."""
+    """SELECT there; here two schemas made before, no privilege on the database, not even TEMPORARY."""
     postgres(target, f"REVOKE ALL ON DATABASE {parse(target).database} FROM PUBLIC")
     postgres(target, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
     postgres(target, "CREATE SCHEMA converge")
@@ -159,7 +159,7 @@ def test_a_comparison_needs_no_more_than_to_read(source: str, target: str, user:
     assert converge(*arguments).json["verdict"] == "verified"
 
 
-def test_an_interrupted_run_goes_on_with_the_least_rights(
+def test_an_interrupted_run_goes_on_with_the_least_privileges(
     source: str, target: str, user: Login, role: Login
 ) -> None:
     limited = role("CREATE ON DATABASE DB")
@@ -174,7 +174,7 @@ def test_an_interrupted_run_goes_on_with_the_least_rights(
     assert again.json["verdict"] == "verified", again.err
 
 
-def test_rights_on_the_selected_tables_are_enough(source: str, target: str, user: Login) -> None:
+def test_privileges_on_the_selected_tables_are_enough(source: str, target: str, user: Login) -> None:
     reader = user("SELECT ON db.author", "SELECT ON db.book")
     ran = migrate(reader, target, "--include", "author", "--include", "book")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
@@ -194,7 +194,9 @@ def test_tables_that_could_be_unseen_are_named_one_by_one(
     assert converge("plan", "--source", reader).code == 0
 
 
-def test_each_selected_table_without_the_right_has_its_grant(source: str, target: str, user: Login) -> None:
+def test_each_selected_table_without_the_privilege_has_its_grant(
+    source: str, target: str, user: Login
+) -> None:
     """One is invisible, one shows a column, one may only be written."""
     reader = user("SELECT (id) ON db.author", "INSERT ON db.secret")
     options = ("--include", "author", "--include", "book", "--include", "secret")
@@ -254,7 +256,7 @@ def test_a_partial_revoke(
         mysql(source, "SET GLOBAL partial_revokes = OFF")
 
 
-def test_a_proxy_has_the_rights_of_whom_it_stands_for(source: str, target: str, user: Login) -> None:
+def test_a_proxy_has_the_privileges_of_whom_it_stands_for(source: str, target: str, user: Login) -> None:
     mysql(source, "SET GLOBAL check_proxy_users = ON")
     mysql(source, "SET GLOBAL mysql_native_password_proxy_users = ON")
     try:
@@ -394,8 +396,8 @@ def test_settings_of_a_hostile_role(source: str, target: str, user: Login, role:
 def test_default_privileges_against_their_owner(source: str, target: str, role: Login) -> None:
     limited = role("CREATE ON DATABASE DB")
     name = parse(limited).user
-    for kind, right in (("TABLES", "INSERT"), ("FUNCTIONS", "EXECUTE"), ("SCHEMAS", "CREATE")):
-        postgres(target, f"ALTER DEFAULT PRIVILEGES FOR ROLE {name} REVOKE {right} ON {kind} FROM {name}")
+    for kind, privilege in (("TABLES", "INSERT"), ("FUNCTIONS", "EXECUTE"), ("SCHEMAS", "CREATE")):
+        postgres(target, f"ALTER DEFAULT PRIVILEGES FOR ROLE {name} REVOKE {privilege} ON {kind} FROM {name}")
     postgres(target, f"ALTER DEFAULT PRIVILEGES FOR ROLE {name} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
     planned = agree(source, limited, ["T004"] * 3, "--schema", "app")
     paste(target, hints(planned), postgres)

@@ -1,4 +1,4 @@
-"""Found in the field: rights that are missing and that no finding names."""
+"""Found in the field: privileges that are missing and that no finding names."""
 
 from __future__ import annotations
 

@@ -1,0 +1,155 @@
+"""What `doctor` finds wrong with the two servers: facts in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from converge.codes import Code
+from converge.model.check import Application
+from converge.model.endpoint import Endpoint
+from converge.model.facts import Privilege, SourceFacts, TargetFacts, Tls
+from converge.model.plan import Finding, Severity
+from converge.model.quote import pg_name
+from converge.postgres.privileges import raise_locks
+from converge.postgres.target import Target
+
+Row = tuple[bool, Code, Severity, str, str]
+"""Whether it is so; then code, severity, message and fix of the finding."""
+_LONG_SECONDS = 5
+"""The read lock is waited for no longer than this."""
+_STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
+_FULL_PACKET = 1 << 30
+"""Bytes; the most that max_allowed_packet can be."""
+_HURTFUL = frozenset(
+    {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout",
+     "transaction_timeout", "default_transaction_read_only"}
+)  # fmt: skip
+"""Settings that converge overrides in its own sessions, and that migrations of others meet."""
+_LOCKS_A_TABLE = 6
+"""A table, its TOAST table with its index, and some indexes: --recreate drops all tables at once."""
+
+
+def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Finding]:
+    """All findings but those of privileges that a run cannot go without."""
+    needed, longest = jobs + 1, facts.longest_statement or 0
+    reload = next(one.grant for one in facts.rights if one.name == "RELOAD")
+    rows: list[Row] = [
+        (0 < facts.user_connections < needed, Code.S021, "block",
+         f"{facts.account} may have {facts.user_connections} connections, --jobs {jobs} needs {needed}",
+         f"ALTER USER {facts.account} WITH MAX_USER_CONNECTIONS {needed};"),
+        _connections(Code.S021, facts, jobs, needed, "SET GLOBAL max_connections = {};"),
+        (facts.plugin == "mysql_native_password", Code.S022, "note",
+         "the account logs in by mysql_native_password, which MySQL 8.4 has off and 9.0 no more",
+         f"ALTER USER {facts.account} IDENTIFIED WITH caching_sha2_password BY '…';"),
+        _unverified(Code.S023, facts.tls, endpoint,
+                    "?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE at the end of the source URL"),
+        (bool(facts.idle_roles), Code.S024, "note",
+         f"roles that are granted and not active: {', '.join(facts.idle_roles)}",
+         f"SET DEFAULT ROLE ALL TO {facts.account};"),
+        (facts.snapshot.level == "quiet", Code.S025, "note",
+         f"the source must be quiet while the readers begin: {facts.snapshot.why}", reload),
+        (longest > _LONG_SECONDS, Code.S026, "note",
+         f"a statement runs for {longest} s already; the read lock would wait for it {_LONG_SECONDS} s and "
+         "then do without",
+         "SELECT ID, USER, TIME, INFO FROM information_schema.PROCESSLIST ORDER BY TIME DESC;"),
+        *((True, Code.P072, "note",
+           f"{count} tables of the engine {engine}, without snapshots: stop their writers during the run",
+           "ALTER TABLE … ENGINE = InnoDB;") for engine, count in facts.unsafe_engines),
+        (not any(mode in facts.sql_mode for mode in _STRICT) or "NO_ZERO_DATE" not in facts.sql_mode,
+         Code.S027, "note",
+         "sql_mode lets zero dates and cut-off values in; the plan's scan counts those that are there",
+         "converge plan"),
+        (facts.max_allowed_packet < _FULL_PACKET, Code.S028, "note",
+         f"a row longer than max_allowed_packet, {facts.max_allowed_packet:,} bytes of text, stops a run",
+         f"SET GLOBAL max_allowed_packet = {_FULL_PACKET};"),
+        _optional(Code.S020, facts.rights),
+    ]  # fmt: skip
+    return _findings("source", rows)
+
+
+def check_target(facts: TargetFacts, endpoint: Endpoint, jobs: int, *, tables: int) -> list[Finding]:
+    """All findings but those of what a run cannot go without; `tables` are the source's."""
+    # The workers' and the builders' connections, the coordinator's two, and one to look after them.
+    needed, locks, may_have = 2 * jobs + 3, tables * _LOCKS_A_TABLE, facts.role_connections
+    role, database = pg_name(facts.role), pg_name(facts.database)
+    rows: list[Row] = [
+        (may_have is not None and may_have < needed, Code.T021, "block",
+         f"the role or the database may have {may_have} connections, --jobs {jobs} needs {needed}",
+         f"ALTER ROLE {role} CONNECTION LIMIT {needed};\n"
+         f"ALTER DATABASE {database} CONNECTION LIMIT {needed};"),
+        _connections(Code.T021, facts, jobs, needed,
+                     "ALTER SYSTEM SET max_connections = {}; -- and restart the server"),
+        _unverified(Code.T023, facts.tls, endpoint,
+                    "?sslmode=verify-full&sslrootcert=FILE at the end of the target URL"),
+        (facts.superuser, Code.T026, "note", f"the role {facts.role} is a superuser; no run needs that",
+         "CREATE ROLE converge LOGIN PASSWORD '…'; "
+         f"GRANT CREATE, TEMPORARY ON DATABASE {database} TO converge;"),
+        (locks > facts.locks, Code.T022, "note",
+         f"--recreate, --truncate and a migration that makes all tables in one transaction lock about "
+         f"{locks:,} objects at once; the server has room for {facts.locks:,}",
+         raise_locks(locks, facts.max_connections)),
+        *((one.name in _HURTFUL and one.value not in ("0", "off", "false"), Code.T041, "note",
+           f"{one.name} = {one.value} is set for {one.where}: not for converge's own sessions, but for "
+           "the application's migrations (alembic upgrade) and its backfills", one.reset)
+          for one in facts.own_settings),
+        (bool(facts.event_triggers), Code.T025, "note",
+         f"event triggers see every statement that makes something: {', '.join(facts.event_triggers)}",
+         "\n".join(f"ALTER EVENT TRIGGER {pg_name(name)} DISABLE;" for name in facts.event_triggers)),
+        (facts.setting("wal_level") == "logical", Code.T027, "note",
+         "wal_level is logical: subscribers get every row of the run too",
+         "pg_replication_slots shows who reads; without a reader, wal_level = replica writes less"),
+        _optional(Code.T020, facts.rights),
+    ]  # fmt: skip
+    return _findings("target", rows)
+
+
+def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
+    """Whether the target's disk has room for what the source will be there, and for its log."""
+    if facts.disk is None:
+        return []
+    return _findings("target", [
+        (facts.disk.free < 2 * needed, Code.T024, "block" if facts.disk.free < needed else "note",
+         f"{facts.disk.path} has {facts.disk.free:,} bytes free; the tables and indexes need about "
+         f"{needed:,}, and the write-ahead log up to as much again",
+         "free some space there, or move the database to a larger disk"),
+    ])  # fmt: skip
+
+
+def missing_tables(applications: Iterable[Application], target: Target) -> Iterator[Finding]:
+    """Applications whose own migrations have not run in the target schema, as far as their maps tell."""
+    for one in applications:
+        if missing := [name for name in one.tables if name not in target.names]:
+            yield Finding(
+                Code.C010,
+                "note",
+                target.schema,
+                f"{one.name}: {len(missing)} of {len(one.tables)} tables of its own migrations are not there",
+                one.migrate,
+                ", ".join(missing),
+            )
+
+
+def _findings(side: str, rows: Iterable[Row]) -> list[Finding]:
+    return [Finding(code, severity, side, said, fix) for wrong, code, severity, said, fix in rows if wrong]
+
+
+def _connections(code: Code, facts: SourceFacts | TargetFacts, jobs: int, needed: int, fix: str) -> Row:
+    most, free = facts.max_connections, facts.max_connections - facts.connections + 1
+    message = f"{free} of {most} connections are free now, --jobs {jobs} needs {needed}"
+    return free < needed, code, "note", message, fix.format(most + needed)
+
+
+def _unverified(code: Code, tls: Tls, endpoint: Endpoint, fix: str) -> Row:
+    message = (
+        "the connection is encrypted, but the server's name is not verified"
+        if tls.version
+        else "the connection is not encrypted: everybody on the way can read the data"
+    )
+    return not endpoint.local and tls.verified != "certificate and name", code, "note", message, fix
+
+
+def _optional(code: Code, privileges: Iterable[Privilege]) -> Row:
+    missing = [one for one in privileges if one.grant and not one.held and not one.needed]
+    told = "; ".join(f"{one.name} ({one.without})" for one in missing)
+    message = f"privileges that a run can do without are missing: {told}"
+    return bool(missing), code, "note", message, "\n".join(one.grant for one in missing)
