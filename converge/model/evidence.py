@@ -5,7 +5,7 @@ It is kept in the ledger with its run, so that a resumed run and a later compari
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from converge.model.existing import Existing
@@ -96,6 +96,11 @@ class Evidence:
         """How many rows of the table a condition holds for; None when that is not known."""
         facts = self.tables.get(table)
         return facts.counts.get(condition) if facts else None
+
+    def never(self, table: str, conditions: Iterable[str]) -> bool:
+        """Whether the scan has looked for rows under each condition and found none."""
+        counts = (self.count(table, condition) for condition in conditions)
+        return all(count is not None and not count.rows for count in counts)
 
     def found(self, table: str, search: Search) -> Count | None:
         """The rows that a search has found in the table; None when that is not known."""

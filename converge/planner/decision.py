@@ -100,8 +100,8 @@ class Decision:
     @property
     def fits(self) -> bool:
         """Whether the target type can hold the column's default and all of its values."""
-        counts = map(self.count, self.traps)
-        return self._default_fits() and all(count is not None and not count.rows for count in counts)
+        never = self._known.never(self.table.name, (trap.where for trap in self.traps))
+        return never and self._default_fits()
 
     def _default_fits(self) -> bool:
         """The default is a value as well, of rows to come."""

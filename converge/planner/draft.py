@@ -84,8 +84,6 @@ class Draft:
         self.noted: set[str] = set()
         """Names of objects about which there is something to know."""
         self.alike: Alike = defaultdict(list)
-        self.suggestions: dict[tuple[str, int, str], list[str]] = {}
-        """Columns that could have another type, by type, length and that other type."""
         self.making: defaultdict[str, list[str]] = defaultdict(list)
         """What makes each table with its types, keys and CHECKs, as far as it is drafted; all share ''."""
         self.in_schema: set[str] = set()

@@ -83,7 +83,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     if draft.loading is None:
         note_collations(draft, planned)
     rows.note_duplicates(draft, planned)
-    note_suggestions(draft)
+    note_suggestions(draft, planned)
     notes.note_left_out(draft)
     notes.note_newer(draft)
     return draft

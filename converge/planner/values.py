@@ -5,6 +5,7 @@ A line `using = …` that makes what a target's type takes is tried on the data 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from converge.codes import Code
@@ -41,7 +42,6 @@ def note_values(draft: Draft, decided: Decision) -> None:
         table, words = decided.table, "hold different values that the map's expression makes equal"
         count = draft.evidence.found(table.name, made_equal(table, decided.start))
         draft.find_rows(Code.V161, decided.name, table, count, f"{words}: {decided.using.policy}")
-    _suggest(draft, decided)
 
 
 def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | None) -> None:
@@ -82,25 +82,24 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     return decided.entry("\n# or: ".join(ways))
 
 
-def _suggest(draft: Draft, decided: Decision) -> None:
-    """Notes the types that every value would fit, too; the draft says them all at once."""
-    table, column, family = decided.table, decided.column, family_of(decided.column)
-    filled = draft.evidence.count(table.name, f"{my_name(column.name)} IS NOT NULL")
-    if family is None or not (filled and filled.rows) or draft.loading:
-        return
-    for to in family.suggestions(column):
-        counts = [draft.evidence.count(table.name, trap.where) for trap in form(Value(column, to)).traps]
-        if to != decided.to and counts and all(count is not None and not count.rows for count in counts):
-            draft.suggestions.setdefault((column.type, column.length or 0, to), []).append(decided.name)
-
-
-def note_suggestions(draft: Draft) -> None:
-    """One finding for each type that many columns could have."""
-    for (type_, length, to), places in draft.suggestions.items():
-        listed = ", ".join(places)
+def note_suggestions(draft: Draft, planned: Sequence[Table]) -> None:
+    """One finding for each smaller type that every value of some columns would fit, too."""
+    fitting: defaultdict[tuple[str, int, str], list[str]] = defaultdict(list)
+    for table in planned if draft.loading is None else ():
+        for plan in draft.tables[table.name].columns:
+            column = table.column(plan.source)
+            decided, family = draft.decision(table, column), family_of(column)
+            for to in family.suggestions(column) if family else ():
+                filled = draft.evidence.count(table.name, f"{my_name(column.name)} IS NOT NULL")
+                odd = [trap.where for trap in form(Value(column, to)).traps]
+                fits = odd and draft.evidence.never(table.name, odd)
+                if to != decided.to and fits and filled and filled.rows:
+                    fitting[column.type, column.length or 0, to].append(decided.name)
+    for (type_, length, to), names in fitting.items():
+        listed = ", ".join(names)
         draft.find(
             Code.V025, f"{type_}({length})",
-            f"every value of {len(places)} such columns fits {to}, which is smaller and checked: {listed}",
+            f"every value of {len(names)} such columns fits {to}, which is smaller and checked: {listed}",
             entry("type", {"type": type_, "length": length, "fits": True}, f"to = {toml_text(to)}"),
         )  # fmt: skip
 
@@ -116,8 +115,7 @@ def hint_conditions(column: Column, to: str) -> Iterator[str]:
 def hint(draft: Draft, table: Table, column: Column, to: str) -> str:
     """An expression that makes a value that is right of every one in the data; empty where none is known."""
     for using, asked in _tried(column, to):
-        counts = [draft.evidence.count(table.name, one) for one in asked]
-        if all(count is not None and not count.rows for count in counts):
+        if draft.evidence.never(table.name, asked):
             return using
     return ""
 
