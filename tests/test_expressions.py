@@ -10,11 +10,12 @@ from test_plan import read
 from converge.planner.generated import StoredColumns
 from converge.sandbox import Server
 from converge.translate import (
+    Columns,
     Untranslatable,
     parse_expression,
     translate,
     translate_condition,
-    translate_default,
+    translate_stored,
 )
 from converge.translate.functions import Function, by_name, date_formats, functions
 
@@ -634,7 +635,7 @@ def test_what_mysql_does_not_calculate_is_no_error(both_databases: tuple[str, st
     ],
 )
 def test_expression_defaults(text: str, to: str, sql: str, postgres_14: Server) -> None:
-    assert translate_default(text, to) == sql
+    assert translate_stored(text, to, None) == sql
     postgres(postgres_14.url, f"SELECT {sql}")
 
 
@@ -649,7 +650,7 @@ def test_expression_defaults(text: str, to: str, sql: str, postgres_14: Server) 
 )
 def test_a_default_with_digits_of_its_own_is_refused(text: str, to: str) -> None:
     with pytest.raises(Untranslatable, match="a calculated number"):
-        translate_default(text, to)
+        translate_stored(text, to, None)
 
 
 # ---- texts of expressions ------------------------------------------------------------------------------
@@ -671,9 +672,9 @@ def test_names_and_literals_survive_the_catalog(
         assert generated is not None
         tree = parse_expression(generated)
         assert tree.expressions[0].name == 'näme `"\\\\'
-        assert postgres(postgres_14.url, f"SELECT {translate(generated.split(',', 1)[1][:-1])}") == [
-            (wanted,)
-        ]
+        assert postgres(
+            postgres_14.url, f"SELECT {translate(generated.split(',', 1)[1][:-1], Columns())}"
+        ) == [(wanted,)]
         server.drop_database("test_survive")
 
 
@@ -689,7 +690,7 @@ def test_names_and_literals_survive_the_catalog(
     ],
 )
 def test_precedence_is_mysqls(text: str, sql: str) -> None:
-    assert translate_condition(text) == sql
+    assert translate_condition(text, Columns(), []) == sql
 
 
 def _over_t(expression: str) -> str:

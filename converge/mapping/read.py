@@ -28,7 +28,7 @@ def load(names: Sequence[str] = ()) -> Map:
 
     Raises UsageError.
     """
-    return load_documents([(str(path), document) for path, document in documents(names)])
+    return load_documents(documents(names))
 
 
 def load_documents(files: Documents) -> Map:
@@ -45,14 +45,24 @@ def load_documents(files: Documents) -> Map:
     )
 
 
-def documents(names: Sequence[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What the named maps hold, and ``mysql8`` last: each file with its content, checked.
+def documents(names: Sequence[str]) -> Documents:
+    """What the named maps hold, each file before those that it extends, and ``mysql8`` last.
 
     Raises UsageError for a map that is not there, is not valid TOML, or has an unknown key.
     """
-    seen: set[Path] = set()
+    found: dict[str, dict[str, Any]] = {}
+
+    def read(path: Path) -> None:
+        if str(path) in found:
+            return
+        found[str(path)] = document = read_toml(path, Code.M002)
+        check(path.name, document)
+        for name in document.get("map", {}).get("extends", []):
+            read(_find(name, path.parent))
+
     for name in [*names, DEFAULT]:
-        yield from _read(_find(name, Path()), seen)
+        read(_find(name, Path()))
+    return list(found.items())
 
 
 def provision(names: Sequence[str]) -> dict[str, Any]:
@@ -61,24 +71,6 @@ def provision(names: Sequence[str]) -> dict[str, Any]:
     for _, document in documents(names):
         found = {**document.get("provision", {}), **found}
     return found
-
-
-def shipped() -> list[str]:
-    """Names of the maps that come with converge."""
-    files = sorted(folder("schema_maps").glob("*.toml"))
-    return [path.stem for path in files if "map" in tomllib.loads(path.read_text("utf-8"))]
-
-
-def _read(path: Path, seen: set[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A file and its content, and then those of the maps that it extends, each file once."""
-    if path in seen:
-        return
-    seen.add(path)
-    document = read_toml(path, Code.M002)
-    check(path.name, document)
-    yield path, document
-    for name in document.get("map", {}).get("extends", []):
-        yield from _read(_find(name, path.parent), seen)
 
 
 def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
@@ -109,7 +101,8 @@ def _find(name: str, beside: Path) -> Path:
     for path in (Path(name), beside / name, folder("schema_maps") / f"{name}.toml"):
         if path.is_file():
             return path.resolve()
-    known = shipped()
+    files = sorted(folder("schema_maps").glob("*.toml"))
+    known = [file.stem for file in files if "map" in tomllib.loads(file.read_text("utf-8"))]
     raise UsageError(
         f"there is no map {name!r}" + did_you_mean(name, known),
         code=Code.M001,

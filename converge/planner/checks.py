@@ -44,7 +44,7 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
         return
     notes: list[str] = []
     try:
-        condition = translate_condition(check.expression, columns, notes=notes)
+        condition = translate_condition(check.expression, columns, notes)
     except Untranslatable as reason:
         draft.left(Code.P061, "check", name, f"{reason}; {its_text}")
         return

@@ -89,7 +89,7 @@ class StoredColumns(TableColumns):
     def stored(self, column: Column) -> str:
         """The PostgreSQL expression for GENERATED ALWAYS AS (…) STORED. Raises Untranslatable."""
         to = self.plan(column.name).target_type
-        return translate_stored(column.generated or "", self, to, column, self.context)
+        return translate_stored(column.generated or "", to, column, self, self.context)
 
     def around(self, column: Column, expression: str) -> str:
         """The columns of a table that shows whether the target takes the expression."""

@@ -90,4 +90,4 @@ class Options:
         """What the maps hold. Raises UsageError."""
         if self.documents is not None:
             return self.documents
-        return [(str(path), document) for path, document in documents(self.maps)]
+        return documents(self.maps)

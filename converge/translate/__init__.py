@@ -34,47 +34,39 @@ from converge.translate.translator import Translator
 __all__ = [
     "Columns", "Context", "Find", "Query", "Relation", "TableColumns", "Term", "Untranslatable",
     "called", "column_term", "parse_expression", "parse_query", "translate", "translate_condition",
-    "translate_default", "translate_stored", "translate_view",
+    "translate_stored", "translate_view",
 ]  # fmt: skip
 
 HANDLERS = (arithmetic, choices, compare, dates, json_)
 """Modules that register their handlers when they are imported."""
 
 
-def translate(
-    text: str, columns: Columns | None = None, *, immutable: bool = False, notes: list[str] | None = None
+def translate(text: str, columns: Columns, *, immutable: bool = False) -> str:
+    """A scalar expression. Raises Untranslatable."""
+    value = Translator(columns, Context(immutable=immutable)).value(parse_expression(text))
+    return f"{value.sql}::int" if value.kind == "bool" and not value.source else value.shown()
+
+
+def translate_condition(text: str, columns: Columns, notes: list[str]) -> str:
+    """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable.
+
+    What should be said of it is added to `notes`.
+    """
+    return Translator(columns, Context(exact=True, notes=notes)).truth(parse_expression(text))
+
+
+def translate_stored(
+    text: str, to: str, column: Column | None, columns: Columns | None = None, context: Context | None = None
 ) -> str:
-    """A scalar expression. Adds what should be said of it to `notes`. Raises Untranslatable."""
-    context = _context(notes, immutable=immutable)
+    """An expression as a column of the PostgreSQL type `to` stores it; a default reads no `columns`.
+
+    Raises Untranslatable.
+    """
+    context = context or Context()
     value = Translator(columns or Columns(), context).value(parse_expression(text))
-    if value.kind == "bool" and not value.source:
-        return f"{value.sql}::int"
-    return value.shown()
-
-
-def translate_condition(text: str, columns: Columns | None = None, *, notes: list[str] | None = None) -> str:
-    """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable."""
-    return Translator(columns or Columns(), _context(notes, exact=True)).truth(parse_expression(text))
-
-
-def translate_default(
-    text: str, to: str = "", column: Column | None = None, *, notes: list[str] | None = None
-) -> str:
-    """An expression default for a column of the PostgreSQL type `to`. Raises Untranslatable."""
-    context = _context(notes)
-    value = Translator(Columns(), context).value(parse_expression(text))
-    return stored(value, to, context, column) if to else value.sql
-
-
-def translate_stored(text: str, columns: Columns, to: str, column: Column, context: Context) -> str:
-    """An expression as a column of the PostgreSQL type `to` stores it. Raises Untranslatable."""
-    return stored(Translator(columns, context).value(parse_expression(text)), to, context, column)
+    return stored(value, to, context, column)
 
 
 def translate_view(text: str, find: Find, *, covered: bool | None, context: Context) -> Query:
     """A view's query; `covered`: MySQL accepts it under ONLY_FULL_GROUP_BY. Raises Untranslatable."""
     return QueryTranslator(find, context, covered=covered).query(parse_query(text), digits="shown")
-
-
-def _context(notes: list[str] | None, *, immutable: bool = False, exact: bool = False) -> Context:
-    return Context(immutable=immutable, exact=exact, notes=notes if notes is not None else [])

@@ -190,7 +190,7 @@ def _concat(t: Translator, *values: Term) -> Term:
     texts = [value.text(t.context) for value in values]
     if len(texts) == 1:
         texts.append("''")
-    return _joined(values, f"({' || '.join(texts)})")
+    return collate.text_of(values, f"({' || '.join(texts)})")
 
 
 @function("concat_ws", 2, ANY)
@@ -198,14 +198,9 @@ def _concat_ws(t: Translator, *values: Term) -> Term:
     """CONCAT_WS: leaves NULL out on both servers."""
     separator, *texts = (value.text(t.context) for value in values)
     if not t.context.immutable:
-        return _joined(values, f"concat_ws({', '.join((separator, *texts))})")
+        return collate.text_of(values, f"concat_ws({', '.join((separator, *texts))})")
     # concat_ws() is not immutable in PostgreSQL: each part brings its separator, the first is cut off.
     if values[0].literal is None:
         raise Untranslatable("concat_ws is not immutable in PostgreSQL, and its separator is not a literal")
     parts = " || ".join(f"COALESCE({separator} || {text}, '')" for text in texts)
-    return _joined(values, f"substr({parts}, {len(values[0].literal) + 1})")
-
-
-def _joined(values: Sequence[Term], sql: str) -> Term:
-    collation, explicit, _ = collate.collation_of(values)
-    return Term(sql, "text", collation=collation, explicit=explicit)
+    return collate.text_of(values, f"substr({parts}, {len(values[0].literal) + 1})")

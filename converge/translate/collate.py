@@ -80,6 +80,12 @@ def collation_of(values: Sequence[Term]) -> tuple[str, bool, str]:
     return (names.pop() if names else ""), bool(explicit), alike
 
 
+def text_of(values: Sequence[Term], sql: str) -> Term:
+    """A text that is made of these."""
+    collation, explicit, _ = collation_of(values)
+    return Term(sql, "text", collation=collation, explicit=explicit)
+
+
 # --- equality -------------------------------------------------------------------------------------------
 
 

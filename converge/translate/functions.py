@@ -142,8 +142,7 @@ def _result(form: Function, sql: str, values: Sequence[Term]) -> Term:
     result = cast(Kind, form.gives)
     if result == "text" and not form.collation:
         collate.refuse_literal_first(values)
-        collation, explicit, _ = collate.collation_of(values)
-        return Term(sql, result, collation=collation, explicit=explicit)
+        return collate.text_of(values, sql)
     scale = int(values[0].literal or 0) if form.args == ("digits",) else form.scale
     return Term(sql, result, scale=scale, digits=scale, collation=form.collation)
 
