@@ -54,8 +54,9 @@ _EXECUTED = re.compile(r"/\*[!+M]")
 def expression(text: str, column: str) -> str:
     """`using` with the column's expression for every ``{}`` that is not inside a text. Raises UsageError."""
     marked = text.replace("{}", COLUMN)
+    select = _SELECT + marked
     tree, tokens = _checked(marked, "mysql", "using")
-    if fleeting := _FLEETING.search(_without_texts(tokens, marked)):
+    if fleeting := _FLEETING.search(_without_texts(tokens, select)):
         message = f"using = {text!r}: {fleeting[0]} is another value each time"
         raise UsageError(message, code=Code.M006, hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
@@ -65,12 +66,12 @@ def expression(text: str, column: str) -> str:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code=Code.M006, hint=hint)
     # Inside a text it is two braces: a column's name there could end the text.
-    made, at = "", 0
-    for start, end in [(one.start, one.end + 1) for one in tokens if one.token_type == TokenType.VAR]:
-        if marked[start:end] == COLUMN:
-            made += marked[at:start].replace(COLUMN, "{}") + column
-            at = end
-    return f"({made}{marked[at:].replace(COLUMN, '{}')})"
+    made, at = "", len(_SELECT)
+    for token in tokens:
+        if token.token_type == TokenType.VAR and select[token.start : token.end + 1] == COLUMN:
+            made += select[at : token.start].replace(COLUMN, "{}") + column
+            at = token.end + 1
+    return f"({made}{select[at:].replace(COLUMN, '{}')})"
 
 
 def parsed(text: str) -> exp.Expr:
@@ -85,24 +86,20 @@ def default(text: str) -> str:
 
 
 def _checked(text: str, dialect: str, key: str) -> tuple[exp.Expr, list[sqlglot.Token]]:
-    """The tree of an expression, and its tokens."""
+    """The tree of an expression, and its tokens behind SELECT."""
 
     def refused(why: str) -> UsageError:
         return UsageError(f"{key} = {text!r}{why}", code=Code.M006)
 
     try:
         trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)
-        tokens = sqlglot.tokenize(_SELECT + text, read=dialect)[1:]
+        tokens = sqlglot.tokenize(_SELECT + text, read=dialect)
     except sqlglot.errors.SqlglotError as error:
         raise refused(f" is not an expression: {str(error).splitlines()[0]}") from error
-    # Their places are those in the text.
-    for token in tokens:
-        token.start -= len(_SELECT)
-        token.end -= len(_SELECT)
     tree = _only_column(trees)
     if tree is None or any(sign in text for sign in (";", "--", "/*", "#")):
         raise refused(" must be one expression")
-    doubtful = _DOUBTFUL[dialect].search(_without_texts(tokens, text)) or _CONTROLS.search(text)
+    doubtful = _DOUBTFUL[dialect].search(_without_texts(tokens, _SELECT + text)) or _CONTROLS.search(text)
     if doubtful:
         raise refused(f": {doubtful[0]!r} may not stand in a map")
     for node in tree.walk():

@@ -13,7 +13,7 @@ from converge.model.catalog import Column, Table
 from converge.model.evidence import Search
 from converge.model.plan import Change
 from converge.model.quote import my_name
-from converge.types import TEXTUAL, Value, accepts, adopted, base_name
+from converge.types import TEXTUAL, Trap, Value, accepts, adopted, base_name
 from converge.types.as_number import INTEGERS
 from converge.types.binary import Binary
 from converge.types.decimal import Decimal
@@ -65,16 +65,19 @@ def begin(value: Value, rules: Sequence[Rule]) -> tuple[Value, Change | None]:
     other_kind = not accepted and column is not value.column
     # NULL may be what the map means, but not of a value of another kind, nor in a column that takes none.
     meant = column.nullable and not other_kind
-    lost = f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL"
-    emptied = f"{value.sql} IS NOT NULL AND {given} IS NULL" if meant else ""
+    losses = [Trap("no_result", f"{given if meant else value.sql} IS NOT NULL AND {new} IS NULL")]
+    if meant:
+        losses.append(Trap("made_null", f"{value.sql} IS NOT NULL AND {given} IS NULL"))
     null = f"{given} IS NULL" if meant else f"({value.sql} IS NULL AND {given} IS NULL)"
     kept = lossless(
         using, given, value.sql, partial(_same, value.column.type),
         rounds=value.column.type in Floating.types, caseless=base_name(value.to) in _CASELESS,
     )  # fmt: skip
-    cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE" if kept != "TRUE" else ""
+    if kept != "TRUE":
+        cut = f"{value.sql} IS NOT NULL AND {new} IS NOT NULL AND ({kept}) IS NOT TRUE"
+        losses.append(Trap("cut_value", cut))
     value = replace(value, column=column, changed=new, declared_null=null, made=other_kind)
-    return replace(value, lost=lost, emptied=emptied, cut=cut), change
+    return replace(value, losses=tuple(losses)), change
 
 
 def made_equal(table: Table, value: Value) -> Search:

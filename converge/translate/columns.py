@@ -166,16 +166,15 @@ class Scope(Columns):
 
     def find(self, node: exp.Column) -> Term:
         table, name = node.table.lower(), node.name.lower()
-        scope: Scope | None = self
-        while scope is not None:
-            found = [
-                columns[name]
-                for alias, columns in scope.relations.items()
-                if name in columns and table in ("", alias)
-            ]
-            refuse_if(len(found) > 1, f"{node.name} is ambiguous")
-            if found:
-                return found[0]
-            scope = None if table in scope.relations else scope.outer
+        found = [
+            columns[name]
+            for alias, columns in self.relations.items()
+            if name in columns and table in ("", alias)
+        ]
+        refuse_if(len(found) > 1, f"{node.name} is ambiguous")
+        if found:
+            return found[0]
+        if self.outer is not None and table not in self.relations:
+            return self.outer.find(node)
         where = f"{node.table}." if table else ""
         raise Untranslatable(f"it reads {where}{node.name}, which is not migrated")

@@ -36,12 +36,9 @@ class Value:
     """The labels of an ``enum`` that is there already; empty where it is made from the column's own."""
     made: bool = False
     """A map's expression makes `changed`, a value of another kind: `column` says which."""
-    lost: str = ""
-    """MySQL condition: a map's expression makes no value, and the map does not mean NULL."""
-    emptied: str = ""
-    """MySQL condition: a map's expression itself is NULL, where the column's value is not."""
-    cut: str = ""
-    """MySQL condition: a map's expression that cuts or rounds makes another value."""
+    losses: tuple[Trap, ...] = ()
+    """What a map's expression loses: no value where the map does not mean NULL, NULL where it does, and a
+    value from which the column's own cannot be made again."""
 
     @property
     def sql(self) -> str:
@@ -56,12 +53,6 @@ class Value:
         """
         stored = f"{my_name(self.column.name)} IS NULL" if self.column.nullable else ""
         return self.declared_null or stored
-
-    @property
-    def losses(self) -> tuple[Trap, ...]:
-        """What a map's expression loses."""
-        found = {"no_result": self.lost, "made_null": self.emptied, "cut_value": self.cut}
-        return tuple(Trap(name, where) for name, where in found.items() if where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +150,7 @@ def seen_or(other: Callable[[str], str], text: str, value: Value) -> str:
 
     NULL in its place would be a loss that nobody has seen, unless the scan or a policy has.
     """
-    if not value.lost or "no_result" in value.handled:
+    lost = next((one.where for one in value.losses if one.name == "no_result"), "")
+    if not lost or "no_result" in value.handled:
         return text
-    return f"IF({value.lost},{other(my_name(value.column.name))},{text})"
+    return f"IF({lost},{other(my_name(value.column.name))},{text})"
