@@ -24,6 +24,8 @@ from converge.planner.draft import Draft
 from converge.planner.load.columns import column_conditions
 from converge.planner.load.match import Match
 from converge.planner.rows import BYTES, CITEXT, TargetValue, duplicates, parts_of, planned, unique_keys
+from converge.translate.context import Untranslatable, refuse_if
+from converge.translate.parse import filled
 from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
@@ -150,10 +152,6 @@ def _unique(draft: Draft, match: Match, table: Table) -> Iterator[tuple[Index, S
 # ---- conditions of the target in MySQL's words ---------------------------------------------------------
 
 
-class _Beyond(Exception):
-    """There is something in the condition that is not translated."""
-
-
 def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
     """The condition in MySQL's words, or None. `columns` are the values that arrive, by target column."""
     bare = _CITEXT_SIGN.sub(
@@ -161,7 +159,7 @@ def on_source(condition: str, columns: Mapping[str, TargetValue]) -> str | None:
     )
     try:
         return _Condition(columns).truth(sqlglot.parse_one(bare, read="postgres"))
-    except (_Beyond, SqlglotError):
+    except (Untranslatable, SqlglotError):
         return None
 
 
@@ -187,13 +185,10 @@ class _Condition:
             case exp.EQ() if isinstance(other, exp.Any):
                 return self.any(this, "=", _members(other.this), " OR ")
             case exp.NEQ() if isinstance(other, exp.Anonymous) and other.this == "ALL":
-                return (
-                    f"({' AND '.join(self.equal(this, '<>', one) for one in _members(*other.expressions))})"
-                )
+                return self.any(this, "<>", _members(*other.expressions), " AND ")
             case exp.EQ() | exp.NEQ():
                 return self.equal(this, "=" if isinstance(node, exp.EQ) else "<>", node.expression)
-        if type(node) not in _ORDERED:
-            raise _Beyond
+        refuse_if(type(node) not in _ORDERED, "a condition of another kind")
         return f"({self.number(this)}{_ORDERED[type(node)]}{self.number(node.expression)})"
 
     def any(self, left: exp.Expr, sign: str, members: Sequence[exp.Expr], word: str) -> str:
@@ -203,12 +198,11 @@ class _Condition:
         """Numbers, or else texts, that are equal or not."""
         try:
             return f"({self.number(left)}{sign}{self.number(right)})"
-        except _Beyond:
+        except Untranslatable:
             sides = [self.text(one) for one in (left, right)]
             # A literal compares as what is beside it.
             likes = {like for _, like in sides if like} or {BYTES}
-            if len(likes) > 1:
-                raise _Beyond from None
+            refuse_if(len(likes) > 1, "texts that the target compares in two ways")
             like = likes.pop()
             return f"({sign.join(like.format(text) for text, _ in sides)})"
 
@@ -224,8 +218,7 @@ class _Condition:
             case exp.Length():
                 return f"CHAR_LENGTH({utf8(self.column(node.this, _TEXT_CASTS, _TEXTS).value)})"
         number = self.column(node, frozenset(), _NUMBERS).value
-        if base_name(number.to) in TEXTS:
-            raise _Beyond
+        refuse_if(base_name(number.to) in TEXTS, "a number that is a text in the target")
         return number.sql
 
     def text(self, node: exp.Expr) -> tuple[str, str]:
@@ -245,15 +238,14 @@ class _Condition:
         node = _bare(node, casts)
         found = self.columns.get(node.name) if isinstance(node, exp.Column) else None
         if found is None or (types is not None and found.value.column.type not in types):
-            raise _Beyond
+            raise Untranslatable("anything but a column of such a type")
         return found
 
 
 def _members(list_: exp.Expr, *others: exp.Expr) -> list[exp.Expr]:
     """The members of ANY (ARRAY[…]) or ALL (ARRAY[…]), of which sqlglot knows the first."""
     members = _bare(list_, frozenset({"ARRAY"}))
-    if others or not isinstance(members, exp.Array) or not members.expressions:
-        raise _Beyond
+    refuse_if(others or not isinstance(members, exp.Array) or not members.expressions, "no list of values")
     return list(members.expressions)
 
 
@@ -271,13 +263,13 @@ def _bare(node: exp.Expr, casts: frozenset[str]) -> exp.Expr:
     while isinstance(node, exp.Paren | exp.Cast):
         if isinstance(node, exp.Cast) and not _is_citext(node.to):
             name = node.to.this.name
-            if name not in casts or any(part.args.get("expressions") for part in _innermost(node.to)):
-                raise _Beyond
+            sized = any(part.args.get("expressions") for part in _innermost(node.to))
+            refuse_if(name not in casts or sized, "a cast that may change the value")
             whole |= name in _WHOLE_CASTS
         node = node.this
         _check(node)
-    if whole and not (isinstance(node, exp.Literal) and _is_whole(node)):
-        raise _Beyond
+    rounds = whole and not (isinstance(node, exp.Literal) and _is_whole(node))
+    refuse_if(rounds, "a cast that rounds")
     return node
 
 
@@ -291,8 +283,6 @@ def _is_citext(type_: exp.DataType) -> bool:
 
 
 def _check(node: exp.Expr) -> None:
-    """Raises _Beyond for a node that has more to it than is read of it here."""
-    if node.args.get("negate") and not isinstance(node, exp.Is):
-        raise _Beyond
-    if any(value and name not in _PARTS for name, value in node.args.items()):
-        raise _Beyond
+    """Raises Untranslatable for a node that has more to it than is read of it here."""
+    negated = node.args.get("negate") and not isinstance(node, exp.Is)
+    refuse_if(negated or filled(node) - _PARTS, "a part that is not known")
