@@ -58,15 +58,12 @@ def common(values: Sequence[Term], context: Context) -> tuple[Term, list[str]]:
 
 
 def _merged(values: Sequence[Term]) -> Term:
-    collation, explicit, alike = collate.collation_of(values)
     kind: Kind = "text" if values[0].kind in ("enum", "set") else values[0].kind
     scale = max(value.scale for value in values)
     folded = {(value.literal or "").rstrip(" ").casefold() for value in values}
     one_spelling = len(folded) == len(values) and all(value.literal is not None for value in values)
-    return Term(
-        "", kind, scale=scale, digits=scale, collation=collation, explicit=explicit, alike=alike,
-        one_spelling=one_spelling,
-    )  # fmt: skip
+    like = collate.text_of(values)
+    return replace(like, kind=kind, scale=scale, digits=scale, one_spelling=one_spelling)
 
 
 def _numbers(values: Sequence[Term], kinds: set[Kind]) -> tuple[Term, list[str]]:

@@ -55,8 +55,8 @@ def refuse_literal_first(values: Sequence[Term]) -> None:
         raise Untranslatable("a literal goes before a column: the result's collation is by MySQL's version")
 
 
-def collation_of(values: Sequence[Term]) -> tuple[str, bool, str]:
-    """The collation that a text made of these has, whether it is explicit, and what the target has for it."""
+def text_of(values: Sequence[Term], sql: str = "") -> Term:
+    """A text made of these: its collation, and without SQL, as one of these, what the target has for it."""
     texts = collated(values)
     explicit = [value for value in texts if value.explicit]
     names = {value.collation for value in explicit or texts}
@@ -69,7 +69,7 @@ def collation_of(values: Sequence[Term]) -> tuple[str, bool, str]:
                 not value.collation.startswith(("binary", "utf8", "ascii")),
                 f"bytes and a text in {value.charset}, whose bytes are others in the target",
             )
-        return "binary", bool(explicit), alike
+        names = {"binary"}
     # Unicode goes before any other character set, and within one set _bin goes before the rest.
     names = {name for name in names if name.startswith("utf8mb4")} or names
     if len(names) > 1:
@@ -77,13 +77,8 @@ def collation_of(values: Sequence[Term]) -> tuple[str, bool, str]:
         binary = {name for name in names if name.endswith("_bin") and one_charset}
         refuse_if(len(binary) != 1, f"it mixes the collations {', '.join(sorted(names))}")
         names = binary
-    return (names.pop() if names else ""), bool(explicit), alike
-
-
-def text_of(values: Sequence[Term], sql: str) -> Term:
-    """A text that is made of these."""
-    collation, explicit, _ = collation_of(values)
-    return Term(sql, "text", collation=collation, explicit=explicit)
+    collation = names.pop() if names else ""
+    return Term(sql, "text", collation=collation, explicit=bool(explicit), alike="" if sql else alike)
 
 
 # --- equality -------------------------------------------------------------------------------------------
@@ -105,18 +100,18 @@ def key(value: Term, context: Context) -> str:
 
 def compared(left: Term, right: Term, context: Context) -> tuple[str, str]:
     """Two texts as operands of an equality."""
-    collation, _, alike = collation_of((left, right))
+    like = text_of((left, right))
     if left.literal is not None and right.literal is not None:
         raise Untranslatable("two literals are compared by the collation of a connection")
-    cuts = ignores_end(collation)
-    if alike and alike == collation:
+    cuts = ignores_end(like.collation)
+    if like.alike and like.alike == like.collation:
         return _cut(left, cuts), _cut(right, cuts)
-    return _folded_pair(left, right, collation, context, cuts=cuts)
+    return _folded_pair(left, right, like.collation, context, cuts=cuts)
 
 
 def searched(needle: Term, text: Term, context: Context) -> tuple[str, str]:
     """Two texts of which one is looked for in the other: spaces at the end count."""
-    collation, _, _ = collation_of((needle, text))
+    collation = text_of((needle, text)).collation
     refuse_if(collation == "binary", "a place in a text is counted in bytes")
     # 8.0.33 goes by the text's collation alone, a literal's is the connection's; 8.0.15 by both.
     folds = {ignores_case(value.collation) for value in (needle, text) if value.collation or value is text}
@@ -180,7 +175,7 @@ def _folded(sql: str, collation: str, context: Context, *, case: bool) -> str:
 
 def before(left: Term, right: Term, context: Context) -> tuple[str, str]:
     """Two texts as operands of < and its kin: exact only where bytes are compared."""
-    collation, _, _ = collation_of((left, right))
+    collation = text_of((left, right)).collation
     if not collation.endswith(("_bin", "binary")) or ignores_end(collation):
         raise Untranslatable(f"texts are ordered by {collation or 'the collation of a connection'}")
     a, b = (value.text(context) for value in (left, right))

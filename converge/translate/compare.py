@@ -259,7 +259,7 @@ _EMPTY = re.compile(r"(?:^|[(|])(?:$|[)|])")
 def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
     """x LIKE pattern, without regard to case where the collation has none."""
     value, pattern = t.value(node.this), t.value(node.expression)
-    collation, _, _ = collate.collation_of((value, pattern))
+    collation = collate.text_of((value, pattern)).collation
     literal = pattern.literal
     refuse_if(collation == "binary" and (literal is None or "_" in literal), "the pattern stands for bytes")
     if literal is not None and not escape and re.search(r"(?<!\\)(?:\\\\)*\\$", literal):
@@ -296,7 +296,7 @@ def _regexp_like(t: Translator, value: Term, pattern: Term, flag: Term | None = 
     flags = flag.literal if flag is not None else ""
     if pattern.literal is None or flags not in ("", "c", "i"):
         raise Untranslatable("the pattern of regexp_like is not a literal, or its flags are unusual")
-    collation, _, _ = collate.collation_of((value, pattern))
+    collation = collate.text_of((value, pattern)).collation
     refuse_if(collation == "binary", "regexp_like of bytes")
     folds = flags == "i" or (not flags and collate.ignores_case(collation))
     if folds:
