@@ -16,6 +16,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 
 import psycopg
@@ -23,17 +24,15 @@ import psycopg
 from bench import data
 from bench.limit import Limit, lines, measure
 from bench.process import Usage, cores, run
-from converge import sandbox
 from converge.errors import ConvergeError
 from converge.sandbox import Server
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from local_servers import durable, shared_folder
+
 SOURCE, TARGET = "mysql:8.0.15", "postgres:17.5"
 
-#: Memory as an administrator would give it; everything about durability stays as the servers come.
-SETTINGS = {
-    "mysql": {"innodb_buffer_pool_size": "2G"},
-    "postgres": {"shared_buffers": "1GB", "max_wal_size": "8GB"},
-}
 
 MIGRATE = f"{shlex.quote(sys.executable)} -m converge migrate --source {{source}} --target {{target}}"
 PLAIN = MIGRATE + " --jobs {jobs} --verify none --no-progress --yes"
@@ -64,13 +63,13 @@ class Failed(ConvergeError):
 
 def rounds(options: argparse.Namespace) -> Result:
     """Start the servers, make the data and measure."""
-    with sandbox.start(SOURCE, TARGET, durable=True, settings=SETTINGS) as (my, pg):
+    with shared_folder() as files, durable(SOURCE, TARGET, **settings(files)) as (my, pg):
         source = my.create_database("bench")
         say(f"making the data at scale {options.scale:g}")
-        data.create(source, my.files, scale=options.scale, say=say)
+        data.create(source, files, scale=options.scale, say=say)
         limits, plain = [], []
         for number in range(1, options.rounds + 1):
-            limits.append(measure(source, fresh(pg), my.files))
+            limits.append(measure(source, fresh(pg), files))
             say(f"round {number}: limit {limits[-1].seconds:.2f} s")
             plain.append(migrate(options.command, source, fresh(pg), options.jobs))
             say(f"round {number}: migrate {plain[-1].wall:.2f} s")
@@ -78,6 +77,14 @@ def rounds(options: argparse.Namespace) -> Result:
         if options.proved_command:
             proved = migrate(options.proved_command, source, fresh(pg), options.jobs)
     return Result(options.scale, options.jobs, limits, plain, proved)
+
+
+def settings(files: Path) -> dict[str, dict[str, str]]:
+    """Memory as an administrator would give it; everything about durability stays as the servers come."""
+    return {
+        "mysql": {"innodb_buffer_pool_size": "2G", "secure_file_priv": str(files)},
+        "postgres": {"shared_buffers": "1GB", "max_wal_size": "8GB"},
+    }
 
 
 def fresh(pg: Server) -> str:

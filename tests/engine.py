@@ -28,7 +28,7 @@ class Engine:
     created: dict[str, Any] = field(default_factory=dict)
     """What it was asked to create."""
     asked: list[str] = field(default_factory=list)
-    """What became of the container since: start, stop, kill, restart, DELETE."""
+    """What became of the container since: start, DELETE."""
     status: str = "created"
     _listener: socket.socket | None = None
 
@@ -59,13 +59,13 @@ class Engine:
             return 200, "its last words"
         if method == "DELETE":
             return self._do("DELETE")
-        if action := re.match(rf"/containers/{_ID}/(start|stop|kill|restart)", path):
+        if action := re.match(rf"/containers/{_ID}/(start|stop)", path):
             return self._do(action[1])
         return 404, {"message": f"unknown: {method} {path}"}
 
     def _do(self, action: str) -> tuple[int, Any]:
         self.asked.append(action)
-        self.status = "running" if action in ("start", "restart") else "exited"
+        self.status = "running" if action == "start" else "exited"
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()

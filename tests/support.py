@@ -22,6 +22,9 @@ from pymysql.constants import CLIENT
 
 from converge.cli import COMMANDS, main
 from converge.model.endpoint import parse
+from converge.sandbox.dump_split import Splitter
+from converge.sandbox.dump_text import Joined, decompressed
+from converge.sandbox.server import connect_mysql
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 """With nothing of ours in it."""
@@ -151,6 +154,14 @@ def postgres(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(sql.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def load_dump(url: str, path: Path) -> None:
+    """Executes a dump, compressed or not, in a MySQL database."""
+    with connect_mysql(url) as connection, decompressed(path.name, Joined((path,))) as file:
+        for statement in Splitter(file):
+            connection.query(statement.text)
+        connection.commit()  # for a dump that turned autocommit off
 
 
 def relations(url: str) -> list[str]:

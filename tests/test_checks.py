@@ -9,9 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support import begun, converge, mysql, postgres, relations
+from support import begun, converge, load_dump, mysql, postgres, relations
 
-from converge import sandbox
 from converge.errors import UsageError
 from converge.mapping.read import load
 from converge.mapping.sql import one_query
@@ -247,7 +246,7 @@ def test_maps_of_applications_hold_for_their_data(
     name: str, databases: tuple[str, str], shared_data: Path
 ) -> None:
     source, target = databases
-    sandbox.load_dump(source, shared_data / name / "mysql.sql.gz")
+    load_dump(source, shared_data / name / "mysql.sql.gz")
     ran = converge("doctor", "--target", target, "--map", name)
     assert "  C010  public: " + name in ran.out
     migrate = {"kratos": "kratos migrate sql -e --yes", "alkemio": "npm run migration:run"}[name]
@@ -278,7 +277,7 @@ def test_maps_of_applications_hold_for_their_data(
 
 def test_an_application_table_that_is_missing_is_named(databases: tuple[str, str], shared_data: Path) -> None:
     source, target = databases
-    sandbox.load_dump(source, shared_data / "kratos" / "mysql.sql.gz")
+    load_dump(source, shared_data / "kratos" / "mysql.sql.gz")
     options = (
         "--source",
         source,

@@ -68,7 +68,7 @@ def require_served(services: dict[str, Any], variables: dict[str, str], names: l
             patch.setenv(variable, value)
         for name in names:
             spec = Spec.parse(name)
-            assert find_given(spec, lambda message: None) is not None, name
+            assert find_given(spec, {}, lambda message: None) is not None, name
             assert variables[spec.variable].endswith(f"@127.0.0.1:{ports[name]}")
 
 

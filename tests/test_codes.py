@@ -19,7 +19,7 @@ from converge.errors import BlockedError, ConvergeError
 from converge.model.plan import Finding
 from converge.model.recorded import decode
 from converge.sandbox import Server
-from converge.sandbox.errors import SandboxError
+from converge.sandbox.server import SandboxError
 from converge.types.traps import KINDS
 from tools.codes_page import codes_markdown
 

@@ -12,9 +12,8 @@ import pytest
 from conftest import NewDatabase
 from definitions_schema import SCHEMA, UNWRITTEN
 from definitions_support import defined, run, shape
-from support import converge, postgres
+from support import converge, load_dump, postgres
 
-from converge import sandbox
 from converge.demo import fill
 from converge.model.definitions import NOTHING
 from converge.model.existing import differences
@@ -97,7 +96,7 @@ def test_what_migrate_makes(
     if name == "demo":
         fill.fill(from_, rows=fill.LEAST_ROWS)
     else:
-        sandbox.load_dump(from_, request.getfixturevalue("shared_data") / name / "mysql.sql.gz")
+        load_dump(from_, request.getfixturevalue("shared_data") / name / "mysql.sql.gz")
     ran = converge("migrate", "--source", from_, "--target", target, "--verify", "none")
     assert ran.code == 0, ran.err
     there_and_back(target, empty)

@@ -11,23 +11,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import NewDatabase
-from hypothesis import given
-from hypothesis import strategies as st
 from support import ENVIRONMENT, converge, mysql, postgres
-from test_sandbox import NASTY, quoted
 
 from converge.errors import UsageError
 from converge.sandbox import Server, dump_files, packages
 from converge.sandbox.dump_files import name_of, streams_of
 from converge.sandbox.dump_load import Databases, Loader, as_own
-from converge.sandbox.dump_text import Header, Joined, Splitter, decompressed
+from converge.sandbox.dump_split import Splitter
+from converge.sandbox.dump_text import Header, Joined, decompressed
 from converge.sandbox.dumped import Dump, dumped, release_for
-from converge.sandbox.errors import DumpError, NotOurs
+from converge.sandbox.server import DumpError, SandboxError
 
 HEADER = (
     "-- MySQL dump 10.13  Distrib 8.0.33\n--\n-- Host: localhost    Database: {}\n-- Server version\t8.0.33\n"
@@ -69,7 +69,7 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
     loaders: list[Loader] = []
 
     def run(files: list[Path], wanted: str = "") -> Loader:
-        loader = Loader(mysql_8033.url, wanted, taken=("taken",), own=True, confined="a")
+        loader = new_loader(mysql_8033, wanted)
         loaders.append(loader)
         for stream in streams_of(files):
             loader.load(stream, stream.database or "plain")
@@ -79,9 +79,13 @@ def load(mysql_8033: Server) -> Iterator[Callable[..., Loader]]:
     yield run
     mysql(mysql_8033.url, TRUST + "OFF")
     for loader in loaders:
-        for name in loader.made:
-            mysql_8033.drop_database(name)
-        loader.drop_account()
+        if loader.made:
+            mysql_8033.drop_database(loader.made)
+        loader.close()
+
+
+def new_loader(server: Server, wanted: str = "") -> Loader:
+    return Loader(server, wanted, "a", lambda message: None)
 
 
 def rows(server: Server, database: str, table: str = "t") -> int:
@@ -95,50 +99,11 @@ def write(folder: Path, **texts: str) -> None:
         (folder / name.replace("__", ".")).write_text(text)
 
 
-ROWS = st.lists(
-    st.lists(st.one_of(st.just(b"NULL"), quoted(b"'", NASTY)), min_size=1, max_size=3), min_size=1
-)
-
-
-@given(ROWS, st.integers(1, 40), st.integers(1, 60))
-def test_an_insert_is_cut_between_its_rows_and_nowhere_else(
-    values: list[list[bytes]], size: int, rows: int
-) -> None:
-    made = [b"(" + b",".join(row) + b")" for row in values]
-    dump = b"-- a comment; \nINSERT INTO `t),(` (`a`, b) VALUES " + b",".join(made) + b";\nSELECT 1;\n"
-    found = [statement.text for statement in Splitter(io.BytesIO(dump), rows, size)]
-    head = b"INSERT INTO `t),(` (`a`, b) VALUES "
-    assert found.pop() == b"SELECT 1"
-    assert all(text.startswith(head) for text in found)
-    assert b",".join(text.removeprefix(head) for text in found) == b",".join(made)
-    assert all(text.removeprefix(head).count(b"(") for text in found)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        b"INSERT INTO t SELECT ')', '(' UNION ALL SELECT 'aaaaaaaaaaaaaaaaaaaaa', 'b'",
-        b"INSERT INTO t SET a = concat('aaaaaaaaaaaaaaaaa', (1)), b = 2, c = 3",
-        b"CREATE TABLE t (a int, b varchar(20) default ('aaaaaaaaaaaaaaaaaaaa'), c int)",
-    ],
-)
-def test_only_inserts_of_rows_are_cut(statement: bytes) -> None:
-    assert [one.text for one in Splitter(io.BytesIO(statement + b";"), rows=5)] == [statement]
-
-
-def test_rows_with_expressions_are_cut_at_their_ends_only() -> None:
-    dump = b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x'),(2,(concat('b',('c'),'d')),'y');"
-    assert [one.text for one in Splitter(io.BytesIO(dump), rows=1)] == [
-        b"INSERT INTO t VALUES (1,concat('a',(2),(3)),'x')",
-        b"INSERT INTO t VALUES (2,(concat('b',('c'),'d')),'y')",
-    ]
-
-
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_lines_are_counted_over_pieces(size: int) -> None:
-    dump = b"-- a\nINSERT INTO t VALUES ('aaa\nb'),(2);\nSELECT 1;\n"
-    found = Splitter(io.BytesIO(dump), rows=1, piece=size)
-    assert [statement.line for statement in found] == [2, 3, 4]
+    dump = b"-- a\nINSERT INTO t VALUES ('aaa\nb'),(2);\n\n  SELECT 1;\n"
+    found = Splitter(io.BytesIO(dump), piece=size)
+    assert [statement.line for statement in found] == [2, 5]
 
 
 def test_parts_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
@@ -213,7 +178,7 @@ def test_what_is_not_about_the_chosen_database_is_left_out() -> None:
         (b"SET @@SESSION.SQL_LOG_BIN= 0", True),
     ]:  # fmt: skip
         assert databases.admits(text) == meant, text
-    assert databases.names == ("a", "b")
+    assert databases.names == ["a", "b"]
 
 
 def test_a_dump_without_use_is_about_the_database_that_it_makes() -> None:
@@ -222,9 +187,9 @@ def test_a_dump_without_use_is_about_the_database_that_it_makes() -> None:
     assert databases.admits(b"CREATE DATABASE `shop`")
     assert databases.current == ""
     assert databases.admits(b"CREATE TABLE `shop`.`t` (a int)")
-    assert (databases.current, databases.names) == ("shop", ("shop",))
-    assert not databases.admits(b"CREATE DATABASE `other`")
-    assert databases.ambiguous
+    assert (databases.current, databases.names) == ("shop", ["shop"])
+    with pytest.raises(UsageError, match="the dump has several databases: shop, other"):
+        databases.admits(b"CREATE DATABASE `other`")
 
 
 SEVERAL = """
@@ -247,12 +212,12 @@ def test_one_of_several_databases_is_loaded(
 ) -> None:
     write(tmp_path, all__sql=SEVERAL)
     loader = load([tmp_path / "all.sql"], "it's `2")
-    assert (loader.made, loader.databases.names) == (["it's `2"], ("first", "it's `2"))
+    assert (loader.made, loader.databases.names) == ("it's `2", ["first", "it's `2"])
     assert rows(mysql_8033, "it's `2") == 2
-    assert load([tmp_path / "all.sql"]).databases.ambiguous
-    write(tmp_path, taken__sql="CREATE DATABASE IF NOT EXISTS taken; USE taken; CREATE TABLE t (a int);")
-    with pytest.raises(NotOurs, match="has a database taken already"):
-        load([tmp_path / "taken.sql"])
+    with pytest.raises(UsageError, match="the dump has several databases: first, it's `2"):
+        load([tmp_path / "all.sql"])
+    with pytest.raises(SandboxError, match="has a database it's `2 already"):
+        load([tmp_path / "all.sql"], "it's `2")
 
 
 def test_objects_of_accounts_that_are_gone_work(
@@ -295,11 +260,13 @@ def test_objects_of_accounts_that_are_gone_work(
          "--source-dump SCHEMA.sql before"),
         ("SET NAMES gbk;", "X008", "line 1: the character set gbk", "--default-character-set=utf8mb4"),
         ('CREATE TABLE "t" ("id" UUID NOT NULL);', "X008", "a name in double quotes", "ANSI_QUOTES"),
-        ("CREATE TABLE t (a int); INSERT INTO t VALUES (1),(2)", "X006", "ends without the ;", "make it"),
+        ("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1),(2)", "X006",
+         "ends inside of the statement that begins in line 2", "make it"),
         ("SELEKT 1;", "X007", "line 1: You have an error in your SQL syntax", ""),
         (HEADER + "CREATE TABLE t (a int);\nINSERT INTO t VALUES (1),\n",
          "X006", 'ends in line 6 without mysqldump\'s last line, "-- Dump completed"', "tail -c 200"),
-        ("CREATE TABLE t (a int);\nINSERT INTO t VALUES ('a", "X006", "inside of a string of line 2", "tail"),
+        ("CREATE TABLE t (a int);\nINSERT INTO t VALUES ('a", "X006",
+         "inside of the statement that begins in line 2", "tail"),
     ],
 )  # fmt: skip
 def test_what_mysql_refuses_is_named_with_its_line_and_fix(
@@ -326,7 +293,7 @@ def test_a_folder_as_mydumper_writes_it_loads(
         "my-shop.v-schema-view.sql": "CREATE VIEW `v` AS SELECT `a` FROM `t`;",
     }.items():
         (tmp_path / name).write_text(text)
-    assert load([tmp_path]).made == ["my-shop"]
+    assert load([tmp_path]).made == "my-shop"
     assert rows(mysql_8033, "my-shop", "v") == 2
 
 
@@ -394,7 +361,8 @@ def test_what_mydumper_says_of_rows_and_files(tmp_path: Path) -> None:
                  "my-shop.t.00001.sql", "a.t-schema.sql"):  # fmt: skip
         (tmp_path / name).touch()
     assert dump_files.rows_of(tmp_path) == {}
-    assert dump_files.gaps(tmp_path) == ["a.t.00001", "a.u.00000", "my-shop.t.00000"]
+    names = "a.t.00001, a.u.00000, my-shop.t.00000"
+    assert f"has no file {names}, and its metadata" in dump_files.unproven(tmp_path)
     (tmp_path / "metadata").write_text(FINISHED)
     assert dump_files.rows_of(tmp_path) == {("my-shop", "t"): 2, ("my-shop", "o`dd"): 7}
     assert "has no file a.t.00001, a.u.00000, and its metadata" in dump_files.unproven(tmp_path)
@@ -486,7 +454,7 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
     loaders: list[Loader] = []
 
     def loaded(text: str) -> Loader:
-        loader = Loader(server.url, taken=("kept",), own=True, confined="a")
+        loader = new_loader(server)
         loaders.append(loader)
         (tmp_path / "a.sql").write_text(text)
         (stream,) = streams_of([tmp_path / "a.sql"])
@@ -494,7 +462,7 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
         return loader
 
     try:
-        url = loaded(ORDINARY).url_of("ke_t")
+        url = loaded(ORDINARY).url()
         assert mysql(url, "SELECT * FROM v") == [(1, 1)]
         assert len(mysql(url, "SHOW PROCEDURE STATUS WHERE db = 'ke_t'")) == 1
         server.drop_database("ke_t")
@@ -506,7 +474,7 @@ def test_no_dump_leaves_its_database(request: pytest.FixtureRequest, tmp_path: P
         assert mysql(server.url, "SELECT @@general_log, @@max_connections > 9") == [(0, 1)]
     finally:
         for loader in loaders:
-            loader.drop_account()
+            loader.close()
         for name in ("kept", "ke_t"):
             server.drop_database(name)
         mysql(server.url, TRUST + "OFF")
@@ -568,23 +536,19 @@ def test_strings_without_escapes_are_followed(
     assert mysql(mysql_8033.database_url("plain"), "SELECT a FROM t") == [("c:\\",), (";",), ("';",)]
 
 
-def test_a_row_that_the_server_does_not_take_is_named(mysql_8033: Server, tmp_path: Path) -> None:
+def test_a_statement_that_the_server_does_not_take_is_named(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
+) -> None:
     ((limit,),) = mysql(mysql_8033.url, "SELECT @@max_allowed_packet")
-    (stream,) = streams_of([_large(tmp_path, 3 << 20)])
-    loader = Loader(mysql_8033.url)
+    text = f"CREATE TABLE t (a longtext);\nINSERT INTO t VALUES ('{'a' * (3 << 20)}');\n"
+    write(tmp_path, large__sql=text)
     try:
         mysql(mysql_8033.url, f"SET GLOBAL max_allowed_packet = {2 << 20}")
-        with pytest.raises(DumpError, match="line 2: a row that is larger than the server") as raised:
-            loader.load(stream, "large")
+        with pytest.raises(DumpError, match="line 2: a statement that is larger than the server") as raised:
+            load([tmp_path / "large.sql"])
     finally:
         mysql(mysql_8033.url, f"SET GLOBAL max_allowed_packet = {limit}")
-        mysql_8033.drop_database("large")
     assert (raised.value.code, "max_allowed_packet =" in str(raised.value.hint)) == ("X008", True)
-
-
-def _large(folder: Path, size: int) -> Path:
-    write(folder, large__sql=f"CREATE TABLE t (a longtext);\nINSERT INTO t VALUES ('{'a' * size}');\n")
-    return folder / "large.sql"
 
 
 def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -602,8 +566,8 @@ def test_zstd_without_its_module_names_the_fix(tmp_path: Path, monkeypatch: pyte
 def test_every_code_of_dumps_is_documented() -> None:
     folder = Path(__file__).parents[1]
     documented = set(re.findall(r"^\| ([UX]\d{3}) ", (folder / "docs/dumps.md").read_text(), re.MULTILINE))
-    modules = ("cli/source_dump", "sandbox/dump_files", "sandbox/dump_load", "sandbox/dump_text",
-               "sandbox/dumped", "sandbox/dialect")  # fmt: skip
+    modules = ("cli/source_dump", "sandbox/dump_files", "sandbox/dump_load", "sandbox/dump_split",
+               "sandbox/dump_text", "sandbox/dumped", "sandbox/dialect")  # fmt: skip
     used = {
         code
         for module in modules
@@ -617,13 +581,13 @@ def test_events_do_not_run_on_a_server_that_was_given(
 ) -> None:
     write(tmp_path, event__sql="CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1;")
     (stream,) = streams_of([tmp_path / "event.sql"])
-    loader = Loader(mysql_8033.url, taken=("taken",))
-    try:
-        with pytest.raises(NotOurs, match="would run them") as raised:
-            loader.load(stream, "with_events")
-    finally:
-        mysql_8033.drop_database("with_events")
+    with (
+        closing(new_loader(replace(mysql_8033, provider="url"))) as loader,
+        pytest.raises(SandboxError, match="would run them") as raised,
+    ):
+        loader.load(stream, "with_events")
     assert raised.value.code == "X011"
+    assert ("with_events",) not in mysql(mysql_8033.url, "SHOW DATABASES")
 
 
 def test_packed_dumps_load_and_cut_ones_are_refused(
@@ -634,7 +598,7 @@ def test_packed_dumps_load_and_cut_ones_are_refused(
         (tmp_path / name).write_bytes(data)
         loader = load([tmp_path / name])
         assert rows(mysql_8033, "plain") == 1
-        mysql_8033.drop_database(loader.made.pop())
+        mysql_8033.drop_database(loader.made)
         (tmp_path / name).write_bytes(data[:-9])
         with pytest.raises(DumpError, match="cut short or damaged"):
             load([tmp_path / name])
@@ -644,30 +608,22 @@ def test_packed_dumps_load_and_cut_ones_are_refused(
         load([tmp_path / "wide.sql"])
 
 
-MEASURED = """
-import resource, sys
-from converge.sandbox import load_dump
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-before = peak()
-load_dump(*sys.argv[1:])
-print(peak() - before)
-"""
-
-
-def test_the_length_of_an_insert_costs_no_memory(
-    mysql_8033: Server, new_mysql_database: NewDatabase, tmp_path: Path
+def test_the_last_rows_of_a_dump_without_autocommit_stay(
+    load: Callable[..., Loader], mysql_8033: Server, tmp_path: Path
 ) -> None:
-    row = b"(%d,'" + b"it\\'s a \\\\ row);(, " * 50 + b"')"
-    lines = [b"CREATE TABLE t (a int primary key, b text);\nINSERT INTO t VALUES "]
-    count = 70_000
-    lines += [row % number + (b"," if number < count - 1 else b";\n") for number in range(count)]
-    (tmp_path / "wide.sql.gz").write_bytes(gzip.compress(b"".join(lines), 1))
-    assert sum(map(len, lines)) > 64 << 20
-    url = new_mysql_database(mysql_8033)
-    command = [sys.executable, "-c", MEASURED, url, str(tmp_path / "wide.sql.gz")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert rows(mysql_8033, url.rpartition("/")[2]) == count
-    assert int(done.stdout) < 48
+    write(tmp_path, a__sql="CREATE TABLE t (a int); SET autocommit = 0; INSERT INTO t VALUES (1);")
+    load([tmp_path / "a.sql"])
+    assert rows(mysql_8033, "plain") == 1
+
+
+def test_a_dump_without_tables_is_refused(mysql_8033: Server, tmp_path: Path) -> None:
+    write(tmp_path, a__sql="CREATE DATABASE no_tables; USE no_tables; SET @a = 1;")
+    ran = converge(
+        "plan", "--source-dump", str(tmp_path / "a.sql"), "--target", "postgresql://a@127.0.0.1:1/b",
+        CONVERGE_SANDBOX_MYSQL_8_0_33=mysql_8033.url,
+    )  # fmt: skip
+    assert (ran.code, "error[X010]: the dump makes no table" in ran.err) == (4, True), ran.err
+    assert ("no_tables",) not in mysql(mysql_8033.url, "SHOW DATABASES")
 
 
 def mysqldump(server: Server, *arguments: str) -> bytes:

@@ -8,9 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import NewDatabase
-from support import Ran, converge, mysql, postgres
+from support import Ran, converge, load_dump, mysql, postgres
 
-from converge import sandbox
 from converge.model.existing import differences
 from converge.postgres.existing import read_existing
 from converge.sandbox import Server
@@ -356,7 +355,7 @@ def application(
 ) -> tuple[str, str]:
     """Both databases of an application: the source filled, the target as its migrations made it."""
     source, target = new_mysql(servers[0]), new_postgres(servers[1])
-    sandbox.load_dump(source, shared_data / name / "mysql.sql.gz")
+    load_dump(source, shared_data / name / "mysql.sql.gz")
     postgres(target, (shared_data / name / "pg_schema.sql").read_text("utf-8"))
     return source, target
 

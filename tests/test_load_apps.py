@@ -9,10 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import NewDatabase
-from support import converge
+from support import converge, load_dump
 from test_load import found, load, plan, shape, written
 
-from converge import sandbox
 from converge.postgres.script import run_script
 from converge.sandbox import Server
 
@@ -35,7 +34,7 @@ def app(
         if not folder.is_dir():
             pytest.skip(f"no applications in {folder.parent}")
         source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_14)
-        sandbox.load_dump(source, folder / "mysql.sql.gz")
+        load_dump(source, folder / "mysql.sql.gz")
         with gzip.open(folder / "pg.sql.gz") as lines, psycopg.connect(target, autocommit=True) as connection:
             run_script(connection, lines, name)
         return source, target, str(folder / "map.toml")

@@ -11,16 +11,15 @@ import pytest
 from faults.data import SOURCE
 from faults.own import kill_a_load
 from faults.rounds import Pair
+from local_servers import durable
 from support import mysql
-
-from converge import sandbox
 
 pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Pair]:
-    with sandbox.start("mysql:8.0.15", "postgres:17.5", durable=True) as (my, pg):
+    with durable("mysql:8.0.15", "postgres:17.5") as (my, pg):
         yield my, pg
 
 

@@ -18,9 +18,8 @@ from xml.etree import ElementTree
 import pytest
 from conftest import NewDatabase
 from revisions import execute, revision
-from support import ENVIRONMENT, Ran, converge, mysql, postgres
+from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
 
-from converge import sandbox
 from converge.errors import UsageError
 from converge.matrix.report import matrix_text
 from converge.matrix.request import Request, wanted
@@ -93,7 +92,7 @@ def test_sakila_on_four_versions(
 ) -> None:
     """The servers are started and ended; one page, one JUnit file and one summary tell of all."""
     url = new_mysql_database(mysql_8015)
-    sandbox.load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
+    load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
     files = [str(tmp_path / name) for name in ("matrix.html", "matrix.xml", "matrix.md")]
     ran = converge(
         "matrix", "--source", url, "--json", "--html", files[0], "--junit", files[1], "--md", files[2]
@@ -134,7 +133,7 @@ def test_kratos_in_load_mode_on_four_versions(
 ) -> None:
     """The application's own schema from its own file, with the rows that its migrations seed."""
     url = new_mysql_database(mysql_8033)
-    sandbox.load_dump(url, shared_data / "kratos" / "mysql.sql.gz")
+    load_dump(url, shared_data / "kratos" / "mysql.sql.gz")
     own = ("--mode", "load", "--map", "kratos", "--target-sql", str(shared_data / "kratos/pg_schema.sql"))
     ran = matrix(url, four, *own)
     assert ran.code == 0, ran.err

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import NewDatabase
 from revisions import folder, revert, revision, run, shape, states
-from support import converge, mysql, postgres
+from support import converge, load_dump, mysql, postgres
 
-from converge import sandbox
 from converge.cli.migrations import command
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.revisions.folder import Folder
@@ -46,7 +45,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture(scope="module")
 def sakila(mysql_8033: Server, shared_data: Path) -> Iterator[str]:
     url = mysql_8033.create_database("sakila_migrations")
-    sandbox.load_dump(url, str(shared_data / "sakila/mysql.sql.gz"))
+    load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
     yield url
     mysql_8033.drop_database("sakila_migrations")
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import NewDatabase
 from jsonschema import ValidationError, validate
-from support import converge, mysql, postgres
+from support import converge, load_dump, mysql, postgres
 
-from converge import sandbox
 from converge.cli import COMMANDS
 from converge.errors import UsageError
 from converge.mapping.grammar import check, json_schema
@@ -51,7 +50,7 @@ def test_the_three_states_partition_the_catalog(
     name: str, mysql_8015: Server, new_mysql_database: NewDatabase, shared_data: Path
 ) -> None:
     url = new_mysql_database(mysql_8015)
-    sandbox.load_dump(url, shared_data / name / "mysql.sql.gz")
+    load_dump(url, shared_data / name / "mysql.sql.gz")
     catalog = read(url)
     made = plan(catalog)
     objects = Counter(catalog.objects())
@@ -178,7 +177,7 @@ def test_the_plan_can_be_read_and_its_sql_runs(
     tmp_path: Path,
 ) -> None:
     source, target = new_mysql_database(mysql_8015), new_postgres_database(postgres_175)
-    sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
+    load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
     sql = tmp_path / "plan.sql"
     ran = converge("plan", "--source", source, "--target", target, "--sql", str(sql), "-v")
     assert ran.code == 0, ran.err

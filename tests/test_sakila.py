@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 from conftest import NewDatabase
 from judge import compare
-from support import converge, mysql, postgres
+from support import converge, load_dump, mysql, postgres
 
-from converge import sandbox
 from converge.sandbox import Server
 
 
 @pytest.fixture(params=["mysql_8015", "mysql_8033"])
 def source(request: pytest.FixtureRequest, new_mysql_database: NewDatabase, shared_data: Path) -> str:
     url = new_mysql_database(request.getfixturevalue(request.param))
-    sandbox.load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
+    load_dump(url, shared_data / "sakila" / "mysql.sql.gz")
     return url
 
 

@@ -12,11 +12,10 @@ import psycopg
 import pytest
 from conftest import NewDatabase
 from expressions import Answer, Pair, plain
-from support import converge, postgres
+from support import converge, load_dump, postgres
 from support import mysql as run_mysql
 from test_plan import read
 
-from converge import sandbox
 from converge.mapping.read import load
 from converge.model.catalog import Catalog
 from converge.model.endpoint import parse
@@ -128,7 +127,7 @@ def test_a_note_says_where_texts_are_compared_otherwise(pair: Pair) -> None:
 
 def test_all_views_of_sakila_show_the_same_rows(both_databases: tuple[str, str], shared_data: Path) -> None:
     source, target = both_databases
-    sandbox.load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
+    load_dump(source, shared_data / "sakila" / "mysql.sql.gz")
     ran = converge("migrate", "--source", source, "--target", target, "--json")
     assert ran.code == 0, ran.err
     views = [name for (name,) in run_mysql(source, "SELECT TABLE_NAME FROM information_schema.VIEWS "

@@ -12,13 +12,13 @@ from itertools import count
 from faults.data import SOURCE
 from faults.disk import why_not
 from faults.rounds import EXACT, Outcome, Pair, full_disk
+from local_servers import durable, restart
 from support import mysql
 
 from bench.command import say
 from bench.faults.kinds import KINDS, Kind
 from bench.faults.record import Ended, Record
 from bench.memory import SETTINGS
-from converge import sandbox
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -46,7 +46,7 @@ def _side_by_side(names: Sequence[str], lanes: int, options: argparse.Namespace)
 def _lane(names: Sequence[str], number: int, lanes: int, options: argparse.Namespace) -> None:
     record, commit = Record(options.record), _commit()
     servers = f"mysql:{options.mysql}", f"postgres:{options.postgres}"
-    with sandbox.start(*servers, durable=True, settings=SETTINGS) as (my, pg):
+    with durable(*servers, **SETTINGS) as (my, pg):
         for kind in KINDS:
             if kind.name not in names:
                 continue
@@ -80,7 +80,7 @@ def _round(kind: Kind, servers: Pair, seed: int, commit: str) -> Ended:
     except Exception as error:  # noqa: BLE001 - whatever it was, the other rounds go on
         outcome = Outcome(0, False, EXACT, f"{type(error).__name__}: {error}")
         for server in servers:
-            server.restart()  # the next round expects them, whatever this one left
+            restart(server)  # the next round expects them, whatever this one left
     seconds = round(time.monotonic() - started)
     say(f"{kind.name}, seed {seed}, {seconds} s: {' '.join(outcome.wrong.split())[:1500] or 'good'}")
     found = outcome.verdict

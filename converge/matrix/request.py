@@ -18,8 +18,7 @@ from converge.model.result import Result
 from converge.postgres.script import split
 from converge.run.options import Options
 from converge.sandbox.dump_text import Joined, decompressed
-from converge.sandbox.errors import UnknownServer
-from converge.sandbox.server import Spec
+from converge.sandbox.server import BadName, Spec
 
 _VERSION = re.compile(r"\s*\d+(\.\d+)*\s*")
 _HINT = "--postgres 14,15,16,17.5"
@@ -102,7 +101,7 @@ def _wanted(word: str) -> Wanted:
     if "://" not in word:
         try:
             Spec.parse(f"postgres:{word}")
-        except UnknownServer:
+        except BadName:
             message = f"--postgres {word} is neither a version nor a URL"
             raise UsageError(message, code=Code.X020, hint=_HINT) from None
         return Wanted(word)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pymysql
 
 from converge.codes import Code
-from converge.sandbox.dump_text import Statement
-from converge.sandbox.errors import DumpError
+from converge.sandbox.dump_split import Statement
+from converge.sandbox.server import DumpError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Refusal:
 
 
 _REMOVE = "look at that line; where it is not needed: sed -i '{line}d' {0}"
-_LARGE = "a row that is larger than the server that was given takes"
+_LARGE = "a statement that is larger than the server takes"
 _TAKE_LARGE = "SET GLOBAL max_allowed_packet = 1073741824;"
 _REFUSALS = (
     Refusal(1231, "NO_AUTO_CREATE_USER", "an sql_mode of MySQL 5.7",
@@ -78,7 +78,9 @@ def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpE
     """MySQL's refusal with the line of the dump, and the fix where the dialect is known."""
     number, message = (error.args[0], str(error.args[1])) if len(error.args) > 1 else (0, str(error))
     text = statement.text.decode(errors="replace")
-    known = _known(number, f"{message}\n{text}")
+    said = f"{message}\n{text}"
+    fitting = (one for one in _REFUSALS if one.error == number and re.search(one.words, said, re.IGNORECASE))
+    known = next(fitting, None)
     return DumpError(
         f"{name}, line {statement.line}: {f'{known.what}: ' if known else ''}{message}",
         code=Code.X008 if known else Code.X007,
@@ -87,30 +89,16 @@ def refused(error: pymysql.MySQLError, name: str, statement: Statement) -> DumpE
     )
 
 
-def too_large(name: str, statement: Statement, limit: int) -> DumpError:
-    """What the server would end the connection for."""
-    size = len(statement.text)
-    return DumpError(
-        f"{name}, line {statement.line}: {_LARGE}: {size:,} bytes, and max_allowed_packet is {limit:,}",
-        code=Code.X008,
-        hint=_TAKE_LARGE,
-    )
+def require_loadable(name: str, statement: Statement, limit: int) -> None:
+    """Raises DumpError for what the server would end the connection for, or misread.
 
-
-def require_single_bytes(name: str, statement: Statement) -> None:
-    """Raises DumpError for a character set in which a backslash or a quote may be a part of a character."""
-    if found := _MULTI_BYTE.match(statement.text):
-        charset = found[1].decode()
-        raise DumpError(
-            f"{name}, line {statement.line}: the character set {charset}, in which a byte of a character may "
-            "be a backslash",
-            code=Code.X008,
-            hint="mysqldump --default-character-set=utf8mb4 …",
-        )
-
-
-def _known(number: int, text: str) -> Refusal | None:
-    for one in _REFUSALS:
-        if one.error == number and re.search(one.words, text, re.IGNORECASE):
-            return one
-    return None
+    In some character sets a backslash or a quote may be a part of a character.
+    """
+    what = fix = ""
+    if (size := len(statement.text)) >= limit:
+        what, fix = f"{_LARGE}: {size:,} bytes, and max_allowed_packet is {limit:,}", _TAKE_LARGE
+    elif found := _MULTI_BYTE.match(statement.text):
+        what = f"the character set {found[1].decode()}, in which a byte of a character may be a backslash"
+        fix = "mysqldump --default-character-set=utf8mb4 …"
+    if what:
+        raise DumpError(f"{name}, line {statement.line}: {what}", code=Code.X008, hint=fix)

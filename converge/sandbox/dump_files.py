@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.sandbox.errors import DumpError
+from converge.sandbox.server import DumpError
 
 _SQL = r".+\.sql(?:\.(?:gz|zst|bz2|xz))?"
 _FILE = re.compile(_SQL, re.IGNORECASE)
@@ -60,9 +59,13 @@ def streams_of(given: Sequence[str | Path]) -> tuple[Stream, ...]:
 
     Raises UsageError for files that are not there, or no dump, DumpError for a folder that is not finished.
     """
-    if "" in given:
-        raise UsageError("the name of the dump is empty", code=Code.U017, hint="--source-dump FILE")
-    return _joined(given) if len(given) > 1 else tuple(_of(Path(given[0])))
+    found: dict[tuple[Path, ...], Stream] = {}  # parts that are named one by one are one text
+    for path in given:
+        if path == "":
+            raise _unreadable("the name of the dump is empty", "--source-dump FILE")
+        streams = _of_folder(Path(path)) if Path(path).is_dir() else [_of_file(Path(path))]
+        found |= {stream.paths: stream for stream in streams}
+    return tuple(found.values())
 
 
 def name_of(given: Sequence[str | Path], streams: Sequence[Stream]) -> str:
@@ -72,70 +75,31 @@ def name_of(given: Sequence[str | Path], streams: Sequence[Stream]) -> str:
     return "+".join(stream.name for stream in streams)
 
 
-def _joined(given: Sequence[str | Path]) -> tuple[Stream, ...]:
-    """Files that are named one by one keep their order; parts of one file that follow each other are one."""
-    paths = [Path(path) for path in given]
-    found: list[Stream] = []
-    for base, group in groupby(paths, key=lambda path: _base(path) or path):
-        several = list(group)
-        if _base(several[0]) and len(several) > 1:
-            found.append(_of_parts(base, several))
-        else:
-            found += [stream for path in several for stream in _of(path)]
-    return tuple(found)
-
-
-def _of(path: Path) -> Iterator[Stream]:
-    if path.is_dir():
-        yield from _of_folder(path)
-        return
+def _of_file(path: Path) -> Stream:
     base = _base(path)
-    if base is not None:
-        yield _of_parts(base, _parts(base))
-    elif path.is_file():
-        yield Stream(path.name, (path,))
-    elif path.exists():
+    if base is None and path.is_file():
+        return Stream(path.name, (path,))
+    if base is None and path.exists():
         # It is read twice: first for its header.
-        raise UsageError(
-            f"{path} is not a regular file, and a dump is read more than once",
-            code=Code.U017,
-            hint="write it into a file first: mysqldump … > dump.sql",
-        )
-    elif parts := _parts(path):
-        yield _of_parts(path, parts)
-    else:
-        raise UsageError(
-            f"{path} is not there", code=Code.U017, hint="--source-dump FILE, as mysqldump wrote it"
-        )
+        what = f"{path} is not a regular file, and a dump is read more than once"
+        raise _unreadable(what, "write it into a file first: mysqldump … > dump.sql")
+    base = base or path
+    beside = base.parent.iterdir() if base.parent.is_dir() else ()
+    parts = sorted((one for one in beside if _base(one) == base and one.is_file()), key=_number)
+    if not parts or path not in (base, *parts):
+        raise _unreadable(f"{path} is not there", "--source-dump FILE, as mysqldump wrote it")
+    first = _number(parts[0])
+    for wanted, part in enumerate(parts, first):
+        if _number(part) != wanted or first > 1:
+            message = f"a part of {base.name} is missing before {part.name}"
+            raise _unreadable(message, f"--source-dump {base}, with all its parts beside each other")
+    return Stream(base.name, tuple(parts))
 
 
 def _base(path: Path) -> Path | None:
     """The file that was split, where this is a part of one."""
     match = _PART.fullmatch(path.name)
     return path.with_name(match[1]) if match else None
-
-
-def _parts(base: Path) -> list[Path]:
-    """The parts of a file that are beside it, in their order."""
-    if not base.parent.is_dir():
-        return []
-    return sorted((path for path in base.parent.iterdir() if _base(path) == base), key=_number)
-
-
-def _of_parts(base: Path, parts: Sequence[Path]) -> Stream:
-    numbers = [_number(path) for path in parts]
-    first = numbers[0] if numbers else 0
-    for wanted, (number, path) in enumerate(zip(numbers, parts, strict=True), first):
-        if number != wanted or first > 1:
-            raise UsageError(
-                f"a part of {base.name} is missing before {path.name}",
-                code=Code.U017,
-                hint=f"--source-dump {base}, with all its parts beside each other",
-            )
-    for path in parts:
-        if not path.is_file():
-            raise UsageError(f"{path} is not there", code=Code.U017, hint=f"--source-dump {base}")
-    return Stream(base.name, tuple(parts))
 
 
 def _number(path: Path) -> int:
@@ -154,28 +118,24 @@ def _of_folder(folder: Path) -> Iterator[Stream]:
     _check_finished(folder)
     names = [path for path in folder.iterdir() if path.is_file()]
     if tab := [path.name for path in names if path.suffix == ".txt" and path.with_suffix(".sql") in names]:
-        raise UsageError(
-            f"{folder} has rows in {tab[0]}, as mysqldump --tab writes them",
-            code=Code.U017,
-            hint="mysqldump without --tab: rows are taken from INSERT statements",
-        )
+        what = f"{folder} has rows in {tab[0]}, as mysqldump --tab writes them"
+        raise _unreadable(what, "mysqldump without --tab: rows are taken from INSERT statements")
     bases = {_base(path) or path for path in names if _base(path) or _FILE.fullmatch(path.name)}
     if not bases:
-        raise UsageError(
-            f"{folder} has no .sql files",
-            code=Code.U017,
-            hint="names like dump.sql, dump.sql.gz, dump.sql.zst",
-        )
+        raise _unreadable(f"{folder} has no .sql files", "names like dump.sql, dump.sql.gz, dump.sql.zst")
     # mydumper begins the name of each file with the database's.
     prefixed = any(path.name == "metadata" or "-schema-create." in path.name for path in names)
     for base in sorted(bases, key=lambda path: (_rank(path.name), path.name)):
-        (stream,) = _of(base)
         database = re.split(r"[.]|-schema", base.name)[0] if prefixed else ""
-        yield Stream(stream.name, stream.paths, database)
+        yield replace(_of_file(base), database=database)
 
 
 def _rank(name: str) -> int:
     return next((rank for rank, pattern in _RANKS if pattern.search(name)), _ROWS_RANK)
+
+
+def _unreadable(message: str, hint: str) -> UsageError:
+    return UsageError(message, code=Code.U017, hint=hint)
 
 
 def _check_finished(folder: Path) -> None:
@@ -205,32 +165,26 @@ def rows_of(folder: Path) -> dict[tuple[str, str], int]:
     return found
 
 
-def gaps(folder: Path) -> list[str]:
-    """The tables with a number missing between their files, each with the first one.
+def unproven(folder: Path) -> str:
+    """A sentence about files that may be missing, where `metadata` doesn't count the rows; empty for none.
 
-    mydumper removes the files of parts without rows, so that a gap is no proof of a loss.
+    mydumper removes the files of parts without rows, so that a gap in their numbers is no proof of a loss.
     """
+    counted = {f"{database}.{table}" for database, table in rows_of(folder)}
     numbers: dict[str, set[str]] = defaultdict(set)
     for path in folder.iterdir():
-        if match := _NUMBERED.fullmatch(path.name):
+        if (match := _NUMBERED.fullmatch(path.name)) and match["table"] not in counted:
             numbers[match["table"]].add(match["number"])
-    found = []
+    gaps = []
     for table, seen in sorted(numbers.items()):
         there = {int(number) for number in seen}
         if missing := set(range(max(there))) - there:
-            found.append(f"{table}.{min(missing):0{len(max(seen))}}")
-    return found
-
-
-def unproven(folder: Path) -> str:
-    """A sentence about files that may be missing, where `metadata` doesn't count the rows; empty for none."""
-    counted = {f"{database}.{table}" for database, table in rows_of(folder)}
-    names = [name for name in gaps(folder) if name.rpartition(".")[0] not in counted]
-    if not names:
+            gaps.append(f"{table}.{min(missing):0{len(max(seen))}}")
+    if not gaps:
         return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    more = f" and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""
     return (
-        f"{folder.name} has no file {', '.join(names[:_SHOWN])}{more}, and its metadata counts no rows: "
+        f"{folder.name} has no file {', '.join(gaps[:_SHOWN])}{more}, and its metadata counts no rows: "
         "mydumper leaves out parts without rows; is it all there?"
     )
 

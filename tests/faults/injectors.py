@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 
 import psycopg
+from local_servers import crash, restart
 from support import mysql, postgres, workers_of
 
 from faults.backends import copying
@@ -37,14 +38,14 @@ def kill_worker(scene: Scene) -> None:
 
 def crash_postgres(scene: Scene) -> None:
     """An immediate stop; the server is there again after a moment."""
-    scene.target_server.crash()
+    crash(scene.target_server)
     time.sleep(scene.chance.uniform(0, 3))
-    scene.target_server.restart()
+    restart(scene.target_server)
 
 
 def restart_postgres(scene: Scene) -> None:
     """In order, as for an update."""
-    scene.target_server.restart()
+    restart(scene.target_server)
 
 
 def kill_backend(scene: Scene) -> None:
@@ -66,22 +67,22 @@ def wait_for_postgres(scene: Scene) -> None:
 
 
 def kill_mysqld(scene: Scene) -> None:
-    scene.source_server.crash()
+    crash(scene.source_server)
     time.sleep(scene.chance.uniform(0, 3))
-    scene.source_server.restart()
+    restart(scene.source_server)
 
 
 def lose_source(scene: Scene) -> None:
     """It stays away until the run has given up."""
-    scene.source_server.crash()
+    crash(scene.source_server)
     scene.process.wait(END_SECONDS)
-    scene.source_server.restart()
+    restart(scene.source_server)
 
 
 def lose_target(scene: Scene) -> None:
-    scene.target_server.crash()
+    crash(scene.target_server)
     scene.process.wait(END_SECONDS)
-    scene.target_server.restart()
+    restart(scene.target_server)
 
 
 def kill_mysql_sessions(scene: Scene) -> None:
