@@ -54,9 +54,12 @@ def command(
     require_reports("--report", reports)
     started = time.monotonic()
     names = (f"mysql:{mysql_version}", f"postgres:{postgres_version}")
-    with sandbox.start(*names, on_progress=say) as (my, pg):
+    with (
+        sandbox.start(*names, on_progress=say) as (my, pg),
+        my.new_database("demo") as source,
+        pg.new_database("demo") as target,
+    ):
         say(f"servers: {my.kind} {my.version} ({my.provider}), {pg.kind} {pg.version} ({pg.provider})")
-        source, target = my.create_database("demo"), pg.create_database("demo")
         filling = time.monotonic()
         count = fill(source, rows=rows)
         say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")

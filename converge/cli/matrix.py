@@ -129,12 +129,11 @@ def _stopped() -> Iterator[None]:
 def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
     """The demo's source on a server that is ended in the end."""
 
-    def say(text: str) -> None:
-        emit(Said(text))
-
-    with sandbox.start(_SAMPLE_SERVER, on_progress=say) as (server,):
-        url = server.create_database("sample")
-        say(f"source: {fill(url, rows=rows):,} rows")
+    with (
+        sandbox.start(_SAMPLE_SERVER, on_progress=lambda text: emit(Said(text))) as (server,),
+        server.new_database("sample") as url,
+    ):
+        emit(Said(f"source: {fill(url, rows=rows):,} rows"))
         yield replace(parse(url), name=f"sample:{rows} rows")
 
 

@@ -9,6 +9,7 @@ import click
 from converge.cli.options import output_options, place_options
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.model.documents import head
 from converge.model.event import Sink
 from converge.provision.run import provision, provision_text
 from converge.provision.script import script
@@ -53,7 +54,7 @@ def command(
     databases = wanted(entries, passwords=not sql)
     if sql:
         text = script(databases)
-        document = {"converge": 1, "command": "provision", "verdict": "planned", "exit_code": 0, "sql": text}
+        document = head("provision", "planned") | {"sql": text}
         click.echo(json.dumps(document) if as_json else visible(text), nl=as_json)
         return 0
     done = provision(resolve_admin(admin, project), databases, emit, passwords=set_passwords)

@@ -109,7 +109,7 @@ def _case(cell: Cell, step: Step) -> Case:
 def _listed(title: str, differences: Sequence[Varied]) -> Iterator[tuple[str, str]]:
     """A line a difference: the object, and what is there on which versions."""
     for one in differences[:_MOST_DIFFERENCES]:
-        said = (f"{', '.join(names)} {there.rstrip(';') or 'nothing'}" for there, names in one.grouped)
+        said = (f"{names} {there.rstrip(';') or 'nothing'}" for there, names in one.grouped)
         yield title, f"{short(one.object)}: {short('; '.join(said))}"
     if (more := len(differences) - _MOST_DIFFERENCES) > 0:
         yield title, f"and {more:,} more, in --html and --json"
@@ -119,14 +119,13 @@ def _same(matrix: Matrix) -> str:
     reached = sum(bool(cell.tables) for cell in matrix.cells)
     if not reached:
         return "no version came so far"
-    differ = len(matrix.contents)
-    same = len(matrix.tables) - differ
-    words = f"{same:,} of {len(matrix.tables):,} tables have the same rows and digests"
+    tables, revised = matrix.table_count, matrix.revised_count
+    words = f"{tables - len(matrix.contents):,} of {tables:,} tables have the same rows and digests"
     words += f" on {reached:,} of {len(matrix.cells):,} versions"
-    if not (every := len(matrix.revised_tables)):
+    if not revised:
         return words
-    revised = sum(bool(cell.revised) for cell in matrix.cells)
-    return f"{words}; after the revisions {every - len(matrix.revised):,} of {every:,} on {revised:,}"
+    cells = sum(bool(cell.revised) for cell in matrix.cells)
+    return f"{words}; after the revisions {revised - len(matrix.revised):,} of {revised:,} on {cells:,}"
 
 
 def _verdict(matrix: Matrix) -> Verdict:
@@ -136,9 +135,9 @@ def _verdict(matrix: Matrix) -> Verdict:
 def _words(matrix: Matrix) -> str:
     cells = counted(len(matrix.cells), "version")
     if not matrix.red:
-        tables = counted(len(matrix.tables), "table")
+        tables = counted(matrix.table_count, "table")
         same = f", and {tables} have the same rows and digests on all" if len(matrix.cells) > 1 else ""
-        if same and (revised := len(matrix.revised_tables)):
+        if same and (revised := matrix.revised_count):
             same += f", as have {counted(revised, 'table')} after the revisions"
         return f"all steps are green on {cells}{same}"
     are = "is" if len(matrix.red) == 1 else "are"
@@ -150,7 +149,7 @@ def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
     rows = max((sum(one.rows for one in cell.tables.values()) for cell in matrix.cells), default=0)
     return (
         (f"{green:,} of {len(matrix.cells):,}", "versions green"),
-        (f"{len(matrix.tables):,}", "tables"),
+        (f"{matrix.table_count:,}", "tables"),
         (f"{rows:,}", "rows on each"),
         (f"{len(matrix.plans):,}", "differences of plans"),
         (f"{len(matrix.catalog):,}", "differences of catalogs"),
@@ -227,28 +226,28 @@ def _checks(matrix: Matrix) -> Grid:
 
 def _digests(matrix: Matrix) -> Grid:
     """A row a table: rows and digest once where all versions have the same."""
-    loaded = {cell.name: cell.tables for cell in matrix.cells if cell.tables}
-    revised = {cell.name: cell.revised for cell in matrix.cells if cell.revised}
+    tables = [cell.tables for cell in matrix.cells if cell.tables]
+    revised = [cell.revised for cell in matrix.cells if cell.revised]
     return grid(
         "Digests",
         (("table", "name"), ("rows", "number"), ("digest", "code"), ("the same on", "words")),
         [
-            *_contents(loaded, len(matrix.cells), matrix.contents, ""),
+            *_contents(tables, len(matrix.cells), matrix.contents, ""),
             *_contents(revised, len(matrix.cells), matrix.revised, ", revised"),
         ],
     )
 
 
 def _contents(
-    held: Mapping[str, Mapping[str, Content]], cells: int, differ: Sequence[Varied], suffix: str
+    held: Sequence[Mapping[str, Content]], cells: int, differ: Sequence[Varied], suffix: str
 ) -> Iterator[tuple[GridCell, ...]]:
     wrong = {one.object: one for one in differ}
-    for table in dict.fromkeys(name for own in held.values() for name in own):
+    for table in dict.fromkeys(name for own in held for name in own):
         if table in wrong:
-            groups = (f"{', '.join(names)}: {text or 'none'}" for text, names in wrong[table].grouped)
+            groups = (f"{names}: {text or 'none'}" for text, names in wrong[table].grouped)
             yield f"{table}{suffix}", "", "", Mark("; ".join(groups), "bad")
             continue
-        one = next(iter(held.values()))[table]
+        one = held[0][table]
         many = f"all {cells:,}" if len(held) == cells else f"{len(held):,} of {cells:,}"
         same = Mark(many if cells > 1 else "one version", "good")
         yield f"{table}{suffix}", f"{one.rows:,}", one.digest[:_DIGEST_SHOWN], same
@@ -258,7 +257,7 @@ def _differences(id_: str, title: str, differences: Sequence[Varied], same: str)
     """A row a text, with the versions that have it."""
     intro = "Told, not judged: versions have different features, and print some definitions in their own way."
     rows = [
-        ("" if number else one.object, ", ".join(names), there or "nothing")
+        ("" if number else one.object, names, there or "nothing")
         for one in differences
         for number, (there, names) in enumerate(one.grouped)
     ]

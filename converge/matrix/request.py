@@ -1,20 +1,16 @@
-"""What a matrix is asked to do, and what one cell's steps know of each other."""
+"""What a matrix is asked to do."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.matrix.result import Content
-from converge.model.definitions import Definitions
+from converge.matrix.result import Cell
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Sink, silent
-from converge.model.evidence import Evidence
-from converge.model.plan import Plan
-from converge.model.result import Result
 from converge.postgres.script import split
 from converge.run.options import Options
 from converge.sandbox.dump_text import Joined, decompressed
@@ -22,7 +18,7 @@ from converge.sandbox.server import BadName, Spec
 
 _VERSION = re.compile(r"\s*\d+(\.\d+)*\s*")
 _HINT = "--postgres 14,15,16,17.5"
-_MAINTENANCE = "postgres"
+MAINTENANCE = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +34,14 @@ class Request:
     emit: Sink = silent
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A server of the matrix: a version to start, or one that runs."""
-
-    name: str
-    """In tables: the version, or the address without its password."""
-    endpoint: Endpoint | None = None
-    """None for a version."""
-
-
-@dataclass
-class Site:
-    """One cell while it is at work: an empty database, and what the steps have left."""
-
-    request: Request
-    target: Endpoint
-    plan: Plan | None = None
-    known: Evidence | None = None
-    """What the plan has seen of the data."""
-    compared: Result | None = None
-    """What the comparison came to, where all rows are equal."""
-    catalog: dict[str, str] = field(default_factory=dict)
-    before: Definitions | None = None
-    """The schema as the load left it; what follows is of the user's revisions."""
-    version_table: tuple[str, str] = ("", "")
-    """Schema and name."""
-    stamped: tuple[str, ...] = ()
-    ran: tuple[str, ...] = ()
-    revised: dict[str, Content] = field(default_factory=dict)
-    """All tables of the target as the revisions left them."""
-
-
-def wanted(given: tuple[str, ...]) -> tuple[Wanted, ...]:
+def wanted(given: tuple[str, ...]) -> tuple[Cell, ...]:
     """Versions and URLs as the command line lists them, separated by commas.
 
     Raises UsageError for what is neither, and for one that is named twice.
     """
-    found: dict[str, Wanted] = {}
+    found: dict[str, Cell] = {}
     for word in (part.strip() for text in given for part in _parts(text)):
-        one = _wanted(word)
+        one = _cell(word)
         if one.name in found:
             raise UsageError(f"--postgres names {one.name} twice", code=Code.X020, hint=_HINT)
         found[one.name] = one
@@ -97,19 +61,19 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _wanted(word: str) -> Wanted:
+def _cell(word: str) -> Cell:
     if "://" not in word:
         try:
             Spec.parse(f"postgres:{word}")
         except BadName:
             message = f"--postgres {word} is neither a version nor a URL"
             raise UsageError(message, code=Code.X020, hint=_HINT) from None
-        return Wanted(word)
+        return Cell(word)
     endpoint = parse(word, origin="--postgres")
     if endpoint.kind != "postgres":
         raise UsageError(f"--postgres {endpoint} is not a PostgreSQL server", code=Code.X020, hint=_HINT)
-    endpoint = endpoint if endpoint.database else replace(endpoint, database=_MAINTENANCE)
-    return Wanted(str(endpoint), endpoint)
+    endpoint = endpoint if endpoint.database else replace(endpoint, database=MAINTENANCE)
+    return Cell(str(endpoint), endpoint)
 
 
 def require_scripts(options: Options, scripts: tuple[Path, ...]) -> None:

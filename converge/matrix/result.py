@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from converge.model.check import CheckResult
-from converge.model.plan import Finding
+from converge.model.documents import head
+from converge.model.endpoint import Endpoint
+from converge.model.plan import Finding, Plan
+from converge.model.result import Result
 
 State = Literal["green", "red", "not run"]
 MatrixVerdict = Literal["verified", "differs", "failed"]
@@ -40,34 +43,40 @@ class Content:
         return f"{self.rows:,} rows, {self.digest}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cell:
     """One version: its server, its steps, and what was found there."""
 
     name: str
     """As it was asked for: ``17.5``, or an address without its password."""
-    version: str
+    endpoint: Endpoint | None = None
+    """A database of its server, from which others can be made; None before a version is started."""
+    version: str = ""
     """The server's own word; empty where none was reached."""
-    provider: str
-    steps: tuple[Step, ...]
-    tables: Mapping[str, Content]
-    """By source table; empty where not all are equal to the source's."""
-    checks: tuple[CheckResult, ...]
-    """What the maps' checks gave, by the last comparison."""
-    revised: Mapping[str, Content]
-    """By target table, after the user's revisions; empty where they have not run."""
-    catalog: Mapping[str, str]
+    provider: str = "URL"
+    steps: list[Step] = field(default_factory=list)
+    plan: Plan | None = None
+    compared: Result | None = None
+    """What the last comparison came to, where all rows are equal."""
+    catalog: Mapping[str, str] = field(default_factory=dict)
     """Object → definition, after the load."""
-    decisions: Mapping[str, str]
-    """Object of the source → what the plan makes of it."""
+    revised: Mapping[str, Content] = field(default_factory=dict)
+    """By target table, after the user's revisions; empty where they have not run."""
+
+    @property
+    def tables(self) -> dict[str, Content]:
+        """By source table; empty where not all are equal to the source's."""
+        tables = self.compared.tables if self.compared else ()
+        return {one.source: Content(one.rows_target or 0, one.digest) for one in tables}
+
+    @property
+    def checks(self) -> Sequence[CheckResult]:
+        """What the maps' checks gave, by the last comparison."""
+        return self.compared.checks if self.compared else ()
 
     @property
     def red(self) -> bool:
-        return any(step.state == "red" for step in self.steps)
-
-    @property
-    def reasons(self) -> tuple[Finding, ...]:
-        return tuple(step.reason for step in self.steps if step.reason is not None)
+        return any(step.reason for step in self.steps)
 
     @property
     def seconds(self) -> float:
@@ -77,8 +86,18 @@ class Cell:
         """The step of this name, not run where it is none of the cell's."""
         return next((step for step in self.steps if step.name == name), Step(name, "not run"))
 
-    def with_step(self, step: Step) -> Cell:
-        return replace(self, steps=(*self.steps, step))
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "provider": self.provider,
+            "state": "red" if self.red else "green",
+            "seconds": round(self.seconds, 3),
+            "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in self.steps],
+            "tables": [{"source": name, **asdict(one)} for name, one in self.tables.items()],
+            "revised": [{"target": name, **asdict(one)} for name, one in self.revised.items()],
+            "checks": [asdict(check) for check in self.checks],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +105,14 @@ class Varied:
     """Something that is not the same on all versions."""
 
     object: str
-    texts: tuple[tuple[str, str], ...]
-    """Cell and what is there, in the cells' order; empty where there is no such thing."""
+    cells: Mapping[str, str]
+    """By cell what is there, in the cells' order; empty where there is no such thing."""
 
     @property
-    def grouped(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Each text with the cells that have it."""
-        for text in dict.fromkeys(text for _, text in self.texts):
-            yield text, tuple(name for name, other in self.texts if other == text)
+    def grouped(self) -> Iterator[tuple[str, str]]:
+        """Each text, and the names of the cells that have it."""
+        for text in dict.fromkeys(self.cells.values()):
+            yield text, ", ".join(name for name, other in self.cells.items() if other == text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +138,12 @@ class Matrix:
         return tuple(dict.fromkeys(step.name for cell in self.cells for step in cell.steps))
 
     @property
-    def tables(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.tables))
+    def table_count(self) -> int:
+        return len({name for cell in self.cells for name in cell.tables})
 
     @property
-    def revised_tables(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for cell in self.cells for name in cell.revised))
+    def revised_count(self) -> int:
+        return len({name for cell in self.cells for name in cell.revised})
 
     @property
     def red(self) -> tuple[Cell, ...]:
@@ -134,9 +153,7 @@ class Matrix:
     def verdict(self) -> MatrixVerdict:
         if not self.red:
             return "verified"
-        only_digests = all(
-            step.name == DIGESTS for cell in self.red for step in cell.steps if step.state == "red"
-        )
+        only_digests = all(step.name == DIGESTS for cell in self.red for step in cell.steps if step.reason)
         return "differs" if only_digests else "failed"
 
     @property
@@ -145,42 +162,21 @@ class Matrix:
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""
-        return {
-            "converge": 1,
-            "command": "matrix",
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
+        return head("matrix", self.verdict, self.exit_code) | {
             "source": {"url": self.source, "version": self.source_version},
             "started": self.started,
             "seconds": round(self.seconds, 3),
-            "cells": [_cell(cell) for cell in self.cells],
+            "cells": [cell.to_json() for cell in self.cells],
             "findings": [
-                asdict(reason) | {"object": f"{cell.name} {reason.object}"}
+                asdict(step.reason) | {"object": f"{cell.name} {step.name}"}
                 for cell in self.cells
-                for reason in cell.reasons
+                for step in cell.steps
+                if step.reason
             ],
             "differences": {
-                "digests": [_varied(one) for one in self.contents],
-                "revised": [_varied(one) for one in self.revised],
-                "plans": [_varied(one) for one in self.plans],
-                "catalog": [_varied(one) for one in self.catalog],
+                "digests": [asdict(one) for one in self.contents],
+                "revised": [asdict(one) for one in self.revised],
+                "plans": [asdict(one) for one in self.plans],
+                "catalog": [asdict(one) for one in self.catalog],
             },
         }
-
-
-def _cell(cell: Cell) -> dict[str, Any]:
-    return {
-        "name": cell.name,
-        "version": cell.version,
-        "provider": cell.provider,
-        "state": "red" if cell.red else "green",
-        "seconds": round(cell.seconds, 3),
-        "steps": [asdict(step) | {"seconds": round(step.seconds, 3)} for step in cell.steps],
-        "tables": [{"source": name, **asdict(one)} for name, one in cell.tables.items()],
-        "revised": [{"target": name, **asdict(one)} for name, one in cell.revised.items()],
-        "checks": [asdict(check) for check in cell.checks],
-    }
-
-
-def _varied(one: Varied) -> dict[str, Any]:
-    return {"object": one.object, "cells": dict(one.texts)}

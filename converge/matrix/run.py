@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
-from typing import TypeVar
 
 from converge import sandbox
 from converge.errors import ConvergeError
 from converge.mapping.read import load
-from converge.matrix.compare import compared, decisions
-from converge.matrix.request import Request, Site, Wanted
-from converge.matrix.result import Cell, Content, Matrix, Step
-from converge.matrix.steps import steps
-from converge.model.endpoint import Endpoint, parse
+from converge.matrix.compare import compared
+from converge.matrix.request import MAINTENANCE, Request
+from converge.matrix.result import Cell, Matrix, Step
+from converge.matrix.steps import Steps
+from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.mysql.connect import WatchedConnection
@@ -26,17 +23,13 @@ from converge.mysql.connect import connect as connect_source
 from converge.mysql.facts import table_names
 from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import require_matches
-from converge.postgres.connect import connect
-from converge.postgres.shadow import shadow
 from converge.run.connections import attempt, explained
 
-T = TypeVar("T")
-
-_START, _END = "start", "drop"
-_MAINTENANCE = "postgres"
+_Started = tuple[float, ConvergeError | None]
+"""How long the start of a server took, and why there is none."""
 
 
-def run_matrix(request: Request, wanted: Sequence[Wanted]) -> Matrix:
+def run_matrix(request: Request, cells: Sequence[Cell]) -> Matrix:
     """Does every step on every version. What is red is in the result, and nothing is raised for it.
 
     Raises UsageError for maps and tables that are not there, SourceError when the source cannot be reached.
@@ -46,8 +39,9 @@ def run_matrix(request: Request, wanted: Sequence[Wanted]) -> Matrix:
     with explained(request.source, None), connect_source(request.source) as source:
         version = str(vars(source)["server_version"])
         _require_tables(source, request)
-    with _servers(wanted, request.emit) as there:
-        cells = [_Run(request, server).cell() for server in there]
+    with _servers(cells, request.emit) as started:
+        for cell, (seconds, error) in zip(cells, started, strict=True):
+            _run(request, cell, seconds, error)
     return compared(Matrix(str(request.source), version, now, time.monotonic() - began, tuple(cells)))
 
 
@@ -59,77 +53,37 @@ def _require_tables(source: WatchedConnection, request: Request) -> None:
         require_matches(selection, names)
 
 
-class _Run:
-    """One version's steps, up to the first that is red."""
+def _run(request: Request, cell: Cell, seconds: float, refusal: ConvergeError | None) -> None:
+    """One version's steps, up to the first that is red; its database is dropped in the end.
 
-    def __init__(self, request: Request, server: _Server) -> None:
-        self._request = request
-        self._server = server
-        self._steps: list[Step] = []
-        self._version = ""
-        self._site: Site | None = None
+    `seconds` are those that its server has taken to start, `refusal` is why it did not.
+    """
 
-    def cell(self) -> Cell:
-        """Does them; the database is dropped in the end."""
-        with ExitStack() as stack:
-            green = self._do(_START, lambda: self._open(stack), self._server.seconds)
-            for step in steps(self._request):
-                if not green:
-                    self._steps.append(Step(step.__name__, "not run"))
-                    continue
-                assert self._site is not None
-                green = self._do(step.__name__, partial(step, self._site))
-            self._close(stack, green)
-        return self._found()
+    def tried(action: Callable[[], str | None]) -> tuple[str | None, ConvergeError | None]:
+        def told() -> str | None:
+            with explained(request.source, cell.endpoint):
+                return action()
 
-    def _open(self, stack: ExitStack) -> str:
-        """An empty database of the server."""
-        if self._server.endpoint is None:
-            assert self._server.error is not None
-            raise self._server.error
-        target = stack.enter_context(shadow(self._server.endpoint))
-        with closing(connect(target)) as connection:
-            self._version = (connection.info.parameter_status("server_version") or "").split()[0]
-        self._site = Site(self._request, target)
-        return f"PostgreSQL {self._version}, {self._server.provider}"
+        return attempt(told)
 
-    def _close(self, stack: ExitStack, green: bool) -> None:
-        """A server that is gone has said so in a step already."""
-        _, error = attempt(lambda: self._explained(stack.close))
+    green = True
+    with ExitStack() as stack:
+        for do in Steps(request, cell, stack, refusal).all():
+            name, began = do.__name__, time.monotonic()
+            if not green:
+                cell.steps.append(Step(name, "not run"))
+                continue
+            words, error = tried(do)
+            seconds += time.monotonic() - began
+            reason = _reason(name, error) if error else None
+            cell.steps.append(Step(name, "red" if reason else "green", seconds, words or "", reason))
+            said = f"{reason.code} {reason.message}" if reason else words
+            request.emit(Said(f"{cell.name} {name} {cell.steps[-1].state} {seconds:.1f} s: {said}"))
+            green, seconds = reason is None, 0.0
+        # A server that is gone has said so in a step already.
+        _, error = tried(stack.close)
         if green and error is not None:
-            self._steps.append(Step(_END, "red", 0.0, "", _reason(_END, error)))
-
-    def _do(self, name: str, action: Callable[[], str], before: float = 0.0) -> bool:
-        """Whether the step is green. `before` are its seconds until now."""
-        started = time.monotonic()
-        words, error = attempt(lambda: self._explained(action))
-        took = before + time.monotonic() - started
-        reason = None if error is None else _reason(name, error)
-        step = Step(name, "red" if reason else "green", took, words or "", reason)
-        self._steps.append(step)
-        said = f"{reason.code} {reason.message}" if reason else step.words
-        self._request.emit(Said(f"{self._server.name} {name} {step.state} {took:.1f} s: {said}"))
-        return reason is None
-
-    def _explained(self, action: Callable[[], T]) -> T:
-        with explained(self._request.source, self._server.endpoint):
-            return action()
-
-    def _found(self) -> Cell:
-        site = self._site
-        compared = site.compared if site else None
-        tables = compared.tables if compared else ()
-        return Cell(
-            self._server.name,
-            self._version,
-            self._server.provider,
-            tuple(self._steps),
-            {one.source: Content(one.rows_target or 0, one.digest) for one in tables},
-            tuple(compared.checks) if compared else (),
-            site.revised if site else {},
-            site.catalog if site else {},
-            decisions(site.plan) if site and site.plan else {},
-        )
+            cell.steps.append(Step("drop", "red", 0.0, "", _reason("drop", error)))
 
 
 def _reason(step: str, error: ConvergeError) -> Finding:
@@ -138,40 +92,23 @@ def _reason(step: str, error: ConvergeError) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """One that answers, or why it does not."""
-
-    name: str
-    endpoint: Endpoint | None
-    """A database from which others can be made."""
-    provider: str
-    seconds: float
-    error: ConvergeError | None = None
-
-
 @contextmanager
-def _servers(wanted: Sequence[Wanted], emit: Sink) -> Iterator[tuple[_Server, ...]]:
+def _servers(cells: Sequence[Cell], emit: Sink) -> Iterator[tuple[_Started, ...]]:
     """All that are wanted, in their order; one that cannot be had does not keep the others away."""
     with ExitStack() as stack:
-        with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
-            stacks = [stack.enter_context(ExitStack()) for _ in wanted]
-            found = tuple(pool.map(lambda one, own: _server(one, own, emit), wanted, stacks))
-        yield found
+        with ThreadPoolExecutor(max_workers=len(cells)) as pool:
+            started = tuple(pool.map(lambda cell: _start(cell, stack, emit), cells))
+        yield started
 
 
-def _server(wanted: Wanted, stack: ExitStack, emit: Sink) -> _Server:
-    if wanted.endpoint is not None:
-        return _Server(wanted.name, wanted.endpoint, "URL", 0.0)
+def _start(cell: Cell, stack: ExitStack, emit: Sink) -> _Started:
+    if cell.endpoint is not None:
+        return 0.0, None
     started = time.monotonic()
-
-    def say(text: str) -> None:
-        emit(Said(text))
-
-    start = sandbox.start(f"postgres:{wanted.name}", on_progress=say)
+    start = sandbox.start(f"postgres:{cell.name}", on_progress=lambda text: emit(Said(text)))
     found, error = attempt(lambda: stack.enter_context(start))
-    took = time.monotonic() - started
-    if found is None:
-        return _Server(wanted.name, None, "", took, error)
-    (server,) = found
-    return _Server(wanted.name, parse(server.database_url(_MAINTENANCE)), server.provider, took)
+    cell.provider = ""
+    if found:
+        (server,) = found
+        cell.endpoint, cell.provider = parse(server.database_url(MAINTENANCE)), server.provider
+    return time.monotonic() - started, error

@@ -1,29 +1,30 @@
-"""What is done on each version, one small function a step. A step returns what came of it in words.
+"""What is done on each version, a method a step. A step returns what came of it in words.
 
-A step that raises a ConvergeError is red, and those after it are not run. A new step is a function here and
-its entry in `steps`.
+A step that raises a ConvergeError is red, and those after it are not run. A new step is a method here and
+its entry in `all`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from converge.codes import Code
 from converge.errors import ConvergeError, TargetError
-from converge.matrix.request import Request, Site
-from converge.matrix.result import Content
-from converge.model.check import CheckResult
-from converge.model.definitions import Differs
+from converge.matrix.request import Request
+from converge.matrix.result import Cell, Content
+from converge.model.definitions import Definitions, Differs
+from converge.model.endpoint import Endpoint
 from converge.model.event import silent
+from converge.model.evidence import Evidence
 from converge.model.plan import count_losses
 from converge.model.result import Result
-from converge.model.revision import Revision
 from converge.planner.difference import compared
 from converge.postgres.affected import digests, read_images
 from converge.postgres.catalog import shape_now
 from converge.postgres.connect import connect
 from converge.postgres.script import run_script
+from converge.postgres.shadow import shadow
 from converge.revisions import commands
 from converge.revisions import drift as drifting
 from converge.revisions.drift import definitions
@@ -42,91 +43,159 @@ _BASE = "base"
 _SHOWN = 20
 
 
-Do = Callable[[Site], str]
+class Steps:
+    """The steps of one cell on an empty database, and what they leave to each other."""
 
+    def __init__(self, request: Request, cell: Cell, stack: ExitStack, refusal: ConvergeError | None) -> None:
+        """The database is dropped with the stack; `refusal` says why the cell has no server."""
+        self._request = request
+        self._options = request.options
+        self._cell = cell
+        self._stack = stack
+        self._refusal = refusal
+        self._made: Endpoint | None = None
+        self._known: Evidence | None = None  # what the plan has seen of the data
+        self._before: Definitions | None = None  # the schema as the load left it, before the user's revisions
+        self._version_table = ("", "")
+        self._stamped: tuple[str, ...] = ()
+        self._ran: tuple[str, ...] = ()
 
-def steps(request: Request) -> tuple[Do, ...]:
-    """What there is to do on each version, in its order; a step is named by its function."""
-    return (
-        *((schema,) if request.scripts else ()),
-        *(compatibility, plan, migrate, verify, checks),
-        *((upgrade, drift, downgrade) if request.alembic else ()),
-    )
+    def all(self) -> tuple[Callable[[], str], ...]:
+        """What there is to do, in its order; a step is named by its method."""
+        return (
+            self.start,
+            *((self.schema,) if self._request.scripts else ()),
+            *(self.compatibility, self.plan, self.migrate, self.verify, self.checks),
+            *((self.upgrade, self.drift, self.downgrade) if self._request.alembic else ()),
+        )
 
+    def start(self) -> str:
+        """An empty database of the server."""
+        if self._cell.endpoint is None:
+            assert self._refusal is not None
+            raise self._refusal
+        self._made = self._stack.enter_context(shadow(self._cell.endpoint))
+        with closing(connect(self._made)) as connection:
+            self._cell.version = (connection.info.parameter_status("server_version") or "").split()[0]
+        return f"PostgreSQL {self._cell.version}, {self._cell.provider}"
 
-def schema(site: Site) -> str:
-    """The application's own tables, as its scripts make them."""
-    count, passed_over = 0, list[str]()
-    with closing(connect(site.target, search_path=_AS_PSQL)) as connection:
-        for script in site.request.scripts:
-            with decompressed(script.name, Joined((script,)), of_mysql=False) as lines:
-                done, over = run_script(connection, lines, script.name)
-            count += done
-            passed_over += over
-    words = f"{count:,} statements"
-    return f"{words}; not known to this version: {', '.join(passed_over)}" if passed_over else words
+    def schema(self) -> str:
+        """The application's own tables, as its scripts make them."""
+        count, passed_over = 0, list[str]()
+        with closing(connect(self._target, search_path=_AS_PSQL)) as connection:
+            for script in self._request.scripts:
+                with decompressed(script.name, Joined((script,)), of_mysql=False) as lines:
+                    done, over = run_script(connection, lines, script.name)
+                count += done
+                passed_over += over
+        words = f"{count:,} statements"
+        return f"{words}; not known to this version: {', '.join(passed_over)}" if passed_over else words
 
+    def compatibility(self) -> str:
+        """What `doctor` says of this server: what its version lacks, settings that hurt, room, extensions."""
+        findings = diagnose(self._request.source, self._target, self._options).findings
+        if blocks := [one for one in findings if one.severity == "block"]:
+            raise blocked(blocks)
+        return ", ".join(sorted({f"{one.severity} {one.code}" for one in findings})) or "nothing in the way"
 
-def compatibility(site: Site) -> str:
-    """What `doctor` says of this server: what its version lacks, settings that hurt, room, extensions."""
-    findings = diagnose(site.request.source, site.target, site.request.options).findings
-    if blocks := [one for one in findings if one.severity == "block"]:
-        raise blocked(blocks)
-    return ", ".join(sorted({f"{one.severity} {one.code}" for one in findings})) or "nothing in the way"
+    def plan(self) -> str:
+        """What would become of everything; the run must then come to the same digest."""
+        job = Job(self._request.source, self._target, MigrateOptions(self._options), silent, self._result())
+        with planned(job) as prepared:
+            plan, self._known = prepared.plan, prepared.inputs.evidence
+        self._cell.plan = plan
+        missing = f"{len(plan.not_migrated):,} not migrated, {count_losses(plan.findings):,} losses"
+        return f"{len(plan.tables):,} tables, {missing}"
 
+    def migrate(self) -> str:
+        """The whole run, with its own comparison."""
+        assert self._cell.plan is not None
+        digest = self._cell.plan.digest
+        options = MigrateOptions(self._options, expected_digest=digest, known=self._known, thrown_away=True)
+        result = self._result()
+        run_migrate(self._request.source, self._target, options, silent, result)
+        with closing(connect(self._target)) as connection:
+            self._cell.catalog = shape_now(connection, self._options.schema)
+        _require_equal(result)
+        return f"{sum(one.rows_written or 0 for one in result.tables):,} rows, snapshot {result.snapshot}"
 
-def plan(site: Site) -> str:
-    """What would become of everything; the run must then come to the same digest."""
-    result = Result("migrate", str(site.request.source), str(site.target))
-    job = Job(site.request.source, site.target, MigrateOptions(site.request.options), silent, result)
-    with planned(job) as prepared:
-        site.plan, site.known = prepared.plan, prepared.inputs.evidence
-    plan = site.plan
-    missing = f"{len(plan.not_migrated):,} not migrated, {count_losses(plan.findings):,} losses"
-    return f"{len(plan.tables):,} tables, {missing}"
+    def verify(self) -> str:
+        """Every row and every column of both sides once more."""
+        self._cell.compared = result = self._compared()
+        return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
 
+    def checks(self) -> str:
+        """What the maps want to be true; the comparison has asked already."""
+        asked = self._cell.checks
+        if failed := [one for one in asked if one.failed]:
+            raise TargetError(
+                str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
+                code=Code.C001 if failed[0].state == "differs" else Code.C002,
+                details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
+                hint=failed[0].why or None,
+            )
+        if not asked:
+            return "the maps declare none"
+        over = sum(one.state == "passed over" for one in asked)
+        return f"{len(asked) - over:,} hold" + (f", {over:,} passed over" if over else "")
 
-def migrate(site: Site) -> str:
-    """The whole run, with its own comparison."""
-    assert site.plan is not None
-    options = MigrateOptions(
-        site.request.options, expected_digest=site.plan.digest, known=site.known, thrown_away=True
-    )
-    result = Result("migrate", str(site.request.source), str(site.target))
-    run_migrate(site.request.source, site.target, options, silent, result)
-    with closing(connect(site.target)) as connection:
-        site.catalog = shape_now(connection, site.request.options.schema)
-    _require_equal(result)
-    return f"{sum(one.rows_written or 0 for one in result.tables):,} rows, snapshot {result.snapshot}"
+    def upgrade(self) -> str:
+        """All that is pending. What may lose rows may do so here: the database is thrown away."""
+        folder = self._folder()
+        everything = [one.id for one in folder.revisions]
+        self._version_table = applied(folder, self._target).table
+        self._before = self._definitions()
+        done = commands.run(folder, self._target, "head", everything, silent)
+        self._stamped, self._ran = done.stamped, done.ran
+        with closing(connect(self._target)) as connection:
+            found = digests(connection, read_images(connection, *self._version_table))
+        self._cell.revised = {name: Content(rows, f"{digest:x}") for name, (rows, digest) in found.items()}
+        words = [f"baseline {one} is here" for one in done.stamped]
+        return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
 
+    def drift(self) -> str:
+        """Whether the load and the revisions together made what the revisions alone make."""
+        differs = drifting.drift(self._folder(), self._target, self._options.schema, silent)
+        _require_none(differs, Code.X028, "are not what the revisions make of an empty database")
+        return "the schema is what the revisions make"
 
-def verify(site: Site) -> str:
-    """Every row and every column of both sides once more."""
-    result = run_verify(site.request.source, site.target, site.request.options, "full", silent)
-    _require_equal(result)
-    site.compared = result
-    return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
+    def downgrade(self) -> str:
+        """Back to what the load made: the catalog, and where the revisions promise it the rows."""
+        folder = self._folder()
+        ran = [folder.revision(one) for one in self._ran]
+        if none := [one for one in ran if one.restores == "nothing"]:
+            return f"not tried: {none[0].id} promises to restore nothing"
+        if not ran:
+            return "nothing was run"
+        everything = [one.id for one in folder.revisions]
+        commands.revert(folder, self._target, next(iter(self._stamped), _BASE), everything, silent)
+        assert self._before is not None
+        differs = compared(self._before, self._definitions())
+        _require_none(differs, Code.X029, "are not what they were before the upgrade")
+        if any(one.restores == "catalog" for one in ran):
+            return "the catalog is as it was before"
+        self._compared()
+        return "catalog and rows are as they were before"
 
+    @property
+    def _target(self) -> Endpoint:
+        assert self._made is not None
+        return self._made
 
-def checks(site: Site) -> str:
-    """What the maps want to be true; the comparison has asked already."""
-    assert site.compared is not None
-    asked = site.compared.checks
-    if failed := [one for one in asked if one.failed]:
-        raise _failed(failed)
-    if not asked:
-        return "the maps declare none"
-    over = sum(one.state == "passed over" for one in asked)
-    return f"{len(asked) - over:,} hold" + (f", {over:,} passed over" if over else "")
+    def _result(self) -> Result:
+        return Result("migrate", str(self._request.source), str(self._target))
 
+    def _compared(self) -> Result:
+        result = run_verify(self._request.source, self._target, self._options, "full", silent)
+        _require_equal(result)
+        return result
 
-def _failed(failed: Sequence[CheckResult]) -> ConvergeError:
-    return TargetError(
-        str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
-        code=Code.C001 if failed[0].state == "differs" else Code.C002,
-        details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
-        hint=failed[0].why or None,
-    )
+    def _folder(self) -> Folder:
+        """A new view of the files for each step, as a command has it."""
+        return Folder.open(self._request.alembic)
+
+    def _definitions(self) -> Definitions:
+        return definitions(self._target, self._options.schema, self._version_table[1])
 
 
 def _require_equal(result: Result) -> None:
@@ -138,62 +207,6 @@ def _require_equal(result: Result) -> None:
             code=Code.X026,
             details=[str(one) for one in result.differences[:_SHOWN]],
         )
-
-
-def upgrade(site: Site) -> str:
-    """All that is pending. What may lose rows may do so here: the database is thrown away."""
-    folder = _folder(site)
-    everything = [one.id for one in folder.revisions]
-    site.version_table = applied(folder, site.target).table
-    site.before = definitions(site.target, site.request.options.schema, site.version_table[1])
-    done = commands.run(folder, site.target, "head", everything, silent)
-    site.stamped, site.ran = done.stamped, done.ran
-    site.revised = _contents(site)
-    words = [f"baseline {one} is here" for one in done.stamped]
-    return ", ".join([*words, f"{', '.join(done.ran) or 'nothing'} run"])
-
-
-def drift(site: Site) -> str:
-    """Whether the load and the revisions together made what the revisions alone make."""
-    differs = drifting.drift(_folder(site), site.target, site.request.options.schema, silent)
-    _require_none(differs, Code.X028, "are not what the revisions make of an empty database")
-    return "the schema is what the revisions make"
-
-
-def downgrade(site: Site) -> str:
-    """Back to what the load made: the catalog, and where the revisions promise it the rows."""
-    folder = _folder(site)
-    ran = [folder.revision(one) for one in site.ran]
-    if none := _promising(ran, "nothing"):
-        return f"not tried: {none[0].id} promises to restore nothing"
-    if not ran:
-        return "nothing was run"
-    everything = [one.id for one in folder.revisions]
-    back_to = next(iter(site.stamped), _BASE)
-    commands.revert(folder, site.target, back_to, everything, silent)
-    after = definitions(site.target, site.request.options.schema, site.version_table[1])
-    assert site.before is not None
-    _require_none(compared(site.before, after), Code.X029, "are not what they were before the upgrade")
-    if _promising(ran, "catalog"):
-        return "the catalog is as it was before"
-    _require_equal(run_verify(site.request.source, site.target, site.request.options, "full", silent))
-    return "catalog and rows are as they were before"
-
-
-def _contents(site: Site) -> dict[str, Content]:
-    """Of all tables as they are now, by the texts of their values."""
-    with closing(connect(site.target)) as connection:
-        found = digests(connection, read_images(connection, *site.version_table))
-    return {name: Content(rows, f"{digest:x}") for name, (rows, digest) in found.items()}
-
-
-def _folder(site: Site) -> Folder:
-    """A new view of the files for each step, as a command has it."""
-    return Folder.open(site.request.alembic)
-
-
-def _promising(revisions: Sequence[Revision], what: str) -> list[Revision]:
-    return [one for one in revisions if one.restores == what]
 
 
 def _require_none(differs: Sequence[Differs], code: Code, words: str) -> None:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
 from converge.errors import TargetError, UsageError
+from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
-from converge.provision.steps import (
-    SET_GRANTS,
-    Cluster,
-    DatabaseFacts,
-    RoleFacts,
-    Step,
-    Wanted,
-    findings,
-    steps,
-)
+from converge.provision.steps import Facts, Step, Wanted, findings, steps
 from converge.report.words import counted, one_line, visible
 from converge.resources import sql
 from converge.run.blockers import require_privileges
@@ -34,6 +26,7 @@ from converge.run.connections import explained
 
 # Locales and encodings that do not go together, or that the template does not let in.
 _NO_SUCH_DATABASE = ("22023", "42809", "0A000")
+_FINDING = ("code", "severity", "object", "message", "hint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +41,7 @@ class Provisioned:
 
     def to_json(self) -> dict[str, Any]:
         """The --json document."""
-        return {
-            "converge": 1,
-            "command": "provision",
-            "verdict": "provisioned",
-            "exit_code": 0,
+        return head("provision", "provisioned") | {
             "target": {"url": self.admin, "version": self.version},
             "databases": [
                 {
@@ -67,10 +56,9 @@ class Provisioned:
                 for wanted, steps in self.databases
             ],
             "findings": [
-                {"code": one.code, "severity": one.severity, "object": one.object, "message": one.message,
-                 "hint": one.hint} for one in self.findings
+                {key: value for key, value in asdict(one).items() if key in _FINDING} for one in self.findings
             ],
-        }  # fmt: skip
+        }
 
 
 def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, passwords: bool) -> Provisioned:
@@ -82,48 +70,31 @@ def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, password
         hint = 'provision = { password_env = "…" }'
         raise UsageError("no entry has a password to be set", code=Code.U034, hint=hint)
     with explained(admin, admin), closing(connect(admin)) as connection:
-        cluster = _read_cluster(connection, admin, wanted)
-    found = findings(wanted, cluster)
+        version = (connection.info.parameter_status("server_version") or "").split()[0]
+        pairs = [(one, _facts(connection, admin, one)) for one in wanted]
+    found = findings(pairs)
     require_privileges([one for one in found if one.severity == "block"])
-    todo = steps(wanted, cluster, passwords=passwords)
+    todo = steps(pairs, passwords=passwords)
     for one, its in zip(wanted, todo, strict=True):
         emit(Said(f"database {one.name}"))
         # A statement at a time: the next call goes on where one failed.
         for step in its:
             if step.sql:
                 _make(replace(admin, database=step.database or admin.database), step)
-    return Provisioned(str(admin), cluster.version, tuple(zip(wanted, todo, strict=True)), tuple(found))
+    return Provisioned(str(admin), version, tuple(zip(wanted, todo, strict=True)), tuple(found))
 
 
-def _read_cluster(connection: psycopg.Connection[Any], admin: Endpoint, wanted: Sequence[Wanted]) -> Cluster:
-    """The server's facts; writes nothing. Existing databases that want extensions are looked into."""
-    parameters = {
-        "roles": [one.role for one in wanted],
-        "databases": [name for one in wanted for name in (one.database, one.template)],
-        "extensions": [name for one in wanted for name in one.extensions],
-    }
-
-    def rows(name: str, **more: str) -> list[tuple[Any, ...]]:
-        return connection.execute(sql("converge.provision", name).encode(), parameters | more).fetchall()
-
-    ((version, number, role, superuser, databases, roles),) = rows("cluster")
-    become = "SET" if number >= SET_GRANTS else "MEMBER"
-    looked_into = {one.database for one in wanted if one.extensions}
-    return Cluster(
-        version=version.split()[0],
-        number=number,
-        admin=role,
-        superuser=superuser,
-        may_create_databases=databases,
-        may_create_roles=roles,
-        roles={name: RoleFacts(*rest) for name, *rest in rows("cluster_roles", become=become)},
-        databases={
-            name: DatabaseFacts(*rest, *([_extensions(admin, name)] if name in looked_into else []))
-            for name, *rest in rows("cluster_databases")
-        },
-        extensions=dict(rows("cluster_extensions")),
-        encodings={one.encoding: _encoding(connection, one.encoding) for one in wanted},
-    )
+def _facts(connection: psycopg.Connection[Any], admin: Endpoint, one: Wanted) -> Facts:
+    """Writes nothing. An existing database that wants extensions is looked into."""
+    number = connection.info.server_version
+    parameters = one.model_dump() | {"extensions": list(one.extensions)}
+    (row,) = connection.execute(sql("converge.provision", "facts").encode(), parameters).fetchall()
+    facts = Facts(number, frozenset(), *row)
+    if facts.owner is None or not one.extensions:
+        return facts
+    with closing(connect(replace(admin, database=one.database))) as there:
+        made = there.execute("SELECT extname::text FROM pg_extension").fetchall()
+    return replace(facts, made=frozenset(name for (name,) in made))
 
 
 def _make(at: Endpoint, step: Step) -> None:
@@ -150,16 +121,6 @@ def _password(connection: psycopg.Connection[Any], step: Step) -> str:
         return ""
     made = connection.pgconn.encrypt_password(step.password.encode(), step.owner.encode())
     return f" PASSWORD {pg_text(made.decode())}"
-
-
-def _extensions(admin: Endpoint, database: str) -> frozenset[str]:
-    with closing(connect(replace(admin, database=database))) as connection:
-        return frozenset(name for (name,) in connection.execute("SELECT extname::text FROM pg_extension"))
-
-
-def _encoding(connection: psycopg.Connection[Any], name: str) -> str:
-    row = connection.execute("SELECT pg_encoding_to_char(pg_char_to_encoding(%s))::text", (name,)).fetchone()
-    return row[0] if row else ""
 
 
 def provision_text(done: Provisioned) -> str:

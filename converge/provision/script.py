@@ -35,12 +35,12 @@ def _role(one: Wanted) -> Iterator[str]:
 def _database(one: Wanted) -> Iterator[str]:
     missing = f"NOT EXISTS (SELECT FROM pg_database WHERE datname = {pg_text(one.database)})"
     role = pg_text(one.role)
-    member = "CASE WHEN {} >= {} THEN pg_has_role({}, 'SET') ELSE pg_has_role({}, 'MEMBER') END"
     # What is inside an existing database cannot be asked from here.
     needed = "" if one.extensions else f" AND {missing}"
     yield f"SELECT format('GRANT %I TO %I', {role}, current_user)"
     yield f"  || CASE WHEN {_VERSION} >= {SET_GRANTS} THEN ' WITH SET TRUE, INHERIT FALSE' ELSE '' END"
-    yield f"WHERE NOT {member.format(_VERSION, SET_GRANTS, role, role)}{needed} \\gexec"
+    become = f"CASE WHEN {_VERSION} >= {SET_GRANTS} THEN 'SET' ELSE 'MEMBER' END"
+    yield f"WHERE NOT pg_has_role({role}, {become}){needed} \\gexec"
     create = [pg_text(create_database(one, providers=has)) for has in (True, False)]
     yield f"SELECT CASE WHEN {_VERSION} >= {LOCALE_PROVIDERS} THEN {create[0]}"
     yield f"  ELSE {create[1]} END"

@@ -6,30 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import Field
+
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
-from converge.settings.file import Database
+from converge.settings.file import Database, Provision
 from converge.settings.variables import address, of_kind, variable
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Provision):
     """A database and the role that owns it; an empty value leaves it to the template."""
 
     name: str
     """The entry's."""
-    database: str
-    role: str
-    template: str
-    encoding: str
-    collate: str
-    ctype: str
-    extensions: tuple[str, ...] = ()
-    password_env: str = ""
-    """The variable with the role's password."""
-    password: str = field(default="", repr=False)
+    password: str = Field(default="", repr=False)
     """The role's; empty for none."""
 
 
@@ -47,19 +39,12 @@ def wanted(entries: Sequence[Database], *, passwords: bool) -> tuple[Wanted, ...
         password = target.password if target and passwords else ""
         if own.password_env and passwords:
             password = variable(own.password_env, place)
+        places = {
+            "database": own.database or (target and target.database) or entry.name,
+            "role": own.role or (target and target.user) or entry.name,
+        }
         found.append(
-            Wanted(
-                entry.name,
-                own.database or (target and target.database) or entry.name,
-                own.role or (target and target.user) or entry.name,
-                own.template,
-                own.encoding,
-                own.collate,
-                own.ctype,
-                own.extensions,
-                own.password_env,
-                password,
-            )
+            Wanted(**(own.model_dump(exclude_defaults=True) | places), name=entry.name, password=password)
         )
     names = [one.database for one in found]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -74,44 +59,39 @@ LOCALE_PROVIDERS = 150000
 
 
 @dataclass(frozen=True, slots=True)
-class RoleFacts:
-    login: bool
-    may_become: bool
-    """Whether the administrator may make objects that belong to it."""
-    may_grant: bool
-    """Whether the administrator may grant it, to itself too."""
+class Facts:
+    """The server, as far as one wanted database is concerned."""
 
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFacts:
-    owner: str
-    encoding: str
-    collate: str
-    ctype: str
-    provider: str
-    """libc, icu or builtin."""
-    extensions: frozenset[str] = frozenset()
-    """Those that are made, where an entry wants any."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The server, as far as the wanted databases are concerned."""
-
-    version: str
     number: int
-    """170005 for 17.5."""
+    """Its version, 170005 for 17.5."""
+    made: frozenset[str]
+    """The extensions that the database has, where an entry wants any."""
     admin: str
     """The role that makes everything."""
     superuser: bool
     may_create_databases: bool
     may_create_roles: bool
-    roles: Mapping[str, RoleFacts]
-    databases: Mapping[str, DatabaseFacts]
+    login: bool | None
+    """Whether the wanted role may log in; None where it is not there."""
+    may_become: bool
+    """Whether the administrator may make objects that belong to it."""
+    may_grant: bool
+    """Whether the administrator may grant it, to itself too."""
+    owner: str | None
+    """Of the database; None where it is not there."""
+    encoding: str
+    collate: str
+    ctype: str
+    provider: str
+    """libc, icu or builtin."""
+    has_template: bool
+    wanted_encoding: str
+    """The server's name of it; empty where it does not know it."""
     extensions: Mapping[str, bool]
     """What can be made here, and whether that takes a superuser."""
-    encodings: Mapping[str, str]
-    """The server's names of the wanted encodings; empty for one that it does not know."""
+
+
+Pairs = Sequence[tuple[Wanted, Facts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +114,24 @@ class Step:
         return "made" if self.sql else "there"
 
 
-def steps(wanted: Sequence[Wanted], cluster: Cluster, *, passwords: bool) -> list[tuple[Step, ...]]:
+def steps(pairs: Pairs, *, passwords: bool) -> list[tuple[Step, ...]]:
     """The steps of each database in their order; `passwords` sets those of existing roles, too."""
-    seen: set[str] = set()
-    """Roles that are made once, statements that are needed once."""
+    roles: set[str] = set()
+    statements: set[str] = set()
     found = []
-    for one in wanted:
-        made = [*_role(one, cluster, passwords=passwords and one.role not in seen, again=one.role in seen)]
-        seen.add(one.role)
-        made += [grant for grant in _grant(one, cluster) if grant.sql not in seen]
-        seen.update(step.sql for step in made)
-        found.append((*made, *_database(one, cluster)))
+    for one, facts in pairs:
+        own = [*_role(one, facts, passwords=passwords and one.role not in roles, again=one.role in roles)]
+        own += [grant for grant in _grant(one, facts) if grant.sql not in statements]
+        roles.add(one.role)
+        statements.update(step.sql for step in own)
+        found.append((*own, *_database(one, facts)))
     return found
 
 
-def _role(one: Wanted, cluster: Cluster, *, passwords: bool, again: bool) -> Iterator[Step]:
+def _role(one: Wanted, facts: Facts, *, passwords: bool, again: bool) -> Iterator[Step]:
+    """A role is made once, whoever wants it `again`."""
     what, name = f"role {one.role}", pg_name(one.role)
-    if one.role not in cluster.roles and not again:
+    if facts.login is None and not again:
         yield Step(what, f"CREATE ROLE {name} LOGIN", one.password, one.role)
         return
     yield Step(what)
@@ -158,32 +139,30 @@ def _role(one: Wanted, cluster: Cluster, *, passwords: bool, again: bool) -> Ite
         yield Step(f"password of role {one.role}", f"ALTER ROLE {name}", one.password, one.role)
 
 
-def _grant(one: Wanted, cluster: Cluster) -> Iterator[Step]:
+def _grant(one: Wanted, facts: Facts) -> Iterator[Step]:
     """An administrator who is no superuser makes nothing for a role that it is no member of."""
-    role = cluster.roles.get(one.role)
-    missing = one.database not in cluster.databases or _missing(one, cluster)
-    if missing and not cluster.superuser and not (role and role.may_become):
-        options = " WITH SET TRUE, INHERIT FALSE" if cluster.number >= SET_GRANTS else ""
-        sql = f"GRANT {pg_name(one.role)} TO {pg_name(cluster.admin)}{options}"
-        yield Step(f"grant of role {one.role} to {cluster.admin}", sql)
+    if _makes(one, facts) and not facts.superuser and not facts.may_become:
+        options = " WITH SET TRUE, INHERIT FALSE" if facts.number >= SET_GRANTS else ""
+        sql = f"GRANT {pg_name(one.role)} TO {pg_name(facts.admin)}{options}"
+        yield Step(f"grant of role {one.role} to {facts.admin}", sql)
 
 
-def _database(one: Wanted, cluster: Cluster) -> Iterator[Step]:
-    sql = create_database(one, providers=cluster.number >= LOCALE_PROVIDERS)
-    yield Step(f"database {one.database}", "" if one.database in cluster.databases else sql)
-    missing = _missing(one, cluster)
+def _database(one: Wanted, facts: Facts) -> Iterator[Step]:
+    sql = create_database(one, providers=facts.number >= LOCALE_PROVIDERS)
+    yield Step(f"database {one.database}", "" if facts.owner else sql)
     for name in one.extensions:
-        yield Step(
-            f"extension {name}",
-            f"CREATE EXTENSION {pg_name(name)}" if name in missing else "",
-            database=one.database,
-            role="" if cluster.superuser else one.role,
-        )
+        sql = "" if name in facts.made else f"CREATE EXTENSION {pg_name(name)}"
+        role = "" if facts.superuser else one.role
+        yield Step(f"extension {name}", sql, database=one.database, role=role)
 
 
-def _missing(one: Wanted, cluster: Cluster) -> list[str]:
-    there = cluster.databases.get(one.database)
-    return [name for name in one.extensions if there is None or name not in there.extensions]
+def _missing(one: Wanted, facts: Facts) -> list[str]:
+    return [name for name in one.extensions if name not in facts.made]
+
+
+def _makes(one: Wanted, facts: Facts) -> bool:
+    """Whether something is to be made that belongs to the role."""
+    return facts.owner is None or bool(_missing(one, facts))
 
 
 def create_database(one: Wanted, *, providers: bool) -> str:
@@ -198,79 +177,68 @@ def create_database(one: Wanted, *, providers: bool) -> str:
     return " ".join(parts)
 
 
-def findings(wanted: Sequence[Wanted], cluster: Cluster) -> list[Finding]:
+def findings(pairs: Pairs) -> list[Finding]:
     """All that stands in the way, at once, and notes."""
-    return [*_rights(wanted, cluster), *(finding for one in wanted for finding in _findings(one, cluster))]
+    return [*_rights(pairs), *(finding for one, facts in pairs for finding in _findings(one, facts))]
 
 
-def _rights(wanted: Sequence[Wanted], cluster: Cluster) -> Iterator[Finding]:
-    if cluster.superuser:
-        return
+def _rights(pairs: Pairs) -> Iterator[Finding]:
+    _, server = pairs[0]
     lacks = []
-    if not cluster.may_create_roles and any(one.role not in cluster.roles for one in wanted):
+    if not server.may_create_roles and any(facts.login is None for _, facts in pairs):
         lacks.append("CREATEROLE")
-    if not cluster.may_create_databases and any(one.database not in cluster.databases for one in wanted):
+    if not server.may_create_databases and any(facts.owner is None for _, facts in pairs):
         lacks.append("CREATEDB")
-    if lacks:
-        message = f"the role {cluster.admin} has no {' and no '.join(lacks)}"
-        hint = f"ALTER ROLE {pg_name(cluster.admin)} {' '.join(lacks)};"
+    if lacks and not server.superuser:
+        message = f"the role {server.admin} has no {' and no '.join(lacks)}"
+        hint = f"ALTER ROLE {pg_name(server.admin)} {' '.join(lacks)};"
         yield Finding(Code.T031, "block", "admin", message, hint)
 
 
-def _findings(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
-    role, there = cluster.roles.get(one.role), cluster.databases.get(one.database)
-    if there is None:
-        yield from _template(one, cluster)
-    else:
-        yield from _differs(one, there, cluster)
-    yield from _extensions(one, cluster)
-    if role is None and not one.password:
+def _findings(one: Wanted, facts: Facts) -> Iterator[Finding]:
+    yield from _template(one, facts) if facts.owner is None else _differs(one, facts)
+    yield from _extensions(one, facts)
+    role = pg_name(one.role)
+    if facts.login is None and not one.password:
         message = f"the role {one.role} gets no password: it can only log in where the server asks for none"
-        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} PASSWORD '…';")
-    if role is not None and not role.login:
+        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {role} PASSWORD '…';")
+    if facts.login is False:
         message = f"the role {one.role} was there already and may not log in"
-        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {pg_name(one.role)} LOGIN;")
-    if (
-        role
-        and (there is None or _missing(one, cluster))
-        and not (cluster.superuser or role.may_become or role.may_grant)
-    ):
-        yield Finding(
-            Code.T031, "block", one.name,
-            f"the role {cluster.admin} may make nothing that belongs to the role {one.role}",
-            f"GRANT {pg_name(one.role)} TO {pg_name(cluster.admin)};",
-        )  # fmt: skip
+        yield Finding(Code.T034, "note", one.name, message, f"ALTER ROLE {role} LOGIN;")
+    may_make = facts.login is None or facts.superuser or facts.may_become or facts.may_grant
+    if _makes(one, facts) and not may_make:
+        message = f"the role {facts.admin} may make nothing that belongs to the role {one.role}"
+        yield Finding(Code.T031, "block", one.name, message, f"GRANT {role} TO {pg_name(facts.admin)};")
 
 
-def _template(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
-    if one.template not in cluster.databases:
+def _template(one: Wanted, facts: Facts) -> Iterator[Finding]:
+    if not facts.has_template:
         message = f"the server has no template {one.template}"
         yield Finding(Code.T032, "block", one.name, message, 'template = "template0"')
-    if not cluster.encodings[one.encoding]:
+    if not facts.wanted_encoding:
         message = f"the server has no encoding {one.encoding}"
         yield Finding(Code.T032, "block", one.name, message, 'encoding = "UTF8"')
 
 
-def _differs(one: Wanted, there: DatabaseFacts, cluster: Cluster) -> Iterator[Finding]:
+def _differs(one: Wanted, facts: Facts) -> Iterator[Finding]:
     name = pg_name(one.database)
     wanted = (
-        ("encoding", cluster.encodings[one.encoding] or one.encoding, there.encoding),
-        ("collation", one.collate, there.collate),
-        ("character type", one.ctype, there.ctype),
-        ("locale provider", "libc" if one.collate or one.ctype else "", there.provider),
+        ("encoding", facts.wanted_encoding or one.encoding, facts.encoding),
+        ("collation", one.collate, facts.collate),
+        ("character type", one.ctype, facts.ctype),
+        ("locale provider", "libc" if one.collate or one.ctype else "", facts.provider),
     )
     if wrong := [f"its {what} is {has}, not {want}" for what, want, has in wanted if not _same(want, has)]:
-        yield Finding(
-            Code.T030, "block", one.name,
-            f"the database {one.database} is there already: {', '.join(wrong)}; that cannot be changed",
-            f"ALTER DATABASE {name} RENAME TO {pg_name(f'{one.database}_before')};  -- or DROP DATABASE",
-        )  # fmt: skip
-    if there.owner != one.role:
-        yield Finding(
-            Code.T035, "block", one.name,
-            f"the database {one.database} is there already and belongs to {there.owner}, not to {one.role}",
-            f"ALTER DATABASE {name} OWNER TO {pg_name(one.role)};",
-        )  # fmt: skip
+        message = f"the database {one.database} is there already: {', '.join(wrong)}; that cannot be changed"
+        before = pg_name(f"{one.database}_before")
+        hint = f"ALTER DATABASE {name} RENAME TO {before};  -- or DROP DATABASE"
+        yield Finding(Code.T030, "block", one.name, message, hint)
+    if facts.owner != one.role:
+        message = (
+            f"the database {one.database} is there already and belongs to {facts.owner}, not to {one.role}"
+        )
+        hint = f"ALTER DATABASE {name} OWNER TO {pg_name(one.role)};"
+        yield Finding(Code.T035, "block", one.name, message, hint)
 
 
 def _same(want: str, has: str) -> bool:
@@ -278,12 +246,12 @@ def _same(want: str, has: str) -> bool:
     return not want or want.lower().replace("-", "") == has.lower().replace("-", "")
 
 
-def _extensions(one: Wanted, cluster: Cluster) -> Iterator[Finding]:
-    for name in _missing(one, cluster):
-        if name not in cluster.extensions:
+def _extensions(one: Wanted, facts: Facts) -> Iterator[Finding]:
+    for name in _missing(one, facts):
+        if name not in facts.extensions:
             hint = "install it on the server; most are in the package postgresql-contrib"
             yield Finding(Code.T033, "block", one.name, f"the server has no extension {name}", hint)
-        elif cluster.extensions[name] and not cluster.superuser:
+        elif facts.extensions[name] and not facts.superuser:
             message = f"the extension {name} can only be made by a superuser"
             hint = f"--admin URL of a superuser, or CREATE EXTENSION {pg_name(name)}; in {one.template}"
             yield Finding(Code.T033, "block", one.name, message, hint)

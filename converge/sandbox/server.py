@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Literal, cast
 from urllib.parse import quote, urlsplit
 
@@ -110,7 +112,7 @@ class Server:
     """What was asked for."""
     provider: str
     """Where it comes from: "url", "docker", "installed" or "package"."""
-    url: str
+    url: str = field(repr=False)
     """mysql://root@127.0.0.1:PORT or postgresql://postgres@127.0.0.1:PORT."""
 
     def database_url(self, name: str) -> str:
@@ -131,6 +133,18 @@ class Server:
             self._execute(f"DROP DATABASE IF EXISTS {my_name(name)}")
         else:
             self._execute(f"DROP DATABASE IF EXISTS {pg_name(name)} WITH (FORCE)")
+
+    @contextmanager
+    def new_database(self, name: str) -> Iterator[str]:
+        """The URL of an empty database that is dropped in the end. Raises the driver's error.
+
+        On a server of somebody else it has a longer name, because there may be one of this name.
+        """
+        unique = f"{name}_{secrets.token_hex(4)}" if self.provider == "url" else name
+        try:
+            yield self.create_database(unique)
+        finally:
+            self.drop_database(unique)
 
     def _execute(self, statement: str) -> None:
         if self.kind == "mysql":
