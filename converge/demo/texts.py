@@ -1,88 +1,27 @@
-"""Values for the demo that break careless converters, and invented prose in several scripts around them.
-
-Nothing here is taken from a corpus: sentences are drawn word by word from the short lists below.
-"""
+"""Values for the demo that break careless converters, and invented prose in several scripts around them."""
 
 from __future__ import annotations
 
-import json
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
 from random import Random
 
-# ruff: noqa: RUF001, SIM905 (other scripts are the point here, and word lists read better as text)
-
-_WORDS = (
-    "the a our this each another community workshop garden budget river library proposal neighbour meeting "
-    "update station kitchen question answer harbour archive picture schedule volunteer report winter summer "
-    "bridge market school team plan draft result lesson letter evening morning project and or with without"
-).split()
-
-_FOREIGN = (
-    "Straße und Brücke — „Größe“ zählt.",
-    "Le cœur du projet, c’est l’été à Besançon…",
-    "Zażółć gęślą jaźń, a potem odpocznij.",
-    "Встреча перенесена на четверг, приносите чай.",
-    "Η συνάντηση αρχίζει στις εννέα.",
-    "会議は来週の火曜日に行います。",
-    "다음 모임은 도서관에서 열립니다.",
-    "नई बैठक अगले सप्ताह होगी।",
-    "الاجتماع القادم يوم الثلاثاء في المكتبة.",
-    "הפגישה הבאה בספרייה, בשעה 18:30.",
-    "Cuộc họp tiếp theo ở thư viện.",
-)
-
-HARD = (
-    "",
-    " ",
-    "trailing spaces   ",
-    "NULL",
-    "\\N",
-    "\\.",
-    "\\",
-    "a\\tb is not a\ttab",
-    "unix\nwindows\r\nold mac\rend",
-    "C:\\new\\table\\readme.txt",
-    'it\'s 100 % "quoted", {braced}, (and; delimited)',
-    "e\u0301 is not é, and A\u030a is not Å nor \u212b",
-    "family \U0001f468\u200d\U0001f469\u200d\U0001f466, flag \U0001f1f3\U0001f1f1, \U0001f44d\U0001f3fd",
-    "\u202eright to left override\u202c and \u2067isolated שלום\u2069",
-    "non\u00a0breaking, zero\u200bwidth, soft\u00adhyphen, bom \ufeff inside",
-    "line\u2028and paragraph\u2029separators, next line \u0085",
-    "bell \x07, escape \x1b[1m, delete \x7f, substitute \x1a, vertical \x0b, form \x0c",
-    "\\u0000 is six characters, &amp; is five, %s and $1 and :name are not parameters",
-    "\U0001d4d0\U0001d4d1 \U00020000 \U0010fffd outside the basic plane",
-)
-"""Strings that a converter must carry unchanged: COPY's own escapes, line ends, planes and directions."""
-
-_LATIN1 = (
-    "Müller & Söhne, Königstraße 5",
-    "Señora Núñez – “la niña” €12,50",
-    "Ærø\tØster Å\\vej",
-    "first line\r\nsecond line",
-    "",
-    "ÿ þ ¿ ™ œ Ž",
-)
-"""The same for a latin1 column. MySQL's latin1 is cp1252: the euro sign and curly quotes fit."""
-
-_DOCUMENTS = (
-    "{}",
-    "[]",
-    "null",
-    '""',
-    "true",
-    "0.1",
-    '{"large": 18446744073709551615, "small": -9223372036854775808, "huge": 1e300, "tiny": 1e-300}',
-    json.dumps({"text": HARD}, ensure_ascii=False),
-    json.dumps({"escaped": "\\u0000 stays six characters", "": "empty key", 'a "quoted" key': None}),
-    json.dumps({"deep": {"deeper": [{"deepest": [[], {}, None, False, 12.5]}]}}),
-    '{"z": 1, "a": 2, "a much longer key": 3, "é": 4, "e\u0301": 5}',
-)
-"""JSON that is easily damaged: the null of JSON, numbers beyond 64 bits of float, keys in need of quoting."""
-
+_TEXTS = tomllib.loads(files("converge.demo").joinpath("texts.toml").read_text("utf-8"))
+_WORDS: list[str] = _TEXTS["words"].split()
+_LATIN1: list[str] = _TEXTS["latin1"]
+_DOCUMENTS: list[str] = _TEXTS["documents"]
+HARD: list[str] = _TEXTS["hard"]
+"""Strings that a converter must carry unchanged."""
+USUAL: dict[str, list[str]] = _TEXTS["usual"]
+"""By column what the rows after those of EDGES have."""
+NUMBERED: dict[str, str] = _TEXTS["numbered"]
+"""Unique texts by column."""
 _LARGE = "9999999999.9999"
 Value = None | int | float | str | bytes
 """What a row may hold. Dates, times and decimals travel as text; binary as bytes; BIT as an integer."""
 
-EDGES: dict[str, tuple[Value, ...]] = {
+EDGES: dict[str, Sequence[Value]] = {
     "organisation.legal_name": ("NULL", "Straße & Söhne", "O'Neill \\ Partners"),
     "organisation.founded": (None, 1901, 2155),
     "organisation.seats": (0, 65535),
@@ -156,31 +95,6 @@ EDGES: dict[str, tuple[Value, ...]] = {
 }  # fmt: skip
 """By column the values of its first rows, so that even a small database has all of them."""
 
-USUAL: dict[str, tuple[Value, ...]] = {
-    "organisation.country": ("NL", "DE", "FR", "PL", "GR", "IL"),
-    "person.phone": ("+31 6 12345678", "+49 30 1234567", None),
-    "person.displayName": ("Anna de Vries", "João O'Brien", "Małgorzata Müller", "محمد Haddad", "美玲 田中"),
-    "person.locale": ("", "nl", "en-GB", "de", "pt-BR", "zh-Hant-TW"),
-    "login_session.user_agent": ("Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0", "Commons/4.2 (nl-NL)", ""),
-    "attachment.media_type": ("image/jpeg", "image/png", "application/pdf"),
-    "invoice.currency": ("EUR", "EUR", "USD", "JPY"),
-    "invoice.rate": ("1",),
-    "metric_sample.name": ("requests", "latency p99", "queue\tdepth", "disk C:\\ free"),
-    "legacy_contact.name": ("Jörg Peña", "Désirée Weiß", "Íñigo Sjöberg", "Åse Garção", "Zoë Boëtius"),
-    "legacy_contact.street": ("Allée des Tilleuls 7", "Königstraße 12"),
-    "legacy_contact.remark": ("Ruft zurück: „später“, 12 €", None),
-    "audit_log.subject": ("article", "space", "person"),
-}
-"""By column what the rows after those have, where the type alone would not make it look like anything."""
-
-NUMBERED = {
-    "organisation.slug": "org-{:x}",
-    "person.email": "Person.{}@example.org",
-    "credential.identifier": "{:x}:key",
-    "invoice.reference": "2024/{:06d}",
-}
-"""Unique texts."""
-
 
 class Writer:
     """Draws prose from a fixed stock that a seeded generator made, so that a paragraph costs one choice."""
@@ -192,7 +106,7 @@ class Writer:
 
     def _sentence(self) -> str:
         if self._rng.random() < 0.15:
-            return self._rng.choice(_FOREIGN)
+            return str(self._rng.choice(_TEXTS["foreign"]))
         words = " ".join(self._rng.choices(_WORDS, k=self._rng.randint(4, 16)))
         return words.capitalize() + self._rng.choice((".", ".", ".", "?", "!", " 🌱", " 🎉"))
 
