@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from converge.matrix.result import Cell, Content, Matrix, MatrixVerdict, State, Step, Varied
+from converge.matrix.result import Cell, Content, Matrix, MatrixVerdict, Step, Varied
 from converge.model.check import CheckResult
-from converge.model.plan import Finding
 from converge.report.document import Cell as GridCell
 from converge.report.document import (
     Document,
@@ -29,7 +27,6 @@ from converge.report.run import CHECK_TONES
 from converge.report.text import to_text
 from converge.report.words import counted, moment, seconds, short
 
-_TONES: dict[State, Tone] = {"green": "good", "red": "bad", "not run": "quiet"}
 _VERDICTS: dict[MatrixVerdict, Tone] = {"verified": "good", "differs": "bad", "failed": "bad"}
 _DIGEST_SHOWN = 10
 _MOST_DIFFERENCES = 20
@@ -45,7 +42,7 @@ def matrix_document(matrix: Matrix) -> Document:
         _figures(matrix),
         (
             section("versions", "Versions and steps", _overview(matrix)),
-            section("red", "What is red", findings(_reasons(matrix)), nothing="Nothing."),
+            section("red", "What is red", findings(matrix.reasons), nothing="Nothing."),
             section(
                 "facts",
                 "Facts",
@@ -77,9 +74,7 @@ def matrix_document(matrix: Matrix) -> Document:
 def matrix_text(matrix: Matrix) -> str:
     """Versions and steps, what differs between versions, and why a cell is red."""
     lines = (*_listed("plan", matrix.plans), *_listed("catalog", matrix.catalog), ("digests", _same(matrix)))
-    return to_text(
-        _verdict(matrix), _overview(matrix), findings(_reasons(matrix)), Facts(lines), verbose=True
-    )
+    return to_text(_verdict(matrix), _overview(matrix), findings(matrix.reasons), Facts(lines), verbose=True)
 
 
 def matrix_suites(matrix: Matrix) -> list[Suite]:
@@ -129,19 +124,16 @@ def _same(matrix: Matrix) -> str:
 
 
 def _verdict(matrix: Matrix) -> Verdict:
-    return Verdict(matrix.verdict, _words(matrix), _VERDICTS[matrix.verdict])
-
-
-def _words(matrix: Matrix) -> str:
     cells = counted(len(matrix.cells), "version")
-    if not matrix.red:
-        tables = counted(matrix.table_count, "table")
-        same = f", and {tables} have the same rows and digests on all" if len(matrix.cells) > 1 else ""
-        if same and (revised := matrix.revised_count):
-            same += f", as have {counted(revised, 'table')} after the revisions"
-        return f"all steps are green on {cells}{same}"
-    are = "is" if len(matrix.red) == 1 else "are"
-    return f"{len(matrix.red):,} of {cells} {are} red: {', '.join(cell.name for cell in matrix.red)}"
+    if red := [cell.name for cell in matrix.red]:
+        words = f"{len(red):,} of {cells} {'is' if len(red) == 1 else 'are'} red: {', '.join(red)}"
+    else:
+        words = f"all steps are green on {cells}"
+        if len(matrix.cells) > 1:
+            words += f", and {counted(matrix.table_count, 'table')} have the same rows and digests on all"
+            if revised := matrix.revised_count:
+                words += f", as have {counted(revised, 'table')} after the revisions"
+    return Verdict(matrix.verdict, words, _VERDICTS[matrix.verdict])
 
 
 def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
@@ -158,15 +150,14 @@ def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
 
 
 def _overview(matrix: Matrix) -> Grid:
-    columns: list[tuple[str, Kind]] = [("PostgreSQL", "name"), ("server", "words")]
-    columns += [(name, "number") for name in matrix.steps]
+    steps: list[tuple[str, Kind]] = [(name, "number") for name in matrix.steps]
     return grid(
         "Versions and steps",
-        [*columns, ("total", "number")],
+        [("PostgreSQL", "name"), ("server", "words"), *steps, ("total", "number")],
         [
             (
                 cell.name,
-                _server(cell),
+                ", ".join(filter(None, (cell.version, cell.provider))),
                 *(_mark(cell.step(name)) for name in matrix.steps),
                 seconds(cell.seconds),
             )
@@ -175,25 +166,13 @@ def _overview(matrix: Matrix) -> Grid:
     )
 
 
-def _server(cell: Cell) -> str:
-    return ", ".join(filter(None, (cell.version, cell.provider)))
-
-
 def _mark(step: Step) -> Mark:
     """Green and its time, or RED and the code: the word tells without its colour."""
-    if step.state == "not run":
-        return Mark("not run", _TONES[step.state])
     if step.reason is not None:
-        return Mark(f"RED {step.reason.code}", _TONES[step.state])
-    return Mark(f"ok {seconds(step.seconds)}" if step.seconds else "ok", _TONES[step.state])
-
-
-def _reasons(matrix: Matrix) -> Iterator[Finding]:
-    """Why cells are red."""
-    for cell in matrix.cells:
-        for step in cell.steps:
-            if step.reason is not None:
-                yield replace(step.reason, object=f"{cell.name}, {step.name}")
+        return Mark(f"RED {step.reason.code}", "bad")
+    if step.state == "not run":
+        return Mark("not run", "quiet")
+    return Mark(f"ok {seconds(step.seconds)}" if step.seconds else "ok", "good")
 
 
 def _details(matrix: Matrix) -> Grid:

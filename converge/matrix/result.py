@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from converge.model.check import CheckResult
@@ -150,6 +150,16 @@ class Matrix:
         return tuple(cell for cell in self.cells if cell.red)
 
     @property
+    def reasons(self) -> list[Finding]:
+        """Why cells are red."""
+        return [
+            replace(step.reason, object=f"{cell.name} {step.name}")
+            for cell in self.cells
+            for step in cell.steps
+            if step.reason
+        ]
+
+    @property
     def verdict(self) -> MatrixVerdict:
         if not self.red:
             return "verified"
@@ -167,12 +177,7 @@ class Matrix:
             "started": self.started,
             "seconds": round(self.seconds, 3),
             "cells": [cell.to_json() for cell in self.cells],
-            "findings": [
-                asdict(step.reason) | {"object": f"{cell.name} {step.name}"}
-                for cell in self.cells
-                for step in cell.steps
-                if step.reason
-            ],
+            "findings": [asdict(reason) for reason in self.reasons],
             "differences": {
                 "digests": [asdict(one) for one in self.contents],
                 "revised": [asdict(one) for one in self.revised],
