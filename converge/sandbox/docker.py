@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from converge.sandbox.server import Progress, SandboxError, Spec, connect_mysql,
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
+_STARTING = threading.Lock()
+"""The first start makes testcontainers' reaper, which several threads would make several times."""
 _PING_SECONDS = 2
 _START_SECONDS = 120.0
 _PORTS = {"mysql": 3306, "postgres": 5432}
@@ -68,7 +71,8 @@ def container(spec: Spec, settings: Mapping[str, str]) -> Iterator[str]:
     port, password = _publish(made, spec)
     try:
         try:
-            made.start()
+            with _STARTING:
+                made.start()
         except (docker.errors.DockerException, OSError) as error:
             raise SandboxError(
                 f"{spec} in Docker: {error}",
