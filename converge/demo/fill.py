@@ -143,14 +143,8 @@ class World:
 
     def _special(self, table: str, count: int) -> Iterator[dict[str, Value]]:
         """The values of each row that hang on each other or on other rows, by column."""
-        makers = {
-            "membership": self._memberships,
-            "space": self._spaces,
-            "comment": self._comments,
-            "reaction": self._reactions,
-        }
-        if table in makers:
-            yield from makers[table](count)
+        if table in ("space", "comment"):
+            yield from self._spaces(count) if table == "space" else self._comments(count)
             return
         keys = self._keys
         # In the order of their key rows fill pages one after the other.
@@ -160,6 +154,17 @@ class World:
             "organisation": lambda index: {"id": gaps[index]},
             "person": lambda index: {"id": ids[index]},
             "article": lambda index: {"id": ids[index], "number": 2 * index + 1},
+            # Pairs, and below triples, without repetition.
+            "membership": lambda index: {
+                "organisation_id": keys["organisation"][index % len(keys["organisation"])],
+                "person_id": keys["person"][index // len(keys["organisation"])],
+            },
+            "reaction": lambda index: {
+                "article_id": keys["comment"][index // len(_SYMBOLS)][0],
+                "comment_number": keys["comment"][index // len(_SYMBOLS)][1],
+                "person_id": keys["person"][index // len(_SYMBOLS) % len(keys["person"])],
+                "symbol": _SYMBOLS[index % len(_SYMBOLS)],
+            },
             # Everybody has one; some have other ways to sign in as well.
             "credential": lambda index: {"person_id": keys["person"][index % len(keys["person"])]},
             "article_revision": lambda index: {
@@ -172,13 +177,6 @@ class World:
             "audit_log": lambda index: {"id": index + 1 if index < count - 3 else 2**53 + index},
         }
         yield from map(by_index.get(table, lambda index: {}), range(count))
-
-    def _memberships(self, count: int) -> Iterator[dict[str, Value]]:
-        """Pairs without repetition, from the grid of all pairs."""
-        people, organisations = self._keys["person"], self._keys["organisation"]
-        for pair in self._rng.sample(range(len(people) * len(organisations)), count):
-            organisation, person = divmod(pair, len(people))
-            yield {"organisation_id": organisations[organisation], "person_id": people[person]}
 
     def _spaces(self, count: int) -> Iterator[dict[str, Value]]:
         """A child belongs to the organisation of its parent; a tenth are roots, the first always is one."""
@@ -196,15 +194,6 @@ class World:
             numbers[article] = number = numbers.get(article, 0) + 1
             reply = self._rng.randint(1, number - 1) if number > 1 and self._rng.random() < 0.6 else None
             yield {"article_id": article, "number": number, "reply_to": reply}
-
-    def _reactions(self, count: int) -> Iterator[dict[str, Value]]:
-        rng, comments, people = self._rng, self._keys["comment"], self._keys["person"]
-        seen = dict.fromkeys((*comments[0], people[0], symbol) for symbol in _SYMBOLS)
-        while len(seen) < count:
-            seen[(*rng.choice(comments), rng.choice(people), rng.choice(_SYMBOLS))] = None
-        names = ("article_id", "comment_number", "person_id", "symbol")
-        for reaction in sorted(seen):
-            yield dict(zip(names, reaction, strict=True))
 
     def _maker(self, column: Column) -> Callable[[int], Value]:
         """What makes a column's value from the number of the row."""
