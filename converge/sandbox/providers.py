@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from converge.codes import Code
+from converge.model.endpoint import parse
 from converge.sandbox import docker, packages
 from converge.sandbox.engines import ENGINES, job
 from converge.sandbox.kept import kept
@@ -26,7 +27,6 @@ from converge.sandbox.server import Progress, SandboxError, Spec, numbers
 Running = AbstractContextManager[str]
 Finder = Callable[[Spec, Mapping[str, str], Progress], Running | None]
 
-_SCHEMES = {"mysql": ("mysql",), "postgres": ("postgresql", "postgres")}
 # Where distributions put what they keep out of PATH: Debian, Red Hat, Homebrew, MySQL's own packages.
 _FOLDERS = {
     "mysql": ("/usr/sbin", "/usr/libexec", "/usr/local/mysql/bin", "/opt/homebrew/opt/mysql*/bin"),
@@ -37,18 +37,15 @@ _FOLDERS = {
 def find_given(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
     """The server whose URL is in CONVERGE_SANDBOX_MYSQL_8_0_15 or the like: used as it is, and left running.
 
-    Raises SandboxError for another kind of URL.
+    Raises SandboxError for a URL of another kind, UsageError for what is none.
     """
     url = os.environ.get(spec.variable)
     if not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES[spec.kind]:
-        raise SandboxError(
-            f"{spec.variable} holds a URL that begins with {parts.scheme}://, not {_SCHEMES[spec.kind][0]}://",
-            code=Code.X001,
-        )
-    return nullcontext(parts._replace(path="").geturl())
+    if parse(url, origin=spec.variable).kind != spec.kind:
+        scheme = url.partition(":")[0]
+        raise SandboxError(f"{spec.variable} holds a URL that begins with {scheme}://", code=Code.X001)
+    return nullcontext(urlsplit(url)._replace(path="").geturl())
 
 
 def find_in_docker(spec: Spec, settings: Mapping[str, str], progress: Progress) -> Running | None:
