@@ -16,7 +16,8 @@ from converge.run.options import Options
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import BadName, Spec
 
-_VERSION = re.compile(r"\s*\d+(\.\d+)*\s*")
+# A comma before a version or a URL; a URL may hold others itself.
+_COMMA = re.compile(r",(?=\s*(?:\d+(?:\.\d+)*\s*(?:,|\Z)|\w+://|,|\Z))")
 _HINT = "--postgres 14,15,16,17.5"
 MAINTENANCE = "postgres"
 
@@ -40,7 +41,7 @@ def wanted(given: tuple[str, ...]) -> tuple[Cell, ...]:
     Raises UsageError for what is neither, and for one that is named twice.
     """
     found: dict[str, Cell] = {}
-    for word in (part.strip() for text in given for part in _parts(text)):
+    for word in filter(None, (part.strip() for text in given for part in _COMMA.split(text))):
         one = _cell(word)
         if one.name in found:
             raise UsageError(f"--postgres names {one.name} twice", code=Code.X020, hint=_HINT)
@@ -48,17 +49,6 @@ def wanted(given: tuple[str, ...]) -> tuple[Cell, ...]:
     if not found:
         raise UsageError("--postgres names no version", code=Code.X020, hint=_HINT)
     return tuple(found.values())
-
-
-def _parts(text: str) -> list[str]:
-    """A URL may hold commas itself: what is neither a version nor a URL goes on with the URL before it."""
-    parts: list[str] = []
-    for part in text.split(","):
-        if parts and "://" in parts[-1] and "://" not in part and not _VERSION.fullmatch(part):
-            parts[-1] += f",{part}"
-        elif part.strip():
-            parts.append(part)
-    return parts
 
 
 def _cell(word: str) -> Cell:
