@@ -6,7 +6,6 @@ postgres, "Shutting Down the Server".
 
 from __future__ import annotations
 
-import locale
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,17 +89,9 @@ def job(
         run = [*server, "--port={port}", "--bind-address=127.0.0.1", "--socket={folder}/s"]
         run += ["--pid-file={folder}/pid", "--secure-file-priv=NULL", "--server-id=1", *chosen]
     else:
-        make = [f"{programs}/initdb", "--pgdata={folder}/data", f"--locale={_locale()}"]
+        make = [f"{programs}/initdb", "--pgdata={folder}/data", "--locale={locale}"]
         make += ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
         run = [f"{programs}/postgres", "-D", "{folder}/data", "--listen-addresses=127.0.0.1"]
         run += ["--port={port}", "--unix-socket-directories={folder}", *chosen]
     name = f"{engine.program} {release}"
     return Job(name, make, run, engine.ready, engine.end, [str(folder) for folder in libraries])
-
-
-def _locale() -> str:
-    try:
-        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-    except locale.Error:
-        return "C"
-    return "C.UTF-8"

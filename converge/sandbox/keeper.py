@@ -8,7 +8,9 @@ folder. So nothing is left even of a caller that was killed.
 from __future__ import annotations
 
 import json
+import locale
 import os
+import re
 import select
 import signal
 import subprocess
@@ -105,13 +107,22 @@ class Keeper:
             process.end(self._process, self._job.end)
 
     def _spawn(self, command: list[str], port: int = 0) -> subprocess.Popen[bytes]:
-        words = [word.replace("{folder}", str(self._folder)).replace("{port}", str(port)) for word in command]
+        places = {"{folder}": str(self._folder), "{port}": str(port), "{locale}": _locale()}
+        words = [re.sub(r"\{\w+\}", lambda place: places.get(place[0], place[0]), word) for word in command]
         self._process = process.spawn(words, self._folder, self._log, self._job.libraries, self._job.end)
         return self._process
 
     def _failure(self, what: str) -> SandboxError:
         lines = self._log.read_text(errors="replace").splitlines()
         return SandboxError(f"{self._job.name} {what}", code=Code.X004, details=lines[-_LOG_LINES:])
+
+
+def _locale() -> str:
+    try:
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    except locale.Error:
+        return "C"
+    return "C.UTF-8"
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ _END_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """A server to make and run, by commands in which {folder} and {port} stand for what the keeper takes."""
+    """A server to make and run, by commands in which {folder}, {port} and {locale} stand for what it gets."""
 
     name: str
     make: list[str]
