@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from functools import reduce
 from inspect import isclass
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -34,6 +33,8 @@ def _without_nul(text: str) -> str:
 Text = Annotated[str, AfterValidator(_without_nul)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 T = TypeVar("T", bound=Table)
+Loc = tuple[str | int, ...]
+"""Keys, and numbers in lists: where something is in a document."""
 
 _EXPECTED = {
     "string_type": "a string",
@@ -61,29 +62,59 @@ def checked(kind: type[T], document: Any, file: str, code: Code, *, secret: bool
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        errors = [(_spot(kind, one["loc"]), one) for one in error.errors(include_url=False)]
-        raise _refused(errors, document, file, code, secret=secret) from None
+        errors = error.errors(include_url=False)
+    # An unknown key goes first: it may be the one that is missing.
+    first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+    path, value = _present(document, first["loc"])
+    here, rest = _place(file, path), first["loc"][len(path) :]
+    known = _keys(kind, path if rest else path[:-1])
+    match first["type"]:
+        case "extra_forbidden" if not rest:
+            message = (
+                f"{_place(file, path[:-1])}: unknown key {path[-1]!r}{did_you_mean(str(path[-1]), known)}"
+            )
+            raise UsageError(message, code=code, hint=f"it may have: {', '.join(known)}")
+        case "missing" if len(rest) == 1:
+            needed = ", ".join(name for name, field in known.items() if field.is_required())
+            raise UsageError(f"{here} has no {rest[0]}", code=code, hint=f"it needs: {needed}")
+        case "value_error":
+            raise UsageError(f"{here}: {first['ctx']['error']}", code=code)
+        case "model_type" if not rest:
+            raise UsageError(f"{here} must be a table", code=code, hint="{ key = value }")
+        case "tuple_type" if not rest and _table(known[str(path[-1])].annotation):
+            raise UsageError(f"{_place(file, path[:-1])}: write [[{path[-1]}]], not [{path[-1]}]", code=code)
+    # Of a union each member has an error, and says what it expects.
+    same = [one for one in errors if _present(document, one["loc"])[0] == path]
+    if isinstance(path[-1], int):
+        path, expected = path[:-1], ["a list of strings"]
+        value = _present(document, path)[1]
+    else:
+        expected = [*dict.fromkeys(map(_expected, same))]
+    words = re.findall("'([^']+)'", " ".join(one.get("ctx", {}).get("expected", "") for one in same))
+    near = did_you_mean(value, words) if isinstance(value, str) and not secret else ""
+    said = "" if secret else f", not {value!r}"
+    message = f"{_place(file, path[:-1])}: {path[-1]} must be {' or '.join(expected)}{said}{near}"
+    raise UsageError(message, code=code, hint=_keys(kind, path[:-1])[str(path[-1])].description)
 
 
-class _Spot(NamedTuple):
-    table: type[BaseModel]
-    """The table that has the key, or should not have it."""
-    path: tuple[str | int, ...]
-    """Keys of the file, and numbers of lists."""
-    rest: tuple[str | int, ...]
-    """What a key's type adds: members of a union, an unknown key."""
-
-
-def _spot(kind: type[BaseModel], loc: tuple[str | int, ...]) -> _Spot:
-    table: type[BaseModel] = kind
-    inner: type[BaseModel] | None = kind
+def _present(document: Any, loc: Loc) -> tuple[Loc, Any]:
+    """What the document has of this, and the value there; the rest names a type's members, or what lacks."""
+    value = document
     for place, part in enumerate(loc):
-        if isinstance(part, int):
-            continue
-        if inner is None or part not in _fields(inner):
-            return _Spot(inner or table, loc[:place], loc[place:])
-        table, inner = inner, _table(_fields(inner)[part].annotation)
-    return _Spot(table, loc, ())
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return loc[:place], value
+    return loc, value
+
+
+def _keys(kind: type[BaseModel], path: Loc) -> dict[str, FieldInfo]:
+    """The keys that the table at this path may have."""
+    table: type[BaseModel] | None = kind
+    for part in path:
+        if isinstance(part, str) and table is not None:
+            table = _table(_fields(table)[part].annotation)
+    return _fields(table) if table else {}
 
 
 def _fields(table: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -98,53 +129,8 @@ def _table(annotation: Any) -> type[BaseModel] | None:
     return _table(members[0]) if len(members) == 1 else None
 
 
-def _refused(
-    errors: Sequence[tuple[_Spot, ErrorDetails]], document: Any, file: str, code: Code, *, secret: bool
-) -> UsageError:
-    # An unknown key goes first: it may be the one that is missing.
-    spot, first = min(errors, key=lambda one: one[1]["type"] != "extra_forbidden")
-    known = _fields(spot.table)
-    here, above = _place(file, spot.path), _place(file, spot.path[:-1])
-    key = str(spot.path[-1]) if spot.path else ""
-    match first["type"]:
-        case "extra_forbidden" if len(spot.rest) == 1:
-            message = f"{here}: unknown key {spot.rest[0]!r}{did_you_mean(str(spot.rest[0]), known)}"
-            return UsageError(message, code=code, hint=f"it may have: {', '.join(known)}")
-        case "missing" if not spot.rest:
-            needed = ", ".join(name for name, field in known.items() if field.is_required())
-            return UsageError(f"{above} has no {key}", code=code, hint=f"it needs: {needed}")
-        case "value_error":
-            return UsageError(f"{here}: {first['ctx']['error']}", code=code)
-        case "model_type" if not spot.rest:
-            return UsageError(f"{here} must be a table", code=code, hint="{ key = value }")
-        case "tuple_type" if not spot.rest and _table(known[key].annotation):
-            return UsageError(f"{above}: write [[{key}]], not [{key}]", code=code)
-    return _wrong_value(
-        [one for one in errors if one[0].path == spot.path], document, file, code, secret=secret
-    )
-
-
-def _wrong_value(
-    errors: Sequence[tuple[_Spot, ErrorDetails]], document: Any, file: str, code: Code, *, secret: bool
-) -> UsageError:
-    """Of a union each member has an error, and says what it expects."""
-    spot = errors[0][0]
-    path = spot.path[:-1] if isinstance(spot.path[-1], int) else spot.path
-    expected = dict.fromkeys(_expected(one, found) for one, found in errors)
-    value = reduce(lambda inner, part: inner[part], path, document)
-    words = [
-        word
-        for _, found in errors
-        for word in re.findall("'([^']+)'", found.get("ctx", {}).get("expected", ""))
-    ]
-    near = did_you_mean(value, words) if isinstance(value, str) and not secret else ""
-    said = "" if secret else f", not {value!r}"
-    message = f"{_place(file, path[:-1])}: {path[-1]} must be {' or '.join(expected)}{said}{near}"
-    return UsageError(message, code=code, hint=_fields(spot.table)[str(path[-1])].description)
-
-
-def _expected(spot: _Spot, error: ErrorDetails) -> str:
-    if isinstance((*spot.path, *spot.rest)[-1], int):
+def _expected(error: ErrorDetails) -> str:
+    if isinstance(error["loc"][-1], int):
         return "a list of strings"
     if error["type"] == "literal_error":
         return str(error["ctx"]["expected"]).replace("True", "true").replace("False", "false")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from converge.cli.many import only, options_of
 from converge.cli.options import database_options, output_options
+from converge.codes import explained
 from converge.model.event import Sink
-from converge.report.explain import code_document, code_text, explain_text, named_code
+from converge.report.explain import code_text, explain_text, named_code
 from converge.report.words import visible
 from converge.run.options import Options
 from converge.run.prepare import prepare
@@ -40,7 +42,7 @@ def command(
       converge explain P024
     """
     if code := named_code(name):
-        return _show(name, code_text(code), as_json, code_document(code))
+        return _show(name, code_text(code), as_json, asdict(explained(code)))
     one = only(databases(where, target="known"))
     with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
         text = explain_text(prepared.inputs, prepared.plan, name)

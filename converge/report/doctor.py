@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
+from converge.model.documents import head
 from converge.model.endpoint import Endpoint
-from converge.model.facts import Diagnosis, Privilege, SourceFacts, TargetFacts, Tls
+from converge.model.facts import Diagnosis, SourceFacts, TargetFacts, Tls
 from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.document import Block, Facts, Fold, Verdict, findings, grid
 from converge.report.text import to_text
@@ -28,64 +29,56 @@ _HARMLESS = ("0", "off", "")
 
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
     """Each side's facts and privileges, then the findings with their fixes."""
+    here, there = found.source_facts, found.target_facts
     blocks: list[Block] = []
     if found.source is not None:
-        here = found.source_facts
         lines = _source(here, verbose=verbose) if here else _NOT_REACHED
-        blocks.append(_side("source", found.source, found.source.sources, lines, here.rights if here else ()))
+        blocks.append(_side("source", found.source, here, lines))
     if found.target is not None:
-        there = found.target_facts
-        lines = _target(there, found) if there else _NOT_REACHED
-        origins = found.target.sources | dict(there.origins if there else ())
-        blocks.append(_side("target", found.target, origins, lines, there.rights if there else ()))
+        blocks.append(_side("target", found.target, there, _target(there, found) if there else _NOT_REACHED))
         blocks += [_compatibility(there.version)] if there else []
-    return to_text(
-        Verdict(found.verdict, _verdict(found), "quiet"), *blocks, findings(found.findings), verbose=True
-    )
+    blockers = sum(finding.severity == "block" for finding in found.findings)
+    words = f"{counted(blockers, 'thing') if blockers else 'nothing'} would stop a run"
+    if found.unreached:
+        words = "not every side could be reached"
+    if notes := len(found.findings) - blockers:
+        words += f"; {counted(notes, 'note')}"
+    return to_text(Verdict(found.verdict, words, "quiet"), *blocks, findings(found.findings), verbose=True)
 
 
 def doctor_json(found: Diagnosis) -> dict[str, Any]:
     """The --json document: the contract's keys, with all facts of both sides."""
-    snapshot = found.source_facts.snapshot.level if found.source_facts else None
-    return {
-        "converge": 1,
-        "command": "doctor",
-        "verdict": found.verdict,
-        "exit_code": found.exit_code,
+    there = found.target_facts
+    capabilities = CAPABILITIES if there else ()
+    return head("doctor", found.verdict, found.exit_code) | {
         "source": _document(found.source, found.source_facts),
-        "target": _document(found.target, found.target_facts),
-        "snapshot": snapshot,
+        "target": _document(found.target, there),
+        "snapshot": found.source_facts.snapshot.level if found.source_facts else None,
         "needed_bytes": found.needed_bytes,
-        "compatibility": _features(found.target_facts),
+        "compatibility": [
+            {
+                "feature": one.name,
+                "since": one.since,
+                "here": bool(there) and one.since <= major(there.version),
+            }
+            for one in capabilities
+        ],
         "tables": [],
         "findings": [asdict(finding) for finding in found.findings],
         "phases": [],
     }
 
 
-def _features(facts: TargetFacts | None) -> list[dict[str, Any]]:
-    if facts is None:
-        return []
-    here = major(facts.version)
-    return [{"feature": one.name, "since": one.since, "here": one.since <= here} for one in CAPABILITIES]
-
-
 def _document(endpoint: Endpoint | None, facts: SourceFacts | TargetFacts | None) -> dict[str, Any]:
     if endpoint is None:
         return {}
-    read = {} if facts is None else asdict(facts)
-    return {"url": str(endpoint), "origins": endpoint.sources | dict(read.pop("origins", ())), **read}
+    read = asdict(facts) if facts else {}
+    return {"url": str(endpoint), **read, "origins": _origins(endpoint, facts)}
 
 
-def _verdict(found: Diagnosis) -> str:
-    blocks = sum(finding.severity == "block" for finding in found.findings)
-    notes = len(found.findings) - blocks
-    more = f"; {counted(notes, 'note')}" if notes else ""
-    if found.unreached:
-        return f"not every side could be reached{more}"
-    return (
-        f"{counted(blocks, 'thing')} would stop a run{more}" if blocks else f"nothing would stop a run{more}"
-    )
+def _origins(endpoint: Endpoint, facts: SourceFacts | TargetFacts | None) -> dict[str, str]:
+    """Where each value of the address came from: from our user, or from where the driver looks."""
+    return endpoint.sources | dict(facts.origins if isinstance(facts, TargetFacts) else ())
 
 
 def _compatibility(version: str) -> Fold:
@@ -102,23 +95,23 @@ def _compatibility(version: str) -> Fold:
 
 
 def _side(
-    name: str,
-    endpoint: Endpoint,
-    origins: Mapping[str, str],
-    lines: Iterable[tuple[str, str]],
-    privileges: Sequence[Privilege],
+    name: str, endpoint: Endpoint, facts: SourceFacts | TargetFacts | None, lines: Iterable[Line]
 ) -> Fold:
-    held = grid(
+    origins = _origins(endpoint, facts)
+    places = set(origins.values())
+    each = ", ".join(f"{name} {place}" for name, place in origins.items())
+    privileges = grid(
         "",
         (("privilege", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
         [
             (one.name, "yes", one.purpose)
             if one.held
             else (one.name, "NO" if one.needed else "no", one.without)
-            for one in privileges
+            for one in (facts.privileges if facts else ())
         ],
     )
-    return Fold(f"{name:<10}{endpoint}", (_wrapped([("from", _origins(origins)), *lines]), held))
+    origin = places.pop() if len(places) == 1 else each
+    return Fold(f"{name:<10}{endpoint}", (_wrapped([("from", origin), *lines]), privileges))
 
 
 def _wrapped(lines: Iterable[tuple[str, str]]) -> Facts:
@@ -135,65 +128,54 @@ def _wrapped(lines: Iterable[tuple[str, str]]) -> Facts:
 def _source(facts: SourceFacts, *, verbose: bool) -> list[Line]:
     seen = f"{counted(facts.tables, 'table')}, {counted(facts.views, 'view')}"
     bytes_ = f"{size(facts.data_bytes)} of data, {size(facts.index_bytes)} of indexes"
-    largest = ", ".join(f"{name} {size(count)}" for name, count in facts.largest)
-    snapshot = facts.snapshot
-    limit = f", {facts.user_connections} for this account" if facts.user_connections else ""
     return [
         ("server", f"MySQL {facts.version}, {facts.distribution}"),
-        ("login", f"{facts.account}" + (f" by {facts.plugin}" if facts.plugin else "")
-         + (f", logged in as {facts.login}" if facts.login.partition("@")[0] not in facts.account else "")),
+        ("login", facts.account + _if(" by", facts.plugin)
+         + _if(", logged in as", facts.login if facts.login.partition("@")[0] not in facts.account else "")),
         ("roles", ", ".join(facts.roles)),
         ("TLS", _tls(facts.tls)),
         ("size", f"{seen}, about {facts.rows:,} rows, {bytes_}"),
-        ("largest", largest),
-        ("snapshot", f"{snapshot.level}: {snapshot.how} ({snapshot.why})"),
+        ("largest", ", ".join(f"{name} {size(count)}" for name, count in facts.largest)),
+        ("snapshot", str(facts.snapshot)),
         ("log", f"binary log {facts.binary_log}, GTID {facts.gtid_mode}"),
         ("charset", f"{facts.database_charset}; server {facts.server_charset}"),
         ("time zone", facts.time_zone),
         ("sql_mode", facts.sql_mode.replace(",", ", ") or "empty"),
         ("packet", f"max_allowed_packet {size(facts.max_allowed_packet)}"),
-        ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections{limit}"),
+        ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections"
+         + (f", {facts.user_connections} for this account" if facts.user_connections else "")),
         *((("grant", line) for line in facts.grants) if verbose else ()),
     ]  # fmt: skip
 
 
 def _target(facts: TargetFacts, found: Diagnosis) -> list[Line]:
-    needed = found.needed_bytes
-    need = (
-        f"; a run needs about {size(needed)}, and up to as much again for WAL" if needed is not None else ""
-    )
-    free = f"{size(facts.disk.free)} free on {facts.disk.path}" if facts.disk else "free space cannot be seen"
-    limit = f", {facts.role_connections} for this role" if facts.role_connections is not None else ""
+    needed = "" if found.needed_bytes is None else size(found.needed_bytes)
+    disk = f"{size(facts.disk.free)} free on {facts.disk.path}" if facts.disk else "free space cannot be seen"
     overridden = (f"{name} {facts.setting(name)}" for name in _SETTINGS
                   if facts.setting(name) not in _HARMLESS)  # fmt: skip
     return [
         ("server", f"PostgreSQL {facts.version}"),
-        ("login", facts.role + (f" by {facts.authentication}" if facts.authentication else "")
-         + (f", logged in as {facts.login}" if facts.login != facts.role else "")
+        ("login", facts.role + _if(" by", facts.authentication)
+         + _if(", logged in as", facts.login if facts.login != facts.role else "")
          + (", superuser" if facts.superuser else "")),
         ("TLS", _tls(facts.tls)),
         ("charset", f"{facts.encoding}, {facts.collation}"),
         ("schema", f"{facts.schema}: {counted(facts.relations, 'relation')}; ledger: {facts.ledger}"),
         ("size", f"{facts.database} has {size(facts.database_bytes)}"),
-        ("disk", free + need),
-        ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections{limit}"),
+        ("disk", disk + (f"; a run needs about {needed}, and up to as much again for WAL" if needed else "")),
+        ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections"
+         + ("" if facts.role_connections is None else f", {facts.role_connections} for this role")),
         ("settings", ", ".join(f"{one.name} {one.value}" for one in facts.settings
                                if one.name not in (*_SETTINGS, "data_directory", "max_connections"))),
         ("overridden", ", ".join(overridden)),
-        ("extensions", ", ".join(facts.extensions)
-         + (f"; installable: {', '.join(facts.installable)}" if facts.installable else "")),
+        ("extensions", ", ".join(facts.extensions) + _if("; installable:", ", ".join(facts.installable))),
     ]  # fmt: skip
 
 
+def _if(label: str, words: str) -> str:
+    """Both, where there are words."""
+    return f"{label} {words}" if words else ""
+
+
 def _tls(tls: Tls) -> str:
-    if not tls.version:
-        return "none"
-    return f"{tls.version} {tls.cipher}, verified: {tls.verified}"
-
-
-def _origins(origins: Mapping[str, str]) -> str:
-    """``--source``; or each value's place where they differ."""
-    places = set(origins.values())
-    if len(places) == 1:
-        return places.pop()
-    return ", ".join(f"{name} {place}" for name, place in origins.items())
+    return f"{tls.version} {tls.cipher}, verified: {tls.verified}" if tls.version else "none"

@@ -42,17 +42,7 @@ class Mark:
         return self.word
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Several of them in one cell."""
-
-    each: tuple[Mark, ...] = ()
-
-    def __str__(self) -> str:
-        return ", ".join(map(str, self.each))
-
-
-Cell = str | Mark | Marks
+Cell = str | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +246,13 @@ def grid(
     return Grid(title, head, tuple(body), last, anchored, pages=frozenset(pages))
 
 
+def table_section(
+    id_: str, title: str, columns: Sequence[tuple[str, Kind]], rows: Iterable[Sequence[Cell]], nothing: str
+) -> Section:
+    """A section that is one table."""
+    return section(id_, title, grid(title, columns, rows), nothing=nothing)
+
+
 def findings(found: Iterable[Finding]) -> Findings:
     """Findings by level, then by code."""
     codes: dict[tuple[str, Code], list[Finding]] = {}
@@ -268,11 +265,11 @@ def findings(found: Iterable[Finding]) -> Findings:
     return Findings(tuple(level for level in levels if level.groups))
 
 
-def severities(found: Iterable[Finding]) -> Marks:
-    """``2 blockers``, ``1 note``: how many there are of each that occurs."""
+def severities(found: Iterable[Finding]) -> Cell:
+    """``2 blockers, 1 note``: how many there are of each that occurs, in the tone of the worst."""
     counts = Counter[str](finding.level for finding in found)
-    marks = (Mark(counted(counts[name], *_COUNTED[name]), tone) for name, _, tone in LEVELS if counts[name])
-    return Marks(tuple(marks))
+    levels = [(counted(counts[name], *_COUNTED[name]), tone) for name, _, tone in LEVELS if counts[name]]
+    return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""
 
 
 def not_migrated(outcomes: Iterable[Outcome], nothing: str) -> Section:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
 
 from converge.codes import Code, Entry, explained
 from converge.errors import UsageError, did_you_mean
@@ -13,6 +10,7 @@ from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
+from converge.report.document import owner
 
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
 _SEVERITIES = {"block": "blocker", "lossy": "loss", "absent": "not migrated"}
@@ -27,22 +25,23 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
     """
     findings = [one for one in plan.findings if one.object == name or one.object.startswith(name + ".")]
     said = [line for finding in findings for line in _finding(finding)]
-    table, dot, column = _split(plan, name)
-    found = next((one for one in plan.tables if one.source == table), None)
+    tables = {one.source: one for one in plan.tables}
+    table = owner(name, tables) or name.partition(".")[0]
+    found, column = tables.get(table), name[len(table) + 1 :]
+    columns = {one.source: one for one in found.columns} if found else {}
     outcomes = [one for one in plan.outcomes if one.name == name and one.kind not in ("table", "column")]
-    if outcomes and (found is None or dot):
+    if outcomes and (found is None or column):
         return "\n".join([*(line for one in outcomes for line in _outcome(plan, one)), *said])
-    if findings and (found is None or (dot and all(one.source != column for one in found.columns))):
+    if findings and (found is None or (column and column not in columns)):
         return "\n".join([f"{name} is not migrated", *said])
     if found is None:
-        known = [one.source for one in plan.tables]
-        raise _unknown(f"the plan has no table {table!r}", table, known, "`converge plan` lists the tables")
-    columns = {one.source: one for one in found.columns}
-    if dot and column not in columns:
-        lists = f"`converge explain {table}` lists the columns"
-        raise _unknown(f"{table} has no column {column!r}", column, columns, lists)
+        message = f"the plan has no table {table!r}{did_you_mean(table, tables)}"
+        raise UsageError(message, code=Code.U007, hint="`converge plan` lists the tables")
+    if column and column not in columns:
+        message = f"{table} has no column {column!r}{did_you_mean(column, columns)}"
+        raise UsageError(message, code=Code.U007, hint=f"`converge explain {table}` lists the columns")
     decided = {one.column.name: one for one in decisions(inputs, table)}
-    if dot:
+    if column:
         lines = _column(decided[column], columns[column])
     else:
         lines = [f"{table} → {plan.schema}.{found.target}", f"key      {', '.join(found.key) or 'none'}", ""]
@@ -57,15 +56,6 @@ def _outcome(plan: Plan, outcome: Outcome) -> list[str]:
         return [f"{outcome.kind} {outcome.name} is not migrated"]
     made = [statement.sql + ";" for statement in plan.statements if statement.object == outcome.name]
     return [f"{outcome.kind} {outcome.name} → {outcome.becomes}", f"  {outcome.why}", *made]
-
-
-def _split(plan: Plan, name: str) -> tuple[str, str, str]:
-    """A table's name may hold dots itself, so the longest that the plan knows wins."""
-    tables = [one.source for one in plan.tables if name == one.source or name.startswith(one.source + ".")]
-    if not tables:
-        return name.partition(".")
-    table = max(tables, key=len)
-    return table, "." if name != table else "", name[len(table) + 1 :]
 
 
 def _column(decision: Decision, plan: ColumnPlan) -> list[str]:
@@ -100,10 +90,6 @@ def _finding(finding: Finding) -> list[str]:
     return [f"  {finding.severity:8} {finding.code} {finding.message}{seen}", *hint]
 
 
-def _unknown(message: str, word: str, known: Iterable[str], lists: str) -> UsageError:
-    return UsageError(message + did_you_mean(word, known), code=Code.U007, hint=lists)
-
-
 def named_code(name: str) -> Code | None:
     """The code of this name; None where it cannot be one. Raises UsageError for an unknown code."""
     if not _LOOKS_LIKE_A_CODE.fullmatch(name):
@@ -128,11 +114,6 @@ def code_text(code: Code) -> str:
     if entry.fix:
         lines.append(f"  fix      {entry.fix}")
     return "\n".join([*lines, f"  page     docs/{entry.page}"])
-
-
-def code_document(code: Code) -> dict[str, Any]:
-    """The same for the --json document."""
-    return asdict(explained(code))
 
 
 def severity(entry: Entry) -> str:

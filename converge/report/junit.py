@@ -9,13 +9,15 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from converge.report.words import visible
 
+State = Literal["ok", "failure", "skipped"]
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
     group: str
     name: str
     seconds: float = 0.0
-    state: Literal["ok", "failure", "skipped"] = "ok"
+    state: State = "ok"
     message: str = ""
     """Why it failed or was skipped."""
     text: str = ""

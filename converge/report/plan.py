@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
-from converge.model.check import Check
+from converge.model.documents import head
 from converge.model.plan import Phase, Plan, count_losses
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
@@ -27,6 +28,7 @@ from converge.report.document import (
     grid,
     not_migrated,
     section,
+    table_section,
 )
 from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
 from converge.report.text import to_text
@@ -41,6 +43,13 @@ _MOST_DRIFTED = 50
 def plan_document(plan: Plan) -> Document:
     """All of a plan that people read."""
     others = [one for one in plan.outcomes if one.kind not in OF_TABLES and one.state != "not migrated"]
+    changes = (
+        (one.source, column.source, change.trap, change.policy, f"rows {change.words}")
+        for one in plan.tables
+        for column in one.columns
+        for change in column.changes
+    )
+    checks = ((one.name, one.wants, one.source, one.target, one.why, one.place) for one in plan.checks)
     return Document(
         "plan",
         _verdict(plan),
@@ -53,8 +62,22 @@ def plan_document(plan: Plan) -> Document:
             section("findings", "Findings", findings(plan.findings), nothing="None."),
             section("tables", "Tables", tables_grid(plan), nothing=NO_TABLES),
             section("types", "Type decisions", _types(plan), nothing="None."),
-            section("changes", "Declared value changes", _changes(plan), nothing="No value is changed."),
-            section("checks", "Checks", _checks(plan.checks), nothing="The maps declare none."),
+            table_section(
+                "changes",
+                "Declared value changes",
+                (("table", "name"), ("column", "name"), ("policy", "code"), ("becomes", "code"),
+                 ("which", "words")),
+                changes,
+                "No value is changed.",
+            ),
+            table_section(
+                "checks",
+                "Checks",
+                (("check", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
+                 ("why", "words"), ("where it stands", "words")),
+                checks,
+                "The maps declare none.",
+            ),
             section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
                     nothing="None."),
             not_migrated(plan.not_migrated, "Every object of the source is migrated."),
@@ -69,20 +92,23 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
     def cut(words: str) -> str:
         return " ".join(words.split()) if verbose else short(words, _SHOWN)
 
-    forecast = dict(_forecast(plan).pairs)
-    if forecast:
-        forecast = {"forecast": f"{forecast['time']}; {forecast['space']}", "": forecast["basis"]}
-    pairs = [*_facts(plan).pairs, *forecast.items()]
-    blocks: list[Block] = [Facts(tuple((name, cut(words)) for name, words in pairs)), _types(plan)]
+    pairs = [*_facts(plan).pairs]
+    if plan.forecast:
+        time, space, basis = (words for _, words in _forecast(plan).pairs)
+        pairs += [("forecast", f"{time}; {space}"), ("", basis)]
     tables = tables_grid(plan)
-    blocks.append(tables if plan.tables else Words(NO_TABLES))
+    blocks: list[Block] = [
+        Facts(tuple((name, cut(words)) for name, words in pairs)),
+        _types(plan),
+        tables if plan.tables else Words(NO_TABLES),
+    ]
     if verbose:
-        unfolded = zip(tables.rows, tables.details, strict=True)
+        unfolded = zip(plan.tables, tables.details, strict=True)
         blocks += [
-            Fold(f"{source} → {target}", (columns,)) for (source, target, *_), (columns, _) in unfolded
+            Fold(f"{one.source} → {plan.schema}.{one.target}", details[:1]) for one, details in unfolded
         ]
     if plan.since:
-        blocks.append(Fold("since the last run", tuple(_drift_lines(plan.since, verbose=verbose))))
+        blocks.append(Fold("since the last run", tuple(_drift(plan.since, _MOST_DRIFTED, cut))))
     if plan.checks:
         checks = "\n".join(one_line(f"{one.name} ({one.wants})") for one in plan.checks)
         blocks.append(Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),)))
@@ -92,21 +118,14 @@ def plan_text(plan: Plan, *, verbose: bool = False) -> str:
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The --json document: the contract's keys, and the whole plan."""
     document = plan.to_json()
-    return {
-        "converge": 1,
-        "command": "plan",
-        "verdict": "blocked" if plan.blocks else "ready",
-        "exit_code": 3 if plan.blocks else 0,
+    tables = (
+        {"source": one.source, "target": f"{plan.schema}.{one.target}", "rows_estimate": one.rows_estimate}
+        for one in plan.tables
+    )
+    return head("plan", "blocked" if plan.blocks else "ready", 3 if plan.blocks else 0) | {
         "source": {"url": plan.source, "version": plan.source_version},
         "target": {"url": plan.target, "version": plan.target_version},
-        "tables": [
-            {
-                "source": one.source,
-                "target": f"{plan.schema}.{one.target}",
-                "rows_estimate": one.rows_estimate,
-            }
-            for one in plan.tables
-        ],
+        "tables": list(tables),
         "findings": document["findings"],
         "not_migrated": [asdict(one) for one in plan.not_migrated],
         "losses": count_losses(plan.findings),
@@ -219,74 +238,38 @@ def _general(type_: str) -> str:
     return re.sub(r"\(\d+(,\d+)?\)", lambda match: "(p,s)" if match[1] else "(n)", type_)
 
 
-def _changes(plan: Plan) -> Grid:
-    return grid(
-        "Declared value changes",
-        (("table", "name"), ("column", "name"), ("policy", "code"), ("becomes", "code"), ("which", "words")),
-        [
-            (one.source, column.source, change.trap, change.policy, f"rows {change.words}")
-            for one in plan.tables
-            for column in one.columns
-            for change in column.changes
-        ],
-    )
-
-
-def _checks(checks: Sequence[Check]) -> Grid:
-    """What the maps want to see when the rows are there."""
-    return grid(
-        "Checks",
-        (("check", "words"), ("wants", "words"), ("source", "code"), ("target", "code"), ("why", "words"),
-         ("where it stands", "words")),
-        [(one.name, one.wants, one.source, one.target, one.why, one.place) for one in checks],
-    )  # fmt: skip
-
-
-# What has changed since the last run.
-
-
-def _drift(drift: Drift | None) -> tuple[Facts | Grid, ...]:
+def _drift(
+    drift: Drift | None, most: int = sys.maxsize, cut: Callable[[str], str] = str
+) -> Iterator[Facts | Grid | Words]:
+    """What has changed since the last run: the first `most` things, each cell cut."""
     if drift is None:
-        return ()
+        return
     more = sum(one.now - one.before for one in drift.growth)
     rows = f"{more:+,} in {counted(len(drift.growth), 'table')}" if drift.growth else "as many as then"
     forecast = drift.forecast
-    return (
-        facts(
-            ("last run", drift.since),
-            ("changes", counted(len(drift.changes), "thing") if drift.changes else "none"),
-            ("rows", rows),
-            ("forecast", f"{seconds(forecast.seconds)}, {forecast.basis}" if forecast else ""),
-        ),
-        grid(
-            "Changed since the last run",
-            (("what", "words"), ("which", "name"), ("before", "code"), ("now", "code")),
-            [
-                (one.what, one.object, one.before or "not there", one.now or "not there")
-                for one in drift.changes
-            ],
-        ),
-        grid(
-            "Rows since the last run",
-            (("table", "name"), ("before", "number"), ("now", "number"), ("more", "number")),
-            [
-                (one.table, f"{one.before:,}", f"{one.now:,}", f"{one.now - one.before:+,}")
-                for one in drift.growth
-            ],
-        ),
+    yield facts(
+        ("last run", drift.since),
+        ("changes", counted(len(drift.changes), "thing") if drift.changes else "none"),
+        ("rows", rows),
+        ("forecast", f"{seconds(forecast.seconds)}, {forecast.basis}" if forecast else ""),
     )
-
-
-def _drift_lines(drift: Drift, *, verbose: bool) -> Iterator[Block]:
-    for block in _drift(drift):
-        if isinstance(block, Facts):
-            yield block
-        elif block.rows:
-            rows = block.lines[:_MOST_DRIFTED]
-            yield Grid(
-                "",
-                block.columns,
-                tuple(tuple(cell if verbose else short(cell, _SHOWN) for cell in row) for row in rows),
-            )
-            if more := len(block.rows) - len(rows):
-                yield Words(f"… {more:,} more; --md FILE has all")
+    changed = grid(
+        "Changed since the last run",
+        (("what", "words"), ("which", "name"), ("before", "code"), ("now", "code")),
+        [
+            (one.what, cut(one.object), cut(one.before or "not there"), cut(one.now or "not there"))
+            for one in drift.changes
+        ],
+    )
+    grown = grid(
+        "Rows since the last run",
+        (("table", "name"), ("before", "number"), ("now", "number"), ("more", "number")),
+        [
+            (cut(one.table), f"{one.before:,}", f"{one.now:,}", f"{one.now - one.before:+,}")
+            for one in drift.growth
+        ],
+    )
+    for table in (changed, grown):
+        yield replace(table, rows=table.rows[:most])
+        if len(table.rows) > most:
+            yield Words(f"… {len(table.rows) - most:,} more; --md FILE has all")

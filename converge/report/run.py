@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from converge.model.check import CheckResult
 from converge.model.check import State as CheckState
 from converge.model.plan import Finding
 from converge.model.result import (
@@ -15,11 +14,13 @@ from converge.model.result import (
     GoingBack,
     Reject,
     Result,
-    ViewResult,
+    TableResult,
 )
 from converge.model.result import Verdict as Word
 from converge.report.document import (
+    LEVELS,
     Bars,
+    Block,
     Cell,
     Document,
     Facts,
@@ -35,6 +36,7 @@ from converge.report.document import (
     grid,
     not_migrated,
     section,
+    table_section,
 )
 from converge.report.run_words import (
     SNAPSHOTS,
@@ -44,6 +46,7 @@ from converge.report.run_words import (
     rows_that_differ,
     run_verdict,
     stand_words,
+    tables_equal,
     views_words,
 )
 from converge.report.text import to_text
@@ -90,8 +93,6 @@ _BACK = (
 def run_document(result: Result) -> Document:
     """All of a run that people read."""
     advice, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
-    compared = result.verdict in ("verified", "differs")
-    own = [one for one in result.findings if one.code not in OF_CHECKS]
     return Document(
         result.command,
         run_verdict(result),
@@ -100,19 +101,12 @@ def run_document(result: Result) -> Document:
             section("facts", "Facts", _facts(result)),
             section("time", "Time line", _timeline(result.phases)),
             section("tables", "Tables", _tables(result), nothing="No table was reached."),
-            section("differences", "Differences", *_differences(result),
-                    nothing="None." if compared else "The values were not compared."),
-            section("views", "Views", _views(result.views), nothing="None was compared."),
-            section("not-compared", "Not compared", _not_compared(result), nothing="Nothing that is known."),
-            section("checks", "Checks", _checks(result.checks), nothing="The maps declare none."),
-            section("findings", "Findings", findings(own), nothing="None."),
-            section("changes", "Declared value changes", _changes(result), nothing="No value was changed."),
-            section("rejects", "Rejected rows", _rejects(result.rejects), nothing="None."),
-            not_migrated(result.not_migrated, "Nothing that this run knows of."),
+            *_compared(result),
+            *_left_out(result),
             _back(result.going_back),
             section("next", "How to go on", Words(advice), Paste(result.next_command or command)),
         ),
-    )  # fmt: skip
+    )
 
 
 def run_text(result: Result) -> str:
@@ -121,6 +115,72 @@ def run_text(result: Result) -> str:
 
 
 # The sections.
+
+
+def _compared(result: Result) -> Iterator[Section]:
+    """What a comparison has found, and what it did not look at."""
+    nothing = "None." if result.verdict in ("verified", "differs") else "The values were not compared."
+    yield section("differences", "Differences", *_differences(result), nothing=nothing)
+    yield table_section(
+        "views",
+        "Views",
+        (("view or index", "name"), ("target", "name"), ("rows", "number"), ("seconds", "number"),
+         ("equal", "words"), ("why", "words")),
+        [
+            (one.name, one.target, "" if one.rows_source is None else f"{one.rows_source:,}",
+             seconds(one.seconds), Mark(one.state, _VIEW_TONES[one.state]), one.why)
+            for one in result.views
+        ],
+        "None was compared.",
+    )  # fmt: skip
+    yield table_section(
+        "not-compared",
+        "Not compared",
+        (("kind", "words"), ("name", "name"), ("why", "words")),
+        [(one.kind, one.name, one.why) for one in result.not_compared],
+        "Nothing that is known.",
+    )
+    yield table_section(
+        "checks",
+        "Checks",
+        (("check", "words"), ("result", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
+         ("what is wrong", "words"), ("why", "words")),
+        [
+            (one.name, Mark(one.state, CHECK_TONES[one.state]), one.wants, one.source or "", one.target or "",
+             one.message, one.why)
+            for one in result.checks
+        ],
+        "The maps declare none.",
+    )  # fmt: skip
+
+
+def _left_out(result: Result) -> Iterator[Section]:
+    """Findings, and what did not arrive as it was, or at all."""
+    own = [one for one in result.findings if one.code not in OF_CHECKS]
+    yield section("findings", "Findings", findings(own), nothing="None.")
+    yield table_section(
+        "changes",
+        "Declared value changes",
+        (("table", "name"), ("column", "name"), ("rows", "number"), ("which", "words"),
+         ("policy", "code"), ("becomes", "code")),
+        [
+            (one.table, one.column, f"{one.rows:,}", f"rows {one.words}", one.trap, one.policy)
+            for one in result.changes
+        ],
+        "No value was changed.",
+    )  # fmt: skip
+    yield table_section(
+        "rejects",
+        "Rejected rows",
+        (("table", "name"), ("key", "code"), ("column", "name"), ("SQLSTATE", "code"),
+         ("the target says", "words"), ("value, hex", "code")),
+        [
+            (one.table, one.key, one.column or "", one.sqlstate, one.message, _hex(one))
+            for one in result.rejects[:_MOST_REJECTS]
+        ],
+        "None.",
+    )  # fmt: skip
+    yield not_migrated(result.not_migrated, "Nothing that this run knows of.")
 
 
 def _figures(result: Result) -> tuple[tuple[str, str], ...]:
@@ -173,57 +233,33 @@ def _timeline(phases: Sequence[tuple[str, float]]) -> Bars:
 
 def _tables(result: Result) -> Grid:
     tables = result.tables
-    copied = any(one.rows_read is not None for one in tables)
-    foot = (
-        counted(len(tables), "table"),
-        "",
-        *_copied(
-            sum(one.rows_read or 0 for one in tables) if copied else None,
-            sum(one.rows_written or 0 for one in tables),
-            sum(one.rows_rejected for one in tables),
-            sum(one.bytes for one in tables),
-            sum(one.seconds for one in tables),
-        ),
-        _equal(result),
-    )
+    foot = TableResult(counted(len(tables), "table"), "")
+    if any(one.rows_read is not None for one in tables):
+        foot.rows_read = sum(one.rows_read or 0 for one in tables)
+        foot.rows_written = sum(one.rows_written or 0 for one in tables)
+        foot.rows_rejected = sum(one.rows_rejected for one in tables)
+        foot.bytes = sum(one.bytes for one in tables)
+        foot.seconds = sum(one.seconds for one in tables)
     return grid(
         "Tables",
         (
             ("table", "name"), ("target", "name"), ("read", "number"), ("written", "number"),
             ("rejected", "number"), ("bytes", "number"), ("seconds", "number"), ("equal", "number"),
         ),
-        [
-            (
-                one.source,
-                one.target,
-                *_copied(one.rows_read, one.rows_written, one.rows_rejected, one.bytes, one.seconds),
-                equality(result, one),
-            )
-            for one in tables
-        ],
-        foot if tables else (),
+        [_table(one, equality(result, one)) for one in tables],
+        _table(foot, tables_equal(result)) if tables else (),
         anchored=True,
         pages=("target",),
     )  # fmt: skip
 
 
-def _equal(result: Result) -> str:
-    """How many tables are equal; of counts alone, how many counts."""
-    tables = result.tables
-    if any(one.verified for one in tables) or not any(equality(result, one).tone == "warn" for one in tables):
-        return f"{sum(one.verified for one in tables)} equal"
-    counts = [one for one in tables if one.rows_source is not None]
-    same = sum(one.rows_source == one.rows_target for one in counts)
-    return f"{same} of {counted(len(counts), 'count')} equal" if counts else "not compared"
-
-
-def _copied(
-    read: int | None, written: int | None, rejected: int, count: int, took: float
-) -> tuple[Cell, ...]:
-    if read is None:
-        return ("", "", "", "", "")
-    lost: Cell = Mark(f"{rejected:,}", "bad") if rejected else "0"
-    return (f"{read:,}", f"{written or 0:,}", lost, size(count), f"{took:.2f}")
+def _table(one: TableResult, equal: Cell) -> tuple[Cell, ...]:
+    copied: tuple[Cell, ...] = ("",) * 5
+    if one.rows_read is not None:
+        lost = Mark(f"{one.rows_rejected:,}", "bad") if one.rows_rejected else "0"
+        rows = f"{one.rows_read:,}", f"{one.rows_written or 0:,}", lost
+        copied = (*rows, size(one.bytes), f"{one.seconds:.2f}")
+    return (one.source, one.target, *copied, equal)
 
 
 def _differences(result: Result) -> Iterator[Fold]:
@@ -252,71 +288,6 @@ def _value(one: Difference, text: str | None) -> Cell:
     return Mark("no such row", "bad") if one.column is None else Mark("NULL", "quiet")
 
 
-def _views(results: Sequence[ViewResult]) -> Grid:
-    """Views and expressions of indexes, each with its rows, and what is to be known of it."""
-    return grid(
-        "Views",
-        (("view or index", "name"), ("target", "name"), ("rows", "number"), ("seconds", "number"),
-         ("equal", "words"), ("why", "words")),
-        [
-            (one.name, one.target, "" if one.rows_source is None else f"{one.rows_source:,}",
-             seconds(one.seconds), Mark(one.state, _VIEW_TONES[one.state]), one.why)
-            for one in results
-        ],
-    )  # fmt: skip
-
-
-def _not_compared(result: Result) -> Grid:
-    """What the comparison did not look at, with the reasons."""
-    return grid(
-        "Not compared",
-        (("kind", "words"), ("name", "name"), ("why", "words")),
-        [(one.kind, one.name, one.why) for one in result.not_compared],
-    )
-
-
-def _checks(results: Sequence[CheckResult]) -> Grid:
-    """What the maps' checks asked, and what came of it."""
-    return grid(
-        "Checks",
-        (("check", "words"), ("result", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
-         ("what is wrong", "words"), ("why", "words")),
-        [
-            (one.name, Mark(one.state, CHECK_TONES[one.state]), one.wants, one.source or "", one.target or "",
-             one.message, one.why)
-            for one in results
-        ],
-    )  # fmt: skip
-
-
-def _changes(result: Result) -> Grid:
-    return grid(
-        "Declared value changes",
-        (
-            ("table", "name"), ("column", "name"), ("rows", "number"), ("which", "words"),
-            ("policy", "code"), ("becomes", "code"),
-        ),
-        [
-            (one.table, one.column, f"{one.rows:,}", f"rows {one.words}", one.trap, one.policy)
-            for one in result.changes
-        ],
-    )  # fmt: skip
-
-
-def _rejects(rejects: Sequence[Reject]) -> Grid:
-    return grid(
-        "Rejected rows",
-        (
-            ("table", "name"), ("key", "code"), ("column", "name"), ("SQLSTATE", "code"),
-            ("the target says", "words"), ("value, hex", "code"),
-        ),
-        [
-            (one.table, one.key, one.column or "", one.sqlstate, one.message, _hex(one))
-            for one in rejects[:_MOST_REJECTS]
-        ],
-    )  # fmt: skip
-
-
 def _hex(one: Reject) -> str:
     shown = one.value[:_MOST_HEX]
     return shown if len(shown) == 2 * one.value_bytes else f"{shown}… ({one.value_bytes:,} bytes)"
@@ -324,12 +295,12 @@ def _hex(one: Reject) -> str:
 
 def _back(back: GoingBack | None) -> Section:
     """The way back to the source."""
+    blocks: list[Block] = []
+    if back is not None:
+        blocks += map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
+        blocks.append(grid("Moved since the snapshot", (("table", "name"),), [(one,) for one in back.tables]))
     nothing = "The run has not come so far as to look at the source again."
-    if back is None:
-        return section("going-back", "Rollback", nothing=nothing)
-    moved = grid("Moved since the snapshot", (("table", "name"),), [(name,) for name in back.tables])
-    sentences = map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
-    return section("going-back", "Rollback", *sentences, moved)
+    return section("going-back", "Rollback", *blocks, nothing=nothing)
 
 
 # Lines for a terminal.
@@ -338,25 +309,21 @@ def _back(back: GoingBack | None) -> Section:
 def _lines(result: Result) -> Iterator[tuple[str, str]]:
     """Labels and lines; one without words is left out."""
     known = dict(_facts(result).pairs)
-    by_level: Mapping[str, list[Finding]] = {"block": [], "lossy": [], "absent": [], "note": []}
-    for finding in result.findings:
-        by_level[finding.level].append(finding)
-    own = [finding for finding in by_level["note"] if finding.code in OF_THE_RUN]
-    others = len(by_level["note"]) - len(own)
-    schema = [finding for finding in by_level["block"] if finding.code in OF_SCHEMA]
+    of = {level: [one for one in result.findings if one.level == level] for level, *_ in LEVELS}
+    own = [finding for finding in of["note"] if finding.code in OF_THE_RUN]
+    others = len(of["note"]) - len(own)
     yield "phases", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)
     yield from ((name, known.get(name, "")) for name in ("proof", "snapshot"))
     yield from (("changed", str(change)) for change in result.changes)
     yield from (("rejected", str(reject)) for reject in result.rejects[:_MOST_LINES])
-    yield from (("blocker", _coded(one)) for one in by_level["block"] if one.code not in OF_SCHEMA)
-    yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in by_level["lossy"])
-    yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in by_level["absent"])
+    yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
+    yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
+    yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in of["absent"])
     yield from (("note", one.message) for one in own)
     yield "notes", f"{others}; `converge plan` lists them with their reasons" if others else ""
-    yield from (("differs", _coded(one)[:_LONGEST]) for one in schema)
-    yield from (
-        ("differs", f"{one.source}: {words}") for one in result.tables if (words := rows_that_differ(one))
-    )
+    yield from (("differs", _coded(one)[:_LONGEST]) for one in of["block"] if one.code in OF_SCHEMA)
+    different = ((one.source, rows_that_differ(one)) for one in result.tables)
+    yield from (("differs", f"{table}: {words}") for table, words in different if words)
     yield from (("differs", str(difference)) for difference in result.differences)
     yield from (("not compared", str(one)) for one in result.not_compared)
     yield from ((name, known.get(name, "")) for name in ("views", "checks"))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
 from converge.model.result import OF_CHECKS, Result, TableResult, ViewResult
-from converge.report.junit import Case, Suite
+from converge.report.junit import Case, State, Suite
 from converge.report.run_words import equality, verdict_words
 from converge.report.words import short
+
+_VIEW_STATES: dict[str, State] = {"equal": "ok", "differs": "failure", "not compared": "skipped"}
 
 
 def run_suites(result: Result, prefix: str = "") -> list[Suite]:
@@ -20,9 +21,7 @@ def run_suites(result: Result, prefix: str = "") -> list[Suite]:
     """
     whole = Case("converge", result.command, sum(took for _, took in result.phases))
     if result.exit_code:
-        whole = Case(
-            whole.group, whole.name, whole.seconds, "failure", f"{result.verdict}: {verdict_words(result)}"
-        )
+        whole = replace(whole, state="failure", message=f"{result.verdict}: {verdict_words(result)}")
     # Notes are no cases of their own, and checks have theirs already.
     told = (one for one in result.findings if one.severity != "note" and one.code not in OF_CHECKS)
     suites = {
@@ -53,39 +52,36 @@ def run_suites(result: Result, prefix: str = "") -> list[Suite]:
     ]
 
 
+def _differences(result: Result, name: str) -> str:
+    return "\n".join(str(found) for found in result.differences if found.table == name)
+
+
 def _table_case(result: Result, one: TableResult) -> Case:
     equal = equality(result, one)
-    group = "converge.tables"
+    case = Case("converge.tables", one.source, one.seconds, "ok" if one.verified else "skipped", str(equal))
     if one.rows_rejected or equal.tone == "bad":
         words = f"{one.rows_rejected:,} rows rejected" if one.rows_rejected else f"equal: {equal}"
-        differences = [str(found) for found in result.differences if found.table == one.source]
-        return Case(group, one.source, one.seconds, "failure", words, "\n".join(differences))
-    if not one.verified:
-        return Case(group, one.source, one.seconds, "skipped", str(equal))
-    return Case(group, one.source, one.seconds)
+        return replace(case, state="failure", message=words, text=_differences(result, one.source))
+    return case
 
 
 def _view_case(result: Result, one: ViewResult) -> Case:
-    group = "converge.views"
-    if one.state == "differs":
-        differences = [str(found) for found in result.differences if found.table == one.name]
-        return Case(group, one.name, one.seconds, "failure", short(differences[0]), "\n".join(differences))
-    if one.state == "not compared":
-        return Case(group, one.name, one.seconds, "skipped", one.why)
-    return Case(group, one.name, one.seconds)
+    text = _differences(result, one.name)
+    words = one.why or short(text.partition("\n")[0])
+    return Case("converge.views", one.name, one.seconds, _VIEW_STATES[one.state], words, text)
 
 
 def _check_case(one: CheckResult) -> Case:
-    group = "converge.checks"
+    case = Case(
+        "converge.checks", one.name, one.seconds, "ok" if one.state == "ok" else "skipped", one.message
+    )
     if one.failed:
         words = "\n".join(filter(None, (str(one), one.why, one.place)))
-        return Case(group, one.name, one.seconds, "failure", short(str(one)), words)
-    if one.state != "ok":
-        return Case(group, one.name, one.seconds, "skipped", one.message)
-    return Case(group, one.name, one.seconds)
+        return replace(case, state="failure", message=short(str(one)), text=words)
+    return case
 
 
 def _finding_case(finding: Finding) -> Case:
-    words = "\n".join(part for part in (finding.message, finding.evidence, finding.hint) if part)
-    state: Literal["failure", "skipped"] = "failure" if finding.severity == "block" else "skipped"
+    words = "\n".join(filter(None, (finding.message, finding.evidence, finding.hint)))
+    state: State = "failure" if finding.severity == "block" else "skipped"
     return Case(f"converge.findings.{finding.code}", finding.object, 0, state, short(finding.message), words)

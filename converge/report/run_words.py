@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
 from converge.model.check import CheckResult
@@ -18,6 +18,11 @@ SNAPSHOTS = {
     "none": "no lock was allowed and the source may have moved between the readers",
 }
 _TONES: dict[Word, Tone] = {"verified": "good", "migrated": "warn", "ready": "good"}
+_UNFINISHED: dict[Word, str] = {
+    "failed": "the run has not come to its end",
+    "interrupted": "the run was stopped before its end",
+    "ready": "nothing was written",
+}
 _KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": ""}
 
 
@@ -42,52 +47,34 @@ def verdict_words(result: Result) -> str:
 
 
 def _outcome_words(result: Result) -> str:
-    tables = counted(len(result.tables), "table")
-    match result.verdict:
-        case "migrated":
-            verb = "is" if len(result.tables) == 1 else "are"
-            return f"{tables} {verb} there, and no values were compared"
-        case "differs" | "failed" if words := _of_revisions(result):
-            return words
-        case "differs":
-            return _differs_words(result, tables)
-        case "failed":
-            return "the run has not come to its end"
-        case "interrupted":
-            return "the run was stopped before its end"
-        case "ready":
-            return "nothing was written"
-        case _:
-            return "nothing was written; see the findings"
-
-
-def _differs_words(result: Result, tables: str) -> str:
-    if result.rejects:
-        words = f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
-        return f"{words}; all else is equal on both servers" if _only_rejects(result) else words
-    if words := _of_schema(result):
+    if result.verdict in ("differs", "failed") and (words := _of_revisions(result)):
         return words
-    count = sum(equality(result, one).tone == "bad" for one in result.tables)
-    views, checks = views_words(result.views), checks_words(result.checks)
-    if not count:
-        return "; ".join(filter(None, (views, checks)))
-    words = f"{count:,} of {tables} {'differs' if count == 1 else 'differ'} from the source"
-    if any(one.state == "differs" for one in result.views):
-        words += f"; {views}"
-    if any(check.failed for check in result.checks):
-        words += f"; {checks}"
-    return words
+    if result.verdict == "differs":
+        return "; ".join(_differs_words(result))
+    if result.verdict == "migrated":
+        verb = "is" if len(result.tables) == 1 else "are"
+        return f"{counted(len(result.tables), 'table')} {verb} there, and no values were compared"
+    return _UNFINISHED.get(result.verdict, "nothing was written; see the findings")
 
 
-def _of_schema(result: Result) -> str:
-    """How many objects are no longer as the run has made them; empty where all are."""
+def _differs_words(result: Result) -> Iterator[str]:
+    if result.rejects:
+        yield f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
+        if _only_rejects(result):
+            yield "all else is equal on both servers"
+            return
     codes = Counter(one.code for one in result.findings if one.code in OF_SCHEMA)
-    gone = codes.pop(Code.V115, 0)
-    if not codes:
-        return f"{counted(gone, 'table')} can no longer be compared" if gone else ""
-    wrong = sum(equality(result, one).tone == "bad" for one in result.tables)
-    rows = f"; {counted(wrong, 'table')} with rows that differ" if wrong else ""
-    return f"{counted(codes.total(), 'object')} not as the run has made it{rows}"
+    if gone := codes.pop(Code.V115, 0):
+        yield f"{counted(gone, 'table')} can no longer be compared"
+    if codes:
+        yield f"{counted(codes.total(), 'object')} not as the run has made it"
+    if count := sum(equality(result, one).tone == "bad" for one in result.tables):
+        verb = "differs" if count == 1 else "differ"
+        yield f"{count:,} of {counted(len(result.tables), 'table')} {verb} from the source"
+    if any(one.state == "differs" for one in result.views):
+        yield views_words(result.views)
+    if any(check.failed for check in result.checks):
+        yield checks_words(result.checks)
 
 
 def _of_revisions(result: Result) -> str:
@@ -112,31 +99,27 @@ def _only_rejects(result: Result) -> bool:
 
 def views_words(results: Sequence[ViewResult]) -> str:
     """How many are equal; empty where there is none."""
-    if not results:
-        return ""
-    states = Counter(one.state for one in results)
+    states = Counter[str](one.state for one in results)
     total = counted(len(results), "view or index expression", "views and index expressions")
-    words = [f"{states['equal']:,} of {total} equal"]
-    if states["differs"]:
-        words.append(f"{states['differs']:,} with other rows")
-    if states["not compared"]:
-        words.append(f"{states['not compared']:,} not compared")
-    return ", ".join(words)
+    return _shares(
+        states["equal"], total, "equal", states, {"differs": "with other rows", "not compared": ""}
+    )
 
 
 def checks_words(results: Sequence[CheckResult]) -> str:
     """How many hold; empty without checks."""
-    if not results:
+    states = Counter[str]("failed" if one.failed else one.state for one in results)
+    held = states["ok"]
+    total = counted(len(results), "check")
+    return _shares(held, total, "holds" if held == 1 else "hold", states, {"failed": "", "passed over": ""})
+
+
+def _shares(good: int, total: str, words: str, states: Mapping[str, int], others: Mapping[str, str]) -> str:
+    """``2 of 3 checks hold, 1 failed``."""
+    if not sum(states.values()):
         return ""
-    failed = sum(one.failed for one in results)
-    over = sum(one.state == "passed over" for one in results)
-    held = len(results) - failed - over
-    words = [f"{held:,} of {counted(len(results), 'check')} hold" + ("s" if held == 1 else "")]
-    if failed:
-        words.append(f"{failed:,} failed")
-    if over:
-        words.append(f"{over:,} passed over")
-    return ", ".join(words)
+    more = (f"{states[state]:,} {said or state}" for state, said in others.items() if states[state])
+    return ", ".join([f"{good:,} of {total} {words}", *more])
 
 
 def equality(result: Result, one: TableResult) -> Mark:
@@ -151,6 +134,16 @@ def equality(result: Result, one: TableResult) -> Mark:
     if result.differences or any(other.verified for other in result.tables):
         return Mark("NO: values differ", "bad")
     return Mark(f"count only: {one.rows_source:,}", "warn")
+
+
+def tables_equal(result: Result) -> str:
+    """How many tables are equal; of counts alone, how many counts."""
+    tables = result.tables
+    if any(one.verified for one in tables) or not any(equality(result, one).tone == "warn" for one in tables):
+        return f"{sum(one.verified for one in tables)} equal"
+    counts = [one for one in tables if one.rows_source is not None]
+    same = sum(one.rows_source == one.rows_target for one in counts)
+    return f"{same} of {counted(len(counts), 'count')} equal" if counts else "not compared"
 
 
 def rows_that_differ(one: TableResult) -> str:
