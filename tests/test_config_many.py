@@ -21,7 +21,7 @@ from support import Ran, converge, mysql, postgres, relations
 from converge.errors import UsageError
 from converge.model.endpoint import parse
 from converge.sandbox import Server
-from converge.settings.addresses import Where, databases, picked
+from converge.settings.addresses import Where, databases, picked, resolve_target
 from converge.settings.file import read
 
 PASSWORD = "p:w/d@%'ü canary"
@@ -416,6 +416,15 @@ def test_both_addresses_may_name_one_variable(tmp_path: Path, monkeypatch: pytes
     (chosen,) = databases(Where())
     assert (chosen.source.password, chosen.target.password) == (PASSWORD, PASSWORD)
     assert "SECRET" not in os.environ
+
+
+def test_a_command_with_one_target_takes_one_entry(tmp_path: Path) -> None:
+    file = tmp_path / "converge.toml"
+    file.write_text(ENTRY + ENTRY.replace('"a"', '"b"').replace("h/d", "h/e"))
+    assert resolve_target(Where(config=str(file), names=("b",))).database == "e"
+    with pytest.raises(UsageError) as raised:
+        resolve_target(Where(config=str(file), names=("a", "b")))
+    assert raised.value.code == "U033"
 
 
 @pytest.mark.parametrize(("side", "kind"), [("source", "mysql"), ("target", "postgres")])

@@ -12,6 +12,10 @@ from jsonschema import ValidationError, validate
 from report_values import plan, result
 from support import converge, mysql
 
+from converge.model.definitions import Differs
+from converge.model.recovery import Recovery
+from converge.model.revision import Checked, Generated, Migrated, Revision, Standing
+from converge.model.validation import Validation
 from converge.report.plan import plan_json
 from converge.sandbox import Server
 from tools.schemas import schemas
@@ -30,13 +34,20 @@ def test_what_is_written_keeps_to_them() -> None:
         ("run", result().to_json()),
         ("plan", plan_json(made)),
         ("plan-file", made.to_json()),
+        ("recover", Recovery("t", "s", 1, "load", {"triggers": 2}, 3, (), made.findings).to_json()),
+        ("validation", Validation("4f2c", "", "t", phases=[("copy", 0.25)]).to_json()),
+        ("migrations", Migrated("show", "t", "f", "v", (Standing("4f2c", "a", "pending"),)).to_json()),
+        ("migrations", Generated("t", "f", Revision("4f2c", "a", (), "p", "…"), "models", ()).to_json()),
+        ("migrations", Checked("t", "f", (Differs("table a", '["table", {}]', ""),)).to_json()),
         ("converge.toml", tomllib.loads('[[database]]\nname = "a"\nmap = ["b"]\nprovision = { role = "c" }')),
     ):
         schema = schemas()[f"{name}.schema.json"]
         document = json.loads(json.dumps(document))
         validate(document, schema)
         with pytest.raises(ValidationError):
-            validate(document | {"plan": 7, "next": 7, "tables": 7, "database": 7}, schema)
+            validate(
+                document | dict.fromkeys(("plan", "next", "tables", "database", "run", "folder"), 7), schema
+            )
 
 
 def test_a_real_run_keeps_to_them(

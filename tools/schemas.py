@@ -9,23 +9,16 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union, get_type_hints
+from warnings import catch_warnings
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
-from converge.model.check import CheckResult
 from converge.model.plan import Finding, Outcome, Plan
-from converge.model.rehearsal import Fingerprint
-from converge.model.result import (
-    Changed,
-    Difference,
-    GoingBack,
-    NotCompared,
-    Reject,
-    TableResult,
-    Verdict,
-    ViewResult,
-)
+from converge.model.recovery import Recovery
+from converge.model.result import Result
+from converge.model.revision import Checked, Generated, Migrated
+from converge.model.validation import Validation
 from converge.settings.file import Project
 
 
@@ -35,8 +28,11 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Server(Part):
+class Address(Part):
     url: str = Field(description="the address, without its password")
+
+
+class Server(Address):
     version: str
 
 
@@ -49,33 +45,6 @@ class PlannedTable(Part):
     source: str
     target: str
     rows_estimate: int
-
-
-class RunDocument(Part):
-    """What a run, or a comparison, came to: `migrate --json`, `verify --json`, `--report FILE.json`."""
-
-    converge: Literal[1]
-    command: str
-    verdict: Verdict
-    exit_code: int
-    source: Server
-    target: Server
-    started: str = Field(description="ISO 8601 in UTC")
-    snapshot: str | None
-    tables: list[TableResult]
-    findings: list[Finding]
-    differences: list[Difference]
-    changes: list[Changed]
-    rejects: list[Reject]
-    views: list[ViewResult]
-    checks: list[CheckResult]
-    going_back: GoingBack | None
-    fingerprint: Fingerprint | None
-    not_migrated: list[Outcome]
-    losses: int
-    not_compared: list[NotCompared]
-    phases: list[Phase]
-    next: str = Field(description="the command that goes on; empty where there is none")
 
 
 class PlanDocument(Part):
@@ -95,9 +64,80 @@ class PlanDocument(Part):
     plan: Plan
 
 
+class WrittenRevision(Part):
+    id: str
+    name: str
+    down: tuple[str, ...]
+    path: str
+
+
+class Differing(Part):
+    object: str
+    words: str
+
+
+def document_of(kind: type, about: str, *without: str, command: Any = str, **more: Any) -> type[BaseModel]:
+    """What `model/documents.document` writes of this result; `more` are its keys that are no fields."""
+    fields = get_type_hints(kind)
+    verdict = fields.pop("verdict", None) or get_type_hints(kind.verdict.fget)["return"]  # type: ignore[attr-defined]
+    for side in ("source", "target"):
+        if side in fields:
+            fields[side] = Server if fields.pop(f"{side}_version", None) else Address
+    if "phases" in fields:
+        fields["phases"] = list[Phase]
+    head = {"converge": Literal[1], "command": command, "verdict": verdict, "exit_code": int}
+    keys = {name: hint for name, hint in (head | fields | more).items() if name not in without}
+    made: dict[str, Any] = {
+        name: hint if isinstance(hint, tuple) else (hint, ...) for name, hint in keys.items()
+    }
+    with catch_warnings(category=UserWarning, action="ignore"):  # a model has a `schema` of its own
+        return create_model(f"{kind.__name__}Document", __base__=Part, __doc__=about, **made)
+
+
 def schemas() -> Mapping[str, dict[str, Any]]:
     """The schemas by their files' names."""
-    kinds = {"run": RunDocument, "plan": PlanDocument, "plan-file": Plan, "converge.toml": Project}
+    run = document_of(
+        Result,
+        "What a run, or a comparison, came to: `migrate --json`, `verify --json`, `--report FILE.json`.",
+        "next_command",
+        started=(str, Field(description="ISO 8601 in UTC")),
+        losses=int,
+        next=(str, Field(description="the command that goes on; empty where there is none")),
+    )
+    recovery = document_of(
+        Recovery, "What `recover --json` came to.", command=Literal["recover"], identical=bool
+    )
+    validation = document_of(
+        Validation,
+        "What `migrations validate --json` came to.",
+        command=Literal["migrations validate"],
+        target=Server,
+    )
+    migrations = [
+        document_of(kind, about, command=Literal["migrations"], findings=tuple[()], **more)
+        for kind, about, more in (
+            (Migrated, "What `migrations run`, `revert` and `show` came to.", {}),
+            (
+                Generated,
+                "What `migrations generate` has written.",
+                {"action": Literal["generate"], "revision": WrittenRevision | None},
+            ),
+            (
+                Checked,
+                "What `migrations check` has found.",
+                {"action": Literal["check"], "differs": list[Differing]},
+            ),
+        )
+    ]
+    kinds: dict[str, Any] = {
+        "run": run,
+        "plan": PlanDocument,
+        "plan-file": Plan,
+        "recover": recovery,
+        "validation": validation,
+        "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list
+        "converge.toml": Project,
+    }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {
         f"{name}.schema.json": dialect | TypeAdapter[Any](kind).json_schema() for name, kind in kinds.items()

@@ -42,8 +42,6 @@ def _show(
     backfill: str | None,
     limit: int,
     as_json: bool,
-    verbose: bool,
-    emit: Sink,
 ) -> int:
     """Show the last attempt of each row. Writes nothing.
 
@@ -68,7 +66,6 @@ def _retry(
     maps: tuple[str, ...],
     given: dict[str, str],
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Retry the rows whose last attempt failed, of the backfill NAME or of all.
@@ -101,7 +98,7 @@ def _retry(
     "-o", "--output", "path", required=True, metavar="FILE", help="the CSV file, which must not exist"
 )
 @output_options
-def _archive(where: Where, age: str, path: str, as_json: bool, verbose: bool, emit: Sink) -> int:
+def _archive(where: Where, age: str, path: str, as_json: bool) -> int:
     """Write old rows of the audit to a CSV file, then remove them.
 
     \b

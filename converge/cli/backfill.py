@@ -26,7 +26,6 @@ def command(
     given: dict[str, str],
     dry_run: bool,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Fill a column from another database, as a map declares it.

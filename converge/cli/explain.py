@@ -28,7 +28,6 @@ def command(
     where: Where,
     options: Options,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Explain what becomes of an object of the source, or what a code means.

@@ -79,7 +79,6 @@ def command(
     html: str | None,
     md: str | None,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Migrate and verify on several versions of PostgreSQL, and compare the results.

@@ -84,7 +84,6 @@ def command(
     reports: tuple[str, ...],
     yes: bool,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Migrate the database: create the schema, copy the data, build indexes, verify every row.

@@ -215,18 +215,20 @@ backfill_options = group(
 """--target, --schema, --map and --from; the command gets `where`, and `given`: addresses by name."""
 
 
-def _output(quiet: bool, no_progress: bool) -> dict[str, Any]:
-    if quiet:
-        return {"emit": remember(silent)}
-    bars = not no_progress and sys.stderr.isatty()
-    return {"emit": remember(click.get_current_context().with_resource(Bars()) if bars else Lines())}
+def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--json, -q, -v, --no-progress; the command gets what it names of `as_json`, `verbose`, `emit`."""
+    named = signature(function, follow_wrapped=False).parameters
 
+    def gather(as_json: bool, verbose: bool, quiet: bool, no_progress: bool) -> dict[str, Any]:
+        bars = not (quiet or no_progress) and sys.stderr.isatty()
+        emit = silent if quiet else click.get_current_context().with_resource(Bars()) if bars else Lines()
+        values = {"as_json": as_json, "verbose": verbose, "emit": remember(emit)}
+        return {name: value for name, value in values.items() if name in named}
 
-output_options = group(
-    click.option("--json", "as_json", is_flag=True, help="print one JSON document to stdout"),
-    click.option("-q", "--quiet", is_flag=True, help="print the result only, no progress"),
-    click.option("-v", "--verbose", is_flag=True, help="print more detail"),
-    click.option("--no-progress", is_flag=True, help="print progress as lines, not as bars"),
-    gather=_output,
-)
-"""--json, -q, -v, --no-progress; the command gets `as_json`, `verbose` and the sink `emit`."""
+    return group(
+        click.option("--json", "as_json", is_flag=True, help="print one JSON document to stdout"),
+        click.option("-q", "--quiet", is_flag=True, help="print the result only, no progress"),
+        click.option("-v", "--verbose", is_flag=True, help="print more detail"),
+        click.option("--no-progress", is_flag=True, help="print progress as lines, not as bars"),
+        gather=gather,
+    )(function)

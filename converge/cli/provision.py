@@ -33,7 +33,6 @@ def command(
     sql: bool,
     set_passwords: bool,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Create the databases and roles of converge.toml that are missing.

@@ -19,7 +19,7 @@ from converge.settings.addresses import Chosen, Where, databases
 @any_schema_option
 @yes_option
 @output_options
-def command(where: Where, schema: str | None, yes: bool, as_json: bool, verbose: bool, emit: Sink) -> int:
+def command(where: Where, schema: str | None, yes: bool, as_json: bool, emit: Sink) -> int:
     """Roll back an unfinished load: remove its rows, restore keys and triggers.
 
     For runs with --mode load. It may be interrupted and called again.

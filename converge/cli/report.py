@@ -30,9 +30,7 @@ from converge.settings.addresses import Where, databases
 )  # fmt: skip
 @click.option("--verify", is_flag=True, help="write the report of the last verify instead")
 @output_options
-def command(
-    where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, verbose: bool, emit: Sink
-) -> int:
+def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, emit: Sink) -> int:
     """Write the report of the last run, from the ledger in the target.
 
     \b

@@ -24,7 +24,7 @@ _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | 
 @click.command("status")
 @target_options
 @output_options
-def command(where: Where, as_json: bool, verbose: bool, emit: Sink) -> int:
+def command(where: Where, as_json: bool, emit: Sink) -> int:
     """Show the state of the last run, from the ledger in the target.
 
     \b

@@ -42,7 +42,6 @@ def command(
     reports: tuple[str, ...],
     differences: str | None,
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     """Compare every row and column of both databases, and the target's schema.

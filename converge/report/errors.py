@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from converge.errors import ConvergeError, verdict_of
+from converge.model.documents import head
 from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
@@ -47,11 +48,7 @@ def error_document(error: ConvergeError, command: str) -> dict[str, Any]:
         "message": "\n".join([error.message, *error.details]),
         "hint": error.hint or "",
     }
-    return {
-        "converge": 1,
-        "command": command,
-        "verdict": verdict_of(error),
-        "exit_code": error.exit_code,
+    return head(command, verdict_of(error), error.exit_code) | {
         "source": {},
         "target": {},
         "snapshot": None,

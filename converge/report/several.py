@@ -9,7 +9,7 @@ from typing import Any
 
 from converge.model.documents import worst
 from converge.model.result import Results
-from converge.report.document import Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
+from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
@@ -70,22 +70,29 @@ def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Doc
     if "databases" not in document:
         return parts[0][1]
     each = document["databases"]
-    said = ((one["name"], f"{one['verdict']}: {_blocker(one)}".rstrip(": ")) for one in each)
+    # With what stopped it, where something did.
+    stops = (
+        (one, next((f": {first['code']} {first['message']}" for first in _blockers(one)), "")) for one in each
+    )
+    said = ((one["name"], f"{one['verdict']}{stop}") for one, stop in stops)
     return Document(
         document["command"],
         _verdict(document["verdict"], each),
-        ((f"{len(each):,}", "databases"), (f"{sum(map(_tables, each)):,}", "tables")),
+        ((f"{len(each):,}", "databases"), (f"{sum(len(one.get('tables', ())) for one in each):,}", "tables")),
         (section("facts", "Facts", facts(*said)), section("databases", "Databases", _overview(each))),
         tuple(parts),
     )
 
 
 def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The worst verdict, and what all targets together lack."""
-    not_migrated = sum(len(one.get("not_migrated", ())) for one in each)
-    losses = sum(one.get("losses", 0) for one in each)
-    words, tone = _words(each), _tone(word)
+    """The worst verdict, how many have it and which, and what all targets together lack."""
+    names = [one["name"] for one in each if one["verdict"] == worst(each)["verdict"]]
+    words, tone = f"{', '.join(names)} ({len(names):,} of {counted(len(each), 'database')})", _tone(word)
+    if len(names) == len(each):
+        words = f"all of {counted(len(each), 'database')}" if len(each) > 1 else names[0]
     if any("losses" in one for one in each):
+        not_migrated = sum(len(one.get("not_migrated", ())) for one in each)
+        losses = sum(one.get("losses", 0) for one in each)
         words = f"{words} · {missing_words(not_migrated, losses)}"
         tone = "warn" if tone == "good" and (not_migrated or losses) else tone
         if unplanned := [one["name"] for one in each if not _is_planned(one)]:
@@ -97,35 +104,24 @@ def _is_planned(one: Mapping[str, Any]) -> bool:
     return bool(one.get("plan") or one.get("fingerprint") or (one["command"] == "verify" and one["tables"]))
 
 
-def _words(each: Sequence[Mapping[str, Any]]) -> str:
-    """How many are as bad as the worst, and which."""
-    word = worst(each)["verdict"]
-    names = [one["name"] for one in each if one["verdict"] == word]
-    if len(names) == len(each):
-        return f"all of {counted(len(each), 'database')}" if len(each) > 1 else names[0]
-    return f"{', '.join(names)} ({len(names):,} of {counted(len(each), 'database')})"
-
-
 def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
+    def url(one: Mapping[str, Any], side: str) -> str:
+        return str(one.get(side, {}).get("url", ""))
+
+    def row(one: Mapping[str, Any]) -> Sequence[Cell]:
+        found = (_blockers(one), range(one.get("losses", 0)), one.get("not_migrated", ()))
+        tables = f"{len(one['tables']):,}" if "tables" in one else ""
+        counts = (f"{len(listed):,}" if listed else "" for listed in found)
+        verdict = Mark(one["verdict"], _tone(one["verdict"]))
+        return (one["name"], verdict, url(one, "source"), url(one, "target"), tables, *counts)
+
     return grid(
         "Databases",
         (
             ("database", "name"), ("verdict", "words"), ("source", "name"), ("target", "name"),
             ("tables", "number"), ("blockers", "number"), ("losses", "number"), ("not migrated", "number"),
         ),
-        [
-            (
-                one["name"],
-                Mark(one["verdict"], _tone(one["verdict"])),
-                str(one.get("source", {}).get("url", "")),
-                str(one.get("target", {}).get("url", "")),
-                f"{_tables(one):,}" if "tables" in one else "",
-                f"{len(_blockers(one)):,}" if _blockers(one) else "",
-                f"{one['losses']:,}" if one.get("losses") else "",
-                f"{len(one['not_migrated']):,}" if one.get("not_migrated") else "",
-            )
-            for one in each
-        ],
+        map(row, each),
     )  # fmt: skip
 
 
@@ -133,15 +129,5 @@ def _tone(verdict: str) -> Tone:
     return "good" if verdict in _GOOD else "bad" if verdict in _BAD else "warn"
 
 
-def _tables(one: Mapping[str, Any]) -> int:
-    return len(one.get("tables", ()))
-
-
 def _blockers(one: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [finding for finding in one.get("findings", ()) if finding["severity"] == "block"]
-
-
-def _blocker(one: Mapping[str, Any]) -> str:
-    """What stopped it, where something did."""
-    blockers = _blockers(one)
-    return f"{blockers[0]['code']} {blockers[0]['message']}" if blockers else ""
