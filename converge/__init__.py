@@ -22,34 +22,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "BlockedError",
-    "ConvergeError",
-    "Diagnosis",
-    "Difference",
-    "Endpoint",
-    "Event",
-    "Finding",
-    "Interrupted",
-    "MigrateOptions",
-    "Move",
-    "Options",
-    "Plan",
-    "Recovery",
-    "Removal",
-    "Result",
-    "Results",
-    "Selection",
-    "SourceError",
-    "TableResult",
-    "TargetError",
-    "UsageError",
-    "doctor",
-    "migrate",
-    "migrate_several",
-    "plan",
-    "recover",
-    "verify",
-]
+    "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
+    "Interrupted", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Result",
+    "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "doctor",
+    "migrate", "migrate_several", "plan", "recover", "verify",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from types import TracebackType
+from contextlib import ExitStack
 from typing import Never
 
 from tqdm import tqdm
@@ -61,26 +61,17 @@ class Lines:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-class Bars:
-    """One bar for the whole copy in bytes and rows, one below for each table at work."""
+class Bars(ExitStack):
+    """One bar for the whole copy in bytes and rows, one below for each table at work; closed at the end."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock = threading.Lock()
         self._total: tqdm[Never] | None = None
         self._phase: tqdm[Never] | None = None
         self._tables: dict[str, tqdm[Never]] = {}
         self._sizes: dict[str, TableSize] = {}
         self._rows = 0
-
-    def __enter__(self) -> Bars:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for bar in (*self._tables.values(), self._phase, self._total):
-            if bar is not None:
-                bar.close()
 
     def __call__(self, event: Event) -> None:
         # Statements end in threads of their own.
@@ -93,14 +84,15 @@ class Bars:
                 self._rows = sum(table.rows_done for table in tables)
                 self._sizes = {table.name: table for table in tables}
                 total = sum(table.bytes for table in tables)
-                self._total = _copy_bar("copy", total, sum(table.bytes_done for table in tables))
+                done = sum(table.bytes_done for table in tables)
+                self._total = self.enter_context(_copy_bar("copy", total, done))
                 self._total.set_postfix_str(f"{self._rows:,} rows")
             case Progress(table, rows, count):
                 self._advance(table, rows, count)
             case TableCopied(table):
                 self._end(table)
             case PhaseStarted(name, units) if units:
-                self._phase = tqdm(desc=name, total=units, unit="")
+                self._phase = self.enter_context(tqdm(desc=name, total=units, unit=""))
             case Advanced(_, what) if self._phase is not None:
                 self._phase.set_postfix_str(one_line(what), refresh=False)
                 self._phase.update()
@@ -114,9 +106,8 @@ class Bars:
             return
         if table not in self._tables:
             known = self._sizes[table]
-            self._tables[table] = _copy_bar(
-                f"  {one_line(table)}", known.bytes, known.bytes_done, leave=False
-            )
+            bar = _copy_bar(f"  {one_line(table)}", known.bytes, known.bytes_done, leave=False)
+            self._tables[table] = self.enter_context(bar)
         self._rows += rows
         self._tables[table].update(count)
         self._total.set_postfix_str(f"{self._rows:,} rows", refresh=False)
