@@ -19,16 +19,13 @@ Tone = Literal["good", "warn", "bad", "quiet"]
 Kind = Literal["name", "code", "number", "words"]
 """How the cells of a column are set."""
 
-LEVELS: tuple[tuple[str, str, Tone], ...] = (
-    ("block", "Blockers", "bad"),
-    ("lossy", "Losses", "warn"),
-    ("absent", "Not migrated", "warn"),
-    ("note", "Notes", "quiet"),
+LEVELS: tuple[tuple[str, str, str, Tone], ...] = (
+    ("block", "blocker", "Blockers", "bad"),
+    ("lossy", "loss", "Losses", "warn"),
+    ("absent", "not migrated", "Not migrated", "warn"),
+    ("note", "note", "Notes", "quiet"),
 )
-_COUNTED = {
-    "block": ("blocker", "blockers"), "lossy": ("loss", "losses"),
-    "absent": ("not migrated", "not migrated"), "note": ("note", "notes"),
-}  # fmt: skip
+"""What findings of one level are, singular and plural."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +256,7 @@ def findings(found: Iterable[Finding]) -> Findings:
     for finding in found:
         codes.setdefault((finding.level, finding.code), []).append(finding)
     levels = []
-    for name, title, tone in LEVELS:
+    for name, _, title, tone in LEVELS:
         groups = (Group(code, tuple(codes[level, code])) for level, code in sorted(codes) if level == name)
         levels.append(Level(name, title, tone, tuple(groups)))
     return Findings(tuple(level for level in levels if level.groups))
@@ -268,7 +265,9 @@ def findings(found: Iterable[Finding]) -> Findings:
 def severities(found: Iterable[Finding]) -> Cell:
     """``2 blockers, 1 note``: how many there are of each that occurs, in the tone of the worst."""
     counts = Counter[str](finding.level for finding in found)
-    levels = [(counted(counts[name], *_COUNTED[name]), tone) for name, _, tone in LEVELS if counts[name]]
+    levels = [
+        (counted(counts[name], one, title.lower()), tone) for name, one, title, tone in LEVELS if counts[name]
+    ]
     return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""
 
 
