@@ -49,20 +49,17 @@ def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
 def doctor_json(found: Diagnosis) -> dict[str, Any]:
     """The --json document: the contract's keys, with all facts of both sides."""
     there = found.target_facts
-    capabilities = CAPABILITIES if there else ()
     return head("doctor", found.verdict, found.exit_code) | {
         "source": _document(found.source, found.source_facts),
         "target": _document(found.target, there),
         "snapshot": found.source_facts.snapshot.level if found.source_facts else None,
         "needed_bytes": found.needed_bytes,
         "compatibility": [
-            {
-                "feature": one.name,
-                "since": one.since,
-                "here": bool(there) and one.since <= major(there.version),
-            }
-            for one in capabilities
-        ],
+            {"feature": one.name, "since": one.since, "here": one.since <= major(there.version)}
+            for one in CAPABILITIES
+        ]
+        if there
+        else [],
         "tables": [],
         "findings": [asdict(finding) for finding in found.findings],
         "phases": [],
