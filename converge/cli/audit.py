@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import sys
 from collections.abc import Iterable
@@ -16,9 +15,8 @@ from converge import files
 from converge.backfill.audit import KEPT_DAYS, archive, audit_text, open_backfills, show
 from converge.backfill.declaration import backfills, choose
 from converge.backfill.fill import fill, filled_json, filled_text
-from converge.cli import Group
+from converge.cli import Group, outputs
 from converge.cli.options import backfill_options, output_options, target_options
-from converge.cli.outputs import require_writable
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
@@ -51,8 +49,7 @@ def _show(
     """
     found = show(resolve_target(where), status=status, backfill=backfill, limit=limit)
     document = {"converge": 1, "command": "audit", "exit_code": 0, "audit": asdict(found)}
-    click.echo(json.dumps(document) if as_json else audit_text(found))
-    return 0
+    return outputs.show(document, audit_text(found), as_json=as_json)
 
 
 @command.command("retry")
@@ -84,11 +81,8 @@ def _retry(
     asked = [(one, require_named(one.database, databases)) for one in wanted]
     results = [fill(address, at, schema, one, emit, dry_run=False, again=True) for one, at in asked]
     code = max((one.exit_code for one in results), default=0)
-    if as_json:
-        click.echo(json.dumps(filled_json(results, "audit", address, code)))
-    else:
-        click.echo(filled_text(results) or "No row's last attempt has failed.")
-    return code
+    text = filled_text(results) or "No row's last attempt has failed."
+    return outputs.show(filled_json(results, "audit", address, code), text, as_json=as_json)
 
 
 @command.command("archive")
@@ -108,16 +102,13 @@ def _archive(where: Where, age: str, path: str, as_json: bool) -> int:
     if (days := re.fullmatch("([0-9]{1,6})d", age)) is None:
         hint = f"--older-than {KEPT_DAYS}d"
         raise UsageError(f"--older-than {age!r} is not a number of days", code=Code.B007, hint=hint)
-    require_writable(path)
+    outputs.require_writable(path)
     if Path(path).exists():
         raise UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")
     count = archive(resolve_target(where), int(days[1]), lambda blocks: _keep(path, blocks))
-    if as_json:
-        document = {"converge": 1, "command": "audit", "exit_code": 0, "archived": count}
-        click.echo(json.dumps(document | {"file": path if count else None}))
-    else:
-        click.echo(f"archived  {count:,} rows in {path}" if count else f"no row is older than {days[1]} days")
-    return 0
+    written = {"archived": count, "file": path if count else None}
+    text = f"archived  {count:,} rows in {path}" if count else f"no row is older than {days[1]} days"
+    return outputs.show({"converge": 1, "command": "audit", "exit_code": 0} | written, text, as_json=as_json)
 
 
 def _keep(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from converge.backfill.declaration import backfills, choose
 from converge.backfill.fill import fill, filled_json, filled_text
 from converge.cli.options import backfill_options, output_options
+from converge.cli.outputs import show
 from converge.model.event import Sink
 from converge.settings.addresses import Where, require_named, resolve_named
 
@@ -42,5 +41,4 @@ def command(
     database = require_named(backfill.database, databases)
     result = fill(address, database, schema, backfill, emit, dry_run=dry_run)
     document = filled_json([result], "backfill", address, result.exit_code)
-    click.echo(json.dumps(document) if as_json else filled_text([result]))
-    return result.exit_code
+    return show(document, filled_text([result]), as_json=as_json)

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from converge import api
-from converge.cli.many import look_at, options_of, show
+from converge.cli.many import look_at, options_of
 from converge.cli.options import clear_options, map_option, mode_option, output_options, side_options
+from converge.cli.outputs import show
 from converge.model.event import Sink
 from converge.model.plan import Mode
 from converge.report.doctor import doctor_json, doctor_text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from converge.cli.many import only, options_of
 from converge.cli.options import database_options, output_options
+from converge.cli.outputs import show
 from converge.codes import explained
 from converge.model.event import Sink
 from converge.report.explain import code_text, explain_text, named_code
@@ -41,17 +41,13 @@ def command(
       converge explain P024
     """
     if code := named_code(name):
-        return _show(name, code_text(code), as_json, asdict(explained(code)))
+        document = _document(name, code_text(code)) | asdict(explained(code))
+        return show(document, code_text(code), as_json=as_json)
     one = only(databases(where, target="known"))
     with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
         text = explain_text(prepared.inputs, prepared.plan, name)
-    return _show(name, text, as_json, {})
+    return show(_document(name, text), visible(text), as_json=as_json)
 
 
-def _show(name: str, text: str, as_json: bool, more: dict[str, Any]) -> int:
-    if as_json:
-        document = {"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text}
-        click.echo(json.dumps(document | more))
-    else:
-        click.echo(visible(text))
-    return 0
+def _document(name: str, text: str) -> dict[str, Any]:
+    return {"converge": 1, "command": "explain", "exit_code": 0, "object": name, "text": text}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -83,13 +82,6 @@ def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> t
         texts.append((one.name, found[1]))
     document = together(command, documents)
     return document, several_text(document, texts)
-
-
-def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> int:
-    """Prints one of them, unless stdout has something else; the exit code."""
-    if as_json or not quiet:
-        click.echo(json.dumps(document) if as_json else text)
-    return int(document["exit_code"])
 
 
 def tell(name: str, error: ConvergeError) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -105,6 +106,13 @@ def told(write: Callable[[], None]) -> int:
     return error.exit_code
 
 
+def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> int:
+    """Prints one of them, unless stdout has something else; the exit code."""
+    if as_json or not quiet:
+        click.echo(json.dumps(document) if as_json else text)
+    return int(document["exit_code"])
+
+
 def finish(results: Results, reports: Iterable[str], following: str = "", *, as_json: bool) -> int:
     """Writes the reports and prints the results, whatever becomes of the reports; the exit code.
 
@@ -112,6 +120,5 @@ def finish(results: Results, reports: Iterable[str], following: str = "", *, as_
     """
     unwritten = told(partial(write_reports, results, reports))
     document = results.to_json()
-    code = document["exit_code"] or unwritten
-    click.echo(json.dumps(document | {"exit_code": code}) if as_json else results_text(results, following))
-    return int(code)
+    document |= {"exit_code": document["exit_code"] or unwritten}
+    return show(document, results_text(results, following), as_json=as_json)

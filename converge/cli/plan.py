@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from converge.cli.many import look_at, only, options_of, show
+from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
-from converge.cli.outputs import require_ending, write_private
+from converge.cli.outputs import require_ending, show, write_private
 from converge.model.event import Said, Sink
 from converge.model.plan import Plan
 from converge.report.map import map_toml

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from converge import api
-from converge.cli.many import look_at, show
+from converge.cli.many import look_at
 from converge.cli.options import any_schema_option, approver, output_options, target_options, yes_option
+from converge.cli.outputs import show
 from converge.model.event import Sink
 from converge.report.recovery import recovery_text
 from converge.settings.addresses import Chosen, Where, databases

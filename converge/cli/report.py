@@ -6,9 +6,8 @@ from functools import partial
 
 import click
 
-from converge.cli.many import show
 from converge.cli.options import output_options, target_options
-from converge.cli.outputs import require_reports, write_reports
+from converge.cli.outputs import require_reports, show, write_reports
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.documents import head, together

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from converge.cli.many import look_at, show
+from converge.cli.many import look_at
 from converge.cli.options import output_options, target_options
+from converge.cli.outputs import show
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink

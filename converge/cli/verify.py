@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import TextIO
@@ -61,9 +61,8 @@ def command(
         require_writable(differences)
     chosen = databases(where)  # after all that is quickly said: it may load a dump
     each = []
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(files.private_file(differences)) if differences else None
+    try:
+        with files.private_file(differences) if differences else nullcontext() as file:
 
             def look(one: Chosen) -> Result:
                 return api.verify(
@@ -81,9 +80,8 @@ def command(
                     if error is not None:
                         note(result, error)
                 each.append(Named(one.name, result, error))
-            stack.close()
-        except OSError as error:
-            raise unwritable(str(differences), str(error.strerror)) from error
+    except OSError as error:
+        raise unwritable(str(differences), str(error.strerror)) from error
     return finish(Results("verify", tuple(each)), reports, as_json=as_json)
 
 
