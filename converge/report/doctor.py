@@ -104,7 +104,7 @@ def _side(
             (one.name, "yes", one.purpose)
             if one.held
             else (one.name, "NO" if one.needed else "no", one.without)
-            for one in (facts.privileges if facts else ())
+            for one in (facts.rights if facts else ())
         ],
     )
     origin = places.pop() if len(places) == 1 else each
