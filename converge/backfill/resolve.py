@@ -48,7 +48,9 @@ def resolve(
         f"CREATE TABLE {_OPEN} (row_key {_TEXT} PRIMARY KEY)",
     ]
     statements += [_open(place)] if has_audit(connection, "SELECT") else []
-    statements += [f"ANALYZE {_OPEN}", _refuses(place), _join(place, again=again), *_judge(place)]
+    # By statistics of a time when the column was empty the server would compare each row with each.
+    statements += [f"ANALYZE {_OPEN}", "SET enable_nestloop = off", _refuses(place)]
+    statements += [_join(place, again=again), *_judge(place), "RESET enable_nestloop"]
     for statement in statements:
         connection.execute(statement.encode())
     kept = _kept(connection, place, again=again)
