@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import zip_longest
 
 from converge.model.check import Check
@@ -130,9 +130,7 @@ class Counts:
     different: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.missing + other.missing, self.extra + other.extra, self.different + other.different
-        )
+        return Counts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

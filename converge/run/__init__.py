@@ -1,3 +1,1 @@
-"""None"""
-
-from __future__ import annotations
+"""The conductor of a run: copy, build, proof and drill-down, and the worker processes."""

@@ -29,10 +29,9 @@ from converge.run.build import Builder
 from converge.run.copy import Copy, by_table
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared
-from converge.run.proof import Proof, VerifyLevel
+from converge.run.proof import Proof, VerifyLevel, take_snapshot
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
-from converge.run.snapshot import take_snapshot
 from converge.run.workers import Workers
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -14,17 +14,22 @@ from typing import Any, Literal
 import psycopg
 
 from converge.codes import Code
+from converge.errors import START_AGAIN, SourceError
+from converge.model.catalog import Catalog, changed
 from converge.model.check import CheckResult
 from converge.model.event import Advanced, Sink, phase
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult, ViewResult
 from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, Range, ViewTask
+from converge.mysql import snapshot
+from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import change_counts
 from converge.mysql.digest import digest_query as source_digest
+from converge.mysql.privileges import read_privileges
 from converge.mysql.rows import where
-from converge.mysql.snapshot import Snapshot, read_logs
+from converge.mysql.snapshot import Snapshot, known_by_time, read_identities, read_logs
 from converge.postgres.digest import digest_query as target_digest
 from converge.postgres.digest import page_ranges, rows_of
 from converge.run.drill_down import Tell as Tell
@@ -33,6 +38,38 @@ from converge.run.workers import Workers
 _CHANGES = "source changes"
 
 VerifyLevel = Literal["full", "counts", "none"]
+
+
+def take_snapshot(
+    here: WatchedConnection, catalog: Catalog, plan: Plan, begin: Callable[[], None], result: Result
+) -> tuple[Snapshot, Callable[[], None]]:
+    """Takes the snapshot of all workers, which `begin` begins; `result` notes its level.
+
+    The second value is to be called before the workers' snapshot ends: it raises SourceError when a planned
+    table is not what was planned, or another one of its name. What a worker has read cannot be renamed, nor
+    locked, before its snapshot ends.
+    """
+    tables = dict.fromkeys(table.source for table in plan.tables)
+    before = read_identities(here, catalog.database, tables)
+    if unsure := known_by_time(before):
+        message = "only the second of their creation shows whether these are the same tables in the end"
+        result.findings.append(Finding(Code.V100, "note", "source", message, evidence=", ".join(unsure)))
+    taken = snapshot.take(here, list(tables), begin)
+    result.snapshot = taken.level
+
+    def require_schema() -> None:
+        after = read_catalog(here, read_privileges(here, catalog.database), tables)
+        now = read_identities(here, catalog.database, tables)
+        others = dict.fromkeys(changed(catalog, after, tables))
+        others |= dict.fromkeys(name for name in tables if now.get(name) != before.get(name))
+        if others:
+            raise SourceError(
+                f"{', '.join(list(others)[:20])}: changed in the source while the run went on",
+                code=Code.S011,
+                hint=f"keep schema changes away from the run, then {START_AGAIN}",
+            )
+
+    return taken, require_schema
 
 
 @dataclass

@@ -19,8 +19,7 @@ from converge.postgres.privileges import require_readable
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, Scope, compared
 from converge.run.options import RESUME, Options
-from converge.run.proof import Proof, Tell, VerifyLevel
-from converge.run.snapshot import take_snapshot
+from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
 from converge.run.workers import Workers
 
 

@@ -139,23 +139,20 @@ class Worker:
 
     def digest(self, task: DigestTask) -> Digest:
         """Runs both sides at the same time: MySQL computes while PostgreSQL is asked."""
-        result = Digest(task.table, chunk=task.chunk)
         driver: Any = self.source
+        here: Sequence[Any] = (0, 0)
+        there: Sequence[Any] = (0, 0)
         if task.source:
             driver._execute_command(COMMAND.COM_QUERY, task.source)
         if task.target:
-            row = self.target.execute(task.target.encode()).fetchone()
-            assert row is not None
-            result += Digest(task.table, target_rows=row[0], target_sum=int(row[1] or 0))
+            (there,) = self.target.execute(task.target.encode()).fetchall()
         if task.source:
             driver._read_query_result()
-            ((rows, total, *changes),) = driver._result.rows
+            (here,) = driver._result.rows
             if task.uncut and driver._result.warning_count:
                 require_uncut(self.source)
-            result += Digest(
-                task.table, source_rows=rows, source_sum=int(total or 0), changes=tuple(map(int, changes))
-            )
-        return result
+        rows, total, *changes = (int(value or 0) for value in here)
+        return Digest(task.table, rows, total, there[0], int(there[1] or 0), tuple(changes), task.chunk)
 
     def drill(self, task: DrillTask) -> Drilled:
         """The differences of one table; each of them is told on the way, where the task wants that."""
