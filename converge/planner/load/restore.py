@@ -188,26 +188,19 @@ def kept(own: OwnTable) -> str:
 
 def _require_mergeable(draft: Draft, match: Match) -> None:
     """Rows are merged by the key that both sides have, and where it is known which of them stay."""
-    own, key = match.own.key, match.source.primary_key
-    ours = {match.columns[name].name for name in key.columns if name in match.columns} if key else set()
+    name, own, key = match.source.name, match.own.key, match.source.primary_key
+    ours = {match.columns[one].name for one in key.columns if one in match.columns} if key else set()
+    instead = entry("table", literally(table=name), *_WAYS[:2])
     if not own:
         why = "has no primary key in the target, so its rows cannot be merged"
+        draft.find(Code.L020, name, why, instead)
     elif set(own) != ours:
         why = f"has another primary key in the target ({', '.join(own)}), so its rows cannot be merged"
-    elif match.source.name not in draft.evidence.seeded:
-        draft.find(
-            Code.L030, match.source.name,
-            "rows cannot be merged unseen: the role may not make temporary tables to compare them",
-            f"the privilege TEMPORARY on the target's database; or:\n{_instead(match)}",
-        )  # fmt: skip
-        return
-    else:
-        return
-    draft.find(Code.L020, match.source.name, why, _instead(match))
-
-
-def _instead(match: Match) -> str:
-    return entry("table", literally(table=match.source.name), *_WAYS[:2])
+        draft.find(Code.L020, name, why, instead)
+    elif name not in draft.evidence.seeded:
+        why = "rows cannot be merged unseen: the role may not make temporary tables to compare them"
+        way = f"the privilege TEMPORARY on the target's database; or:\n{instead}"
+        draft.find(Code.L030, name, why, way)
 
 
 def _note_left(draft: Draft, name: str, wish: Rows) -> None:
