@@ -9,6 +9,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from conftest import NewDatabase
@@ -28,9 +29,11 @@ PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").g
 CODE = re.compile(r"(?<!#)\b[A-Z]\d{3}\b")
 NOT_CODES = {"X509"}
 BY_A_VARIABLE = {
-    "B001", "E000", "L011", "M180", "T005", "V033", "V034", "V035", "V110", "X027", "X028", "X029", "X030",
+    "B001", "E000", "L011", "M180", "S020", "S023", "T005", "T020", "T023", "V033", "V034", "V035",
+    "V110", "X027", "X028", "X029", "X030",
 }  # fmt: skip
 """Codes whose severity no call site says by itself."""
+SIDES = {"mysql": "SourceError", "postgres": "TargetError"}
 
 
 def test_every_code_is_explained() -> None:
@@ -65,11 +68,13 @@ def test_every_code_is_used_and_none_as_a_bare_text() -> None:
 
 def test_every_severity_is_one_of_the_registry() -> None:
     said: defaultdict[str, set[str]] = defaultdict(set)
-    for text in _sources().values():
+    for path, text in _sources().items():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 for code in _codes_of(node):
-                    said[code] |= set(_severities_of(node, code))
+                    said[code] |= set(_severities_of(node, code, SIDES.get(path.parent.name, "")))
+            for code, severity in _rows(node):
+                said[code].add(severity)
     for kind in KINDS.values():
         said[kind.code] |= {kind.harm, *(["lossy"] if kind.policies else [])}
     assert {code for code in Code if not said[code]} == BY_A_VARIABLE
@@ -130,13 +135,15 @@ def _codes_of(call: ast.Call) -> Iterator[str]:
                 yield match[1]
 
 
-def _severities_of(call: ast.Call, code: str) -> Iterator[str]:
+def _severities_of(call: ast.Call, code: str, side: str) -> Iterator[str]:
     """What a finding or an error of this call is, as far as the call says it.
 
     The planner's findings are what the registry says, which must be one thing then.
     """
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     given = {one.arg: one.value for one in call.keywords}
+    if name == "Known":  # it is raised as its side's error, if it does not say as which
+        name = getattr(given.get("kind"), "id", side)
     if name in _errors():
         kind = _errors()[name]
         yield "block" if issubclass(kind, BlockedError) else f"exit {kind.exit_code}"
@@ -153,6 +160,23 @@ def _severities_of(call: ast.Call, code: str) -> Iterator[str]:
         for node in _branches(said):
             if isinstance(node, ast.Constant) and node.value in ("block", "lossy", "note"):
                 yield "absent" if "not_migrated" in given else node.value
+
+
+def _rows(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Codes in rows of tables: ``(…, Code.S022, "note", …)``, ``{Code.A004: (UsageError, …)}``."""
+    pairs: list[tuple[ast.expr | None, ast.expr]] = []
+    if isinstance(node, ast.Tuple):
+        pairs += pairwise(node.elts)
+    elif isinstance(node, ast.Dict):
+        pairs += [(key, one.elts[0]) for key, one in zip(node.keys, node.values, strict=True)
+                  if isinstance(one, ast.Tuple) and one.elts]  # fmt: skip
+    for key, value in pairs:
+        if key is not None and (match := re.fullmatch(r"Code\.([A-Z]\d{3})", ast.unparse(key))):
+            for branch in _branches(value):
+                if isinstance(branch, ast.Constant) and branch.value in ("block", "lossy", "note"):
+                    yield match[1], branch.value
+                elif isinstance(branch, ast.Name) and branch.id in _errors():
+                    yield match[1], f"exit {_errors()[branch.id].exit_code}"
 
 
 def _branches(node: ast.expr) -> Iterator[ast.expr]:
