@@ -57,7 +57,6 @@ _moving_options = group(
         help="run this revision although it can lose rows and was not validated; repeatable",
     ),
     folder_options,
-    output_options,
 )
 
 
@@ -106,7 +105,8 @@ def _generate(
 @command.command("run")
 @click.argument("revision", metavar="[REV]", default="head")
 @_moving_options
-def _run(revision: str, **given: Any) -> int:
+@output_options
+def _run(revision: str, as_json: bool, emit: Sink, **given: Any) -> int:
     """Run pending revisions, up to REV.
 
     A revision that can lose rows, and was not validated, is refused.
@@ -116,14 +116,15 @@ def _run(revision: str, **given: Any) -> int:
       converge migrations run
       converge migrations run --sql
     """
-    return _move("up", revision, **given)
+    return _move("up", revision, as_json=as_json, emit=emit, **given)
 
 
 # -2 is no option.
 @command.command("revert", context_settings={"ignore_unknown_options": True})
 @click.argument("revision", metavar="[REV|-N|base]", default="-1")
 @_moving_options
-def _revert(revision: str, **given: Any) -> int:
+@output_options
+def _revert(revision: str, as_json: bool, emit: Sink, **given: Any) -> int:
     """Revert the last revision, the last N, all after REV, or all.
 
     \b
@@ -134,7 +135,7 @@ def _revert(revision: str, **given: Any) -> int:
     """
     if revision.startswith("-") and not _BACK.fullmatch(revision):
         raise click.NoSuchOption(revision)
-    return _move("down", revision, **given)
+    return _move("down", revision, as_json=as_json, emit=emit, **given)
 
 
 @command.command("show")
@@ -177,7 +178,6 @@ def _move(
     sql: bool,
     accepted: tuple[str, ...],
     as_json: bool,
-    verbose: bool,
     emit: Sink,
 ) -> int:
     if not sql:
