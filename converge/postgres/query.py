@@ -21,12 +21,12 @@ _OF_NAMES = ("42703", "42704", "42883")
 """Columns, types and functions that are not there."""
 
 
-def rows(connection: psycopg.Connection[Any], name: str, **parameters: object) -> list[tuple[Any, ...]]:
+def rows(connection: psycopg.Connection[Any], name: str, /, **parameters: object) -> list[tuple[Any, ...]]:
     """The rows of the query in the file of this name."""
     return connection.execute(sql("converge.postgres", name).encode(), parameters).fetchall()
 
 
-def record(connection: psycopg.Connection[Any], name: str, **parameters: object) -> dict[str, Any]:
+def record(connection: psycopg.Connection[Any], name: str, /, **parameters: object) -> dict[str, Any]:
     """The one row of the query in the file of this name, by its columns' names."""
     with connection.cursor(row_factory=dict_row) as cursor:
         (row,) = cursor.execute(sql("converge.postgres", name).encode(), parameters).fetchall()
