@@ -115,8 +115,8 @@ class Order:
         """What removes an object of the schema before."""
         return self._done(name, FORGET) or self._done(name, DROP)
 
-    def _done(self, name: str, *whats: str) -> list[Action]:
-        return [Action(what, name) for what in whats if name in self._names[what]]
+    def _done(self, name: str, *kinds: str) -> list[Action]:
+        return [Action(what, name) for what in kinds if name in self._names[what]]
 
     def _break(self, circle: set[Action], members: Mapping[Action, list[str]]) -> None:
         """Takes those parts out of a circle that need something else in it."""
