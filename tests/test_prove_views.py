@@ -64,6 +64,8 @@ INSERT INTO p (id, name, price, at, tm, flag, doc, bin, big, d) VALUES
   (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 CREATE VIEW v_same AS SELECT id, price, bin, total, label FROM p
 """
+# What is shown of a value of more than 64 KB: its beginning and its size.
+LONG_JSON = '{"a": "' + "x" * 33 + "… (100,009 bytes)"
 _VIEWS = {
     # name: (the source's view, what the target gets in its place, then column, source and target of a row)
     "number": ("SELECT id, price + 1 AS n FROM p", "SELECT id, price + 1 + (id = 2)::int AS n FROM p",
@@ -80,6 +82,9 @@ _VIEWS = {
     "json": ("SELECT id, doc FROM p WHERE id = 1",
              "SELECT id, '{\"a\": true}'::jsonb AS doc FROM p WHERE id = 1",
              ("doc", '{"a": 1}', '{"a": true}')),
+    "long_json": ("SELECT id, JSON_OBJECT('a', REPEAT('x', 100000)) AS doc FROM p WHERE id = 1",
+                  "SELECT id, jsonb_build_object('a', repeat('x', 99999) || 'y') AS doc FROM p WHERE id = 1",
+                  ("doc", LONG_JSON, LONG_JSON)),
     "bytes": ("SELECT id, bin FROM p WHERE id = 1", "SELECT id, bin || '\\x00' AS bin FROM p WHERE id = 1",
               ("bin", "78", "7800")),
     "big": ("SELECT id, big FROM p WHERE id = 1", "SELECT id, big - 1 AS big FROM p WHERE id = 1",
