@@ -4,7 +4,8 @@ Rows fall into 4,096 buckets by a hash of their key (of the whole row where ther
 that collations and page order do not matter. Both servers sum every bucket; the digests of the rows of
 differing buckets are read side by side in the order of that hash, so that all rows that differ are counted.
 Values are fetched of the first ones, and of all where a file gets them or where only the values can judge;
-of a long value only its digest comes. Memory: one batch of values.
+of a long value only its digest comes, and of long JSON that differs a few at once. Memory: one batch of
+values.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge, nsmallest
 from itertools import groupby, islice
 from operator import itemgetter
@@ -43,13 +44,15 @@ from converge.run.relation import (
     unequal,
     window,
 )
-from converge.types.field import Field, is_cut, is_long, shown
+from converge.types.field import Field, is_cut, is_long, shown, size_of_long
 
 _FETCH_BYTES = 16_000_000
 """Values of about this size are fetched at once: each time both servers read the whole table."""
 _MOST_FETCHED = 10_000
 _LONG_BYTES = 65_536
 """A value of more bytes than this stays on the servers."""
+_PARSED_BYTES = 4_000_000
+"""JSON that is parsed at once, on both sides together; one value may be longer."""
 _LEAST_LONG_BYTES = 1024
 """The same for the values of very wide rows."""
 _SORTED_ROWS = 10_000_000
@@ -195,9 +198,16 @@ class Drill:
         most = _FETCH_BYTES // MOST_DIFFERENCES // len(table.columns)
         long = max(_LEAST_LONG_BYTES, min(_LONG_BYTES, most))
         self._piece = min(_FETCH_BYTES, int(fetch(source, "SELECT @@max_allowed_packet DIV 4")[0][0]))
-        self._relation = of_table(schema, table, self._piece)
-        self._key = [self._relation.fields.index(field) for field in self._relation.key]
+        self._relation = of_table(schema, table)
+        fields = self._relation.fields
+        self._key = [fields.index(field) for field in self._relation.key]
         self._suspects = Suspects(source, target, self._relation, long)
+        # JSON of more than this is taken for other than JSON that is written in another way.
+        whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
+        self._whole = [
+            replace(side, values=values)
+            for side, values in zip(self._suspects.sides, zip(*whole, strict=True), strict=True)
+        ]
 
     def run(self, tell: Tell | None) -> Drilled:
         """Counts all rows that differ, and gives those of the lowest keys; `tell` gets every one of them."""
@@ -228,11 +238,29 @@ class Drill:
         return Drilled(self._relation.name, counts, tuple(_first(first)))
 
     def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference]]:
-        """Compares the values of these rows by meaning."""
+        """Compares the values of these rows by meaning; long JSON a few megabytes at a time."""
         source, target = (side.rows(identities, None) for side in self._suspects.sides)
+        large = {one: self._json_bytes(source.get(one, []), target.get(one, [])) for one in identities}
+        counts, found = self._compare([one for one in identities if not large[one]], source, target)
+        del source, target
+        for batch in by_size({one: size for one, size in large.items() if size}, _PARSED_BYTES):
+            more, differences = self._compare(batch, *(side.rows(batch, None) for side in self._whole))
+            counts += more
+            found += differences
+        return counts, found
+
+    def _json_bytes(self, *sides: list[Row]) -> int:
+        """The bytes of the JSON of these rows that is on the servers only."""
+        places = [place for place, field in enumerate(self._relation.fields) if field.judge == "json"]
+        values = (row[place] for rows in sides for row in rows for place in places)
+        return sum(size_of_long(value) for value in values if value is not None and is_long(value))
+
+    def _compare(
+        self, identities: Sequence[str], source: Rows, target: Rows
+    ) -> tuple[Counts, list[Difference]]:
         counts, found, name = Counts(), list[Difference](), self._relation.name
         if not self._relation.key:
-            groups = ([row for rows in side.values() for row in rows] for side in (source, target))
+            groups = ([row for one in identities for row in side.get(one, ())] for side in (source, target))
             left, right, _ = unequal(self._relation.fields, *groups)
             for row, count in Counter(left).items():
                 found.append(Difference(name, f"({count} rows)", None, row_text(row), None))
@@ -291,6 +319,20 @@ class Drill:
         mark = f"[byte {place + 1:,}] "
         left, right = pieces(start, _BEFORE_BYTES + _SHOWN_BYTES)
         return mark + left.decode("utf-8", "replace"), mark + right.decode("utf-8", "replace")
+
+
+def by_size(sizes: dict[str, int], most: int) -> Iterator[list[str]]:
+    """Identities in batches of together at most so many; one alone may have more."""
+    batch: list[str] = []
+    total = 0
+    for identity, size in sizes.items():
+        if batch and total + size > most:
+            yield batch
+            batch, total = [], 0
+        batch.append(identity)
+        total += size
+    if batch:
+        yield batch
 
 
 def _counted(left: Digests, right: Digests) -> Counts:

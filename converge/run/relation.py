@@ -59,22 +59,18 @@ def sums(digest: tuple[str, str]) -> tuple[str, str]:
     return f"SUM({on_source.number(digest[0])})", f"sum({on_target.number(digest[1])})"
 
 
-def of_table(schema: str, table: TablePlan, json_bytes: int) -> Relation:
-    """The rows of a table, without those that a merge has kept of the target.
-
-    JSON of more than `json_bytes` is taken for other than JSON that is written in another way.
-    """
-    fields = tuple(_field(column, json_bytes) for column in table.columns)
+def of_table(schema: str, table: TablePlan) -> Relation:
+    """The rows of a table, without those that a merge has kept of the target."""
+    fields = tuple(map(_field, table.columns))
     key = tuple(fields[table.columns.index(column)] for column in table.keys)
     return Relation(table.source, my_name(table.source), on_target.rows_of(schema, table), fields, key)
 
 
-def _field(column: ColumnPlan, json_bytes: int) -> Field:
-    is_json = column.judge == "json"
+def _field(column: ColumnPlan) -> Field:
     return Field(
         column.source, on_source.field_text(column), on_target.field_text(column), column.source_value,
         f"({column.target_value})", column.is_null or f"{my_name(column.source)} IS NULL",
-        "json" if is_json else "text", longest=json_bytes if is_json else 0,
+        "json" if column.judge == "json" else "text",
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from converge.mysql.query import fetch
 from converge.planner.views import WHOLE
 from converge.postgres.query import describe as describe_target
 from converge.postgres.query import read_only
-from converge.run.drill_down import Suspects
+from converge.run.drill_down import Suspects, by_size
 from converge.run.relation import (
     TOLERANCE,
     Relation,
@@ -203,7 +203,7 @@ class ViewComparison:
                     self._note(f"approximate numbers differ by no more than {TOLERANCE:g} of their size")
         except (NotComparedError, SourceError, psycopg.Error, pymysql.err.Error) as error:
             reason = self._told(error)
-            if isinstance(reason, BrokenError) or not certain:
+            if isinstance(reason, BrokenError) or not certain or self._computed.limited:
                 raise reason from error
         if certain and not self._computed.limited:
             here, there = map(_counted, self._rows)
@@ -225,11 +225,13 @@ class ViewComparison:
                 )
             yield self._ask(relation, suspects.sides[0].values, suspects.sides[1].values, fetched)
             return
-        found = [identity for identity, *_ in islice(suspects, _MOST_SUSPECTS)]
+        found = {
+            identity: max(here.total(), there.total())
+            for identity, _, here, there in islice(suspects, _MOST_SUSPECTS)
+        }
         if len(found) == _MOST_SUSPECTS:
             raise NotComparedError("too many of its rows differ in text to compare their values")
-        identities = iter(found)
-        while batch := list(islice(identities, fetched)):
+        for batch in by_size(found, fetched):
             sides = (side.rows(batch, 2 * fetched + 1) for side in suspects.sides)
             here, there = ([row for rows in side.values() for row in rows] for side in sides)
             if max(len(here), len(there)) > 2 * fetched:
@@ -323,7 +325,8 @@ def _examples(view: str, fields: Sequence[Field], left: list[Row], right: list[R
     right = right[:_LOOKED_AT]
 
     def key(row: Row, places: Sequence[int]) -> str:
-        return ", ".join(f"{fields[place].name}={str(row[place])[:40]}" for place in places[:_KEY_COLUMNS])
+        shown_key = places[:_KEY_COLUMNS]
+        return ", ".join(f"{fields[place].name}={shown(str(row[place]))[:40]}" for place in shown_key)
 
     for row in left[:_EXAMPLES]:
         if not right:

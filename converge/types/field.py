@@ -51,7 +51,8 @@ class Field:
         if self.judge != "json":
             return "'0'", "'0'"
         # 1e300 and its 301 digits are one number. A text that became JSON may have another order.
-        here = f"CAST(CAST(CONVERT({self.source_value} USING utf8mb4) AS JSON) AS CHAR)"
+        text = f"CONVERT({self.source_value} USING utf8mb4)"
+        here = f"IF(JSON_VALID({text}),CAST(CAST({text} AS JSON) AS CHAR),{text})"
         there = f"({self.target_value})::text"
         for char in _NUMERALS:
             here = f"REPLACE({here},'{char}','')"
@@ -64,7 +65,9 @@ class Field:
         """Expressions of the value, or of what stands for one of more than `most` bytes."""
         most = self.longest or most
         value = self.source_value
-        parts = (my_text(_MARK), f"MD5({value})", "' '", f"LENGTH({value})", "' '", f"LEFT({value},40)")
+        # Characters, as PostgreSQL's, also of a text in bytes: the same value has the same stand-in.
+        beginning = f"LEFT(CONVERT({value} USING utf8mb4),40)"
+        parts = (my_text(_MARK), f"MD5({value})", "' '", f"LENGTH({value})", "' '", beginning)
         # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
         stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
         here = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
@@ -81,10 +84,13 @@ class Field:
         if value is None or self.judge == "text":
             return value
         if value.startswith(_MARK[0]):
-            return _size(value) if self.judge == "list" and is_long(value) else value
+            return size_of_long(value) if self.judge == "list" and is_long(value) else value
         match self.judge:
             case "json":
-                return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
+                try:
+                    return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
+                except ValueError:
+                    return value  # a text that is no JSON, where the target has JSON
             case "double":
                 return float(value)
         return tuple(sorted(value.split(self.separator) if self.separator else value))
@@ -122,8 +128,9 @@ def shown(value: str) -> str:
     if not is_long(value):
         return value
     beginning = value.removeprefix(_MARK).split(" ", 2)[2]
-    return f"{beginning}… ({_size(value):,} bytes)"
+    return f"{beginning}… ({size_of_long(value):,} bytes)"
 
 
-def _size(value: str) -> int:
+def size_of_long(value: str) -> int:
+    """The bytes of the value that this stands for."""
     return int(value.removeprefix(_MARK).split(" ", 2)[1])
