@@ -106,6 +106,14 @@ def test_lines_are_counted_over_pieces(size: int) -> None:
     assert [statement.line for statement in found] == [2, 5]
 
 
+@pytest.mark.parametrize("size", [1, 7, 64, 100, 150, 1000])
+def test_a_comment_over_pieces_is_no_part_of_a_statement(size: int) -> None:
+    comment = b"/* " + b"-- 'x; " * 20 + b"*/"
+    dump = b"SET a = 1;\n" + comment + b" USE b;\n" + comment + b"\n-- c\n/*!40101 SET b = 1 */;" + comment
+    texts = [statement.text for statement in Splitter(io.BytesIO(dump), piece=size)]
+    assert texts == [b"SET a = 1", b"USE b", b"/*!40101 SET b = 1 */"]
+
+
 def test_parts_are_put_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
     packed = gzip.compress(b"SELECT 1;\n" * 50)
     for number, mark in enumerate(("aa", "ab", "ac")):

@@ -147,7 +147,8 @@ class Loader:
         self.ours = server.provider != "url"
         self._server = server
         self._tell = tell
-        self._taken = databases_of(server)
+        # A server may take `Shop` and `shop` for one (lower_case_table_names).
+        self._taken = {name.lower() for name in databases_of(server)}
         password = f"aA1!{secrets.token_urlsafe()}"
         user = f"converge_{hashlib.sha256(called.encode()).hexdigest()[:16]}"
         self._account = f"{my_text(user)}@'%'"
@@ -222,7 +223,7 @@ class Loader:
         name = self.databases.meant
         if not name or self.made:
             return
-        if name in self._taken:
+        if name.lower() in self._taken:
             raise SandboxError(
                 f"the server that was given has a database {name} already, and the dump would go there",
                 code=Code.X009,

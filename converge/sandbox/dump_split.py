@@ -21,6 +21,7 @@ _PIECE = 1 << 20
 _MARGIN = 64  # bytes that no token but a text or a comment is longer than
 _DELIMITER = re.compile(rb"[^\S\n]*delimiter(?:[^\S\n]+(\S+)[^\n]*|[^\S\n]*)(?:\n|\Z)", re.IGNORECASE)
 _COMMENT = rb"(?:--(?=[\x00-\x20]|\Z)|#)[^\n]*(?:\n|\Z)|/\*(?!!)(?:[^*]+|\*(?!/))*+\*/"
+_OPEN_COMMENT = re.compile(rb"/\*(?!!)")
 # A doubled quote is the end of one text and the begin of the next.
 _TEXTS = rb"'(?:[^'\\]+|\\.)*+'|" rb'"(?:[^"\\]+|\\.)*+"|`[^`]*`'
 _TEXTS_WITHOUT_ESCAPES = rb"'[^']*'|" rb'"[^"]*"|`[^`]*`'
@@ -108,6 +109,9 @@ class Splitter:
             end = blank.end() if blank else self._start
             if not self._ended and len(self._buffer) - end < _MARGIN:
                 self._read_on()  # it may go on behind what was read
+                continue
+            if blank is None and not self._ended and _OPEN_COMMENT.match(self._buffer, end):
+                self._read_on()  # else the comment would hide how the next statement begins
                 continue
             if blank is None:
                 return end < len(self._buffer)
