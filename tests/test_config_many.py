@@ -447,6 +447,9 @@ def test_database_variables_of_env(project: Project, tmp_path: Path, side: str, 
     assert ran.code == 0, ran.err
     assert set(ran.json[side]["origins"].values()) >= {"DATABASE_* in .env"}
     assert ran.json[side]["url"] == str(at)
+    (tmp_path / ".env").write_text("".join(f"DATABASE_{name}={lines[name]}\n" for name in ("TYPE", "HOST")))
+    ran = project.run("doctor", f"--{other}", url)
+    assert (ran.code, "error[U183]" in ran.err) == (2, True), ran.err
 
 
 def test_one_schema_by_two_names_of_its_host_is_refused(project: Project) -> None:

@@ -28,7 +28,7 @@ OF_POSTGRES = [
     "` || pg_sleep(1) || `", "1 + ` 1), evil int DEFAULT (pg_sleep(1) + ` + 1",
     "U&'\\' UESCAPE '!' || pg_sleep(1)",
     "'\\' || pg_sleep(1) || '\\'", "E'\\'' || pg_sleep(1) || ''",
-    "{{ 7*7 }}", "1) CHECK (pg_sleep(1) IS NULL",
+    "``({})", "{{ 7*7 }}", "1) CHECK (pg_sleep(1) IS NULL",
 ]  # fmt: skip
 
 

@@ -104,7 +104,8 @@ def _checked(text: str, dialect: str, key: str) -> tuple[exp.Expr, list[sqlglot.
         raise refused(f": {doubtful[0]!r} may not stand in a map")
     for node in tree.walk():
         name = node.name if isinstance(node, exp.Anonymous) else ""
-        if isinstance(node, _FORBIDDEN) or (name and name.lower() not in _HARMLESS):
+        harmless = not isinstance(node, exp.Anonymous) or name.lower() in _HARMLESS
+        if isinstance(node, _FORBIDDEN) or not harmless:
             raise refused(f": {name or type(node).__name__.lower()} may not stand in a map")
     return tree, tokens
 

@@ -22,7 +22,7 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.settings.file import Database, Project, read, same_target
-from converge.settings.variables import ENV_FILE, VARIABLE, address, dotenv, of_kind, parts_of
+from converge.settings.variables import DOTENV_PARTS, ENV_FILE, VARIABLE, address, dotenv, of_kind, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,11 @@ class _Finder:
         if found is not None:
             return _complete(found)
         found = parts_of(side, self._dotenv)
-        return found and _ready(found, _KINDS[side])
+        if found is None:
+            return None
+        ready = _ready(found, _KINDS[side])
+        # The drivers' own variables may leave the database to the driver; .env means an application's.
+        return _complete(ready) if ready.origin == DOTENV_PARTS else ready
 
     def of_entry(self, entry: Database, side: Side) -> Endpoint:
         """A side of a [[database]]."""

@@ -20,6 +20,8 @@ from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 
 ENV_FILE = ".env"
+DOTENV_PARTS = f"DATABASE_* in {ENV_FILE}"
+"""The origin of an address that its parts name."""
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _LOGIN = re.compile(r"\w[\w+.-]*://([^/?#]*)@")
 _TYPES = {"mysql": "source", "postgres": "target", "postgresql": "target"}
@@ -89,9 +91,8 @@ def parts_of(side: Literal["source", "target"], variables: Mapping[str, str | No
     """
     kind = "mysql" if side == "source" else "postgres"
     if _TYPES.get((variables.get("DATABASE_TYPE") or "").lower()) == side:
-        place = f"DATABASE_* in {ENV_FILE}"
-        found = {part: (variables.get(name) or "", place) for part, name in _PROJECT.items()}
-        return _endpoint(kind, place, found)
+        found = {part: (variables.get(name) or "", DOTENV_PARTS) for part, name in _PROJECT.items()}
+        return _endpoint(kind, DOTENV_PARTS, found)
     if side == "target":
         if not any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
             return None

@@ -114,6 +114,9 @@ def _special(old: Definition, new: Definition, other: set[str]) -> dict[str, lis
         case "constraint" | "foreign key":
             if old.facts["definition"] == new.facts["definition"] + _NOT_VALID:
                 return {"definition": [f"{altered(new)} VALIDATE CONSTRAINT {pg_name(new.facts['name'])}"]}
+        case "materialized view" if "empty" in other:
+            empty = " WITH NO DATA" if "empty" in new.facts else ""
+            return {"empty": [f"REFRESH {named(new)}{empty}"]}
         case "domain" if "not null" in other:
             statements = [f"{altered(new)} DROP NOT NULL"] if "not null" in old.facts else []
             if words := new.facts.get("not null"):
