@@ -16,6 +16,7 @@ from converge.backfill.query import Found
 from converge.backfill.table import Place
 from converge.mapping.grammar import BackfillMatch
 from converge.model.quote import pg_name, pg_text
+from converge.postgres.query import copy_rows
 
 ROWS = "pg_temp.converge_row"
 _FOUND, _CHOICES, _OPEN = "pg_temp.converge_found", "pg_temp.converge_choice", "pg_temp.converge_open"
@@ -37,11 +38,7 @@ def resolve(
     # What an earlier backfill of the session has left.
     connection.execute(f"DROP TABLE IF EXISTS {ROWS}, {_CHOICES}, {_FOUND}, {_OPEN}".encode())
     connection.execute(f"CREATE TABLE {_FOUND} (match {_TEXT}, value {_TEXT})".encode())
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY {_FOUND} FROM STDIN".encode()) as copy:
-            for row in found:
-                copy.write_row(row)
-        count = cursor.rowcount
+    count = copy_rows(connection, _FOUND, found)
     statements = [
         _choices(place),
         f"ANALYZE {_CHOICES}",

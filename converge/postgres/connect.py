@@ -84,9 +84,9 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
                 code=Code.T006,
                 hint="converge loads PostgreSQL 14 and newer",
             )
-        settle = ", ".join("set_config(%s, %s, false)" for _ in session)
+        calls = ", ".join("set_config(%s, %s, false)" for _ in session)
         (process, *_) = connection.execute(
-            f"SELECT pg_backend_pid(), {settle}".encode(), [item for pair in session.items() for item in pair]
+            f"SELECT pg_backend_pid(), {calls}".encode(), [item for pair in session.items() for item in pair]
         ).fetchall()[0]
     except psycopg.Error as error:
         raise explain(error, endpoint, connecting=True) from error

@@ -10,7 +10,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name
 from converge.postgres import tls
 
-# Connections that end, servers that shut down, crash or start, and no place for one more client
+# Connections that end, servers that shut down, crash or start, and too many connections
 # (PostgreSQL manual, "PostgreSQL Error Codes").
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
 # Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.

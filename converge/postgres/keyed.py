@@ -16,7 +16,7 @@ from converge.model.existing import OwnForeignKey
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.postgres.digest import field_text, key_digest, row_digest
-from converge.postgres.query import value
+from converge.postgres.query import copy_rows, value
 
 Keys = Sequence[Sequence[ColumnPlan]]
 """Keys of one table, each by its columns."""
@@ -45,11 +45,7 @@ def load_ours(
     """Keeps the digests of the source's rows; returns how many there are."""
     names = ",".join(f'd{place} text COLLATE "C"' for place in range(len(keys) + 2))
     connection.execute(f"CREATE TABLE {keyed.ours} ({names})".encode())
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY {keyed.ours} FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
-        count = cursor.rowcount
+    count = copy_rows(connection, keyed.ours, rows)
     connection.execute(f"ANALYZE {keyed.ours}".encode())
     return count
 

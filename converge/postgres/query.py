@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,6 +37,15 @@ def value(connection: psycopg.Connection[Any], query: str, parameters: Any = Non
     """The first value of a query's first row; None where it gives no row."""
     row = connection.execute(query.encode(), parameters).fetchone()
     return None if row is None else row[0]
+
+
+def copy_rows(connection: psycopg.Connection[Any], table: str, found: Iterable[Sequence[Any]]) -> int:
+    """Copies rows into a table, a value at a time; returns how many there are."""
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
+            for row in found:
+                copy.write_row(row)
+        return cursor.rowcount
 
 
 def ask(

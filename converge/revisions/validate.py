@@ -259,7 +259,7 @@ def _clear(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     summary = folder / SUMMARY
     if summary.is_file():
-        # A file that names none is no summary.
+        # A file that names none is not a summary.
         with suppress(ValueError, TypeError, KeyError):
             affected = json.loads(summary.read_text("utf-8"))["affected"]
             for name in [Path(one["file"]).name for one in affected]:

@@ -174,17 +174,12 @@ class Suspects:
                 code=Code.V003,
                 hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
             )
-        batch: list[str] = []
-        rows = 0
-        for bucket in sorted(filter(None, left.keys() | right.keys())):
-            if left.get(bucket) != right.get(bucket):
-                batch.append(bucket)
-                rows += max(left.get(bucket, (0, 0))[0], right.get(bucket, (0, 0))[0])
-                if rows >= _SORTED_ROWS:
-                    yield batch
-                    batch, rows = [], 0
-        if batch:
-            yield batch
+        sizes = {
+            bucket: max(side.get(bucket, (0, 0))[0] for side in (left, right))
+            for bucket in sorted(filter(None, left.keys() | right.keys()))
+            if left.get(bucket) != right.get(bucket)
+        }
+        yield from by_size(sizes, _SORTED_ROWS)
 
 
 class Drill:

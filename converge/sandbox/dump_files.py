@@ -168,7 +168,7 @@ def rows_of(folder: Path) -> dict[tuple[str, str], int]:
 def unproven(folder: Path) -> str:
     """A sentence about files that may be missing, where `metadata` doesn't count the rows; empty for none.
 
-    mydumper removes the files of parts without rows, so that a gap in their numbers is no proof of a loss.
+    mydumper removes the files of parts without rows, so that a gap in their numbers does not prove a loss.
     """
     counted = {f"{database}.{table}" for database, table in rows_of(folder)}
     numbers: dict[str, set[str]] = defaultdict(set)

@@ -72,7 +72,7 @@ class Splitter:
         self._file = file
         self._piece = piece
         self._buffer = b""
-        self._start = 0  # in the buffer: what is before it was given, or is no statement
+        self._start = 0  # in the buffer: what is before it was given, or is not a statement
         self._ended = False
         self._line_begins = True
         self._delimiter = b";"

@@ -90,14 +90,14 @@ class Field:
                 try:
                     return _frozen(json.loads(value, parse_float=_Number, parse_int=_Number))
                 except ValueError:
-                    return value  # a text that is no JSON, where the target has JSON
+                    return value  # a text that is not JSON, where the target has JSON
             case "double":
                 return float(value)
         return tuple(sorted(value.split(self.separator) if self.separator else value))
 
 
 class _Number(str):
-    """A JSON number's text: a class of its own, so that it is no JSON string."""
+    """A JSON number's text: a class of its own, so that it is not a JSON string."""
 
 
 def _frozen(value: Any) -> Hashable:

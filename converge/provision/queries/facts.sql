@@ -1,5 +1,5 @@
 -- The server, as far as one wanted database is concerned. Before PostgreSQL 16 whoever has CREATEROLE may grant any
--- role that is no superuser; the column datlocprovider is there since 15.
+-- role that is not a superuser; the column datlocprovider is there since 15.
 SELECT a.rolname::text, a.rolsuper, a.rolcreatedb, a.rolcreaterole,
        r.rolcanlogin, coalesce(pg_has_role(r.oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END),
                 false),
