@@ -72,6 +72,7 @@ def _command(
     arguments: Sequence[str], environment: dict[str, str], folder: str, out: Path, err: Path
 ) -> None:
     """In the forked process: what a shell would have set up, then the command."""
+    atexit._clear()  # what is to be done at the end of the server, coverage's among it
     for number, path in enumerate((os.devnull, str(out), str(err))):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
     sys.stdin = os.fdopen(0, encoding="utf-8")
