@@ -41,7 +41,10 @@ _DEFAULTS = {"div_precision_increment": "4", "default_week_format": "0", "lc_tim
 
 
 def read_catalog(connection: Connection[Any], own: Privileges, only: Container[str] | None = None) -> Catalog:
-    """What the user may read of the database of the privileges; `only` names tables to be opened."""
+    """What the user may read of the database of the privileges.
+
+    With `only` it is these tables alone, without the numbers that their next rows get.
+    """
     database = own.name
     query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet"
     version, charset, max_packet = fetch(connection, query)[0]
@@ -58,7 +61,7 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     # Of other tables some columns may be invisible.
     described = [row for row in rows("tables") if own.may_read(row[0]) and (only is None or row[0] in only)]
     numbered = [row[0] for row in described if any(column.auto_increment for column in columns[row[0]])]
-    next_value = next_values(connection, numbered)
+    next_value = next_values(connection, numbered) if only is None else {}
     zone = server_zone(connection)
     tables = tuple(
         Table(

@@ -170,8 +170,9 @@ def note_newer(draft: Draft) -> None:
     ]  # fmt: skip
     wanted += [(one.object, one.object, one.sql) for one in draft.statements if not one.optional]
     found: set[tuple[str, str]] = set()
+    lacking = {sql: list(lacking_for(sql, version, functions)) for sql in {sql for _, _, sql in wanted}}
     for object_, owner, sql in wanted:
-        for what, one in lacking_for(sql, version, functions):
+        for what, one in lacking[sql]:
             if object_ != owner or (owner, what) not in found:
                 found.add((owner, what))
                 draft.findings.append(_newer(what, one, version, object_))

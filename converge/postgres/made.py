@@ -12,11 +12,10 @@ import psycopg
 from converge.codes import Code
 from converge.model.existing import Existing, difference
 from converge.model.plan import ColumnPlan, Finding, Identity, Plan
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import last_made, objects_there, record_made
-from converge.postgres.query import value
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -28,6 +27,8 @@ _OTHERS = ("schema ", "publication ", "statistics ")
 """Kinds of object that no plan makes."""
 _ACTING = ("constraint ", "rule ", "trigger ", "policy ")
 """Kinds of object that change or refuse the rows of their table."""
+_AT_ONCE = 100
+"""Sequences of one query."""
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
@@ -122,23 +123,19 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan, counters: M
 
     A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
     """
+    statements = []
     for identity, column, place in _identities(plan):
         next_value = counters.get(identity.table, 1) if identity.auto_increment else 1
-        # A query with parameters reads % as their beginning.
-        # Several columns may share a sequence of the target's own.
-        names = (pg_name(column.target), place, column.sequence)
-        of_column, of_table, of_sequence = (name.replace("%", "%%") for name in names)
-        connection.execute(
-            f"""
+        # Several columns may share a sequence of the target's own, so it is one statement after the other.
+        statements.append(f"""
             SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest(%(next)s::numeric, floor(max({of_column})::numeric) + 1,
-                                    (SELECT last_value + is_called::int FROM {of_sequence})::numeric)
-                      FROM {of_table}) n(next),
-                   (SELECT %(sequence)s::regclass) s(name)
-              JOIN pg_sequence q ON q.seqrelid = s.name
-            """.encode(),
-            {"next": next_value, "sequence": column.sequence},
-        )
+              FROM (SELECT greatest({next_value}, floor(max({pg_name(column.target)})::numeric) + 1,
+                                    (SELECT last_value + is_called::int FROM {column.sequence})::numeric)
+                      FROM {place}) n(next),
+                   (SELECT {pg_text(column.sequence)}::regclass) s(name)
+              JOIN pg_sequence q ON q.seqrelid = s.name""")
+    for start in range(0, len(statements), _AT_ONCE):
+        connection.execute(";".join(statements[start : start + _AT_ONCE]).encode())
 
 
 def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
@@ -151,15 +148,27 @@ def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
 
 def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
     """Column, sequence, next value and the column's largest one, where the role may read them."""
-    for identity, column, place in _identities(plan):
-        readable = (
-            "SELECT coalesce(has_sequence_privilege(to_regclass(%(sequence)s), 'SELECT'), false) "
-            "AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
-            "WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s AND t.typcategory = 'N')"
+    numbered = list(_identities(plan))
+    readable = connection.execute(
+        "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY n(s, t, c, o) "
+        "WHERE has_sequence_privilege(to_regclass(s), 'SELECT') AND EXISTS ("
+        "SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "WHERE a.attrelid = to_regclass(n.t) AND a.attname = c AND t.typcategory = 'N') ORDER BY o",
+        (
+            [column.sequence for _, column, _ in numbered],
+            [place for _, _, place in numbered],
+            [column.target for _, column, _ in numbered],
+        ),
+    ).fetchall()
+    queries = []
+    for (number,) in readable:
+        _, column, place = numbered[number]
+        largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::numeric FROM {place})"
+        queries.append(
+            f"SELECT {number}, last_value::numeric + is_called::int, {largest} FROM {column.sequence}"
         )
-        names = {"sequence": column.sequence, "table": place, "column": column.target}
-        if value(connection, readable, names):
-            largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0) FROM {place})"
-            query = f"SELECT last_value + is_called::int, {largest} FROM {column.sequence}"
-            ((next_value, most),) = connection.execute(query.encode()).fetchall()
+    for start in range(0, len(queries), _AT_ONCE):
+        query = " UNION ALL ".join(queries[start : start + _AT_ONCE])
+        for number, next_value, most in connection.execute(query.encode()).fetchall():
+            identity, column, _ = numbered[number]
             yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(most)
