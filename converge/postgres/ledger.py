@@ -18,10 +18,11 @@ from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
+from converge.model.extent import Range
 from converge.model.plan import Plan, Statement
 from converge.model.recorded import encoded
 from converge.model.result import Reject
-from converge.model.work import Copied, Range
+from converge.model.work import Copied
 from converge.postgres.connect import backend
 from converge.postgres.query import value
 from converge.resources import folder
@@ -163,20 +164,33 @@ class Ledger:
 
 
 def run_steps(
-    connection: psycopg.Connection[Any], run: int, steps: Iterable[tuple[int, Statement]]
+    connection: psycopg.Connection[Any], run: int, steps: Sequence[tuple[int, Statement]]
 ) -> dict[int, str]:
-    """Runs statements and enters them, all in one transaction; says why optional ones were refused."""
+    """Runs statements and enters them, all in one transaction; says why optional ones were refused.
+
+    Where none is optional, they are sent together: on a slow link each round trip counts.
+    """
     refusals: dict[int, str] = {}
+    statements = [statement for _, statement in steps]
     with connection.transaction():
-        for number, statement in steps:
-            refused = attempt(connection, statement)
-            if refused is not None:
-                refusals[number] = refused
-            connection.execute(
-                "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                (run, number, statement.phase, statement.object, statement.sql, refused),
-            )
+        if any(statement.optional for statement in statements):
+            for number, statement in steps:
+                if (refused := attempt(connection, statement)) is not None:
+                    refusals[number] = refused
+        else:
+            connection.execute(";\n".join(statement.sql for statement in statements).encode())
+        connection.execute(
+            "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) SELECT %s, * FROM "
+            "unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",
+            (
+                run,
+                [number for number, _ in steps],
+                [statement.phase for statement in statements],
+                [statement.object for statement in statements],
+                [statement.sql for statement in statements],
+                [refusals.get(number) for number, _ in steps],
+            ),
+        )
     return refusals
 
 

@@ -1,21 +1,25 @@
 """Runs the plan's statements: each once, entered in the ledger, several at a time where they may.
 
-Indexes begin as soon as their table is loaded. Foreign keys are added one by one, because two at
-once could lock each other's tables, and validated side by side.
+Indexes begin as soon as their table is loaded. Foreign keys are added one after the other, because two at
+once could lock each other's tables, and validated side by side. What takes no time is done for many objects
+in one transaction: of thousands of small tables each statement would cost round trips and a commit.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
+from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
 from converge.model.plan import Finding, Phase, Plan, Statement
@@ -29,7 +33,16 @@ _SETTINGS = {
     "application_name": BUILDER,
 }
 
+_QUICK = frozenset({"shared", "create", "view", "foreign key"})
+"""Phases whose statements read no rows."""
+_SMALL_BYTES = 1_000_000
+"""Of a table that is small for every statement."""
+_BATCH = 32
+"""Objects of one transaction: each of them takes a handful of the server's locks."""
+
 Step = tuple[int, Statement]
+Group = list[Step]
+"""The statements of one object, or of one batch of them."""
 
 
 class Builder:
@@ -45,7 +58,12 @@ class Builder:
         self._local = threading.local()
         self._connections: list[psycopg.Connection[Any]] = []
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
-        self._futures: set[Future[dict[int, str]]] = set()
+        self._ended: SimpleQueue[Future[dict[int, str]]] = SimpleQueue()
+        self._running: dict[Future[dict[int, str]], int] = {}
+        """With the number of statements."""
+        self._waiting: list[Group] = []
+        """Of small tables, until they are a batch."""
+        self._small = {table.source for table in plan.tables if table.data_bytes < _SMALL_BYTES}
         self._begun: set[int] = set()
         self.findings: list[Finding] = []
         earlier = ledger.steps()
@@ -71,8 +89,8 @@ class Builder:
         return sum(len(group) for phase in phases for group in self._groups(phase))
 
     def pending(self) -> int:
-        """How many background jobs have begun and not ended."""
-        return len(self._futures)
+        """How many statements have begun and not ended."""
+        return sum(self._running.values()) + sum(map(len, self._waiting))
 
     def again(self, *phases: Phase) -> None:
         """These phases are to do again: the ledger has taken their statements back."""
@@ -82,35 +100,60 @@ class Builder:
     def in_order(self, *phases: Phase) -> None:
         """Runs the statements of these phases, one object after the other."""
         for phase in phases:
-            for group in self._groups(phase):
-                self._submit(group)
+            for batch in self._batches(phase, self._groups(phase)):
+                self._submit(batch)
                 self.finish()
 
     def begin(self, phase: Phase, table: str) -> None:
-        """Begins a table's statements of this phase in the background, each for itself."""
+        """Begins a table's statements of this phase in the background; of a large one each for itself."""
         for group in self._groups(phase, table):
-            for step in group:
-                self._submit([step])
+            if table not in self._small:
+                for step in group:
+                    self._submit([[step]])
+                continue
+            self._begun.update(number for number, _ in group)
+            self._waiting.append(group)
+            if len(self._waiting) == _BATCH:
+                self._submit_waiting()
 
     def side_by_side(self, *phases: Phase) -> None:
         """Runs each phase's objects at the same time, the statements of one object in their order."""
         for phase in phases:
-            for group in self._groups(phase):
-                self._submit(group)
+            for batch in self._batches(phase, self._groups(phase)):
+                self._submit(batch)
             self.finish()
 
     def look(self) -> None:
         """Takes what has ended. Raises the first error."""
-        self._take({future for future in self._futures if future.done()})
+        while not self._ended.empty():
+            self._take(self._ended.get())
+        if not self._running:
+            self._submit_waiting()
 
     def finish(self) -> None:
         """Waits for all that was begun. Raises the first error."""
-        while self._futures:
+        self._submit_waiting()
+        while self._running:
             # A bounded wait lets Ctrl-C through.
-            done, _ = wait(self._futures, timeout=0.5, return_when=FIRST_COMPLETED)
-            self._take(done)
+            with suppress(Empty):
+                self._take(self._ended.get(timeout=0.5))
 
-    def _groups(self, phase: Phase, table: str | None = None) -> list[list[Step]]:
+    def _batches(self, phase: Phase, groups: Iterable[Group]) -> Iterator[list[Group]]:
+        """Groups whose objects one transaction may have together, in their order."""
+        batch: list[Group] = []
+        for group in groups:
+            alone = phase not in _QUICK and group[0][1].object not in self._small
+            if batch and (alone or len(batch) == _BATCH):
+                yield batch
+                batch = []
+            if alone:
+                yield [group]
+            else:
+                batch.append(group)
+        if batch:
+            yield batch
+
+    def _groups(self, phase: Phase, table: str | None = None) -> list[Group]:
         """The statements of a phase that are left, by object."""
         objects = self._steps[phase]
         groups = objects.values() if table is None else [objects.get(table, [])]
@@ -118,20 +161,26 @@ class Builder:
         return [group for group in left if group]
 
     @cached_property
-    def _steps(self) -> dict[Phase, dict[str, list[Step]]]:
-        steps: dict[Phase, dict[str, list[Step]]] = defaultdict(lambda: defaultdict(list))
+    def _steps(self) -> dict[Phase, dict[str, Group]]:
+        steps: dict[Phase, dict[str, Group]] = defaultdict(lambda: defaultdict(list))
         for number, statement in enumerate(self._plan.statements):
             steps[statement.phase][statement.object].append((number, statement))
         return steps
 
-    def _submit(self, group: list[Step]) -> None:
-        self._begun.update(number for number, _ in group)
-        self._futures.add(self._pool.submit(self._run_group, group))
+    def _submit(self, batch: list[Group]) -> None:
+        self._begun.update(number for group in batch for number, _ in group)
+        future = self._pool.submit(self._run_batch, batch)
+        self._running[future] = sum(map(len, batch))
+        future.add_done_callback(self._ended.put)
 
-    def _take(self, done: set[Future[dict[int, str]]]) -> None:
-        self._futures -= done
-        for future in done:
-            self._keep(future.result())
+    def _submit_waiting(self) -> None:
+        if self._waiting:
+            self._submit(self._waiting)
+            self._waiting = []
+
+    def _take(self, done: Future[dict[int, str]]) -> None:
+        del self._running[done]
+        self._keep(done.result())
 
     def _keep(self, refusals: dict[int, str]) -> None:
         for number, reason in refusals.items():
@@ -139,7 +188,20 @@ class Builder:
             message = f"the target refused {statement.why}: {reason}"
             self.findings.append(Finding(Code.P052, "lossy", statement.object, message, statement.sql))
 
-    def _run_group(self, group: list[Step]) -> dict[int, str]:
+    def _run_batch(self, batch: list[Group]) -> dict[int, str]:
+        """In one transaction; where that fails, each object in its own, so that the error has its name."""
+        if len(batch) > 1:
+            try:
+                return self._run_group([step for group in batch for step in group])
+            except ConvergeError as error:
+                if error.lost:
+                    raise
+        refusals: dict[int, str] = {}
+        for group in batch:
+            refusals |= self._run_group(group)
+        return refusals
+
+    def _run_group(self, group: Group) -> dict[int, str]:
         try:
             refusals = run_steps(self._connection(), self._run, group)
         except psycopg.Error as error:
