@@ -23,9 +23,9 @@ from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Advanced, Event, silent
 from converge.model.evidence import Evidence
 from converge.model.existing import OFF, Existing, OwnTable, differences
+from converge.model.extent import Range
 from converge.model.plan import Plan
 from converge.model.recovery import Recovery
-from converge.model.work import Range
 from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing

@@ -189,7 +189,7 @@ class Mutator:
     def _double(self, row: Row) -> Iterator[Mutation]:
         """The row once more: under another number where the key is one, and as it is without a key."""
         table = self._table
-        if table.key and not (table.integer_key and len(table.key) == 1):
+        if table.key and not (len(table.key) == 1 and table.key_types[0].endswith("int")):
             return
         shift = [f"{pg_name(one.target)}{'+1000000' * (one.source in table.key)}" for one in table.columns]
         names = ",".join(pg_name(one.target) for one in table.columns)

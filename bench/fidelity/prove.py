@@ -69,7 +69,7 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
         workers.connect(here, there)
         workers.everyone("begin")
         assert prepared.target is not None
-        ranges = {table.source: list(cut(prepared.source, table)) for table in prepared.plan.tables}
+        ranges = {table.source: list(cut(prepared.source, table.extent)) for table in prepared.plan.tables}
         proof = Proof(
             prepared.plan, workers, prepared.source, prepared.target, ranges, "full",
             Result("verify", source, target), silent, {},

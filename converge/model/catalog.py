@@ -10,6 +10,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from converge.model.extent import Extent
+
 RoutineKind = Literal["trigger", "procedure", "function", "event"]
 
 
@@ -118,6 +120,13 @@ class Table:
     @property
     def primary_key(self) -> Index | None:
         return next((index for index in self.indexes if index.primary), None)
+
+    @property
+    def extent(self) -> Extent:
+        """What its rows are cut into ranges by."""
+        names = self.primary_key.columns if self.primary_key else ()
+        key = tuple((name, self.column(name).type) for name in names)
+        return Extent(self.name, key, self.rows_estimate, self.data_bytes)
 
     def column(self, name: str) -> Column:
         """The column of this name. Raises KeyError."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from converge.model.existing import Existing
+from converge.model.extent import Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Count:
 
     rows: int
     keys: tuple[str, ...] = ()
+    of: int = 0
+    """How many rows were looked at, where the first ones have settled a guess; else all were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class Questions:
     """What the scan should find out about one table, as SQL of the source."""
 
     table: str
+    extent: Extent
     conditions: tuple[str, ...]
+    guesses: tuple[str, ...]
+    """Those of the conditions that only decide by whether any row fulfills them; a few rows may tell."""
     lengths: tuple[tuple[str, str], ...]
     """Columns, and expressions of their lengths in bytes."""
     searches: tuple[Search, ...]

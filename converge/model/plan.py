@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from converge.codes import Code
 from converge.model.check import Check
+from converge.model.extent import Extent
 from converge.model.rehearsal import Drift, Forecast
 
 Severity = Literal["block", "lossy", "note"]
@@ -166,11 +167,17 @@ class TablePlan:
     columns: tuple[ColumnPlan, ...]
     key: tuple[str, ...]
     """Source columns of the primary key, in its order; empty when there is none."""
-    integer_key: bool
-    """Whether the key begins with an integer."""
+    key_types: tuple[str, ...]
+    """Their MySQL types."""
     rows_estimate: int
     data_bytes: int
     rows: Rows = ""
+
+    @property
+    def extent(self) -> Extent:
+        """What its rows are cut into ranges by."""
+        key = tuple(zip(self.key, self.key_types, strict=True))
+        return Extent(self.source, key, self.rows_estimate, self.data_bytes)
 
     @property
     def keys(self) -> tuple[ColumnPlan, ...]:

@@ -9,17 +9,6 @@ from converge.model.check import Check
 from converge.model.plan import Computed, TablePlan
 from converge.model.result import Difference
 
-Bound = tuple[str, ...]
-"""MySQL literals of a key, one a column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Rows with low < key <= high; None is no bound on that side."""
-
-    low: Bound | None = None
-    high: Bound | None = None
-
 
 @dataclass(frozen=True, slots=True)
 class CopyTask:

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 from pymysql.connections import Connection
 
-from converge.model.plan import TablePlan
+from converge.model.extent import Bound, Extent, Range
 from converge.model.quote import my_name
-from converge.model.work import Bound, Range
 from converge.mysql.rows import where
 
 CHUNK_BYTES = 16 * 1024 * 1024
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _TIMES = frozenset({"date", "datetime", "timestamp", "time"})
@@ -26,46 +26,47 @@ _SPARSE = 3
 _COARSE = 16
 
 
-def cut(connection: Connection[Any], table: TablePlan) -> Iterator[Range]:
-    """Ranges of about 16 MB that hold every row exactly once, whatever is written meanwhile.
+def cut(connection: Connection[Any], extent: Extent, size: int | None = None) -> Iterator[Range]:
+    """Ranges of about `size` bytes (16 MB) that hold every row exactly once, whatever is written meanwhile.
 
     The first range has no lower and the last no upper bound. A table without a primary key is one
     range: one transaction.
     """
-    chunks = table.data_bytes // CHUNK_BYTES
-    if not table.key or chunks < 2 or table.rows_estimate == 0:
+    chunks = extent.bytes // (size or CHUNK_BYTES)
+    if not extent.key or chunks < 2 or extent.rows == 0:
         yield Range()
         return
-    rows = max(1, table.rows_estimate // chunks)
-    bounds = _arithmetic(connection, table, chunks) if table.integer_key else None
+    rows = max(1, extent.rows // chunks)
+    bounds = _arithmetic(connection, extent, chunks) if extent.key[0][1] in _INTEGERS else None
     low: Bound | None = None
-    for bound in bounds if bounds is not None else _walk(connection, table, rows):
+    for bound in bounds if bounds is not None else _walk(connection, extent, rows):
         yield Range(low, bound)
         low = bound
     yield Range(low, None)
 
 
-def _arithmetic(connection: Connection[Any], table: TablePlan, chunks: int) -> list[Bound] | None:
+def _arithmetic(connection: Connection[Any], extent: Extent, chunks: int) -> list[Bound] | None:
     """Bounds of the key's first column; None when its values are too sparse or too few for even chunks."""
-    key = my_name(table.key[0])
+    key = my_name(extent.key[0][0])
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT MIN({key}), MAX({key}) FROM {my_name(table.source)}")
+        cursor.execute(f"SELECT MIN({key}), MAX({key}) FROM {my_name(extent.table)}")
         first, last = cast(tuple[int | None, int | None], cursor.fetchone())
     if first is None or last is None:
         return []
     span = last - first + 1
-    if span > _SPARSE * table.rows_estimate or span < _COARSE * chunks:
+    if span > _SPARSE * extent.rows or span < _COARSE * chunks:
         return None
     return [(str(first + span * number // chunks - 1),) for number in range(1, chunks)]
 
 
-def _walk(connection: Connection[Any], table: TablePlan, rows: int) -> Iterator[Bound]:
-    columns = ",".join(_literal(table, name) for name in table.key)
-    order = ",".join(my_name(name) for name in table.key)
+def _walk(connection: Connection[Any], extent: Extent, rows: int) -> Iterator[Bound]:
+    names = [name for name, _ in extent.key]
+    columns = ",".join(_literal(name, type_) for name, type_ in extent.key)
+    order = ",".join(map(my_name, names))
     low: Bound | None = None
     while True:
         query = (
-            f"SELECT {columns} FROM {my_name(table.source)}{where(table, Range(low))} "
+            f"SELECT {columns} FROM {my_name(extent.table)}{where(names, Range(low))} "
             f"ORDER BY {order} LIMIT {rows - 1}, 1"
         )
         with connection.cursor() as cursor:
@@ -79,16 +80,14 @@ def _walk(connection: Connection[Any], table: TablePlan, rows: int) -> Iterator[
         yield low
 
 
-def _literal(table: TablePlan, name: str) -> str:
+def _literal(name: str, type_: str) -> str:
     """MySQL expression that prints a key value as a literal which compares like the value itself."""
-    column = next(column for column in table.columns if column.source == name)
     reference = my_name(name)
-    kind = column.source_type.partition("(")[0].split()[0]
-    if kind in _BINARY:
+    if type_ in _BINARY:
         return f"CONCAT('x\\'',HEX({reference}),'\\'')"
-    if kind in _TEXT:
+    if type_ in _TEXT:
         return f"CONCAT('_utf8mb4 x\\'',HEX(CONVERT({reference} USING utf8mb4)),'\\'')"
-    if kind in _TIMES:
+    if type_ in _TIMES:
         return f"CONCAT('\\'',{reference},'\\'')"
     # The index orders an ENUM by its number, but a comparison with a string would go by its label.
-    return f"CAST({reference}*1e0 AS CHAR)" if kind == "float" else f"CAST({reference}+0 AS CHAR)"
+    return f"CAST({reference}*1e0 AS CHAR)" if type_ == "float" else f"CAST({reference}+0 AS CHAR)"

@@ -31,9 +31,9 @@ from pymysql.constants import COMMAND
 from pymysql.cursors import SSCursor
 from pymysql.err import OperationalError, raise_mysql_exception
 
+from converge.model.extent import Range
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
-from converge.model.work import Range
 from converge.mysql.connect import WatchedConnection
 
 # (value ends, NULL ends) inside the row, then at its end.
@@ -58,13 +58,13 @@ def marked(table: TablePlan) -> bool:
     return any(column.special for column in table.copied)
 
 
-def where(table: TablePlan, part: Range) -> str:
+def where(key: Sequence[str], part: Range) -> str:
     """The WHERE clause of a chunk: low < key <= high, in the source's own order of keys."""
     conditions = []
     if part.low is not None:
-        conditions.append(f"({_beyond(table.key, part.low)})")
+        conditions.append(f"({_beyond(key, part.low)})")
     if part.high is not None:
-        conditions.append(f"NOT ({_beyond(table.key, part.high)})")
+        conditions.append(f"NOT ({_beyond(key, part.high)})")
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 

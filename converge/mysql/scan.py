@@ -1,25 +1,37 @@
-"""The scan: a few read-only queries a table, in bounded time, that answer what the catalog cannot say."""
+"""The scan: read-only queries, in bounded time, that answer what the catalog cannot say.
+
+A large table is read in ranges of its key by all connections, each range once for all that is asked. A guess
+("every value fits uuid") falls with one row, so the first rows are looked at before: most guesses fall there.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, cast
 
 import pymysql
-from pymysql.connections import Connection
 
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Count, Questions, Search, TableFacts
 from converge.model.quote import my_name
+from converge.mysql.chunks import cut
 from converge.mysql.connect import WatchedConnection, connect, end_queries
+from converge.mysql.rows import where
 
 _SHOWN = 5
 """Keys of rows that are shown as examples."""
 _BATCH = 200
-"""Conditions in one query."""
+"""Answers of one query."""
+_RANGE_BYTES = 32 * 1024 * 1024
+_FIRST_ROWS = 1000
+_FIRST_BYTES = 16 * 1024 * 1024
 # ER_QUERY_TIMEOUT and ER_QUERY_INTERRUPTED (MySQL 8.0 Error Reference).
 _OUT_OF_TIME = (3024, 1317)
 
@@ -38,22 +50,33 @@ def scan(
     """
     connections: SimpleQueue[WatchedConnection] = SimpleQueue()
     opened = [connect(endpoint) for _ in range(min(jobs, len(todo)))]
+    ended: SimpleQueue[tuple[_Table, Future[list[_Task]]]] = SimpleQueue()
 
-    def answer(questions: Questions) -> tuple[str, TableFacts]:
+    def run(task: _Task) -> list[_Task]:
         connection = connections.get()
         try:
-            return questions.table, _Table(connection, questions, seconds).answer()
+            return task(connection)
         finally:
             connections.put(connection)
 
-    facts = {}
+    def begin(table: _Table, task: _Task) -> None:
+        pool.submit(run, task).add_done_callback(lambda future: ended.put((table, future)))
+
+    facts: dict[str, TableFacts] = {}
     pool = ThreadPoolExecutor(max(1, len(opened)), thread_name_prefix="scan")
     try:
         for connection in opened:
             connections.put(connection)
-        for table, found in pool.map(answer, todo):
-            facts[table] = found
-            on_table(table)
+        for questions in todo:
+            table = _Table(questions, seconds)
+            begin(table, table.first)
+        while len(facts) < len(todo):
+            table, future = ended.get()
+            for task in future.result():
+                begin(table, task)
+            if table.facts is not None:
+                facts[table.name] = table.facts
+                on_table(table.name)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         end_queries(endpoint, *opened)
@@ -62,69 +85,132 @@ def scan(
         pool.shutdown(wait=True, cancel_futures=True)
         for connection in opened:
             connection.close()
-    return facts
+    return {questions.table: facts[questions.table] for questions in todo}
+
+
+_Task = Callable[[WatchedConnection], "list[_Task]"]
+"""Asks the source on one connection; returns what to ask next."""
+
+
+@dataclass
+class _Batch:
+    """Aggregates that one query asks of each range."""
+
+    asked: list[str]
+    left: int
+    """Ranges that have not answered."""
+    answers: dict[str, int] = field(default_factory=dict)
+
+    def add(self, row: Sequence[Any]) -> None:
+        for one, value in zip(self.asked, row, strict=True):
+            found, before = int(value or 0), self.answers.get(one, 0)
+            self.answers[one] = max(before, found) if one.startswith("MAX(") else before + found
+        self.left -= 1
 
 
 class _Table:
-    """The scan of one table."""
+    """The scan of one table: its first rows, its ranges, and at last the rows that are searched or shown."""
 
-    def __init__(self, connection: Connection[Any], questions: Questions, seconds: float) -> None:
-        self._connection = connection
+    def __init__(self, questions: Questions, seconds: float) -> None:
+        self.name = questions.table
+        self.facts: TableFacts | None = None
+        """The answers that came in time, once all was asked."""
         self._questions = questions
         self._seconds = seconds
-        self._began = time.monotonic()
+        self._began = 0.0
         self._from = f"FROM {my_name(questions.table)} AS c"
+        self._counts: dict[str, Count] = {}
+        self._batches: list[_Batch] = []
+        self._left = 0
+        """Queries that have not ended."""
+        self._unseen = ""
+        self._lock = Lock()
 
-    def answer(self) -> TableFacts:
-        """All answers that come in time."""
-        counts: dict[str, Count] = {}
-        longest: dict[str, int] = {}
+    def first(self, connection: WatchedConnection) -> list[_Task]:
+        """Looks at the first rows of a large table, and cuts it into ranges."""
+        self._began = time.monotonic()
+        questions, extent = self._questions, self._questions.extent
+        if extent.bytes > _RANGE_BYTES:
+            with self._in_time():
+                self._first_rows(connection)
+        asked = ["COUNT(*)"]
+        asked += [f"SUM({one})" for one in questions.conditions if one not in self._counts]
+        asked += [f"MAX({length})" for _, length in questions.lengths]
+        key = [name for name, _ in extent.key]
+        ranges = [where(key, one) for one in cut(connection, extent, _RANGE_BYTES)]
+        self._batches = [
+            _Batch(asked[start : start + _BATCH], len(ranges)) for start in range(0, len(asked), _BATCH)
+        ]
+        self._left = len(ranges) * len(self._batches)
+        return [partial(self._range, one, batch) for one in ranges for batch in self._batches]
+
+    def _first_rows(self, connection: WatchedConnection) -> None:
+        guesses, extent = self._questions.guesses, self._questions.extent
+        most = max(1, min(_FIRST_ROWS, _FIRST_BYTES * extent.rows // extent.bytes))
+        for start in range(0, len(guesses), _BATCH):
+            batch = guesses[start : start + _BATCH]
+            rows = self._ask(connection, f"{','.join(batch)} {self._from} LIMIT {most}")
+            for place, guess in enumerate(batch):
+                if hits := sum(bool(row[place]) for row in rows):
+                    self._counts[guess] = Count(hits, of=len(rows))
+
+    def _range(self, condition: str, batch: _Batch, connection: WatchedConnection) -> list[_Task]:
+        row: Sequence[Any] = ()
+        if not self._unseen:
+            with self._in_time():
+                (row,) = self._ask(connection, f"{','.join(batch.asked)} {self._from}{condition}")
+        with self._lock:
+            if row:
+                batch.add(row)
+            self._left -= 1
+            return [] if self._left else [self._last]
+
+    def _last(self, connection: WatchedConnection) -> list[_Task]:
+        """Collects the answers; searches what a join finds, and the rows to show."""
+        questions = self._questions
+        known = {
+            one: value for batch in self._batches if not batch.left for one, value in batch.answers.items()
+        }
         found: dict[str, Count] = {}
-        rows = 0
-        unseen = ""
-        try:
-            rows = self._rows()
-            counts.update(self._counts())
-            longest.update(self._longest())
-            found.update((one.name, self._search(one)) for one in self._questions.searches)
-        except pymysql.err.OperationalError as error:
-            if error.args[0] not in _OUT_OF_TIME:
-                raise
-            unseen = f"the scan stopped after {self._seconds:g} s"
+        counted = [one for one in questions.conditions if f"SUM({one})" in known]
+        self._counts |= {one: Count(known[f"SUM({one})"]) for one in counted}
+        with self._in_time():
+            for one in counted:
+                if (rows := self._counts[one].rows) and one not in questions.guesses:
+                    self._counts[one] = Count(rows, self._keys(connection, self._from, one))
+            for search in questions.searches if not self._unseen else ():
+                found[search.name] = self._search(connection, search)
+        longest = {
+            name: known[most] for name, length in questions.lengths if (most := f"MAX({length})") in known
+        }
         seconds = time.monotonic() - self._began
-        return TableFacts(rows, seconds, counts, longest, found, unseen)
+        self.facts = TableFacts(known.get("COUNT(*)", 0), seconds, self._counts, longest, found, self._unseen)
+        return []
 
-    def _rows(self) -> int:
-        return int(self._ask(f"COUNT(*) {self._from}")[0][0])
+    def _search(self, connection: WatchedConnection, one: Search) -> Count:
+        rows = int(self._ask(connection, f"COUNT(*) {one.join} WHERE {one.where}")[0][0])
+        return Count(rows, self._keys(connection, one.join, one.where) if rows else ())
 
-    def _counts(self) -> Iterator[tuple[str, Count]]:
-        conditions = self._questions.conditions
-        for start in range(0, len(conditions), _BATCH):
-            batch = conditions[start : start + _BATCH]
-            sums = self._ask(f"{','.join(f'SUM({condition})' for condition in batch)} {self._from}")[0]
-            for condition, found in zip(batch, sums, strict=True):
-                rows = int(found or 0)
-                yield condition, Count(rows, self._keys(self._from, condition) if rows else ())
-
-    def _longest(self) -> Iterator[tuple[str, int]]:
-        if lengths := self._questions.lengths:
-            most = ",".join(f"MAX({length})" for _, length in lengths)
-            for (column, _), found in zip(lengths, self._ask(f"{most} {self._from}")[0], strict=True):
-                yield column, int(found or 0)
-
-    def _search(self, one: Search) -> Count:
-        rows = int(self._ask(f"COUNT(*) {one.join} WHERE {one.where}")[0][0])
-        return Count(rows, self._keys(one.join, one.where) if rows else ())
-
-    def _keys(self, from_: str, where: str) -> tuple[str, ...]:
+    def _keys(self, connection: WatchedConnection, from_: str, where: str) -> tuple[str, ...]:
         key = self._questions.key
         if not key:
             return ()
-        return tuple(str(row[0]) for row in self._ask(f"{key} {from_} WHERE {where} LIMIT {_SHOWN}"))
+        rows = self._ask(connection, f"{key} {from_} WHERE {where} LIMIT {_SHOWN}")
+        return tuple(str(row[0]) for row in rows)
 
-    def _ask(self, query: str) -> Sequence[tuple[Any, ...]]:
+    def _ask(self, connection: WatchedConnection, query: str) -> Sequence[tuple[Any, ...]]:
         left = self._seconds - (time.monotonic() - self._began)
         hint = f"/*+ MAX_EXECUTION_TIME({max(1, int(left * 1000))}) */"
-        with self._connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(f"SELECT {hint} {query}")
             return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Ends the scan of the table where its time is up."""
+        try:
+            yield
+        except pymysql.err.OperationalError as error:
+            if error.args[0] not in _OUT_OF_TIME:
+                raise
+            self._unseen = f"the scan stopped after {self._seconds:g} s"

@@ -19,7 +19,7 @@ from converge.mapping.grammar import SECTIONS
 from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Map, Rule, entry, literally, policies, setting
 from converge.model.catalog import Catalog, Column, Index, Table
-from converge.model.evidence import Count, Evidence
+from converge.model.evidence import Count, Evidence, TableFacts
 from converge.model.plan import Change
 from converge.planner.using import begin, made_kind
 from converge.types import Trap, Value, base_name, check_target, family_of, form
@@ -94,7 +94,7 @@ class Decision:
             for trap in one.traps:
                 count = self.count(trap)
                 if facts and count is not None and (count.rows or one.rule.fits):
-                    words[trap.where] = f"{count.rows:,} of {facts.rows:,} rows {trap.kind.words}"
+                    words[trap.where] = f"{count.rows:,} of {_looked_at(count, facts)} rows {trap.kind.words}"
         return "; ".join(words.values())
 
     @property
@@ -257,6 +257,10 @@ class Decisions:
             if not any(other.rule == one.rule and other.fits for other in theirs):
                 return False
         return True
+
+
+def _looked_at(count: Count, facts: TableFacts) -> str:
+    return f"the first {count.of:,}" if count.of else f"{facts.rows:,}"
 
 
 def _no_rule(table: Table, column: Column) -> NoReturn:

@@ -170,6 +170,7 @@ def all_questions(inputs: Inputs) -> list[Questions]:
 
 def _questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
+    guesses = [one for column in table.columns for one in _guesses(draft, table, column)]
     conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
     conditions += [*sizes.size_conditions(draft, table), *checks.conditions(draft, table)]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
@@ -185,11 +186,26 @@ def _questions(draft: Draft, table: Table) -> Questions:
         searches += load_searches(draft, match, table)
     return Questions(
         table=table.name,
-        conditions=tuple(dict.fromkeys(conditions)),
+        extent=table.extent,
+        conditions=tuple(dict.fromkeys([*guesses, *conditions])),
+        guesses=tuple(one for one in dict.fromkeys(guesses) if one not in conditions),
         lengths=(*sizes.lengths(draft, table), *_lengths(table)),
         searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
     )
+
+
+def _guesses(draft: Draft, table: Table, column: Column) -> Iterator[str]:
+    """What speaks against the types that a column gets, or might get, only where every value fits."""
+    family = family_of(column)
+    if family is None or setting(draft.decisions.rules(table, column), "skip")[0]:
+        return
+    for one in draft.decisions.candidates(table, column):
+        if one.rule.fits:
+            yield from (trap.where for trap in one.traps)
+    for to in family.suggestions(column):
+        yield f"{my_name(column.name)} IS NOT NULL"
+        yield from (trap.where for trap in form(Value(column, to)).traps)
 
 
 def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
@@ -197,10 +213,8 @@ def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
     if family is None or setting(draft.decisions.rules(table, column), "skip")[0]:
         return
     for one in draft.decisions.candidates(table, column):
-        yield from (trap.where for trap in one.traps)
-    for to in family.suggestions(column):
-        yield f"{my_name(column.name)} IS NOT NULL"
-        yield from (trap.where for trap in form(Value(column, to)).traps)
+        if not one.rule.fits:
+            yield from (trap.where for trap in one.traps)
     if draft.loading is None and (condition := generated.cut(column)):
         yield condition
 

@@ -23,7 +23,6 @@ from converge.planner.sizes import sized
 from converge.types import base_name
 from converge.types.temporal import MOMENTS, current_time
 
-_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 _ELSEWHERE = {
     "BLACKHOLE": "the source keeps no rows of it; the target keeps those that are inserted",
     "FEDERATED": "its rows are another server's; the target gets a copy of them",
@@ -100,7 +99,7 @@ def table_plan(
         target=target,
         columns=tuple(over_changed(draft, table, columns)),
         key=names,
-        integer_key=bool(names) and table.column(names[0]).type in _INTEGERS,
+        key_types=tuple(table.column(name).type for name in names),
         rows_estimate=measured.rows_estimate,
         data_bytes=measured.data_bytes,
         rows=rows,

@@ -10,11 +10,12 @@ from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
+from converge.model.extent import Range
 from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result
-from converge.model.work import Copied, Range
+from converge.model.work import Copied
 from converge.mysql.chunks import cut
 from converge.mysql.definitions import next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
@@ -148,7 +149,7 @@ class Run:
         """The chunks of every table: from the ledger, or cut now and entered there."""
         known = self.ledger.chunks()
         if not known:
-            cuts = {table.source: list(cut(self.prepared.source, table)) for table in self.plan.tables}
+            cuts = {table.source: list(cut(self.prepared.source, table.extent)) for table in self.plan.tables}
             self.ledger.add_chunks(
                 (table, number, part) for table, parts in cuts.items() for number, part in enumerate(parts)
             )

@@ -121,7 +121,7 @@ class Copy:
                     run=self.ledger.run,
                     table=table.source,
                     number=chunk.number,
-                    query=select + where(table, chunk.part),
+                    query=select + where(table.key, chunk.part),
                     copy=copy_statement(self.plan.schema, table),
                     marked=marked(table),
                     columns=tuple((column.source, column.target) for column in table.copied),

@@ -18,10 +18,11 @@ from converge.errors import START_AGAIN, SourceError
 from converge.model.catalog import Catalog, changed
 from converge.model.check import CheckResult
 from converge.model.event import Advanced, Sink, phase
+from converge.model.extent import Range
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult, ViewResult
-from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, Range, ViewTask
+from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, ViewTask
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
@@ -162,7 +163,7 @@ class Proof:
         for part, page in zip_longest(self.ranges[table.source], pages):
             yield DigestTask(
                 table.source,
-                "" if part is None else source_digest(table, where(table, part)),
+                "" if part is None else source_digest(table, where(table.key, part)),
                 "" if page is None else target_digest(self.plan.schema, table, page),
                 uncut=has_using,
             )
@@ -292,7 +293,7 @@ class Proof:
 
     def _compared_with_source(self) -> GoingBack:
         todo = [
-            DigestTask(table.source, source_digest(table, where(table, part)), "")
+            DigestTask(table.source, source_digest(table, where(table.key, part)), "")
             for table in self.plan.tables
             for part in self.ranges[table.source]
         ]

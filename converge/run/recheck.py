@@ -51,7 +51,7 @@ def _tasks(plan: Plan, chunks: Chunks) -> Iterator[DigestTask | WrittenTask]:
         table = plan.table(name)
         yield WrittenTask(name, written_query(plan.schema, table))
         for chunk in finished:
-            yield DigestTask(name, digest_query(table, where(table, chunk.part)), "", chunk.number)
+            yield DigestTask(name, digest_query(table, where(table.key, chunk.part)), "", chunk.number)
 
 
 def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]) -> None:

@@ -54,7 +54,7 @@ def verify(
             moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)
-        ranges = {table.source: list(cut(here, table)) for table in plan.tables}
+        ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
         Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell).prove()
         require_schema()
         if tell is not None:

@@ -128,7 +128,7 @@ def _digits(column: Column) -> str:
 
 def _zero_date(value: Value, type_: str) -> Trap:
     # MONTH and DAYOFMONTH are 0 for all zero dates but one kind: '0000-05-05' has only its year.
-    where = f"MONTH({value.sql})=0 OR DAYOFMONTH({value.sql})=0 OR YEAR({value.sql})=0"
+    where = f"NOT (MONTH({value.sql}) AND DAYOFMONTH({value.sql}) AND YEAR({value.sql}))"
 
     def replace(text: str) -> str:
         datetime.fromisoformat(text)

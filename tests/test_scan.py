@@ -1,0 +1,111 @@
+"""The scan of a large table: in ranges, by several connections, and of guesses only as much as they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from support import mysql
+
+from converge.model.endpoint import parse
+from converge.model.evidence import Count, Questions, Search, TableFacts
+from converge.model.extent import Extent
+from converge.mysql import scan as scanning
+from converge.mysql.scan import scan
+from converge.sandbox import Server
+
+_ROWS = 3000
+_ODD = 2345
+"""The only row with an odd value: no first row of the table."""
+_GUESSES = ("`often`='x'", "`rarely`='x'", "`never`='x'")
+_QUESTIONS = Questions(
+    table="t",
+    extent=Extent("t", (("id", "int"),), _ROWS, _ROWS * 100),
+    conditions=("`id`%1000=7", *_GUESSES),
+    guesses=_GUESSES,
+    lengths=(("rarely", "LENGTH(`rarely`)"),),
+    searches=(Search("last", "FROM t AS c", f"c.id={_ROWS}"),),
+    key="CONCAT(c.id)",
+)
+_ALL = TableFacts(
+    _ROWS,
+    counts={
+        "`id`%1000=7": Count(3, ("7", "1007", "2007")),
+        "`often`='x'": Count(1000),
+        "`rarely`='x'": Count(1),
+        "`never`='x'": Count(0),
+    },
+    longest={"rarely": 5},
+    found={"last": Count(1, (str(_ROWS),))},
+)
+
+
+@pytest.fixture(scope="module")
+def source(mysql_8015: Server) -> Iterator[str]:
+    url = mysql_8015.create_database("scan")
+    columns = "id INT PRIMARY KEY, often CHAR(1), rarely VARCHAR(9), never CHAR(1)"
+    digits = " UNION ALL ".join(f"SELECT {digit} n" for digit in range(10))
+    of_ten = ", ".join(f"({digits}) d{place}" for place in range(4))
+    rows = (
+        "SELECT n, IF(n%3=0,'x','y'), CASE n WHEN 1 THEN 'yyyyy' WHEN "
+        f"{_ODD} THEN 'x' ELSE 'y' END, 'y' FROM "
+        f"(SELECT 1+d0.n+10*d1.n+100*d2.n+1000*d3.n n FROM {of_ten}) all_ WHERE n<={_ROWS}"
+    )
+    for name, definition in (("t", columns), ("keyless", columns.replace(" PRIMARY KEY", ""))):
+        mysql(url, f"CREATE TABLE {name} ({definition}); INSERT INTO {name} {rows}")
+    yield url
+    mysql_8015.drop_database("scan")
+
+
+def _scan(source: str, questions: Questions, seconds: float = 60) -> TableFacts:
+    told: list[str] = []
+    found = scan(parse(source), [questions], jobs=3, seconds=seconds, on_table=told.append)
+    assert told == [questions.table]
+    return replace(found[questions.table], seconds=0.0)
+
+
+def test_a_small_table_is_asked_as_a_whole(source: str) -> None:
+    assert _scan(source, _QUESTIONS) == _ALL
+
+
+def test_ranges_add_up(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range for every fifty rows; the guess that falls within the first rows is not asked any more."""
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
+    first = Count(333, of=1000)
+    assert _scan(source, _QUESTIONS) == replace(_ALL, counts={**_ALL.counts, "`often`='x'": first})
+
+
+def test_several_queries_a_range(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
+    monkeypatch.setattr(scanning, "_BATCH", 2)
+    assert _scan(source, _QUESTIONS).counts == {**_ALL.counts, "`often`='x'": Count(333, of=1000)}
+
+
+def test_a_table_without_a_key(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
+    questions = replace(
+        _QUESTIONS, table="keyless", extent=Extent("keyless", (), _ROWS, _ROWS * 100), key="", searches=()
+    )
+    found = _scan(source, questions)
+    assert (found.rows, found.counts["`id`%1000=7"], found.longest) == (_ROWS, Count(3), {"rarely": 5})
+    assert found.counts["`rarely`='x'"] == Count(1)
+
+
+def test_wide_rows_are_looked_at_one_by_one(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first rows are no more than a few megabytes, and at least one."""
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
+    monkeypatch.setattr(scanning, "_FIRST_BYTES", 10)
+    found = _scan(source, replace(_QUESTIONS, guesses=("`never`='x'", "`rarely`<>'x'"),
+                                  conditions=("`never`='x'", "`rarely`<>'x'")))  # fmt: skip
+    assert found.counts == {"`never`='x'": Count(0), "`rarely`<>'x'": Count(1, of=1)}
+
+
+def test_what_does_not_come_in_time_is_unknown(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guess that fell before the time was up stays."""
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
+    slow = f"SLEEP(IF(`id`={_ODD},20,0))"
+    questions = replace(_QUESTIONS, conditions=(slow, *_GUESSES))
+    found = _scan(source, questions, seconds=2)
+    assert found.unseen == "the scan stopped after 2 s"
+    assert (found.rows, found.counts, found.found) == (0, {"`often`='x'": Count(333, of=1000)}, {})
