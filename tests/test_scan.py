@@ -9,7 +9,7 @@ import pytest
 from support import mysql
 
 from converge.model.endpoint import parse
-from converge.model.evidence import Count, Questions, Search, TableFacts
+from converge.model.evidence import Count, Oversize, Questions, Search, TableFacts
 from converge.model.extent import Extent
 from converge.mysql import scan as scanning
 from converge.mysql.scan import scan
@@ -25,6 +25,10 @@ _QUESTIONS = Questions(
     conditions=("`id`%1000=7", *_GUESSES),
     guesses=_GUESSES,
     lengths=(("rarely", "LENGTH(`rarely`)"),),
+    oversize=(
+        Oversize("LENGTH(`rarely`)>4", ("LENGTH(`rarely`)",), 4),
+        Oversize("no such column", ("LENGTH(`rarely`)",), 5),
+    ),
     searches=(Search("last", "FROM t AS c", f"c.id={_ROWS}"),),
     key="CONCAT(c.id)",
 )
@@ -35,6 +39,8 @@ _ALL = TableFacts(
         "`often`='x'": Count(1000),
         "`rarely`='x'": Count(1),
         "`never`='x'": Count(0),
+        "LENGTH(`rarely`)>4": Count(1, ("1",)),
+        "no such column": Count(0),
     },
     longest={"rarely": 5},
     found={"last": Count(1, (str(_ROWS),))},
@@ -85,7 +91,12 @@ def test_several_queries_a_range(source: str, monkeypatch: pytest.MonkeyPatch) -
 def test_a_table_without_a_key(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
     questions = replace(
-        _QUESTIONS, table="keyless", extent=Extent("keyless", (), _ROWS, _ROWS * 100), key="", searches=()
+        _QUESTIONS,
+        table="keyless",
+        extent=Extent("keyless", (), _ROWS, _ROWS * 100),
+        key="",
+        searches=(),
+        oversize=(),
     )
     found = _scan(source, questions)
     assert (found.rows, found.counts["`id`%1000=7"], found.longest) == (_ROWS, Count(3), {"rarely": 5})
@@ -96,7 +107,7 @@ def test_wide_rows_are_looked_at_one_by_one(source: str, monkeypatch: pytest.Mon
     """The first rows are no more than a few megabytes, and at least one."""
     monkeypatch.setattr(scanning, "_RANGE_BYTES", 50 * 100)
     monkeypatch.setattr(scanning, "_FIRST_BYTES", 10)
-    found = _scan(source, replace(_QUESTIONS, guesses=("`never`='x'", "`rarely`<>'x'"),
+    found = _scan(source, replace(_QUESTIONS, guesses=("`never`='x'", "`rarely`<>'x'"), oversize=(),
                                   conditions=("`never`='x'", "`rarely`<>'x'")))  # fmt: skip
     assert found.counts == {"`never`='x'": Count(0), "`rarely`<>'x'": Count(1, of=1)}
 

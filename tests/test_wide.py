@@ -114,7 +114,8 @@ def test_limits_that_no_test_can_afford_are_found_with_a_fix() -> None:
     table = Table("docs", "InnoDB", columns, rows_estimate=2)
     inputs = Inputs(Catalog("db", "8.0.33", "utf8mb4", (table,), max_packet=1 << 30), load())
     (questions,) = all_questions(inputs)
-    counts = {condition: Count(1) for condition in questions.conditions}
+    asked = (*questions.conditions, *(one.condition for one in questions.oversize))
+    counts = {condition: Count(1) for condition in asked}
     facts = TableFacts(2, counts=counts, longest={"b": 600_000_000, "j": 400_000_000})
     plan = make_plan(replace(inputs, evidence=Evidence({"docs": facts})))
     fixes = {finding.code: finding.hint.splitlines()[2:] for finding in plan.blocks}

@@ -34,6 +34,17 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Oversize:
+    """A condition that holds for no row while the longest values together are within a bound."""
+
+    condition: str
+    lengths: tuple[str, ...]
+    """Of the columns' values."""
+    bound: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
     """What the scan should find out about one table, as SQL of the source."""
 
@@ -44,6 +55,8 @@ class Questions:
     """Those of the conditions that only decide by whether any row fulfills them; a few rows may tell."""
     lengths: tuple[tuple[str, str], ...]
     """Columns, and expressions of their lengths in bytes."""
+    oversize: tuple[Oversize, ...]
+    """Further conditions, asked only where the longest of these lengths do not tell."""
     searches: tuple[Search, ...]
     key: str
     """Expression that prints the primary key of a row of ``c``; empty when there is none."""

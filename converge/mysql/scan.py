@@ -19,7 +19,7 @@ from typing import Any, cast
 import pymysql
 
 from converge.model.endpoint import Endpoint
-from converge.model.evidence import Count, Questions, Search, TableFacts
+from converge.model.evidence import Count, Questions, TableFacts
 from converge.model.quote import my_name
 from converge.mysql.chunks import cut
 from converge.mysql.connect import WatchedConnection, connect, end_queries
@@ -175,11 +175,16 @@ class _Table:
         counted = [one for one in questions.conditions if f"SUM({one})" in known]
         self._counts |= {one: Count(known[f"SUM({one})"]) for one in counted}
         with self._in_time():
+            for large in questions.oversize if not self._unseen else ():
+                longest_values = [known.get(f"MAX({length})", large.bound + 1) for length in large.lengths]
+                told = sum(longest_values) <= large.bound
+                count = Count(0) if told else self._found(connection, self._from, large.condition)
+                self._counts[large.condition] = count
             for one in counted:
                 if (rows := self._counts[one].rows) and one not in questions.guesses:
                     self._counts[one] = Count(rows, self._keys(connection, self._from, one))
             for search in questions.searches if not self._unseen else ():
-                found[search.name] = self._search(connection, search)
+                found[search.name] = self._found(connection, search.join, search.where)
         longest = {
             name: known[most] for name, length in questions.lengths if (most := f"MAX({length})") in known
         }
@@ -187,9 +192,9 @@ class _Table:
         self.facts = TableFacts(known.get("COUNT(*)", 0), seconds, self._counts, longest, found, self._unseen)
         return []
 
-    def _search(self, connection: WatchedConnection, one: Search) -> Count:
-        rows = int(self._ask(connection, f"COUNT(*) {one.join} WHERE {one.where}")[0][0])
-        return Count(rows, self._keys(connection, one.join, one.where) if rows else ())
+    def _found(self, connection: WatchedConnection, from_: str, where: str) -> Count:
+        rows = int(self._ask(connection, f"COUNT(*) {from_} WHERE {where}")[0][0])
+        return Count(rows, self._keys(connection, from_, where) if rows else ())
 
     def _keys(self, connection: WatchedConnection, from_: str, where: str) -> tuple[str, ...]:
         key = self._questions.key

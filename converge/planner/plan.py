@@ -172,7 +172,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     guesses = [one for column in table.columns for one in _guesses(draft, table, column)]
     conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
-    conditions += [*sizes.size_conditions(draft, table), *checks.conditions(draft, table)]
+    conditions += [*sizes.width_conditions(draft, table), *checks.conditions(draft, table)]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
     searches += [
         made_equal(table, one.start)
@@ -190,6 +190,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
         conditions=tuple(dict.fromkeys([*guesses, *conditions])),
         guesses=tuple(one for one in dict.fromkeys(guesses) if one not in conditions),
         lengths=(*sizes.lengths(draft, table), *_lengths(table)),
+        oversize=tuple(sizes.oversize(draft, table)),
         searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
     )

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.evidence import TableFacts
+from converge.model.evidence import Oversize, TableFacts
 from converge.model.quote import my_name
 from converge.model.rehearsal import Forecast
 from converge.planner.decision import Decision, column_entry
@@ -45,8 +45,8 @@ _FIXED = {
     "jsonb": 5, "text[]": 13,
 }  # fmt: skip
 
-_Limit = tuple[Code, str, str]
-"""The finding's code and words, and the MySQL condition of a row that is too long."""
+_Limit = tuple[Code, str, Oversize]
+"""The finding's code and words, and the rows that are too long."""
 
 # Copy, keys and full comparison together, both servers and the tool on two cores: 935 MB of mixed tables
 # in 25.5 s (bench/run). More workers only help where the servers have cores for them.
@@ -60,9 +60,14 @@ _GROWTH = 1.1
 _PAGE_ROWS = 100
 
 
-def size_conditions(draft: Draft, table: Table) -> Iterator[str]:
-    """What the scan should count."""
-    return (where for _, _, where in (*_limits(draft, table), *_too_wide(draft, table)))
+def width_conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """Rows that the scan should count: those that no page holds."""
+    return (where for _, _, where in _too_wide(draft, table))
+
+
+def oversize(draft: Draft, table: Table) -> Iterator[Oversize]:
+    """Rows that the scan should count: those that are too long for a packet or a line of COPY."""
+    return (rows for _, _, rows in _limits(draft, table))
 
 
 def lengths(draft: Draft, table: Table) -> Iterator[tuple[str, str]]:
@@ -74,8 +79,8 @@ def lengths(draft: Draft, table: Table) -> Iterator[tuple[str, str]]:
 
 def note_sizes(draft: Draft, table: Table) -> None:
     """The rows that the scan found too long, with their keys."""
-    for code, words, where in _limits(draft, table):
-        count = draft.evidence.count(table.name, where)
+    for code, words, rows in _limits(draft, table):
+        count = draft.evidence.count(table.name, rows.condition)
         if count and count.rows:
             facts = draft.evidence.tables[table.name]
             sized = [(facts.longest.get(column.name, 0), column) for column, _ in _long(draft, table)]
@@ -118,15 +123,18 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     families = [(column, family_of(column)) for column in table.columns]
     most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
     margin = _COLUMN_BYTES * len(table.columns)
-    plain = total(length.bytes for _, length in long)
+    lengths = tuple(length.bytes for _, length in long)
+    plain = total(lengths)
     packet = draft.catalog.max_packet
     if packet and most > packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
-        yield Code.V035, words, f"{plain}>{packet - margin}"
+        yield Code.V035, words, Oversize(f"{plain}>{packet - margin}", lengths, packet - margin)
     if 2 * most > LINE_BYTES:
         escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
-        where = f"({plain}>{LINE_BYTES // 2 - margin} AND {plain}+{escapes}>{LINE_BYTES - margin})"
-        yield Code.V033, "are longer than a line of COPY can be (1 GB)", where
+        least = LINE_BYTES // 2 - margin
+        where = f"({plain}>{least} AND {plain}+{escapes}>{LINE_BYTES - margin})"
+        words = "are longer than a line of COPY can be (1 GB)"
+        yield Code.V033, words, Oversize(where, lengths, least)
 
 
 def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
@@ -155,7 +163,7 @@ def _arriving(draft: Draft, table: Table, longer: int = -1) -> Iterator[tuple[Co
 # ---- pages of the target -------------------------------------------------------------------------------
 
 
-def _too_wide(draft: Draft, table: Table) -> Iterator[_Limit]:
+def _too_wide(draft: Draft, table: Table) -> Iterator[tuple[Code, str, str]]:
     """MySQL condition of a row that no page has room for, even when all that can be stored elsewhere is."""
     if len(table.columns) * (_INLINE_BYTES + 1) + _HEADER_BYTES <= PAGE_BYTES:
         return
