@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, wraps
 from inspect import signature
-from typing import Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
@@ -16,7 +16,7 @@ from converge.cli.source_dump import dump_options, load, remember
 from converge.codes import Code
 from converge.errors import UsageError, first_of
 from converge.model.event import silent
-from converge.model.plan import Mode
+from converge.model.plan import Compression, Mode
 from converge.model.quote import require_schema
 from converge.model.recovery import Approve, Removal
 from converge.planner.inputs import Selection
@@ -137,9 +137,15 @@ side_options = group(dump_options, target_options, selection_options)
 
 
 def _planning(
-    options: Options, mode: Mode, maps: tuple[str, ...], scan: bool, scan_seconds: float
+    options: Options,
+    mode: Mode,
+    maps: tuple[str, ...],
+    scan: bool,
+    scan_seconds: float,
+    compression: Compression,
 ) -> dict[str, Any]:
-    return {"options": replace(options, mode=mode, maps=maps, scan=scan, scan_seconds=scan_seconds)}
+    given = replace(options, mode=mode, maps=maps, scan=scan, scan_seconds=scan_seconds)
+    return {"options": replace(given, compression=compression)}
 
 
 planning_options = group(
@@ -151,6 +157,12 @@ planning_options = group(
         type=click.FloatRange(0.001),
         default=60,
         help="time limit for the scan of one table",
+    ),
+    click.option(
+        "--compression",
+        type=click.Choice(get_args(Compression)),
+        default="lz4",
+        help="how PostgreSQL compresses long values: by lz4 where it can, or by its own default",
     ),
     gather=_planning,
 )

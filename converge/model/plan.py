@@ -16,6 +16,7 @@ from converge.model.rehearsal import Drift, Forecast
 
 Severity = Literal["block", "lossy", "note"]
 State = Literal["translated", "translated with a note", "not migrated"]
+Compression = Literal["lz4", "default"]
 Mode = Literal["create", "load"]
 """Whether the run makes the target's tables, or fills those that the application has made."""
 Rows = Literal["", "source", "target", "merge"]
@@ -257,6 +258,8 @@ class Plan:
     scan: str = ""
     """What was looked at in the data, in words."""
     forecast: Forecast | None = None
+    compression: Compression = "default"
+    """By what the target compresses long values that the run writes: lz4, or what is its own default."""
     checks: tuple[Check, ...] = ()
     """What the maps want to see when the rows are there; they decide nothing and are not in the digest."""
     since: Drift | None = None

@@ -11,7 +11,7 @@ from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map
 from converge.model.catalog import Catalog
 from converge.model.evidence import NOTHING_KNOWN, Evidence
-from converge.model.plan import Finding
+from converge.model.plan import Compression, Finding
 from converge.postgres.target import Target
 
 NEWEST = "17.5"
@@ -72,6 +72,8 @@ class Inputs:
     evidence: Evidence = NOTHING_KNOWN
     strict: bool = False
     """Whether a rule that matches nothing blocks."""
+    compression: Compression = "lz4"
+    """By what the target should compress long values, where it can."""
     may_hold_rows: bool = False
     """Whether planned tables may exist, and hold rows: an interrupted run's, or to be removed."""
 

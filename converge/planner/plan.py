@@ -57,6 +57,7 @@ def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
         snapshot=inputs.snapshot,
         scan=f"{len(scanned)} tables, {sum(one.rows for one in scanned):,} rows" if scanned else "",
         forecast=sizes.forecast(draft),
+        compression="lz4" if inputs.compression == "lz4" and inputs.facts and inputs.facts.lz4 else "default",
         checks=inputs.map.checks,
     )
     return replace(plan, digest=digest(plan))

@@ -49,6 +49,8 @@ class Target:
     """A server in recovery, which only reads."""
     tablespace: str
     """`default_tablespace` where the role may not create in it; empty when all is well."""
+    lz4: bool
+    """Whether the server was built with lz4, by which it can compress long values."""
     stripped: tuple[str, ...]
     """Kinds of object, as ALTER DEFAULT PRIVILEGES names them, on which the role would lack privileges of its
     own when it makes one."""

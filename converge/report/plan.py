@@ -199,6 +199,7 @@ def _facts(plan: Plan) -> Facts:
         ("size", f"{counted(len(plan.tables), 'table')}, about {rows:,} rows, {size(data)}"),
         ("objects", ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))),
         ("snapshot", plan.snapshot),
+        ("TOAST", "lz4 for long values" if plan.compression == "lz4" else ""),
         ("scan", plan.scan),
         ("digest", plan.digest),
     )

@@ -102,7 +102,8 @@ class Run:
             with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
                 builder.in_order("shared", "create", "view")
                 ranges = self._ranges()
-            workers.connect(job.source, job.target)
+            compression = {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
+            workers.connect(job.source, job.target, **compression)
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(workers, builder)
             self._load(workers, builder, now, earlier)

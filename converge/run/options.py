@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import Documents, documents
-from converge.model.plan import Mode
+from converge.model.plan import Compression, Mode
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
 
@@ -41,6 +41,8 @@ class Options:
     """Look at the data; without it every type is the one that holds every value."""
     scan_seconds: float = 60.0
     """The most that the scan of one table may take."""
+    compression: Compression = "lz4"
+    """By what the target compresses long values, where it can; `default` leaves it to the server."""
     jobs: int = field(default_factory=default_jobs)
     given: frozenset[str] = frozenset()
     """Names of the options that the command line gives: only these replace what an earlier run had."""

@@ -108,6 +108,7 @@ def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Opt
         lacking=tuple(missing_select(own, readable, options.selection.names)),
         snapshot=str(possible_snapshot(own)),
         strict=options.strict,
+        compression=options.compression,
     )
 
 

@@ -58,9 +58,10 @@ BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 class Worker:
     """The two connections of a worker process and what it can do with them."""
 
-    def __init__(self, source: Endpoint, target: Endpoint, pipe: Pipe) -> None:
+    def __init__(self, source: Endpoint, target: Endpoint, settings: dict[str, str], pipe: Pipe) -> None:
         self._source_at = source
         self._target_at = target
+        self._settings = {"synchronous_commit": "off", **settings}
         self._pipe = pipe
         self._reading: Iterator[Read] = iter(())
         self._told = (0, 0)
@@ -127,7 +128,7 @@ class Worker:
     def _connect_target(self) -> None:
         # A chunk and its ledger row are lost or kept together, so a late flush loses nothing that
         # the ledger claims; the coordinator's last commit is synchronous.
-        self.target = postgres.connect(self._target_at, synchronous_commit="off")
+        self.target = postgres.connect(self._target_at, **self._settings)
         self._backend = postgres.backend(self.target)
 
     def _take_back(self, task: CopyTask) -> None:
@@ -242,9 +243,9 @@ def main(pipe: Pipe) -> None:
         addresses = pipe.recv()
         if addresses is None:
             return
-        source, target = addresses
+        source, target, settings = addresses
         with explained(source, target):
-            worker = Worker(source, target, pipe)
+            worker = Worker(source, target, settings, pipe)
         pipe.send(("done", None))
         _serve(worker, pipe)
     except ConvergeError as error:

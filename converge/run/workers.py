@@ -63,8 +63,11 @@ class Workers:
                 process.kill()
                 process.join()
 
-    def connect(self, source: Endpoint, target: Endpoint) -> None:
-        """Starts all workers, each with two connections. Raises what the first that fails says."""
+    def connect(self, source: Endpoint, target: Endpoint, **settings: str) -> None:
+        """Starts all workers, each with two connections; `settings` are of the target's.
+
+        Raises what the first that fails says.
+        """
         for number in range(self._size):
             ours, theirs = self._context.Pipe()
             process = self._context.Process(
@@ -73,7 +76,7 @@ class Workers:
             process.start()
             theirs.close()
             self._processes[ours] = process
-        self.everyone((source, target))
+        self.everyone((source, target, settings))
 
     def everyone(self, task: object) -> None:
         """Gives all workers the same task and waits for all."""

@@ -9,6 +9,7 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        coalesce((SELECT spcname::text FROM pg_tablespace
                   WHERE spcname = current_setting('default_tablespace')
                     AND NOT has_tablespace_privilege(oid, 'CREATE')), '') AS tablespace,
+       EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) AS lz4,
        l.oid IS NOT NULL AS ledger_exists,
        coalesce(has_schema_privilege(l.oid, 'CREATE') AND has_schema_privilege(l.oid, 'USAGE'), false)
          AS ledger_usable,
