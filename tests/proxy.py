@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 _BLOCK_BYTES = 64 * 1024
 # A simple query: its kind, its length with itself, its text (PostgreSQL documentation, "Message Formats").
-_COMMIT = b"Q" + struct.pack("!I", 11) + b"COMMIT\0"
+_COMMIT = b"COMMIT\0"
+"""How a query ends that commits."""
 
 
 @dataclass(eq=False)

@@ -42,7 +42,7 @@ from converge.model.work import (
 from converge.mysql import connect as mysql
 from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
 from converge.postgres import connect as postgres
-from converge.postgres.copy import claim, encode, enter, write
+from converge.postgres.copy import claim, encode, enter, rolled_back, write
 from converge.run.checks import carry_out
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
@@ -109,7 +109,7 @@ class Worker:
     def _chunk(self, task: CopyTask, bad: Sequence[tuple[bytes, Reject]]) -> Copied:
         started = time.monotonic()
         self._rows = self._bytes = 0
-        with self.target.transaction():
+        with rolled_back(self.target):
             if (done := claim(self.target, task)) is not None:
                 return done
             without = Counter(row for row, _ in bad)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import psycopg
@@ -66,11 +66,16 @@ def deadlock(scene: Scene) -> None:
             "SELECT source_table FROM converge.chunk WHERE done_at IS NULL "
             "GROUP BY source_table ORDER BY count(*) DESC LIMIT 1"
         ).fetchall() or [("leaf",)]
-        with ours.transaction():
-            ours.execute(f'LOCK TABLE public."{todo[0]}" IN EXCLUSIVE MODE'.encode())
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'public.\"%s\"'::regclass"
-            scene.wait_for("a COPY that waits", lambda: postgres(scene.target, waits % todo[0]) != [(0,)])
-            ours.execute("UPDATE converge.chunk SET bytes = bytes WHERE source_table = %s", (todo[0],))
+        ours.execute("SET lock_timeout = '5s'")
+        waiting = f"NOT granted AND relation = 'public.\"{todo[0]}\"'::regclass"
+        query = f"SELECT count(*) FROM pg_locks WHERE {waiting}"
+        for _ in range(5):
+            # The server looks once, a second after the worker began to wait: who comes later finds no victim.
+            with suppress(psycopg.errors.LockNotAvailable), ours.transaction():
+                ours.execute(f'LOCK TABLE public."{todo[0]}" IN EXCLUSIVE MODE'.encode())
+                scene.wait_for("a COPY that waits", lambda: postgres(scene.target, query) != [(0,)])
+                ours.execute("UPDATE converge.chunk SET bytes = bytes WHERE source_table = %s", (todo[0],))
+                return
 
 
 def raising(state: str, times: int) -> Callable[[Scene], None]:
