@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from support import mysql
+from conftest import NewDatabase
+from support import Ran, converge, mysql, postgres
 
 from converge.model.endpoint import parse
-from converge.model.evidence import Count, Oversize, Questions, Search, TableFacts
+from converge.model.evidence import Count, Oversize, Questions, Scan, Search, TableFacts
 from converge.model.extent import Extent
 from converge.mysql import scan as scanning
 from converge.mysql.scan import scan
@@ -120,3 +123,82 @@ def test_what_does_not_come_in_time_is_unknown(source: str, monkeypatch: pytest.
     found = _scan(source, questions, seconds=2)
     assert found.unseen == "the scan stopped after 2 s"
     assert (found.rows, found.counts, found.found) == (0, {"`often`='x'": Count(333, of=1000)}, {})
+
+
+# ---- the scan of a plan file ---------------------------------------------------------------------------
+
+
+def test_an_earlier_scan_answers_only_what_it_was_asked() -> None:
+    scan = Scan("here", {"t": _ALL})
+    assert scan.answers(_QUESTIONS) == _ALL
+    assert scan.answers(replace(_QUESTIONS, table="u")) is None
+    assert scan.answers(replace(_QUESTIONS, conditions=(*_QUESTIONS.conditions, "more"))) is None
+    assert scan.answers(replace(_QUESTIONS, lengths=(("more", "more"),))) is None
+    assert scan.answers(replace(_QUESTIONS, searches=(Search("more", "", ""),))) is None
+    assert scan.answers(replace(_QUESTIONS, oversize=(Oversize("more", (), 1),))) is None
+    assert Scan("here", {"t": replace(_ALL, unseen="the scan stopped")}).answers(_QUESTIONS) is None
+
+
+@pytest.fixture
+def planned(
+    mysql_8033: Server, postgres_175: Server, new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase, tmp_path: Path,
+) -> tuple[str, str, Path]:  # fmt: skip
+    """Source, target, and a plan file that says `flag` becomes boolean."""
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, flag TINYINT(1)); INSERT INTO t VALUES (1,1),(2,0)")
+    mysql(
+        source, "CREATE TABLE u (id INT PRIMARY KEY, d DATE NOT NULL); INSERT INTO u VALUES (1,'2024-02-03')"
+    )
+    file = tmp_path / "plan.json"
+    ran = converge("plan", "--source", source, "--target", target, "-o", str(file))
+    assert ran.code == 0, ran.err
+    return source, target, file
+
+
+def _migrate(source: str, target: str, file: Path, *options: str) -> Ran:
+    return converge(
+        "migrate", "--source", source, "--target", target, "--plan", str(file), "--json", *options
+    )
+
+
+def _seen_before(ran: Ran) -> list[str]:
+    return [one["message"] for one in ran.json["findings"] if one["code"] == "V036"]
+
+
+def test_a_plan_files_scan_is_used_while_the_source_stands_still(planned: tuple[str, str, Path]) -> None:
+    source, target, file = planned
+    ran = _migrate(source, target, file)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert _seen_before(ran) == ["tables were not scanned again: the plan file has what was seen: t, u"]
+    assert postgres(target, "SELECT flag FROM t ORDER BY id") == [(True,), (False,)]
+
+
+def test_a_source_that_has_moved_is_scanned_again(planned: tuple[str, str, Path]) -> None:
+    source, target, file = planned
+    mysql(source, "INSERT INTO t VALUES (3, 1)")
+    ran = _migrate(source, target, file)
+    assert (ran.code, ran.json["verdict"], _seen_before(ran)) == (0, "verified", [])
+
+
+def test_a_value_that_came_after_the_plan_file_is_met(planned: tuple[str, str, Path]) -> None:
+    """Another type, so another plan; and a row that blocks still blocks before anything is written."""
+    source, target, file = planned
+    mysql(source, "INSERT INTO t VALUES (3, 2)")
+    ran = _migrate(source, target, file)
+    assert (ran.code, [one["code"] for one in ran.json["findings"]]) == (3, ["P005"])
+    mysql(source, "DELETE FROM t WHERE id = 3; SET sql_mode = ''; INSERT INTO u VALUES (2, '2024-00-01')")
+    ran = _migrate(source, target, file)
+    assert ran.code == 3 and "V010" in {one["code"] for one in ran.json["findings"]}, ran.out
+    assert postgres(target, "SELECT to_regclass('t')") == [(None,)]
+
+
+def test_a_table_that_the_file_does_not_answer_for_is_scanned(planned: tuple[str, str, Path]) -> None:
+    source, target, file = planned
+    document = json.loads(file.read_text("utf-8"))
+    counts = document["scanned"]["tables"]["u"]["counts"]
+    del counts[next(iter(counts))]
+    file.write_text(json.dumps(document), "utf-8")
+    ran = _migrate(source, target, file)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert _seen_before(ran) == ["tables were not scanned again: the plan file has what was seen: t"]

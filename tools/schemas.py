@@ -15,6 +15,7 @@ from warnings import catch_warnings
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from converge.model.plan import Finding, Outcome, Plan
+from converge.model.recorded import PlanFile
 from converge.model.recovery import Recovery
 from converge.model.result import Result
 from converge.model.revision import Checked, Generated, Migrated
@@ -132,7 +133,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     kinds: dict[str, Any] = {
         "run": run,
         "plan": PlanDocument,
-        "plan-file": Plan,
+        "plan-file": PlanFile,
         "recover": recovery,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list

@@ -26,8 +26,8 @@ from converge.cli.outputs import (
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.plan import Plan, digest
-from converge.model.recorded import decode
+from converge.model.plan import digest
+from converge.model.recorded import PlanFile, decode
 from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options
 from converge.run.proof import VerifyLevel
@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 
 @click.command("migrate")
 @database_options
-@click.option("--plan", "plan_file", metavar="FILE", help="stop if the plan no longer matches FILE")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    help="stop if the plan no longer matches FILE; its scan is used if no row has changed",
+)
 @click.option("--resume", is_flag=True, help="continue the run that was interrupted")
 @clear_options
 @click.option(
@@ -103,7 +108,7 @@ def command(
         require_writable(rejects_file)
     if resume and (options.recreate or options.truncate):
         raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
-    digests = digests_of(plan_file) if plan_file else None
+    plans = plans_of(plan_file) if plan_file else None
     chosen = databases(where)  # after all that is quickly said: it may load a dump
     if alembic:
         only(chosen, "--alembic")
@@ -114,7 +119,7 @@ def command(
         approve=approver(yes),
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
     )
-    moves = [_move(one, wanted, digest_for(one.name, digests), alembic) for one in chosen]
+    moves = [_move(one, wanted, plan_for(one.name, plans), alembic) for one in chosen]
     results = Results("migrate", (Named("", moves[0].result()),))
     try:
         if chosen[0].entry:
@@ -133,11 +138,11 @@ def command(
     return told(partial(_write_rejects, results, rejects_file)) or code
 
 
-def _move(one: Chosen, wanted: MigrateOptions, digest: str, alembic: str | None) -> Move:
+def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: str | None) -> Move:
     """The migration of one database, as its entry of converge.toml wants it."""
     folder = _folder(alembic or (one.entry.alembic if one.entry else None))
-    common = options_of(one, wanted.common)
-    wanted = replace(wanted, common=common, expected_digest=digest, alembic=folder)
+    common = replace(options_of(one, wanted.common), seen=file.scanned if file else None)
+    wanted = replace(wanted, common=common, expected_digest=file.digest if file else "", alembic=folder)
     return Move(one.name, one.source, one.target, wanted)
 
 
@@ -169,8 +174,8 @@ def _write_rejects(results: Results, path: str | None) -> None:
         write_files("rejects", [(path, "".join(lines))], "SELECT * FROM converge.reject in the target")
 
 
-def digests_of(path: str) -> Mapping[str, str]:
-    """The digest of each database's plan, by its name; of a single plan under "". Raises UsageError."""
+def plans_of(path: str) -> Mapping[str, PlanFile]:
+    """Each database's plan, by its name; a single plan under "". Raises UsageError."""
     again = f"converge plan -o {path}"
     try:
         document = json.loads(Path(path).read_text("utf-8"))
@@ -181,34 +186,34 @@ def digests_of(path: str) -> Mapping[str, str]:
                 hint=again,
             )
         plans = {one["name"]: one for one in document.get("databases", ())} or {"": document}
-        found = {name: (one["digest"], digest(decode(Plan, one))) for name, one in plans.items()}
+        found = {name: decode(PlanFile, one) for name, one in plans.items()}
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UsageError(
             f"{path} cannot be read as a plan file: {error}", code=Code.U006, hint=again
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=again) from error
-    if any(stated != true for stated, true in found.values()):
+    if any(plan.digest != digest(plan) for plan in found.values()):
         raise UsageError(
             f"{path} was changed after it was written: its digest stands for another plan",
             code=Code.U013,
             hint=f"what a plan decides is changed by a map: {again} --map FILE",
         )
-    return {name: stated for name, (stated, _) in found.items()}
+    return found
 
 
-def digest_for(name: str, digests: Mapping[str, str] | None) -> str:
-    """The digest that this database's plan must have; empty when there is no plan file.
+def plan_for(name: str, plans: Mapping[str, PlanFile] | None) -> PlanFile | None:
+    """What this database's plan must be equal to; None when there is no plan file.
 
     Raises UsageError when the file has no plan of it.
     """
-    if digests is None:
-        return ""
-    if name not in digests:
+    if plans is None:
+        return None
+    if name not in plans:
         of = f"the database {name}" if name else "a single database"
         raise UsageError(
             f"the plan file has no plan of {of}",
             code=Code.U006,
             hint="converge plan -o FILE, with the same options",
         )
-    return digests[name]
+    return plans[name]

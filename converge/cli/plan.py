@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import require_ending, show, write_private
 from converge.model.event import Said, Sink
+from converge.model.evidence import Scan
 from converge.model.plan import Plan
 from converge.report.map import map_toml
 from converge.report.markdown import to_markdown
@@ -68,10 +70,12 @@ def command(
         if given:
             only(chosen, option)
     plans: list[tuple[str, Plan]] = []
+    scans: list[Scan | None] = []
 
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
         with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
             plan = since_last(prepared, since)
+            scans.append(prepared.scan)
         plans.append((one.name, plan))
         if write_map:
             write_private(write_map, map_toml(prepared.inputs))
@@ -79,20 +83,26 @@ def command(
 
     document, text = look_at("plan", chosen, look, emit)
     if len(plans) == len(chosen):
-        _write(document, plans, files)
+        _write(document, plans, scans, files)
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
     return show(document, text, as_json=as_json, quiet=sql == "-")
 
 
 def _write(
-    document: Mapping[str, Any], plans: Sequence[tuple[str, Plan]], files: Mapping[str, str | None]
+    document: Mapping[str, Any],
+    plans: Sequence[tuple[str, Plan]],
+    scans: Sequence[Scan | None],
+    files: Mapping[str, str | None],
 ) -> None:
     """Each file has all databases; that of a plan without a name is about this one alone."""
     name, plan = plans[0]
     if path := files["-o"]:
-        each = [{"name": name, **plan.to_json()} for name, plan in plans]
-        write_private(path, json.dumps({"databases": each} if name else plan.to_json(), indent=1))
+        each = [
+            ({"name": name} if name else {}) | plan.to_json() | {"scanned": scan and asdict(scan)}
+            for (name, plan), scan in zip(plans, scans, strict=True)
+        ]
+        write_private(path, json.dumps({"databases": each} if name else each[0], indent=1))
     if files["--html"] or files["--md"]:
         page = several_document(document, [(name, plan_document(plan)) for name, plan in plans])
         if path := files["--html"]:

@@ -79,6 +79,28 @@ class TableFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan saw of the source's rows, which are the same as long as the log does not move."""
+
+    position: str
+    """Where the source's log stood before: its GTIDs, or a place of its binary log."""
+    tables: Mapping[str, TableFacts]
+
+    def answers(self, questions: Questions) -> TableFacts | None:
+        """What it saw of the table, where that answers all of these questions."""
+        facts = self.tables.get(questions.table)
+        if facts is None or facts.unseen:
+            return None
+        conditions = {*questions.conditions, *(one.condition for one in questions.oversize)}
+        known = (
+            conditions <= facts.counts.keys()
+            and {column for column, _ in questions.lengths} <= facts.longest.keys()
+            and {search.name for search in questions.searches} <= facts.found.keys()
+        )
+        return facts if known else None
+
+
+@dataclass(frozen=True, slots=True)
 class Seeded:
     """Rows of a table that the target has already, compared with the source's by key."""
 
@@ -96,6 +118,8 @@ class Seeded:
 class Evidence:
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
     """By source table; without an entry a table was not scanned."""
+    seen_before: tuple[str, ...] = ()
+    """Of these tables, those that the plan file's scan has seen and this one has not."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why the target refused a translation when it was tried, by ``kind name`` of the object."""
     tried: bool = False

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from converge.model.evidence import Scan
 from converge.model.plan import Mode, Plan
 
 READER = 2
@@ -39,6 +40,14 @@ class Made:
     """By the quoted name of a sequence that gives a column its next value."""
     reader: int = 1
     """What has read the catalog: texts of another reader cannot be compared."""
+
+
+@dataclass(frozen=True)
+class PlanFile(Plan):
+    """What `plan -o FILE` writes, for `migrate --plan FILE`."""
+
+    scanned: Scan | None = None
+    """None where the source's log does not tell whether rows have changed since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:
         draft.find(Code.V026, "scan", f"no table was scanned: {unknown}", hint)
     elif missing:
         draft.find(Code.V026, "scan", f"these tables were not scanned: {', '.join(missing)}; {unknown}")
+    if before := draft.evidence.seen_before:
+        message = f"tables were not scanned again: the plan file has what was seen: {', '.join(before)}"
+        draft.find(Code.V036, "scan", message, evidence="the source's log has not moved since")
     for table in planned:
         facts = seen.get(table.name)
         if facts and facts.unseen:

@@ -16,7 +16,7 @@ from pymysql.connections import Connection
 
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
-from converge.model.evidence import Count, Evidence, Seeded
+from converge.model.evidence import Count, Evidence, Seeded, TableFacts
 from converge.model.existing import ROWS_LIMIT, OwnForeignKey
 from converge.model.plan import ColumnPlan, Plan, TablePlan, Trial
 from converge.mysql.digest import distinct_values, keyed_rows
@@ -36,11 +36,18 @@ _BATCH = 5_000
 _SHOWN = 5
 
 
-def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink) -> Evidence:
-    """Scans the source unless the options say no."""
+def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink, position: str | None) -> Evidence:
+    """Scans the source unless the options say no, or an earlier scan has seen the same rows.
+
+    They are the same where the log stands at the same `position`.
+    """
     if not options.scan:
         return inputs.evidence
-    todo = all_questions(inputs)
+    todo, known = all_questions(inputs), dict[str, TableFacts]()
+    if options.seen is not None and options.seen.position == position:
+        answers = ((one.table, options.seen.answers(one)) for one in todo)
+        known = {table: facts for table, facts in answers if facts is not None}
+        todo = [one for one in todo if one.table not in known]
     with phase(None, emit, PHASE, len(todo)):
         tables = scan(
             source,
@@ -49,7 +56,7 @@ def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink) -> Ev
             seconds=options.scan_seconds,
             on_table=lambda table: emit(Advanced(PHASE, table)),
         )
-    return replace(inputs.evidence, tables=tables)
+    return replace(inputs.evidence, tables=known | tables, seen_before=tuple(known))
 
 
 def ask_target(

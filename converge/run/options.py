@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import Documents, documents
+from converge.model.evidence import Scan
 from converge.model.plan import Compression, Mode
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
@@ -39,6 +40,8 @@ class Options:
     """A rule of a map that matches nothing blocks."""
     scan: bool = True
     """Look at the data; without it every type is the one that holds every value."""
+    seen: Scan | None = None
+    """What the plan file's scan saw; it is used where the source's log stands where it stood."""
     scan_seconds: float = 60.0
     """The most that the scan of one table may take."""
     compression: Compression = "lz4"

@@ -17,13 +17,14 @@ from converge.mapping.read import load_documents
 from converge.mapping.rules import Map
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.evidence import NOTHING_KNOWN, Evidence, Scan
 from converge.model.existing import Existing
 from converge.model.plan import Finding, Plan
 from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, possible_snapshot, read_privileges
+from converge.mysql.snapshot import read_logs
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since
@@ -46,6 +47,14 @@ class Prepared:
     target: psycopg.Connection[Any] | None
     inputs: Inputs
     plan: Plan
+    position: str | None = None
+    """Where the source's log stood before the scan; None where nobody may know."""
+
+    @property
+    def scan(self) -> Scan | None:
+        """What the scan saw, for a later run of this plan."""
+        tables = self.inputs.evidence.tables
+        return Scan(self.position, tables) if tables and self.position is not None else None
 
 
 @contextmanager
@@ -84,14 +93,15 @@ def prepare(
             inputs = replace(inputs, evidence=replace(NOTHING_KNOWN, existing=_existing(there, options)))
         if first is not None and there is not None and inputs.facts is not None:
             first(there, inputs.facts, inputs)
+        position = read_logs(here).position
         if recorded is None:
-            inputs = replace(inputs, evidence=gather(source, inputs, options, emit))
+            inputs = replace(inputs, evidence=gather(source, inputs, options, emit, position))
         if recorded is None and there is not None:
             plan, evidence = ask_target(inputs, there, here)
             inputs = replace(inputs, evidence=evidence)
         else:
             plan = make_plan(inputs)
-        yield Prepared(here, there, inputs, plan)
+        yield Prepared(here, there, inputs, plan, position)
 
 
 def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options) -> Inputs:
