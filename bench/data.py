@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ WORDS = (
     *("privilege", "role", "global", "admin", "user", "cascade", "inherit"),
 )
 KINDS = ("created", "updated", "deleted", "viewed", "shared")
+SMALL_ROWS = 200
 BLOCK = 1 << 20  # characters per write
 
 
@@ -111,7 +112,12 @@ COLUMNS = {
 
 
 def create(
-    url: str, files: Path, *, scale: float = 1.0, say: Callable[[str], None] = lambda line: None
+    url: str,
+    files: Path,
+    *,
+    scale: float = 1.0,
+    tables: Sequence[Table] = TABLES,
+    say: Callable[[str], None] = lambda line: None,
 ) -> int:
     """Make and fill the tables in the MySQL database at `url`; returns the number of rows.
 
@@ -120,7 +126,7 @@ def create(
     total = 0
     with writable(url) as connection, connection.cursor() as cursor, ProcessPoolExecutor(1) as writer:
         cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES'")
-        written = [(table, writer.submit(write, table, files, scale)) for table in TABLES]
+        written = [(table, writer.submit(write, table, files, scale)) for table in tables]
         for table, future in written:
             path = future.result()
             cursor.execute(f"CREATE TABLE {table.name} ({table.mysql}) DEFAULT CHARSET=utf8mb4")
@@ -130,10 +136,35 @@ def create(
             if table.mysql_indexes:
                 cursor.execute(f"ALTER TABLE {table.name} {table.mysql_indexes}")
             say(f"{table.name}: {rows_at(table, scale):,} rows")
-        for table in TABLES:
+        for table in tables:
             cursor.execute(f"ANALYZE TABLE {table.name}")
         _settle(cursor)
     return total
+
+
+def create_small(url: str, tables: int) -> int:
+    """Make tables of 200 rows, every fourth with a foreign key; returns the number of rows."""
+    columns = """
+        id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+        name VARCHAR(100) NOT NULL,
+        amount DECIMAL(10,2),
+        flag TINYINT(1) NOT NULL DEFAULT 0,
+        created_at DATETIME NOT NULL,
+        note TEXT,
+        parent_id INT,
+        KEY by_parent (parent_id)"""
+    values = "CONCAT('name ', n), n * 1.5, n % 2, '2024-01-01' + INTERVAL n HOUR, REPEAT('x', n % 50)"
+    with writable(url) as connection, connection.cursor() as cursor:
+        for number in range(tables):
+            key = f", FOREIGN KEY (parent_id) REFERENCES t{number - 1:05d} (id)" if number % 4 == 1 else ""
+            cursor.execute(f"CREATE TABLE t{number:05d} ({columns}{key}) DEFAULT CHARSET=utf8mb4")
+            cursor.execute(
+                f"INSERT INTO t{number:05d} (name, amount, flag, created_at, note, parent_id) "
+                f"WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {SMALL_ROWS}) "
+                f"SELECT {values}, NULLIF(n % 7, 0) FROM s"
+            )
+        _settle(cursor)
+    return tables * SMALL_ROWS
 
 
 def rows_at(table: Table, scale: float) -> int:

@@ -1,7 +1,9 @@
-"""Measures `converge migrate` side by side with the servers-only limit.
+"""Measures `converge migrate`, with the proof and without, side by side with the servers-only limit.
 
-    python -m bench.run                  # full size, three rounds: about five minutes
+    python -m bench.run                  # full size, five rounds: about ten minutes
     python -m bench.run --scale 0.02     # a smoke run
+    python -m bench.run --tables 2000    # small tables instead, with the proof only and without the limit
+    python -m bench.run --peer 'pgferry.sh {source} {target}'    # another tool in the same rounds
 
 Both servers are started for it and removed afterwards. The numbers are printed, never asserted: they differ
 from machine to machine and from hour to hour, while the ratio of runs that alternate holds better.
@@ -12,131 +14,119 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 
-import psycopg
-
 from bench import data
+from bench.command import run, say
 from bench.limit import Limit, lines, measure
-from bench.process import Usage, cores, run
-from converge.errors import ConvergeError
-from converge.sandbox import Server
+from bench.process import cores
+from bench.servers import MIGRATE, SOURCE, TARGET, Cost, Servers, started
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-
-from local_servers import durable, shared_folder
-
-SOURCE, TARGET = "mysql:8.0.15", "postgres:17.5"
-
-
-MIGRATE = f"{shlex.quote(sys.executable)} -m converge migrate --source {{source}} --target {{target}}"
-PLAIN = MIGRATE + " --jobs {jobs} --verify none --no-progress --yes"
-PROVED = MIGRATE + " --jobs {jobs} --verify full --no-progress --yes"
+PROVED = "migrate, proved"
+HEAD = (
+    f"{'':<16}{'wall s':>8}{'ratio':>7}{'client':>8}{'MySQL':>8}{'PostgreSQL':>12}  peak MB of each process"
+)
 
 
 @dataclass(frozen=True)
 class Result:
     """Everything that was measured."""
 
-    scale: float
-    jobs: int
+    options: argparse.Namespace
+    rows: int
     limits: list[Limit]
-    plain: list[Usage]
-    """Migrations without the proof, one per round."""
-    proved: Usage | None
-    """One migration with the proof."""
+    """None for small tables."""
+    rounds: list[dict[str, Cost]]
 
-    @property
-    def limit(self) -> Limit:
-        """The limit of the median round; of the faster one when there are two."""
-        return sorted(self.limits, key=lambda limit: limit.seconds)[(len(self.limits) - 1) // 2]
+    def of(self, name: str) -> list[Cost]:
+        """The step of this name in all rounds."""
+        return [costs[name] for costs in self.rounds]
 
-
-class Failed(ConvergeError):
-    """The measured command ended with an error."""
+    def wall(self, name: str) -> float:
+        """The median of the rounds."""
+        return median(cost.wall for cost in self.of(name))
 
 
 def rounds(options: argparse.Namespace) -> Result:
     """Start the servers, make the data and measure."""
-    with shared_folder() as files, durable(SOURCE, TARGET, **settings(files)) as (my, pg):
-        source = my.create_database("bench")
-        say(f"making the data at scale {options.scale:g}")
-        data.create(source, files, scale=options.scale, say=say)
-        limits, plain = [], []
+    commands = {"migrate": MIGRATE + "none", PROVED: MIGRATE + "full", "peer": options.peer}
+    if options.tables:
+        del commands["migrate"]
+    limits: list[Limit] = []
+    every: list[dict[str, Cost]] = []
+    with started() as servers:
+        source = servers.mysql.create_database("bench")
+        say("making the data")
+        if options.tables:
+            rows = data.create_small(source, options.tables)
+        else:
+            rows = data.create(source, servers.files, scale=options.scale, say=say)
         for number in range(1, options.rounds + 1):
-            limits.append(measure(source, fresh(pg), files))
-            say(f"round {number}: limit {limits[-1].seconds:.2f} s")
-            plain.append(migrate(options.command, source, fresh(pg), options.jobs))
-            say(f"round {number}: migrate {plain[-1].wall:.2f} s")
-        proved = None
-        if options.proved_command:
-            proved = migrate(options.proved_command, source, fresh(pg), options.jobs)
-    return Result(options.scale, options.jobs, limits, plain, proved)
+            costs: dict[str, Cost] = {}
+            if not options.tables:
+                limits.append(_limit(servers, source, costs))
+            for name, command in commands.items():
+                if command:
+                    costs[name] = servers.migrate(command, source, jobs=options.jobs, may_fail=name == "peer")
+            say(f"round {number}: " + ", ".join(f"{name} {cost.wall:.2f} s" for name, cost in costs.items()))
+            every.append(costs)
+    return Result(options, rows, limits, every)
 
 
-def settings(files: Path) -> dict[str, dict[str, str]]:
-    """Memory as an administrator would give it; everything about durability stays as the servers come."""
-    return {
-        "mysql": {"innodb_buffer_pool_size": "2G", "secure_file_priv": str(files)},
-        "postgres": {"shared_buffers": "1GB", "max_wal_size": "8GB"},
-    }
+def _limit(servers: Servers, source: str, costs: dict[str, Cost]) -> Limit:
+    target = servers.fresh()
+    limit, mysql, postgres = servers.during(lambda: measure(source, target, servers.files))
+    costs["limit"] = Cost(limit.seconds, mysql, postgres)
+    return limit
 
 
-def fresh(pg: Server) -> str:
-    """The URL of a new, empty target; what an earlier run left to be written is written before this one."""
-    pg.drop_database("bench")
-    url = pg.create_database("bench")
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-    return url
-
-
-def migrate(command: str, source: str, target: str, jobs: int) -> Usage:
-    """Run the command, with its placeholders filled in."""
-    words = [word.format(source=source, target=target, jobs=jobs) for word in shlex.split(command)]
-    usage = run(words)
-    if usage.status:
-        raise Failed(
-            f"status {usage.status} from {shlex.join(words)}", details=usage.output.splitlines()[-40:]
-        )
-    return usage
-
-
-def table(result: Result) -> list[str]:
+def table(result: Result) -> Iterator[str]:
     """The result for people."""
-    head = f"{'':<18}{'wall s':>8}{'ratio':>7}{'CPU s':>8}{'rows/s':>12}{'MB/s':>7}  peak MB of each process"
-    limit = result.limit
-    body = [_line("limit", limit.seconds, result, "")]
-    body += [_usage_line("migrate", result.plain, result)]
-    if result.proved:
-        body += [_usage_line("migrate, proved", [result.proved], result)]
-    return [
-        *lines(limit),
-        "",
-        f"{limit.rows:,} rows, {limit.size / 1e6:,.0f} MB of COPY text, {limit.cores} cores, "
-        f"{result.jobs} jobs, median of {len(result.plain)} rounds",
-        head,
-        *body,
-    ]
+    if result.limits:
+        # The median round; the faster one when there are two.
+        limit = sorted(result.limits, key=lambda limit: limit.seconds)[(len(result.limits) - 1) // 2]
+        yield from (*lines(limit), "")
+    yield (
+        f"{result.rows:,} rows, {cores()} cores, {result.options.jobs} jobs, medians of {len(result.rounds)} "
+        f"rounds; client, MySQL and PostgreSQL in CPU seconds"
+    )
+    yield HEAD
+    for name in result.rounds[0]:
+        yield _line(result, name)
+    for name in result.rounds[0]:
+        yield from _notes(result, name)
 
 
-def _usage_line(name: str, usages: Sequence[Usage], result: Result) -> str:
-    peaks = max((usage.peaks for usage in usages), default=())
-    memory = ", ".join(f"{peak / 1e6:.0f}" for peak in peaks) or "unknown"
-    return _line(name, median(u.wall for u in usages), result, memory, median(u.cpu for u in usages))
+def _line(result: Result, name: str) -> str:
+    costs = result.of(name)
+    ratio = f"{result.wall(name) / result.wall('limit'):.2f}" if result.limits else ""
+    used = [median(getattr(cost, side) for cost in costs) for side in ("client", "mysql", "postgres")]
+    memory = ", ".join(f"{peak / 1e6:.0f}" for peak in max((cost.peaks for cost in costs), key=sum))
+    numbers = f"{result.wall(name):>8.2f}{ratio:>7}{used[0]:>8.2f}{used[1]:>8.2f}{used[2]:>12.2f}"
+    return f"{name:<16}{numbers}  {memory}".rstrip()
 
 
-def _line(name: str, wall: float, result: Result, memory: str, cpu: float | None = None) -> str:
-    limit = result.limit
-    return (
-        f"{name:<18}{wall:>8.2f}{wall / limit.seconds:>7.2f}{'' if cpu is None else f'{cpu:.2f}':>8}"
-        f"{limit.rows / wall:>12,.0f}{limit.size / 1e6 / wall:>7.0f}  {memory}"
-    ).rstrip()
+def _notes(result: Result, name: str) -> Iterator[str]:
+    """Converge's phases; of a peer that fails, how far it came."""
+    costs = result.of(name)
+    if phases := {phase: median(cost.phases.get(phase, 0.0) for cost in costs) for phase in costs[0].phases}:
+        yield ""
+        yield f"{name}: " + ", ".join(f"{phase} {took:.2f}" for phase, took in phases.items())
+        outside = result.wall(name) - sum(phases.values()) + phases.get("scan", 0)
+        yield f"  {outside:.2f} s outside of all phases"
+        if result.limits and "scan" in phases:
+            yield f"  scan / limit = {phases['scan'] / result.wall('limit'):.2f}"
+        if name == PROVED:
+            yield f"  verify / copy = {phases['verify'] / phases['copy']:.2f}"
+    if failed := [cost for cost in costs if cost.status or cost.rows != result.rows]:
+        yield ""
+        yield f"{name}: FAILED in {len(failed)} of {len(costs)} rounds, status {failed[0].status}; " + (
+            f"then the target had {failed[0].rows:,} of {result.rows:,} rows "
+            f"and {failed[0].indexes} of {result.of(PROVED)[0].indexes} indexes"
+        )
+        yield from (f"  {line[:108]}" for line in failed[0].last_lines)
 
 
 def document(result: Result) -> dict[str, object]:
@@ -145,26 +135,12 @@ def document(result: Result) -> dict[str, object]:
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": cores()},
         "python": platform.python_version(),
         "servers": [SOURCE, TARGET],
-        "scale": result.scale,
-        "jobs": result.jobs,
+        "options": vars(result.options),
+        "rows": result.rows,
         "limits": [limit.as_dict() for limit in result.limits],
-        "migrate": [_numbers(usage) for usage in result.plain],
-        "migrate_proved": _numbers(result.proved) if result.proved else None,
-        "median": {
-            "limit": result.limit.seconds,
-            "migrate": median(usage.wall for usage in result.plain),
-            "ratio": median(usage.wall for usage in result.plain) / result.limit.seconds,
-        },
+        "rounds": [{name: asdict(cost) for name, cost in costs.items()} for costs in result.rounds],
+        "median_seconds": {name: result.wall(name) for name in result.rounds[0]},
     }
-
-
-def _numbers(usage: Usage) -> dict[str, object]:
-    return {key: value for key, value in asdict(usage).items() if key != "output"}
-
-
-def say(line: str) -> None:
-    """Progress goes to stderr, so that --json leaves only JSON on stdout."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -174,27 +150,15 @@ def main() -> int:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="multiplies the row counts (default 1: 3.96 M rows)"
     )
-    parser.add_argument(
-        "--rounds", type=int, default=3, help="how often limit and migrate alternate (default 3)"
-    )
+    parser.add_argument("--tables", type=int, default=0, metavar="N", help="N tables of 200 rows instead")
+    parser.add_argument("--rounds", type=int, default=5, help="how often all alternate (default 5)")
     parser.add_argument("--jobs", type=int, default=2, help="converge's --jobs (default 2)")
+    parser.add_argument("--peer", metavar="COMMAND", help="another tool, with {source} and {target} in it")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument(
-        "--command",
-        default=PLAIN,
-        help="another tool to measure, with {source}, {target} and {jobs} in it (default: converge)",
-    )
-    options = parser.parse_args()
-    # Only converge has a proof to pay for.
-    options.proved_command = PROVED if options.command == PLAIN else None
-    try:
-        result = rounds(options)
-    except ConvergeError as error:
-        say("\n".join((error.message, *error.details, error.hint or "")))
-        return error.exit_code
-    print(json.dumps(document(result), indent=2) if options.json else "\n".join(table(result)))
+    result = rounds(parser.parse_args())
+    print(json.dumps(document(result), indent=2) if result.options.json else "\n".join(table(result)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
