@@ -21,7 +21,7 @@ from converge.errors import UsageError, did_you_mean
 class Table(BaseModel):
     """A table of a file. A key that it does not have is refused, and no value becomes one of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def _without_nul(text: str) -> str:
