@@ -17,7 +17,6 @@ import psycopg
 
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
-from converge.postgres.query import value
 from converge.postgres.saved import kept_table
 
 _PAGES = 4096
@@ -87,10 +86,19 @@ def written_query(schema: str, table: TablePlan) -> str:
     )
 
 
-def page_ranges(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> Iterator[str]:
-    """WHERE clauses that split the table by its pages; the last has no upper bound."""
-    query = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
-    pages, low = int(value(connection, query, (pg_name(schema, table.target),))), 0
+def pages_of(connection: psycopg.Connection[Any], schema: str, tables: Sequence[TablePlan]) -> list[int]:
+    """The pages that each of these tables has now."""
+    query = (
+        "SELECT pg_relation_size(name::regclass) / current_setting('block_size')::int "
+        "FROM unnest(%s::text[]) WITH ORDINALITY n(name, place) ORDER BY place"
+    )
+    names = [pg_name(schema, table.target) for table in tables]
+    return [int(pages) for (pages,) in connection.execute(query, (names,))]
+
+
+def page_ranges(pages: int) -> Iterator[str]:
+    """WHERE clauses that split a table of so many pages; the last has no upper bound."""
+    low = 0
     while low + _PAGES < pages:
         yield f" WHERE ctid >= '({low},0)' AND ctid < '({low + _PAGES},0)'"
         low += _PAGES

@@ -32,7 +32,7 @@ from converge.mysql.privileges import read_privileges
 from converge.mysql.rows import where
 from converge.mysql.snapshot import Snapshot, known_by_time, read_identities, read_logs
 from converge.postgres.digest import digest_query as target_digest
-from converge.postgres.digest import page_ranges, rows_of
+from converge.postgres.digest import page_ranges, pages_of, rows_of
 from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
@@ -133,7 +133,11 @@ class Proof:
         Without a comparison only the rows that declared policies change are counted.
         """
         if self.level == "full":
-            parts = [list(self._digests(table)) for table in self.plan.tables]
+            sizes = pages_of(self.target, self.plan.schema, self.plan.tables)
+            parts = [
+                list(self._digests(table, pages))
+                for table, pages in zip(self.plan.tables, sizes, strict=True)
+            ]
             return [task for table in sorted(parts, key=len, reverse=True) for task in table]
         counts = [(table, self._count(table)) for table in self.plan.tables]
         if self.level == "counts":
@@ -157,10 +161,9 @@ class Proof:
             f"SELECT count(*),0 FROM {rows_of(self.plan.schema, table)}",
         )
 
-    def _digests(self, table: TablePlan) -> Iterator[DigestTask]:
-        pages = page_ranges(self.target, self.plan.schema, table)
+    def _digests(self, table: TablePlan, pages: int) -> Iterator[DigestTask]:
         has_using = any(change.trap == "using" for column in table.columns for change in column.changes)
-        for part, page in zip_longest(self.ranges[table.source], pages):
+        for part, page in zip_longest(self.ranges[table.source], page_ranges(pages)):
             yield DigestTask(
                 table.source,
                 "" if part is None else source_digest(table, where(table.key, part)),
