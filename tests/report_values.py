@@ -34,7 +34,9 @@ def column(name: str, **more: object) -> ColumnPlan:
 def table(name: str, columns: int = 10) -> TablePlan:
     """A table with a key and more columns."""
     rest = (column(f"column_{number}") for number in range(1, columns))
-    return TablePlan(name, name, (column("id", identity=True), *rest), ("id",), ("int",), 1000, 64_000)
+    return TablePlan(
+        name, name, (column("id", identity=True), *rest), ("id",), 1000, 64_000, key_types=("int",)
+    )
 
 
 def plan(tables: int = 2, findings: int = 3, *, severity: Severity = "note", first: str = "film") -> Plan:
@@ -42,7 +44,10 @@ def plan(tables: int = 2, findings: int = 3, *, severity: Severity = "note", fir
     made = tuple(table(first if number == 0 else f"table_{number}") for number in range(tables))
     change = Change("zero_date", "null", "`made` = 0", "hold a zero date")
     changed = column("made", changes=(change,), evidence="3 of 1,000 rows hold a zero date")
-    made = (TablePlan(first, first, (*made[0].columns, changed), ("id",), ("int",), 1000, 64_000), *made[1:])
+    made = (
+        TablePlan(first, first, (*made[0].columns, changed), ("id",), 1000, 64_000, key_types=("int",)),
+        *made[1:],
+    )
     return Plan(
         source="mysql://app@db.example:3306/shop",
         source_version="8.0.33",

@@ -234,7 +234,7 @@ def access(url: str, table: TablePlan, condition: str) -> tuple[str, str]:
 def test_a_table_without_a_key_is_one_range(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_BYTES", 1)
     table = loaded.plan.table("dense")
-    keyless = TablePlan(table.source, table.target, table.columns, (), (), 100, 100_000)
+    keyless = TablePlan(table.source, table.target, table.columns, (), 100, 100_000)
     connection = connect.connect(parse(loaded.url))
     with connection:
         (only,) = chunks.cut(connection, keyless.extent)

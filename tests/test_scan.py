@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NewDatabase
@@ -122,7 +123,45 @@ def test_what_does_not_come_in_time_is_unknown(source: str, monkeypatch: pytest.
     questions = replace(_QUESTIONS, conditions=(slow, *_GUESSES))
     found = _scan(source, questions, seconds=2)
     assert found.unseen == "the scan stopped after 2 s"
-    assert (found.rows, found.counts, found.found) == (0, {"`often`='x'": Count(333, of=1000)}, {})
+    assert (found.rows, found.counts, found.found) == (_ROWS, {"`often`='x'": Count(333, of=1000)}, {})
+
+
+def test_the_time_of_a_table_stands_still_while_others_are_asked(
+    mysql_8015: Server, new_mysql_database: NewDatabase
+) -> None:
+    source = new_mysql_database(mysql_8015)
+    names = [f"t{number}" for number in range(6)]
+    for name in names:
+        mysql(source, f"CREATE TABLE {name} (id INT PRIMARY KEY); INSERT INTO {name} VALUES (1)")
+    slow = Questions("", Extent("", (), 1, 1), ("SLEEP(1)=0",), (), (), (), (), "c.id")
+    todo = [replace(slow, table=name, extent=Extent(name, (), 1, 1)) for name in names]
+    found = scan(parse(source), todo, jobs=2, seconds=2.2, on_table=lambda _: None)
+    assert {
+        name: (one.unseen, one.counts["SLEEP(1)=0"].rows) for name, one in found.items()
+    } == dict.fromkeys(names, ("", 1))
+
+
+def test_statistics_that_are_far_off_make_no_thousand_ranges(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a text key, which is walked: a row for each step by these numbers."""
+    asked: list[int] = []
+    monkeypatch.setattr(scanning._Table, "_range", _counting(scanning._Table._range, asked))
+    monkeypatch.setattr(scanning, "_RANGE_BYTES", 100_000)
+    mysql(source, "CREATE TABLE IF NOT EXISTS texts (k VARCHAR(9) PRIMARY KEY) SELECT id k FROM t")
+    extent = Extent("texts", (("k", "varchar"),), 3, 300_000)
+    questions = Questions("texts", extent, ("`k`='7'",), (), (), (), (), "c.k")
+    found = _scan(source, questions)
+    assert (found.rows, found.counts) == (_ROWS, {"`k`='7'": Count(1, ("7",))})
+    assert len(asked) == 25
+
+
+def _counting(step: Any, asked: list[int]) -> Any:
+    def counted(*arguments: Any) -> Any:
+        asked.append(1)
+        return step(*arguments)
+
+    return counted
 
 
 # ---- the scan of a plan file ---------------------------------------------------------------------------

@@ -98,3 +98,18 @@ def test_all_that_differs_is_counted_and_kept(
     finally:
         postgres(target, "DROP OWNED BY verify_reader")
         postgres(target, "DROP ROLE verify_reader")
+
+
+def test_a_null_is_not_taken_for_the_number_before_a_text(databases: tuple[str, str]) -> None:
+    """A column of the target that allows NULL where the source does not: the field that is missing shows."""
+    source, target = databases
+    mysql(source, "CREATE TABLE c (id INT PRIMARY KEY, a INT NOT NULL, b VARCHAR(20) NOT NULL)")
+    mysql(source, "INSERT INTO c VALUES (1, 3, 'x'), (2, 1, 'y')")
+    addresses = ("--source", source, "--target", target)
+    assert converge("migrate", *addresses).code == 0
+    for other in ("1|x", "1;|x", "1;x", "x"):
+        postgres(target, "ALTER TABLE c ALTER a DROP NOT NULL")
+        postgres(target, "UPDATE c SET a = NULL, b = %s WHERE id = 1", other)
+        ran = converge("verify", *addresses, "--json")
+        assert ran.code == 1
+        assert {one["column"] for one in ran.json["differences"]} >= {"a"}, ran.out

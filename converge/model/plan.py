@@ -168,16 +168,19 @@ class TablePlan:
     columns: tuple[ColumnPlan, ...]
     key: tuple[str, ...]
     """Source columns of the primary key, in its order; empty when there is none."""
-    key_types: tuple[str, ...]
-    """Their MySQL types."""
     rows_estimate: int
     data_bytes: int
     rows: Rows = ""
+    key_types: tuple[str, ...] = ()
+    """The MySQL types of the key's columns; not in a plan of an earlier version."""
 
     @property
     def extent(self) -> Extent:
         """What its rows are cut into ranges by."""
-        key = tuple(zip(self.key, self.key_types, strict=True))
+        known = {column.source: column.source_type.partition("(")[0].split()[0] for column in self.columns}
+        types = self.key_types or [known.get(name, "") for name in self.key]
+        # A table whose key is not known whole is one range.
+        key = tuple(zip(self.key, types, strict=True)) if all(types) else ()
         return Extent(self.source, key, self.rows_estimate, self.data_bytes)
 
     @property

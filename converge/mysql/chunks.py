@@ -7,6 +7,7 @@ names the last key of every chunk, in its own collation's order, and quotes it f
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
 from pymysql.connections import Connection
@@ -22,6 +23,8 @@ _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtex
 _TIMES = frozenset({"date", "datetime", "timestamp", "time"})
 # A key with more holes than this is walked, or its chunks would have very different sizes.
 _SPARSE = 3
+# A walk ends after so many times the ranges that there should be: statistics may know 3 of a million rows.
+_MOST_TIMES = 8
 # A composite key whose first column has fewer values than this a chunk is walked, too.
 _COARSE = 16
 
@@ -39,7 +42,7 @@ def cut(connection: Connection[Any], extent: Extent, size: int | None = None) ->
     rows = max(1, extent.rows // chunks)
     bounds = _arithmetic(connection, extent, chunks) if extent.key[0][1] in _INTEGERS else None
     low: Bound | None = None
-    for bound in bounds if bounds is not None else _walk(connection, extent, rows):
+    for bound in islice(_walk(connection, extent, rows), _MOST_TIMES * chunks) if bounds is None else bounds:
         yield Range(low, bound)
         low = bound
     yield Range(low, None)

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, cast
 
 import pymysql
 
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Count, Questions, TableFacts
+from converge.model.extent import Range
 from converge.model.quote import my_name
 from converge.mysql.chunks import cut
 from converge.mysql.connect import WatchedConnection, connect, end_queries
@@ -44,10 +45,11 @@ def scan(
     seconds: float,
     on_table: Callable[[str], None],
 ) -> dict[str, TableFacts]:
-    """Answers the questions on `jobs` connections, at most `seconds` for each table.
+    """Answers the questions on `jobs` connections, at most `seconds` of each for a table.
 
     A table whose time is up has the answers that came in time and says so in `unseen`.
     """
+    stop = Event()
     connections: SimpleQueue[WatchedConnection] = SimpleQueue()
     opened = [connect(endpoint) for _ in range(min(jobs, len(todo)))]
     ended: SimpleQueue[tuple[_Table, Future[list[_Task]]]] = SimpleQueue()
@@ -68,7 +70,7 @@ def scan(
         for connection in opened:
             connections.put(connection)
         for questions in todo:
-            table = _Table(questions, seconds)
+            table = _Table(questions, seconds, len(opened), stop)
             begin(table, table.first)
         while len(facts) < len(todo):
             table, future = ended.get()
@@ -78,6 +80,7 @@ def scan(
                 facts[table.name] = table.facts
                 on_table(table.name)
     except BaseException:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
         end_queries(endpoint, *opened)
         raise
@@ -111,14 +114,16 @@ class _Batch:
 class _Table:
     """The scan of one table: its first rows, its ranges, and at last the rows that are searched or shown."""
 
-    def __init__(self, questions: Questions, seconds: float) -> None:
+    def __init__(self, questions: Questions, seconds: float, connections: int, stop: Event) -> None:
         self.name = questions.table
         self.facts: TableFacts | None = None
         """The answers that came in time, once all was asked."""
         self._questions = questions
-        self._seconds = seconds
-        self._began = 0.0
         self._from = f"FROM {my_name(questions.table)} AS c"
+        self._seconds, self._most_seconds = seconds, seconds * connections
+        self._spent = 0.0
+        """Seconds of all queries about the table: its time stands still while others are asked."""
+        self._stop = stop
         self._counts: dict[str, Count] = {}
         self._batches: list[_Batch] = []
         self._left = 0
@@ -128,21 +133,35 @@ class _Table:
 
     def first(self, connection: WatchedConnection) -> list[_Task]:
         """Looks at the first rows of a large table, and cuts it into ranges."""
-        self._began = time.monotonic()
         questions, extent = self._questions, self._questions.extent
+        ranges = [Range()]
         if extent.bytes > _RANGE_BYTES:
             with self._in_time():
                 self._first_rows(connection)
+                ranges = self._ranges(connection)
         asked = ["COUNT(*)"]
         asked += [f"SUM({one})" for one in questions.conditions if one not in self._counts]
         asked += [f"MAX({length})" for _, length in questions.lengths]
-        key = [name for name, _ in extent.key]
-        ranges = [where(key, one) for one in cut(connection, extent, _RANGE_BYTES)]
         self._batches = [
             _Batch(asked[start : start + _BATCH], len(ranges)) for start in range(0, len(asked), _BATCH)
         ]
         self._left = len(ranges) * len(self._batches)
-        return [partial(self._range, one, batch) for one in ranges for batch in self._batches]
+        key = [name for name, _ in extent.key]
+        return [partial(self._range, where(key, one), batch) for one in ranges for batch in self._batches]
+
+    def _ranges(self, connection: WatchedConnection) -> list[Range]:
+        """All ranges of the key: a part of them would leave rows out."""
+        found: list[Range] = []
+        left = self._seconds_left()
+        with connection.cursor() as cursor, self._timed():
+            cursor.execute("SET SESSION max_execution_time = %s", (int(left * 1000),))
+            began = time.monotonic()
+            for one in cut(connection, self._questions.extent, _RANGE_BYTES):
+                found.append(one)
+                if self._stop.is_set() or time.monotonic() - began > left:
+                    raise _out_of_time()
+            cursor.execute("SET SESSION max_execution_time = 0")
+        return found
 
     def _first_rows(self, connection: WatchedConnection) -> None:
         guesses, extent = self._questions.guesses, self._questions.extent
@@ -188,8 +207,13 @@ class _Table:
         longest = {
             name: known[most] for name, length in questions.lengths if (most := f"MAX({length})") in known
         }
-        seconds = time.monotonic() - self._began
-        self.facts = TableFacts(known.get("COUNT(*)", 0), seconds, self._counts, longest, found, self._unseen)
+        if "COUNT(*)" not in known:
+            # What is known of no row is not said of none.
+            self._spent = 0.0
+            with self._in_time():
+                known["COUNT(*)"] = int(self._ask(connection, f"COUNT(*) {self._from}")[0][0])
+        rows = known.get("COUNT(*)", 0)
+        self.facts = TableFacts(rows, self._spent, self._counts, longest, found, self._unseen)
         return []
 
     def _found(self, connection: WatchedConnection, from_: str, where: str) -> Count:
@@ -204,11 +228,26 @@ class _Table:
         return tuple(str(row[0]) for row in rows)
 
     def _ask(self, connection: WatchedConnection, query: str) -> Sequence[tuple[Any, ...]]:
-        left = self._seconds - (time.monotonic() - self._began)
-        hint = f"/*+ MAX_EXECUTION_TIME({max(1, int(left * 1000))}) */"
-        with connection.cursor() as cursor:
+        hint = f"/*+ MAX_EXECUTION_TIME({int(self._seconds_left() * 1000)}) */"
+        with connection.cursor() as cursor, self._timed():
             cursor.execute(f"SELECT {hint} {query}")
             return cast(Sequence[tuple[Any, ...]], cursor.fetchall())
+
+    def _seconds_left(self) -> float:
+        """At least a millisecond; 0 would be no limit."""
+        left = min(self._seconds, self._most_seconds - self._spent)
+        if self._stop.is_set() or left <= 0:
+            raise _out_of_time()
+        return max(left, 0.001)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent += time.monotonic() - began
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
@@ -219,3 +258,7 @@ class _Table:
             if error.args[0] not in _OUT_OF_TIME:
                 raise
             self._unseen = f"the scan stopped after {self._seconds:g} s"
+
+
+def _out_of_time() -> pymysql.err.OperationalError:
+    return pymysql.err.OperationalError(_OUT_OF_TIME[0], "the time for the table is up")

@@ -4,8 +4,8 @@ Ranges of physical pages split a table of any key without an index (TID range sc
 They need not agree with the source's ranges: only the sums of whole tables are compared. As an example, of
 `id integer NOT NULL, name text`:
 
-    md5(concat_ws('|',id,coalesce(octet_length((name)::text)::text,'~'),(name)::text))
-    (7, 'a|b') has the text 7|3|a|b, and ('x'||md5)::bit(60)::bigint is its digest
+    md5(concat_ws('|',id,coalesce(octet_length((name)::text)||';','~'),(name)::text))
+    (7, 'a|b') has the text 7|3;|a|b, and ('x'||md5)::bit(60)::bigint is its digest
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def field_text(column: ColumnPlan) -> str:
 def _texts(column: ColumnPlan) -> list[str]:
     """What concat_ws joins for one column, which copies each text only once."""
     text = column.target_text
-    first = f"octet_length(({text})::text)" if column.delimited else text
+    first = f"octet_length(({text})::text)||';'" if column.delimited else text
     # concat_ws leaves out a NULL where the source can have none: one field less is a difference too.
     first = f"coalesce(({first})::text,'~')" if column.nullable else first
     return [first, f"({text})::text"] if column.delimited else [first]

@@ -178,7 +178,8 @@ def run_steps(
                 if (refused := attempt(connection, statement)) is not None:
                     refusals[number] = refused
         else:
-            connection.execute(";\n".join(statement.sql for statement in statements).encode())
+            # A statement may end in a comment.
+            connection.execute("\n;".join(statement.sql for statement in statements).encode())
         connection.execute(
             "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) SELECT %s, * FROM "
             "unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",

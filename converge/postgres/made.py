@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import last_made, objects_there, record_made
+from converge.postgres.query import lock_room
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -27,8 +29,9 @@ _OTHERS = ("schema ", "publication ", "statistics ")
 """Kinds of object that no plan makes."""
 _ACTING = ("constraint ", "rule ", "trigger ", "policy ")
 """Kinds of object that change or refuse the rows of their table."""
-_AT_ONCE = 100
-"""Sequences of one query."""
+_MOST_AT_ONCE = 100
+_LOCKS = 64
+"""Of a table, its sequence and its indexes: more than most have."""
 _HINT = "undo the change; or run it as a revision by `converge migrations run`, which records it"
 
 
@@ -134,8 +137,9 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan, counters: M
                       FROM {place}) n(next),
                    (SELECT {pg_text(column.sequence)}::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name""")
-    for start in range(0, len(statements), _AT_ONCE):
-        connection.execute(";".join(statements[start : start + _AT_ONCE]).encode())
+    at_once = _at_once(connection)
+    for start in range(0, len(statements), at_once):
+        connection.execute(";".join(statements[start : start + at_once]).encode())
 
 
 def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
@@ -163,12 +167,18 @@ def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tu
     queries = []
     for (number,) in readable:
         _, column, place = numbered[number]
-        largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::numeric FROM {place})"
+        largest = f"(SELECT coalesce(max({pg_name(column.target)}), 0)::text FROM {place})"
         queries.append(
             f"SELECT {number}, last_value::numeric + is_called::int, {largest} FROM {column.sequence}"
         )
-    for start in range(0, len(queries), _AT_ONCE):
-        query = " UNION ALL ".join(queries[start : start + _AT_ONCE])
+    at_once = _at_once(connection)
+    for start in range(0, len(queries), at_once):
+        query = " UNION ALL ".join(queries[start : start + at_once])
         for number, next_value, most in connection.execute(query.encode()).fetchall():
             identity, column, _ = numbered[number]
-            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(most)
+            yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(Decimal(most))
+
+
+def _at_once(connection: psycopg.Connection[Any]) -> int:
+    """Of how many tables one query may ask: it locks each of them with all of its indexes."""
+    return max(1, min(_MOST_AT_ONCE, lock_room(connection) // _LOCKS))

@@ -39,6 +39,17 @@ def value(connection: psycopg.Connection[Any], query: str, parameters: Any = Non
     return None if row is None else row[0]
 
 
+def lock_room(connection: psycopg.Connection[Any]) -> int:
+    """The locks that all transactions of the server may hold together (manual, "Lock Management")."""
+    return int(
+        value(
+            connection,
+            "SELECT current_setting('max_locks_per_transaction')::int * "
+            "(current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)",
+        )
+    )
+
+
 def copy_rows(connection: psycopg.Connection[Any], table: str, found: Iterable[Sequence[Any]]) -> int:
     """Copies rows into a table, a value at a time; returns how many there are."""
     with connection.cursor() as cursor:

@@ -26,6 +26,7 @@ from converge.model.plan import Finding, Phase, Plan, Statement
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
 from converge.postgres.ledger import BUILDER, Ledger, run_steps
+from converge.postgres.query import lock_room
 
 _SETTINGS = {
     "maintenance_work_mem": "256MB",
@@ -34,11 +35,13 @@ _SETTINGS = {
 }
 
 _QUICK = frozenset({"shared", "create", "view", "foreign key"})
-"""Phases whose statements read no rows."""
+"""Phases whose statements read no rows, in create mode; a load sets rows aside."""
 _SMALL_BYTES = 1_000_000
 """Of a table that is small for every statement."""
-_BATCH = 32
-"""Objects of one transaction: each of them takes a handful of the server's locks."""
+_MOST = 64
+"""Statements of one transaction."""
+_LOCKS = 8
+"""Of one statement: a new table has its TOAST table, their indexes, and the table that it refers to."""
 
 Step = tuple[int, Statement]
 Group = list[Step]
@@ -58,9 +61,13 @@ class Builder:
         self._local = threading.local()
         self._connections: list[psycopg.Connection[Any]] = []
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="build")
-        self._ended: SimpleQueue[Future[dict[int, str]]] = SimpleQueue()
-        self._running: dict[Future[dict[int, str]], int] = {}
+        self._ended: SimpleQueue[Future[None]] = SimpleQueue()
+        self._running: dict[Future[None], int] = {}
         """With the number of statements."""
+        self._closing = False
+        self._quick = _QUICK if plan.mode == "create" else frozenset[Phase]()
+        # All batches that run together leave three quarters of the server's locks to others.
+        self._most = max(1, min(_MOST, lock_room(ledger.connection) // (4 * _LOCKS * jobs)))
         self._waiting: list[Group] = []
         """Of small tables, until they are a batch."""
         self._small = {table.source for table in plan.tables if table.data_bytes < _SMALL_BYTES}
@@ -74,6 +81,7 @@ class Builder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._closing = kind is not None
         self._pool.shutdown(wait=False, cancel_futures=True)
         if kind is not None:
             for connection in self._connections:
@@ -112,8 +120,8 @@ class Builder:
                     self._submit([[step]])
                 continue
             self._begun.update(number for number, _ in group)
-            self._waiting.append(group)
-            if len(self._waiting) == _BATCH:
+            self._waiting += ([step] for step in group)
+            if len(self._waiting) >= self._most:
                 self._submit_waiting()
 
     def side_by_side(self, *phases: Phase) -> None:
@@ -142,8 +150,8 @@ class Builder:
         """Groups whose objects one transaction may have together, in their order."""
         batch: list[Group] = []
         for group in groups:
-            alone = phase not in _QUICK and group[0][1].object not in self._small
-            if batch and (alone or len(batch) == _BATCH):
+            alone = phase not in self._quick and group[0][1].object not in self._small
+            if batch and (alone or sum(map(len, batch)) + len(group) > self._most):
                 yield batch
                 batch = []
             if alone:
@@ -178,9 +186,9 @@ class Builder:
             self._submit(self._waiting)
             self._waiting = []
 
-    def _take(self, done: Future[dict[int, str]]) -> None:
+    def _take(self, done: Future[None]) -> None:
         del self._running[done]
-        self._keep(done.result())
+        done.result()
 
     def _keep(self, refusals: dict[int, str]) -> None:
         for number, reason in refusals.items():
@@ -188,20 +196,21 @@ class Builder:
             message = f"the target refused {statement.why}: {reason}"
             self.findings.append(Finding(Code.P052, "lossy", statement.object, message, statement.sql))
 
-    def _run_batch(self, batch: list[Group]) -> dict[int, str]:
+    def _run_batch(self, batch: list[Group]) -> None:
         """In one transaction; where that fails, each object in its own, so that the error has its name."""
         if len(batch) > 1:
             try:
-                return self._run_group([step for group in batch for step in group])
+                self._run_group([step for group in batch for step in group])
+                return
             except ConvergeError as error:
-                if error.lost:
+                if error.lost or self._closing or isinstance(error.__cause__, psycopg.errors.QueryCanceled):
                     raise
-        refusals: dict[int, str] = {}
         for group in batch:
-            refusals |= self._run_group(group)
-        return refusals
+            if self._closing:
+                return
+            self._run_group(group)
 
-    def _run_group(self, group: Group) -> dict[int, str]:
+    def _run_group(self, group: Group) -> None:
         try:
             refusals = run_steps(self._connection(), self._run, group)
         except psycopg.Error as error:
@@ -212,7 +221,7 @@ class Builder:
             raise explained from error
         for _, statement in group:
             self._emit(Advanced(statement.phase, statement.object))
-        return refusals
+        self._keep(refusals)
 
     def _connection(self) -> psycopg.Connection[Any]:
         if not hasattr(self._local, "connection"):
