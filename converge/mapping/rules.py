@@ -20,7 +20,7 @@ _OWN = ("length", "precision", "scale", "fsp")
 _TYPE = re.compile(r"[a-z][a-z0-9_ ]*(\((\d+|[A-Za-z]+)(, ?\d+)?\)[a-z ]*)?(\[\])?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One entry of a map, with the place where it stands for messages."""
 
@@ -44,8 +44,8 @@ class Rule:
         return tuple(self.settings.get("labels", ()))
 
     def matches(self, **known: Any) -> bool:
-        """Whether what is known of an object is what the rule wants; `fits` is not asked here."""
-        return all(_holds(wanted, known.get(key)) for key, wanted in self.match.items() if key != "fits")
+        """Whether what is known of an object is what the rule wants; nothing else is asked, as of `fits`."""
+        return all(_holds(wanted, known[key]) for key, wanted in self.match.items() if key in known)
 
     def target_type(self, column: Column) -> str:
         """`to` with the column's own length, precision, scale and fractional-second digits."""
@@ -67,13 +67,14 @@ class Map:
     """By table and column: what the target's own column asks, before all rules."""
     checks: tuple[Check, ...] = ()
     applications: tuple[Application, ...] = ()
-    _by_type: dict[str, tuple[Rule, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _by_kind: dict[tuple[Any, ...], tuple[Rule, ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def for_column(self, table: Table, column: Column, *, identity: bool) -> tuple[Rule, ...]:
         """The rules that match a column, `fits` aside."""
-        known = {
-            "table": table.name,
-            "column": column.name,
+        kind = {
+            "type": column.type,
             "unsigned": column.unsigned,
             "nullable": column.nullable,
             "identity": identity,
@@ -83,8 +84,8 @@ class Map:
             "collation": column.collation,
         }
         own = self.own.get((table.name, column.name))
-        candidates = self._of_type(column.type)
-        found = tuple(rule for rule in candidates if rule.matches(type=column.type, **known))
+        candidates = self._of_kind(kind)
+        found = tuple(rule for rule in candidates if rule.matches(table=table.name, column=column.name))
         return found if own is None else (own, *found)
 
     def for_table(self, table: Table) -> tuple[Rule, ...]:
@@ -111,12 +112,13 @@ class Map:
     def _of(self, section: str, **known: Any) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.section == section and rule.matches(**known))
 
-    def _of_type(self, type_: str) -> tuple[Rule, ...]:
-        """Thousands of columns ask: only the rules of their type need be looked at."""
-        if type_ not in self._by_type:
+    def _of_kind(self, kind: Mapping[str, Any]) -> tuple[Rule, ...]:
+        """Thousands of columns ask: all but their names is matched once for those of one kind."""
+        key = tuple(kind.values())
+        if key not in self._by_kind:
             of_columns = (rule for rule in self.rules if rule.section in ("column", "type"))
-            self._by_type[type_] = tuple(rule for rule in of_columns if type_ in (_types(rule) or (type_,)))
-        return self._by_type[type_]
+            self._by_kind[key] = tuple(rule for rule in of_columns if rule.matches(**kind))
+        return self._by_kind[key]
 
 
 def setting(rules: Sequence[Rule], key: str) -> tuple[Any, Rule | None]:
@@ -134,11 +136,6 @@ def policies(rules: Iterable[Rule]) -> dict[str, Any]:
         for trap, policy in rule.settings.get("policy", {}).items():
             found.setdefault(trap, policy)
     return found
-
-
-def _types(rule: Rule) -> tuple[str, ...]:
-    wanted = rule.match.get("type", ())
-    return (wanted,) if isinstance(wanted, str) else tuple(wanted)
 
 
 def _holds(wanted: Any, is_: Any) -> bool:

@@ -17,7 +17,7 @@ from converge.planner.generated import plan_generated, trial_name
 from converge.planner.target_types import collation, labels_check, sql_type
 from converge.planner.values import note_values
 from converge.translate import Untranslatable, translate_stored
-from converge.types import TEXTS, base_name, family_of, form
+from converge.types import TEXTS, base_name, family_of
 from converge.types.base import seen_or
 from converge.types.forms import PADDED
 from converge.types.sql import refused, unequalled
@@ -75,7 +75,7 @@ def plan_column(draft: Draft, table: Table, column: Column) -> ColumnPlan | None
 
 def decided_fields(draft: Draft, decided: Decision, target: str) -> dict[str, Any]:
     """What the decision says of the column's plan, whoever makes the column: the value on its way."""
-    reference, value, written = pg_name(target), decided.value, form(decided.value)
+    reference, value, written = pg_name(target), decided.value, decided.form
     return {
         "source": decided.column.name,
         "target": target,
@@ -218,7 +218,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
         return None
     # Nothing says what a map's expression would make of the default.
-    literal = None if value.made or "\0" in column.default else form(value).default(column.default)
+    literal = None if value.made or "\0" in column.default else decided.form.default(column.default)
     if literal is None:
         policy = decided.policies.get("zero_date")
         if isinstance(policy, dict):

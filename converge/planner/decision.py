@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 from converge.codes import Code
@@ -22,10 +22,12 @@ from converge.model.catalog import Catalog, Column, Index, Table
 from converge.model.evidence import Count, Evidence, TableFacts
 from converge.model.plan import Change
 from converge.planner.using import begin, made_kind
-from converge.types import Trap, Value, base_name, check_target, family_of, form
+from converge.types import Form, Trap, Value, base_name, check_target, family_of, form
 
 ColumnName = tuple[str, str]
 """Table and column of the source."""
+_ALIKE = 2**14
+"""Columns whose values are remembered: many tables have the same, and scan and plan ask for each of them."""
 
 
 class Decision:
@@ -45,12 +47,10 @@ class Decision:
         self.table, self.column = table, column
         self.rules, self.rule = rules, rule
         """All that match, in their order, and the one that gives the type."""
-        self.to = rule.target_type(column)
-        check_target(made_kind(column, self.to, rules), self.to, rule.place, rule.labels)
-        value = Value(column, self.to, labels=rule.labels)
-        self.start, self.using = begin(value, rules)
-        """The value before any policy, and what a map's expression has done."""
-        self.traps = form(self.start).traps
+        self.start, self._start_form, self.using = _begun(column, rules, rule)
+        """The value before any policy, its form, and what a map's expression has done."""
+        self.to = self.start.to
+        self.traps = self._start_form.traps
         """What the type cannot hold, before any policy."""
 
     @property
@@ -70,6 +70,11 @@ class Decision:
     def value(self) -> Value:
         """The value with what the policies make of its odd cases."""
         return self._by_policies[0]
+
+    @cached_property
+    def form(self) -> Form:
+        """What this value becomes."""
+        return self._start_form if self.value is self.start else form(self.value)
 
     @property
     def handled(self) -> tuple[tuple[Trap, Change | None], ...]:
@@ -110,7 +115,7 @@ class Decision:
             return True
         if self.start.column.default_is_expression:
             return self.to != "boolean" or default.strip("()").lower() in ("0", "1", "false", "true")
-        return form(self.start).default(default) is not None
+        return self._start_form.default(default) is not None
 
     # ---- the decision as a map would say it --------------------------------------------------------------
 
@@ -179,6 +184,15 @@ class Decision:
         changed = new if trap.whole else f"IF({now.where},{new},{before.whole or value.sql})"
         null = f"({value.is_null} OR {now.where})" if policy == "null" else value.is_null
         return replace(value, changed=changed, declared_null=null, handled=handled), change
+
+
+@lru_cache(_ALIKE)
+def _begun(column: Column, rules: tuple[Rule, ...], rule: Rule) -> tuple[Value, Form, Change | None]:
+    """The value of such a column by one of the rules, before any policy."""
+    to = rule.target_type(column)
+    check_target(made_kind(column, to, rules), to, rule.place, rule.labels)
+    value, using = begin(Value(column, to, labels=rule.labels), rules)
+    return value, form(value), using
 
 
 class Decisions:

@@ -23,7 +23,7 @@ from converge.model.quote import my_name
 from converge.model.rehearsal import Forecast
 from converge.planner.decision import Decision, column_entry
 from converge.planner.draft import Draft, rows_words, said
-from converge.types import Length, Value, base_name, family_of, form
+from converge.types import Length, Value, base_name, family_of
 
 LINE_BYTES = 2**30 - 2
 LARGEST_PACKET = 2**30
@@ -119,13 +119,15 @@ def total(terms: Iterable[str]) -> str:
 
 def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     """What a row's text may be too long for."""
-    long = _long(draft, table)
     families = [(column, family_of(column)) for column in table.columns]
     most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
+    packet = draft.catalog.max_packet
+    if not packet < most and 2 * most <= LINE_BYTES:
+        return
+    long = _long(draft, table)
     margin = _COLUMN_BYTES * len(table.columns)
     lengths = tuple(length.bytes for _, length in long)
     plain = total(lengths)
-    packet = draft.catalog.max_packet
     if packet and most > packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
         yield Code.V035, words, Oversize(f"{plain}>{packet - margin}", lengths, packet - margin)
@@ -140,7 +142,7 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
 def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
     found = []
     for column, decided in _arriving(draft, table, _SHORT_BYTES):
-        given = form(decided.value)
+        given = decided.form
         length = given.length or Length(f"LENGTH({given.read})")
         # A text that the server cannot make is longer than a packet.
         size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"

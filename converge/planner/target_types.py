@@ -78,7 +78,8 @@ def _enum(draft: Draft, decided: Decision) -> tuple[str, str]:
 def labels_check(draft: Draft, table: Table, column: Column, plan: ColumnPlan) -> str | None:
     """The condition that keeps a column to its own labels, where its type holds others too."""
     labels, shared = _labels(draft, table, column)
-    if plan.target_type in draft.enums.values():
+    joined = frozenset(draft.decisions.joined(table.name, column.name))
+    if plan.target_type == draft.enums.get((joined, shared)):
         wider = shared != labels
     else:
         wider = base_name(plan.target_type) in TEXTS | PADDED
