@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -79,7 +79,9 @@ def command(
         plans.append((one.name, plan))
         if write_map:
             write_private(write_map, map_toml(prepared.inputs))
-        return plan_json(plan), plan_text(plan, verbose=verbose)
+        # Without --json only the verdict of a single plan is asked for.
+        asked = plan if as_json or one.name else replace(plan, tables=(), statements=(), outcomes=())
+        return plan_json(asked), plan_text(plan, verbose=verbose)
 
     document, text = look_at("plan", chosen, look, emit)
     if len(plans) == len(chosen):

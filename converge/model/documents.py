@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ def document(command: str, result: DataclassInstance, **more: Any) -> dict[str, 
         fields["phases"] = [{"name": name, "seconds": round(took, 3)} for name, took in fields["phases"]]
     ended: Any = result
     return head(command, ended.verdict, getattr(ended, "exit_code", 0)) | fields | more
+
+
+def plain(value: Any) -> Any:
+    """A value with all that it holds as JSON has them: not asdict, which would copy every text of a plan."""
+    if names := _names(value.__class__):
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    return {key: plain(one) for key, one in value.items()} if isinstance(value, Mapping) else value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else ()
 
 
 def worst(documents: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

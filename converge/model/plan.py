@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from converge.codes import Code
 from converge.model.check import Check
+from converge.model.documents import plain
 from converge.model.extent import Extent
 from converge.model.rehearsal import Drift, Forecast
 
@@ -288,7 +289,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values, its digest included."""
-        return asdict(self)
+        return dict(plain(self))
 
 
 def digest(plan: Plan) -> str:
