@@ -220,13 +220,15 @@ def server_zone(connection: Connection[Any]) -> str:
 
 def with_zone(columns: Sequence[Column], zone: str) -> tuple[Column, ...]:
     """The columns, with an expression for those whose values hang on the session's zone."""
+    if not zone:
+        return tuple(columns)
     by_name = {column.name: column for column in columns}
     return tuple(replace(column, zoned=_zoned(column, by_name, zone)) for column in columns)
 
 
 def _zoned(column: Column, columns: Mapping[str, Column], zone: str) -> str:
     """The column's expression in the server's zone; empty where none is needed."""
-    if not zone or not column.generated or column.generated_stored or column.type == "timestamp":
+    if not column.generated or column.generated_stored or column.type == "timestamp":
         return ""
 
     def there(found: re.Match[str]) -> str:
