@@ -19,6 +19,7 @@ from converge.model.evidence import Questions
 from converge.model.plan import Plan, digest
 from converge.model.quote import fit, my_name
 from converge.planner import checks, generated, notes, rows, sizes
+from converge.planner.collector import uncollected
 from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs
@@ -36,6 +37,7 @@ from converge.types import TEXTUAL, Value, family_of, form
 from converge.types.binary import Binary
 
 
+@uncollected()
 def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
     """Plans the whole database, by the `answers` of the target where it can be asked."""
     draft = draft_plan(inputs, answers)
@@ -163,6 +165,7 @@ def filled_tables(inputs: Inputs) -> list[str]:
 # ---- what the scan should find out: every condition on which a decision or a finding hangs -------------
 
 
+@uncollected()
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
     draft = Draft(inputs)
