@@ -7,7 +7,8 @@ earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -107,20 +108,23 @@ def _create(draft: Draft) -> None:
         plan_comments(draft, table)
         sql = f"ANALYZE {draft.qualified(table.name)}"
         draft.do("analyze", table.name, sql, "statistics for the planner")
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for one in draft.statements:
+        if one.phase == "foreign key":
+            keys[one.object].append(one.sql)
     for table in tables:
-        _try(draft, table)
+        _try(draft, table, keys[table.name])
     plan_views(draft)
     notes.note_left_over(draft)
 
 
-def _try(draft: Draft, table: Table) -> None:
+def _try(draft: Draft, table: Table, foreign_keys: Sequence[str]) -> None:
     """Blocks where the target refuses what a map makes of a table; the shipped rules make what it takes."""
     keys = [key for key in table.foreign_keys if key.parent in draft.tables]
     parents = [parent for key in keys if (parent := draft.source(key.parent)) and key.parent != table.name]
     if not any(draft.decisions.mapped(one, column) for one in (table, *parents) for column in one.columns):
         return
-    own = [one for one in draft.statements if one.object == table.name and not one.optional]
-    sql = ";\n".join(one.sql for one in own if one.phase == "foreign key") or "SELECT 1"
+    sql = ";\n".join(foreign_keys) or "SELECT 1"
     if refused := draft.refusal("table", table.name, sql, (table.name, *(one.name for one in parents))):
         draft.find(Code.P154, table.name, f"the target refuses the table as the map changes it: {refused}")
 
