@@ -164,3 +164,21 @@ def test_a_lock_table_that_is_too_small_is_found_before_anything_is_emptied(
         assert ask(target, "SELECT a FROM t0") == [("stays",)]
         ran = converge(*load, "--include", "t1*")
         assert "T042" not in ran.err, ran.err
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "SELECT '', ",
+        "SELECT '''', ",
+        """SELECT '"', "'", """,
+        "SELECT 'a' -- it's\n, ",
+        "SELECT /*'*/ ",
+        r"SELECT E'\'', ",
+        "SELECT $a$'$a$, ",
+        'SELECT """", ',
+    ],
+)
+def test_a_quote_of_any_kind_hides_nothing_behind_it(before: str) -> None:
+    assert [what for what, _ in lacking_for(f"{before}uuidv7(), ''", "17.5")] == ["uuidv7()"]
+    assert not list(lacking_for(f"{before}'uuidv7()', \"uuidv7()\"", "17.5"))
