@@ -120,7 +120,7 @@ def _notes(result: Result, name: str) -> Iterator[str]:
             yield f"  scan / limit = {phases['scan'] / result.wall('limit'):.2f}"
         if name == PROVED:
             yield f"  verify / copy = {phases['verify'] / phases['copy']:.2f}"
-    if failed := [cost for cost in costs if cost.status or cost.rows != result.rows]:
+    if name != "limit" and (failed := [cost for cost in costs if cost.status or cost.rows != result.rows]):
         yield ""
         yield f"{name}: FAILED in {len(failed)} of {len(costs)} rounds, status {failed[0].status}; " + (
             f"then the target had {failed[0].rows:,} of {result.rows:,} rows "

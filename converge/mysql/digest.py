@@ -2,14 +2,12 @@
 
 A row's digest is the first 60 bits of the MD5 of its canonical text. The sum does not depend on the order of
 rows and, unlike XOR, pairs of equal rows do not cancel. The canonical text joins the columns' texts with `|`.
-Numbers, times and the like hold neither `|` nor `;`; any other text has its length in bytes and `;|` before
+Numbers, times and the like hold neither `|` nor `;`; any other text has its length in bytes and a `;` before
 it, and NULL is `~`. So a text falls into its fields in one way only, and no two different rows have the same.
-That holds for a NULL in the target, too, where the source's column is NOT NULL: its field is missing, and the
-`;` tells the next length from the number that should be there.
 `postgres.digest` makes the same texts of what is stored there. As examples:
 
-    (7, 'a|b', NULL)    7|3;|a|b|~    MD5 b905103c5f837a6…, digest 0xb905103c5f837a6
-    (7, 'a', 'b')       7|1;|a|1;|b
+    (7, 'a|b', NULL)    7|3;a|b|~    MD5 b5442d1b36a8646…, digest 0xb5442d1b36a8646
+    (7, 'a', 'b')       7|1;a|1;b
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ def field_text(column: ColumnPlan) -> str:
     """MySQL expression of one column's part of the canonical row text."""
     text = column.source_text
     if column.delimited:
-        text = f"CONCAT(LENGTH({text}),';|',{text})"
+        text = f"CONCAT(LENGTH({text}),';',{text})"
     return f"IF({column.is_null},'~',{text})" if column.is_null else text
 
 

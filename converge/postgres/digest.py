@@ -4,8 +4,8 @@ Ranges of physical pages split a table of any key without an index (TID range sc
 They need not agree with the source's ranges: only the sums of whole tables are compared. As an example, of
 `id integer NOT NULL, name text`:
 
-    md5(concat_ws('|',id,coalesce(octet_length((name)::text)||';','~'),(name)::text))
-    (7, 'a|b') has the text 7|3;|a|b, and ('x'||md5)::bit(60)::bigint is its digest
+    md5(concat_ws('|',(id)::text,coalesce(octet_length((name)::text)||';'||(name)::text,'~')))
+    (7, 'a|b') has the text 7|3;a|b, and ('x'||md5)::bit(60)::bigint is its digest
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from converge.model.quote import pg_name
 from converge.postgres.saved import kept_table
 
 _PAGES = 4096
-_COLUMNS = 45
-"""A function takes 100 arguments (PostgreSQL manual, "PostgreSQL Limits"), and a column has up to two."""
+_ARGUMENTS = 90
+"""A function takes 100 arguments (PostgreSQL manual, "PostgreSQL Limits"); a table may have more columns."""
 
 
 def row_digest(table: TablePlan) -> str:
@@ -35,30 +35,25 @@ def key_digest(table: TablePlan) -> str:
 
 
 def _md5(columns: Sequence[ColumnPlan]) -> str:
-    fields = [",".join(_texts(column)) for column in columns]
-    if len(fields) > _COLUMNS:
-        groups = (fields[start : start + _COLUMNS] for start in range(0, len(fields), _COLUMNS))
+    fields = [field_text(column) for column in columns]
+    if len(fields) > _ARGUMENTS:
+        groups = (fields[start : start + _ARGUMENTS] for start in range(0, len(fields), _ARGUMENTS))
         fields = [f"concat_ws('|',{','.join(group)})" for group in groups]
     return f"md5(concat_ws('|',{','.join(fields)}))"
 
 
 def field_text(column: ColumnPlan) -> str:
     """PostgreSQL expression of one column's part of the canonical row text."""
-    texts = _texts(column)
-    return texts[0] if len(texts) == 1 else f"concat_ws('|',{','.join(texts)})"
-
-
-def _texts(column: ColumnPlan) -> list[str]:
-    """What concat_ws joins for one column, which copies each text only once."""
     text = column.target_text
-    first = f"octet_length(({text})::text)||';'" if column.delimited else text
+    if column.delimited:
+        text = f"octet_length(({text})::text)||';'||({text})::text"
     # concat_ws leaves out a NULL where the source can have none: one field less is a difference too.
-    first = f"coalesce(({first})::text,'~')" if column.nullable else first
-    return [first, f"({text})::text"] if column.delimited else [first]
+    return f"coalesce(({text})::text,'~')" if column.nullable else text
 
 
 def number(digest: str) -> str:
     """PostgreSQL expression of the first 60 bits of a hex digest."""
+    # The cast cuts the rest off.
     return f"('x'||{digest})::bit(60)::bigint"
 
 
