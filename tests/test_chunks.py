@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -239,3 +239,11 @@ def test_a_table_without_a_key_is_one_range(loaded: Loaded, monkeypatch: pytest.
     with connection:
         (only,) = chunks.cut(connection, keyless.extent)
     assert (only.low, only.high) == (None, None)
+
+
+def test_a_plan_of_an_earlier_version_is_cut_alike(loaded: Loaded) -> None:
+    """It has no types of the key; a table whose key is not known whole is one range."""
+    for table in loaded.plan.tables:
+        assert replace(table, key_types=()).extent == table.extent
+        rest = tuple(column for column in table.columns if column.source not in table.key)
+        assert replace(table, key_types=(), columns=rest).extent.key == ()
