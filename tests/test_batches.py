@@ -9,7 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from conftest import NewDatabase
+from local_servers import durable
 from support import begun, converge, mysql, postgres
+
+from converge.sandbox import Server
 
 TABLES = 24
 SOURCE = "".join(
@@ -63,3 +67,19 @@ def _soon(process: subprocess.Popen[str], condition: object) -> None:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"too late: {process.communicate()}")
         time.sleep(0.02)
+
+
+def test_batches_leave_room_in_the_table_of_locks(
+    mysql_8033: Server, new_mysql_database: NewDatabase
+) -> None:
+    """A server with 150 locks in all."""
+    source = new_mysql_database(mysql_8033)
+    columns = ",".join(f"c{number} INT, KEY k{number} (c{number})" for number in range(8))
+    for number in range(40):
+        mysql(source, f"CREATE TABLE t{number} (id INT AUTO_INCREMENT PRIMARY KEY, {columns})")
+    settings = {"max_connections": "15", "max_locks_per_transaction": "10"}
+    with durable("postgres:17.5", postgres=settings) as (server,):
+        ran = converge(
+            "migrate", "--source", source, "--target", server.create_database("few"), "--jobs", "2", "--json"
+        )
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
