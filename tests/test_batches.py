@@ -74,8 +74,8 @@ def test_batches_leave_room_in_the_table_of_locks(
 ) -> None:
     """A server with 150 locks in all."""
     source = new_mysql_database(mysql_8033)
-    columns = ",".join(f"c{number} INT, KEY k{number} (c{number})" for number in range(8))
-    for number in range(40):
+    columns = ",".join(f"c{number} INT, KEY k{number} (c{number})" for number in range(14))
+    for number in range(150):
         mysql(source, f"CREATE TABLE t{number} (id INT AUTO_INCREMENT PRIMARY KEY, {columns})")
     settings = {"max_connections": "15", "max_locks_per_transaction": "10"}
     with durable("postgres:17.5", postgres=settings) as (server,):
