@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -60,8 +61,7 @@ def test_a_batch_that_waits_for_a_lock_ends_with_the_run(databases: tuple[str, s
     assert (ran.code, ran.json["verdict"]) == (0, "verified")
 
 
-def _soon(process: subprocess.Popen[str], condition: object) -> None:
-    assert callable(condition)
+def _soon(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:

@@ -144,8 +144,16 @@ def _planning(
     scan_seconds: float,
     compression: Compression,
 ) -> dict[str, Any]:
-    given = replace(options, mode=mode, maps=maps, scan=scan, scan_seconds=scan_seconds)
-    return {"options": replace(given, compression=compression)}
+    return {
+        "options": replace(
+            options,
+            mode=mode,
+            maps=maps,
+            scan=scan,
+            scan_seconds=scan_seconds,
+            compression=compression,
+        )
+    }
 
 
 planning_options = group(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -12,6 +12,7 @@ import click
 from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import require_ending, show, write_private
+from converge.model.documents import plain
 from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
 from converge.model.plan import Plan
@@ -101,7 +102,7 @@ def _write(
     name, plan = plans[0]
     if path := files["-o"]:
         each = [
-            ({"name": name} if name else {}) | plan.to_json() | {"scanned": scan and asdict(scan)}
+            ({"name": name} if name else {}) | plan.to_json() | {"scanned": plain(scan)}
             for (name, plan), scan in zip(plans, scans, strict=True)
         ]
         write_private(path, json.dumps({"databases": each} if name else each[0], indent=1))

@@ -19,7 +19,7 @@ class Count:
     rows: int
     keys: tuple[str, ...] = ()
     of: int = 0
-    """How many rows were looked at, where the first ones have settled a guess; else all were."""
+    """How many rows were looked at, where the first ones have decided a guess; else all were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Bound = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Rows with low < key <= high; None is no bound on that side."""
+    """Rows with low < key <= high; None leaves that side open."""
 
     low: Bound | None = None
     high: Bound | None = None

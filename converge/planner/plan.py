@@ -7,8 +7,10 @@ earlier one.
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from sqlglot import exp
@@ -20,7 +22,6 @@ from converge.model.evidence import Questions
 from converge.model.plan import Plan, digest
 from converge.model.quote import fit, my_name
 from converge.planner import checks, generated, notes, rows, sizes
-from converge.planner.collector import uncollected
 from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs
@@ -35,10 +36,23 @@ from converge.planner.views import plan_views
 from converge.postgres.privileges import temporary_grant
 from converge.translate import Untranslatable, parse_query
 from converge.types import TEXTUAL, Value, family_of, form
+from converge.types.base import Family
 from converge.types.binary import Binary
 
 
-@uncollected()
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles, which goes through a growing plan again and again, for nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_uncollected()
 def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
     """Plans the whole database, by the `answers` of the target where it can be asked."""
     draft = draft_plan(inputs, answers)
@@ -169,7 +183,7 @@ def filled_tables(inputs: Inputs) -> list[str]:
 # ---- what the scan should find out: every condition on which a decision or a finding hangs -------------
 
 
-@uncollected()
+@_uncollected()
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
     draft = Draft(inputs)
@@ -178,8 +192,11 @@ def all_questions(inputs: Inputs) -> list[Questions]:
 
 def _questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
-    guesses = [one for column in table.columns for one in _guesses(draft, table, column)]
-    conditions = [one for column in table.columns for one in _conditions(draft, table, column)]
+    guesses, conditions = list[str](), list[str]()
+    for column in table.columns:
+        if (family := family_of(column)) and not setting(draft.decisions.rules(table, column), "skip")[0]:
+            guesses += _guesses(draft, table, column, family)
+            conditions += _conditions(draft, table, column)
     conditions += [*sizes.width_conditions(draft, table), *checks.conditions(draft, table)]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
     searches += [
@@ -204,11 +221,8 @@ def _questions(draft: Draft, table: Table) -> Questions:
     )
 
 
-def _guesses(draft: Draft, table: Table, column: Column) -> Iterator[str]:
+def _guesses(draft: Draft, table: Table, column: Column, family: Family) -> Iterator[str]:
     """What speaks against the types that a column gets, or might get, only where every value fits."""
-    family = family_of(column)
-    if family is None or setting(draft.decisions.rules(table, column), "skip")[0]:
-        return
     for one in draft.decisions.candidates(table, column):
         if one.rule.fits:
             yield from (trap.where for trap in one.traps)
@@ -218,9 +232,7 @@ def _guesses(draft: Draft, table: Table, column: Column) -> Iterator[str]:
 
 
 def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:
-    family = family_of(column)
-    if family is None or setting(draft.decisions.rules(table, column), "skip")[0]:
-        return
+    """The rows that are to be counted of the type that does not depend on the data."""
     for one in draft.decisions.candidates(table, column):
         if not one.rule.fits:
             yield from (trap.where for trap in one.traps)

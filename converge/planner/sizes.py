@@ -122,16 +122,17 @@ def _limits(draft: Draft, table: Table) -> Iterator[_Limit]:
     families = [(column, family_of(column)) for column in table.columns]
     most = sum(max(_SHORT_BYTES, family.most(column)) for column, family in families if family)
     packet = draft.catalog.max_packet
-    if not packet < most and 2 * most <= LINE_BYTES:
+    of_packet, of_line = 0 < packet < most, 2 * most > LINE_BYTES
+    if not (of_packet or of_line):
         return
     long = _long(draft, table)
     margin = _COLUMN_BYTES * len(table.columns)
     lengths = tuple(length.bytes for _, length in long)
     plain = total(lengths)
-    if packet and most > packet:
+    if of_packet:
         words = f"are longer than the source's max_allowed_packet ({packet:,} bytes) as COPY text"
         yield Code.V035, words, Oversize(f"{plain}>{packet - margin}", lengths, packet - margin)
-    if 2 * most > LINE_BYTES:
+    if of_line:
         escapes = total(f"IFNULL({length.escapes},0)" for _, length in long if length.escapes)
         least = LINE_BYTES // 2 - margin
         where = f"({plain}>{least} AND {plain}+{escapes}>{LINE_BYTES - margin})"

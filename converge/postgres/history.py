@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import psycopg
@@ -200,7 +200,7 @@ def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptio
     """Keeps what a run has planned, and by which options."""
     connection.execute(
         "INSERT INTO converge.plan (run_id, options, plan) VALUES (%s, %s::json, %s::json)",
-        (run, json.dumps(asdict(options)), json.dumps(plan, default=_fields)),
+        (run, json.dumps(asdict(options)), json.dumps(plan.to_json())),
     )
 
 
@@ -311,8 +311,3 @@ def _distance(source: Endpoint, url: str) -> int | None:
         return None
     same = (other.host, other.port or _PORT) == (source.host, source.port or _PORT)
     return 1 if same else 2
-
-
-def _fields(part: Any) -> dict[str, Any]:
-    # Not asdict, which would copy every text of a large plan.
-    return {one.name: getattr(part, one.name) for one in fields(part)}

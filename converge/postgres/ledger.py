@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError, UsageError
+from converge.model.documents import plain
 from converge.model.endpoint import Endpoint
 from converge.model.evidence import Evidence
 from converge.model.extent import Range
@@ -256,7 +257,7 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates, targets) "
         "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id"
     )
-    seen, targets = encoded(asdict(evidence)), {table.source: table.target for table in plan.tables}
+    seen, targets = encoded(plain(evidence)), {table.source: table.target for table in plan.tables}
     values = (plan.source, plan.schema, plan.digest, seen, clears, json.dumps(targets))
     return int(value(connection, statement, values))
 

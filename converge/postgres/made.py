@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -137,9 +137,8 @@ def set_next_values(connection: psycopg.Connection[Any], plan: Plan, counters: M
                       FROM {place}) n(next),
                    (SELECT {pg_text(column.sequence)}::regclass) s(name)
               JOIN pg_sequence q ON q.seqrelid = s.name""")
-    at_once = _at_once(connection)
-    for start in range(0, len(statements), at_once):
-        connection.execute(";".join(statements[start : start + at_once]).encode())
+    for query in _together(connection, statements, ";"):
+        connection.execute(query)
 
 
 def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
@@ -171,14 +170,14 @@ def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tu
         queries.append(
             f"SELECT {number}, last_value::numeric + is_called::int, {largest} FROM {column.sequence}"
         )
-    at_once = _at_once(connection)
-    for start in range(0, len(queries), at_once):
-        query = " UNION ALL ".join(queries[start : start + at_once])
-        for number, next_value, most in connection.execute(query.encode()).fetchall():
+    for query in _together(connection, queries, " UNION ALL "):
+        for number, next_value, most in connection.execute(query).fetchall():
             identity, column, _ = numbered[number]
             yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(Decimal(most))
 
 
-def _at_once(connection: psycopg.Connection[Any]) -> int:
-    """Of how many tables one query may ask: it locks each of them with all of its indexes."""
-    return max(1, min(_MOST_AT_ONCE, lock_room(connection) // _LOCKS))
+def _together(connection: psycopg.Connection[Any], each: Sequence[str], separator: str) -> Iterator[bytes]:
+    """Queries of one table each, as few of many: a query locks its tables with all of their indexes."""
+    at_once = max(1, min(_MOST_AT_ONCE, lock_room(connection) // _LOCKS))
+    for start in range(0, len(each), at_once):
+        yield separator.join(each[start : start + at_once]).encode()

@@ -12,7 +12,7 @@ from converge.errors import BlockedError
 from converge.model.facts import Privilege
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
-from converge.postgres.query import rows
+from converge.postgres.query import lock_room, rows
 from converge.postgres.target import Target
 
 LEDGER = "converge"
@@ -155,8 +155,8 @@ def raise_locks(wanted: int, connections: int) -> str:
 
 def require_locks(connection: psycopg.Connection[Any], schema: str, tables: Sequence[str]) -> None:
     """Raises BlockedError when these tables cannot be emptied in one transaction."""
-    ((needed, room, connections),) = rows(connection, "locks", schema=schema, tables=list(tables))
-    if needed > room:
+    ((needed, connections),) = rows(connection, "locks", schema=schema, tables=list(tables))
+    if needed > (room := lock_room(connection)):
         raise BlockedError(
             f"--truncate empties {len(tables)} tables in one transaction, which locks {needed:,} tables and "
             f"indexes; the server has room for {room:,}",
