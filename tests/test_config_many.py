@@ -445,7 +445,7 @@ def test_database_variables_of_env(project: Project, tmp_path: Path, side: str, 
     (other, url), *_ = urls.items()
     ran = project.run("doctor", "--json", f"--{other}", url)
     assert ran.code == 0, ran.err
-    assert set(ran.json[side]["origins"].values()) >= {"DATABASE_* in .env"}
+    assert ran.json[side]["origins"]["port"] == "DATABASE_PORT in .env"
     assert ran.json[side]["url"] == str(at)
     (tmp_path / ".env").write_text("".join(f"DATABASE_{name}={lines[name]}\n" for name in ("TYPE", "HOST")))
     ran = project.run("doctor", f"--{other}", url)

@@ -155,3 +155,20 @@ def test_a_resumed_run_has_the_options_that_it_began_with(
     assert (resumed.code, resumed.json["verdict"]) == (0, "verified"), resumed.out + resumed.err
     assert [one["target"] for one in resumed.json["tables"]] == ["app.actor", "app.movie"]
     assert converge("verify", *ends).code == 0
+
+
+def test_a_target_of_other_types_that_no_run_has_made(databases: tuple[str, str]) -> None:
+    """A table whose types give no digest is no difference of rows; the others are compared."""
+    source, target = databases
+    mysql(source, "CREATE TABLE host (id INT PRIMARY KEY, at VARBINARY(16)); INSERT INTO host VALUES (1, '::1')")
+    mysql(source, "CREATE TABLE wide (id INT PRIMARY KEY, name VARCHAR(9)); INSERT INTO wide VALUES (1, 'a')")
+    postgres(target, "CREATE TABLE host (id integer PRIMARY KEY, at inet)")
+    postgres(target, "CREATE TABLE wide (id bigint PRIMARY KEY, name text)")
+    postgres(target, "INSERT INTO host VALUES (1, '::1')")
+    postgres(target, "INSERT INTO wide VALUES (1, 'a')")
+    ends = ("--source", source, "--target", target)
+    ran = converge("verify", *ends, "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out + ran.err
+    assert [one["source"] for one in ran.json["tables"] if one["verified"]] == ["wide"]
+    (why,) = (one["message"] for one in ran.json["findings"] if one["code"] == "V115")
+    assert "inet" in why and "--mode load" in why

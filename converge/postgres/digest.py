@@ -73,6 +73,15 @@ def digest_query(schema: str, table: TablePlan, condition: str) -> str:
     return f"SELECT count(*),sum({number(row_digest(table))}) FROM {rows_of(schema, table)}{condition}"
 
 
+def no_digest(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:
+    """Why the target's types give no digest, in the server's words; empty where they do."""
+    try:
+        connection.execute(f"EXPLAIN {digest_query(schema, table, '')}".encode())
+    except psycopg.ProgrammingError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
 def written_query(schema: str, table: TablePlan) -> str:
     """SELECT transaction, rows, sum: by the transaction that wrote the rows."""
     return (

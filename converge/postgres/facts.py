@@ -16,7 +16,7 @@ from converge.model.facts import Disk, TargetFacts, Verified
 from converge.model.recorded import decode
 from converge.postgres.history import last_run
 from converge.postgres.privileges import known_privileges
-from converge.postgres.query import record, value
+from converge.postgres.query import lock_room, record, value
 from converge.postgres.target import Target
 
 _VERIFIED: dict[str, Verified] = {"verify-full": "certificate and name", "verify-ca": "certificate"}
@@ -45,6 +45,7 @@ def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: En
             "ledger": _ledger(connection, target),
             "rights": tuple(known_privileges(target)),
             "installable": tuple(name for name in _USED if target.extensions.get(name) == ""),
+            "locks": lock_room(connection),
             "disk": disk,
         },
     )

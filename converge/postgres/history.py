@@ -126,7 +126,8 @@ def last_load(connection: psycopg.Connection[Any], schema: str) -> LoadRun | Non
 def _require_reader(existing: Existing, schema: str) -> None:
     if existing.reader != READER:
         raise BlockedError(
-            f"another version of converge began the last run into the schema {schema}, which did not finish",
+            f"the last load into the schema {schema} is of another version of converge, whose record of the "
+            "schema this one cannot read",
             code=Code.L052,
             hint="go on with that version, or converge recover with it",
         )

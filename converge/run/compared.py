@@ -24,6 +24,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, read_privileges
 from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
+from converge.postgres.digest import no_digest
 from converge.postgres.history import last_recorded
 from converge.postgres.query import rows
 from converge.postgres.target import Target, read_target
@@ -184,6 +185,7 @@ class Scope:
     """What of a plan is compared: what both sides still have as planned."""
 
     def __init__(self, both: Compared) -> None:
+        self._both = both
         self._made = both.run.made if both.run else None
         self.whole = both.run.plan if both.run else both.plan
         """Of the run, also where only some of its tables are meant."""
@@ -215,6 +217,8 @@ class Scope:
             text = self._made.objects.get(name, "{}") if self._made else "{}"
             if (was := json.loads(text).get("type", kind)) != kind:
                 return f"{column.target} of the target was {was} and is {kind}"
+        if self._both.run is None and (why := no_digest(self._both.target, self._both.plan.schema, table)):
+            return f"its types in the target are not as planned ({why}); --mode load plans by the target's"
         return ""
 
     def not_compared(self) -> Iterator[NotCompared]:

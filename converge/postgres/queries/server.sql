@@ -8,8 +8,6 @@ SELECT session_user::text AS login, r.rolsuper AS superuser,
          - coalesce(current_setting('reserved_connections', true), '0')::int AS max_connections,
        CASE WHEN NOT r.rolsuper THEN least(nullif(r.rolconnlimit, -1), nullif(d.datconnlimit, -1)) END
          AS role_connections,
-       current_setting('max_locks_per_transaction')::int
-         * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) AS locks,
        pg_database_size(d.oid) AS database_bytes,
        ARRAY(SELECT extname::text FROM pg_extension ORDER BY 1) AS extensions,
        ARRAY(SELECT evtname::text FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1) AS event_triggers,
