@@ -9,11 +9,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import disk_usage
 from typing import Any
 
 import psycopg
@@ -26,8 +27,16 @@ from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import connect_mysql
 
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-"""With nothing of ours in it."""
+_MEMORY = "/dev/shm"
+_MEMORY_BYTES = 8 << 30
+"""More than all servers of a run hold at one time."""
+
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and disk_usage(_MEMORY).free > _MEMORY_BYTES:
+    # In memory a database is made and dropped in 60 ms; on a disk, with its journal, in 460 ms.
+    os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TMPDIR": tempfile.gettempdir()}
+"""With nothing of ours in it but where temporary files go."""
 _MOST_SECONDS = 1200
 
 
@@ -51,7 +60,7 @@ def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
     The process is forked from one that has imported everything, which saves half a second of a command's
     start; `python -m converge` itself is run by tests/test_working_folder.py and others.
     """
-    with TemporaryDirectory(prefix="converge-test-") as place:
+    with tempfile.TemporaryDirectory(prefix="converge-test-") as place:
         out, err = Path(place, "out"), Path(place, "err")
         how = (arguments, {**ENVIRONMENT, **environment}, folder, out, err)
         process = _FORKS.Process(target=_command, args=how)
