@@ -91,7 +91,7 @@ def parts_of(side: Literal["source", "target"], variables: Mapping[str, str | No
     """
     kind = "mysql" if side == "source" else "postgres"
     if _TYPES.get((variables.get("DATABASE_TYPE") or "").lower()) == side:
-        found = {part: (variables.get(name) or "", f"{name} in {ENV_FILE}") for part, name in _PROJECT.items()}
+        found = {part: (variables.get(key) or "", f"{key} in {ENV_FILE}") for part, key in _PROJECT.items()}
         return _endpoint(kind, DOTENV_PARTS, found)
     if side == "target":
         if not any(name in os.environ for name in ("PGHOST", "PGSERVICE", "PGDATABASE")):
