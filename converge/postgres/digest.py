@@ -19,6 +19,9 @@ from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import pg_name
 from converge.postgres.saved import kept_table
 
+_OTHER_TYPES = (
+    psycopg.errors.UndefinedFunction, psycopg.errors.CannotCoerce, psycopg.errors.DatatypeMismatch,
+)  # fmt: skip
 _PAGES = 4096
 _ARGUMENTS = 90
 """A function takes 100 arguments (PostgreSQL manual, "PostgreSQL Limits"); a table may have more columns."""
@@ -77,7 +80,7 @@ def no_digest(connection: psycopg.Connection[Any], schema: str, table: TablePlan
     """Why the target's types give no digest, in the server's words; empty where they do."""
     try:
         connection.execute(f"EXPLAIN {digest_query(schema, table, '')}".encode())
-    except psycopg.ProgrammingError as error:
+    except _OTHER_TYPES as error:
         return str(error).splitlines()[0]
     return ""
 

@@ -26,6 +26,7 @@ from converge.planner.inputs import Selection, require_matches
 from converge.postgres.connect import connect
 from converge.postgres.digest import no_digest
 from converge.postgres.history import last_recorded
+from converge.postgres.privileges import require_readable
 from converge.postgres.query import rows
 from converge.postgres.target import Target, read_target
 from converge.run.blockers import blocked, check_source, require_privileges
@@ -182,10 +183,12 @@ def narrowed(plan: Plan, names: Set[str]) -> Plan:
 
 
 class Scope:
-    """What of a plan is compared: what both sides still have as planned."""
+    """What of a plan is compared: what both sides still have as planned.
+
+    Raises BlockedError when the role may not read all of it.
+    """
 
     def __init__(self, both: Compared) -> None:
-        self._both = both
         self._made = both.run.made if both.run else None
         self.whole = both.run.plan if both.run else both.plan
         """Of the run, also where only some of its tables are meant."""
@@ -195,6 +198,14 @@ class Scope:
         for table, column, type_, name in rows(both.target, "table_columns", schema=both.plan.schema):
             self._there[table][column] = type_, name
         reasons = {table.source: why for table in both.plan.tables if (why := self._reason(table))}
+        there = [table for table in both.plan.tables if table.source not in reasons]
+        require_readable(both.target, both.facts, [table.target for table in there])
+        if both.run is None:
+            message = "its types in the target are not as planned ({}); --mode load plans by the target's"
+            reasons |= {
+                table.source: message.format(why)
+                for table in there if (why := no_digest(both.target, both.plan.schema, table))
+            }  # fmt: skip
         self.plan = narrowed(both.plan, {table.source for table in both.plan.tables} - reasons.keys())
         self.gone = [
             Finding(Code.V115, "block", name, f"cannot be compared: {why}") for name, why in reasons.items()
@@ -217,8 +228,6 @@ class Scope:
             text = self._made.objects.get(name, "{}") if self._made else "{}"
             if (was := json.loads(text).get("type", kind)) != kind:
                 return f"{column.target} of the target was {was} and is {kind}"
-        if self._both.run is None and (why := no_digest(self._both.target, self._both.plan.schema, table)):
-            return f"its types in the target are not as planned ({why}); --mode load plans by the target's"
         return ""
 
     def not_compared(self) -> Iterator[NotCompared]:

@@ -15,7 +15,6 @@ from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
-from converge.postgres.privileges import require_readable
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, Scope, compared
 from converge.run.options import RESUME, Options
@@ -44,7 +43,6 @@ def verify(
         with phase(result, emit, "plan"):
             both = stack.enter_context(compared(source, target, options, emit))
             plan = _scope(both, result)
-            require_readable(both.target, both.facts, [table.target for table in plan.tables])
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
         workers.connect(source, target)
         here, catalog = both.source, both.catalog
