@@ -25,7 +25,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from support import converge
 
-from converge.model.endpoint import parse
+from converge.sandbox.server import connect_mysql
 
 ROWS = 40
 _BIG = "18446744073709551615 9223372036854775808 9223372036854775807"
@@ -246,15 +246,13 @@ _PRESENT = """
 
 
 def _source(url: str) -> pymysql.Connection[Any]:
-    at = parse(url)
     types: dict[Any, Any] = {**decoders, FIELD_TYPE.NEWDECIMAL: _decimal}
-    return pymysql.connect(
-        host=at.host, port=at.port or 3306, user=at.user, password=at.password, database=at.database,
-        charset="utf8mb4", autocommit=True,
+    return connect_mysql(
+        url,
         # A hash join takes -2147483648 and -99999999.99, a DECIMAL(10,2), for equal; a nested loop does not.
         init_command="SET time_zone = '+00:00', optimizer_switch = 'block_nested_loop=off'",
         conv=types,
-    )  # fmt: skip
+    )
 
 
 def _decimal(text: Any) -> Any:

@@ -18,11 +18,9 @@ from shutil import disk_usage
 from typing import Any
 
 import psycopg
-import pymysql
 from pymysql.constants import CLIENT
 
 from converge.cli import COMMANDS, main
-from converge.model.endpoint import parse
 from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import connect_mysql
@@ -140,17 +138,7 @@ def _children(parent: int) -> list[int]:
 
 def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Runs one or more statements and returns the rows of the first."""
-    at = parse(url)
-    connection = pymysql.connect(
-        host=at.host,
-        port=at.port or 3306,
-        user=at.user,
-        password=at.password,
-        database=at.database or None,
-        charset="utf8mb4",
-        autocommit=True,
-        client_flag=CLIENT.MULTI_STATEMENTS,
-    )
+    connection = connect_mysql(url, client_flag=CLIENT.MULTI_STATEMENTS)
     with connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
         rows = list(cursor.fetchall())

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import judge
 import psycopg
-import pymysql
 import pytest
 from judge import Difference, JudgeError, Missing, Report, compare
+
+from converge.sandbox.server import connect_mysql
 
 NewDatabase = Callable[[Any], str]
 Literal = str | tuple[str, str]
@@ -225,17 +225,7 @@ class Pair:
         self.source, self.target = source, target
 
     def in_source(self, *statements: str) -> None:
-        url = urlsplit(self.source)
-        connection = pymysql.connect(
-            host=url.hostname or "",
-            port=url.port or 0,
-            user=url.username or "",
-            password=url.password or "",
-            database=url.path[1:],
-            charset="utf8mb4",
-            autocommit=True,
-        )
-        with connection, connection.cursor() as cursor:
+        with connect_mysql(self.source) as connection, connection.cursor() as cursor:
             cursor.execute("SET SESSION time_zone = '+00:00', sql_mode = ''")
             for statement in statements:
                 cursor.execute(statement)

@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pymysql
 import pytest
 from conftest import NewDatabase
 from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
 from test_interrupt import SOURCE, Killed, finished_exactly
 
-from converge.model.endpoint import parse
 from converge.sandbox import Server
+from converge.sandbox.server import connect_mysql
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +124,7 @@ def test_a_plan_that_is_stopped_does_not_wait(
 ) -> None:
     """Its queries are ended on the server, too."""
     with_lock = "LOCK TABLES " + ", ".join(f"{table} WRITE" for table in tables)
-    at = parse(source)
-    with pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database) as holder:
+    with connect_mysql(source, autocommit=False) as holder:
         cursor = holder.cursor()
         cursor.execute(with_lock)
         process = begun(source, target)

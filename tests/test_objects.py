@@ -7,13 +7,12 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-import pymysql
 import pytest
 from conftest import NewDatabase
 from support import converge, mysql, postgres
 
-from converge.model.endpoint import parse
 from converge.sandbox import Server
+from converge.sandbox.server import connect_mysql
 
 # What MySQL 8.0.15 does not know (CHECK is parsed and dropped, functional indexes came with 8.0.13).
 OLD = """
@@ -380,7 +379,7 @@ def test_the_scan_is_bounded_and_can_be_left_out(mysql_8033: Server, new_mysql_d
     ran = converge("plan", "--source", source, "--json")
     columns = {one["source"]: one["target_type"] for one in ran.json["plan"]["tables"][0]["columns"]}
     assert columns["yes"] == "boolean"
-    asked = pymysql.connect(host=parse(source).host, port=parse(source).port or 0, user=parse(source).user)
+    asked = connect_mysql(source)
     with asked, asked.cursor() as cursor:
         cursor.execute("SHOW PROCESSLIST")
         assert [row for row in cursor.fetchall() if row[3] and row[3].startswith("test_")] == []

@@ -23,6 +23,7 @@ from converge.report.html import to_html
 from converge.report.markdown import to_markdown
 from converge.report.plan import plan_document, plan_text
 from converge.sandbox import Server
+from converge.sandbox.server import connect_mysql
 
 FAMILY = """
 CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(9));
@@ -125,7 +126,7 @@ def test_no_session_on_the_source_can_write(
     statement: str, mysql: Server, new_mysql_database: NewDatabase
 ) -> None:
     url = new_mysql_database(mysql)
-    with pymysql.connect(**_address(url), autocommit=True) as writer, writer.cursor() as cursor:
+    with connect_mysql(url) as writer, writer.cursor() as cursor:
         cursor.execute("CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(9))")
     connection = connect(parse(url))
     with connection, connection.cursor() as cursor:
@@ -136,17 +137,6 @@ def test_no_session_on_the_source_can_write(
         for lock in ("FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES", "LOCK INSTANCE FOR BACKUP",
                      "UNLOCK INSTANCE", "LOCK TABLES parent READ", "UNLOCK TABLES"):  # fmt: skip
             cursor.execute(lock)
-
-
-def _address(url: str) -> dict[str, Any]:
-    at = parse(url)
-    return {
-        "host": at.host,
-        "port": at.port,
-        "user": at.user,
-        "password": at.password,
-        "database": at.database,
-    }
 
 
 def test_the_next_plan_says_what_has_changed(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from converge.model.endpoint import parse
 from converge.mysql import snapshot
 from converge.mysql.connect import connect
 from converge.sandbox import Server
+from converge.sandbox.server import connect_mysql
 
 
 @pytest.fixture(params=["mysql_8015", "mysql_8033"])
@@ -138,12 +139,11 @@ def test_a_replica_that_does_not_log_what_it_applies(
 @contextmanager
 def alterations(url: str, tables: list[str]) -> Iterator[list[Exception | None]]:
     """Alters tables under LOCK TABLES until the end, as the restore of a dump does; what came of each."""
-    at = parse(url)
     stop = threading.Event()
     ended: list[Exception | None] = []
 
     def alter(table: str) -> None:
-        connection = pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database)
+        connection = connect_mysql(url, autocommit=False)
         with connection, connection.cursor() as cursor:
             while not stop.is_set():
                 for statement in (

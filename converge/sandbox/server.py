@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -83,18 +83,21 @@ def with_database(url: str, database: str) -> str:
     return urlsplit(url)._replace(path="/" + quote(database, safe="")).geturl()
 
 
-def connect_mysql(url: str) -> pymysql.Connection:
-    """An autocommitting MySQL connection in utf8mb4. Raises pymysql.MySQLError."""
+def connect_mysql(url: str, **options: Any) -> pymysql.Connection[Any]:
+    """An autocommitting MySQL connection in utf8mb4; `options` are pymysql's. Raises pymysql.MySQLError.
+
+    On this machine it is not encrypted: to set TLS up takes 20 ms of a connection's 22.
+    """
     at = parse(url)
+    usual: dict[str, Any] = {"charset": "utf8mb4", "autocommit": True, "connect_timeout": 10}
     return pymysql.connect(
         host=at.host,
         port=at.port or 3306,
         user=at.user,
         password=at.password,
         database=at.database or None,
-        charset="utf8mb4",
-        autocommit=True,
-        connect_timeout=10,
+        ssl_disabled=at.local,
+        **usual | options,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pymysql
 from support import mysql
 
-from converge.model.endpoint import parse
+from converge.sandbox.server import connect_mysql
 
 PURSES = [f"purse_{number}" for number in range(8)]
 COINS = 8 * 8 * 1000
@@ -63,12 +63,11 @@ def writers(url: str, count: int = 1, pause: float = 0) -> Iterator[Activity]:
 
     pause: seconds between two transactions of a writer, at most.
     """
-    at = parse(url)
     stop = threading.Event()
     activity = Activity()
 
     def write(number: int) -> None:
-        connection = pymysql.connect(host=at.host, port=at.port or 0, user=at.user, database=at.database)
+        connection = connect_mysql(url, autocommit=False)
         with connection, connection.cursor() as cursor:
             turn, before = number, time.monotonic()
             while not stop.is_set():

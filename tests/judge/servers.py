@@ -47,6 +47,7 @@ def open_source(url: str) -> Iterator[Source]:
         database=database,
         unix_socket=query.get("unix_socket"),
         charset="utf8mb4",
+        ssl_disabled=parts.hostname == "127.0.0.1",
         conv={kind: encode for kind, encode in conversions.items() if not isinstance(kind, int)},
         cursorclass=SSCursor,
     )
