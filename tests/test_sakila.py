@@ -1,11 +1,11 @@
-"""The main job on real data: sakila from both MySQLs into the oldest and the newest PostgreSQL."""
+"""The main job on real data: sakila between the oldest servers, and between the newest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from conftest import NewDatabase
+from conftest import OLDEST_AND_NEWEST, NewDatabase
 from judge import compare
 from support import converge, load_dump, mysql, postgres
 
@@ -19,7 +19,7 @@ def source(request: pytest.FixtureRequest, new_mysql_database: NewDatabase, shar
     return url
 
 
-@pytest.mark.parametrize("server", ["postgres_14", "postgres_175"])
+@pytest.mark.parametrize(("source", "server"), OLDEST_AND_NEWEST, indirect=["source"])
 def test_sakila_arrives_and_one_changed_value_is_found(
     source: str,
     server: str,
