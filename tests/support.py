@@ -9,12 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
-from shutil import disk_usage
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -25,16 +24,8 @@ from converge.sandbox.dump_split import Splitter
 from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import connect_mysql
 
-_MEMORY = "/dev/shm"
-_MEMORY_BYTES = 8 << 30
-"""More than all servers of a run hold at one time."""
-
-if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and disk_usage(_MEMORY).free > _MEMORY_BYTES:
-    # In memory a database is made and dropped in 60 ms; on a disk, with its journal, in 460 ms.
-    os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
-
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TMPDIR": tempfile.gettempdir()}
-"""With nothing of ours in it but where temporary files go."""
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+"""With nothing of ours in it, but TMPDIR where the tests have one of their own."""
 _MOST_SECONDS = 1200
 
 
@@ -58,7 +49,7 @@ def converge(*arguments: str, folder: str = "", **environment: str) -> Ran:
     The process is forked from one that has imported everything, which saves half a second of a command's
     start; `python -m converge` itself is run by tests/test_working_folder.py and others.
     """
-    with tempfile.TemporaryDirectory(prefix="converge-test-") as place:
+    with TemporaryDirectory(prefix="converge-test-") as place:
         out, err = Path(place, "out"), Path(place, "err")
         how = (arguments, {**ENVIRONMENT, **environment}, folder, out, err)
         process = _FORKS.Process(target=_command, args=how)
