@@ -7,6 +7,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import sys
 import traceback
 from contextlib import suppress
@@ -14,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from converge import __version__
 from converge.cli.signals import Stopping
@@ -28,12 +30,33 @@ _INTERRUPTED = 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
     "doctor", "plan", "explain", "migrate", "verify", "status", "recover", "report", "migrations", "backfill",
-    "audit", "matrix", "provision", "demo",
+    "audit", "matrix", "provision", "demo", "completion",
 )  # fmt: skip
+
+
+class _File(click.types.StringParamType):
+    """A text that shells complete with names of files."""
+
+    def shell_complete(
+        self, context: click.Context, option: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+def _completing_files(command: click.Command) -> click.Command:
+    """The command, whose options for files say so to shells."""
+    for option in command.params:
+        if option.type is click.STRING and re.search("FILE|DIR", option.metavar or ""):
+            option.type = _File()
+    return command
 
 
 class Group(click.Group):
     """Suggests a command for an unknown name, and lists commands with the whole first line of their help."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        command = super().get_command(context, name)
+        return command and _completing_files(command)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -62,8 +85,7 @@ class _Lazy(Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"converge.cli.{name}").command
-        return command
+        return _completing_files(importlib.import_module(f"converge.cli.{name}").command)
 
     def summary(self, context: click.Context, name: str) -> str:
         """Read and not imported: all commands together take a second."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import signal
 import sys
 import time
+from contextlib import suppress
 
 import click
 
@@ -29,12 +31,19 @@ from converge.run.prepare import prepare
 @click.option("--rows", type=click.IntRange(2_000), default=200_000, help="size of the source")
 @click.option("--mysql", "mysql_version", default="8.0.15", help="version of MySQL")
 @click.option("--postgres", "postgres_version", default="17.5", help="version of PostgreSQL")
+@click.option(
+    "--keep/--no-keep",
+    default=None,
+    show_default="on a terminal",
+    help="keep both servers until you press Enter or Ctrl-C, or until a signal",
+)
 @report_option
 @output_options
 def command(
     rows: int,
     mysql_version: str,
     postgres_version: str,
+    keep: bool | None,
     reports: tuple[str, ...],
     as_json: bool,
     verbose: bool,
@@ -46,6 +55,7 @@ def command(
     Examples:
       converge demo
       converge demo --rows 20000 --report demo.html
+      converge demo --keep
     """
 
     def say(text: str) -> None:
@@ -71,21 +81,40 @@ def command(
         write_reports(Results("migrate", (Named("", result),)), reports)
         if as_json:
             click.echo(json.dumps(result.to_json()))
-            return result.exit_code
-        click.echo(f"\n{plan}\n\n{run_text(result)}")
-        click.echo(f"demo      {seconds(time.monotonic() - started)}, servers and data included")
-        if reports:
-            click.echo(f"report    {', '.join(reports)}")
-        _let_look(source, target)
+        else:
+            click.echo(f"\n{plan}\n\n{run_text(result)}")
+            click.echo(f"demo      {seconds(time.monotonic() - started)}, servers and data included")
+            if reports:
+                click.echo(f"report    {', '.join(reports)}")
+        if keep or (keep is None and sys.stdin.isatty() and not as_json):
+            _keep(source, target, err=as_json)
+        elif not as_json:
+            click.echo("next      converge demo --keep: it keeps both servers, for you to look at")
     return result.exit_code
 
 
-def _let_look(source: str, target: str) -> None:
-    """On a terminal the servers stay until the user has seen enough."""
-    if not sys.stdin.isatty():
-        click.echo("look      run `converge demo` on a terminal: it keeps both servers until you press Enter")
-        return
-    client = "psql" if shutil.which("psql") else "any PostgreSQL client with"
-    click.echo(f"look      {client} '{target}'\n          verify it yourself:")
-    click.echo(f"          converge verify --source '{source}' --target '{target}'")
-    click.pause("          Press Enter to stop and remove both servers.")
+_TO_TRY = """
+Both servers are kept. To look at them, paste into another terminal:
+
+  export CONVERGE_SOURCE_URL='{source}'
+  export CONVERGE_TARGET_URL='{target}'
+  converge explain article.kind      # which rule decided, and what else a map may choose
+  converge report -o demo.html       # the run as a page
+  converge verify                    # every row and every column again
+  psql "$CONVERGE_TARGET_URL" -c "UPDATE person SET phone = '?' WHERE id = (SELECT max(id) FROM person)"
+  converge verify                    # names the row, the column and both values
+
+{end} to stop and remove both servers.
+"""
+
+
+def _keep(source: str, target: str, *, err: bool) -> None:
+    """Says how to look at both servers, and waits until the user has seen enough."""
+    asks = sys.stdin.isatty()
+    end = "Press Enter" if asks else f"Press Ctrl-C, or run: kill {os.getpid()}"
+    with suppress(KeyboardInterrupt):
+        click.echo(_TO_TRY.format(source=source, target=target, end=end).rstrip(), err=err)
+        if asks:
+            sys.stdin.readline()
+        else:
+            signal.pause()
