@@ -27,10 +27,10 @@ Look = Callable[[Chosen], tuple[dict[str, Any], str]]
 
 
 def options_of(one: Chosen, options: Options) -> Options:
-    """The options for this database: its entry's, but for those that the command line gives."""
+    """The options for this database: those of converge.toml, but for those that the command line gives."""
     entry, selection = one.entry, options.selection
     if entry is None:
-        return options
+        return replace(options, maps=options.maps or one.maps)
     return replace(
         options,
         maps=options.maps or entry.maps,

@@ -46,6 +46,8 @@ class Chosen:
     known: tuple[Endpoint | None, Endpoint | None]
     """The source and the target, as far as they are named."""
     entry: Database | None = None
+    maps: tuple[str, ...] = ()
+    """Of `converge.toml` without entries."""
 
     @property
     def name(self) -> str:
@@ -106,7 +108,7 @@ def databases(where: Where, *, source: Want = "needed", target: Want = "needed")
     if not (here or dump or there):
         raise _missing("source", "neither a source nor a target is named")
     finder.forget()
-    return (Chosen((dump() if dump else here, there)),)
+    return (Chosen((dump() if dump else here, there), maps=finder.project.maps),)
 
 
 def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
@@ -149,6 +151,13 @@ def picked(project: Project, where: Where) -> tuple[Database, ...]:
                 hint=f"one of: {', '.join(known)}" if known else '[[database]]\nname = "…"',
             )
     return tuple(one for one in project.databases if not where.names or one.name in where.names)
+
+
+def stated(side: Side, url: str | None) -> Endpoint:
+    """The address that an option gives. Raises UsageError for one that is missing, or that cannot be used."""
+    if not url:
+        raise _missing(side)
+    return _complete(of_kind(parse(url, origin=f"--{side}"), _KINDS[side]))
 
 
 def resolve_target(where: Where) -> Endpoint:

@@ -18,6 +18,7 @@ from converge.toml import Table, Text, Texts, checked, read_toml
 
 FILE = "converge.toml"
 _ADDRESS = "a URL; ${VARIABLE} stands for a variable of the environment or of .env"
+_MAPS = "names of maps, or files beside converge.toml; used where --map names none"
 
 
 def _variable(name: str) -> str:
@@ -47,7 +48,7 @@ class Database(Table):
     name: Text = ""
     source: Text = Field(default="", description=_ADDRESS)
     target: Text = Field(default="", description=_ADDRESS)
-    maps: Texts = Field(default=(), alias="map", description="names of maps, or files beside converge.toml")
+    maps: Texts = Field(default=(), alias="map", description=_MAPS)
     mode: Mode = "create"
     target_schema: Text = Field(default="public", alias="schema")
     include: Texts = ()
@@ -66,6 +67,7 @@ class Project(Table):
 
     source: Text = Field(default="", description=_ADDRESS)
     target: Text = Field(default="", description=_ADDRESS)
+    maps: Texts = Field(default=(), alias="map", description=_MAPS)
     admin: Text = Field(default="", description="the address by which databases and roles are made")
     databases: tuple[Database, ...] = Field(default=(), alias="database", strict=False)
     _path: str = PrivateAttr(default=FILE)
@@ -92,7 +94,8 @@ def read(path: str | None) -> Project:
     project = checked(Project, document, file.name, Code.U003, secret=True)
     databases = [_database(file, number, one) for number, one in enumerate(project.databases, 1)]
     _require_apart(file.name, project, databases)
-    project = project.model_copy(update={"databases": tuple(databases)})
+    update = {"databases": tuple(databases), "maps": _beside(file, project.maps)}
+    project = project.model_copy(update=update)
     project._path = str(file)
     return project
 
@@ -103,8 +106,7 @@ def _database(file: Path, number: int, entry: Database) -> Database:
     if not entry.name:
         raise UsageError(f"{place} has no name", code=Code.U031, hint='name = "…"')
     require_schema(entry.target_schema, f"{place} schema")
-    beside = {name: file.parent / name for name in entry.maps}
-    maps = tuple(str(path) if path.is_file() else name for name, path in beside.items())
+    maps = _beside(file, entry.maps)
     update: dict[str, Any] = {"maps": maps}
     if entry.alembic:
         update["alembic"] = str(file.parent / entry.alembic)
@@ -112,6 +114,12 @@ def _database(file: Path, number: int, entry: Database) -> Database:
         wanted = {name: getattr(entry.provision, name) for name in entry.provision.model_fields_set}
         update["provision"] = Provision(**{**provision(maps), **wanted})
     return entry.model_copy(update=update)
+
+
+def _beside(file: Path, maps: Sequence[str]) -> tuple[str, ...]:
+    """The maps, whose files are looked for where `converge.toml` is."""
+    paths = ((name, file.parent / name) for name in maps)
+    return tuple(str(path) if path.is_file() else name for name, path in paths)
 
 
 def same_target(first: str, second: str) -> UsageError:
@@ -135,9 +143,9 @@ def _require_apart(place: str, project: Project, databases: Sequence[Database]) 
                 code=Code.U031,
                 hint='target = "postgresql://user:${PASSWORD}@host:5432/database"',
             )
-    if databases and (project.source or project.target):
+    if databases and (project.source or project.target or project.maps):
         raise UsageError(
-            f"{place} has [[database]] entries and a source or target beside them",
+            f"{place} has [[database]] entries and a source, target or map beside them",
             code=Code.U031,
-            hint="write each address in the entry that it belongs to",
+            hint="write each address and each map in the entry that it belongs to",
         )

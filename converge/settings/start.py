@@ -1,0 +1,78 @@
+"""The files that a project begins with: converge.toml, a map to fill in, and `.env` for the passwords."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from converge.model.quote import toml_text
+from converge.settings.file import FILE
+from converge.settings.variables import ENV_FILE
+
+MAP_FILE = "map.toml"
+_PROJECT = """# Both databases. ${{NAME}} is a variable of the environment, or of .env in this folder.
+source = {source}
+target = {target}
+map = [{map}]
+"""
+_LOGIN = re.compile(r"([\w+.-]+://)(?:([^/?#]*)@)?")
+_SECRET_OPTION = re.compile(r"(?<=[?&])(\w*passw\w*)=([^&#]+)", re.IGNORECASE)
+
+
+def start(source: str, target: str, passwords: tuple[str, str], database: str) -> dict[str, str]:
+    """The text of each file, by its name; `.env` only where there is a password.
+
+    The URLs' own passwords are left out: `passwords` are in their place.
+    """
+    secrets: dict[str, str] = {}
+    here, there = (
+        toml_text(_without_secrets(url, password, side, secrets))
+        for side, url, password in zip(("SOURCE", "TARGET"), (source, target), passwords, strict=True)
+    )
+    template = files("converge.settings").joinpath("start.toml").read_text("utf-8")
+    texts = {
+        FILE: _PROJECT.format(source=here, target=there, map=toml_text(MAP_FILE)),
+        MAP_FILE: template.replace("NAME", toml_text(database)),
+    }
+    return texts | ({ENV_FILE: _dotenv(secrets)} if secrets else {})
+
+
+def _without_secrets(url: str, password: str, side: str, secrets: dict[str, str]) -> str:
+    """The URL with variables in the place of what is secret, which `secrets` gets."""
+
+    def option(found: re.Match[str]) -> str:
+        name = f"CONVERGE_{side}_{found[1].upper()}"
+        secrets[name] = found[2]  # pasted as it is when the file is read
+        return f"{found[1]}=${{{name}}}"
+
+    url = url.replace("${", "%24{")  # no variable of ours
+    login = _LOGIN.match(url)
+    assert login is not None
+    user = (login[2] or "").partition(":")[0]
+    rest = _SECRET_OPTION.sub(option, url[login.end() :])
+    if password:
+        name = f"CONVERGE_{side}_PASSWORD"
+        secrets[name] = password
+        user += f":${{{name}}}"
+    return login[1] + (f"{user}@" if user else "") + rest
+
+
+def _dotenv(secrets: Mapping[str, str]) -> str:
+    """`.env` as it is, with these variables."""
+    file = Path(ENV_FILE)
+    there = file.read_text("utf-8") if file.is_file() else ""
+    kept = "".join(one.original.string for one in parse_stream(io.StringIO(there)) if one.key not in secrets)
+    if kept and not kept.endswith("\n"):
+        kept += "\n"
+    return kept + "".join(f"{name}={_quoted(value)}\n" for name, value in secrets.items())
+
+
+def _quoted(value: str) -> str:
+    """A value of `.env` that stands for itself: ``${`` would begin a variable there, even within quotes."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("${", "${:-$}{")
+    return f"'{escaped}'"
