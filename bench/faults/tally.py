@@ -15,7 +15,7 @@ _HEAD = """# Faults
 Rounds run side by side, each with servers of its own. Every round that has ended is a line in `faults.jsonl`;
 the same command goes on where an earlier one was stopped, and without that file it begins anew.
 
-Each round migrates 22 MB in some 40 chunks: tables with a number, a text or two columns as key, two without
+Each round migrates 11 MB in some 40 chunks: tables with a number, a text or two columns as key, two without
 a key (one of them with thousands of equal rows), foreign keys that cascade, generated columns. MySQL and
 PostgreSQL are real and durable; a proxy stands before each. The fault comes when a random number of chunks
 is done, in the middle of a COPY. A run that gives up is resumed with `converge migrate --resume`. Then the

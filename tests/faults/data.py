@@ -6,11 +6,11 @@ import random
 
 from support import mysql
 
-CHUNK_BYTES = 512 * 1024
-"""Small, so that 22 MB are some 40 chunks."""
+CHUNK_BYTES = 256 * 1024
+"""Small, so that 11 MB are some 40 chunks."""
 TABLES = ("keyed", "texted", "pair", "keyless", "twins", "parent", "child", "leaf")
 
-_ROWS = 6_000
+_ROWS = 3_000
 SOURCE = f"""
 SET SESSION cte_max_recursion_depth = {_ROWS};
 CREATE TABLE parent (id INT AUTO_INCREMENT PRIMARY KEY, name CHAR(36) NOT NULL UNIQUE, body TEXT);
@@ -32,14 +32,14 @@ CREATE TABLE twins (number INT);
 INSERT INTO keyed (name, body)
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {_ROWS})
     SELECT UUID(), REPEAT(CONCAT(i, ' tab\\there, line\\nthere '), 30) FROM n;
-INSERT INTO texted SELECT name, LEFT(body, 500) FROM keyed WHERE id <= 4000;
-INSERT INTO pair SELECT id % 3, id, LEFT(body, 400) FROM keyed WHERE id <= 5000;
+INSERT INTO texted SELECT name, LEFT(body, 500) FROM keyed WHERE id <= 2000;
+INSERT INTO pair SELECT id % 3, id, LEFT(body, 400) FROM keyed WHERE id <= 2500;
 INSERT INTO keyless SELECT id % 1000, LEFT(body, 500) FROM keyed;
 INSERT INTO twins SELECT id % 7 FROM keyed;
-INSERT INTO parent (name, body) SELECT name, body FROM keyed WHERE id <= 2000;
+INSERT INTO parent (name, body) SELECT name, body FROM keyed WHERE id <= 1000;
 INSERT INTO child (parent_id, other_id, price, body)
-    SELECT 1 + id % 2000, IF(id % 3, 1 + id % 1999, NULL), id / 100, LEFT(body, 300) FROM keyed;
-INSERT INTO leaf SELECT id, id % 5, LEFT(body, 100) FROM child WHERE id <= 4000;
+    SELECT 1 + id % 1000, IF(id % 3, 1 + id % 999, NULL), id / 100, LEFT(body, 300) FROM keyed;
+INSERT INTO leaf SELECT id, id % 5, LEFT(body, 100) FROM child WHERE id <= 2000;
 ANALYZE TABLE {", ".join(TABLES)};
 """
 
@@ -50,11 +50,11 @@ def move(url: str, seed: int) -> None:
     Rows are updated, inserted, deleted and moved to another key range; parents with children go.
     """
     chance = random.Random(seed)
-    low = chance.randrange(1, 1500)
+    low = chance.randrange(1, 700)
     mysql(
         url,
         f"UPDATE keyed SET body = CONCAT(body, '!') WHERE id BETWEEN {low} AND {low + 9};"
-        f"DELETE FROM keyed WHERE id BETWEEN {low + 3000} AND {low + 3300};"
+        f"DELETE FROM keyed WHERE id BETWEEN {low + 1500} AND {low + 1800};"
         f"UPDATE keyed SET id = id + 1000000 WHERE id BETWEEN {low + 20} AND {low + 60};"
         f"INSERT INTO keyed (name, body) SELECT UUID(), body FROM parent LIMIT {chance.randrange(1, 500)};"
         f"UPDATE texted SET name = REVERSE(name) WHERE MOD(CRC32(name), 50) = {seed % 50};"

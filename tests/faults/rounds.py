@@ -121,10 +121,10 @@ def full_disk(servers: Pair, source: str, seed: int) -> Outcome:
     database = f"disk_{seed}"
     wrong = []
     with (
-        small_disk(servers[1], database, 18) as (target, resize),
+        small_disk(servers[1], database, 14) as (target, resize),
         scene(*servers, source, target, seed) as stage,
     ):
-        for megabytes in (stage.chance.randrange(12, 15), stage.chance.randrange(16, 19)):
+        for megabytes in (stage.chance.randrange(9, 11), stage.chance.randrange(11, 13)):
             resize(megabytes)
             stage.begin(*(["--resume"] if stage.may_resume() else ["--recreate", "--yes"]), slowly=False)
             ran = stage.end()

@@ -23,12 +23,12 @@ from converge.sandbox import Server
 from faults.data import CHUNK_BYTES
 from faults.verdict import Verdict, judge
 
-# Only the size of a chunk is not as users have it: a source of 22 MB would be one chunk a table.
+# Only the size of a chunk is not as users have it: a source of 11 MB would be one chunk a table.
 _COMMAND = (
     "from converge.mysql import chunks; from converge.cli import main; "
     f"chunks.CHUNK_BYTES = {CHUNK_BYTES}; main()"
 )
-_RATE = 6_000_000
+_RATE = 3_000_000
 """Bytes a second through the target's proxy: a copy takes some seconds, in which things can happen."""
 END_SECONDS = 180.0
 """Longer than all bounded retries together."""
