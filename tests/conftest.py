@@ -25,7 +25,15 @@ LONG_FILES = {
     "test_recover.py",
     "test_interrupt.py",
     "test_load.py",
+    "test_load_kills.py",
     "test_matrix.py",
+    "test_reports.py",
+    "test_sakila.py",
+    "test_snapshot.py",
+    "test_types.py",
+    "test_validate.py",
+    "test_wide.py",
+    "test_working_folder.py",
 }
 
 _MEMORY = "/dev/shm"
