@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage check browser bench fidelity faults clean
+.PHONY: demo test quick coverage check browser docs bench fidelity faults clean
 
 demo: $(VENV)/.demo
 	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
@@ -41,6 +41,10 @@ browser:
 	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 	    chromium chromium-driver pgbouncer; } >/dev/null \
 	|| echo "apt-get could not install chromium and pgbouncer: their tests will be skipped"
+
+# The site in build/docs; a warning, a dead link or a page that nothing links fails it, as in tests/test_docs.py.
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run

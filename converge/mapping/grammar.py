@@ -18,6 +18,11 @@ from converge.types.traps import KINDS, Kind
 Glob = Annotated[Text, Field(description="a name, or a pattern with * and ?")]
 
 
+Why: Any = Field(default=None, description="the reason, for people")
+Note: Any = Field(default=None, description="what plan and report say of it, as a note")
+Rename: Any = Field(default=None, description="the name in the target")
+
+
 class Replace(Table):
     replace: Text
 
@@ -25,8 +30,8 @@ class Replace(Table):
 class Entry(Table):
     """One entry of a section: a rule that sets something where it matches."""
 
-    why: Text | None = None
-    note: Text | None = None
+    why: Text | None = Why
+    note: Text | None = Note
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
@@ -51,8 +56,8 @@ class TargetMatch(TableMatch):
 
 class ColumnMatch(TargetMatch):
     type: Text | Texts | None = Field(default=None, description="MySQL DATA_TYPE, or a list")
-    unsigned: bool | None = None
-    nullable: bool | None = None
+    unsigned: bool | None = Field(default=None, description="whether the column is UNSIGNED")
+    nullable: bool | None = Field(default=None, description="whether the column takes NULL")
     identity: bool | None = Field(
         default=None, description="AUTO_INCREMENT, or joined to such a column by foreign keys"
     )
@@ -80,7 +85,7 @@ else:
 
 
 class ColumnRule(Entry):
-    match: ColumnMatch = ColumnMatch()
+    match: ColumnMatch = Field(default=ColumnMatch(), description="which columns; all without it")
     to: Text | None = Field(
         default=None, description="PostgreSQL type, {length} {precision} {scale} {fsp} from the column"
     )
@@ -88,8 +93,8 @@ class ColumnRule(Entry):
     default: Text | Literal[False] | None = Field(
         default=None, description="PostgreSQL expression; false: none"
     )
-    rename: Text | None = None
-    skip: bool | None = None
+    rename: Text | None = Rename
+    skip: bool | None = Field(default=None, description="true: the column is not migrated")
     collation: Text | None = Field(
         default=None, description='a collation of the target, or "source" for one like MySQL\'s'
     )
@@ -99,9 +104,9 @@ class ColumnRule(Entry):
 
 
 class TableRule(Entry):
-    match: TableMatch = TableMatch()
-    rename: Text | None = None
-    skip: bool | None = None
+    match: TableMatch = Field(default=TableMatch(), description="which tables; all without it")
+    rename: Text | None = Rename
+    skip: bool | None = Field(default=None, description="true: the table is not migrated")
     rows: Literal["source", "target", "merge"] | None = Field(
         default=None,
         description="whose rows stay where the target's table has some; merge keeps both, by key",
@@ -109,19 +114,23 @@ class TableRule(Entry):
 
 
 class TargetRule(Entry):
-    match: TargetMatch = TargetMatch()
+    match: TargetMatch = Field(default=TargetMatch(), description="which tables or columns of the target")
     keep: Literal[True] | None = Field(default=None, description="what only the target has stays as it is")
 
 
 class IndexMatch(TableMatch):
     index: Glob | None = None
-    kind: Literal["BTREE", "HASH", "FULLTEXT", "SPATIAL"] | None = None
+    kind: Literal["BTREE", "HASH", "FULLTEXT", "SPATIAL"] | None = Field(
+        default=None, description="as MySQL calls it"
+    )
 
 
 class IndexRule(Entry):
-    match: IndexMatch = IndexMatch()
-    skip: bool | None = None
-    method: Literal["btree", "hash", "gin"] | None = None
+    match: IndexMatch = Field(default=IndexMatch(), description="which indexes; all without it")
+    skip: bool | None = Field(default=None, description="true: the index is not migrated")
+    method: Literal["btree", "hash", "gin"] | None = Field(
+        default=None, description="the access method in PostgreSQL"
+    )
 
 
 class ForeignKeyMatch(TableMatch):
@@ -129,8 +138,10 @@ class ForeignKeyMatch(TableMatch):
 
 
 class ForeignKeyRule(Entry):
-    match: ForeignKeyMatch = ForeignKeyMatch()
-    skip: bool | None = None
+    match: ForeignKeyMatch = Field(
+        default=ForeignKeyMatch(), description="which foreign keys; all without it"
+    )
+    skip: bool | None = Field(default=None, description="true: the foreign key is not migrated")
     # "validate" is a method of pydantic's models.
     validate_: bool | None = Field(
         default=None, alias="validate", description="false: rows that are there are not checked"
@@ -140,7 +151,7 @@ class ForeignKeyRule(Entry):
 class BackfillMatch(Table):
     target: Text = Field(description="a column of the table")
     source: Text = Field(description="the query's column with the same text")
-    ignore_case: bool = False
+    ignore_case: bool = Field(default=False, description="true: upper and lower case are equal")
 
 
 class Backfill(Table):
@@ -153,19 +164,19 @@ class Backfill(Table):
     )
     query: Text = Field(description="one query of that database, with columns for match and value")
     value: Text = Field(description="the query's column with the values")
-    match: BackfillMatch
+    match: BackfillMatch = Field(description="how a row of the table and one of the query belong together")
     show: Text | None = Field(default=None, description="a column of the table by which people know a row")
     existing: Literal["keep", "check", "overwrite"] = Field(
         default="keep",
         description="rows with a value: left alone (the default), failed if it differs, or written",
     )
     shared: bool = Field(default=False, description="true: several rows may have the same value")
-    why: Text | None = None
-    note: Text | None = None
+    why: Text | None = Why
+    note: Text | None = Note
 
 
 class Check(Table):
-    name: Text
+    name: Text = Field(description="what reports call it")
     target: Text = Field(description="one query for PostgreSQL")
     source: Text | None = Field(default=None, description="one query for MySQL")
     equals: bool | int | float | Text | None = Field(
@@ -176,7 +187,7 @@ class Check(Table):
         default=(), description="tables of the source without which nothing is checked"
     )
     seconds: int = Field(default=300, description="the most that each query may take; 300 without it")
-    why: Text = ""
+    why: Text = Field(default="", description="the reason, for people")
 
     @model_validator(mode="after")
     def _expects_something(self) -> Check:
@@ -190,8 +201,8 @@ class Check(Table):
 
 
 class Header(Table):
-    name: Text | None = None
-    about: Text | None = None
+    name: Text | None = Field(default=None, description="what reports call the map or its application")
+    about: Text | None = Field(default=None, description="what the map is for")
     extends: Texts = Field(default=(), description="maps that are asked after this one")
 
 
@@ -202,10 +213,10 @@ class Application(Table):
 
 class Provision(Table):
     template: Text | None = Field(default=None, description="the database that CREATE DATABASE copies")
-    encoding: Text | None = None
+    encoding: Text | None = Field(default=None, description="of the database, as CREATE DATABASE takes it")
     collate: Text | None = Field(default=None, description="a libc locale")
     ctype: Text | None = Field(default=None, description="a libc locale")
-    extensions: Texts = ()
+    extensions: Texts = Field(default=(), description="extensions that the database needs")
 
 
 class MapFile(Table):

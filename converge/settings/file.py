@@ -30,31 +30,31 @@ def _variable(name: str) -> str:
 class Provision(Table):
     """What an entry wants of the server; an empty value leaves it to the target's address or the template."""
 
-    database: Text = ""
-    role: Text = ""
+    database: Text = Field(default="", description="else that of `target`, else the entry's `name`")
+    role: Text = Field(default="", description="owns the database; else the user of `target`, else `name`")
     password_env: Annotated[str, AfterValidator(_variable)] = Field(
         default="", description="the variable with the role's password"
     )
-    template: Text = "template0"
-    encoding: Text = "UTF8"
-    collate: Text = ""
-    ctype: Text = ""
-    extensions: Texts = ()
+    template: Text = Field(default="template0", description="the database that CREATE DATABASE copies")
+    encoding: Text = Field(default="UTF8", description="of the database, as CREATE DATABASE takes it")
+    collate: Text = Field(default="", description="a libc locale; else the template's")
+    ctype: Text = Field(default="", description="a libc locale; else the template's")
+    extensions: Texts = Field(default=(), description="made in the schema `public`")
 
 
 class Database(Table):
     """One ``[[database]]``: its addresses are as written, with their variables."""
 
-    name: Text = ""
+    name: Text = Field(default="", description="for `--database NAME` and for reports")
     source: Text = Field(default="", description=_ADDRESS)
     target: Text = Field(default="", description=_ADDRESS)
     maps: Texts = Field(default=(), alias="map", description=_MAPS)
-    mode: Mode = "create"
-    target_schema: Text = Field(default="public", alias="schema")
-    include: Texts = ()
-    exclude: Texts = ()
+    mode: Mode = Field(default="create", description="as `--mode`")
+    target_schema: Text = Field(default="public", alias="schema", description="as `--schema`")
+    include: Texts = Field(default=(), description="as `--include`: only these tables")
+    exclude: Texts = Field(default=(), description="as `--exclude`: not these tables")
     alembic: Text = Field(default="", description="the folder of the target's revisions; empty for none")
-    provision: Provision | None = None
+    provision: Provision | None = Field(default=None, description="what `converge provision` makes")
 
     @property
     def runs(self) -> bool:
@@ -69,7 +69,9 @@ class Project(Table):
     target: Text = Field(default="", description=_ADDRESS)
     maps: Texts = Field(default=(), alias="map", description=_MAPS)
     admin: Text = Field(default="", description="the address by which databases and roles are made")
-    databases: tuple[Database, ...] = Field(default=(), alias="database", strict=False)
+    databases: tuple[Database, ...] = Field(
+        default=(), alias="database", strict=False, description="several databases, in their order"
+    )
     _path: str = PrivateAttr(default=FILE)
 
     @property

@@ -1,0 +1,185 @@
+"""The site: it builds without a warning, its links lead somewhere, and its commands and examples are true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from support import postgres
+
+import converge
+from converge.cli import _group
+from converge.mapping import read as maps
+from converge.mapping.grammar import json_schema
+from converge.mysql import digest as mysql_digest
+from converge.postgres import digest as postgres_digest
+from converge.settings import file as settings
+from tools import commands_page, keys_page, run_page
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+
+
+def build(folder: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    strict = ("--fail-on-warning", "--keep-going", "--nitpicky", "--quiet")
+    command = [sys.executable, "-m", "sphinx", *strict, str(folder), str(out)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    ran = build(DOCS, tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (tmp_path / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "warning"),
+    [
+        ("# Alone\n", "isn't included in any toctree"),
+        ("---\norphan: true\n---\n# A\n\n[b](b.md)\n", "myst.xref_missing"),
+        ("---\norphan: true\n---\n# A\n\n[a](#b)\n", "myst.xref_missing"),
+    ],
+)
+def test_what_is_dead_or_alone_fails_it(tmp_path: Path, page: str, warning: str) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "conf.py").write_text((DOCS / "conf.py").read_text("utf-8"), "utf-8")
+    (folder / "index.md").write_text("# Start\n", "utf-8")
+    assert build(folder, tmp_path / "out").returncode == 0
+    (folder / "other.md").write_text(page, "utf-8")
+    ran = build(folder, tmp_path / "out")
+    assert ran.returncode != 0 and warning in ran.stderr
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "ARCHITECTURE.md"], ids=lambda page: page.name)
+def test_links_from_outside_of_the_site_lead_somewhere(page: Path) -> None:
+    for path, anchor in LINK.findall(page.read_text("utf-8")):
+        if ":" in path:
+            continue
+        file = ROOT / path if path else page
+        assert file.exists(), path
+        if anchor and file.suffix == ".md":
+            assert anchor[1:] in anchors(file), path + anchor
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_json_schema_is_linked() -> None:
+    text = (DOCS / "json.md").read_text("utf-8")
+    assert {f"schemas/{file.name}" for file in (DOCS / "schemas").iterdir()} <= set(
+        re.findall(r"\]\((.*?)\)", text)
+    )
+
+
+def commands() -> list[tuple[str, str]]:
+    """Each call of converge in a `sh` block, with its page."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page.name, line.strip()) for line in lines if line.strip().startswith("converge ")]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_commands_have_options_that_are_there(page: str, line: str) -> None:
+    words = re.split(r" [|>&;]", line)[0]
+    _, *arguments = shlex.split(words, comments=True)
+    command: click.Command = _group
+    context = click.Context(_group)
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        inner = command.get_command(context, arguments[0])
+        assert inner is not None, f"{page}: {line}"
+        command, arguments = inner, arguments[1:]
+    # Click raises for what it does not know; nothing is run.
+    if not isinstance(command, click.Group):
+        command.make_context(command.name, arguments)
+
+
+def test_pages_made_from_the_code_are_current() -> None:
+    assert (DOCS / "commands.md").read_text("utf-8") == commands_page.commands_markdown()
+    assert (DOCS / "settings.md").read_text("utf-8") == keys_page.settings_markdown()
+    assert (DOCS / "maps.md").read_text("utf-8") == keys_page.maps_markdown()
+
+
+def tables() -> list[tuple[str, str]]:
+    """The TOML examples of all pages."""
+    return [
+        (page.name, block)
+        for page in PAGES
+        for block in re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize(("page", "text"), tables(), ids=lambda text: text[:40])
+def test_toml_examples_are_read(page: str, text: str, tmp_path: Path) -> None:
+    """As settings where they have addresses, else as a map."""
+    document = tomllib.loads(text)
+    file = tmp_path / "example.toml"
+    file.write_text(text, "utf-8")
+    if document.keys() & {"admin", "database"} or isinstance(document.get("source"), str):
+        settings.read(str(file))
+    else:
+        maps.load([str(file)])
+
+
+@pytest.mark.parametrize("section", keys_page.EXAMPLES)
+def test_the_examples_of_maps_have_every_key(section: str) -> None:
+    schema = json_schema()
+    field = schema["properties"][section]
+    table = keys_page.model(field, schema["$defs"])
+    example = tomllib.loads(keys_page.EXAMPLES[section][1])[section]
+    if section == "type":
+        pytest.skip("has the keys of [[column]]")
+    entries = example if isinstance(example, list) else [example]
+    assert set(table["properties"]) == {key for entry in entries for key in entry}
+    if "match" in table["properties"]:
+        match = keys_page.model(table["properties"]["match"], schema["$defs"])
+        assert set(match["properties"]) == {key for entry in entries for key in entry["match"]}
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "proof.md"])
+def test_what_a_page_shows_is_what_it_prints(name: str, databases: tuple[str, str], tmp_path: Path) -> None:
+    text = (DOCS / name).read_text("utf-8")
+    shown = run_page.played(text, *databases, tmp_path)
+    assert run_page.alike(shown).split("```") == run_page.alike(text).split("```")
+
+
+def test_the_digest_of_the_proof_is_the_one_that_runs_use(databases: tuple[str, str], tmp_path: Path) -> None:
+    text = (DOCS / "proof.md").read_text("utf-8")
+    run_page.played(text, *databases, tmp_path)
+    options = converge.Options(recreate=True)
+    (table,) = converge.plan(*databases, options).tables
+    plain = re.sub(r"\s", "", text)
+    for expression in (mysql_digest.row_digest(table), postgres_digest.row_digest(table)):
+        assert re.sub(r"\s", "", expression) in plain, expression
+
+
+def test_the_page_of_the_ledger_has_its_tables_and_columns(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    run_page.played((DOCS / "proof.md").read_text("utf-8"), *databases, tmp_path)
+    rows = postgres(
+        databases[1],
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = 'converge' AND table_name <> 'alembic_version'",
+    )
+    chapters = (DOCS / "ledger.md").read_text("utf-8").split("## `converge.")[1:]
+    documented = {
+        (chapter.split("`")[0], name)
+        for chapter in chapters
+        for name in re.findall(r"^\| `(\w+)` ", chapter, re.MULTILINE)
+    }
+    assert documented == set(rows)

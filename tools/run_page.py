@@ -1,0 +1,116 @@
+"""Runs the commands of a page on real servers, and writes what they print into the page.
+
+python -m tools.run_page docs/tutorial.md docs/proof.md
+
+- A `sh` block whose first word is `converge` is run by bash in an empty folder.
+- A `toml` block with a comment as `# shop.toml` in its first line becomes this file.
+- A `sql` block with `-- MySQL` or `-- PostgreSQL` in its first line is run there, in the database `shop`.
+- A `text` block that follows one of them has what it printed.
+
+Other blocks are for the reader. Addresses are printed as those of servers on their usual ports.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+from pymysql.constants import CLIENT
+
+from converge import sandbox
+from converge.sandbox.server import connect_mysql
+
+SOURCE, TARGET = "mysql://root@127.0.0.1:3306/shop", "postgresql://postgres@127.0.0.1:5432/shop"
+"""As pages write them."""
+_BLOCK = re.compile(r"```(\w+)\n(.*?)```(?:\n\n```text\n(?P<printed>.*?)```)?", re.DOTALL)
+_VARIES = {
+    r"[0-9a-f]{64}": "DIGEST",
+    r"\d{4}-\d\d-\d\d[T ]\d\d:[\d:.+]+": "TIME",
+    r"\d[\d.,]* ?(s|B|kB|MB|GB|MB/s)\b": "SIZE",
+    r"\b\d+\.\d\d\b(?=  )": "SECONDS",
+    r"'?root'?@'?[\w%.]+'?": "ACCOUNT",
+    r"-{3,}|[━─]{3,}": "LINE",
+    r"\s+": " ",
+}
+"""What differs from run to run, and from server to server."""
+
+
+def played(text: str, source: str, target: str, folder: Path) -> str:
+    """The page with what its blocks print on these servers. The folder is empty, as are both databases."""
+
+    def play(block: re.Match[str]) -> str:
+        language, code = block[1], block[2]
+        printed = _print(language, code, source, target, folder)
+        if block["printed"] is None or printed is None:
+            return block[0]
+        return f"```{language}\n{code}```\n\n```text\n{printed.strip()}\n```"
+
+    return _BLOCK.sub(play, text)
+
+
+def alike(text: str) -> str:
+    """The page without what differs from run to run."""
+    for pattern, name in _VARIES.items():
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def _print(language: str, code: str, source: str, target: str, folder: Path) -> str | None:
+    first = code.splitlines()[0]
+    if language == "sh" and first.startswith("converge "):
+        return _shell(code, source, target, folder)
+    if language == "toml" and first.startswith("# "):
+        (folder / first.removeprefix("# ")).write_text(code, "utf-8")
+    if language == "sql" and first == "-- MySQL":
+        with connect_mysql(source, client_flag=CLIENT.MULTI_STATEMENTS) as my, my.cursor() as cursor:
+            cursor.execute(code)
+            rows = list(cursor.fetchall())
+            while cursor.nextset():
+                pass
+        return _rows(rows)
+    if language == "sql" and first == "-- PostgreSQL":
+        with psycopg.connect(target, autocommit=True) as pg:
+            result = pg.execute(code.encode())
+            return _rows(result.fetchall() if result.description else [])
+    return None
+
+
+def _rows(rows: list[tuple[object, ...]]) -> str:
+    return "\n".join("  ".join(map(str, row)) for row in rows)
+
+
+def _shell(code: str, source: str, target: str, folder: Path) -> str:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "COLUMNS": "110",
+        "CONVERGE_SOURCE_URL": source,
+        "CONVERGE_TARGET_URL": target,
+    }
+    script = f'converge() {{ {sys.executable} -m converge "$@"; }}\n{code}'
+    ran = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    if not ran.stdout.strip():
+        raise RuntimeError(f"{code} printed nothing: {ran.stderr}")
+    return ran.stdout.replace(source, SOURCE).replace(target, TARGET)
+
+
+def main(names: list[str]) -> None:
+    with sandbox.start("mysql:8.0.33", "postgres:17.5") as (my, pg):
+        for name in names:
+            page = Path(name)
+            with (
+                my.new_database("shop") as source,
+                pg.new_database("shop") as target,
+                tempfile.TemporaryDirectory() as folder,
+            ):
+                page.write_text(played(page.read_text("utf-8"), source, target, Path(folder)), "utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
