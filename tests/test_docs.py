@@ -261,3 +261,30 @@ def test_the_commands_of_the_downtime_window_run(
         file.name for file in tmp_path.iterdir()
     }
     assert postgres(target, "SELECT id FROM item") == [(1,)]
+
+
+def test_the_account_for_a_managed_source_is_enough(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY)")
+    mysql(source, "INSERT INTO item VALUES (1)")
+    (statements,) = re.findall(r"```sql\n(.*?)```", (DOCS / "managed.md").read_text("utf-8"), re.DOTALL)
+    name = source.rpartition("/")[2]
+    try:
+        mysql(source, statements.replace("'…'", "'s3cret'").replace("shop.*", f"{name}.*"))
+        account = source.replace("root@", "converge:s3cret@") + "?ssl-mode=REQUIRED"
+        result = converge.migrate(account, target, converge.MigrateOptions())
+    finally:
+        mysql(source, "DROP USER IF EXISTS 'converge'@'%'")
+    assert result.verdict == "verified"
+
+
+def test_the_statements_for_hibernate_give_the_next_value(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE hibernate_sequence (next_val BIGINT)")
+    mysql(source, "INSERT INTO hibernate_sequence VALUES (1001)")
+    postgres(target, "CREATE SEQUENCE hibernate_sequence")
+    chapter = (DOCS / "orm.md").read_text("utf-8").split("## Hibernate")[1]
+    ask, set_ = re.findall(r"^SELECT .*?;", chapter, re.MULTILINE)
+    assert str(mysql(source, ask)[0][0]) in set_
+    postgres(target, set_)
+    assert postgres(target, "SELECT nextval('hibernate_sequence')") == [(1001,)]
