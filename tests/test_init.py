@@ -84,6 +84,7 @@ def test_given_addresses_become_files_that_work_at_once(
 def test_a_terminal_is_asked_and_shows_no_password(
     logins: tuple[tuple[str, str], tuple[str, str]], tmp_path: Path
 ) -> None:
+    (tmp_path / ".env").write_text("OTHER=1")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "converge", "init"], stdin=theirs, stdout=theirs, stderr=theirs,
@@ -106,6 +107,7 @@ def test_a_terminal_is_asked_and_shows_no_password(
     answer(b"Password", PASSWORDS[0])
     answer(b"Target", plain_target)
     answer(b"Password", "")
+    answer(b".env is there already", "y")
     while True:
         try:
             seen += os.read(ours, 1024)
@@ -117,6 +119,7 @@ def test_a_terminal_is_asked_and_shows_no_password(
     assert b"next      converge plan" in seen
     project = tomllib.loads((tmp_path / "converge.toml").read_text("utf-8"))
     assert project["target"] == plain_target
+    assert (tmp_path / ".env").read_text("utf-8").startswith("OTHER=1\nCONVERGE_SOURCE_PASSWORD=")
     assert converge("plan", folder=str(tmp_path)).code == 0
 
 
@@ -144,6 +147,15 @@ def test_without_a_terminal_a_missing_address_is_an_error(tmp_path: Path) -> Non
     ran = converge("init", "--source", "mysql://a@127.0.0.1:1/x", folder=str(tmp_path))
     assert ran.code == 2 and "error[U001]: no target is named" in ran.err
     assert files(tmp_path) == {}
+
+
+def test_a_variable_that_goes_before_the_file_is_named(tmp_path: Path) -> None:
+    urls = ("--source", "mysql://a@127.0.0.1:1/x", "--target", "postgresql://a@127.0.0.1:1/x")
+    ran = converge("init", *urls, folder=str(tmp_path), CONVERGE_TARGET_URL="postgresql://b:pw@127.0.0.1:1/y")
+    notes = [line for line in ran.out.splitlines() if line.startswith("note ")]
+    assert notes == [
+        "note      CONVERGE_TARGET_URL goes before converge.toml: postgresql://b@127.0.0.1:1/y; unset it"
+    ]
 
 
 def test_json_is_the_document_of_doctor_with_the_files(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _EXAMPLES: dict[Side, str] = {
     "source": "MySQL, like mysql://user@host:3306/database",
     "target": "PostgreSQL, like postgresql://user@host:5432/database",
 }
+_VARIABLES = ("CONVERGE_SOURCE_URL", "CONVERGE_TARGET_URL")
 _WHAT = {
     FILE: "where both databases are",
     MAP_FILE: "rules to start from; each is explained, none is active",
@@ -41,13 +42,13 @@ _WHAT = {
 @click.option(
     "--source",
     metavar="URL",
-    envvar="CONVERGE_SOURCE_URL",
+    envvar=_VARIABLES[0],
     help="mysql://user:password@host:port/database; or set CONVERGE_SOURCE_URL",
 )
 @click.option(
     "--target",
     metavar="URL",
-    envvar="CONVERGE_TARGET_URL",
+    envvar=_VARIABLES[1],
     help="postgresql://user:password@host:port/database; or set CONVERGE_TARGET_URL",
 )
 @click.option("--force", is_flag=True, help="replace the files; other lines of .env stay as they are")
@@ -73,7 +74,7 @@ def command(
     _require_free((FILE, MAP_FILE), force=force)
     (here, here_url), (there, there_url) = _side("source", source), _side("target", target)
     texts = start(here_url, there_url, (here.password, there.password), here.database)
-    _require_free(texts, force=force)
+    _require_free(texts, force=force or (ENV_FILE in texts and _may_add()))
     for path in texts:
         require_writable(path)
     for path, text in texts.items():
@@ -91,6 +92,9 @@ def command(
     written = "\n".join(f"{label:<10}{line}" for label, line in zip(("written", "", ""), files, strict=False))
     resolved = ", when what is named above is resolved" if found.exit_code else ""
     click.echo(f"{doctor_text(found, verbose=verbose)}\n\n{written}")
+    for variable, given, used in zip(_VARIABLES, (here, there), chosen.known, strict=True):
+        if str(given) != str(used):
+            click.echo(visible(f"note      {variable} goes before {FILE}: {used}; unset it"))
     click.echo(visible(f"next      {following}{resolved}"))
     return found.exit_code
 
@@ -104,6 +108,12 @@ def _require_free(paths: Iterable[str], *, force: bool) -> None:
             code=Code.U035,
             hint="converge init --force" + (", which keeps other lines of .env" if ENV_FILE in there else ""),
         )
+
+
+def _may_add() -> bool:
+    """Whether the user lets passwords into a `.env` that is there."""
+    words = f"{ENV_FILE} is there already. Add the passwords to it, and make it readable by you alone?"
+    return Path(ENV_FILE).exists() and sys.stdin.isatty() and click.confirm(words, err=True)
 
 
 def _side(side: Side, url: str | None) -> tuple[Endpoint, str]:
