@@ -126,7 +126,7 @@ def test_doctor_shows_what_the_version_has_and_what_migrations_would_meet(
     ask(admin, f"ALTER DATABASE {name} SET lock_timeout = 0")
     ask(admin, f"ALTER ROLE postgres IN DATABASE {name} SET default_transaction_read_only = on")
     try:
-        ran = converge("doctor", "--target", target, "--map", str(tmp_path / "new.toml"))
+        ran = converge("doctor", "-v", "--target", target, "--map", str(tmp_path / "new.toml"))
         assert ran.code == 3
         assert "from 15   no  NULLS NOT DISTINCT, MERGE" in ran.out
         assert "check 'labels' asks for any_value()" in ran.out

@@ -65,7 +65,7 @@ GOOD = (
 
 def test_checks_that_hold_in_every_form(source: str, target: str, tmp_path: Path) -> None:
     addresses = ("--source", source, "--target", target, *map_of(tmp_path, *GOOD))
-    planned = converge("plan", *addresses)
+    planned = converge("plan", *addresses, "--show", "checks")
     assert "checks (9), after the load\n  count (as in the source)\n  two (= 2)" in planned.out
     listed = converge("plan", *addresses, "--json").json["plan"]["checks"]
     assert [one["name"] for one in listed[:2]] == ["count", "two"]

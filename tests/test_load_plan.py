@@ -282,6 +282,8 @@ def test_a_table_that_is_left_out_counts_once(databases: tuple[str, str], tmp_pa
         map_,
         "--exclude",
         "excluded",
+        "--show",
+        "findings",
     )
     assert "by_a (a), by_b (b, c)" in words.out, words.out
     verdict = f"{len(ran.json['not_migrated'])} objects not migrated · {ran.json['losses']} loss"

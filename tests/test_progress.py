@@ -73,3 +73,19 @@ def test_a_phase_that_fails_is_not_drawn_as_done(screen: io.StringIO) -> None:
         bars(Advanced("index", "film"))
         raise ValueError
     assert "100%" not in screen.getvalue()
+
+
+def test_a_signal_as_a_bar_begins_leaves_no_line_of_it(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def interrupted(bar: object) -> None:
+        begun.append(bar)
+        raise KeyboardInterrupt
+
+    bars = progress.Bars()
+    monkeypatch.setattr(bars, "enter_context", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bars(PhaseStarted("index", 3))
+    assert begun and screen.getvalue() == ""

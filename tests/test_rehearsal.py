@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,7 +147,7 @@ def test_the_next_plan_says_what_has_changed(databases: tuple[str, str], tmp_pat
         FAMILY + "CREATE TABLE flags (id INT PRIMARY KEY, f TINYINT(1)); INSERT INTO flags VALUES (1, 1)",
     )
     addresses = ("--source", source, "--target", target)
-    assert "since the last run" not in converge("plan", *addresses).out
+    assert "since the last run" not in converge("plan", *addresses, "--show", "since").out
     report = tmp_path / "first.json"
     assert converge("migrate", *addresses, "--report", str(report)).code == 0
     same = converge("plan", *addresses, "--json").json["plan"]
@@ -159,7 +160,7 @@ def test_the_next_plan_says_what_has_changed(databases: tuple[str, str], tmp_pat
     mysql(source, "DROP TABLE other; CREATE TABLE added (id INT, t TIMESTAMP NULL)")
     mysql(source, "INSERT INTO flags VALUES (2, 5), (3, 0); DELETE FROM child")
     pages = ("--html", str(tmp_path / "p.html"), "--md", str(tmp_path / "p.md"))
-    ran = converge("plan", *addresses, "--recreate", *pages)
+    ran = converge("plan", *addresses, "--recreate", "--show", "since", *pages)
     assert ran.code == 0, ran.err
     document = converge("plan", *addresses, "--json").json["plan"]
     found = {
@@ -179,7 +180,9 @@ def test_the_next_plan_says_what_has_changed(databases: tuple[str, str], tmp_pat
     # A report's file says the same, also to a plan without a target.
     again = converge("plan", *addresses, "--since", str(report), "--json").json["plan"]
     assert again["since"] == document["since"]
-    assert "since the last run" in converge("plan", "--source", source, "--since", str(report)).out
+    short = converge("plan", "--source", source, "--since", str(report)).out
+    said = r"\nsince     last run: \d+ things changed, rows \+0 in 2 tables; --show since\n"
+    assert re.search(said, short), short
 
 
 def test_the_history_survives_truncate(databases: tuple[str, str]) -> None:

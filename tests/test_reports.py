@@ -23,7 +23,7 @@ from converge.report.document import findings, owner
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
-from converge.report.plan import plan_document, plan_json, plan_text
+from converge.report.plan import SECTIONS, plan_document, plan_json, plan_text
 from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.several import FORMS
@@ -57,7 +57,7 @@ def test_the_plan_says_the_same_in_every_form() -> None:
         assert "12:04 min" in form
         assert "7.0 GB" in form
         assert "next 1001" in form
-    text = plan_text(made, verbose=True)
+    text = plan_text(made, shown=SECTIONS)
     assert "forecast  12:04 min" in text
     assert "seen  0 rows, the first of them id=0" in text
     assert "scan      2 tables, 2,000 rows" in text
@@ -112,7 +112,7 @@ def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:
     assert "Failed" not in words(to_html(plan_document(plan(tables=1, findings=0))))
     # A table without rows has no head either.
     assert len(run_text(failed).splitlines()) == 2
-    nothing = plan_text(replace(plan(), tables=()))
+    nothing = plan_text(replace(plan(), tables=()), shown=["types", "tables"])
     assert "The source has no tables that are selected." in nothing
     assert "\ncolumns" not in nothing
 

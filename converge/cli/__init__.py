@@ -133,7 +133,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
-        _tell(without_passwords(said.getvalue().rstrip()))
+        _tell(visible(without_passwords(said.getvalue().rstrip())))
         return UsageError.exit_code
     except ConvergeError as error:
         if "--json" in arguments:
@@ -159,7 +159,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _bug() -> int:
-    _tell(without_passwords(traceback.format_exc()))
+    _tell(visible(without_passwords(traceback.format_exc())))
     _tell(f"error[{Code.B001}]: this is a bug in converge; the target holds what its ledger says")
     return _BUG
 
@@ -167,7 +167,7 @@ def _bug() -> int:
 def _tell(text: str) -> None:
     """Writes to stderr, if anybody is left to read it."""
     with suppress(BrokenPipeError):
-        click.echo(visible(text), err=True)
+        click.echo(text, err=True)
 
 
 def _abandon(stream: int) -> None:

@@ -18,7 +18,7 @@ from converge.demo.fill import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.result import Named, Result, Results
-from converge.report.plan import plan_text
+from converge.report.plan import SECTIONS, plan_text
 from converge.report.run import run_text
 from converge.report.words import seconds
 from converge.run.attempt import MigrateOptions
@@ -75,7 +75,7 @@ def command(
         say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")
         addresses = parse(source), parse(target)
         with prepare(*addresses, Options(), emit) as prepared:
-            plan = plan_text(prepared.plan, verbose=verbose)
+            plan = plan_text(prepared.plan, shown=SECTIONS if verbose else ())
         result = Result("migrate", str(addresses[0]), str(addresses[1]))
         migrate(*addresses, MigrateOptions(), emit, result)
         write_reports(Results("migrate", (Named("", result),)), reports)

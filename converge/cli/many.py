@@ -71,8 +71,14 @@ def each_of(
         yield one, found, error
 
 
-def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> tuple[dict[str, Any], str]:
-    """Document and text of all databases."""
+def look_at(
+    command: str,
+    chosen: Sequence[Chosen],
+    look: Look,
+    emit: Sink,
+    following: Callable[[], Sequence[tuple[str, str]]] = tuple,
+) -> tuple[dict[str, Any], str]:
+    """Document and text of all databases; `following` gives facts that the text of several ends with."""
     documents, texts = [], []
     for one, found, error in each_of(chosen, look, emit):
         if error is not None:
@@ -81,7 +87,7 @@ def look_at(command: str, chosen: Sequence[Chosen], look: Look, emit: Sink) -> t
         documents.append({"name": one.name, **found[0]})
         texts.append((one.name, found[1]))
     document = together(command, documents)
-    return document, several_text(document, texts)
+    return document, several_text(document, texts, following())
 
 
 def tell(name: str, error: ConvergeError) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
@@ -15,14 +17,23 @@ from converge.cli.outputs import require_ending, show, write_private
 from converge.model.documents import plain
 from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
-from converge.model.plan import Plan
-from converge.report.map import map_toml
+from converge.model.plan import Finding, Plan
+from converge.report.errors import without_passwords
+from converge.report.map import fixes_toml, map_toml
 from converge.report.markdown import to_markdown
-from converge.report.plan import plan_document, plan_json, plan_sql, plan_text
+from converge.report.plan import SECTIONS, plan_document, plan_json, plan_sql, plan_text
 from converge.report.several import several_document
 from converge.run.options import Options
 from converge.run.prepare import prepare, since_last
 from converge.settings.addresses import Chosen, Where, databases
+
+# What a command prints and writes is asked anew each time.
+_OF_OUTPUT = ("as_json", "quiet", "verbose", "no_progress", "output", "html", "md", "sql", "write_map",
+              "write_fixes", "shown")  # fmt: skip
+_ENDINGS = {
+    "-o": ".json", "--html": ".html", "--md": ".md", "--sql": ".sql", "--write-map": ".toml",
+    "--write-fixes": ".toml",
+}  # fmt: skip
 
 
 @click.command("plan")
@@ -32,10 +43,18 @@ from converge.settings.addresses import Chosen, Where, databases
 @click.option("--html", metavar="FILE", help="write the plan as one page that works offline")
 @click.option("--md", metavar="FILE", help="write the plan as Markdown")
 @click.option("--write-map", metavar="FILE", help="write every decision as a map, to be edited")
+@click.option("--write-fixes", metavar="FILE", help="write what the findings propose, as a map to be edited")
 @click.option(
     "--since",
     metavar="FILE",
     help="compare with this report of a run (.json), not with the last run in the ledger",
+)
+@click.option(
+    "--show",
+    "shown",
+    multiple=True,
+    type=click.Choice(SECTIONS),
+    help="print this section in full; repeatable  [default: a summary; -v: all]",
 )
 @click.option("--sql", metavar="FILE", help="write the SQL for the target; - is stdout")
 @output_options
@@ -47,27 +66,31 @@ def command(
     md: str | None,
     sql: str | None,
     write_map: str | None,
+    write_fixes: str | None,
     since: str | None,
+    shown: tuple[str, ...],
     as_json: bool,
     verbose: bool,
     emit: Sink,
 ) -> int:
     """Show what becomes of every object of the source, and why.
 
-    Writes nothing to the databases. Exits with 3 when something must be resolved first; the finding has the
-    fix.
+    Prints a summary: the verdict, what stops a run with its fix, what is lost, and how many findings there
+    are of each code. Writes nothing to the databases. Exits with 3 when something must be resolved first.
 
     \b
     Examples:
       converge plan
       converge plan -o plan.json --html plan.html
+      converge plan --show findings
       converge plan --mode load --map orm.toml
     """
-    files = {"-o": output, "--html": html, "--md": md, "--sql": sql, "--write-map": write_map}
-    for (option, path), ending in zip(files.items(), (".json", ".html", ".md", ".sql", ".toml"), strict=True):
-        require_ending(option, path, ending)
+    maps = {"--write-map": write_map, "--write-fixes": write_fixes}
+    files = {"-o": output, "--html": html, "--md": md, "--sql": sql, **maps}
+    for option, path in files.items():
+        require_ending(option, path, _ENDINGS[option])
     chosen = databases(where, target="known")
-    for option, given in (("--write-map", write_map), ("--since", since)):
+    for option, given in {**maps, "--since": since}.items():
         if given:
             only(chosen, option)
     plans: list[tuple[str, Plan]] = []
@@ -80,16 +103,57 @@ def command(
         plans.append((one.name, plan))
         if write_map:
             write_private(write_map, map_toml(prepared.inputs))
+        if write_fixes:
+            write_private(write_fixes, fixes_toml(plan))
         # Without --json only the verdict of a single plan is asked for.
         asked = plan if as_json or one.name else replace(plan, tables=(), statements=(), outcomes=())
-        return plan_json(asked), plan_text(plan, verbose=verbose)
+        last = following() if one.entry is None else ()
+        return plan_json(asked), plan_text(plan, shown=SECTIONS if verbose else shown, following=last)
 
-    document, text = look_at("plan", chosen, look, emit)
+    def following() -> list[tuple[str, str]]:
+        if len(plans) < len(chosen):
+            return []
+        return [*_following(files, [one for _, plan in plans for one in plan.blocks])]
+
+    document, text = look_at("plan", chosen, look, emit, following)
     if len(plans) == len(chosen):
         _write(document, plans, scans, files)
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
     return show(document, text, as_json=as_json, quiet=sql == "-")
+
+
+def _following(files: Mapping[str, str | None], blockers: Sequence[Finding]) -> Iterator[tuple[str, str]]:
+    """Facts that a plan ends with: the files that were written, how to see more, and the next command."""
+    yield "written", ", ".join(path for path in files.values() if path and path != "-")
+    yield "more", f"--show {', '.join(SECTIONS[:3])} … or -v for all; converge explain CODE"
+    if not blockers:
+        yield "next", _command("migrate", "--plan", files["-o"])
+    elif files["--write-fixes"]:
+        yield "next", _command("plan", "--map", files["--write-fixes"])
+    else:
+        rules = any("[[" in one.hint for one in blockers)
+        yield "next", _command("plan", "--write-fixes", "fixes.toml" if rules else None)
+
+
+def _command(name: str, option: str, value: str | None) -> str:
+    """This command of converge with one more option, and with all that was given to plan and that it knows.
+
+    Passwords are left out: stdout may be kept.
+    """
+    context = click.get_current_context()
+    group = context.find_root().command
+    command = group.get_command(context, name) if isinstance(group, click.Group) else None
+    known = {one.name for one in command.params if one.name not in _OF_OUTPUT} if command else ()
+    words = ["converge", name]
+    for one in context.command.params:
+        if one.name in known and context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE:
+            given = context.params[one.name or ""]
+            for each in given if one.multiple else (given,):
+                flag = isinstance(each, bool)
+                words.append((one.secondary_opts if each is False else one.opts)[0])
+                words += [] if flag else [str(each)]
+    return shlex.join(map(without_passwords, [*words, option, value] if value else words))
 
 
 def _write(

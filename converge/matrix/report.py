@@ -74,7 +74,7 @@ def matrix_document(matrix: Matrix) -> Document:
 def matrix_text(matrix: Matrix) -> str:
     """Versions and steps, what differs between versions, and why a cell is red."""
     lines = (*_listed("plan", matrix.plans), *_listed("catalog", matrix.catalog), ("digests", _same(matrix)))
-    return to_text(_verdict(matrix), _overview(matrix), findings(matrix.reasons), Facts(lines), verbose=True)
+    return to_text(_verdict(matrix), _overview(matrix), findings(matrix.reasons), Facts(lines))
 
 
 def matrix_suites(matrix: Matrix) -> list[Suite]:

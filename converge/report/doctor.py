@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
-from textwrap import wrap
 from typing import Any
 
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts, Tls
 from converge.postgres.capabilities import CAPABILITIES, major
-from converge.report.document import Block, Facts, Fold, Verdict, findings, grid
+from converge.report.document import Block, Facts, Fold, Mark, Verdict, facts, findings, grid
 from converge.report.text import to_text
-from converge.report.words import counted, size
+from converge.report.words import blocked_words, counted, for_people, size
 
 Line = tuple[str, str]
 _SETTINGS = (
@@ -23,27 +23,34 @@ _SETTINGS = (
 )  # fmt: skip
 """Settings that converge overrides in its own sessions; shown when somebody has set them."""
 _NOT_REACHED: list[Line] = [("", "not reached")]
-_WIDTH = 97
+_BRIEF = ("", "server", "login", "size", "snapshot", "schema", "disk")
+"""Facts that are shown unasked."""
 _HARMLESS = ("0", "off", "")
 
 
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
-    """Each side's facts and privileges, then the findings with their fixes."""
+    """Each side and what it lacks, then the findings with their fixes; `verbose` has all facts."""
     here, there = found.source_facts, found.target_facts
     blocks: list[Block] = []
     if found.source is not None:
-        lines = _source(here, verbose=verbose) if here else _NOT_REACHED
-        blocks.append(_side("source", found.source, here, lines))
+        lines = _source(here) if here else _NOT_REACHED
+        blocks.append(_side("source", found.source, here, lines, verbose))
     if found.target is not None:
-        blocks.append(_side("target", found.target, there, _target(there, found) if there else _NOT_REACHED))
-        blocks += [_compatibility(there.version)] if there else []
+        lines = _target(there, found) if there else _NOT_REACHED
+        blocks.append(_side("target", found.target, there, lines, verbose))
+        blocks += [_compatibility(there.version)] if there and verbose else []
+    more = "" if verbose else "-v for all facts and privileges; converge explain CODE"
+    return to_text(_verdict(found), *blocks, findings(found.findings), facts(("more", more)))
+
+
+def _verdict(found: Diagnosis) -> Verdict:
     blockers = sum(finding.severity == "block" for finding in found.findings)
-    words = f"{counted(blockers, 'thing') if blockers else 'nothing'} would stop a run"
+    words = blocked_words(blockers) if blockers else "nothing would stop a run"
     if found.unreached:
         words = "not every side could be reached"
     if notes := len(found.findings) - blockers:
-        words += f"; {counted(notes, 'note')}"
-    return to_text(Verdict(found.verdict, words, "quiet"), *blocks, findings(found.findings), verbose=True)
+        words += f" · {counted(notes, 'note')} to read"
+    return Verdict(for_people(found.verdict), words, "good" if found.verdict == "ready" else "bad")
 
 
 def doctor_json(found: Diagnosis) -> dict[str, Any]:
@@ -88,50 +95,49 @@ def _compatibility(version: str) -> Fold:
         for since, features in sorted(names.items())
     )
     title = "compatibility: what maps, checks and migrations may ask of this server"
-    return Fold(title, (_wrapped(lines),))
+    return Fold(title, (Facts(tuple(lines)),))
 
 
 def _side(
-    name: str, endpoint: Endpoint, facts: SourceFacts | TargetFacts | None, lines: Iterable[Line]
+    name: str,
+    endpoint: Endpoint,
+    known: SourceFacts | TargetFacts | None,
+    lines: Iterable[Line],
+    verbose: bool,
 ) -> Fold:
-    origins = _origins(endpoint, facts)
+    origins = _origins(endpoint, known)
     places = set(origins.values())
     each = ", ".join(f"{name} {place}" for name, place in origins.items())
+    origin = places.pop() if len(places) == 1 else each
+    rights = known.rights if known else ()
+    pairs = [("from", origin), *lines]
+    if not verbose:
+        held = f", {sum(one.held for one in rights):,} of {counted(len(rights), 'privilege')}"
+        pairs = [(name, words + held * (name == "login")) for name, words in lines if name in _BRIEF]
     privileges = grid(
         "",
         (("privilege", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
         [
-            (one.name, "yes", one.purpose)
-            if one.held
-            else (one.name, "NO" if one.needed else "no", one.without)
-            for one in (facts.rights if facts else ())
+            (one.name, "yes", one.purpose) if one.held
+            else (one.name, Mark("NO", "bad") if one.needed else Mark("no", "warn"), one.without)
+            for one in rights
+            if verbose or not one.held
         ],
-    )
-    origin = places.pop() if len(places) == 1 else each
-    return Fold(f"{name:<10}{endpoint}", (_wrapped([("from", origin), *lines]), privileges))
+    )  # fmt: skip
+    title = f"{name:<10}{endpoint}" + ("" if verbose or not origin else f" from {origin}")
+    return Fold(title, (facts(*pairs), privileges))
 
 
-def _wrapped(lines: Iterable[tuple[str, str]]) -> Facts:
-    """Long facts on several lines."""
-    return Facts(
-        tuple(
-            (label if number == 0 else "", part)
-            for label, words in lines
-            for number, part in enumerate(wrap(words, _WIDTH))
-        )
-    )
-
-
-def _source(facts: SourceFacts, *, verbose: bool) -> list[Line]:
+def _source(facts: SourceFacts) -> list[Line]:
     seen = f"{counted(facts.tables, 'table')}, {counted(facts.views, 'view')}"
-    bytes_ = f"{size(facts.data_bytes)} of data, {size(facts.index_bytes)} of indexes"
+    bytes_ = f"{size(facts.data_bytes)} and {size(facts.index_bytes)} of indexes"
     return [
         ("server", f"MySQL {facts.version}, {facts.distribution}"),
         ("login", facts.account + _if(" by", facts.plugin)
          + _if(", logged in as", facts.login if facts.login.partition("@")[0] not in facts.account else "")),
         ("roles", ", ".join(facts.roles)),
         ("TLS", _tls(facts.tls)),
-        ("size", f"{seen}, about {facts.rows:,} rows, {bytes_}"),
+        ("size", f"{seen}, about {counted(facts.rows, 'row')}, {bytes_}"),
         ("largest", ", ".join(f"{name} {size(count)}" for name, count in facts.largest)),
         ("snapshot", str(facts.snapshot)),
         ("log", f"binary log {facts.binary_log}, GTID {facts.gtid_mode}"),
@@ -141,7 +147,7 @@ def _source(facts: SourceFacts, *, verbose: bool) -> list[Line]:
         ("packet", f"max_allowed_packet {size(facts.max_allowed_packet)}"),
         ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections"
          + (f", {facts.user_connections} for this account" if facts.user_connections else "")),
-        *((("grant", line) for line in facts.grants) if verbose else ()),
+        *(("grant", re.sub(r",(?=\S)", ", ", line)) for line in facts.grants),
     ]  # fmt: skip
 
 
@@ -158,7 +164,7 @@ def _target(facts: TargetFacts, found: Diagnosis) -> list[Line]:
         ("TLS", _tls(facts.tls)),
         ("charset", f"{facts.encoding}, {facts.collation}"),
         ("schema", f"{facts.schema}: {counted(facts.relations, 'relation')}; ledger: {facts.ledger}"),
-        ("size", f"{facts.database} has {size(facts.database_bytes)}"),
+        ("database", f"{facts.database}, {size(facts.database_bytes)}"),
         ("disk", disk + (f"; a run needs about {needed}, and up to as much again for WAL" if needed else "")),
         ("clients", f"{facts.connections:,} of {facts.max_connections:,} connections"
          + ("" if facts.role_connections is None else f", {facts.role_connections} for this role")),

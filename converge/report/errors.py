@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any
 
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import head
+from converge.report.text import Screen
 from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
@@ -21,12 +23,14 @@ def error_text(error: ConvergeError) -> str:
       film: has rows
       hint   --recreate …
     """
-    lines = [f"error[{error.code}]: {error.message}"]
-    lines += [f"  {line}" for detail in error.details for line in detail.splitlines()]
-    if error.hint:
-        first, *others = error.hint.splitlines()
-        lines += [f"  hint   {first}", *(f"         {line}" for line in others)]
-    return visible("\n".join(lines))
+    screen = Screen.of(sys.stderr)
+    label = f"error[{error.code}]"
+    lines = [("", 2, line) for line in f"{label}: {error.message}".splitlines()]
+    lines += [("  ", 4, line) for detail in error.details for line in detail.splitlines()]
+    lines += [("  hint   ", 11, line) for line in (error.hint or "").splitlines()[:1]]
+    lines += [("         ", 11, line) for line in (error.hint or "").splitlines()[1:]]
+    text = "\n".join(part for first, hang, line in lines for part in screen.flow(visible(line), first, hang))
+    return text.replace(label, screen.paint(label, "bad", bold=True), 1)
 
 
 def without_passwords(text: str) -> str:

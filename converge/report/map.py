@@ -1,7 +1,8 @@
-"""`plan --write-map`: every decision as an entry of a map, to be edited and given back with --map."""
+"""Maps that `plan` writes, to be edited: all decisions, or what the findings propose."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from converge.mapping.grammar import SECTIONS
 from converge.mapping.rules import Map, entry, literally, setting, value
 from converge.model.catalog import Table
+from converge.model.plan import Finding, Plan
 from converge.model.quote import toml_text
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
+from converge.report.document import LEVELS
 
 _HEAD = """# Every decision of `converge plan` from {source}.
 # Edit what should be otherwise, and give it to plan, migrate and verify with --map; delete what may be
@@ -33,6 +36,36 @@ def map_toml(inputs: Inputs) -> str:
             lines += [*_column(decision), ""]
     for table_ in inputs.catalog.tables:
         lines += _others(inputs.map, table_)
+    return "\n".join(lines)
+
+
+_FIXES = """# What the findings of `converge plan` propose for {source}.
+# To apply a rule, remove the first # of its lines, and give this file to plan, migrate and verify with --map.
+# Statements (SQL) are for the database that the finding is about; ranked by severity, blockers first.
+
+[map]
+name = "fixes"
+about = "written by converge plan"
+"""
+
+
+def fixes_toml(plan: Plan) -> str:
+    """A map whose rules are comments: each fix once, below the findings that propose it."""
+    fixes: dict[str, list[Finding]] = {}
+    for level, *_ in LEVELS:
+        for finding in plan.findings:
+            if finding.level == level and finding.hint:
+                fixes.setdefault(finding.hint, []).append(finding)
+    names = {level: name for level, name, *_ in LEVELS}
+    lines = [_FIXES.format(source=_one_line(plan.source))]
+    for hint, found in fixes.items():
+        for one in found:
+            lines.append(f"# {one.code} ({names[one.level]}) {_one_line(f'{one.object}: {one.message}')}")
+            lines += [f"#   seen {_one_line(one.evidence)}"] * bool(one.evidence)
+        words, *rule = re.split(r"(?=^\[\[)", hint, maxsplit=1, flags=re.MULTILINE)
+        lines += [f"#   {_one_line(line)}" for line in words.splitlines()]
+        lines += [f"#{_one_line(line)}" for line in "".join(rule).splitlines()]
+        lines.append("")
     return "\n".join(lines)
 
 

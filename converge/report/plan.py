@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
+from converge.codes import explained
+from converge.model.catalog import RoutineKind
 from converge.model.documents import head
-from converge.model.plan import Phase, Plan, count_losses
+from converge.model.plan import Finding, Phase, Plan, count_losses
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
 from converge.report.document import (
+    LEVELS,
     Block,
+    Cell,
     Document,
     Facts,
     Fold,
     Grid,
+    Mark,
     Paste,
     Section,
     Verdict,
@@ -31,13 +36,26 @@ from converge.report.document import (
     table_section,
 )
 from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
-from converge.report.text import to_text
-from converge.report.words import counted, missing_words, one_line, seconds, short, size, visible
+from converge.report.text import on_terminal, to_text
+from converge.report.words import (
+    blocked_words,
+    counted,
+    for_people,
+    missing_words,
+    one_line,
+    seconds,
+    short,
+    size,
+    visible,
+)
 
+SECTIONS = ("findings", "types", "tables", "columns", "since", "checks", "facts")
+"""What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
-_SHOWN = 200
-"""Characters of a fact on a terminal."""
 _MOST_DRIFTED = 50
+_MOST_URGENT = 5
+"""Blockers and losses that a terminal shows unasked."""
+_MOST_CODES = 6
 
 
 def plan_document(plan: Plan) -> Document:
@@ -86,33 +104,90 @@ def plan_document(plan: Plan) -> Document:
     )  # fmt: skip
 
 
-def plan_text(plan: Plan, *, verbose: bool = False) -> str:
-    """Facts, types, tables, findings and what is not migrated."""
+def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tuple[str, str]] = ()) -> str:
+    """What is to be known first, or these `SECTIONS`; at the end facts about what follows."""
+    blocks = _blocks(plan, shown) if shown else _summary(plan)
+    verdict = _verdict(plan)
+    missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
+    notes = sum(finding.level == "note" for finding in plan.findings)
+    routines = sum(one.kind in get_args(RoutineKind) for one in plan.not_migrated)
+    more = [missing] * bool(plan.blocks) + [f"{counted(notes, 'note')} to read"] * bool(notes)
+    more += [f"{counted(routines, 'routine')} to port"] * bool(routines)
+    verdict = replace(verdict, words=" · ".join([verdict.words, *more]))
+    return to_text(verdict, *blocks, facts(*following))
 
-    def cut(words: str) -> str:
-        return " ".join(words.split()) if verbose else short(words, _SHOWN)
 
-    pairs = [*_facts(plan).pairs]
-    if plan.forecast:
-        time, space, basis = (words for _, words in _forecast(plan).pairs)
-        pairs += [("forecast", f"{time}; {space}"), ("", basis)]
-    tables = tables_grid(plan)
-    blocks: list[Block] = [
-        Facts(tuple((name, cut(words)) for name, words in pairs)),
-        _types(plan),
-        tables if plan.tables else Words(NO_TABLES),
+def _summary(plan: Plan) -> Iterator[Block]:
+    """Both sides and how much there is, what stops a run and what is lost in full, the rest counted."""
+    forecast, since = plan.forecast, plan.since
+    took = f"; {seconds(forecast.seconds)}, {size(forecast.target_bytes)} in the target" if forecast else ""
+    known = dict(_facts(plan).pairs)
+    drift = dict(next(one for one in _drift(since) if isinstance(one, Facts)).pairs) if since else {}
+    changed = since and (since.changes or since.growth)
+    yield facts(
+        ("source", known["source"]),
+        ("target", known["target"]),
+        *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
+        ("size", known["size"] + took),
+        (
+            "since",
+            f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if changed else "",
+        ),
+    )
+    ranked = [one for level, *_ in LEVELS for one in plan.findings if one.level == level]
+    urgent = sum(one.level in ("block", "lossy") for one in ranked)
+    shown = min(urgent, _MOST_URGENT) if on_terminal() else urgent
+    yield findings(ranked[:shown])
+    if shown < urgent:
+        yield Words(f"… and {urgent - shown:,} more: --show findings")
+    yield _counts(ranked[shown:])
+
+
+def _counts(found: Iterable[Finding]) -> Grid:
+    """How many findings there are of each code, the most urgent first."""
+    counts = Counter((finding.level, finding.code) for finding in found)
+    ranked = [
+        (count, code, Mark(word, tone))
+        for level, word, _, tone in LEVELS
+        for (of, code), count in counts.most_common()
+        if of == level
     ]
-    if verbose:
-        unfolded = zip(plan.tables, tables.details, strict=True)
-        blocks += [
-            Fold(f"{one.source} → {plan.schema}.{one.target}", details[:1]) for one, details in unfolded
-        ]
-    if plan.since:
-        blocks.append(Fold("since the last run", tuple(_drift(plan.since, _MOST_DRIFTED, cut))))
-    if plan.checks:
+    rows: list[tuple[Cell, ...]] = [
+        (f"{count:,}", code, mark, explained(code).title) for count, code, mark in ranked[:_MOST_CODES]
+    ]
+    if more := ranked[_MOST_CODES:]:
+        rest = sum(count for count, *_ in more)
+        rows.append((f"{rest:,}", "…", "", f"of {counted(len(more), 'more code')}"))
+    return grid(
+        "Findings",
+        (("findings", "number"), ("code", "code"), ("severity", "words"), ("what", "words")),
+        rows,
+    )
+
+
+def _blocks(plan: Plan, shown: Collection[str]) -> Iterator[Block]:
+    """These sections in full."""
+    tables = tables_grid(plan)
+    if "facts" in shown:
+        pairs = _facts(plan).pairs
+        if plan.forecast:
+            time, space, basis = (words for _, words in _forecast(plan).pairs)
+            pairs += (("forecast", f"{time}; {space}"), ("", basis))
+        yield Facts(pairs)
+    if "types" in shown:
+        yield _types(plan)
+    if "tables" in shown:
+        yield tables if plan.tables else Words(NO_TABLES)
+    if "columns" in shown:
+        for one, details in zip(plan.tables, tables.details, strict=True):
+            yield Fold(f"{one.source} → {plan.schema}.{one.target}", details[:1])
+    if "since" in shown and plan.since:
+        yield Fold("since the last run", tuple(_drift(plan.since, _MOST_DRIFTED, short)))
+    if "checks" in shown and plan.checks:
         checks = "\n".join(one_line(f"{one.name} ({one.wants})") for one in plan.checks)
-        blocks.append(Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),)))
-    return to_text(_verdict(plan), *blocks, findings(plan.findings), verbose=verbose)
+        yield Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),))
+    if "findings" in shown:
+        yield findings(plan.findings)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -165,11 +240,10 @@ def _sql(plan: Plan) -> Section:
 
 def _verdict(plan: Plan) -> Verdict:
     if plan.blocks:
-        words = f"{counted(len(plan.blocks), 'finding')} must be resolved before anything is written"
-        return Verdict("blocked", words, "bad")
+        return Verdict("blocked", blocked_words(len(plan.blocks)), "bad")
     losses = count_losses(plan.findings)
     words = missing_words(len(plan.not_migrated), losses)
-    return Verdict("ready to migrate", words, "warn" if plan.not_migrated or losses else "good")
+    return Verdict(for_people("ready"), words, "warn" if plan.not_migrated or losses else "good")
 
 
 def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
@@ -196,7 +270,7 @@ def _facts(plan: Plan) -> Facts:
         ("target", f"PostgreSQL {plan.target_version} {plan.target or '(no target named)'}"),
         ("schema", plan.schema + ("" if plan.schema_exists else ", which the run makes")),
         ("mode", "load: into the tables that are there" if plan.mode == "load" else ""),
-        ("size", f"{counted(len(plan.tables), 'table')}, about {rows:,} rows, {size(data)}"),
+        ("size", f"{counted(len(plan.tables), 'table')}, about {counted(rows, 'row')}, {size(data)}"),
         ("objects", ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))),
         ("snapshot", plan.snapshot),
         ("TOAST", "lz4 for long values" if plan.compression == "lz4" else ""),

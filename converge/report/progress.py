@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from typing import Never
+from typing import Any, Never
 
 from tqdm import tqdm
 
@@ -26,6 +26,8 @@ from converge.report.words import one_line, seconds, size, visible
 
 _COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _LINE_SECONDS = 10.0
+_UNDRAWN = 1e-9
+"""Seconds of delay, for which tqdm does not draw a bar as it is made; too few for a clock to tell."""
 
 
 class Lines:
@@ -85,14 +87,14 @@ class Bars(ExitStack):
                 self._sizes = {table.name: table for table in tables}
                 total = sum(table.bytes for table in tables)
                 done = sum(table.bytes_done for table in tables)
-                self._total = self.enter_context(_copy_bar("copy", total, done))
+                self._total = self._copy_bar("copy", total, done)
                 self._total.set_postfix_str(f"{self._rows:,} rows")
             case Progress(table, rows, count):
                 self._advance(table, rows, count)
             case TableCopied(table):
                 self._end(table)
             case PhaseStarted(name, units) if units:
-                self._phase = self.enter_context(tqdm(desc=name, total=units, unit=""))
+                self._phase = self._bar(desc=name, total=units, unit="")
             case Advanced(_, what) if self._phase is not None:
                 self._phase.set_postfix_str(one_line(what), refresh=False)
                 self._phase.update()
@@ -106,8 +108,8 @@ class Bars(ExitStack):
             return
         if table not in self._tables:
             known = self._sizes[table]
-            bar = _copy_bar(f"  {one_line(table)}", known.bytes, known.bytes_done, leave=False)
-            self._tables[table] = self.enter_context(bar)
+            name = f"  {one_line(table)}"
+            self._tables[table] = self._copy_bar(name, known.bytes, known.bytes_done, leave=False)
         self._rows += rows
         self._tables[table].update(count)
         self._total.set_postfix_str(f"{self._rows:,} rows", refresh=False)
@@ -131,9 +133,18 @@ class Bars(ExitStack):
             self._total = None
         tqdm.write(f"{name}: {seconds(took)}", file=sys.stderr)
 
+    def _copy_bar(self, name: str, total: int, done: int, *, leave: bool = True) -> tqdm[Never]:
+        # What was done before counts for the length of the bar and not for its rate.
+        return self._bar(
+            desc=name, total=total, initial=done, unit="B", unit_scale=True, bar_format=_COPY_BAR, leave=leave
+        )
 
-def _copy_bar(name: str, total: int, done: int, *, leave: bool = True) -> tqdm[Never]:
-    # What was done before counts for the length of the bar and not for its rate.
-    return tqdm(
-        desc=name, total=total, initial=done, unit="B", unit_scale=True, bar_format=_COPY_BAR, leave=leave
-    )
+    def _bar(self, **how: Any) -> tqdm[Never]:
+        """A bar that this closes at its end.
+
+        It is drawn only when that is sure: a signal between the two would leave it open, and what is printed
+        next would begin in its line.
+        """
+        bar: tqdm[Never] = self.enter_context(tqdm(delay=_UNDRAWN, dynamic_ncols=True, **how))
+        bar.refresh()
+        return bar

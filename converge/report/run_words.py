@@ -10,7 +10,7 @@ from converge.model.check import CheckResult
 from converge.model.result import OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
 from converge.model.result import Verdict as Word
 from converge.report.document import Mark, Tone, Verdict
-from converge.report.words import counted, missing_words
+from converge.report.words import counted, for_people, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw one snapshot of the source",
@@ -31,7 +31,7 @@ def run_verdict(result: Result) -> Verdict:
     tone = _TONES.get(result.verdict, "bad")
     if tone == "good" and (result.not_migrated or result.losses):
         tone = "warn"
-    return Verdict(result.verdict, verdict_words(result), tone)
+    return Verdict(for_people(result.verdict), verdict_words(result), tone)
 
 
 def verdict_words(result: Result) -> str:

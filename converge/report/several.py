@@ -9,13 +9,13 @@ from typing import Any
 
 from converge.model.documents import worst
 from converge.model.result import Results
-from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, Words, facts, grid, section
+from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, facts, grid, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.text import to_text
-from converge.report.words import counted, missing_words, one_line
+from converge.report.words import counted, for_people, missing_words, one_line
 
 FORMS = (".html", ".json", ".md", ".xml")
 """The endings of a report's file."""
@@ -50,19 +50,21 @@ def results_document(results: Results) -> Document:
 def results_text(results: Results, following: str = "") -> str:
     """The same for a terminal; `following` is the command that goes on."""
     return several_text(
-        results.to_json(), [(one.name, run_text(one.result)) for one in results.each], following
+        results.to_json(), [(one.name, run_text(one.result)) for one in results.each], [("next", following)]
     )
 
 
-def several_text(document: Mapping[str, Any], texts: Sequence[tuple[str, str]], following: str = "") -> str:
-    """Each database's own text under its name, then all in one table and the verdict."""
+def several_text(
+    document: Mapping[str, Any],
+    texts: Sequence[tuple[str, str]],
+    following: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Each database's own text under its name, all in one table, what follows, and the verdict."""
     if "databases" not in document:
         return texts[0][1]
     each = document["databases"]
-    chapters = (Words(f"{f'── {one_line(name)} '.ljust(60, '─')}\n{said}") for name, said in texts)
-    return to_text(
-        _verdict(document["verdict"], each), *chapters, _overview(each), facts(("next", following))
-    )
+    chapters = (f"{f'── {one_line(name)} '.ljust(60, '─')}\n{said}" for name, said in texts)
+    return to_text(_verdict(document["verdict"], each), *chapters, _overview(each), facts(*following))
 
 
 def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Document]]) -> Document:
@@ -97,7 +99,7 @@ def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
         tone = "warn" if tone == "good" and (not_migrated or losses) else tone
         if unplanned := [one["name"] for one in each if not _is_planned(one)]:
             words += f" · not counted, for want of a plan: {', '.join(unplanned)}"
-    return Verdict(word, words, tone)
+    return Verdict(for_people(word), words, tone)
 
 
 def _is_planned(one: Mapping[str, Any]) -> bool:
@@ -112,7 +114,7 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
         found = (_blockers(one), range(one.get("losses", 0)), one.get("not_migrated", ()))
         tables = f"{len(one['tables']):,}" if "tables" in one else ""
         counts = (f"{len(listed):,}" if listed else "" for listed in found)
-        verdict = Mark(one["verdict"], _tone(one["verdict"]))
+        verdict = Mark(for_people(one["verdict"]), _tone(one["verdict"]))
         return (one["name"], verdict, url(one, "source"), url(one, "target"), tables, *counts)
 
     return grid(

@@ -1,90 +1,221 @@
-"""A document's blocks for a terminal: the verdict first and last, and what stands out between."""
+"""A document's blocks for stdout: the verdict first and last, and what stands out between.
+
+On a terminal, lines are wrapped at its width and colored by severity; elsewhere they are whole and plain, so
+that other programs can read them.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TextIO
+
+import click
 
 from converge.model.plan import Finding
-from converge.report.document import Block, Facts, Findings, Fold, Grid, Paste, Verdict, Words
-from converge.report.words import one_line, short, visible
+from converge.report.document import (
+    Block,
+    Cell,
+    Facts,
+    Findings,
+    Fold,
+    Grid,
+    Mark,
+    Paste,
+    Tone,
+    Verdict,
+    Words,
+)
+from converge.report.words import one_line, visible
 
-_MESSAGE = 200
-"""Characters of a finding's message."""
 _LONGEST_LABEL = 10
+_NARROWEST = 40
+"""Columns of a terminal: lines do not get shorter than that."""
+_LEAST_ROOM = 16
+"""Characters of a table's column whose cells are wrapped; with less, each row becomes a list."""
+_COLORS: dict[Tone, str] = {"good": "green", "warn": "yellow", "bad": "red", "quiet": "cyan"}
+_LABELS: dict[str, Tone] = {
+    "blocker": "bad", "differs": "bad", "rejected": "bad", "check": "bad", "error": "bad",
+    "loss": "warn", "not migrated": "warn", "changed": "warn", "note": "quiet", "notes": "quiet",
+}  # fmt: skip
+"""Labels of facts that are good or bad news."""
 
 
-def to_text(verdict: Verdict, *blocks: Block, verbose: bool = False) -> str:
-    """The blocks between the verdict and the verdict; long messages are cut, unless `verbose`.
+def to_text(verdict: Verdict, *blocks: Block | str) -> str:
+    """The blocks between the verdict and the verdict. A string is a text that is made already.
 
     Facts beside a verdict stand with it, as it has a label like theirs.
     """
-    line = facts_lines(Facts((("verdict", f"{verdict.word}: {verdict.words}"),)))
-    paragraphs = [(isinstance(block, Facts), list(_lines(block, verbose=verbose))) for block in blocks]
+    screen = Screen.of(sys.stdout)
+    line = screen.verdict(verdict)
+    paragraphs = [
+        (isinstance(block, Facts), block.splitlines() if isinstance(block, str) else [*screen.lines(block)])
+        for block in blocks
+    ]
     paragraphs = [(is_facts, lines) for is_facts, lines in paragraphs if lines]
     first, last = (paragraphs[0][0], paragraphs[-1][0]) if paragraphs else (True, True)
     middle = _joined([lines for _, lines in paragraphs])
-    return lines_text([*line, *[""] * (not first), *middle, *[""] * (not last), *line])
-
-
-def lines_text(lines: Sequence[str]) -> str:
-    """Lines as one text that a terminal shows as it is."""
-    return visible("\n".join(lines))
-
-
-def facts_lines(facts: Facts) -> list[str]:
-    """A line for each: the label, padded to the longest, and the words."""
-    width = max((len(name) for name, _ in facts.pairs if len(name) <= _LONGEST_LABEL), default=0)
-    return [
-        (f"{name:<{max(width, 9)}} " if len(name) <= _LONGEST_LABEL else f"{name}: ") + one_line(words)
-        for name, words in facts.pairs
-    ]
+    return "\n".join([*line, *[""] * (not first), *middle, *[""] * (not last), *line])
 
 
 def table(grid: Grid) -> list[str]:
     """Lines of a table, without the columns that only pages show; numbers are aligned right."""
-    rows = [grid.head, *(tuple(map(one_line, row)) for row in grid.lines)]
-    columns = [column for name, column in zip(grid.head, zip(*rows, strict=True), strict=True)
-               if name not in grid.pages]  # fmt: skip
-    signs = [">" if kind == "number" else "<" for name, kind in grid.columns if name not in grid.pages]
-    padded = []
-    for column, sign in zip(columns, signs, strict=True):
-        width = max(map(len, column))
-        padded.append([f"{cell:{sign}{width}}" for cell in column])
-    return ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
+    return [*Screen.of(sys.stdout).table(grid)]
+
+
+def on_terminal() -> bool:
+    """Whether stdout is read by a person, who sees a screen of it, and not by a program or from a file."""
+    return sys.stdout.isatty()
+
+
+class Screen:
+    """Writes blocks as lines of a width, with colors or without."""
+
+    def __init__(self, width: int = sys.maxsize, *, color: bool = False) -> None:
+        self._width, self._color = width, color
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Screen:
+        """The terminal's width and, without NO_COLOR (no-color.org), colors; off a terminal neither."""
+        if not stream.isatty():
+            return cls()
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return cls(max(get_terminal_size().columns, _NARROWEST), color=not plain)
+
+    def verdict(self, verdict: Verdict) -> list[str]:
+        """Its word and its words, in its color."""
+        lines = self._fact("verdict", f"{verdict.word}: {verdict.words}", 9)
+        return [self.paint(line, verdict.tone, bold=True) for line in lines]
+
+    def lines(self, block: Block) -> Iterator[str]:
+        """All lines of a block."""
+        match block:
+            case Words(text=words) | Paste(text=words):
+                for line in visible(words).splitlines():
+                    yield from self.flow(line, hang=len(line) - len(line.lstrip()))
+            case Facts():
+                yield from self._facts(block)
+            case Grid(rows=rows) if rows:
+                yield from self.table(block)
+            case Fold(title=title, blocks=blocks):
+                yield from self.flow(one_line(title))
+                yield from self._inside(blocks)
+            case Findings():
+                yield from self._findings(block)
+
+    def table(self, grid: Grid) -> Iterator[str]:
+        """One line a row where there is room.
+
+        Else the last column is wrapped, or a long name gets a line of its own; in the end each row is a list.
+        """
+        shown = [number for number, name in enumerate(grid.head) if name not in grid.pages]
+        rows = [[row[number] for number in shown] for row in (grid.head, *grid.rows, grid.foot) if row]
+        kinds = [grid.columns[number][1] for number in shown]
+        widths = [max(len(one_line(str(row[place]))) for row in rows) for place in range(len(shown))]
+        if (over := sum(widths) + 2 * len(widths) - 2 - self._width) > 0:
+            for place in (-1, 0):
+                if kinds[place] != "number" and widths[place] - over >= _LEAST_ROOM:
+                    widths[place] -= over
+                    break
+            else:
+                yield from self._lists(rows)
+                return
+        signs = [">" if kind == "number" else "<" for kind in kinds]
+        for row in rows:
+            yield from self._row(row, [*zip(signs, widths, strict=True)])
+
+    def _row(self, row: Sequence[Cell], shape: Sequence[tuple[str, int]]) -> Iterator[str]:
+        line, begin = "", 0
+        for number, (cell, (sign, width)) in enumerate(zip(row, shape, strict=True)):
+            words, tone = one_line(str(cell)), cell.tone if isinstance(cell, Mark) else None
+            space = " " * (width - len(words))
+            if number == len(row) - 1:
+                first, *others = self.flow(words, begin * " ", begin)
+                words = first.lstrip()
+                yield (line + (space if sign == ">" else "") + self.paint(words, tone)).rstrip()
+                yield from (" " * begin + self.paint(other.lstrip(), tone) for other in others)
+            elif number == 0 and len(words) > width:
+                yield words
+                line = " " * (width + 2)
+            else:
+                words = self.paint(words, tone)
+                line += (space + words if sign == ">" else words + space) + "  "
+            begin += width + 2
+
+    def _lists(self, rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
+        """Each row's first cell, and below it the others by their names."""
+        head, *body = rows
+        for row in body:
+            pairs = (
+                (str(name), str(cell)) for name, cell in zip(head[1:], row[1:], strict=True) if str(cell)
+            )
+            yield from self.flow(one_line(str(row[0])))
+            yield from self._inside([Facts(tuple(pairs))])
+
+    def _inside(self, blocks: Iterable[Block]) -> Iterator[str]:
+        screen = Screen(self._width - 2, color=self._color)
+        yield from (
+            f"  {line}".rstrip() for line in _joined(filter(None, ([*screen.lines(one)] for one in blocks)))
+        )
+
+    def _facts(self, facts: Facts) -> Iterator[str]:
+        """A line for each: the label, padded to the longest, and the words."""
+        width = max((len(name) for name, _ in facts.pairs if len(name) <= _LONGEST_LABEL), default=0)
+        for name, words in facts.pairs:
+            first, *others = self._fact(name, one_line(words), max(width, 9))
+            yield self.paint(name, _LABELS.get(name)) + first[len(name) :]
+            yield from others
+
+    def _fact(self, name: str, words: str, width: int) -> list[str]:
+        label = f"{name:<{width}} " if len(name) <= _LONGEST_LABEL else f"{name}: "
+        if name != "next" or not words.startswith("converge "):
+            return self.flow(words, label, width + 1)
+        # A command stays one command when it is pasted: its lines end between options, with a backslash.
+        lines = self.flow(re.sub(" (?!-)", "\0", words), label, width + 1, " \\")
+        return [line.replace("\0", " ") for line in lines]
+
+    def _findings(self, found: Findings) -> Iterator[str]:
+        for number, level in enumerate(found.levels):
+            title = level.title.upper() if level.tone == "bad" else level.title.lower()
+            yield from ("",) * bool(number)
+            yield self.paint(f"{title} ({level.count:,})", level.tone, bold=True)
+            for group in level.groups:
+                yield from (line for one in group.findings for line in self._finding(one, level.tone))
+
+    def _finding(self, finding: Finding, tone: Tone) -> Iterator[str]:
+        said = " ".join(f"{one_line(finding.object)}: {finding.message}".split())
+        first, *others = self.flow(visible(said), f"  {finding.code}  ", 8)
+        yield first.replace(finding.code, self.paint(finding.code, tone), 1)
+        yield from others
+        if finding.evidence:
+            yield from self.flow(visible(" ".join(finding.evidence.split())), "        seen  ", 14)
+        for number, line in enumerate(visible(finding.hint).splitlines()):
+            yield from self.flow(line, " " * 14 if number else "        hint  ", 16)
+
+    def flow(self, words: str, first: str = "", hang: int = 0, end: str = "") -> list[str]:
+        """The words after `first`, wrapped between words; further lines begin at the column `hang`.
+
+        Lines that go on end with `end`.
+        """
+        if len(first) + len(words) <= self._width:
+            return [(first + words).rstrip()]
+        lines = wrap(
+            words, self._width - len(end), initial_indent=first, subsequent_indent=" " * hang,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        return [line + end for line in lines[:-1]] + lines[-1:]
+
+    def paint(self, text: str, tone: Tone | None, *, bold: bool = False) -> str:
+        """The text in the color of good or bad news; as it is without a tone or without colors."""
+        return (
+            click.style(text, fg=_COLORS[tone], bold=bold or None) if self._color and tone and text else text
+        )
 
 
 def _joined(paragraphs: Iterable[Sequence[str]]) -> list[str]:
     """All lines, with an empty one between paragraphs."""
     return [line for lines in paragraphs for line in ("", *lines)][1:]
-
-
-def _lines(block: Block, *, verbose: bool) -> Iterator[str]:
-    match block:
-        case Words(text=words) | Paste(text=words):
-            yield from words.splitlines()
-        case Facts():
-            yield from facts_lines(block)
-        case Grid(rows=rows) if rows:
-            yield from table(block)
-        case Fold(title=title, blocks=blocks):
-            yield one_line(title)
-            inner = filter(None, (list(_lines(one, verbose=verbose)) for one in blocks))
-            yield from (f"  {line}".rstrip() for line in _joined(inner))
-        case Findings(levels=levels):
-            for number, level in enumerate(levels):
-                title = level.title.upper() if level.tone == "bad" else level.title.lower()
-                yield from ("",) * bool(number)
-                yield f"{title} ({level.count:,})"
-                for group in level.groups:
-                    yield from (line for one in group.findings for line in _finding(one, verbose=verbose))
-
-
-def _finding(finding: Finding, *, verbose: bool) -> Iterator[str]:
-    def cut(words: str) -> str:
-        return " ".join(words.split()) if verbose else short(words, _MESSAGE)
-
-    yield f"  {finding.code}  {one_line(finding.object)}: {cut(finding.message)}"
-    if finding.evidence:
-        yield f"        seen  {cut(finding.evidence)}"
-    if finding.hint and (verbose or finding.severity == "block"):
-        yield "        hint  " + finding.hint.replace("\n", "\n" + " " * 14)

@@ -41,6 +41,16 @@ def counted(count: int, one: str, more: str = "") -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
+def for_people(verdict: str) -> str:
+    """A verdict of the JSON documents as every text and page says it."""
+    return "ready to migrate" if verdict == "ready" else verdict
+
+
+def blocked_words(count: int) -> str:
+    """What a verdict ``blocked`` means."""
+    return f"{counted(count, 'finding')} must be resolved before anything is written"
+
+
 def missing_words(not_migrated: int, losses: int) -> str:
     """``14 objects not migrated · 6 losses``: what every verdict ends with."""
     return f"{counted(not_migrated, 'object')} not migrated · {counted(losses, 'loss', 'losses')}"

@@ -1,0 +1,266 @@
+"""What a person reads: short by default, wrapped between words, in colors, and files to go on with."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report_values import plan
+from support import ENVIRONMENT, Ran, converge, mysql
+
+from converge.cli import COMMANDS
+from converge.codes import Code
+from converge.model.plan import Finding
+from converge.report.document import Facts, Fold, Kind, Mark, Words, findings, grid
+from converge.report.plan import plan_text
+from converge.report.text import Screen
+
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+_RED, _YELLOW, _CYAN = "\x1b[31m", "\x1b[33m", "\x1b[36m"
+_SQL = """
+CREATE TABLE film (id int PRIMARY KEY, title varchar(20), released datetime NULL, rating enum('G','R'));
+CREATE TABLE part (id int PRIMARY KEY, film int);
+SET sql_mode = '';
+INSERT INTO film VALUES (1, CONCAT('a', CHAR(0)), '0000-00-00', 'X'), (2, 'b', '2020-00-10', 'G');
+INSERT INTO part VALUES (1, 1), (2, 9);
+SET foreign_key_checks = 0;
+ALTER TABLE part ADD CONSTRAINT of_film FOREIGN KEY (film) REFERENCES film (id);
+CREATE TRIGGER named BEFORE INSERT ON film FOR EACH ROW SET NEW.title = 'x';
+CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1;
+"""
+
+
+@pytest.fixture
+def ends(databases: tuple[str, str]) -> tuple[str, ...]:
+    """Options for a source with five values and objects that stop a run, and two routines."""
+    mysql(databases[0], _SQL)
+    return ("--source", databases[0], "--target", databases[1])
+
+
+def on_terminal(columns: int, *arguments: str, **environment: str) -> Ran:
+    """Runs the command with stdout on a terminal of that width."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    command = [sys.executable, "-m", "converge", *arguments]
+    environment = ENVIRONMENT | {"TERM": "xterm"} | environment
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE, env=environment, text=True
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux says EIO at the end
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    _, err = process.communicate(timeout=60)
+    return Ran(process.returncode, shown.decode().replace("\r\n", "\n"), err)
+
+
+# ---- lines -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_lines_are_wrapped_between_words(width: int) -> None:
+    words = "a wall-clock time without a zone, as it is in the source and as it will be in the target " * 2
+    found = findings(
+        [Finding(Code.V010, "block", "film.released", words, f"[[column]]\n{words}", "rows id 1")]
+    )
+    columns: list[tuple[str, Kind]] = [("columns", "number"), ("type", "code"), ("why", "words")]
+    blocks = (
+        Words(words), Facts((("verdict", words), ("a long label", words))), found,
+        Fold("title", (grid("", columns, [("1,000", "datetime", words), ("2", Mark("year", "bad"), "")]),)),
+        grid("", (("table", "name"), ("rows", "number")), [("n" * (width - 5), "1,000"), ("film", "2")]),
+        grid("", [(f"column {number}", "name") for number in range(9)], [["value"] * 9]),
+    )  # fmt: skip
+    for block in blocks:
+        lines = [*Screen(width).lines(block)]
+        assert max(map(len, lines)) <= width, lines
+        whole = [*Screen().lines(block)]
+        assert sorted(re.findall(r"\w+", " ".join(whole))) <= sorted(re.findall(r"\w+", " ".join(lines)))
+        # Colors change nothing but the color.
+        assert [_COLOR.sub("", line) for line in Screen(width, color=True).lines(block)] == lines
+
+
+def test_a_command_that_is_wrapped_can_be_pasted() -> None:
+    command = "converge migrate --source mysql://root@127.0.0.1/shop --target postgresql://a@127.0.0.1/shop"
+    (*first, last) = Screen(60).lines(Facts((("next", command),)))
+    assert first and all(line.endswith(" \\") for line in first) and not last.endswith("\\")
+    assert " ".join("\n".join([*first, last]).replace("\\\n", " ").split()) == f"next {command}"
+
+
+def test_a_name_cannot_command_the_terminal() -> None:
+    evil = "a\x1b[2Jb"
+    found = findings([Finding(Code.P001, "note", evil, evil, evil, evil)])
+    for block in (Words(evil), Facts((("x", evil),)), found, grid("", (("a", "name"),), [(evil,)])):
+        for screen in (Screen(), Screen(40, color=True)):
+            assert "\x1b[2J" not in "".join(screen.lines(block))
+
+
+# ---- plan ------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_short_and_the_rest_has_names() -> None:
+    made = plan()
+    text = plan_text(made)
+    lines = text.splitlines()
+    assert len(lines) <= 20
+    assert lines[0] == lines[-1]
+    assert lines[0] == (
+        "verdict   ready to migrate: 1 object not migrated · 0 losses · 3 notes to read · 1 routine to port"
+    )
+    assert "       1  P000  note" in text and "first of them" not in text
+    assert "first of them" in plan_text(made, shown=["findings"])
+    assert "column_9" not in text and "column_9" in plan_text(made, shown=["columns"])
+
+
+def test_blockers_and_losses_are_whole_off_a_terminal() -> None:
+    long = " ".join(["word"] * 200)
+    found = [
+        replace(
+            one,
+            severity=severity,
+            message=f"{long} {number}",
+            hint=f"fix {number}",
+            evidence=f"rows id {number}",
+        )
+        for number in range(20)
+        for severity in ("block", "lossy")
+        for one in plan().findings[:1]
+    ]
+    text = plan_text(replace(plan(), findings=tuple(found)))
+    for number in range(20):
+        assert (
+            text.count(f"{long} {number}\n        seen  rows id {number}\n        hint  fix {number}\n") == 2
+        )
+
+
+def test_a_terminal_shows_the_verdict_fixes_and_the_next_command(ends: tuple[str, ...]) -> None:
+    ran = on_terminal(80, "plan", *ends)
+    assert ran.code == 3, ran.err
+    lines = _COLOR.sub("", ran.out).splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert text.startswith("verdict blocked: 4 findings must be resolved before anything is written · ")
+    assert "BLOCKERS (4)" in text and 'policy = { zero_date = "null" }' in text
+    assert "2 P081 not migrated Stored program is not migrated" in text
+    assert "--write-fixes fixes.toml verdict blocked" in text
+    for word, color in (("V010", _RED), ("not migrated", _YELLOW)):
+        assert f"{color}{word}" in ran.out, word
+    for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in on_terminal(80, "plan", *ends, **plain).out
+    assert "\x1b" not in converge("plan", *ends).out
+
+
+def test_many_blockers_are_cut_on_a_terminal(databases: tuple[str, str]) -> None:
+    source, target = databases
+    for number in range(8):
+        mysql(source, f"CREATE TABLE t{number} (id int PRIMARY KEY, at date)")
+        mysql(source, f"SET sql_mode = ''; INSERT INTO t{number} VALUES (1, '0000-00-00')")
+    shown = on_terminal(120, "plan", "--source", source, "--target", target, NO_COLOR="1").out
+    assert shown.count("hint  [[column]]") == 5
+    assert "… and 3 more: --show findings" in shown and "       3  V010  blocker" in shown
+    assert converge("plan", "--source", source, "--target", target).out.count("hint  [[column]]") == 8
+
+
+def test_files_are_named_and_the_next_command_repeats_the_options(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE film (id int PRIMARY KEY)")
+    names = ["plan.json", "p.html", "p.md", "p.sql", "m.toml", "f.toml"]
+    options = ("-o", "--html", "--md", "--sql", "--write-map", "--write-fixes")
+    files = [word for option, name in zip(options, names, strict=True) for word in (option, name)]
+    addresses = ("--source", source, "--target", target)
+    ran = converge("plan", *addresses, "--no-scan", "--include", "f*m", "--include", "film", *files,
+                   folder=str(tmp_path))  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert f"\nwritten   {', '.join(names)}\n" in ran.out
+    assert all((tmp_path / name).exists() for name in names)
+    command = (
+        f"converge migrate --source {source} --target {target} --include 'f*m' --include film --no-scan "
+        "--plan plan.json"
+    )
+    assert f"\nnext      {command}\n" in ran.out
+    secret = target.replace("postgres@", "postgres:canary@")
+    ran = converge("plan", "--source", source, "--target", secret)
+    assert "postgres:***@" in ran.out and "canary" not in ran.out + ran.err
+
+
+# ---- fixes -----------------------------------------------------------------------------------------------
+
+
+def test_fixes_are_a_map_of_comments(ends: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "fixes.toml"
+    ran = converge("plan", *ends, "--write-fixes", str(file))
+    assert ran.code == 3, ran.err
+    assert f"next      converge plan {' '.join(ends)} --map {file}" in ran.out
+    text = file.read_text()
+    for finding in converge("plan", *ends, "--json").json["findings"]:
+        said = (
+            f"# {finding['code']} ({finding['severity'].replace('block', 'blocker')}) {finding['object']}: "
+        )
+        assert (said in text) == bool(finding["hint"]), finding
+    # As it is written it changes nothing.
+    assert set(tomllib.loads(text)) == {"map"}
+    assert converge("plan", *ends, "--map", str(file)).code == 3
+    # Each rule without its # is a rule of a map, and all together resolve all.
+    file.write_text(re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE))
+    assert {"column", "foreign_key"} <= set(tomllib.loads(file.read_text()))
+    applied = converge("plan", *ends, "--map", str(file))
+    assert applied.code == 0, applied.out
+
+
+def test_a_fix_is_written_once_for_all_that_propose_it() -> None:
+    from converge.report.map import fixes_toml
+
+    rule = '[[type]]\nmatch = { type = "char" }\nto = "uuid"\n# or: to = "text"'
+    one = plan().findings[0]
+    made = replace(
+        plan(),
+        findings=(
+            replace(one, object="a", hint=rule),
+            replace(one, object="b", hint=rule),
+            replace(one, object="c\n[[evil]]", severity="block", hint='GRANT SELECT ON "s".* TO "r";'),
+            replace(one, object="d", hint=f"--truncate removes all rows\n# or, in a map:\n{rule}"),
+            replace(one, object="e", hint=""),
+        ),
+    )
+    text = fixes_toml(made)
+    assert set(tomllib.loads(text)) == {"map"}
+    assert text.index('#   GRANT SELECT ON "s".* TO "r";') < text.index(" a: ") < text.index(" b: ")
+    assert text.count("#[[type]]\n#match = ") == 2 and " e: " not in text
+    rules = tomllib.loads(re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE))
+    assert rules["type"] == [{"match": {"type": "char"}, "to": "uuid"}] * 2
+
+
+# ---- doctor, and slips -----------------------------------------------------------------------------------
+
+
+def test_doctor_fits_a_screen(ends: tuple[str, ...]) -> None:
+    ran = on_terminal(80, "doctor", *ends)
+    lines = _COLOR.sub("", ran.out).splitlines()
+    assert len(lines) <= 30 and max(map(len, lines)) <= 80, ran.out
+    assert lines[0].startswith("verdict   ready to migrate: nothing would stop a run")
+    assert len(converge("doctor", *ends, "-v").out.splitlines()) > 60
+
+
+def test_a_slip_of_a_command_or_option_gets_a_suggestion() -> None:
+    for words, meant in ((["migrat"], "migrate"), (["plan", "--targt", "x"], "--target"), (["plam"], "plan")):
+        ran = converge(*words)
+        assert (ran.code, meant in ran.err) == (2, True), ran.err
+    assert "migrate" in COMMANDS
