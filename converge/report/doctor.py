@@ -130,7 +130,7 @@ def _side(
 
 def _source(facts: SourceFacts) -> list[Line]:
     seen = f"{counted(facts.tables, 'table')}, {counted(facts.views, 'view')}"
-    bytes_ = f"{size(facts.data_bytes)} and {size(facts.index_bytes)} of indexes"
+    bytes_ = f"{size(facts.data_bytes)}, indexes {size(facts.index_bytes)}"
     return [
         ("server", f"MySQL {facts.version}, {facts.distribution}"),
         ("login", facts.account + _if(" by", facts.plugin)
