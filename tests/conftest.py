@@ -44,7 +44,8 @@ _HAS_ROOM = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _M
 
 if "TMPDIR" not in os.environ and _HAS_ROOM:
     # In memory a database is made and dropped in 60 ms; on a disk, with its journal, in 460 ms.
-    os.environ["TMPDIR"] = ENVIRONMENT["TMPDIR"] = tempfile.tempdir = _MEMORY
+    os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
+ENVIRONMENT["TMPDIR"] = tempfile.gettempdir()
 
 _USED: list[str] = []
 """Kind, version and provider of each server that this process, or one that it runs tests in, has started."""

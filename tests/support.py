@@ -25,7 +25,7 @@ from converge.sandbox.dump_text import Joined, decompressed
 from converge.sandbox.server import connect_mysql
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
-"""With nothing of ours in it, but TMPDIR where the tests have one of their own."""
+"""With nothing of ours in it, but the folder of temporary files: see conftest."""
 _MOST_SECONDS = 1200
 
 
