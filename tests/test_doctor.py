@@ -53,7 +53,7 @@ def test_both_sides_in_order(source: str, target: str) -> None:
     ran = converge("doctor", "--source", source, "--target", target, "--jobs", "2")
     assert ran.code == 0, ran.err
     for words in (
-        "ready to migrate: nothing would stop a run · 3 notes to read",
+        "ready to migrate: no blockers; rows are not checked · 3 notes to read",
         " from --source\n",
         ", 10 of 10 privileges",
         "MySQL 8.0.33",

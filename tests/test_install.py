@@ -74,6 +74,8 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def files(*folders: str) -> set[str]:
     """The repository's files, without what is ignored."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no repository says which files there are")
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}

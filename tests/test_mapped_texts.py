@@ -131,6 +131,22 @@ def test_texts_are_compared_as_the_source_compares_them(
     assert len(TEXTS) - len(missing) >= SAME.get(kind, 0)
 
 
+def test_a_set_with_the_collation_of_its_source_is_compared(
+    both_databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Before PostgreSQL 18 no text of a nondeterministic collation is searched for a comma."""
+    source, target = both_databases
+    collation = mysql(source, "SELECT @@collation_database")[0][0]
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, name VARCHAR(9), tags SET('a', 'B', 'c') NOT NULL)")
+    mysql(source, "INSERT INTO t VALUES (1, 'x', 'a,c'), (2, 'X', ''), (3, 'y', 'B')")
+    rules = f'[[type]]\nmatch = {{ collation = "{collation}" }}\ncollation = "source"\n'
+    _migrated(source, target, [], rules, tmp_path)
+    assert postgres(target, "SELECT id FROM t WHERE name = 'X' ORDER BY id") == [(1,), (2,)]
+    postgres(target, "UPDATE t SET tags = '{b}' WHERE id = 3")
+    ran = converge("verify", "--source", source, "--target", target, "--json")
+    assert [one["key"] for one in ran.json["differences"]] == ["id=3"], ran.out + ran.err
+
+
 def _migrated(source: str, target: str, views: list[str], rules: str, folder: Path) -> Ran:
     for number, select in enumerate(views):
         # Some texts have a collation that MySQL itself does not compare so.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -101,7 +102,7 @@ def command(
 
 def _require_free(paths: Iterable[str], *, force: bool) -> None:
     """Raises UsageError for a file that would be replaced unasked."""
-    if not force and (there := [path for path in paths if Path(path).exists()]):
+    if not force and (there := [path for path in paths if os.path.lexists(path)]):
         verb = "is" if len(there) == 1 else "are"
         raise UsageError(
             f"{' and '.join(there)} {verb} there already; nothing was written",
@@ -113,15 +114,21 @@ def _require_free(paths: Iterable[str], *, force: bool) -> None:
 def _may_add() -> bool:
     """Whether the user lets passwords into a `.env` that is there."""
     words = f"{ENV_FILE} is there already. Add the passwords to it, and make it readable by you alone?"
-    return Path(ENV_FILE).exists() and sys.stdin.isatty() and click.confirm(words, err=True)
+    return Path(ENV_FILE).exists() and _asks() and click.confirm(words, err=True)
+
+
+def _asks() -> bool:
+    """Whether somebody can be asked; a closed stdin is None."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _side(side: Side, url: str | None) -> tuple[Endpoint, str]:
     """The address of a side with its password, and its URL. Raises UsageError where nobody can be asked."""
-    if url or not sys.stdin.isatty():
-        return stated(side, url), url or ""
+    if url or not _asks():
+        url = (url or "").strip()
+        return stated(side, url), url
     words = f"{side.capitalize()}, without the password ({_EXAMPLES[side]})"
-    endpoint, url = click.prompt(words, value_proc=lambda text: (_valid(side, text), text), err=True)
+    endpoint, url = click.prompt(words, value_proc=lambda text: (_valid(side, text), text.strip()), err=True)
     if not endpoint.password:
         words = f"Password of {endpoint.user or 'your user'} (not shown; Enter for none)"
         password = click.prompt(words, default="", hide_input=True, show_default=False, err=True)

@@ -6,6 +6,8 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +16,8 @@ from click.core import ParameterSource
 from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import require_ending, show, write_private
+from converge.codes import Code
+from converge.errors import UsageError
 from converge.model.documents import plain
 from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
@@ -89,6 +93,9 @@ def command(
     files = {"-o": output, "--html": html, "--md": md, "--sql": sql, **maps}
     for option, path in files.items():
         require_ending(option, path, _ENDINGS[option])
+    if write_fixes and Path(write_fixes).exists():
+        message = f"--write-fixes {write_fixes}: the file is there already, and may have been edited"
+        raise UsageError(message, code=Code.U035, hint=f"--write-fixes {_free()}")
     chosen = databases(where, target="known")
     for option, given in {**maps, "--since": since}.items():
         if given:
@@ -113,7 +120,7 @@ def command(
     def following() -> list[tuple[str, str]]:
         if len(plans) < len(chosen):
             return []
-        return [*_following(files, [one for _, plan in plans for one in plan.blocks])]
+        return [*_following(files, [one for _, plan in plans for one in plan.blocks], chosen[0].maps)]
 
     document, text = look_at("plan", chosen, look, emit, following)
     if len(plans) == len(chosen):
@@ -123,20 +130,32 @@ def command(
     return show(document, text, as_json=as_json, quiet=sql == "-")
 
 
-def _following(files: Mapping[str, str | None], blockers: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """Facts that a plan ends with: the files that were written, how to see more, and the next command."""
+def _following(
+    files: Mapping[str, str | None], blockers: Sequence[Finding], maps: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Facts that a plan ends with: the files that were written, how to see more, and the next command.
+
+    `maps` are those of converge.toml, in whose place a --map would be.
+    """
     yield "written", ", ".join(path for path in files.values() if path and path != "-")
     yield "more", f"--show {', '.join(SECTIONS[:3])} … or -v for all; converge explain CODE"
     if not blockers:
         yield "next", _command("migrate", "--plan", files["-o"])
-    elif files["--write-fixes"]:
-        yield "next", _command("plan", "--map", files["--write-fixes"])
+    elif fixes := files["--write-fixes"]:
+        given = click.get_current_context().get_parameter_source("maps") is ParameterSource.COMMANDLINE
+        yield "next", _command("plan", "--map", *([] if given else maps), fixes)
     else:
         rules = any("[[" in one.hint for one in blockers)
-        yield "next", _command("plan", "--write-fixes", "fixes.toml" if rules else None)
+        yield "next", _command("plan", "--write-fixes", _free() if rules else None)
 
 
-def _command(name: str, option: str, value: str | None) -> str:
+def _free() -> str:
+    """A name for a file of fixes that is not there."""
+    names = chain(["fixes.toml"], (f"fixes{number}.toml" for number in count(2)))
+    return next(name for name in names if not Path(name).exists())
+
+
+def _command(name: str, option: str, *values: str | None) -> str:
     """This command of converge with one more option, and with all that was given to plan and that it knows.
 
     Passwords are left out: stdout may be kept.
@@ -153,7 +172,9 @@ def _command(name: str, option: str, value: str | None) -> str:
                 flag = isinstance(each, bool)
                 words.append((one.secondary_opts if each is False else one.opts)[0])
                 words += [] if flag else [str(each)]
-    return shlex.join(map(without_passwords, [*words, option, value] if value else words))
+    for value in filter(None, values):
+        words += [option, value]
+    return shlex.join(map(without_passwords, words))
 
 
 def _write(

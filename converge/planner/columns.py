@@ -157,7 +157,7 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         shown = f"({column.default})" if is_expression else repr(column.default)
         draft.find(
             Code.P010 if is_expression else Code.P011, name, f"the default {shown} is dropped: {refused}",
-            decided.entry('default = "…"'),
+            decided.entry("default = \"'…'\""),
         )  # fmt: skip
         sql = None
     return replace(plan, default=sql)
@@ -212,7 +212,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
         return default(wanted) if wanted else None
     if decided.setting("using") and column.default is not None and not value.made:
         message = f"the default {column.default!r} is kept as it is: using changes values only"
-        draft.find(Code.P159, name, message, decided.entry('default = "…"'))
+        draft.find(Code.P159, name, message, decided.entry("default = \"'…'\""))
     if column.default is None and column.default_is_expression:
         draft.find(Code.P012, name, "has an expression default whose text this server does not show")
     if column.default is None or column.generated or column.auto_increment or column.default_is_expression:
@@ -224,7 +224,7 @@ def _default(draft: Draft, decided: Decision) -> str | None:
         if isinstance(policy, dict):
             return pg_text(str(policy["replace"]))
         message = f"the default {column.default!r} has no counterpart and is dropped"
-        draft.find(Code.P011, name, message, decided.entry('default = "…"'))
+        draft.find(Code.P011, name, message, decided.entry("default = \"'…'\""))
     return literal
 
 

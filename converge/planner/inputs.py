@@ -45,7 +45,7 @@ def require_matches(selection: Selection, names: Sequence[str]) -> None:
                 raise UsageError(
                     f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
                     code=Code.U010,
-                    hint="`converge plan` lists the tables; names keep their case",
+                    hint="`converge plan --show tables` lists them; names keep their case",
                 )
 
 

@@ -45,7 +45,7 @@ def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
 
 def _verdict(found: Diagnosis) -> Verdict:
     blockers = sum(finding.severity == "block" for finding in found.findings)
-    words = blocked_words(blockers) if blockers else "nothing would stop a run"
+    words = blocked_words(blockers) if blockers else "no blockers; rows are not checked"
     if found.unreached:
         words = "not every side could be reached"
     if notes := len(found.findings) - blockers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from converge.codes import Code
@@ -145,10 +145,21 @@ class Level:
     title: str
     tone: Tone
     groups: tuple[Group, ...]
+    more: int = 0
+    """Findings that are counted and not shown."""
 
     @property
     def count(self) -> int:
-        return sum(len(group.findings) for group in self.groups)
+        return sum(len(group.findings) for group in self.groups) + self.more
+
+    def cut(self, most: int) -> Level:
+        """The first findings of it; the others are counted."""
+        groups, room = [], most
+        for group in self.groups:
+            if room > 0:
+                groups.append(Group(group.code, group.findings[:room]))
+                room -= len(group.findings)
+        return replace(self, groups=tuple(groups), more=max(self.count - most, 0))
 
 
 @dataclass(frozen=True, slots=True)

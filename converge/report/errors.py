@@ -14,6 +14,7 @@ from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
 _PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
+_OPTION = re.compile(r"([?&]\w*(?:passw|pwd)\w*=)[^&\s'\"]*", re.IGNORECASE)
 
 
 def error_text(error: ConvergeError) -> str:
@@ -35,7 +36,7 @@ def error_text(error: ConvergeError) -> str:
 
 def without_passwords(text: str) -> str:
     """The text without the passwords of URLs in it: of mistyped arguments, and in a bug's traceback."""
-    return _PASSWORD.sub(r"\1***@", text)
+    return _OPTION.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
 
 
 def error_json(error: ConvergeError, command: str) -> str:

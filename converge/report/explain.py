@@ -36,7 +36,7 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
         return "\n".join([f"{name} is not migrated", *said])
     if found is None:
         message = f"the plan has no table {table!r}{did_you_mean(table, tables)}"
-        raise UsageError(message, code=Code.U007, hint="`converge plan` lists the tables")
+        raise UsageError(message, code=Code.U007, hint="`converge plan --show tables` lists them")
     if column and column not in columns:
         message = f"{table} has no column {column!r}{did_you_mean(column, columns)}"
         raise UsageError(message, code=Code.U007, hint=f"`converge explain {table}` lists the columns")

@@ -21,6 +21,7 @@ from converge.report.document import (
     Cell,
     Document,
     Facts,
+    Findings,
     Fold,
     Grid,
     Mark,
@@ -53,8 +54,9 @@ SECTIONS = ("findings", "types", "tables", "columns", "since", "checks", "facts"
 """What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
 _MOST_DRIFTED = 50
-_MOST_URGENT = 5
+_MOST = {"block": 5, "lossy": 3}
 """Blockers and losses that a terminal shows unasked."""
+_MOST_NAMES = 8
 _MOST_CODES = 6
 
 
@@ -129,18 +131,23 @@ def _summary(plan: Plan) -> Iterator[Block]:
         ("target", known["target"]),
         *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
         ("size", known["size"] + took),
+        ("missing", _names([one.name for one in plan.not_migrated])),
         (
             "since",
             f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if changed else "",
         ),
     )
-    ranked = [one for level, *_ in LEVELS for one in plan.findings if one.level == level]
-    urgent = sum(one.level in ("block", "lossy") for one in ranked)
-    shown = min(urgent, _MOST_URGENT) if on_terminal() else urgent
-    yield findings(ranked[:shown])
-    if shown < urgent:
-        yield Words(f"… and {urgent - shown:,} more: --show findings")
-    yield _counts(ranked[shown:])
+    urgent = findings(one for one in plan.findings if one.level in _MOST)
+    yield Findings(tuple(one.cut(_MOST[one.name]) for one in urgent.levels)) if on_terminal() else urgent
+    yield _counts(one for one in plan.findings if one.level not in _MOST)
+
+
+def _names(names: Sequence[str]) -> str:
+    """The objects that the target will not have; all of them where the output is kept in a file or a log."""
+    more = len(names) - _MOST_NAMES if on_terminal() else 0
+    if more <= 0:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {more:,} more"
 
 
 def _counts(found: Iterable[Finding]) -> Grid:

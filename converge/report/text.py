@@ -185,6 +185,8 @@ class Screen:
             yield self.paint(f"{title} ({level.count:,})", level.tone, bold=True)
             for group in level.groups:
                 yield from (line for one in group.findings for line in self._finding(one, level.tone))
+            if level.more:
+                yield f"  … and {level.more:,} more: --show findings"
 
     def _finding(self, finding: Finding, tone: Tone) -> Iterator[str]:
         said = " ".join(f"{one_line(finding.object)}: {finding.message}".split())
@@ -193,8 +195,12 @@ class Screen:
         yield from others
         if finding.evidence:
             yield from self.flow(visible(" ".join(finding.evidence.split())), "        seen  ", 14)
-        for number, line in enumerate(visible(finding.hint).splitlines()):
-            yield from self.flow(line, " " * 14 if number else "        hint  ", 16)
+        first, *others = visible(finding.hint).splitlines() or [""]
+        if others:
+            # A rule or statements, whose lines are pasted as they are.
+            yield from ("        hint  " + first, *(" " * 14 + line for line in others))
+        elif first:
+            yield from self.flow(first, "        hint  ", 16)
 
     def flow(self, words: str, first: str = "", hang: int = 0, end: str = "") -> list[str]:
         """The words after `first`, wrapped between words; further lines begin at the column `hang`.

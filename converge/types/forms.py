@@ -124,7 +124,8 @@ def _label(text: str, value: Value) -> Form:
 def array_text(reference: str) -> str:
     """PostgreSQL expression of a text[] as MySQL prints a SET of the same members."""
     text = f"array_to_string({reference},',')"
-    plain = f"coalesce(string_to_array({text},','),'{{}}')"
+    # No text of a nondeterministic collation can be searched (before version 18).
+    plain = f"coalesce(string_to_array({text} COLLATE \"C\",','),'{{}}')"
     return f"CASE WHEN {reference}={plain} THEN {text} ELSE '{ODD}'||{reference}::text END"
 
 
