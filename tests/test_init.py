@@ -131,7 +131,7 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
             (tmp_path / name).write_text("mine = true\n")
         before = files(tmp_path)
         ran = converge("init", *urls, folder=str(tmp_path))
-        assert ran.code == code and "error[U035]" in ran.err and name in ran.err, ran.err
+        assert ran.code == code and "error[U020]" in ran.err and name in ran.err, ran.err
         assert files(tmp_path) == before
     (tmp_path / "converge.toml").write_text("")
     ran = converge("init", *urls, "--force", folder=str(tmp_path))

@@ -296,7 +296,7 @@ def test_a_file_of_fixes_is_not_replaced(ends: tuple[str, ...], tmp_path: Path) 
     assert "next      converge plan --map own.toml --map fixes.toml" in ran.out, ran.out + ran.err
     (tmp_path / "fixes.toml").write_text("edited")
     ran = converge("plan", "--write-fixes", "fixes.toml", folder=str(tmp_path))
-    assert (ran.code, "error[U035]" in ran.err) == (2, True) and "fixes2.toml" in ran.err
+    assert (ran.code, "error[U020]" in ran.err) == (2, True) and "fixes2.toml" in ran.err
     assert (tmp_path / "fixes.toml").read_text() == "edited"
     assert "--write-fixes fixes2.toml" in converge("plan", folder=str(tmp_path)).out
 

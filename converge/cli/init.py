@@ -106,7 +106,7 @@ def _require_free(paths: Iterable[str], *, force: bool) -> None:
         verb = "is" if len(there) == 1 else "are"
         raise UsageError(
             f"{' and '.join(there)} {verb} there already; nothing was written",
-            code=Code.U035,
+            code=Code.U020,
             hint="converge init --force" + (", which keeps other lines of .env" if ENV_FILE in there else ""),
         )
 

@@ -95,7 +95,7 @@ def command(
         require_ending(option, path, _ENDINGS[option])
     if write_fixes and Path(write_fixes).exists():
         message = f"--write-fixes {write_fixes}: the file is there already, and may have been edited"
-        raise UsageError(message, code=Code.U035, hint=f"--write-fixes {_free()}")
+        raise UsageError(message, code=Code.U020, hint=f"--write-fixes {_free()}")
     chosen = databases(where, target="known")
     for option, given in {**maps, "--since": since}.items():
         if given:
