@@ -107,6 +107,7 @@ def test_a_rule_can_be_pasted_from_a_narrow_terminal() -> None:
     match = 'match = { table = "film", column = "released_at_some_long_name" }'
     found = findings([Finding(Code.V010, "block", "film.released", "zero dates", f"[[column]]\n{match}")])
     assert [line.strip() for line in Screen(40).lines(found)][-1] == match
+    assert Screen(40).hint(f"[[column]]\n{match}", "  hint   ")[-1].strip() == match
 
 
 def test_losses_that_a_terminal_does_not_show_are_counted() -> None:

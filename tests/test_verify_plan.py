@@ -158,7 +158,7 @@ def test_a_resumed_run_has_the_options_that_it_began_with(
 
 
 def test_a_target_of_other_types_that_no_run_has_made(databases: tuple[str, str]) -> None:
-    """A table whose types give no digest is no difference of rows; the others are compared."""
+    """A table whose types give no digest is named, and the others are compared."""
     source, target = databases
     mysql(source, "CREATE TABLE host (id INT PRIMARY KEY, at VARBINARY(9))")
     mysql(source, "INSERT INTO host VALUES (1, '::1')")

@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from converge import sandbox
-from converge.cli.options import output_options
+from converge.cli.options import may_ask, output_options
 from converge.cli.outputs import report_option, require_reports, write_reports
 from converge.demo.fill import fill
 from converge.model.endpoint import parse
@@ -86,7 +86,7 @@ def command(
             click.echo(f"demo      {seconds(time.monotonic() - started)}, servers and data included")
             if reports:
                 click.echo(f"report    {', '.join(reports)}")
-        if keep or (keep is None and sys.stdin.isatty() and not as_json):
+        if keep or (keep is None and may_ask() and not as_json):
             _keep(source, target, err=as_json)
         elif not as_json:
             click.echo("next      converge demo --keep: it keeps both servers, for you to look at")
@@ -110,7 +110,7 @@ Both servers are kept. To look at them, paste into another terminal:
 
 def _keep(source: str, target: str, *, err: bool) -> None:
     """Says how to look at both servers, and waits until the user has seen enough."""
-    asks = sys.stdin.isatty()
+    asks = may_ask()
     end = "Press Enter" if asks else f"Press Ctrl-C, or run: kill {os.getpid()}"
     with suppress(KeyboardInterrupt):
         click.echo(_TO_TRY.format(source=source, target=target, end=end).rstrip(), err=err)

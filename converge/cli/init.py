@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 
 from converge import api
 from converge.cli.many import options_of
-from converge.cli.options import output_options
+from converge.cli.options import may_ask, output_options
 from converge.cli.outputs import require_writable, write_private
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
@@ -114,17 +113,12 @@ def _require_free(paths: Iterable[str], *, force: bool) -> None:
 def _may_add() -> bool:
     """Whether the user lets passwords into a `.env` that is there."""
     words = f"{ENV_FILE} is there already. Add the passwords to it, and make it readable by you alone?"
-    return Path(ENV_FILE).exists() and _asks() and click.confirm(words, err=True)
-
-
-def _asks() -> bool:
-    """Whether somebody can be asked; a closed stdin is None."""
-    return sys.stdin is not None and sys.stdin.isatty()
+    return Path(ENV_FILE).exists() and may_ask() and click.confirm(words, err=True)
 
 
 def _side(side: Side, url: str | None) -> tuple[Endpoint, str]:
     """The address of a side with its password, and its URL. Raises UsageError where nobody can be asked."""
-    if url or not _asks():
+    if url or not may_ask():
         url = (url or "").strip()
         return stated(side, url), url
     words = f"{side.capitalize()}, without the password ({_EXAMPLES[side]})"

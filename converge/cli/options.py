@@ -196,12 +196,17 @@ clear_options = group(
 """--recreate, --truncate and --strict, for a command that has `options` already."""
 
 
+def may_ask() -> bool:
+    """Whether somebody at a terminal can be asked; a closed stdin is None."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def approver(yes: bool) -> Approve | None:
     """Asks on a terminal; elsewhere refuses, unless --yes has said it already."""
 
     def approve(removal: Removal) -> None:
         lines = first_of(removal.lines, _MOST_TABLES)
-        if not sys.stdin.isatty():
+        if not may_ask():
             raise UsageError(f"would {removal.title}", code=Code.U181, details=lines, hint="--yes")
         click.echo("\n".join(visible(f"  {line}") for line in lines), err=True)
         click.confirm(visible(f"{removal.title[:1].upper()}{removal.title[1:]}?"), abort=True, err=True)

@@ -91,11 +91,7 @@ def command(
     """
     maps = {"--write-map": write_map, "--write-fixes": write_fixes}
     files = {"-o": output, "--html": html, "--md": md, "--sql": sql, **maps}
-    for option, path in files.items():
-        require_ending(option, path, _ENDINGS[option])
-    if write_fixes and Path(write_fixes).exists():
-        message = f"--write-fixes {write_fixes}: the file is there already, and may have been edited"
-        raise UsageError(message, code=Code.U020, hint=f"--write-fixes {_free()}")
+    _require_files(files)
     chosen = databases(where, target="known")
     for option, given in {**maps, "--since": since}.items():
         if given:
@@ -128,6 +124,16 @@ def command(
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
     return show(document, text, as_json=as_json, quiet=sql == "-")
+
+
+def _require_files(files: Mapping[str, str | None]) -> None:
+    """Raises UsageError for a file that could not be written, or whose edits would be lost."""
+    for option, path in files.items():
+        require_ending(option, path, _ENDINGS[option])
+    fixes = files["--write-fixes"]
+    if fixes and Path(fixes).exists():
+        message = f"--write-fixes {fixes}: the file is there already, and may have been edited"
+        raise UsageError(message, code=Code.U020, hint=f"--write-fixes {_free()}")
 
 
 def _following(

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from converge.codes import Code
 from converge.errors import UsageError
 
+SECRET_OPTION = r"\w*(?:passw|pwd)\w*"
+"""A regular expression for names of URL options whose value is a secret, as sslpassword."""
 _KINDS = {"mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres"}
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import head
+from converge.model.endpoint import SECRET_OPTION
 from converge.report.text import Screen
 from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
 _PASSWORD = re.compile(r"(://[^:/\s@]*:)\S*@")
-_OPTION = re.compile(r"([?&]\w*(?:passw|pwd)\w*=)[^&\s'\"]*", re.IGNORECASE)
+_OPTION = re.compile(rf"([?&]{SECRET_OPTION}=)[^&\s'\"]*", re.IGNORECASE)
 
 
 def error_text(error: ConvergeError) -> str:
@@ -28,9 +29,8 @@ def error_text(error: ConvergeError) -> str:
     label = f"error[{error.code}]"
     lines = [("", 2, line) for line in f"{label}: {error.message}".splitlines()]
     lines += [("  ", 4, line) for detail in error.details for line in detail.splitlines()]
-    lines += [("  hint   ", 11, line) for line in (error.hint or "").splitlines()[:1]]
-    lines += [("         ", 11, line) for line in (error.hint or "").splitlines()[1:]]
-    text = "\n".join(part for first, hang, line in lines for part in screen.flow(visible(line), first, hang))
+    parts = [part for first, hang, line in lines for part in screen.flow(visible(line), first, hang)]
+    text = "\n".join([*parts, *screen.hint(error.hint or "", "  hint   ")])
     return text.replace(label, screen.paint(label, "bad", bold=True), 1)
 
 

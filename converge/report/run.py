@@ -320,10 +320,7 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
     yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in of["absent"])
     yield from (("note", one.message) for one in own)
-    yield (
-        "notes",
-        f"{others}; `converge plan --show findings` has their reasons" if others else "",
-    )
+    yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
     yield from (("differs", _coded(one)[:_LONGEST]) for one in of["block"] if one.code in OF_SCHEMA)
     different = ((one.source, rows_that_differ(one)) for one in result.tables)
     yield from (("differs", f"{table}: {words}") for table, words in different if words)

@@ -195,12 +195,14 @@ class Screen:
         yield from others
         if finding.evidence:
             yield from self.flow(visible(" ".join(finding.evidence.split())), "        seen  ", 14)
-        first, *others = visible(finding.hint).splitlines() or [""]
-        if others:
-            # A rule or statements, whose lines are pasted as they are.
-            yield from ("        hint  " + first, *(" " * 14 + line for line in others))
-        elif first:
-            yield from self.flow(first, "        hint  ", 16)
+        yield from self.hint(finding.hint, "        hint  ")
+
+    def hint(self, words: str, first: str) -> list[str]:
+        """A fix after `first`. One of several lines is a rule or statements, to be pasted as they are."""
+        lines = visible(words).splitlines()
+        if len(lines) > 1:
+            return [first + lines[0], *(" " * len(first) + line for line in lines[1:])]
+        return [part for line in lines for part in self.flow(line, first, len(first) + 2)]
 
     def flow(self, words: str, first: str = "", hang: int = 0, end: str = "") -> list[str]:
         """The words after `first`, wrapped between words; further lines begin at the column `hang`.

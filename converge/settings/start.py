@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from converge.model.endpoint import SECRET_OPTION
 from converge.model.quote import toml_text
 from converge.settings.file import FILE
 from converge.settings.variables import ENV_FILE
@@ -21,7 +22,7 @@ target = {target}
 map = [{map}]
 """
 _LOGIN = re.compile(r"([\w+.-]+://)(?:([^/?#]*)@)?")
-_SECRET_OPTION = re.compile(r"(?<=[?&])(\w*passw\w*)=([^&#]+)", re.IGNORECASE)
+_OPTION = re.compile(rf"(?<=[?&])({SECRET_OPTION})=([^&#]+)", re.IGNORECASE)
 
 
 def start(source: str, target: str, passwords: tuple[str, str], database: str) -> dict[str, str]:
@@ -54,7 +55,7 @@ def _without_secrets(url: str, password: str, side: str, secrets: dict[str, str]
     login = _LOGIN.match(url)
     assert login is not None
     user = (login[2] or "").partition(":")[0]
-    rest = _SECRET_OPTION.sub(option, url[login.end() :])
+    rest = _OPTION.sub(option, url[login.end() :])
     if password:
         name = f"CONVERGE_{side}_PASSWORD"
         secrets[name] = password
