@@ -21,9 +21,9 @@ from support import ENVIRONMENT, converge, mysql, postgres
 from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.model.quote import my_text, pg_text
-from converge.settings.file import Project
-from converge.settings.start import start
-from converge.settings.variables import address
+from converge.settings.file import FILE, Project
+from converge.settings.start import MAP_FILE, start
+from converge.settings.variables import ENV_FILE, address
 
 PASSWORDS = ("p:w/d@%'ü ${HOME} \\", "ca nary#\"$x\\'")
 SHOWN = ["canary", "p:w/d", "HOME"]
@@ -196,3 +196,12 @@ def test_any_password_comes_back(password: str) -> None:
         assert (source.user, source.password, source.options) == ("u", password, (("a", "b"),))
         assert dict(target.options) == {"sslpassword": "s&t"}
         assert "s%26t" not in texts["converge.toml"]
+
+
+def test_no_secret_of_an_option_stays_in_the_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = start("mysql://u@h/x?pwd=canary", "postgresql://h/x?sslpassword=canary", ("", ""), "x")
+    assert "canary" not in texts[FILE] + texts[MAP_FILE]
+    assert texts[ENV_FILE] == "CONVERGE_SOURCE_PWD='canary'\nCONVERGE_TARGET_SSLPASSWORD='canary'\n"
