@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support import converge, mysql, postgres
+from test_load import written
 
 SOURCE = """
 CREATE TABLE job (id INT PRIMARY KEY, run_at TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, v INT);
@@ -120,3 +121,54 @@ def test_a_tables_name_that_something_else_has(databases: tuple[str, str]) -> No
         "public.v is the name of a view",
     ):
         assert words in ran.err
+
+
+LOWER = """
+[[table]]
+match = { table = "Q_*" }
+names = "lower"
+
+[[column]]
+match = { table = "Q_ITEM", column = "KIND" }
+rename = "Sort"
+"""
+UPPER = """
+CREATE TABLE Q_ITEM (ID INT AUTO_INCREMENT PRIMARY KEY, KIND ENUM('a'), SIZE ENUM('b'),
+  AT TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, N DECIMAL(5,2) UNSIGNED,
+  G DECIMAL(9,2) GENERATED ALWAYS AS (N * 2) VIRTUAL,
+  UNIQUE KEY ONE (N), KEY LOG (SIZE), CONSTRAINT FEW CHECK (N < 5));
+CREATE TABLE `LOG` (Id INT PRIMARY KEY, ITEM INT, KEY `Two` (ITEM),
+  CONSTRAINT `Of` FOREIGN KEY (ITEM) REFERENCES Q_ITEM (ID));
+CREATE TABLE Q_LINE (ID INT PRIMARY KEY, CONSTRAINT `Of_Log` FOREIGN KEY (ID) REFERENCES `LOG` (Id));
+CREATE TABLE q_line (ID INT PRIMARY KEY);
+CREATE VIEW V AS SELECT ID, KIND FROM Q_ITEM;
+INSERT INTO Q_ITEM (KIND, SIZE, N) VALUES ('a', 'b', 1);
+INSERT INTO `LOG` VALUES (1, 1);
+"""
+
+
+def test_names_in_lower_case(databases: tuple[str, str], tmp_path: Path) -> None:
+    """All names of a table, and of no other; which of two gets a number is said."""
+    source, target = databases
+    mysql(source, UPPER)
+    ran = converge(
+        "migrate", "--source", source, "--target", target, "--map", written(tmp_path, LOWER), "--json"
+    )
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    said = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] in ("P021", "P070")}
+    assert said.keys() == {"Q_ITEM.KIND", "q_line"} and "q_line_2" in said["q_line"]
+    names = postgres(
+        target,
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION "
+        "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n'"
+        " UNION "
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'q_item'::regclass AND attnum > 0 UNION "
+        "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' UNION "
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    )
+    assert sorted(name for (name,) in names) == [
+        "LOG", "LOG_pkey", "Of", "Sort", "Two", "V", "at", "few", "g", "id", "log", "n", "n_check", "of_log",
+        "one", "q_item", "q_item_at_on_update", "q_item_id_seq", "q_item_kind", "q_item_pkey", "q_item_size",
+        "q_line", "q_line_2", "q_line_2_pkey", "q_line_pkey", "size",
+    ]  # fmt: skip
+    assert postgres(target, 'SELECT "ID", "KIND"::text FROM "V"') == [(1, "a")]

@@ -141,6 +141,10 @@ skip = true
 why = "scratch tables"
 
 [[table]]
+match = { table = "QRTZ_*" }
+names = "lower"                      # the application writes names without quotes
+
+[[table]]
 match = { table = "role" }
 rows = "merge"
 note = "both sides seed it"

@@ -106,6 +106,11 @@ class ColumnRule(Entry):
 class TableRule(Entry):
     match: TableMatch = Field(default=TableMatch(), description="which tables; all without it")
     rename: Text | None = Rename
+    names: Literal["lower"] | None = Field(
+        default=None,
+        description="the table, its columns, indexes and keys get their names in lower case, which SQL"
+        " without quotes finds; load mode finds names in any case without it",
+    )
     skip: bool | None = Field(default=None, description="true: the table is not migrated")
     rows: Literal["source", "target", "merge"] | None = Field(
         default=None,

@@ -51,7 +51,8 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     if broken := _broken_rows(draft, table, check):
         draft.left(Code.V175, "check", name, f"{broken}; {its_text}")
         return
-    target = draft.constraints(table).take(check.name, f"{check.name}_check", held=True)
+    own = draft.named(table, check.name)
+    target = draft.constraints(table).take(own, f"{own}_check", held=True)
     sql = f"ALTER TABLE {draft.qualified(table.name)} ADD CONSTRAINT {pg_name(target)} CHECK ({condition})"
     if refused := draft.refusal("check", name, sql, (table.name,)):
         draft.left(Code.P052, "check", name, f"the target refuses it: {refused}; {its_text}")

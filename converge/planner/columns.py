@@ -42,7 +42,7 @@ def plan_column(draft: Draft, table: Table, column: Column) -> ColumnPlan | None
         left_out(draft, decided.name)
         return None
     note_values(draft, decided)
-    target = decided.setting("rename") or column.name
+    target = decided.setting("rename") or draft.named(table, column.name)
     target = fit(f"{target}_" if target in SYSTEM_COLUMNS else target)
     type_, why = sql_type(draft, decided)
     base = base_name(decided.to)
@@ -235,7 +235,7 @@ def _notes(draft: Draft, decided: Decision, plan: ColumnPlan) -> None:
     groups = _numbered_by(table, column) if plan.sequence else ""
     if decided.rule.note:
         draft.find(Code.P020, name, decided.rule.note)
-    if plan.target != column.name:
+    if plan.target != draft.named(table, column.name):
         draft.find(Code.P021, name, f"is called {plan.target} in the target")
     if column.auto_increment and not plan.sequence:
         draft.find(Code.P022, name, f"AUTO_INCREMENT is lost: {plan.target_type} takes no sequence")

@@ -58,7 +58,8 @@ class Draft:
         """The source and the maps; in load mode with what the target asks of the rows."""
         self.loading: Loading | None = None
         """The target's own schema in load mode."""
-        held = [table.name for table in self.catalog.tables] + [view.name for view in self.catalog.views]
+        held = [self.named(table, table.name) for table in self.catalog.tables]
+        held += [view.name for view in self.catalog.views]
         facts = inputs.facts
         self.names = Namespace(facts.foreign_names(inputs.own) - set(held) if facts else (), held)
         """Of the schema's tables, views, indexes, sequences and types, which share one namespace."""
@@ -113,7 +114,7 @@ class Draft:
             names = {table.name for table in taken}
             return [table for table in loading.catalog.tables if table.name in names]
         for table in taken:
-            name = setting(self.map.for_table(table), "rename")[0] or table.name
+            name = setting(self.map.for_table(table), "rename")[0] or self.named(table, table.name)
             self.targets[table.name] = self.names.take(name, held=True)
         return taken
 
@@ -132,12 +133,16 @@ class Draft:
         """Names of the table's constraints: MySQL keeps those of keys, foreign keys and CHECKs apart."""
         if table.name not in self._constraints:
             held = [key.name for key in table.foreign_keys] + [check.name for check in table.checks]
-            self._constraints[table.name] = Namespace(held=held)
+            self._constraints[table.name] = Namespace(held=[self.named(table, name) for name in held])
         return self._constraints[table.name]
+
+    def named(self, table: Table, name: str) -> str:
+        """The name of the table, or of something in it, in the case that the maps want."""
+        return name.lower() if setting(self.map.for_table(table), "names")[0] == "lower" else name
 
     def called(self, table: Table, kind: str, name: str, target: str) -> None:
         """Notes what an object of the table is called in the target."""
-        if target != name:
+        if target != self.named(table, name):
             self._renamed[table.name][f"{kind} {name}"] = target
 
     def note_renamed(self, table: Table) -> None:

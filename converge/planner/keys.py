@@ -110,7 +110,8 @@ def _words(draft: Draft, table: Table, index: Index) -> None:
 
 def _name(draft: Draft, table: Table, index: Index, *, constraint: bool = False) -> str:
     target = draft.tables[table.name].target
-    wishes = [f"{target}_pkey"] if index.primary else [index.name, f"{target}_{index.name}"]
+    name = draft.named(table, index.name)
+    wishes = [f"{target}_pkey"] if index.primary else [name, f"{target}_{name}"]
     name = draft.names.take(*wishes, also=draft.constraints(table) if constraint else None)
     if not index.primary:
         draft.called(table, "index", index.name, name)
@@ -185,7 +186,8 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
 
 def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
     name, child = f"{table.name}.{key.name}", draft.qualified(table.name)
-    target = draft.constraints(table).take(key.name, f"{key.name}_fkey", held=True)
+    own = draft.named(table, key.name)
+    target = draft.constraints(table).take(own, f"{own}_fkey", held=True)
     draft.called(table, "foreign key", key.name, target)
     on_delete, on_update = (
         action if action in _ACTIONS else "NO ACTION" for action in (key.on_delete, key.on_update)

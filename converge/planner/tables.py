@@ -76,7 +76,7 @@ def plan_table(draft: Draft, table: Table) -> None:
     draft.do("create", table.name, sql, "a table of the source", makes=f"TABLE {name}")
     for source, plan in plans.items():
         constraints(draft, decisions[source], plan)
-    if target != table.name:
+    if target != draft.named(table, table.name):
         draft.find(Code.P070, table.name, f"is called {target} in the target")
     if table.partitions:
         draft.find(Code.P071, table.name, f"its {len(table.partitions)} partitions become one plain table")

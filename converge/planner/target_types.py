@@ -68,7 +68,7 @@ def _enum(draft: Draft, decided: Decision) -> tuple[str, str]:
         return "text", "a label is longer than 63 bytes, which a native enum cannot hold: text with a CHECK"
     key = (frozenset(joined), shared)
     if key not in draft.enums:
-        name = draft.own(draft.names.take(f"{draft.targets[table.name]}_{column.name}"))
+        name = draft.own(draft.names.take(f"{draft.targets[table.name]}_{draft.named(table, column.name)}"))
         sql = f"CREATE TYPE {name} AS ENUM ({', '.join(map(pg_text, shared))})"
         draft.do("shared" if len(joined) > 1 else "create", table.name, sql, why, makes=f"TYPE {name}")
         draft.enums[key] = name
