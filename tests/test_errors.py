@@ -273,6 +273,23 @@ def test_a_map_with_a_typo(source: str, tmp_path: Path) -> None:
     assert (ran.code, "varchar(20) cannot become point" in ran.err) == (2, True)
 
 
+def test_a_fault_of_a_map_names_its_rule(source: str, tmp_path: Path) -> None:
+    """Not the rule that gives the column its type, which may be one of converge's own."""
+    mysql(source, "CREATE TABLE day (d DATE, t VARCHAR(9) COLLATE utf8mb4_ja_0900_as_cs_ks)")
+    file = tmp_path / "mine.toml"
+    for section, fault, error, words in (
+        ("type", 'policy = { zero_date = { replace = "never" } }', "M005", "zero_date of day.d cannot be"),
+        ("column", 'using = "{} + RAND()"', "M006", "RAND is another value each time"),
+        ("type", 'default = "1; DROP TABLE note"', "M006", "is not an expression"),
+        ("column", 'to = "point"', "M003", " d: date cannot become point"),
+        ("type", 'collation = "source"', "M007", "day.t: no counterpart of utf8mb4_ja"),
+    ):
+        file.write_text(f'[[{section}]]\nmatch = {{ type = "int" }}\nto = "bigint"\n[[{section}]]\n{fault}\n')
+        ran = converge("plan", "--source", source, "--map", str(file), "--include", "day")
+        refused(ran, 2, error)
+        assert f"mine [[{section}]] 2: " in ran.err and words in ran.err, ran.err
+
+
 def test_a_server_that_cannot_be_trusted(source: str, target: str) -> None:
     """The temporary MySQL has a certificate of its own making, the PostgreSQL none."""
     ran = converge("migrate", "--source", source + "?ssl-mode=VERIFY_IDENTITY", "--target", target)

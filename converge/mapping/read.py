@@ -11,7 +11,7 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.grammar import SECTIONS, MapFile, check
 from converge.mapping.rules import Map, Rule
-from converge.mapping.sql import one_query
+from converge.mapping.sql import COLUMN, default, expression, one_query
 from converge.model.check import Application, Check
 from converge.resources import folder
 from converge.toml import read_toml
@@ -77,7 +77,7 @@ def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
     shipped = path.parent == folder("schema_maps").resolve()
     for section, kind in SECTIONS.items():
         for number, entry in enumerate(document.get(section, []), 1):
-            yield Rule(
+            rule = Rule(
                 section,
                 f"{path.stem} [[{section}]] {number}",
                 entry.get("match", {}),
@@ -86,6 +86,19 @@ def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
                 entry.get("note", ""),
                 shipped,
             )
+            _require_expressions(rule)
+            yield rule
+
+
+def _require_expressions(rule: Rule) -> None:
+    """Raises UsageError where the rule's SQL is not what a map may hold, before any server is asked."""
+    try:
+        if using := rule.settings.get("using"):
+            expression(using, COLUMN)
+        if given := rule.settings.get("default"):
+            default(given)
+    except UsageError as error:
+        raise UsageError(f"{rule.place}: {error}", code=error.code, hint=error.hint) from error
 
 
 def _checks(stem: str, map_: MapFile) -> Iterator[Check]:

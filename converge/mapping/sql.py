@@ -61,7 +61,8 @@ def expression(text: str, column: str) -> str:
         raise UsageError(message, code=Code.M006, hint="the comparison must find what the copy has read")
     for node in tree.find_all(exp.Column):
         if node.sql() == "…":
-            raise UsageError(f"using = {text!r}: … stands for a value of yours", code=Code.M006)
+            hint = "write it there"
+            raise UsageError(f"using = {text!r}: … stands for a value of yours", code=Code.M006, hint=hint)
         if node.sql() != COLUMN:
             hint = "{} stands for the column itself"
             raise UsageError(f"using = {text!r}: it may read no other column", code=Code.M006, hint=hint)
@@ -89,7 +90,8 @@ def _checked(text: str, dialect: str, key: str) -> tuple[exp.Expr, list[sqlglot.
     """The tree of an expression, and its tokens behind SELECT."""
 
     def refused(why: str) -> UsageError:
-        return UsageError(f"{key} = {text!r}{why}", code=Code.M006)
+        hint = 'one expression of functions that only compute: docs/security.md, "Maps and plans"'
+        return UsageError(f"{key} = {text!r}{why}", code=Code.M006, hint=hint)
 
     try:
         trees = sqlglot.parse(f"{_SELECT}({text})", read=dialect)

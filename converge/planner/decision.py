@@ -175,9 +175,12 @@ class Decision:
             try:
                 new = now.replace(policy["replace"])
             except ValueError as error:
+                by = next(rule for rule in self.rules if trap.name in rule.settings.get("policy", {}))
                 raise UsageError(
-                    f"{self.rule.place}: {trap.name} cannot be replaced by {policy['replace']!r}: {error}",
+                    f"{by.place}: {trap.name} of {self.name} cannot be replaced by "
+                    f"{policy['replace']!r}: {error}",
                     code=Code.M005,
+                    hint=f'replace = "…", a value of {self.to}',
                 ) from error
         else:
             new = "NULL" if policy == "null" else now.remedies[policy]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.collations import Collation, counterpart, told_apart
-from converge.mapping.rules import entry, policies
+from converge.mapping.rules import entry, policies, setting
 from converge.model.catalog import Column, Index, Table
 from converge.model.plan import ColumnPlan
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
@@ -167,8 +167,9 @@ def _read(table: Table, index: Index) -> Iterator[str]:
 def _like(decided: Decision) -> Collation:
     found = counterpart(decided.column.collation or "")
     if found is None:
+        _, by = setting(decided.rules, "collation")
         raise UsageError(
-            f"{decided.name}: collations.toml knows nothing of {decided.column.collation}",
+            f"{by.place if by else ''}: {decided.name}: no counterpart of {decided.column.collation}",
             code=Code.M007,
             hint='collation = "a collation of the target"',
         )

@@ -68,7 +68,7 @@ def check_target(column: Column, to: str, place: str, labels: tuple[str, ...] = 
     """Raises UsageError for a type that the column does not accept."""
     if not accepts(column, to, labels):
         raise UsageError(
-            f"{place}: {column.raw_type} cannot become {to}",
+            f"{place}: {column.name}: {column.raw_type} cannot become {to}",
             code=Code.M003,
             hint=f"to = one of: {', '.join(sorted(_BY_TYPE[column.type].accepts(column)))}",
         )
