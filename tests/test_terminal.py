@@ -231,7 +231,8 @@ def test_fixes_are_a_map_of_comments(ends: tuple[str, ...], tmp_path: Path) -> N
     assert ran.code == 3, ran.err
     assert f"next      converge plan {' '.join(ends)} --map {file}" in ran.out
     text = file.read_text()
-    for finding in converge("plan", *ends, "--json").json["findings"]:
+    findings = converge("plan", *ends, "--json").json["findings"]
+    for finding in findings:
         said = (
             f"# {finding['code']} ({finding['severity'].replace('block', 'blocker')}) {finding['object']}: "
         )
@@ -242,8 +243,11 @@ def test_fixes_are_a_map_of_comments(ends: tuple[str, ...], tmp_path: Path) -> N
     # Each rule without its # is a rule of a map, and all together resolve all.
     file.write_text(re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE))
     assert {"column", "foreign_key"} <= set(tomllib.loads(file.read_text()))
-    applied = converge("plan", *ends, "--map", str(file))
+    applied = converge("plan", *ends, "--map", str(file), "--json")
     assert applied.code == 0, applied.out
+    # What was applied is not proposed again.
+    proposed = {one["hint"] for one in findings} & {one["hint"] for one in applied.json["findings"]}
+    assert not [hint for hint in proposed if hint.startswith("[[")]
 
 
 def test_a_fix_is_written_once_for_all_that_propose_it() -> None:

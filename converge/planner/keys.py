@@ -216,13 +216,13 @@ def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
     if not checked and not (count and count.rows):
         draft.find(Code.P043, name, unchecked)
         return
-    match = literally(table=table.name, foreign_key=key.name)
-    draft.find_rows(
-        Code.V030, name, table, count,
-        f"have no equal parent row in {key.parent}" + ("" if checked else f"; the key {unchecked}"),
-        entry("foreign_key", match, "validate = false", *([] if draft.loading else ["# or: skip = true"])),
-        severity="block" if checked else "lossy",
-    )  # fmt: skip
+    words, hint = f"have no equal parent row in {key.parent}", ""
+    if checked:
+        ways = ["validate = false", *([] if draft.loading else ["# or: skip = true"])]
+        hint = entry("foreign_key", literally(table=table.name, foreign_key=key.name), *ways)
+    else:
+        words += f"; the key {unchecked}"
+    draft.find_rows(Code.V030, name, table, count, words, hint, severity="block" if checked else "lossy")
 
 
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:
