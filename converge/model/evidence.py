@@ -11,6 +11,17 @@ from dataclasses import dataclass, field
 from converge.model.existing import Existing
 from converge.model.extent import Extent
 
+_SINGULAR = {"are": "is", "have": "has"}
+
+
+def said(rows: int, words: str, *, of: str = "") -> str:
+    """``3 rows hold …``, ``1 row holds …``, or ``1 of 20 rows holds …``."""
+    counted = f"{rows:,} of {of}" if of else f"{rows:,}"
+    if rows != 1:
+        return f"{counted} rows {words}"
+    verb, _, rest = words.partition(" ")
+    return f"{counted} {'row' if of in ('', '1') else 'rows'} {_SINGULAR.get(verb, verb + 's')} {rest}"
+
 
 @dataclass(frozen=True, slots=True)
 class Count:

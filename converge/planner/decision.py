@@ -19,7 +19,7 @@ from converge.mapping.grammar import SECTIONS
 from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Map, Rule, entry, literally, policies, setting
 from converge.model.catalog import Catalog, Column, Index, Table
-from converge.model.evidence import Count, Evidence, TableFacts
+from converge.model.evidence import Count, Evidence, TableFacts, said
 from converge.model.plan import Change
 from converge.planner.using import begin, made_kind
 from converge.types import Form, Trap, Value, base_name, check_target, family_of, form
@@ -99,7 +99,7 @@ class Decision:
             for trap in one.traps:
                 count = self.count(trap)
                 if facts and count is not None and (count.rows or one.rule.fits):
-                    words[trap.where] = f"{count.rows:,} of {_looked_at(count, facts)} rows {trap.kind.words}"
+                    words[trap.where] = said(count.rows, trap.words, of=_looked_at(count, facts))
         return "; ".join(words.values())
 
     @property
@@ -133,12 +133,12 @@ class Decision:
         return {key: value for key, value in settings.items() if value not in (None, {})}
 
     @property
-    def open(self) -> Iterator[tuple[Trap, int | None]]:
-        """Traps without a policy, with the rows that the scan has counted; None when it did not look."""
+    def open(self) -> Iterator[tuple[Trap, str]]:
+        """Traps without a policy, with the rows that the scan has counted, in words."""
         for trap in self.traps:
             if trap.name not in self.policies:
                 count = self.count(trap)
-                yield trap, count.rows if count else None
+                yield trap, said(count.rows, trap.words) if count else f"not counted: rows that {trap.words}"
 
     @property
     def others(self) -> list[str]:
@@ -154,8 +154,10 @@ class Decision:
     def _by_policies(self) -> tuple[Value, tuple[tuple[Trap, Change | None], ...]]:
         value, handled = self.start, []
         for trap in self.traps:
-            policy, change = self.policies.get(trap.name, "stop"), None
-            if policy != "stop" and (policy != "null" or self.column.nullable):
+            policy, change = self.policies.get(trap.name, trap.default), None
+            if policy == "null" and not self.column.nullable:
+                policy = trap.default
+            if policy != "stop":
                 value, change = self._apply(value, trap, policy)
             handled.append((trap, change))
         return value, tuple(handled)
@@ -166,7 +168,7 @@ class Decision:
         now = next(one for one in before.traps if one.name == trap.name)
         where = f"{value.sql} IS NOT NULL" if trap.whole else trap.where
         words = f"replace {policy['replace']}" if isinstance(policy, dict) else str(policy)
-        change = Change(trap.name, words, where, trap.kind.words)
+        change = Change(trap.name, words, where, trap.words)
         handled = value.handled | {trap.name}
         if policy == "keep":
             return replace(value, handled=handled), change

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from converge.codes import Code, explained
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count, Evidence
+from converge.model.evidence import Count, Evidence, said
 from converge.model.plan import (
     ColumnPlan,
     Computed,
@@ -32,7 +32,6 @@ Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
 MANY = 10
 """Findings with one cause that are shown one by one; more are one finding."""
-_SINGULAR = {"are": "is", "have": "has"}
 
 
 class Answers(Protocol):
@@ -297,14 +296,6 @@ def rows_words(table: Table, count: Count) -> str:
     columns = table.primary_key.columns if table.primary_key else ()
     more = ", …" if count.rows > len(count.keys) else ""
     return f"rows {'/'.join(columns)} {', '.join(map(_printable, count.keys))}{more}"
-
-
-def said(rows: int, words: str) -> str:
-    """``3 rows hold …`` or ``1 row holds …``."""
-    if rows != 1:
-        return f"{rows:,} rows {words}"
-    verb, _, rest = words.partition(" ")
-    return f"1 row {_SINGULAR.get(verb, verb + 's')} {rest}"
 
 
 def _printable(key: str) -> str:

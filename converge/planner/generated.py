@@ -10,11 +10,11 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count
+from converge.model.evidence import Count, said
 from converge.model.plan import ColumnPlan
 from converge.model.quote import fit, my_name, pg_name
 from converge.planner.decision import Decision, column_entry
-from converge.planner.draft import Draft, rows_words, said
+from converge.planner.draft import Draft, rows_words
 from converge.translate import Context, TableColumns, Term, Untranslatable, column_term, translate_stored
 from converge.types.decimal import Decimal
 from converge.types.integer import Integer

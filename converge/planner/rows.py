@@ -92,6 +92,8 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
         like, way_out = like.format("CONVERT({} USING utf8mb4)"), "" if same else 'collation = "default"'
     elif to == "uuid" and collation:
         same, way_out = ignores_case(collation), 'to = "text"'
+    if any(trap.merged for trap in form(value).traps):
+        same, way_out = False, "skip = true"
     way_out = way_out or ("skip = true" if value.changed else "")
     return TargetValue(value, like, same, way_out)
 
@@ -191,7 +193,7 @@ def duplicate_searches(draft: Draft, table: Table) -> Iterator[Search]:
 
 def note_duplicates(draft: Draft, tables: Sequence[Table]) -> None:
     """A finding for each unique key that the target would refuse."""
-    words = "are equal to others by the map's type, collation, expression or policy, and the key is unique"
+    words = "become equal to others in the target, and the key is unique"
     for table in tables if draft.loading is None else ():
         for index in unique_keys(draft, table) if table.name in draft.evidence.tables else ():
             if draft.has(table.name, *index.columns):

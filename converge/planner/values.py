@@ -48,9 +48,11 @@ def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | Non
     count = decided.count(trap)
     if not count or not count.rows:
         return
-    words, severity = trap.kind.words, trap.harm or trap.kind.harm
+    words, severity, hint = trap.words, trap.harm or trap.kind.harm, ""
     if change:
-        words, severity, hint = f"{words}; the map makes it: {change.policy}", "lossy", ""
+        severity = "lossy"
+    if change and change.policy != trap.default:
+        words += f"; the map makes it: {change.policy}"
     else:
         hint = _ways_out(draft, decided, trap)
         if decided.policies.get(trap.name) == "null":
@@ -68,7 +70,7 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     ways = [
         f"policy = {{ {trap.name} = {_REPLACE if policy == 'replace' else toml_text(policy)} }}"
         for policy in trap.kind.policies
-        if policy != "null" or column.nullable
+        if policy != decided.policies.get(trap.name, trap.default) and (policy != "null" or column.nullable)
     ]
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:

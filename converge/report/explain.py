@@ -75,9 +75,9 @@ def _column(decision: Decision, plan: ColumnPlan) -> list[str]:
     lines += [
         f"  policy   {change.trap}: rows that {change.words}: {change.policy}" for change in plan.changes
     ]
-    for trap, rows in decision.open:
-        seen = "not counted" if rows is None else f"{rows:,} rows"
-        lines.append(f"  policy   {trap.name}: {seen} {trap.kind.words}: stop")
+    for trap, seen in decision.open:
+        if not trap.merged:
+            lines.append(f"  policy   {trap.name}: {seen}: {'stop' if trap.stops else 'as it is'}")
     if decision.others:
         lines.append(f"  others   a map may also choose {', '.join(decision.others)}")
     return lines

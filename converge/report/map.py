@@ -83,10 +83,9 @@ def _column(decision: Decision) -> list[str]:
     ]
     if decision.others:
         lines.append(f"# to may also be {', '.join(decision.others)}")
-    for trap, rows in decision.open:
-        known = "not counted" if rows is None else f"{rows:,} rows"
+    for trap, seen in decision.open:
         ways = ", ".join(["stop", *trap.kind.policies])
-        lines.append(f"# policy {trap.name} = {ways}: {known} {trap.kind.words}")
+        lines.append(f"# policy {trap.name} = {ways}: {seen}")
     return lines
 
 

@@ -177,6 +177,6 @@ def proof_words(result: Result) -> str:
     changes = sum(one.rows for one in result.changes)
     kinds = {one.kind for one in result.not_compared} | {one.kind for one in result.not_migrated}
     columns = "every column but those left out" if "column" in kinds else "every column"
-    declared = f", except for {counted(changes, 'value')} that the map changes" if changes else ""
+    declared = f", except for {counted(changes, 'declared value change')}" if changes else ""
     tables = counted(len(result.tables), "table")
     return f"every row and {columns} of {tables}, {rows:,} rows, is equal on both servers{declared}"

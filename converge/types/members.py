@@ -60,9 +60,11 @@ class Enum(_Labels):
         empty = Trap(
             "empty_label",
             f"{my_name(value.column.name)}+0=0",
-            {"keep": text},
-            # Where '' is a label, too, the error value arrives as that.
+            # '' is a label of the target alone: nothing else arrives as that.
             harm="note" if "" in labels else None,
+            merged="hold the error value (index 0), which arrives as the label ''"
+            if "" in labels and "" in own
+            else "",
         )
         return replace(
             form,
@@ -82,8 +84,12 @@ class Set(_Labels):
     def form(self, value: Value) -> Form:
         labels, text = value.column.labels, f"CONVERT(CAST({value.sql} AS CHAR) USING utf8mb4)"
         form = replace(text_form(text, value), whole=utf8(value), special=_any_has(_SPECIAL | {'"'}, value))
+        # The member '' alone and no member at all are the same text.
+        odd = f"{value.sql}+0<>0 AND LENGTH({text})=0" if "" in labels and not value.changed else ""
         if value.to != "text[]":
-            return form
+            merged = "hold only the member '', which arrives as no member"
+            traps = (Trap("empty_label", odd, merged=merged),) if odd else ()
+            return replace(form, traps=(*traps, *form.traps))
         escaped = text
         for char in "\\", '"':
             if any(char in label for label in labels):
@@ -92,8 +98,4 @@ class Set(_Labels):
         # By its number: a member of nothing but ignorable characters is equal to '' in its collation.
         empty = f"LENGTH({value.changed})=0" if value.changed else f"{value.sql}+0=0"
         form = replace(form, read=as_bytes(f"IF({empty},'{{}}',{members})"))
-        if "" not in labels or value.changed:
-            return form
-        # The member '' alone and no member at all are the same text.
-        odd = f"{value.sql}+0<>0 AND LENGTH({text})=0"
-        return replace(form, source_text=f"IF({odd},{my_text(ODD + _ONLY_EMPTY)},{text})")
+        return replace(form, source_text=f"IF({odd},{my_text(ODD + _ONLY_EMPTY)},{text})") if odd else form

@@ -56,12 +56,25 @@ class Trap:
     """Where it differs from its kind's."""
     whole: bool = False
     """`where` only gives the column away: a policy changes all its values."""
+    merged: str = ""
+    """What such rows do, after "N rows", where the value arrives as another one: kept unless a map says
+    otherwise, which is a loss."""
 
     @property
     def kind(self) -> Kind:
         return KINDS[self.name]
 
     @property
+    def words(self) -> str:
+        """What such rows do, after "N rows"."""
+        return self.merged or self.kind.words
+
+    @property
+    def default(self) -> str:
+        """The policy where no map says one."""
+        return "keep" if self.merged else "stop"
+
+    @property
     def stops(self) -> bool:
         """Whether such values stop the run when no policy is declared."""
-        return (self.harm or self.kind.harm) == "block"
+        return not self.merged and (self.harm or self.kind.harm) == "block"

@@ -8,9 +8,10 @@ from __future__ import annotations
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey
+from converge.model.evidence import said
 from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import Rows, Severity
-from converge.planner.draft import MANY, Draft, said
+from converge.planner.draft import MANY, Draft
 from converge.planner.keys import BTREE_BYTES, note_orphans
 from converge.planner.load.constraints import partly_null
 from converge.planner.load.match import Loading, Match
