@@ -30,6 +30,7 @@ _PARTS = {
     "C": "Map checks",
     "D": "Data in the copy",
     "E": "Other errors",
+    "F": "After the cutover",
     "L": "Load mode",
     "M": "Maps",
     "P": "The plan",

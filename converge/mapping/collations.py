@@ -44,17 +44,21 @@ def compared_like(locale: str) -> str:
     return f"{{}} COLLATE {name}_as_cs"
 
 
-def told_apart(name: str) -> str:
-    """What a MySQL collation does not see and a comparison of bytes does, in words; '' where they agree.
+def ignored(name: str) -> str:
+    """What a MySQL collation ignores and a comparison of bytes sees, in words; '' where they agree.
 
     Only `binary` and collations of UCA 9.0.0 do not pad (MySQL 8.0 manual, "The CHAR and VARCHAR Types").
     """
     if name in ("", "binary", "utf8mb4_0900_bin"):
         return ""
-    case = "the case; the target tells 'a' from 'A'" if ignores_case(name) else ""
-    blanks = "" if "_0900_" in name else "the trailing spaces; the target tells 'a' from 'a '"
-    forms = "the form of accents; the target tells a composed 'é' from a decomposed one"
-    return ", and ".join(filter(None, (case, blanks))) or forms
+    words = ["case"] * ignores_case(name)
+    if ignores_case(name) and "_as_" not in name:
+        words.append("accents")
+    elif not name.endswith("_bin"):
+        words.append("the form of accents")
+    if "_0900_" not in name:
+        words.append("trailing spaces")
+    return " and ".join(", ".join(words).rsplit(", ", 1))
 
 
 def ignores_case(name: str | None) -> bool:

@@ -187,7 +187,8 @@ class Catalog:
     """Kinds of object that the user may not see, e.g. ``triggers``: a finding each."""
     max_packet: int = 0
     """max_allowed_packet in bytes: a longer text that the server makes is NULL. 0 when it is not known."""
-
+    used_connections: int = 0
+    """The most that were in use at a time since the server has started. 0 when it is not known."""
     settings: tuple[str, ...] = ()
     """Settings of the server that change what expressions give, as ``name = value``; not MySQL's defaults."""
 

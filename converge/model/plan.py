@@ -42,8 +42,10 @@ class Finding:
     """Whether an object that is not migrated is all that it is about: that is no loss of another one."""
 
     @property
-    def level(self) -> Literal[Severity, "absent"]:
-        """The severity, with losses apart from what is not migrated at all."""
+    def level(self) -> Literal[Severity, "absent", "after"]:
+        """The severity, with what is not migrated at all and what is for after the cutover apart."""
+        if self.code.startswith("F"):
+            return "after"
         return "absent" if self.severity == "lossy" and self.not_migrated else self.severity
 
 

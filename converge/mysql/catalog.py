@@ -90,8 +90,13 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
     return Catalog(
         database, version, charset, tables, views, routines, own.account, own.unreadable, max_packet,
-        _settings(connection),
+        _used_connections(connection), _settings(connection),
     )  # fmt: skip
+
+
+def _used_connections(connection: Connection[Any]) -> int:
+    """MySQL 8.0 manual, "Server Status Variables"."""
+    return int(fetch(connection, "SHOW GLOBAL STATUS LIKE 'Max_used_connections'")[0][1])
 
 
 def _settings(connection: Connection[Any]) -> tuple[str, ...]:

@@ -5,6 +5,8 @@ Foreign keys are added NOT VALID when all tables have their keys, then validated
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
@@ -20,6 +22,11 @@ from converge.types import base_name
 BTREE_BYTES = 2600
 _OTHER_BYTES = 16
 _ACTIONS = {"CASCADE", "SET NULL", "RESTRICT", "NO ACTION"}
+
+
+def later_index(on: str, columns: Iterable[str]) -> str:
+    """The statement that makes an index in a database at work; `on` is quoted."""
+    return f"CREATE INDEX CONCURRENTLY ON {on} ({', '.join(map(pg_name, columns))});"
 
 
 def plan_indexes(draft: Draft, table: Table) -> None:

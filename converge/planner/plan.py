@@ -26,10 +26,12 @@ from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs
 from converge.planner.keys import plan_foreign_keys, plan_indexes
+from converge.planner.lint import note_lint
+from converge.planner.lint.texts import conditions as text_conditions
+from converge.planner.lint.texts import searches as text_searches
 from converge.planner.load.constraints import load_conditions, load_searches
 from converge.planner.load.plan import plan_load
 from converge.planner.tables import plan_comments, plan_table, plan_triggers
-from converge.planner.target_types import note_collations
 from converge.planner.using import made_equal
 from converge.planner.values import note_suggestions
 from converge.planner.views import plan_views
@@ -98,12 +100,11 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
         message = f"{len(draft.trials)} translated expressions were not tried: {why}"
         hint = temporary_grant(inputs.facts) if inputs.facts else "--target URL"
         draft.find(Code.P054, "target", message, hint)
-    if draft.loading is None:
-        note_collations(draft, planned)
     rows.note_duplicates(draft, planned)
     note_suggestions(draft, planned)
     notes.note_left_out(draft)
     notes.note_newer(draft)
+    note_lint(draft, planned)
     return draft
 
 
@@ -197,7 +198,11 @@ def _questions(draft: Draft, table: Table) -> Questions:
         if (family := family_of(column)) and not setting(draft.decisions.rules(table, column), "skip")[0]:
             guesses += _guesses(draft, table, column, family)
             conditions += _conditions(draft, table, column)
-    conditions += [*sizes.width_conditions(draft, table), *checks.conditions(draft, table)]
+    conditions += [
+        *sizes.width_conditions(draft, table),
+        *checks.conditions(draft, table),
+        *text_conditions(draft, table),
+    ]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
     searches += [
         made_equal(table, one.start)
@@ -205,6 +210,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
         for one in draft.decisions.candidates(table, column)
         if one.using and not one.setting("skip")
     ]
+    searches += text_searches(draft, table)
     match = draft.loading.matches.get(table.name) if draft.loading else None
     if match is not None:
         conditions += load_conditions(draft, match, table)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-
 from converge.codes import Code
 from converge.errors import UsageError
-from converge.mapping.collations import Collation, counterpart, told_apart
-from converge.mapping.rules import entry, policies, setting
-from converge.model.catalog import Column, Index, Table
+from converge.mapping.collations import Collation, counterpart
+from converge.mapping.rules import policies, setting
+from converge.model.catalog import Column, Table
 from converge.model.plan import ColumnPlan
-from converge.model.quote import my_name, pg_name, pg_text, toml_text
+from converge.model.quote import pg_name, pg_text, toml_text
 from converge.planner.decision import Decision
 from converge.planner.draft import Draft
 from converge.types import TEXTS, base_name
@@ -134,34 +131,6 @@ def by_bytes(draft: Draft, column: ColumnPlan) -> bool:
     """Whether the target tells all texts of the column apart whose bytes differ."""
     text = base_name(column.target_type) in TEXTS - {"citext"} | PADDED
     return text and column.collation not in draft.loose
-
-
-def note_collations(draft: Draft, tables: Sequence[Table]) -> None:
-    """One finding a collation: the unique keys that tell texts apart from now on that were equal."""
-    keys: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    arriving = {one.name for one in draft.outcomes if one.kind == "index" and one.state != "not migrated"}
-    for table in tables:
-        for index in table.indexes:
-            key = f"{table.name}.{index.name}"
-            for name in _read(table, index) if index.unique and key in arriving else ():
-                column = table.column(name)
-                # What is read of JSON is a text in this collation.
-                source = "utf8mb4_bin" if column.type == "json" else column.collation or ""
-                exact = by_bytes(draft, draft.column(table.name, name)) or column.type == "json"
-                if told_apart(source) and exact:
-                    keys[source][key] = None
-    for name, unique in keys.items():
-        hint = entry("type", {"collation": name}, 'collation = "source"') if not name.endswith("_bin") else ""
-        message = f"unique in the source whatever {told_apart(name)}: {', '.join(unique)}"
-        draft.find(Code.P036, name, message, hint)
-
-
-def _read(table: Table, index: Index) -> Iterator[str]:
-    """The columns of a key, those in its expressions among them."""
-    text = " ".join(part.expression or "" for part in index.parts)
-    for column in table.columns:
-        if column.name in index.columns or my_name(column.name) in text:
-            yield column.name
 
 
 def _like(decided: Decision) -> Collation:

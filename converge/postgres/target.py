@@ -47,6 +47,10 @@ class Target:
     may_make_temporary: bool
     standby: bool
     """A server in recovery, which only reads."""
+    collation: str
+    """By which the database sorts texts."""
+    max_connections: int
+    """But those that are reserved."""
     tablespace: str
     """`default_tablespace` where the role may not create in it; empty when all is well."""
     lz4: bool

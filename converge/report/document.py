@@ -23,6 +23,7 @@ LEVELS: tuple[tuple[str, str, str, Tone], ...] = (
     ("block", "blocker", "Blockers", "bad"),
     ("lossy", "loss", "Losses", "warn"),
     ("absent", "not migrated", "Not migrated", "warn"),
+    ("after", "after the cutover", "After the cutover", "quiet"),
     ("note", "note", "Notes", "quiet"),
 )
 """What findings of one level are, singular and plural."""

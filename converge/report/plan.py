@@ -114,6 +114,8 @@ def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tu
     notes = sum(finding.level == "note" for finding in plan.findings)
     routines = sum(one.kind in get_args(RoutineKind) for one in plan.not_migrated)
     more = [missing] * bool(plan.blocks) + [f"{counted(notes, 'note')} to read"] * bool(notes)
+    after = sum(finding.level == "after" for finding in plan.findings)
+    more += [f"{after:,} for after the cutover"] * bool(after)
     more += [f"{counted(routines, 'routine')} to port"] * bool(routines)
     verdict = replace(verdict, words=" · ".join([verdict.words, *more]))
     return to_text(verdict, *blocks, facts(*following))

@@ -6,6 +6,8 @@ acknowledged in the map or blocking.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
@@ -13,6 +15,7 @@ from converge.model.existing import OwnIndex
 from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
+from converge.planner.keys import later_index
 from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.constraints import note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
@@ -200,7 +203,7 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
     keys = {(key.table, key.columns): key for key in loading.existing.foreign_keys}
     for name in draft.tables:
         match = loading.matches[name]
-        _indexes(draft, match)
+        _indexes(draft, match, keys)
         for key in match.source.foreign_keys:
             columns = tuple(match.target(column) for column in key.columns)
             if own := keys.get((match.own.quoted, columns)):
@@ -226,9 +229,12 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
 
 
-def _indexes(draft: Draft, match: Match) -> None:
-    """An outcome for each index; a finding for each lost unique key, and one for all other lost indexes."""
-    missing = []
+def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, ...]]]) -> None:
+    """An outcome for each index; a finding for each lost unique key, and one for all other lost indexes.
+
+    Those over the target's foreign `keys` are the lint's.
+    """
+    missing, statements = [], []
     for index in match.source.indexes:
         name = f"{match.source.name}.{index.name}"
         columns = tuple(match.target(part.column or "") for part in index.parts)
@@ -240,11 +246,16 @@ def _indexes(draft: Draft, match: Match) -> None:
             message = f"unique in the source, but the target has no unique key on ({listed})"
             draft.left(Code.L017, "index", name, message)
         else:
-            missing.append(f"{index.name} ({listed})")
+            if (match.own.quoted, columns) not in keys:
+                missing.append(f"{index.name} ({listed})")
+                statements += [later_index(match.own.quoted, columns)] * (
+                    index.kind == "BTREE" and "" not in columns
+                )
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
-        draft.find(Code.L031, match.source.name, message, "a migration of the application")
+        hint = "\n".join(["a migration of the application", *statements])
+        draft.find(Code.L031, match.source.name, message, hint)
 
 
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:

@@ -6,6 +6,9 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        has_database_privilege(current_database(), 'CREATE') AS may_create_schemas,
        has_database_privilege(current_database(), 'TEMPORARY') AS may_make_temporary,
        pg_is_in_recovery() AS standby,
+       (SELECT datcollate::text FROM pg_database WHERE datname = current_database()) AS collation,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+         - coalesce(current_setting('reserved_connections', true), '0')::int AS max_connections,
        coalesce((SELECT spcname::text FROM pg_tablespace
                   WHERE spcname = current_setting('default_tablespace')
                     AND NOT has_tablespace_privilege(oid, 'CREATE')), '') AS tablespace,

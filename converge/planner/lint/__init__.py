@@ -1,0 +1,19 @@
+"""What bites after the cutover, though all rows are equal: found in both catalogs and the data beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converge.model.catalog import Table
+from converge.planner.draft import Draft
+from converge.planner.lint.keys import note_keys
+from converge.planner.lint.servers import note_servers
+from converge.planner.lint.texts import note_texts
+
+
+def note_lint(draft: Draft, tables: Sequence[Table]) -> None:
+    """The findings about planned tables, those with the most rows first, and about the servers."""
+    ranked = sorted(tables, key=lambda table: -table.rows_estimate)
+    note_texts(draft, ranked)
+    note_keys(draft, ranked)
+    note_servers(draft, ranked)

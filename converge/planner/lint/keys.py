@@ -1,0 +1,124 @@
+"""Keys and indexes that the target's later rows and queries miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from converge.codes import Code
+from converge.model.catalog import Index, Table
+from converge.model.quote import pg_name
+from converge.planner.difference.statements import WHOLE
+from converge.planner.draft import Draft
+from converge.planner.keys import BTREE_BYTES, later_index
+from converge.types import TEXTUAL, family_of
+
+_NEAR_END = 0.7
+"""Share of its numbers that a sequence has given."""
+
+
+def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
+    """Findings about foreign keys, primary keys, sequences and long values, a table after the other."""
+    for table in tables:
+        _note_references(draft, table)
+    _note_keyless(draft, tables)
+    for one in draft.identities:
+        _note_sequence(draft, one.table, one.column, one.next_value)
+    for table in tables:
+        _note_width(draft, table)
+
+
+def _note_references(draft: Draft, table: Table) -> None:
+    """Foreign keys whose columns no index of the target begins with. InnoDB has one for each (MySQL 8.0
+    manual, "FOREIGN KEY Constraints"); PostgreSQL makes none."""
+    indexes = list(_indexes(draft, table))
+    missing = [
+        columns
+        for columns in dict.fromkeys(_references(draft, table))
+        if not any(set(index[: len(columns)]) == set(columns) for index in indexes)
+    ]
+    if missing:
+        listed = ", ".join(f"({', '.join(columns)})" for columns in missing)
+        sql = "\n".join(later_index(draft.qualified(table.name), columns) for columns in missing)
+        message = f"no index for the foreign keys on {listed}: each DELETE of a parent reads the whole table"
+        draft.find(Code.F003, table.name, message, sql, evidence=f"about {table.rows_estimate:,} rows")
+
+
+def _references(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:
+    """The columns of the target's foreign keys, by their names there."""
+    if draft.loading:
+        quoted = draft.loading.matches[table.name].own.quoted
+        yield from (key.columns for key in draft.loading.existing.foreign_keys if key.table == quoted)
+        return
+    arriving = {one.name for one in draft.outcomes if one.kind == "foreign key" and one.becomes}
+    for key in table.foreign_keys:
+        if f"{table.name}.{key.name}" in arriving:
+            yield tuple(draft.column(table.name, name).target for name in key.columns)
+
+
+def _indexes(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:
+    """The columns of the target's indexes that serve for a lookup, by their names there."""
+    if draft.loading:
+        for own in draft.loading.matches[table.name].own.indexes:
+            # Of a partial index only NULLs may be left out.
+            if own.method in ("btree", "hash") and (not own.predicate or _filled(own.predicate)):
+                yield own.columns
+        return
+    for index in _arriving(draft, table):
+        yield tuple(
+            draft.column(table.name, part.column).target if part.column and not part.prefix else ""
+            for part in index.parts
+        )
+
+
+def _filled(predicate: str) -> bool:
+    return predicate.strip("()").endswith(" IS NOT NULL")
+
+
+def _arriving(draft: Draft, table: Table) -> Iterator[Index]:
+    """The source's B-tree indexes that the target gets."""
+    made = {one.name for one in draft.outcomes if one.kind == "index" and one.becomes}
+    return (
+        index for index in table.indexes if index.kind == "BTREE" and f"{table.name}.{index.name}" in made
+    )
+
+
+def _note_keyless(draft: Draft, tables: Sequence[Table]) -> None:
+    keyless = []
+    for table in tables:
+        own = draft.loading.matches[table.name].own.key if draft.loading else draft.tables[table.name].keys
+        if not own:
+            keyless.append(table.name)
+    if keyless:
+        message = (
+            f"tables without a primary key, which logical replication and ORMs need: {', '.join(keyless)}"
+        )
+        sql = "\n".join(f"ALTER TABLE {draft.qualified(name)} REPLICA IDENTITY FULL;" for name in keyless)
+        draft.find(Code.F011, draft.schema, message, f"{sql}\n-- or a primary key")
+
+
+def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> None:
+    type_ = draft.column(table, column).target_type
+    largest = WHOLE.get(type_)
+    if largest and next_value > _NEAR_END * largest:
+        message = f"the next number is {next_value:,}, and {type_} ends at {largest:,}"
+        target = pg_name(draft.column(table, column).target)
+        sql = f"ALTER TABLE {draft.qualified(table)} ALTER COLUMN {target} TYPE bigint;"
+        draft.find(Code.F010, f"{table}.{column}", message, sql if type_ != "bigint" else "")
+
+
+def _note_width(draft: Draft, table: Table) -> None:
+    """Indexed texts that may be longer than an entry of a B-tree, though those of today fit."""
+    for index in _arriving(draft, table) if draft.loading is None else ():
+        wide = [
+            part.column
+            for part in index.parts
+            if part.column and not part.prefix and table.column(part.column).type in TEXTUAL
+        ]
+        families = [(table.column(name), family_of(table.column(name))) for name in wide]
+        most = sum(family.most(column) for column, family in families if family)
+        if most > BTREE_BYTES:
+            message = (
+                f"values of {', '.join(wide)} may take {most:,} bytes, and an index entry {BTREE_BYTES:,}: "
+                "longer ones are refused"
+            )
+            draft.find(Code.F012, f"{table.name}.{index.name}", message)

@@ -1,0 +1,94 @@
+"""What differs between the two servers as a whole: order of rows, types of documents, connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from converge.codes import Code
+from converge.model.catalog import Table
+from converge.model.quote import pg_name
+from converge.planner.draft import Draft
+from converge.translate import Untranslatable, parse_query
+from converge.types import TEXTS, base_name
+
+
+def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
+    """One finding a subject."""
+    _note_documents(draft, tables)
+    _note_padding(draft, tables)
+    _note_order(draft, tables)
+    _note_division(draft)
+    _note_connections(draft)
+
+
+def _columns(draft: Draft, tables: Sequence[Table], *types: str) -> list[tuple[str, str, str]]:
+    """The target's columns of these types: as the source names them, the quoted table, the quoted column."""
+    return [
+        (f"{table.name}.{column.source}", draft.qualified(table.name), pg_name(column.target))
+        for table in tables
+        for column in draft.tables[table.name].columns
+        if base_name(column.target_type) in types
+    ]
+
+
+def _note_documents(draft: Draft, tables: Sequence[Table]) -> None:
+    if found := _columns(draft, tables, "json"):
+        names = ", ".join(name for name, _, _ in found)
+        message = f"json has no equality, so no DISTINCT, GROUP BY, UNION or GIN index, as jsonb has: {names}"
+        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE jsonb;" for _, on, name in found)
+        draft.find(Code.F005, draft.schema, message, sql)
+
+
+def _note_padding(draft: Draft, tables: Sequence[Table]) -> None:
+    if found := _columns(draft, tables, "character", "char", "bpchar"):
+        names = ", ".join(name for name, _, _ in found)
+        message = f"char(n) is padded with spaces, which MySQL removes when it reads: {names}"
+        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE text;" for _, on, name in found)
+        draft.find(Code.F007, draft.schema, message, sql)
+
+
+def _note_order(draft: Draft, tables: Sequence[Table]) -> None:
+    """Order is the database's collation and, by default, NULLs last (PostgreSQL manual, "Sorting Rows")."""
+    texts = {
+        column.collation
+        for table in tables
+        for column in table.columns
+        if column.collation and draft.has(table.name, column.name)
+        and base_name(draft.column(table.name, column.name).target_type) in TEXTS
+    }  # fmt: skip
+    if texts and draft.inputs.facts:
+        message = (
+            f"ORDER BY sorts texts by {draft.inputs.facts.collation} instead of {', '.join(sorted(texts))}, "
+            "and NULLs last instead of first"
+        )
+        draft.find(Code.F006, "target", message, 'ORDER BY name COLLATE "und-x-icu" NULLS FIRST')
+
+
+def _note_division(draft: Draft) -> None:
+    """Views to be written by hand: 1 / 2 is 0.5 in MySQL and 0 in PostgreSQL."""
+    lost = {one.name for one in draft.outcomes if one.kind == "view" and one.state == "not migrated"}
+    found = [view.name for view in draft.catalog.views if view.name in lost and _divides(view.definition)]
+    if found:
+        message = f"1 / 2 is 0 between integers in PostgreSQL, and these views divide: {', '.join(found)}"
+        draft.find(Code.F008, draft.schema, message, "a::numeric / b")
+
+
+def _divides(sql: str) -> bool:
+    try:
+        return parse_query(sql).find(exp.Div) is not None
+    except Untranslatable:
+        return "/" in sql
+
+
+def _note_connections(draft: Draft) -> None:
+    used, facts = draft.inputs.catalog.used_connections, draft.inputs.facts
+    if facts and used > facts.max_connections:
+        message = (
+            f"the source has served {used:,} connections at a time since it started, and the target takes "
+            f"{facts.max_connections:,}"
+        )
+        wanted = used + used // 5
+        sql = f"ALTER SYSTEM SET max_connections = {wanted}; -- and restart it; or a pool, such as PgBouncer"
+        draft.find(Code.F009, "target", message, sql)

@@ -1,0 +1,202 @@
+"""Texts that MySQL takes for equal and PostgreSQL does not: other case, accents, trailing spaces."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+
+from converge.codes import Code
+from converge.mapping.collations import ignored, ignores_case
+from converge.model.catalog import Column, Table
+from converge.model.evidence import Count, Search, said
+from converge.model.quote import my_name, pg_name
+from converge.planner.draft import Draft
+from converge.planner.target_types import by_bytes
+from converge.types import TEXTUAL, family_of
+
+_USES = ("primary key", "unique", "foreign key", "index")
+"""What a column is part of, the worst first: there an application looks rows up by the text."""
+_ENUMS = frozenset({"enum", "set"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A column, and what it is part of."""
+
+    column: Column
+    use: str
+    collation: str
+
+    @property
+    def any_case(self) -> bool:
+        """Whether MySQL finds the text by another case."""
+        return ignores_case(self.collation)
+
+    @property
+    def looked_through(self) -> bool:
+        """Whether the scan looks at its texts; not where they may become a uuid, which has no case."""
+        family = family_of(self.column)
+        return self.any_case and not (family and any(family.suggestions(self.column)))
+
+
+def conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """Rows that the scan should count: texts that another spelling would no longer find."""
+    return (_capitals(one.column) for one in _uses(draft, table) if one.looked_through)
+
+
+def searches(draft: Draft, table: Table) -> Iterator[Search]:
+    """Rows that the scan should find: those that MySQL finds by each other's text."""
+    source = _source(draft, table)
+    for one in _uses(draft, table):
+        if one.looked_through and one.use == "index" and _leads(source, one.column):
+            yield _spellings(table, one.column)
+
+
+def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
+    """A finding for each table that is looked up by such texts, the worst first, and one for all others."""
+    noted: list[tuple[int, Table, list[_Use]]] = []
+    padded: list[str] = []
+    others: list[str] = []
+    for table in tables:
+        uses = [one for one in _uses(draft, table) if _apart(draft, table, one.column)]
+        if loose := [one for one in uses if one.any_case]:
+            noted.append((min(_USES.index(one.use) for one in loose), table, loose))
+        padded += [
+            f"{table.name}.{one.column.name} ({one.use}; {ignored(one.collation)})"
+            for one in uses
+            if not one.any_case
+        ]
+        used = {one.column.name for one in uses}
+        others += [
+            f"{table.name}.{column.name}"
+            for column in table.columns
+            if column.name not in used
+            and ignores_case(column.collation)
+            and column.type not in _ENUMS
+            and _apart(draft, table, column)
+        ]
+    for _, table, uses in sorted(noted, key=lambda one: one[0]):
+        draft.find(
+            Code.F001, table.name, _words(uses), _cures(draft, table, uses),
+            evidence="; ".join(_evidence(draft, table, uses)),
+        )  # fmt: skip
+    if others:
+        many = f"{len(others)} column{'s' * (len(others) > 1)}"
+        message = f"the case of texts counts in {many} without an index: {', '.join(others)}"
+        draft.find(Code.F002, draft.schema, message, "WHERE lower(name) = lower($1)")
+    if padded:
+        message = f"what MySQL ignores in these keys counts in PostgreSQL: {', '.join(padded)}"
+        draft.find(Code.F004, draft.schema, message)
+
+
+def _source(draft: Draft, table: Table) -> Table:
+    """The table with the source's keys: in load mode the draft's has the target's."""
+    match = draft.loading.matches.get(table.name) if draft.loading else None
+    return match.source if match else table
+
+
+def _uses(draft: Draft, table: Table) -> Iterator[_Use]:
+    """The columns of the source's keys whose collation takes texts for equal that differ."""
+    source = _source(draft, table)
+    uses: dict[str, str] = {}
+    for index in sorted(source.indexes, key=lambda index: (not index.primary, not index.unique)):
+        use = "primary key" if index.primary else "unique" if index.unique else "index"
+        text = " ".join(part.expression or "" for part in index.parts)
+        for column in source.columns:
+            if column.name in index.columns or my_name(column.name) in text:
+                uses.setdefault(column.name, use if index.kind == "BTREE" else "")
+    for key in source.foreign_keys:
+        for name in key.columns:
+            uses[name] = min(uses.get(name, "foreign key"), "foreign key", key=_rank)
+    for column in source.columns:
+        # What is read of JSON is a text in this collation.
+        collation = "utf8mb4_bin" if column.type == "json" else column.collation or ""
+        textual = column.type in TEXTUAL - _ENUMS or column.type == "json"
+        if uses.get(column.name) and textual and family_of(column) and ignored(collation):
+            yield _Use(column, uses[column.name], collation)
+
+
+def _rank(use: str) -> int:
+    return _USES.index(use) if use in _USES else len(_USES)
+
+
+def _leads(source: Table, column: Column) -> bool:
+    """Whether an index has whole values of the column in their order, so that groups cost no sort."""
+    firsts = (index.parts[0] for index in source.indexes if index.kind == "BTREE")
+    return any(part.column == column.name and not part.prefix for part in firsts)
+
+
+def _apart(draft: Draft, table: Table, column: Column) -> bool:
+    """Whether the target tells the column's texts apart by their bytes."""
+    if not draft.has(table.name, column.name):
+        return False
+    return column.type == "json" or by_bytes(draft, draft.column(table.name, column.name))
+
+
+def _words(uses: Sequence[_Use]) -> str:
+    """``PostgreSQL sees what MySQL ignores: case and accents in email (unique), name (index)``."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for one in sorted(uses, key=lambda one: _rank(one.use)):
+        alike[ignored(one.collation)].append(f"{one.column.name} ({one.use})")
+    listed = "; ".join(f"{words} in {', '.join(names)}" for words, names in alike.items())
+    return f"comparisons see what MySQL ignores: {listed}"
+
+
+# ---- the evidence --------------------------------------------------------------------------------------
+
+
+def _capitals(column: Column) -> str:
+    name = my_name(column.name)
+    return f"CAST({name} AS BINARY)<>CAST(LOWER({name}) AS BINARY)"
+
+
+def _spellings(table: Table, column: Column) -> Search:
+    name, of = my_name(column.name), my_name(table.name)
+    differ = f"MIN(CAST({name} AS BINARY))<>MAX(CAST({name} AS BINARY))"
+    groups = f"SELECT {name} AS k FROM {of} WHERE {name} IS NOT NULL GROUP BY {name} HAVING {differ}"
+    return Search(f"spellings of {name}", f"FROM {of} AS c JOIN ({groups}) AS d", f"c.{name}=d.k")
+
+
+def _evidence(draft: Draft, table: Table, uses: Sequence[_Use]) -> Iterator[str]:
+    facts = draft.evidence.table(table.name)
+    if facts is None:
+        return
+    for one in uses:
+        capitals = facts.counts.get(_capitals(one.column), Count(0))
+        if capitals.rows:
+            yield f"{one.column.name}: {said(capitals.rows, 'have capital letters', of=f'{facts.rows:,}')}"
+        spelled = facts.found.get(_spellings(table, one.column).name, Count(0))
+        if spelled.rows:
+            yield f"{one.column.name}: {said(spelled.rows, 'are equal to others in MySQL alone')}"
+
+
+# ---- the cures -----------------------------------------------------------------------------------------
+
+
+def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
+    """Three ways, as SQL: indexes over lower(), citext, a collation of ICU."""
+    on, name = draft.qualified(table.name), pg_name(draft.column(table.name, uses[0].column.name).target)
+    return "\n".join(
+        [
+            *_lower_indexes(draft, table, {one.column.name for one in uses}),
+            "-- and lower() in the application's queries. Or, so that queries need no change, a type:",
+            "CREATE EXTENSION IF NOT EXISTS citext;",
+            f"ALTER TABLE {on} ALTER COLUMN {name} TYPE citext;",
+            "-- or a collation (PostgreSQL 12 or newer; LIKE needs 18):",
+            "CREATE COLLATION IF NOT EXISTS ignore_case "
+            "(provider = icu, locale = 'und-u-ks-level1', deterministic = false);",
+            f"ALTER TABLE {on} ALTER COLUMN {name} TYPE text COLLATE ignore_case;",
+        ]
+    )
+
+
+def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterator[str]:
+    """Each of the source's keys that has one of these columns, over their lower case."""
+    for index in _source(draft, table).indexes:
+        wanted = index.kind == "BTREE" and any(name in loose for name in index.columns)
+        if wanted and len(index.columns) == len(index.parts) and draft.has(table.name, *index.columns):
+            names = [(name, pg_name(draft.column(table.name, name).target)) for name in index.columns]
+            parts = ", ".join(f"lower({target})" if name in loose else target for name, target in names)
+            unique = "UNIQUE " * index.unique
+            yield f"CREATE {unique}INDEX CONCURRENTLY ON {draft.qualified(table.name)} ({parts});"
