@@ -27,7 +27,7 @@ from local_servers import crash, durable, folder_of, own_programs, restart, shar
 from support import load_dump
 
 from converge import sandbox
-from converge.sandbox import Server, packages, providers
+from converge.sandbox import Server, packages, process, providers
 from converge.sandbox.dump_split import Splitter
 from converge.sandbox.server import DumpError, SandboxError, Spec, connect_mysql, connect_postgres
 
@@ -188,7 +188,20 @@ def test_a_killed_caller_leaves_nothing() -> None:
     assert soon(lambda: not any(Path("/proc", str(keeper)).exists() for keeper in keepers))
 
 
-def test_a_caller_killed_early_leaves_nothing() -> None:
+@pytest.fixture
+def empty_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache that has programs, and no data folders."""
+    with tempfile.TemporaryDirectory(dir=process.base_folder()) as name:
+        cache = Path(name)
+        cache.chmod(0o755)
+        for entry in packages.cache_folder().glob("[!.]*"):
+            if not entry.name.startswith("data-"):
+                (cache / entry.name).symlink_to(entry)
+        monkeypatch.setenv("CONVERGE_CACHE", name)
+        yield cache
+
+
+def test_a_caller_killed_early_leaves_nothing(empty_cache: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -196,9 +209,34 @@ def test_a_caller_killed_early_leaves_nothing() -> None:
         with subprocess.Popen(
             [sys.executable, "-c", CALLER, "postgres:17.5"], env=environment, stdin=subprocess.PIPE
         ) as caller:
-            assert soon(lambda: any(folder.glob("cvg-*/data/base")))  # in the middle of initdb
+            assert soon(lambda: any(empty_cache.glob(".data-*/data/base")))  # in the middle of initdb
             caller.kill()
         assert soon(lambda: not any(folder.iterdir()))
+        assert [one.name for one in empty_cache.glob("*data-*") if one.is_dir()] == []
+
+
+def test_a_data_folder_is_made_once_and_then_copied(empty_cache: Path) -> None:
+    def started() -> bool:
+        """Whether a server has the mark of the cache's folder."""
+        with own_programs(), sandbox.start("postgres:17.5") as (server,):
+            assert ask(server.database_url("postgres"), "SELECT 1") == (1,)
+            return (folder_of(server) / "data" / "mark").exists()
+
+    assert not started()
+    (made,) = empty_cache.glob("data-*")
+    (made / "mark").touch()
+    assert started()
+    # Where the cache is closed, each server makes its own.
+    shutil.rmtree(made)
+    lock = empty_cache / f".{made.name}.lock"
+    lock.unlink()
+    lock.mkdir()
+    assert not started()
+    assert not made.exists()
+
+
+def test_each_mysql_has_a_uuid_of_its_own(mysql_8015: Server, servers: tuple[Server, ...]) -> None:
+    assert len({ask(one.url, "SELECT @@server_uuid") for one in (mysql_8015, servers[0])}) == 2
 
 
 def test_two_runs_at_once() -> None:

@@ -12,9 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-import psycopg
-import pymysql
-
 from converge.codes import Code
 from converge.sandbox.engines import ENGINES, native_password, options
 from converge.sandbox.process import free_port
@@ -114,6 +111,9 @@ def _publish(made: DockerContainer, spec: Spec) -> tuple[int, str]:
 
 def _wait(made: DockerContainer, spec: Spec, url: str) -> None:
     """The image's first start makes the data and serves no TCP meanwhile, so an answer is enough."""
+    import psycopg
+    import pymysql
+
     connect = connect_mysql if spec.kind == "mysql" else connect_postgres
     give_up = time.monotonic() + _START_SECONDS
     while True:

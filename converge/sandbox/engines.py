@@ -57,6 +57,10 @@ ENGINES: Mapping[Kind, Engine] = {
 }
 
 
+_LASTING = {"lower_case_table_names", "innodb_page_size", "innodb_data_file_path"}
+"""What only counts when MySQL's data folder is made; the folder does not depend on other settings."""
+
+
 def options(kind: Kind, settings: Mapping[str, str]) -> list[str]:
     """Settings as both servers' command lines have them; the last one of a name counts."""
     every = [*ENGINES[kind].settings.items(), *settings.items()]
@@ -83,8 +87,8 @@ def job(
         if (home / "share" / "english").is_dir():  # a distribution has them elsewhere, and knows where
             server.append(f"--lc-messages-dir={home}/share")
         server += ["--mysqlx=OFF", *native_password(release)]
-        # Some settings, such as lower_case_table_names, only count here.
-        make = [*server, "--initialize-insecure", *chosen, *options(kind, {})]
+        lasting = {name: value for name, value in settings.items() if name.replace("-", "_") in _LASTING}
+        make = [*server, "--initialize-insecure", *options(kind, lasting)]
         # With the binary log on, as a source that is to be migrated has it.
         run = [*server, "--port={port}", "--bind-address=127.0.0.1", "--socket={folder}/s"]
         run += ["--pid-file={folder}/pid", "--secure-file-priv=NULL", "--server-id=1", *chosen]

@@ -7,16 +7,17 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote, urlsplit
-
-import psycopg
-import pymysql
 
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import parse
 from converge.model.quote import my_name, pg_name
+
+if TYPE_CHECKING:
+    import psycopg
+    import pymysql
 
 Kind = Literal["mysql", "postgres"]
 Progress = Callable[[str], None]
@@ -88,6 +89,8 @@ def connect_mysql(url: str, **options: Any) -> pymysql.Connection[Any]:
 
     On this machine it is not encrypted: to set TLS up takes 20 ms of a connection's 22.
     """
+    import pymysql  # here, because every keeper imports this module, and a driver takes 0.1 s
+
     at = parse(url)
     usual: dict[str, Any] = {"charset": "utf8mb4", "autocommit": True, "connect_timeout": 10}
     return pymysql.connect(
@@ -103,6 +106,8 @@ def connect_mysql(url: str, **options: Any) -> pymysql.Connection[Any]:
 
 def connect_postgres(url: str) -> psycopg.Connection:
     """An autocommitting PostgreSQL connection. Raises psycopg.Error."""
+    import psycopg
+
     return psycopg.connect(url, autocommit=True, connect_timeout=10)
 
 
