@@ -132,7 +132,9 @@ class Server:
         if self.kind == "mysql":
             self._execute(f"CREATE DATABASE {my_name(name)} CHARACTER SET utf8mb4")
         else:
-            self._execute(f"CREATE DATABASE {pg_name(name)} ENCODING 'UTF8' TEMPLATE template0")
+            # By copying files, as before 15: by the log it costs twice the CPU, for a database of no rows.
+            files = " STRATEGY file_copy" if numbers(self.version) >= (15,) else ""
+            self._execute(f"CREATE DATABASE {pg_name(name)} ENCODING 'UTF8' TEMPLATE template0{files}")
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
