@@ -232,6 +232,42 @@ def test_times_without_a_zone_are_said_to_be_utc(databases: tuple[str, str]) -> 
     assert "CONVERT_TZ" in finding["hint"]
 
 
+def test_whole_numbers_are_said_to_be_microseconds(both_databases: tuple[str, str]) -> None:
+    """As Django keeps a DurationField in MySQL. A day is 24 hours, so equal intervals are equal numbers."""
+    source, target = both_databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v BIGINT, u BIGINT UNSIGNED)")
+    values = {1: 0, 2: 34560000000001, 3: -1500000, 4: -(2**63), 5: 2**63 - 1, 6: None, 7: 86399999999}
+    for key, value in values.items():
+        mysql(source, "INSERT INTO d VALUES (%s, %s, %s)", key, value, 2**64 - key)
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, v interval, u interval(6))")
+    (finding,) = found(plan(source, target), "L033")
+    assert "microseconds: v, u" in finding["message"] and 'using = "{} * 1000000"' in finding["hint"]
+    ran = load(source, target)
+    assert ran.json["verdict"] == "verified", ran.err
+    asked = "SELECT id, round(extract(epoch FROM v) * 1000000), round(extract(epoch FROM u) * 1000000) FROM d"
+    assert {key: (v, u) for key, v, u in postgres(target, asked)} == {
+        key: (value, 2**64 - key) for key, value in values.items()
+    }
+    shown = postgres(target, "SELECT v::text FROM d WHERE id < 4 ORDER BY id")
+    assert [text for (text,) in shown] == ["00:00:00", "400 days 00:00:00.000001", "-00:00:01.5"]
+    postgres(target, "UPDATE d SET v = v + interval '1 microsecond' WHERE id = 2")
+    again = converge("verify", "--source", source, "--target", target, "--json")
+    (difference,) = again.json["differences"]
+    assert (difference["column"], again.json["verdict"]) == ("v", "differs")
+
+
+def test_whole_seconds_become_an_interval_by_a_map(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v BIGINT)")
+    mysql(source, "INSERT INTO d VALUES (1, 90061), (2, 34560000), (3, NULL)")
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, v interval)")
+    map_ = written(tmp_path, '[[column]]\nmatch = { column = "v" }\nusing = "{} * 1000000"\n')
+    ran = load(source, target, "--map", map_)
+    assert ran.json["verdict"] == "verified", ran.err
+    rows = postgres(target, "SELECT v::text FROM d ORDER BY id")
+    assert rows == [("1 day 01:01:01",), ("400 days",), (None,)]
+
+
 def test_a_text_that_is_parsed_loses_its_spelling(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v TEXT)")

@@ -52,6 +52,8 @@ CASES = (
          {'"null"': NULL}, "bigint", ("numeric(20,0)", "9223372036854775808")),
     Case("fraction", "DECIMAL(9,3)", "1.005", "1.010", {'"null"': NULL, '"cut"': "1.00"}, "numeric(9,2)",
          ("numeric(9,3)", "1.005")),
+    Case("fraction", "BIGINT", "-1500001", "1500000", {'"null"': NULL, '"cut"': "-00:00:01.5"}, "interval(3)",
+         ("interval", "-00:00:01.500001")),
     Case("out_of_range", "DECIMAL(9,3)", "-1000", "999.999", {'"null"': NULL}, "numeric(6,3)"),
     Case("nul", "VARCHAR(9)", "'a\\0b'", "'ab'",
          {'"null"': NULL, '"strip"': "ab", '{ replace = "\\u2400" }': "a\u2400b"}, "",

@@ -28,9 +28,10 @@ A map may choose these (`to = "…"`), under any name that PostgreSQL has for th
 or not at all: what a type cannot hold is found by the scan, as the next table tells. Sizes may be others
 than in the source. The same bytes and digits are compared, so a text becomes a number, a date or an
 address only when it is just what PostgreSQL prints: `7`, not `007`; `2024-02-29 10:00:00+00` as a
-point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC. `character(n)` pads with spaces,
-and does not tell them from a text's own. A text that becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON
-ends at a nesting of 100 and at the range of a double; a deeper text stops the scan.
+point in time; `true`, not `1`. A DATETIME becomes a point in time, as UTC, and a BIGINT an interval of as
+many microseconds. `character(n)` pads with spaces, and does not tell them from a text's own. A text that
+becomes `jsonb` is parsed, `json` keeps it. MySQL's JSON ends at a nesting of 100 and at the range of a
+double; a deeper text stops the scan.
 
 | MySQL | PostgreSQL |
 |---|---|

@@ -11,15 +11,20 @@ from converge.model.quote import pg_text
 from converge.types.as_number import FLOATS, INTEGERS, at_scale, ends
 from converge.types.base import Family, Form, Value
 from converge.types.forms import ANY_TEXT, as_digits
-from converge.types.sql import base_name, only
+from converge.types.sql import base_name, digits_of, only
 from converge.types.traps import Trap
 
+_MICROSECOND_DIGITS = 6
+_DAY = 24 * 60 * 60 * 10**_MICROSECOND_DIGITS
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
 class Integer(Family):
     types = frozenset({*_BITS, "year"})
-    targets = frozenset({*INTEGERS, *FLOATS, "numeric", "boolean"}) | ANY_TEXT
+    targets = frozenset({*INTEGERS, *FLOATS, "numeric", "boolean", "interval"}) | ANY_TEXT
+
+    def accepts(self, column: Column) -> frozenset[str]:
+        return self.targets if column.type == "bigint" else self.targets - {"interval"}
 
     def adopted(self, expression: str, column: Column) -> str:
         digits = only(expression, "-?(0|[1-9][0-9]*)", "([.]0*)?")
@@ -29,6 +34,8 @@ class Integer(Family):
 
     def form(self, value: Value) -> Form:
         base, column = base_name(value.to), value.column
+        if base == "interval":
+            return _as_interval(value)
         # ZEROFILL pads the text, and a YEAR of zero prints as 0000: arithmetic gives the number.
         number = f"({value.sql}+0)" if column.zerofill or column.type == "year" else value.sql
         if base == "boolean":
@@ -38,6 +45,23 @@ class Integer(Family):
             return as_digits(form, value)
         form = replace(form, traps=_outside(value, "inexact" if base in FLOATS else "out_of_range"))
         return replace(form, target_text=partial(_integral, value.to)) if base in FLOATS else form
+
+
+def _as_interval(value: Value) -> Form:
+    """So many microseconds: how Django keeps a DurationField in MySQL.
+
+    In days and a time of day, because PostgreSQL 14 reads no number of more than 32 bits in an interval.
+    """
+    number, step = f"({value.sql}+0)", 10 ** (_MICROSECOND_DIGITS - digits_of(value.to))
+    days, time = f"{number} DIV {_DAY}", f"SEC_TO_TIME({number}%{_DAY}*0.000001)"
+    cut = Trap("fraction", f"{number}%{step}<>0", {"cut": f"({number}-{number}%{step})"})
+    return Form(
+        read=f"CONCAT({days},' days ',{time})",
+        source_text=number,
+        target_text="round(extract(epoch from {})*1000000)".format,
+        traps=(cut,) if step > 1 else (),
+        default=lambda literal: None,
+    )
 
 
 def as_boolean(number: str, sql: str, *, sure: bool = False, digits: Callable[[str], str] = str) -> Form:

@@ -140,13 +140,15 @@ def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, fami
 
 def note_kinds(draft: Draft, match: Match, table: Table) -> None:
     """What is true of many columns of a table alike: one finding for all of them."""
-    zoned, computed, domains = [], [], []
+    zoned, counted, computed, domains = [], [], [], []
     for column in table.columns:
         own = match.columns.get(column.name)
         if own is None or not draft.has(table.name, column.name):
             continue
         if column.type == "datetime" and base_name(own.base).endswith("with time zone"):
             zoned.append(column)
+        if column.type == "bigint" and base_name(own.base) == "interval":
+            counted.append(column)
         if own.generated and not column.generated:
             computed.append(column.name)
         if own.base != own.type and not own.labels and own.base not in own.type:
@@ -156,6 +158,12 @@ def note_kinds(draft: Draft, match: Match, table: Table) -> None:
             Code.L025, table.name,
             f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
             column_entry(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
+        )  # fmt: skip
+    if counted:
+        draft.find(
+            Code.L033, table.name,
+            f"whole numbers are taken as microseconds: {', '.join(column.name for column in counted)}",
+            column_entry(table, counted[0], 'using = "{} * 1000000"'),
         )  # fmt: skip
     if computed:
         listed = ", ".join(computed)
