@@ -133,6 +133,25 @@ def test_a_weaker_target_is_a_loss(databases: tuple[str, str]) -> None:
     assert sorted(lost) == [("L017", "lossy"), ("L018", "lossy"), ("L032", "lossy")]
 
 
+def test_checks_over_the_same_columns_are_the_same(databases: tuple[str, str]) -> None:
+    """Their names and words differ: what Django calls t_chk_1 in MySQL is t_n_check in PostgreSQL."""
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE t (id INT PRIMARY KEY, N INT, `the ``m``` INT, CHECK (n >= 0), CHECK (`the ``m``` < n),"
+        " CONSTRAINT alone CHECK (`the ``m``` > 0), CONSTRAINT off CHECK (id > 0) NOT ENFORCED)",
+    )
+    postgres(
+        target,
+        'CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n >= 0), "the `m`" int, '
+        'CONSTRAINT pair CHECK ("the `m`" < n), EXCLUDE USING btree ("the `m`" WITH =))',
+    )
+    ran = plan(source, target)
+    assert [one["name"] for one in ran.json["not_migrated"]] == ["t.alone", "t.off"]
+    (finding,) = found(ran, "L032")
+    assert finding["message"].endswith(" of alone, off")
+
+
 def test_the_counter_that_the_application_asks_is_named(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT); INSERT INTO t VALUES (41)")

@@ -54,6 +54,14 @@ class OwnIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCheck:
+    name: str
+    definition: str
+    """``CHECK (…)`` or ``EXCLUDE …``."""
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnForeignKey:
     name: str
     table: str
@@ -104,8 +112,6 @@ class OwnTable:
     """With its schema."""
     columns: tuple[OwnColumn, ...]
     indexes: tuple[OwnIndex, ...]
-    checks: tuple[str, ...]
-    """CHECK constraints, as ``name: definition``."""
     triggers: tuple[OwnTrigger, ...]
     owned: bool
     """Whether the role may drop its keys and restore them."""
@@ -114,6 +120,8 @@ class OwnTable:
     """Counted up to ROWS_LIMIT."""
     obstacle: str
     """Why it cannot be loaded: a partition, a parent of others, row security; empty when it can."""
+    conditions: tuple[OwnCheck, ...] = ()
+    """CHECK and exclusion constraints; records of earlier versions have none."""
 
     @property
     def deferrable(self) -> bool:

@@ -13,6 +13,7 @@ import psycopg
 from converge.model.existing import (
     ROWS_LIMIT,
     Existing,
+    OwnCheck,
     OwnColumn,
     OwnForeignKey,
     OwnIndex,
@@ -63,13 +64,12 @@ def _table(
     name, owned, obstacle = _quoted(row.facts), row.load["owned"], row.load["obstacle"]
     few = f"SELECT count(*) FROM (SELECT FROM {name} LIMIT {ROWS_LIMIT}) AS few"
     indexes = sorted(parts["index", row.name], key=lambda index: not index.load["primary"])
-    checks = (one.facts for one in parts["constraint", row.name] if one.facts["form"] in "cx")
+    checks = (one for one in parts["constraint", row.name] if one.facts["form"] in "cx")
     return OwnTable(
         name=row.facts["name"],
         quoted=name,
         columns=tuple(_column(column) for column in parts["column", row.name]),
         indexes=tuple(_index(index) for index in indexes),
-        checks=tuple(sorted(f"{one['name']}: {one['definition']}" for one in checks)),
         triggers=tuple(
             OwnTrigger(one.facts["name"], one.facts.get("enabled", "ENABLE"))
             for one in parts["trigger", row.name]
@@ -78,6 +78,10 @@ def _table(
         owner=row.setup["owner"],
         rows=0 if obstacle or not owned else value(connection, few),
         obstacle=obstacle,
+        conditions=tuple(
+            OwnCheck(one.facts["name"], one.facts["definition"], tuple(one.load["columns"]))
+            for one in sorted(checks, key=lambda one: one.facts["name"])
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from sqlglot.errors import SqlglotError
 from converge.codes import Code
 from converge.model.catalog import Index, IndexPart, Table
 from converge.model.evidence import Search
-from converge.model.existing import OwnForeignKey
+from converge.model.existing import OwnCheck, OwnForeignKey
 from converge.model.quote import my_text
 from converge.planner.draft import Draft
 from converge.planner.load.columns import column_conditions
@@ -29,7 +29,7 @@ from converge.translate.parse import filled
 from converge.types import TEXTS, TEXTUAL, base_name
 from converge.types.text import utf8
 
-_CHECK = "CHECK ("
+CHECK = "CHECK ("
 _ORDERED: Mapping[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"})
 _TEXTS = TEXTUAL - {"set"}
@@ -59,12 +59,11 @@ def note_checks(draft: Draft, match: Match, table: Table) -> None:
     untested = []
     for check, broken in _checks(draft, match, table):
         if broken is None:
-            untested.append(check)
+            untested.append(f"{check.name}: {check.definition}")
             continue
-        name, _, definition = check.partition(": ")
         draft.find_rows(
-            Code.L023, f"{table.name}.{name}", table, draft.evidence.count(table.name, broken),
-            f"break the target's condition {definition}",
+            Code.L023, f"{table.name}.{check.name}", table, draft.evidence.count(table.name, broken),
+            f"break the target's condition {check.definition}",
             "repair the rows in the source, or a map's expression or policy that makes such values",
         )  # fmt: skip
     if untested:
@@ -109,17 +108,17 @@ def _arriving(draft: Draft, match: Match, table: Table) -> dict[str, TargetValue
     }
 
 
-def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[str, str | None]]:
+def _checks(draft: Draft, match: Match, table: Table) -> Iterator[tuple[OwnCheck, str | None]]:
     """Each CHECK with the MySQL condition of a row that breaks it, where that can be said.
 
     A row for which it is unknown passes, as in PostgreSQL.
     """
-    columns = _arriving(draft, match, table) if match.own.checks else {}
-    for check in match.own.checks:
+    columns = _arriving(draft, match, table) if match.own.conditions else {}
+    for check in match.own.conditions:
         # NOT VALID spares the rows that are there, and no new ones.
-        definition = check.partition(": ")[2].removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
-        plain = definition.startswith(_CHECK) and definition.endswith(")")
-        holds = on_source(definition[len(_CHECK) : -1], columns) if plain else None
+        definition = check.definition.removesuffix(" NOT VALID").removesuffix(" NO INHERIT")
+        plain = definition.startswith(CHECK) and definition.endswith(")")
+        holds = on_source(definition[len(CHECK) : -1], columns) if plain else None
         yield check, None if holds is None else f"NOT {holds}"
 
 

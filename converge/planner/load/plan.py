@@ -17,7 +17,7 @@ from converge.model.quote import my_name, pg_name, pg_text, toml_text
 from converge.planner.draft import Draft
 from converge.planner.keys import later_index
 from converge.planner.load.columns import note_kinds, plan_own_column
-from converge.planner.load.constraints import note_checks, note_unique
+from converge.planner.load.constraints import CHECK, note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
 from converge.planner.load.restore import counted, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
@@ -212,12 +212,7 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
             else:
                 why = "the target has no foreign key over these columns"
                 draft.left(Code.L018, "foreign key", f"{name}.{key.name}", why)
-        for check in match.source.checks:
-            _say(draft, "check", f"{name}.{check.name}", "", "the target's own conditions hold")
-        if match.source.checks and not match.own.checks:
-            listed = ", ".join(one.name for one in match.source.checks)
-            message = f"the target has no CHECK constraints; the source has {listed}"
-            draft.find(Code.L032, name, message, "a migration of the application")
+        _checks(draft, match)
     loaded = {table.target for table in draft.tables.values()}
     for name, tables in loading.existing.materialized:
         if loaded.intersection(tables):
@@ -227,6 +222,25 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
     for view in draft.catalog.views:
         there = view.name in loading.existing.views
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
+
+
+def _checks(draft: Draft, match: Match) -> None:
+    """An outcome for each CHECK: the target's own over the same columns, in whatever words, or a finding."""
+    table, missing = match.source, []
+    conditions = [one for one in match.own.conditions if one.definition.startswith(CHECK)]
+    own = {frozenset(one.columns): one.name for one in conditions}
+    for check in table.checks:
+        # MySQL prints every column's name in backticks.
+        printed = check.expression.casefold()
+        over = {column.name for column in table.columns if my_name(column.name).casefold() in printed}
+        becomes = own.get(frozenset(map(match.target, over)))
+        if becomes is None:
+            missing.append(check.name)
+        why = f"the target has {'no' if becomes is None else 'a'} CHECK constraint over the same columns"
+        _say(draft, "check", f"{table.name}.{check.name}", becomes or "", why)
+    if missing:
+        message = f"the target has no CHECK constraints over the columns of {', '.join(missing)}"
+        draft.find(Code.L032, table.name, message, "a migration of the application")
 
 
 def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, ...]]]) -> None:
