@@ -1,8 +1,9 @@
-"""Files of Maven artifacts, which applications publish their schemas in; no copy of them is kept here."""
+"""Packages of registries, which applications publish their schemas in; no copy of them is kept here."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,10 +32,22 @@ def _fetch(artifact: str, work: Path) -> Path:
     return made
 
 
+def python_packages(*requirements: str) -> Path:
+    """A folder for PYTHONPATH with packages of PyPI; skips the test where pip cannot bring them."""
+
+    def make(work: Path) -> Path:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--target", "made"]
+        _run([*command, *requirements], work)
+        return work / "made"
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cached(f"python-{python}-{'-'.join(requirements).replace('==', '-')}", make, print)
+
+
 def _run(command: Sequence[str], work: Path) -> None:
     try:
         ran = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError:
-        pytest.skip("mvn is not installed: apt-get install maven")
+        pytest.skip(f"{command[0]} is not installed")
     if ran.returncode:
         pytest.skip(f"{' '.join(command)}: {ran.stdout[-500:]}{ran.stderr[-500:]}")

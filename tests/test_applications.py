@@ -4,12 +4,15 @@ A case has the functions that make the application's schemas (`SCHEMAS`), and a 
 
     tables    how many tables a load fills
     rows      MySQL's statements that insert rows, at least one of each kind of value that the map treats
+    map       a project's own map, which extends the shipped one
     reads     queries of the target, and the rows that they give after both modes
     broken    for each check of the map a statement after which it fails in the target
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,13 +21,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from artifacts import files
+from artifacts import files, python_packages
 from conftest import NewDatabase
-from support import Ran, converge, load_dump, mysql, postgres
-from test_load import found, load, shape
+from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
+from test_load import found, load, shape, written
 
 from converge.postgres.script import run_script
 from converge.sandbox import Server
+
+APPLICATIONS = Path(__file__).parent / "applications"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Schemas:
 
     source: Callable[[str], None]
     target: Callable[[str], None]
+    use: Callable[[str, str], None] = lambda source, target: None
+    """Lets the application itself look at both, and work with the target."""
 
 
 def artifact(name: str, mysql_files: tuple[str, ...], postgres_files: tuple[str, ...]) -> Schemas:
@@ -56,9 +63,46 @@ def artifact(name: str, mysql_files: tuple[str, ...], postgres_files: tuple[str,
     return Schemas(source, target)
 
 
+def django() -> Schemas:
+    """A project in applications/django, whose tables and rows Django itself makes."""
+
+    def manage(url: str, *arguments: str) -> str:
+        packages = python_packages("django==5.2.19")
+        ran = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=APPLICATIONS / "django",
+            env={
+                **ENVIRONMENT,
+                "DATABASE_URL": url,
+                "PYTHONPATH": str(packages),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def migrate(url: str) -> None:
+        manage(url, "migrate", "--verbosity=0")
+        manage(url, "migrate", "--run-syncdb", "--verbosity=0")  # the shop, which has no migrations
+
+    def source(url: str) -> None:
+        migrate(url)
+        manage(url, "shell", "--verbosity=0", "--command=from shop import rows; rows.make()")
+
+    def use(source: str, target: str) -> None:
+        manage(target, "migrate", "--check")
+        assert manage(target, "dumpdata") == manage(source, "dumpdata")
+        manage(target, "shell", "--verbosity=0", "--command=from shop import rows; rows.use()")
+
+    return Schemas(source, migrate, use)
+
+
 QUARTZ = "org/quartz/impl/jdbcjobstore/tables_"
 
 SCHEMAS = {
+    "django": django(),
     "quartz": artifact(
         "org.quartz-scheduler:quartz:2.5.0", (f"{QUARTZ}mysql_innodb.sql",), (f"{QUARTZ}postgres.sql",)
     ),
@@ -71,7 +115,7 @@ App = tuple[str, str, dict[str, Any]]
 def app(request: pytest.FixtureRequest, mysql_8033: Server) -> Iterator[App]:
     """The name of an application's map, a source with its rows, and its case."""
     name = request.param
-    case = tomllib.loads((Path(__file__).parent / "applications" / f"{name}.toml").read_text("utf-8"))
+    case = tomllib.loads((APPLICATIONS / f"{name}.toml").read_text("utf-8"))
     source = mysql_8033.create_database(f"app_{name}")
     SCHEMAS[name].source(source)
     mysql(source, case["rows"])
@@ -80,14 +124,16 @@ def app(request: pytest.FixtureRequest, mysql_8033: Server) -> Iterator[App]:
 
 
 def test_it_loads_the_applications_own_tables(
-    app: App, postgres_175: Server, new_postgres_database: NewDatabase
+    app: App, postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
 ) -> None:
     name, source, case = app
     target = new_postgres_database(postgres_175)
     SCHEMAS[name].target(target)
     before = shape(target)
-    ran = load(source, target, "--map", name)
+    map_ = written(tmp_path, case["map"]) if "map" in case else name
+    ran = load(source, target, "--map", map_)
     _is_right(ran, target, case)
+    SCHEMAS[name].use(source, target)
     assert (len(ran.json["tables"]), found(ran, "L050")) == (case["tables"], [])
     assert shape(target) == before
     checks = {one["name"] for one in ran.json["checks"]}
@@ -99,12 +145,14 @@ def test_it_loads_the_applications_own_tables(
 
 
 def test_it_makes_tables_that_the_application_can_use(
-    app: App, postgres_14: Server, new_postgres_database: NewDatabase
+    app: App, postgres_14: Server, new_postgres_database: NewDatabase, tmp_path: Path
 ) -> None:
     name, source, case = app
     target = new_postgres_database(postgres_14)
-    ran = converge("migrate", "--source", source, "--target", target, "--map", name, "--json")
+    map_ = written(tmp_path, case["map"]) if "map" in case else name
+    ran = converge("migrate", "--source", source, "--target", target, "--map", map_, "--json")
     _is_right(ran, target, case)
+    SCHEMAS[name].use(source, target)
 
 
 def _is_right(ran: Ran, target: str, case: dict[str, Any]) -> None:

@@ -179,12 +179,16 @@ note = "seen in the server's statistics"
 """,
     ),
     "foreign_key": (
-        "Foreign keys to leave out, or to add without a check of the rows that are there.",
+        "Foreign keys to leave out, to defer, or to add without a check of the rows that are there.",
         """\
 [[foreign_key]]
 match = { table = "comment", foreign_key = "comment_author" }
 validate = false
 why = "orphans are repaired later"
+
+[[foreign_key]]
+match = { table = "shop_*" }
+deferrable = true                    # as Django makes them, which deletes parents before their children
 
 [[foreign_key]]
 match = { table = "log_*" }

@@ -151,6 +151,11 @@ class ForeignKeyRule(Entry):
     validate_: bool | None = Field(
         default=None, alias="validate", description="false: rows that are there are not checked"
     )
+    deferrable: bool | None = Field(
+        default=None,
+        description="true: DEFERRABLE INITIALLY DEFERRED, so the key is checked when a transaction ends;"
+        " load mode keeps the target's own",
+    )
 
 
 class BackfillMatch(Table):

@@ -5,10 +5,10 @@ Foreign keys are added NOT VALID when all tables have their keys, then validated
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from converge.codes import Code
-from converge.mapping.rules import entry, literally, setting
+from converge.mapping.rules import Rule, entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.plan import Computed
 from converge.model.quote import pg_name
@@ -188,10 +188,10 @@ def plan_foreign_keys(draft: Draft, table: Table) -> None:
             hint = f"CREATE UNIQUE INDEX … ON {pg_name(key.parent)} (…), where its rows allow it"
             draft.left(Code.P040, "foreign key", name, reason, hint)
         else:
-            _foreign_key(draft, table, key, checked=setting(rules, "validate")[0] is not False)
+            _foreign_key(draft, table, key, rules)
 
 
-def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) -> None:
+def _foreign_key(draft: Draft, table: Table, key: ForeignKey, rules: Sequence[Rule]) -> None:
     name, child = f"{table.name}.{key.name}", draft.qualified(table.name)
     own = draft.named(table, key.name)
     target = draft.constraints(table).take(own, f"{own}_fkey", held=True)
@@ -199,11 +199,13 @@ def _foreign_key(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
     on_delete, on_update = (
         action if action in _ACTIONS else "NO ACTION" for action in (key.on_delete, key.on_update)
     )
+    checked = setting(rules, "validate")[0] is not False
+    when = " DEFERRABLE INITIALLY DEFERRED" if setting(rules, "deferrable")[0] else ""
     sql = (
         f"ALTER TABLE {child} ADD CONSTRAINT {pg_name(target)} "
         f"FOREIGN KEY ({_columns(draft, table.name, key.columns)}) "
         f"REFERENCES {draft.qualified(key.parent)} ({_columns(draft, key.parent, key.parent_columns)}) "
-        f"ON DELETE {on_delete} ON UPDATE {on_update} NOT VALID"
+        f"ON DELETE {on_delete} ON UPDATE {on_update}{when} NOT VALID"
     )
     draft.do("foreign key", table.name, sql, "a foreign key of the source")
     if checked:
