@@ -32,6 +32,18 @@ def _fetch(artifact: str, work: Path) -> Path:
     return made
 
 
+def debian_package(name: str) -> Path:
+    """The files of a package of Debian's release here; skips the test where apt-get cannot bring them."""
+
+    def make(work: Path) -> Path:
+        _run(["apt-get", "download", name], work)
+        (package,) = work.glob("*.deb")
+        _run(["dpkg-deb", "-x", str(package), "made"], work)
+        return work / "made"
+
+    return cached(f"debian-{name}", make, print)
+
+
 def python_packages(*requirements: str) -> Path:
     """A folder for PYTHONPATH with packages of PyPI; skips the test where pip cannot bring them."""
 

@@ -14,20 +14,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from artifacts import files, python_packages
+from artifacts import debian_package, files, python_packages
 from conftest import NewDatabase
 from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
 from test_load import found, load, shape, written
 
 from converge.postgres.script import run_script
 from converge.sandbox import Server
+from converge.sandbox.dump_text import Joined, decompressed
 
 APPLICATIONS = Path(__file__).parent / "applications"
 
@@ -45,22 +46,46 @@ class Schemas:
 def artifact(name: str, mysql_files: tuple[str, ...], postgres_files: tuple[str, ...]) -> Schemas:
     """Scripts of a Maven artifact; a path may begin with another artifact and '!'."""
 
-    def scripts(paths: tuple[str, ...]) -> Iterator[Path]:
+    def found(paths: tuple[str, ...]) -> Iterator[Path]:
         for path in paths:
             of, _, inside = path.rpartition("!")
             yield from files(of or name, inside)
 
+    return scripts(lambda: found(mysql_files), lambda: found(postgres_files))
+
+
+def scripts(of_mysql: Callable[[], Iterable[Path]], of_postgres: Callable[[], Iterable[Path]]) -> Schemas:
+    """SQL scripts, compressed or not, that run in an empty database."""
+
     def source(url: str) -> None:
-        for path in scripts(mysql_files):
+        for path in of_mysql():
             load_dump(url, path)
 
     def target(url: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
-            for path in scripts(postgres_files):
-                with path.open("rb") as lines:
+            for path in of_postgres():
+                with decompressed(path.name, Joined((path,))) as lines:
                     run_script(connection, lines, path.name)
 
     return Schemas(source, target)
+
+
+def zabbix() -> Schemas:
+    """What Debian's packages of the server have; data.sql, with templates for half a minute, is left out."""
+
+    def of(package: str) -> Iterator[Path]:
+        folder = debian_package(package) / "usr/share" / package
+        return (folder / f"{name}.sql.gz" for name in ("schema", "images"))
+
+    made = scripts(lambda: of("zabbix-server-mysql"), lambda: of("zabbix-server-pgsql"))
+
+    def source(url: str) -> None:
+        mysql(url, "ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")  # as Zabbix demands
+        made.source(url)
+        if mysql(url, "SELECT mandatory FROM dbversion") != [(6000000,)]:
+            pytest.skip("Zabbix of this system's packages is not 6.0")
+
+    return Schemas(source, made.target)
 
 
 def django() -> Schemas:
@@ -106,6 +131,7 @@ SCHEMAS = {
     "quartz": artifact(
         "org.quartz-scheduler:quartz:2.5.0", (f"{QUARTZ}mysql_innodb.sql",), (f"{QUARTZ}postgres.sql",)
     ),
+    "zabbix": zabbix(),
 }
 
 App = tuple[str, str, dict[str, Any]]
