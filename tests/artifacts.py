@@ -61,5 +61,7 @@ def _run(command: Sequence[str], work: Path) -> None:
         ran = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except FileNotFoundError:
         pytest.skip(f"{command[0]} is not installed")
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{' '.join(command)}: no end after {_SECONDS} s")
     if ran.returncode:
         pytest.skip(f"{' '.join(command)}: {ran.stdout[-500:]}{ran.stderr[-500:]}")

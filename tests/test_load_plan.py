@@ -269,14 +269,18 @@ def test_a_merge_that_could_not_end(databases: tuple[str, str], tmp_path: Path) 
 def test_a_table_that_is_left_out_counts_once(databases: tuple[str, str], tmp_path: Path) -> None:
     """And what only the source has of the others is named, a finding for each table."""
     source, target = databases
-    keys = "KEY by_a (a), KEY by_b (b, c), KEY (c)"
+    keys = "KEY by_a (a), KEY by_b (b, c), KEY (c), KEY few (b, a)"
     wide = f"(id INT PRIMARY KEY, a INT, b VARCHAR(9), c INT CHECK (c > 0), {keys})"
     mysql(source, "; ".join(f"CREATE TABLE {name} {wide}" for name in ("kept", "excluded", "skipped", "t")))
     for name in ("kept", "t"):
         postgres(
             target, f"CREATE TABLE {name} (id int PRIMARY KEY, a int, b varchar(9), c int CHECK (c > 0))"
         )
-    postgres(target, "CREATE INDEX served ON t (c, a); CREATE INDEX ON t (a) WHERE a > 0")
+    postgres(
+        target,
+        "CREATE INDEX served ON t (c, a); CREATE INDEX ON t (a) WHERE a > 0;"
+        "CREATE INDEX few ON t (b) WHERE a > 0",
+    )
     map_ = written(
         tmp_path,
         '[[table]]\nmatch = { table = "kept" }\nrows = "target"\n'

@@ -274,13 +274,14 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
 
 def _like(match: Match, index: Index, columns: tuple[str, ...]) -> OwnIndex | None:
     """The target's index that serves for the source's: over the same columns; a unique one over fewer, which
-    promises more; for one that is not unique, one that begins with its columns."""
+    promises more; for one that is not unique, one that begins with its columns, or has its name: MySQL has no
+    index over some rows (Airflow's idx_dag_run_queued_dags)."""
     for own in match.own.indexes:
         if index.unique:
             serves = own.unique and (own.columns == columns or set(own.columns) <= set(columns) - {""})
         else:
             serves = own.columns[: len(columns)] == columns
-        if serves and not own.predicate:
+        if (serves and not own.predicate) or (own.name == index.name and not index.unique):
             return own
     return None
 
