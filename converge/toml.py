@@ -47,11 +47,14 @@ _EXPECTED = {
 
 
 def read_toml(path: Path, code: Code) -> dict[str, Any]:
-    """The file's content. Raises UsageError for a file that is not TOML, and OSError."""
+    """The file's content. Raises UsageError for a file that is not TOML, or that cannot be read."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not valid TOML: {error}", code=code) from error
+    except OSError as error:
+        hint = "name a file that you may read"
+        raise UsageError(f"{path} cannot be read: {error.strerror}", code=code, hint=hint) from error
 
 
 def checked(kind: type[T], document: Any, file: str, code: Code, *, secret: bool = False) -> T:

@@ -143,6 +143,27 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     assert "mine" not in "".join(files(tmp_path).values())
 
 
+def test_a_dotenv_of_another_making_keeps_its_form(tmp_path: Path) -> None:
+    """Its line ends and its place behind a link; bytes that are not UTF-8 are refused, and stay."""
+    urls = ("--source", "mysql://a:secret@127.0.0.1:1/x", "--target", "postgresql://a@127.0.0.1:1/x")
+    (tmp_path / "shared").mkdir()
+    real, link = tmp_path / "shared" / "real", tmp_path / ".env"
+    link.symlink_to(real)
+    real.write_bytes(b"NAME=caf\xe9\n")
+    for command in ("init", *urls, "--force"), ("doctor",):
+        ran = converge(*command, folder=str(tmp_path))
+        assert ran.code == 2 and "error[U003]: .env cannot be read: 'utf-8'" in ran.err, ran.err
+        assert "save it in UTF-8" in ran.err and [*tmp_path.glob("*.toml")] == []
+    real.write_bytes(b"OTHER=1\r\nCONVERGE_SOURCE_PASSWORD=old\r\nLAST=2\r\n")
+    ran = converge("init", *urls, "--force", folder=str(tmp_path))
+    assert real.read_bytes() == b"OTHER=1\r\nLAST=2\r\nCONVERGE_SOURCE_PASSWORD='secret'\r\n"
+    assert link.is_symlink() and stat.S_IMODE(real.stat().st_mode) == 0o600
+    # Neither server answers: what was typed is kept, which is said, and said before they are asked.
+    assert "converge.toml, map.toml and .env are written; both servers are checked" in ran.err
+    assert "converge.toml stays; correct it where an address is wrong" in ran.out
+    assert "MySQL at mysql://a@127.0.0.1:1/x cannot be reached" in ran.out
+
+
 def test_without_a_terminal_a_missing_address_is_an_error(tmp_path: Path) -> None:
     ran = converge("init", "--source", "mysql://a@127.0.0.1:1/x", folder=str(tmp_path))
     assert ran.code == 2 and "error[U001]: no target is named" in ran.err

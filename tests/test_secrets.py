@@ -246,12 +246,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name, text in (
         (".my.cnf", "password=canary-src\n"),
         (".my.cnf", "[client\npassword=canary-src\n"),
+        (".my.cnf", "[client]\npassword=canary-src\u00e9\n"),
+        (".env", "CONVERGE_SOURCE_URL=mysql://u:canary-src\u00e9@h/d\n"),
         ("converge.toml", 'source = "mysql://u:canary-src@h/d\n'),
         ("converge.toml", "source = mysql://u:canary-src@h/d\n"),
     ):
         for old in tmp_path.iterdir():
             old.unlink()
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, "latin-1")
         done = subprocess.run(
             [sys.executable, "-m", "converge", "plan"], cwd=tmp_path, capture_output=True, text=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, check=False,

@@ -75,11 +75,14 @@ def command(
     (here, here_url), (there, there_url) = _side("source", source), _side("target", target)
     texts = start(here_url, there_url, (here.password, there.password), here.database)
     _require_free(texts, force=force or (ENV_FILE in texts and _may_add()))
-    for path in texts:
+    # A link is the user's own here, to a file that others may share.
+    places = {os.path.realpath(path): text for path, text in texts.items()}
+    for path in places:
         require_writable(path)
-    for path, text in texts.items():
+    for path, text in places.items():
         write_private(path, text)
-    emit(Said("files are written; both servers are checked"))
+    *others, last = texts
+    emit(Said(f"{', '.join(others)} and {last} are written; both servers are checked"))
     # By what was written, as every later command.
     (chosen,) = databases(Where(), source="known", target="known")
     found = api.doctor(*chosen.known, options_of(chosen, Options(scan=False)))
@@ -92,6 +95,8 @@ def command(
     written = "\n".join(f"{label:<10}{line}" for label, line in zip(("written", "", ""), files, strict=False))
     resolved = ", when what is named above is resolved" if found.exit_code else ""
     click.echo(f"{doctor_text(found, verbose=verbose)}\n\n{written}")
+    if found.exit_code:
+        click.echo(f"note      {FILE} stays; correct it where an address is wrong")
     for variable, given, used in zip(_VARIABLES, (here, there), chosen.known, strict=True):
         if str(given) != str(used):
             click.echo(visible(f"note      {variable} goes before {FILE}: {used}; unset it"))

@@ -87,11 +87,7 @@ def read(path: str | None) -> Project:
     file = Path(path or FILE)
     if path is None and not file.is_file():
         return Project()
-    try:
-        document = read_toml(file, Code.U003)
-    except OSError as error:
-        hint = "--config FILE, or converge.toml in the working folder"
-        raise UsageError(f"{file} cannot be read: {error.strerror}", code=Code.U003, hint=hint) from error
+    document = read_toml(file, Code.U003)
     # Its values may be addresses with passwords.
     project = checked(Project, document, file.name, Code.U003, secret=True)
     databases = [_database(file, number, one) for number, one in enumerate(project.databases, 1)]

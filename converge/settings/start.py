@@ -6,14 +6,13 @@ import io
 import re
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 
 from dotenv.parser import parse_stream
 
 from converge.model.endpoint import SECRET_OPTION
 from converge.model.quote import toml_text
 from converge.settings.file import FILE
-from converge.settings.variables import ENV_FILE
+from converge.settings.variables import ENV_FILE, dotenv_text
 
 MAP_FILE = "map.toml"
 _PROJECT = """# Both databases. ${{NAME}} is a variable of the environment, or of .env in this folder.
@@ -65,12 +64,12 @@ def _without_secrets(url: str, password: str, side: str, secrets: dict[str, str]
 
 def _dotenv(secrets: Mapping[str, str]) -> str:
     """`.env` as it is, with these variables."""
-    file = Path(ENV_FILE)
-    there = file.read_text("utf-8") if file.is_file() else ""
+    there = dotenv_text()
     kept = "".join(one.original.string for one in parse_stream(io.StringIO(there)) if one.key not in secrets)
+    end = "\r\n" if "\r\n" in there else "\n"
     if kept and not kept.endswith("\n"):
-        kept += "\n"
-    return kept + "".join(f"{name}={_quoted(value)}\n" for name, value in secrets.items())
+        kept += end
+    return kept + "".join(f"{name}={_quoted(value)}{end}" for name, value in secrets.items())
 
 
 def _quoted(value: str) -> str:

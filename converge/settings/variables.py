@@ -5,6 +5,7 @@ Those are DATABASE_* in `.env`, MYSQL_*, ~/.my.cnf, and PG*.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -39,8 +40,19 @@ _POSTGRES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "
 
 
 def dotenv() -> Mapping[str, str | None]:
-    """The variables of `.env`; none when there is no such file."""
-    return dotenv_values(ENV_FILE) if Path(ENV_FILE).is_file() else {}
+    """The variables of `.env`; none when there is no such file. Raises UsageError."""
+    return dotenv_values(stream=io.StringIO(dotenv_text()))
+
+
+def dotenv_text() -> str:
+    """`.env` with its own line ends; empty when there is no such file. Raises UsageError."""
+    if not Path(ENV_FILE).is_file():
+        return ""
+    try:
+        return Path(ENV_FILE).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "save it in UTF-8, readable by you"
+        raise UsageError(f"{ENV_FILE} cannot be read: {error}", code=Code.U003, hint=hint) from None
 
 
 def variable(name: str, place: str) -> str:
@@ -137,8 +149,8 @@ def _my_cnf() -> Mapping[str, str]:
         return {}
     parser = ConfigParser(allow_no_value=True, interpolation=None, strict=False)
     try:
-        parser.read(path)
-    except Error as error:
+        parser.read(path, "utf-8")
+    except (Error, UnicodeDecodeError) as error:
         # The parser's own words quote the line, which may be the password's.
         raise UsageError(f"{_MY_CNF} cannot be read: {type(error).__name__}", code=Code.U003) from None
     section = parser.items("client") if parser.has_section("client") else ()
