@@ -10,10 +10,10 @@ from converge.model.plan import ColumnPlan, Finding, Outcome, Plan
 from converge.planner.decision import Decision
 from converge.planner.inputs import Inputs
 from converge.planner.plan import decisions
-from converge.report.document import owner
+from converge.report.document import LEVELS, owner
 
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
-_SEVERITIES = {"block": "blocker", "lossy": "loss", "absent": "not migrated"}
+_NAMES = {level: name for level, name, *_ in LEVELS}
 
 
 def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
@@ -87,7 +87,7 @@ def _finding(finding: Finding) -> list[str]:
     seen = f" ({finding.evidence})" if finding.evidence else ""
     first, *others = finding.hint.splitlines() or [""]
     hint = [f"  hint     {first}", *(f"           {line}" for line in others)] if first else []
-    return [f"  {finding.severity:8} {finding.code} {finding.message}{seen}", *hint]
+    return [f"  {_NAMES[finding.level]:8} {finding.code} {finding.message}{seen}", *hint]
 
 
 def named_code(name: str) -> Code | None:
@@ -118,4 +118,4 @@ def code_text(code: Code) -> str:
 
 def severity(entry: Entry) -> str:
     """In words: ``blocker, note``, ``exit code 2``."""
-    return ", ".join(_SEVERITIES.get(one, one).replace("exit", "exit code") for one in entry.severity)
+    return ", ".join(_NAMES.get(one, one).replace("exit", "exit code") for one in entry.severity)

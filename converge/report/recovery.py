@@ -17,7 +17,7 @@ def recovery_text(recovery: Recovery) -> str:
         f"run {recovery.run} into {recovery.schema} is rolled back",
         f"restored  {counts or 'nothing was set aside'}",
         f"catalog   all {recovery.compared:,} objects are as they were before the run",
-        *(f"lossy     {one_line(f'{one.object}: {one.message}')}" for one in recovery.findings),
+        *(f"loss      {one_line(f'{one.object}: {one.message}')}" for one in recovery.findings),
         f"next      converge migrate --mode load, with the maps and options of run {recovery.run}",
     ]
     return visible("\n".join(lines))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAMES = frozenset({"count", "sum", "avg", "min", "max", "bit_or", "bit_and", "any_value"})
 _RANKS = frozenset({"row_number", "rank", "dense_rank", "ntile"})
 _NEIGHBORS = frozenset({"lag", "lead", "first_value", "last_value"})
-_LIMIT = "GROUP_CONCAT cuts its result at group_concat_max_len (1024 bytes by default); string_agg does not"
+_LIMIT = "GROUP_CONCAT cuts its result at group_concat_max_len (1,024 bytes by default); string_agg does not"
 
 
 # --- aggregates -----------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     text = value.text(t.context)
     t.context.note(_LIMIT)
     if order is None:
-        t.context.note("GROUP_CONCAT without ORDER BY has no order on either server")
+        t.context.note("GROUP_CONCAT without ORDER BY: the order is undefined on both servers")
     keys = t.order(order) if order is not None else []
     by = f" ORDER BY {', '.join(keys)}" if keys else ""
     sql = f"string_agg({text}, {pg_text(between)}{by})"
@@ -150,8 +150,8 @@ def _distinct_list(
     ordered = order.expressions[0]
     if [ordered.this] != parts:
         t.context.note(
-            "GROUP_CONCAT(DISTINCT …) ordered by something else: MySQL sorts a value by the row that it met "
-            "first, the target by its least key"
+            "GROUP_CONCAT(DISTINCT a ORDER BY b): the source sorts a value by b of its first row, "
+            "the target by its smallest b"
         )
     key = t.value(ordered.this)
     sorted_by = t.sorted(replace(key, sql="d.k"), bool(ordered.args.get("desc")))

@@ -74,7 +74,9 @@ def _basic(left: Term, right: Term, sign: str, context: Context) -> Term:
     """a + b, a - b, a * b."""
     unsigned = left.unsigned or right.unsigned
     if sign == "-" and unsigned:
-        context.note("a difference below zero of UNSIGNED numbers is an error in MySQL and a number here")
+        context.note(
+            "a negative difference of UNSIGNED numbers is an error in the source, and a number in the target"
+        )
     if "double" in (left.kind, right.kind):
         return Term(f"({left.double()} {sign} {right.double()})", "double")
     most = left.bound * right.bound if sign == "*" else left.bound + right.bound

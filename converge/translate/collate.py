@@ -21,7 +21,7 @@ from converge.translate.term import ODDLY, STRINGS, Term
 
 _UNKNOWN = "utf8mb4_0900_ai_ci"
 """The default of connections, for texts that have no collation of their own."""
-SPELLING = "which of the texts that the collation takes for the same stands for them may differ"
+SPELLING = "of texts that are equal in the source's collation, the target may show another one"
 
 
 # --- which collation ------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def key(value: Term, context: Context) -> str:
     if trusted:
         return sql
     if ignores_case(name):
-        context.note(f"{name} takes texts that differ only in case or accents for one; here accents count")
+        note_case(name, context)
     return _folded(sql, name, context, case=ignores_case(name))
 
 
@@ -126,6 +126,12 @@ def refuse_accents(literal: str | None, collation: str) -> None:
         raise Untranslatable(f"{collation} compares {literal!r} without regard to accents")
 
 
+def note_case(collation: str, context: Context) -> None:
+    """Says what the target does not ignore."""
+    name = collation or "the collation"
+    context.note(f"{name} ignores case and accents; the target ignores only the case of ASCII letters")
+
+
 def has_letters(value: Term) -> bool:
     """Whether it can have letters, which a collation may fold."""
     return value.literal is None or any(char.isalpha() for char in value.literal)
@@ -136,10 +142,7 @@ def _folded_pair(left: Term, right: Term, collation: str, context: Context, *, c
         refuse_accents(value.literal, collation)
     folds = ignores_case(collation) and has_letters(left) and has_letters(right)
     if folds:
-        context.note(
-            f"{collation or 'the collation'} ignores case and accents: here the case of ASCII letters "
-            "is ignored, and accents count"
-        )
+        note_case(collation, context)
 
     def folded(value: Term) -> str:
         if value.literal is not None:
@@ -166,7 +169,7 @@ def _folded(sql: str, collation: str, context: Context, *, case: bool) -> str:
         return f'upper({sql} COLLATE "C")'
     if not collation or ignores_case(collation) or _by_bytes(collation):
         return sql
-    context.note(f"{collation} ignores invisible characters; here they count")
+    context.note(f"{collation} ignores invisible characters; the target does not")
     return f"normalize({sql})"
 
 
@@ -191,11 +194,11 @@ def order_key(value: Term, context: Context) -> str:
     if value.labels:
         return _declared(sql, value.labels)
     if ignores_end(collation):
-        context.note(f"texts are sorted almost as by {collation}: control characters may differ")
+        context.note(f"the order of texts can differ from {collation} at control characters")
         sql = _trimmed(value, sql, cuts=True)
     if collation.endswith("_bin") or collation == "binary":
         return f'{sql} COLLATE "C"'
-    context.note(f"texts are sorted almost as by {collation}: punctuation and accents may differ")
+    context.note(f"the order of texts can differ from {collation} at punctuation and accents")
     if trusted:
         return sql
     if "_0900_" in collation or "unicode" in collation:
@@ -216,11 +219,11 @@ def _declared(sql: str, labels: Sequence[str]) -> str:
 
 
 def apart(value: Term, context: Context) -> None:
-    """Notes that texts stay apart which the source takes for one."""
+    """Notes that the target keeps texts apart that the source merges."""
     if key(value, Context()) != value.sql:
         context.note(
-            f"{value.collation} takes texts that differ only in case, accents or spaces at the end for one; "
-            "here they stay apart"
+            f"{value.collation} merges texts that differ only in case, accents or trailing spaces; "
+            "the target keeps them apart"
         )
 
 

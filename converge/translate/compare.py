@@ -267,7 +267,7 @@ def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
     collate.refuse_accents(literal, collation)
     folds = collate.ignores_case(collation) and collate.has_letters(pattern)
     if folds:
-        t.context.note(f"{collation or 'the collation'} ignores case and accents: here accents count")
+        collate.note_case(collation, t.context)
     by_bytes = ' COLLATE "C"' if folds else ""
     subject, wanted = value.text(t.context) + by_bytes, pattern.text(t.context)
     if pattern.alike:
@@ -300,7 +300,7 @@ def _regexp_like(t: Translator, value: Term, pattern: Term, flag: Term | None = 
     refuse_if(collation == "binary", "regexp_like of bytes")
     folds = flags == "i" or (not flags and collate.ignores_case(collation))
     if folds:
-        t.context.note("the case of ASCII letters is ignored")
+        t.context.note("REGEXP ignores the case of all letters; the target only that of ASCII letters")
     text, wanted = value.text(t.context), pg_text(_regular(pattern.literal))
     return Term(f'({text} COLLATE "C" {"~*" if folds else "~"} {wanted})', "bool")
 

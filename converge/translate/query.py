@@ -219,7 +219,7 @@ class QueryTranslator(Translator):
                 sql += f" {word} {part.expression.name}"
         order = node.args.get("order")
         if sql and order is None:
-            self.context.note("LIMIT without ORDER BY: which rows it leaves is open on both servers")
+            self.context.note("LIMIT without ORDER BY: which rows are returned is undefined on both servers")
         elif sql and order is not None and isinstance(node, exp.Select):
             for item in order.expressions:
                 value = self.value(item.this)
