@@ -32,15 +32,17 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 
-# Tests look at the reports in a real browser, and connect by a real pool; without them they are skipped, and say so.
+# Tests look at the reports in a real browser, connect by a real pool, and ask other shells than bash to complete;
+# without them they are skipped, and say so.
 browser:
-	@if { command -v chromium && command -v chromedriver && test -x /usr/sbin/pgbouncer; } >/dev/null; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then echo "no chromium or pgbouncer, and no apt-get: their tests will be skipped"; exit 0; fi; \
+	@if { command -v chromium && command -v chromedriver && command -v zsh && command -v fish \
+	  && test -x /usr/sbin/pgbouncer; } >/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "no chromium, pgbouncer, zsh or fish, and no apt-get: their tests will be skipped"; exit 0; fi; \
 	as=; test "$$(id -u)" = 0 || as="sudo -n"; \
 	{ $$as apt-get update -qq && \
 	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    chromium chromium-driver pgbouncer; } >/dev/null \
-	|| echo "apt-get could not install chromium and pgbouncer: their tests will be skipped"
+	    chromium chromium-driver pgbouncer zsh fish; } >/dev/null \
+	|| echo "apt-get could not install chromium, pgbouncer, zsh and fish: their tests will be skipped"
 
 # The site in build/docs; a warning, a dead link or a page that nothing links fails it, as in tests/test_docs.py.
 docs: $(VENV)/.dev

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -108,6 +109,13 @@ def begun(
         env=ENVIRONMENT,
         **streams | how,
     )
+
+
+def limited(process: subprocess.Popen[Any]) -> None:
+    """Kills the process when it takes too long: a test that reads from it then fails and does not wait."""
+    timer = threading.Timer(_MOST_SECONDS, process.kill)
+    timer.daemon = True
+    timer.start()
 
 
 def workers_of(run: int) -> list[int]:

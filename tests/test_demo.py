@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import ENVIRONMENT, converge, mysql, postgres
+from support import ENVIRONMENT, converge, limited, mysql, postgres
 
 from converge.sandbox import Server
 
@@ -35,6 +35,7 @@ def begin(mysql_8015: Server, postgres_175: Server) -> Iterator[Begin]:
             command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=ENVIRONMENT | servers, start_new_session=True,
         )  # fmt: skip
+        limited(process)
         running.append(process)
         return process
 

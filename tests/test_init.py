@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import ENVIRONMENT, converge, mysql, postgres
+from support import ENVIRONMENT, converge, limited, mysql, postgres
 
 from converge.mapping.read import load
 from converge.model.endpoint import parse
@@ -91,6 +91,7 @@ def test_a_terminal_is_asked_and_shows_no_password(
         cwd=tmp_path, env=ENVIRONMENT, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
+    limited(process)
     seen = b""
 
     def answer(question: bytes, words: str) -> None:
