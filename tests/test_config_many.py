@@ -142,7 +142,7 @@ def test_what_is_there_already_blocks_all(project: Project) -> None:
     ran = project.run("migrate")
     assert ran.code == 3
     assert "error[T005]: it's <b>: " in ran.err
-    assert "\nblocker   T005 " in ran.out and "1 of 1 tables and views exist in the target already" in ran.out
+    assert "\nblocker   T005 " in ran.out and "1 of 1 table or view exists in the target already" in ran.out
     assert ran.out.splitlines()[-1].startswith("verdict   blocked: it's <b> (1 of 2 databases)")
     assert relations(project.targets[0]) == []
 

@@ -161,7 +161,7 @@ def test_a_dotenv_of_another_making_keeps_its_form(tmp_path: Path) -> None:
     assert link.is_symlink() and stat.S_IMODE(real.stat().st_mode) == 0o600
     # Neither server answers: what was typed is kept, which is said, and said before they are asked.
     assert "converge.toml, map.toml and .env are written; both servers are checked" in ran.err
-    assert "converge.toml stays; correct it where an address is wrong" in ran.out
+    assert "kept      converge.toml, to be corrected where an address is wrong" in ran.out
     assert "MySQL at mysql://a@127.0.0.1:1/x cannot be reached" in ran.out
 
 

@@ -316,7 +316,7 @@ def test_rows_of_others_are_never_removed(target: Target) -> None:
         target.recover()
     assert refused.value.code == "T019"
     (detail,) = refused.value.details
-    assert detail == '"app"."child": 1 rows of others, 49 rows of the run, 2 rows saved before it'
+    assert detail == '"app"."child": 1 row of others, 49 rows of the run, 2 rows saved before it'
     shown = postgres(target.admin, str(refused.value.hint).splitlines()[1])
     assert [row[0] for row in shown] == [9]
     assert postgres(target.admin, "SELECT state FROM converge.run") == [("running",)]

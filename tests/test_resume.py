@@ -82,8 +82,8 @@ def test_only_what_moved_is_loaded_again(pair: tuple[str, str]) -> None:
     assert 0 < len(again) < len(written)
     assert ("parent", 1) not in again
     assert _found(ran.json) == [
-        f"{len(written)} chunks of an earlier snapshot were compared again under this one: {len(again)} had "
-        "moved in the source and were loaded again"
+        f"compared again: {len(written)} chunks of an earlier snapshot; "
+        f"loaded again, as the source has moved: {len(again)}"
     ]
     judged = compare(source, target)
     assert judged.equal, str(judged)
@@ -104,4 +104,4 @@ def test_without_a_known_position_everything_is_compared_again(pair: tuple[str, 
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert ran.json["snapshot"] == "quiet"
     (message,) = _found(ran.json)
-    assert message.endswith("none had moved")
+    assert message.endswith("none has moved")

@@ -241,3 +241,28 @@ def test_a_table_that_the_file_does_not_answer_for_is_scanned(planned: tuple[str
     ran = _migrate(source, target, file)
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert _seen_before(ran) == ["tables were not scanned again: the plan file has what was seen: t"]
+
+
+# ---- what a plan says of guesses that have fallen ------------------------------------------------------
+
+
+def test_a_rule_that_some_values_break_is_told_of(databases: tuple[str, str]) -> None:
+    """With the values of numbers and times; of texts with the keys, as they may be secrets."""
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE t (id INT PRIMARY KEY, flag TINYINT(1), good TINYINT(1), at TIME, k CHAR(36))"
+    )
+    mysql(source, "INSERT INTO t VALUES (1, 0, 0, '01:00:00', UUID()), (2, 2, 1, '-00:00:01', 'secret'), "
+                  "(3, 2, 1, NULL, NULL), (4, -1, NULL, '25:00:00', UUID())")  # fmt: skip
+    planned = converge("plan", "--source", source, "--target", target, "--map", "friendly", "--json")
+    found = {one["object"]: one for one in planned.json["findings"] if one["code"] == "V049"}
+    assert {(name, one["severity"], one["message"], one["evidence"]) for name, one in found.items()} == {
+        ("t.flag", "note", "becomes smallint, not boolean: 3 of 4 rows hold values other than 0 and 1",
+         "values 2, -1"),
+        ("t.at", "note", "becomes interval(0), not time(0): 2 of 4 rows hold a time before 00:00:00 or after "
+         "23:59:59", "values -00:00:01, 25:00:00"),
+        ("t.k", "note", "becomes varchar(36), not uuid: 1 of 4 rows holds something that is not a UUID",
+         "rows id 2"),
+    }  # fmt: skip
+    assert 'to = "boolean"\npolicy = { not_boolean = "null" }\n# or: policy' in found["t.flag"]["hint"]
+    assert "secret" not in planned.out

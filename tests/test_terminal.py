@@ -179,6 +179,7 @@ def test_a_terminal_shows_the_verdict_fixes_and_the_next_command(ends: tuple[str
     assert text.startswith("verdict blocked: 4 findings must be resolved before anything is written · ")
     assert "BLOCKERS (4)" in text and 'policy = { zero_date = "null" }' in text
     assert "2 P081 not migrated Stored program is not migrated" in text
+    assert "missing 1 function (one); 1 trigger (named) " in text
     assert "--write-fixes fixes.toml verdict blocked" in text
     for word, color in (("V010", _RED), ("not migrated", _YELLOW)):
         assert f"{color}{word}" in ran.out, word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,31 @@ def test_help_and_messages() -> None:
         for match in PATTERN.finditer(text)
     ]
     assert found == []
+
+
+NOUNS = "row table object value column view finding check statement expression partition argument chunk"
+COUNT = re.compile(rf" (\w+ )?({NOUNS.replace(' ', '|')})s\b")
+
+
+def test_one_is_singular() -> None:
+    """A number goes before a noun by `counted` or `said`; constants, in capitals, are more than one."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(number.value)}{noun[0]}"
+        for path in sorted(ROOT.glob("converge/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for number, text in pairwise(node.values)
+        if isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant)
+        if (noun := COUNT.match(str(text.value))) and _is_number(number)
+    ]
+    assert found == []
+
+
+def _is_number(value: ast.FormattedValue) -> bool:
+    expression = ast.unparse(value.value)
+    if expression.upper() == expression or isinstance(value.value, ast.BinOp):
+        return False
+    return value.format_spec is not None or expression.startswith("len(") or expression.endswith("rows")
 
 
 def _said(path: Path) -> Iterator[tuple[int, str]]:

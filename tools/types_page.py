@@ -66,7 +66,8 @@ refuses such a value, or the comparison shows that it differs.
 What a policy did is counted in the run's own snapshot, shown in the report, and mirrored in the comparison.
 Two kinds of value arrive as another one, and do not stop the run: the error value of an ENUM that has a label
 `''`, and the member `''` alone of a SET that becomes a text. They are losses (V022) as if a map had said
-`keep`; the finding and the run name their number.
+`keep`; the finding and the run name their number. A rule with `fits = true` that some values break is passed
+over: a `tinyint(1)` with a 2 becomes smallint, not boolean, and a note names the values (V049).
 
 | code | rows that | policy | without one |
 |---|---|---|---|

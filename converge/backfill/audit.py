@@ -14,10 +14,11 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.quote import pg_name, pg_text
+from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.report.document import grid
 from converge.report.text import table
-from converge.report.words import counted, short
+from converge.report.words import short
 from converge.run.connections import explained
 
 _COLUMNS = (

@@ -20,12 +20,13 @@ from converge.errors import Interrupted, after
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
+from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.privileges import lacking_ledger
 from converge.postgres.target import read_target
-from converge.report.words import counted, one_line, visible
+from converge.report.words import one_line, visible
 from converge.run.blockers import require_privileges
 from converge.run.connections import explained
 

@@ -10,6 +10,7 @@ from converge.backfill.resolve import ROWS
 from converge.backfill.table import Place
 from converge.model.event import Advanced, Sink, phase
 from converge.model.quote import pg_name, pg_text
+from converge.model.words import counted
 
 _BATCH = 10_000
 # Values, constraints, CHECK OPTION, triggers: what the server may say to one row and not to the next.
@@ -30,7 +31,7 @@ def write(connection: psycopg.Connection[Any], place: Place, attempt: str, emit:
     with phase(None, emit, name, len(batches)):
         for low, high in batches:
             writer.write(low, high)
-            emit(Advanced(name, f"{high:,} rows"))
+            emit(Advanced(name, counted(high, "row")))
         writer.mark_lost()
 
 

@@ -20,6 +20,7 @@ from converge.cli.options import backfill_options, output_options, target_option
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.event import Sink
+from converge.model.words import counted
 from converge.settings.addresses import Where, require_named, resolve_named, resolve_target
 
 
@@ -107,7 +108,7 @@ def _archive(where: Where, age: str, path: str, as_json: bool) -> int:
         raise UsageError(f"{path} already exists", code=Code.B008, hint="-o names a new file")
     count = archive(resolve_target(where), int(days[1]), lambda blocks: _keep(path, blocks))
     written = {"archived": count, "file": path if count else None}
-    text = f"archived  {count:,} rows in {path}" if count else f"no row is older than {days[1]} days"
+    text = f"archived  {counted(count, 'row')} in {path}" if count else f"no row is older than {days[1]} days"
     return outputs.show({"converge": 1, "command": "audit", "exit_code": 0} | written, text, as_json=as_json)
 
 

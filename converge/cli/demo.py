@@ -18,6 +18,7 @@ from converge.demo.fill import fill
 from converge.model.endpoint import parse
 from converge.model.event import Said, Sink
 from converge.model.result import Named, Result, Results
+from converge.model.words import counted
 from converge.report.plan import SECTIONS, plan_text
 from converge.report.run import run_text
 from converge.report.words import seconds
@@ -72,7 +73,7 @@ def command(
         say(f"servers: {my.kind} {my.version} ({my.provider}), {pg.kind} {pg.version} ({pg.provider})")
         filling = time.monotonic()
         count = fill(source, rows=rows)
-        say(f"source: {count:,} rows in {seconds(time.monotonic() - filling)}")
+        say(f"source: {counted(count, 'row')} in {seconds(time.monotonic() - filling)}")
         addresses = parse(source), parse(target)
         with prepare(*addresses, Options(), emit) as prepared:
             plan = plan_text(prepared.plan, shown=SECTIONS if verbose else ())

@@ -96,7 +96,7 @@ def command(
     resolved = ", when what is named above is resolved" if found.exit_code else ""
     click.echo(f"{doctor_text(found, verbose=verbose)}\n\n{written}")
     if found.exit_code:
-        click.echo(f"note      {FILE} stays; correct it where an address is wrong")
+        click.echo(f"kept      {FILE}, to be corrected where an address is wrong")
     for variable, given, used in zip(_VARIABLES, (here, there), chosen.known, strict=True):
         if str(given) != str(used):
             click.echo(visible(f"note      {variable} goes before {FILE}: {used}; unset it"))

@@ -26,6 +26,7 @@ from converge.matrix.result import Matrix
 from converge.matrix.run import run_matrix
 from converge.model.endpoint import Endpoint, parse
 from converge.model.event import Said, Sink
+from converge.model.words import counted
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
@@ -132,8 +133,8 @@ def _sample(rows: int, emit: Sink) -> Iterator[Endpoint]:
         sandbox.start(_SAMPLE_SERVER, on_progress=lambda text: emit(Said(text))) as (server,),
         server.new_database("sample") as url,
     ):
-        emit(Said(f"source: {fill(url, rows=rows):,} rows"))
-        yield replace(parse(url), name=f"sample:{rows} rows")
+        emit(Said(f"source: {counted(fill(url, rows=rows), 'row')}"))
+        yield replace(parse(url), name=f"sample:{counted(rows, 'row')}")
 
 
 def _write(matrix: Matrix, junit: str | None, html: str | None, md: str | None) -> int:

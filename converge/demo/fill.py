@@ -22,6 +22,7 @@ from pymysql.connections import Connection
 from converge.demo.texts import EDGES, NUMBERED, USUAL, Value, Writer
 from converge.errors import UsageError
 from converge.model.endpoint import parse
+from converge.model.words import counted
 from converge.mysql.connect import connect
 
 TABLES = {
@@ -85,7 +86,7 @@ def fill(
         for table, count in counts(rows).items():
             if count:
                 _insert(connection, columns[table], world.rows(table, columns[table], count))
-            say(f"{table}: {count:,} rows")
+            say(f"{table}: {counted(count, 'row')}")
         _execute(connection, _PIN)
     return rows
 
@@ -279,6 +280,6 @@ def _refuse_unless_empty(connection: Connection[Any]) -> None:
     for database, tables in _execute(connection, found):
         if tables:
             raise UsageError(
-                f"Database {database} has {tables} tables; the demo only fills an empty one",
+                f"Database {database} has {counted(tables, 'table')}; the demo only fills an empty one",
                 hint="CREATE DATABASE commons CHARACTER SET utf8mb4; and name that one in the URL",
             )

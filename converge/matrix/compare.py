@@ -12,6 +12,7 @@ from typing import Any
 from converge.codes import Code
 from converge.matrix.result import DIGESTS, Cell, Matrix, State, Step, Varied
 from converge.model.plan import Finding, Plan
+from converge.model.words import counted, said
 
 _SHOWN = 20
 _MOVED = "a source that is written to meanwhile moves between the versions: --source-dump holds it still"
@@ -47,7 +48,7 @@ def compared(matrix: Matrix) -> Matrix:
         if wrong := [one for one in matrix.contents if _unusual(one, cell.name)]:
             reason = _reason(wrong, Code.X027, "are not what they are on other versions", _MOVED)
         elif wrong := [one for one in matrix.revised if _unusual(one, cell.name)]:
-            after = "are, after the revisions, not what they are on other versions"
+            after = "are not what they are on other versions, after the revisions"
             reason = _reason(wrong, Code.X030, after, _OTHERWISE)
         state: State = "not run" if cell.name not in reached else "red" if reason else "green"
         words = _same(cell, len(cells), len(reached), len(revised)) if state == "green" else ""
@@ -59,7 +60,7 @@ def _same(cell: Cell, cells: int, reached: int, revised: int) -> str:
     if reached == 1:
         return "no other to compare with"
     others = "all" if reached == cells else f"{reached:,} of {cells:,}"
-    words = f"{len(cell.tables):,} tables, the same on {others} versions"
+    words = f"{counted(len(cell.tables), 'table')}, the same on {others} versions"
     return words + (f", {len(cell.revised):,} after the revisions on {revised:,}" if cell.revised else "")
 
 
@@ -123,7 +124,7 @@ def _reason(wrong: Sequence[Varied], code: Code, words: str, hint: str) -> Findi
         for one in wrong[:_SHOWN]
     ]
     names = ", ".join(one.object for one in wrong[:_SHOWN])
-    message = f"{len(wrong):,} tables {words}: {names}"
+    message = f"{said(len(wrong), words, 'table')}: {names}"
     return Finding(code, "block", DIGESTS, message, hint, evidence="\n".join(told))
 
 

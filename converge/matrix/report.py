@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from converge.matrix.result import Cell, Content, Matrix, MatrixVerdict, Step, Varied
 from converge.model.check import CheckResult
+from converge.model.words import counted, said
 from converge.report.document import Cell as GridCell
 from converge.report.document import (
     Document,
@@ -25,7 +26,7 @@ from converge.report.document import (
 from converge.report.junit import Case, Suite
 from converge.report.run import CHECK_TONES
 from converge.report.text import to_text
-from converge.report.words import counted, moment, seconds, short
+from converge.report.words import moment, seconds, short
 
 _VERDICTS: dict[MatrixVerdict, Tone] = {"verified": "good", "differs": "bad", "failed": "bad"}
 _DIGEST_SHOWN = 10
@@ -115,8 +116,8 @@ def _same(matrix: Matrix) -> str:
     if not reached:
         return "no version came so far"
     tables, revised = matrix.table_count, matrix.revised_count
-    words = f"{tables - len(matrix.contents):,} of {tables:,} tables have the same rows and digests"
-    words += f" on {reached:,} of {len(matrix.cells):,} versions"
+    words = said(tables - len(matrix.contents), "have the same rows and digests", "table", of=f"{tables:,}")
+    words += f" on {reached:,} of {counted(len(matrix.cells), 'version')}"
     if not revised:
         return words
     cells = sum(bool(cell.revised) for cell in matrix.cells)

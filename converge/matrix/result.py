@@ -11,6 +11,7 @@ from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.plan import Finding, Plan
 from converge.model.result import Result
+from converge.model.words import counted
 
 State = Literal["green", "red", "not run"]
 MatrixVerdict = Literal["verified", "differs", "failed"]
@@ -40,7 +41,7 @@ class Content:
     digest: str
 
     def __str__(self) -> str:
-        return f"{self.rows:,} rows, {self.digest}"
+        return f"{counted(self.rows, 'row')}, {self.digest}"
 
 
 @dataclass(slots=True)

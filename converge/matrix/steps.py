@@ -19,6 +19,7 @@ from converge.model.event import silent
 from converge.model.evidence import Evidence
 from converge.model.plan import count_losses
 from converge.model.result import Result
+from converge.model.words import counted, said
 from converge.planner.difference import compared
 from converge.postgres.affected import digests, read_images
 from converge.postgres.catalog import shape_now
@@ -88,7 +89,7 @@ class Steps:
                     done, over = run_script(connection, lines, script.name)
                 count += done
                 passed_over += over
-        words = f"{count:,} statements"
+        words = counted(count, "statement")
         return f"{words}; not known to this version: {', '.join(passed_over)}" if passed_over else words
 
     def compatibility(self) -> str:
@@ -104,8 +105,9 @@ class Steps:
         with planned(job) as prepared:
             plan, self._known = prepared.plan, prepared.inputs.evidence
         self._cell.plan = plan
-        missing = f"{len(plan.not_migrated):,} not migrated, {count_losses(plan.findings):,} losses"
-        return f"{len(plan.tables):,} tables, {missing}"
+        losses = counted(count_losses(plan.findings), "loss", "losses")
+        missing = f"{len(plan.not_migrated):,} not migrated, {losses}"
+        return f"{counted(len(plan.tables), 'table')}, {missing}"
 
     def migrate(self) -> str:
         """The whole run, with its own comparison."""
@@ -117,19 +119,20 @@ class Steps:
         with closing(connect(self._target)) as connection:
             self._cell.catalog = shape_now(connection, self._options.schema)
         _require_equal(result)
-        return f"{sum(one.rows_written or 0 for one in result.tables):,} rows, snapshot {result.snapshot}"
+        written = sum(one.rows_written or 0 for one in result.tables)
+        return f"{counted(written, 'row')}, snapshot {result.snapshot}"
 
     def verify(self) -> str:
         """Every row and every column of both sides once more."""
         self._cell.compared = result = self._compared()
-        return f"{sum(one.rows_target or 0 for one in result.tables):,} rows equal"
+        return f"{counted(sum(one.rows_target or 0 for one in result.tables), 'row')} equal"
 
     def checks(self) -> str:
         """What the maps want to be true; the comparison has asked already."""
         asked = self._cell.checks
         if failed := [one for one in asked if one.failed]:
             raise TargetError(
-                str(failed[0]) if len(failed) == 1 else f"{len(failed):,} checks do not hold",
+                str(failed[0]) if len(failed) == 1 else said(len(failed), "do not hold", "check"),
                 code=Code.C001 if failed[0].state == "differs" else Code.C002,
                 details=[one.place if len(failed) == 1 else f"{one.place}: {one}" for one in failed],
                 hint=failed[0].why or None,
@@ -203,7 +206,12 @@ def _require_equal(result: Result) -> None:
     wrong = [one.source for one in result.tables if not one.verified]
     if wrong:
         raise TargetError(
-            f"{len(wrong):,} of {len(result.tables):,} tables differ from the source: {', '.join(wrong)}",
+            said(
+                len(wrong),
+                f"differ from the source: {', '.join(wrong)}",
+                "table",
+                of=f"{len(result.tables):,}",
+            ),
             code=Code.X026,
             details=[str(one) for one in result.differences[:_SHOWN]],
         )
@@ -217,4 +225,4 @@ def _require_none(differs: Sequence[Differs], code: Code, words: str) -> None:
     for one in differs[:_SHOWN]:
         details += [one.object, f"  wanted  {one.before or 'nothing'}", f"  found   {one.after or 'nothing'}"]
     names = ", ".join(one.object for one in differs[:_SHOWN])
-    raise TargetError(f"{len(differs):,} objects {words}: {names}", code=code, details=details)
+    raise TargetError(f"{said(len(differs), words, 'object')}: {names}", code=code, details=details)

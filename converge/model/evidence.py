@@ -11,21 +11,10 @@ from dataclasses import dataclass, field
 from converge.model.existing import Existing
 from converge.model.extent import Extent
 
-_SINGULAR = {"are": "is", "have": "has"}
-
-
-def said(rows: int, words: str, *, of: str = "") -> str:
-    """``3 rows hold …``, ``1 row holds …``, or ``1 of 20 rows holds …``."""
-    counted = f"{rows:,} of {of}" if of else f"{rows:,}"
-    if rows != 1:
-        return f"{counted} rows {words}"
-    verb, _, rest = words.partition(" ")
-    return f"{counted} {'row' if of in ('', '1') else 'rows'} {_SINGULAR.get(verb, verb + 's')} {rest}"
-
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Rows for which a condition holds, and the keys of the first of them."""
+    """Rows for which a condition holds, and the keys of the first of them, or the values of an `example`."""
 
     rows: int
     keys: tuple[str, ...] = ()
@@ -71,6 +60,8 @@ class Questions:
     searches: tuple[Search, ...]
     key: str
     """Expression that prints the primary key of a row of ``c``; empty when there is none."""
+    examples: tuple[tuple[str, str], ...] = ()
+    """Of the guesses those that are told of when they fall, with the expression that prints an example."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from converge.model.documents import document, together
 from converge.model.plan import Finding, Outcome, count_losses
 from converge.model.recorded import decode
 from converge.model.rehearsal import Fingerprint
+from converge.model.words import said
 
 Stand = Literal["still", "moved", "not known"]
 Verdict = Literal["verified", "migrated", "differs", "blocked", "failed", "interrupted", "ready"]
@@ -95,7 +96,7 @@ class Changed:
     words: str
 
     def __str__(self) -> str:
-        return f"{self.table}.{self.column}: {self.rows:,} rows {self.words}: {self.policy}"
+        return f"{self.table}.{self.column}: {said(self.rows, self.words)}: {self.policy}"
 
 
 @dataclass(frozen=True, slots=True)

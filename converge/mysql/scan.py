@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Event, Lock
@@ -28,6 +28,8 @@ from converge.mysql.rows import where
 
 _SHOWN = 5
 """Keys of rows that are shown as examples."""
+_LOOKED_AT = 100
+"""Rows among which different values are looked for."""
 _BATCH = 200
 """Answers of one query."""
 _RANGE_BYTES = 32 * 1024 * 1024
@@ -202,6 +204,10 @@ class _Table:
             for one in counted:
                 if (rows := self._counts[one].rows) and one not in questions.guesses:
                     self._counts[one] = Count(rows, self._keys(connection, self._from, one))
+            for one, example in questions.examples:
+                if (fallen := self._counts.get(one)) and fallen.rows and not fallen.keys:
+                    shown = self._keys(connection, self._from, one, example)
+                    self._counts[one] = replace(fallen, keys=shown)
             for search in questions.searches if not self._unseen else ():
                 found[search.name] = self._found(connection, search.join, search.where)
         longest = {
@@ -220,12 +226,16 @@ class _Table:
         rows = int(self._ask(connection, f"COUNT(*) {from_} WHERE {where}")[0][0])
         return Count(rows, self._keys(connection, from_, where) if rows else ())
 
-    def _keys(self, connection: WatchedConnection, from_: str, where: str) -> tuple[str, ...]:
-        key = self._questions.key
-        if not key:
+    def _keys(
+        self, connection: WatchedConnection, from_: str, where: str, example: str = ""
+    ) -> tuple[str, ...]:
+        """The keys of the first rows, or the examples of many, without those that are the same."""
+        shown = example or self._questions.key
+        if not shown:
             return ()
-        rows = self._ask(connection, f"{key} {from_} WHERE {where} LIMIT {_SHOWN}")
-        return tuple(str(row[0]) for row in rows)
+        most = _LOOKED_AT if example else _SHOWN
+        rows = self._ask(connection, f"{shown} {from_} WHERE {where} LIMIT {most}")
+        return tuple(dict.fromkeys(str(row[0]) for row in rows))[:_SHOWN]
 
     def _ask(self, connection: WatchedConnection, query: str) -> Sequence[tuple[Any, ...]]:
         hint = f"/*+ MAX_EXECUTION_TIME({int(self._seconds_left() * 1000)}) */"

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from converge.codes import Code
 from converge.model.catalog import Check, Table
-from converge.model.evidence import said
 from converge.model.quote import pg_name
+from converge.model.words import said
 from converge.planner.draft import Draft, rows_words
 from converge.planner.rows import TargetValue, planned, possible
 from converge.translate import TableColumns, Untranslatable, translate_condition

@@ -19,8 +19,9 @@ from converge.mapping.grammar import SECTIONS
 from converge.mapping.read import DEFAULT
 from converge.mapping.rules import Map, Rule, entry, literally, policies, setting
 from converge.model.catalog import Catalog, Column, Index, Table
-from converge.model.evidence import Count, Evidence, TableFacts, said
+from converge.model.evidence import Count, Evidence
 from converge.model.plan import Change
+from converge.model.words import said
 from converge.planner.using import begin, made_kind
 from converge.types import Form, Trap, Value, base_name, check_target, family_of, form
 
@@ -43,7 +44,9 @@ class Decision:
         earlier: tuple[Decision, ...],
     ) -> None:
         """By one of the `rules`, after `earlier` decisions that the data may rule out."""
-        self._known, self._earlier = known, earlier
+        self._known = known
+        self.earlier = earlier
+        """By rules that go before, and that hold only where every value fits."""
         self.table, self.column = table, column
         self.rules, self.rule = rules, rule
         """All that match, in their order, and the one that gives the type."""
@@ -93,14 +96,19 @@ class Decision:
     @property
     def evidence(self) -> str:
         """What the scan saw of the values, where it decided the type or found something."""
-        facts = self._known.tables.get(self.table.name)
         words: dict[str, str] = {}
-        for one in (*self._earlier, self) if facts else ():
+        for one in (*self.earlier, self):
             for trap in one.traps:
                 count = self.count(trap)
-                if facts and count is not None and (count.rows or one.rule.fits):
-                    words[trap.where] = said(count.rows, trap.words, of=_looked_at(count, facts))
+                if count is not None and (count.rows or one.rule.fits):
+                    words[trap.where] = self.seen(trap)
         return "; ".join(words.values())
+
+    def seen(self, trap: Trap) -> str:
+        """``3 of 20 rows hold …``, of a trap that the scan has counted."""
+        count, facts = self.count(trap), self._known.tables[self.table.name]
+        assert count is not None
+        return said(count.rows, trap.words, of=f"the first {count.of:,}" if count.of else f"{facts.rows:,}")
 
     @property
     def fits(self) -> bool:
@@ -276,10 +284,6 @@ class Decisions:
             if not any(other.rule == one.rule and other.fits for other in theirs):
                 return False
         return True
-
-
-def _looked_at(count: Count, facts: TableFacts) -> str:
-    return f"the first {count.of:,}" if count.of else f"{facts.rows:,}"
 
 
 def _no_rule(table: Table, column: Column) -> NoReturn:

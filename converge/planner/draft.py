@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from converge.codes import Code, explained
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count, Evidence, said
+from converge.model.evidence import Count, Evidence
 from converge.model.plan import (
     ColumnPlan,
     Computed,
@@ -24,6 +24,7 @@ from converge.model.plan import (
     Trial,
 )
 from converge.model.quote import Namespace, pg_name, pg_text
+from converge.model.words import said
 from converge.planner.decision import ColumnName, Decision, Decisions
 from converge.planner.inputs import Inputs, require_matches
 from converge.planner.load.match import Loading, match

@@ -13,6 +13,7 @@ from converge.model.catalog import Catalog, Table
 from converge.model.check import Check
 from converge.model.plan import Finding, Severity, made_names
 from converge.model.quote import my_name
+from converge.model.words import counted
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import Capability, lacking_for
 
@@ -38,7 +39,9 @@ def note_source(draft: Draft, planned: Sequence[Table]) -> None:
         )  # fmt: skip
     for engine in sorted({table.engine for table in planned} - SNAPSHOTS):
         names = [table.name for table in planned if table.engine == engine]
-        what = f"{len(names)} tables of an engine without snapshots: stop their writers during the run"
+        what = (
+            f"{counted(len(names), 'table')} of an engine without snapshots: stop all writers during the run"
+        )
         draft.find(Code.P072, engine, f"{what}: {', '.join(names)}")
     _note_unseen(draft, planned)
 

@@ -21,6 +21,7 @@ from converge.model.catalog import Column, Table, View
 from converge.model.evidence import Questions
 from converge.model.plan import Plan, digest
 from converge.model.quote import fit, my_name
+from converge.model.words import counted, said
 from converge.planner import checks, generated, notes, rows, sizes
 from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
@@ -33,7 +34,7 @@ from converge.planner.load.constraints import load_conditions, load_searches
 from converge.planner.load.plan import plan_load
 from converge.planner.tables import plan_comments, plan_table, plan_triggers
 from converge.planner.using import made_equal
-from converge.planner.values import note_suggestions
+from converge.planner.values import note_suggestions, shows_values
 from converge.planner.views import plan_views
 from converge.postgres.privileges import temporary_grant
 from converge.translate import Untranslatable, parse_query
@@ -74,7 +75,9 @@ def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
         outcomes=tuple(draft.outcomes),
         computed=tuple(draft.computed),
         snapshot=inputs.snapshot,
-        scan=f"{len(scanned)} tables, {sum(one.rows for one in scanned):,} rows" if scanned else "",
+        scan=f"{counted(len(scanned), 'table')}, {counted(sum(one.rows for one in scanned), 'row')}"
+        if scanned
+        else "",
         forecast=sizes.forecast(draft),
         compression="lz4" if inputs.compression == "lz4" and inputs.facts and inputs.facts.lz4 else "default",
         checks=inputs.map.checks,
@@ -97,7 +100,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     notes.note_unmatched(draft)
     if draft.trials and not draft.tried:
         why = "the role may not make temporary tables" if inputs.target else "no target is named"
-        message = f"{len(draft.trials)} translated expressions were not tried: {why}"
+        message = said(len(draft.trials), f"were not tried: {why}", "translated expression")
         hint = temporary_grant(inputs.facts) if inputs.facts else "--target URL"
         draft.find(Code.P054, "target", message, hint)
     rows.note_duplicates(draft, planned)
@@ -105,6 +108,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     notes.note_left_out(draft)
     notes.note_newer(draft)
     note_lint(draft, planned)
+    draft.note_alike()
     return draft
 
 
@@ -194,9 +198,11 @@ def all_questions(inputs: Inputs) -> list[Questions]:
 def _questions(draft: Draft, table: Table) -> Questions:
     """The questions about one table, whatever the maps may decide after the answers."""
     guesses, conditions = list[str](), list[str]()
+    examples: list[tuple[str, str]] = []
     for column in table.columns:
         if (family := family_of(column)) and not setting(draft.decisions.rules(table, column), "skip")[0]:
             guesses += _guesses(draft, table, column, family)
+            examples += _examples(draft, table, column)
             conditions += _conditions(draft, table, column)
     conditions += [
         *sizes.width_conditions(draft, table),
@@ -224,6 +230,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
         oversize=tuple(sizes.oversize(draft, table)),
         searches=tuple(dict.fromkeys(searches)),
         key=_key(table),
+        examples=tuple(one for one in examples if one[1]),
     )
 
 
@@ -235,6 +242,14 @@ def _guesses(draft: Draft, table: Table, column: Column, family: Family) -> Iter
     for to in family.suggestions(column):
         yield f"{my_name(column.name)} IS NOT NULL"
         yield from (trap.where for trap in form(Value(column, to)).traps)
+
+
+def _examples(draft: Draft, table: Table, column: Column) -> Iterator[tuple[str, str]]:
+    """What is shown of the values for which a rule is passed over: others than numbers may be secrets."""
+    shown = f"CAST(c.{my_name(column.name)} AS CHAR)" if shows_values(column) else _key(table)
+    for one in draft.decisions.candidates(table, column):
+        if one.rule.fits:
+            yield from ((trap.where, shown) for trap in one.traps)
 
 
 def _conditions(draft: Draft, table: Table, column: Column) -> Iterator[str]:

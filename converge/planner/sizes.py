@@ -18,9 +18,10 @@ from dataclasses import replace
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Oversize, TableFacts, said
+from converge.model.evidence import Oversize, TableFacts
 from converge.model.quote import my_name
 from converge.model.rehearsal import Forecast
+from converge.model.words import said
 from converge.planner.decision import Decision, column_entry
 from converge.planner.draft import Draft, rows_words
 from converge.types import Length, Value, base_name, family_of

@@ -14,6 +14,7 @@ from converge.codes import Code
 from converge.model.catalog import Table
 from converge.model.plan import ColumnPlan, Rows, TablePlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.model.words import counted, said
 from converge.planner.columns import complete, constraints, definition, plan_column
 from converge.planner.decision import column_entry
 from converge.planner.draft import Draft
@@ -62,7 +63,7 @@ def plan_table(draft: Draft, table: Table) -> None:
     decisions = {name: draft.decision(table, name) for name in plans}
     plans = {name: complete(draft, decided, plans) for name, decided in decisions.items()}
     if len(plans) > _COLUMNS_LIMIT:
-        why = f"{len(plans)} columns; PostgreSQL's limit is {_COLUMNS_LIMIT}"
+        why = f"{counted(len(plans), 'column')}; PostgreSQL's limit is {_COLUMNS_LIMIT}"
         draft.block(Code.P003, "table", table.name, why)
         return
     note_namesakes(draft, table, plans.values())
@@ -79,7 +80,8 @@ def plan_table(draft: Draft, table: Table) -> None:
     if target != draft.named(table, table.name):
         draft.find(Code.P070, table.name, f"is called {target} in the target")
     if table.partitions:
-        draft.find(Code.P071, table.name, f"its {len(table.partitions)} partitions become one plain table")
+        message = said(len(table.partitions), "become one plain table", "partition")
+        draft.find(Code.P071, table.name, f"its {message}")
     if table.engine in _ELSEWHERE:
         draft.find(Code.P152, table.name, f"{table.engine}: {_ELSEWHERE[table.engine]}")
     if table.engine not in SNAPSHOTS:
@@ -114,7 +116,7 @@ def note_namesakes(draft: Draft, table: Table, columns: Iterable[ColumnPlan]) ->
     for name, (*others, last) in namesakes.items():
         if others:
             hint = column_entry(table, table.column(last), 'rename = "another_name"')
-            message = f"{len(others) + 1} columns would be called {name}"
+            message = f"{counted(len(others) + 1, 'column')} would be called {name}"
             draft.find(Code.P007, f"{table.name}.{last}", message, hint)
 
 

@@ -13,11 +13,14 @@ from converge.mapping.rules import Rule, entry
 from converge.model.catalog import Column, Table
 from converge.model.plan import Change
 from converge.model.quote import my_name, my_text, toml_text
+from converge.model.words import counted
 from converge.planner.decision import Decision
-from converge.planner.draft import Draft
+from converge.planner.draft import Draft, rows_words
 from converge.planner.using import begin, made_equal
 from converge.types import Trap, Value, accepts, base_name, family_of, form
+from converge.types.integer import Integer
 from converge.types.sql import as_bytes
+from converge.types.temporal import Time
 from converge.types.text import Text
 
 _REPLACE = '{ replace = "…" }'
@@ -38,10 +41,29 @@ def note_values(draft: Draft, decided: Decision) -> None:
     """Findings about a column's odd values, and what the maps say becomes of them."""
     for trap, change in decided.handled:
         _note_trap(draft, decided, trap, change)
+    for one in decided.earlier:
+        _note_passed_over(draft, decided, one)
     if decided.using:
         table, words = decided.table, "hold different values that the map's expression makes equal"
         count = draft.evidence.found(table.name, made_equal(table, decided.start))
         draft.find_rows(Code.V161, decided.name, table, count, f"{words}: {decided.using.policy}")
+
+
+def shows_values(column: Column) -> bool:
+    """Whether the values that break a rule are shown: numbers and times, which are nobody's secret."""
+    return column.type in Integer.types | Time.types
+
+
+def _note_passed_over(draft: Draft, decided: Decision, other: Decision) -> None:
+    """A rule that holds only where every value fits, and the rows that do not."""
+    table, column = decided.table, decided.column
+    for trap in other.traps:
+        if (count := other.count(trap)) and count.rows:
+            shown = f"values {', '.join(count.keys)}" if shows_values(column) else rows_words(table, count)
+            cause = f"{decided.to}, not {other.to}, because of rows that {trap.words}"
+            message = f"becomes {decided.to}, not {other.to}: {other.seen(trap)}"
+            hint = decided.entry(f"to = {toml_text(other.to)}", "\n# or: ".join(_policies(other, trap)))
+            draft.find(Code.V049, decided.name, message, hint, evidence=shown, cause=cause)
 
 
 def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | None) -> None:
@@ -67,11 +89,7 @@ def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | Non
 def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     """A map's entry for each way out."""
     table, column = decided.table, decided.column
-    ways = [
-        f"policy = {{ {trap.name} = {_REPLACE if policy == 'replace' else toml_text(policy)} }}"
-        for policy in trap.kind.policies
-        if policy != decided.policies.get(trap.name, trap.default) and (policy != "null" or column.nullable)
-    ]
+    ways = _policies(decided, trap)
     other = trap.kind.other.format(fsp=column.fsp)
     if draft.loading is not None:
         # The target has its type: only another value is a way out.
@@ -82,6 +100,16 @@ def _ways_out(draft: Draft, decided: Decision, trap: Trap) -> str:
     if not ways:
         return "repair the rows in the source" if draft.loading else ""
     return decided.entry("\n# or: ".join(ways))
+
+
+def _policies(decided: Decision, trap: Trap) -> list[str]:
+    """The policies that a map may declare, each as its line."""
+    return [
+        f"policy = {{ {trap.name} = {_REPLACE if policy == 'replace' else toml_text(policy)} }}"
+        for policy in trap.kind.policies
+        if policy != decided.policies.get(trap.name, trap.default)
+        and (policy != "null" or decided.column.nullable)
+    ]
 
 
 def note_suggestions(draft: Draft, planned: Sequence[Table]) -> None:
@@ -101,7 +129,7 @@ def note_suggestions(draft: Draft, planned: Sequence[Table]) -> None:
         listed = ", ".join(names)
         draft.find(
             Code.V025, f"{type_}({length})",
-            f"every value of {len(names)} such columns fits {to}, which is smaller and checked: {listed}",
+            f"every value of {counted(len(names), 'column')} fits {to}, smaller and checked: {listed}",
             entry("type", {"type": type_, "length": length, "fits": True}, f"to = {toml_text(to)}"),
         )  # fmt: skip
 

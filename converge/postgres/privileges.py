@@ -12,6 +12,7 @@ from converge.errors import BlockedError
 from converge.model.facts import Privilege
 from converge.model.plan import Finding
 from converge.model.quote import pg_name
+from converge.model.words import counted
 from converge.postgres.query import lock_room, rows
 from converge.postgres.target import Target
 
@@ -107,7 +108,7 @@ def require_owned(target: Target, own: Container[str]) -> None:
     if foreign:
         role = pg_name(target.role)
         raise BlockedError(
-            f"{len(foreign)} objects in the target belong to another role than {target.role}, which can "
+            f"the role {target.role} does not own {counted(len(foreign), 'object')} in the target, and can "
             "neither change nor drop them",
             code=Code.T015,
             details=[f"{kind.lower()} {name}" for kind, name in foreign][:_SHOWN],
@@ -124,7 +125,7 @@ def require_readable(connection: psycopg.Connection[Any], target: Target, tables
     unreadable = [name for (name,) in found]
     places = ", ".join(pg_name(target.schema, name) for name in unreadable)
     raise BlockedError(
-        f"the role {target.role} may not read {len(unreadable)} of {len(tables)} tables",
+        f"the role {target.role} may not read {len(unreadable)} of {counted(len(tables), 'table')}",
         code=Code.T004,
         details=unreadable[:_SHOWN],
         hint=f"GRANT USAGE ON SCHEMA {schema} TO {role};\nGRANT SELECT ON {places} TO {role};",
@@ -158,8 +159,8 @@ def require_locks(connection: psycopg.Connection[Any], schema: str, tables: Sequ
     ((needed, connections),) = rows(connection, "locks", schema=schema, tables=list(tables))
     if needed > (room := lock_room(connection)):
         raise BlockedError(
-            f"--truncate empties {len(tables)} tables in one transaction, which locks {needed:,} tables and "
-            f"indexes; the server has room for {room:,}",
+            f"--truncate empties {counted(len(tables), 'table')} in one transaction, which takes "
+            f"{needed:,} locks of tables and indexes; the server has room for {room:,}",
             code=Code.T042,
             hint=raise_locks(needed, connections),
         )

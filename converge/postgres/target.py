@@ -10,6 +10,7 @@ import psycopg
 
 from converge.model.plan import OCCUPIED, Finding
 from converge.model.quote import pg_name
+from converge.model.words import said
 from converge.postgres.capabilities import FUNCTIONS
 from converge.postgres.query import record, rows, value
 from converge.resources import folder
@@ -160,8 +161,13 @@ def occupied(connection: psycopg.Connection[Any], target: Target, tables: Collec
         OCCUPIED,
         "block",
         "target",
-        f"{len(existing)} of {len(tables)} tables and views exist in the target already, "
-        "and converge does not write into them",
+        said(
+            len(existing),
+            "exist in the target already, and converge does not write into them",
+            "table or view",
+            "tables and views",
+            of=f"{len(tables):,}",
+        ),
         "--recreate drops the planned tables and makes them again (never CASCADE); "
         "--schema NAME loads beside them",
         ", ".join(seen + ([f"and {more} more"] if (more := len(existing) - len(seen)) else [])),

@@ -17,6 +17,7 @@ from converge.errors import BlockedError
 from converge.model.existing import OFF, ROWS_LIMIT, Existing, OwnTable
 from converge.model.quote import pg_name
 from converge.model.recovery import LoadRun, Part
+from converge.model.words import counted
 from converge.postgres.existing import read_existing
 from converge.postgres.saved import drop_kept, drop_saved, exists, put_back, saved_table
 
@@ -75,8 +76,8 @@ class Undo:
         added = dict(self._added(now, [rows.table for rows in found if rows.to_do]))
         if added:
             raise BlockedError(
-                f"others have added {len(added)} foreign keys or triggers since the run began, which are in "
-                "the way of removing its rows",
+                f"others have added {counted(len(added), 'key or trigger', 'keys or triggers')} since the "
+                "run began, in the way of removing its rows",
                 code=Code.T019,
                 details=list(added),
                 hint="remove them, then converge recover:\n" + "\n".join(added.values()),
@@ -236,7 +237,8 @@ def _require_none_of_others(found: Sequence[Rows]) -> None:
     if not changed:
         return
     raise BlockedError(
-        f"others have written to {len(changed)} tables since the run began; their rows are not removed",
+        f"others have written to {counted(len(changed), 'table')} since the run began; "
+        "their rows are not removed",
         code=Code.T019,
         details=[_counts(rows) for rows in changed],
         hint="remove these rows, or write them elsewhere, then converge recover; this shows them:\n"
@@ -249,6 +251,6 @@ def _require_none_of_others(found: Sequence[Rows]) -> None:
 
 
 def _counts(rows: Rows) -> str:
-    there = f"{rows.others:,} rows of others, {rows.own:,} rows of the run"
-    aside = "" if rows.saved is None else f", {rows.saved:,} rows saved before it"
+    there = f"{counted(rows.others, 'row')} of others, {counted(rows.own, 'row')} of the run"
+    aside = "" if rows.saved is None else f", {counted(rows.saved, 'row')} saved before it"
     return f"{rows.table.quoted}: {there}{aside}"

@@ -16,10 +16,11 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
+from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.errors import explain
 from converge.provision.steps import Facts, Step, Wanted, findings, steps
-from converge.report.words import counted, one_line, visible
+from converge.report.words import one_line, visible
 from converge.resources import sql
 from converge.run.blockers import require_privileges
 from converge.run.connections import explained

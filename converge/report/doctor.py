@@ -11,10 +11,11 @@ from typing import Any
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts, Tls
+from converge.model.words import counted
 from converge.postgres.capabilities import CAPABILITIES, major
 from converge.report.document import Block, Facts, Fold, Mark, Verdict, facts, findings, grid
 from converge.report.text import to_text
-from converge.report.words import blocked_words, counted, for_people, size
+from converge.report.words import blocked_words, for_people, size
 
 Line = tuple[str, str]
 _SETTINGS = (

@@ -13,7 +13,8 @@ from typing import Literal
 
 from converge.codes import Code
 from converge.model.plan import Finding, Outcome
-from converge.report.words import counted, short
+from converge.model.words import counted
+from converge.report.words import short
 
 Tone = Literal["good", "warn", "bad", "quiet"]
 Kind = Literal["name", "code", "number", "words"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from converge.model.revision import Checked, Generated, Migrated, Standing
-from converge.report.words import counted, one_line, visible
+from converge.model.words import counted
+from converge.report.words import one_line, visible
 
 _MARKS = {"applied": "[X]", "pending": "[ ]", "unknown": "[?]"}
 

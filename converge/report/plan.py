@@ -12,9 +12,10 @@ from typing import Any, get_args
 from converge.codes import explained
 from converge.model.catalog import RoutineKind
 from converge.model.documents import head
-from converge.model.plan import Finding, Phase, Plan, count_losses
+from converge.model.plan import Finding, Outcome, Phase, Plan, count_losses
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
+from converge.model.words import counted
 from converge.report.document import (
     LEVELS,
     Block,
@@ -40,7 +41,6 @@ from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tab
 from converge.report.text import on_terminal, to_text
 from converge.report.words import (
     blocked_words,
-    counted,
     for_people,
     missing_words,
     one_line,
@@ -133,7 +133,7 @@ def _summary(plan: Plan) -> Iterator[Block]:
         ("target", known["target"]),
         *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
         ("size", known["size"] + took),
-        ("missing", _names([one.name for one in plan.not_migrated])),
+        ("missing", _missing(plan.not_migrated)),
         (
             "since",
             f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if changed else "",
@@ -144,12 +144,17 @@ def _summary(plan: Plan) -> Iterator[Block]:
     yield _counts(one for one in plan.findings if one.level not in _MOST)
 
 
-def _names(names: Sequence[str]) -> str:
-    """The objects that the target will not have; all of them where the output is kept in a file or a log."""
-    more = len(names) - _MOST_NAMES if on_terminal() else 0
-    if more <= 0:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MOST_NAMES])} and {more:,} more"
+def _missing(left: Sequence[Outcome]) -> str:
+    """The objects that the target will not have, by kind; each by its name in a file or a log."""
+    kinds: dict[str, list[str]] = {}
+    for one in left:
+        kinds.setdefault(one.kind, []).append(one.name)
+    most = max(1, _MOST_NAMES // max(1, len(kinds))) if on_terminal() else sys.maxsize
+    return "; ".join(
+        counted(len(names), kind, "indexes" if kind == "index" else "")
+        + f" ({', '.join([*names[:most], *['…'] * (len(names) > most)])})"
+        for kind, names in kinds.items()
+    )
 
 
 def _counts(found: Iterable[Finding]) -> Grid:
@@ -166,7 +171,8 @@ def _counts(found: Iterable[Finding]) -> Grid:
     ]
     if more := ranked[_MOST_CODES:]:
         rest = sum(count for count, *_ in more)
-        rows.append((f"{rest:,}", "…", "", f"of {counted(len(more), 'more code')}"))
+        codes = " ".join(code for _, code, _ in more)
+        rows.append((f"{rest:,}", "…", "", f"of {counted(len(more), 'more code')}: {codes}"))
     return grid(
         "Findings",
         (("findings", "number"), ("code", "code"), ("severity", "words"), ("what", "words")),

@@ -22,6 +22,7 @@ from converge.model.event import (
     TableCopied,
     TableSize,
 )
+from converge.model.words import counted
 from converge.report.words import one_line, seconds, size, visible
 
 _COPY_BAR = "{l_bar}{bar}| {n_fmt}B/{total_fmt}B [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
@@ -48,7 +49,7 @@ class Lines:
                 self._rows += rows
                 self._bytes += count
                 if time.monotonic() - self._said >= _LINE_SECONDS:
-                    self._say(f"copy: {self._rows:,} rows, {size(self._bytes)}")
+                    self._say(f"copy: {counted(self._rows, 'row')}, {size(self._bytes)}")
             case Advanced(name, what) if time.monotonic() - self._said >= _LINE_SECONDS:
                 self._say(f"{name}: {one_line(what)}")
             case Said(text):
@@ -88,7 +89,7 @@ class Bars(ExitStack):
                 total = sum(table.bytes for table in tables)
                 done = sum(table.bytes_done for table in tables)
                 self._total = self._copy_bar("copy", total, done)
-                self._total.set_postfix_str(f"{self._rows:,} rows")
+                self._total.set_postfix_str(counted(self._rows, "row"))
             case Progress(table, rows, count):
                 self._advance(table, rows, count)
             case TableCopied(table):
@@ -112,7 +113,7 @@ class Bars(ExitStack):
             self._tables[table] = self._copy_bar(name, known.bytes, known.bytes_done, leave=False)
         self._rows += rows
         self._tables[table].update(count)
-        self._total.set_postfix_str(f"{self._rows:,} rows", refresh=False)
+        self._total.set_postfix_str(counted(self._rows, "row"), refresh=False)
         self._total.update(count)
 
     def _end(self, table: str) -> None:

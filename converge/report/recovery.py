@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from converge.model.recovery import Recovery
+from converge.model.words import said
 from converge.report.words import one_line, visible
 
 
@@ -16,7 +17,7 @@ def recovery_text(recovery: Recovery) -> str:
     lines = [
         f"run {recovery.run} into {recovery.schema} is rolled back",
         f"restored  {counts or 'nothing was set aside'}",
-        f"catalog   all {recovery.compared:,} objects are as they were before the run",
+        "catalog   all " + said(recovery.compared, "are as before the run", "object"),
         *(f"loss      {one_line(f'{one.object}: {one.message}')}" for one in recovery.findings),
         f"next      converge migrate --mode load, with the maps and options of run {recovery.run}",
     ]

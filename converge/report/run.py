@@ -17,6 +17,7 @@ from converge.model.result import (
     TableResult,
 )
 from converge.model.result import Verdict as Word
+from converge.model.words import counted
 from converge.report.document import (
     LEVELS,
     Bars,
@@ -50,7 +51,7 @@ from converge.report.run_words import (
     views_words,
 )
 from converge.report.text import to_text
-from converge.report.words import beginning, counted, moment, seconds, sentence, size
+from converge.report.words import beginning, moment, seconds, sentence, size
 
 _MOST_REJECTS = 1000
 _MOST_HEX = 64
@@ -219,7 +220,7 @@ def _speed(result: Result) -> str:
     rows = sum(one.rows_written or 0 for one in result.tables)
     if not took or not count:
         return ""
-    return f"{rows:,} rows, {size(count)} in {seconds(took)}: {size(count / took)} a second"
+    return f"{counted(rows, 'row')}, {size(count)} in {seconds(took)}: {size(count / took)} a second"
 
 
 def _timeline(phases: Sequence[tuple[str, float]]) -> Bars:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
 from converge.model.result import OF_CHECKS, Result, TableResult, ViewResult
+from converge.model.words import counted
 from converge.report.junit import Case, State, Suite
 from converge.report.run_words import equality, verdict_words
 from converge.report.words import short
@@ -60,7 +61,7 @@ def _table_case(result: Result, one: TableResult) -> Case:
     equal = equality(result, one)
     case = Case("converge.tables", one.source, one.seconds, "ok" if one.verified else "skipped", str(equal))
     if one.rows_rejected or equal.tone == "bad":
-        words = f"{one.rows_rejected:,} rows rejected" if one.rows_rejected else f"equal: {equal}"
+        words = f"{counted(one.rows_rejected, 'row')} rejected" if one.rows_rejected else f"equal: {equal}"
         return replace(case, state="failure", message=words, text=_differences(result, one.source))
     return case
 

@@ -9,8 +9,9 @@ from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.result import OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
 from converge.model.result import Verdict as Word
+from converge.model.words import counted
 from converge.report.document import Mark, Tone, Verdict
-from converge.report.words import counted, for_people, missing_words
+from converge.report.words import for_people, missing_words
 
 SNAPSHOTS = {
     "locked": "all readers saw one snapshot of the source",
@@ -179,4 +180,4 @@ def proof_words(result: Result) -> str:
     columns = "every column but those left out" if "column" in kinds else "every column"
     declared = f", except for {counted(changes, 'declared value change')}" if changes else ""
     tables = counted(len(result.tables), "table")
-    return f"every row and {columns} of {tables}, {rows:,} rows, is equal on both servers{declared}"
+    return f"every row and {columns} of {tables}, {counted(rows, 'row')}, is equal on both servers{declared}"

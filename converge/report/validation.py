@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from converge.model.validation import Affected, Compared, Validation
 from converge.model.validation import Verdict as Word
+from converge.model.words import counted
 from converge.report.document import (
     Cell,
     Document,
@@ -23,7 +24,7 @@ from converge.report.document import (
 )
 from converge.report.junit import Case, Suite
 from converge.report.text import to_text
-from converge.report.words import counted, moment, seconds
+from converge.report.words import moment, seconds
 
 _TONES: Mapping[Word, Tone] = {"validated": "good", "unreviewed": "warn", "differs": "bad", "failed": "bad"}
 _MOST_NAMED = 3
@@ -92,7 +93,8 @@ def _case(one: Compared) -> Case:
     group = "converge.validate.tables"
     if one.equal:
         return Case(group, one.table)
-    words = f"{one.missing:,} rows missing, {one.extra:,} extra, {sum(one.columns.values()):,} values differ"
+    values = counted(sum(one.columns.values()), "different value")
+    words = f"{counted(one.missing, 'row')} missing, {one.extra:,} extra, {values}"
     return Case(group, one.table, 0, "failure", words, "\n".join(_difference_lines([one])))
 
 

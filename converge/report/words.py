@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from converge.model.words import counted
+
 _SHORT = 160
 _LONGEST = 300
 """Of one line on a terminal."""
@@ -34,11 +36,6 @@ def seconds(value: float) -> str:
 def moment(started: str) -> str:
     """An ISO 8601 time in UTC: ``2026-03-01 10:20:30 UTC``."""
     return started.replace("T", " ").replace("+00:00", " UTC")
-
-
-def counted(count: int, one: str, more: str = "") -> str:
-    """``1 table``, ``2 tables``; `more` for a plural that does not end in s."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def for_people(verdict: str) -> str:

@@ -20,6 +20,7 @@ from alembic.util import CommandError
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, UsageError
 from converge.model.revision import Restores, Revision
+from converge.model.words import counted
 from converge.resources import folder as shipped
 from converge.revisions.failures import failed, users_own
 
@@ -156,7 +157,7 @@ class Folder:
         """The only head; None in an empty folder. Raises BlockedError when there are several."""
         if len(self.heads) > 1:
             raise BlockedError(
-                f"{self.location} has {len(self.heads)} heads: {', '.join(sorted(self.heads))}",
+                f"{self.location} has {counted(len(self.heads), 'head')}: {', '.join(sorted(self.heads))}",
                 code=Code.A003,
                 hint=f'alembic merge -m "one head" {" ".join(sorted(self.heads))}, or name a revision',
             )

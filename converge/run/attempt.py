@@ -15,6 +15,7 @@ from converge.model.plan import Finding, Plan
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result
+from converge.model.words import counted
 from converge.model.work import Copied
 from converge.mysql.chunks import cut
 from converge.mysql.definitions import next_values
@@ -134,7 +135,7 @@ class Run:
         if existing is not None:
             # The target's catalog is to be what it was before.
             after = shape_now(self.postgres, self.plan.schema)
-            same = f"the schema's catalog is what it was before the run: {len(after):,} objects compared"
+            same = f"the schema's catalog is as before the run: {counted(len(after), 'object')} compared"
             result.findings += shape_findings(existing.shape, after) or [
                 Finding(Code.L021, "note", "target", same)
             ]
@@ -207,8 +208,8 @@ class Run:
             self._take_back(builder, found)
             self.ledger.set_snapshot(now.level, now.logs.position)
             moved = sum(map(len, found.values()))
-            words = f"{moved} had moved in the source and were loaded again" if moved else "none had moved"
-            message = f"{count} chunks of an earlier snapshot were compared again under this one: {words}"
+            words = f"loaded again, as the source has moved: {moved:,}" if moved else "none has moved"
+            message = f"compared again: {counted(count, 'chunk')} of an earlier snapshot; {words}"
             self.result.findings.append(Finding(Code.V002, "note", "source", message))
 
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
@@ -227,7 +228,8 @@ class Run:
         missing += sum(chunk.done is None for chunk in self.ledger.chunks())
         if missing:
             raise TargetError(
-                f"the target has lost {missing} steps or chunks that it had confirmed: has it crashed?",
+                f"the target has lost {counted(missing, 'step or chunk', 'steps or chunks')} "
+                "that it had confirmed: has it crashed?",
                 code=Code.R004,
                 hint="look into its log",
                 lost=True,

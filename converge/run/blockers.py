@@ -13,6 +13,7 @@ from converge.errors import BlockedError
 from converge.model.plan import OCCUPIED, Finding, Plan, made_names
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
+from converge.model.words import counted
 from converge.planner.inputs import Inputs
 from converge.planner.plan import filled_tables, own_names
 from converge.postgres.ledger import require_free
@@ -95,7 +96,7 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
             f"{first.object}: {first.message}", code=first.code, details=details, hint=first.hint
         )
     return BlockedError(
-        f"{len(findings)} findings must be resolved before anything is written",
+        f"{counted(len(findings), 'finding')} must be resolved before anything is written",
         code=Code.P000,
         details=[
             f"{one.code} {one.object}: {one.message}" + (f" ({one.evidence})" if one.evidence else "")

@@ -14,6 +14,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from converge.model.check import Check, CheckResult, State
+from converge.model.words import counted
 from converge.model.work import CheckTask
 from converge.mysql.query import ask as ask_source
 from converge.postgres.query import ask as ask_target
@@ -85,7 +86,7 @@ def _holds(check: Check, source: Sequence[Row] | None, target: Sequence[Row]) ->
 def _only(side: str, rows: Sequence[Row]) -> str | None:
     """The one value of a query."""
     if len(rows) != 1 or len(rows[0]) != 1:
-        what = f"{len(rows)} rows" + (f" of {len(rows[0])} columns" if rows else "")
+        what = counted(len(rows), "row") + (f" of {counted(len(rows[0]), 'column')}" if rows else "")
         raise _Failed(f"the {side}'s query must give one row with one value, and gives {what}")
     return rows[0][0]
 
@@ -93,7 +94,7 @@ def _only(side: str, rows: Sequence[Row]) -> str | None:
 def shown(rows: Sequence[Row]) -> str:
     """The rows as people read them: one value as itself, of many rows the first."""
     lines = [", ".join("NULL" if value is None else value for value in row) for row in rows[:_SHOWN_ROWS]]
-    more = f"; … {len(rows):,} rows" if len(rows) > _SHOWN_ROWS else ""
+    more = f"; … {counted(len(rows), 'row')}" if len(rows) > _SHOWN_ROWS else ""
     return ("; ".join(lines) + more)[:1000] if rows else "no row"
 
 

@@ -19,6 +19,7 @@ from converge.model.event import Sink
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
+from converge.model.words import said
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, read_privileges
@@ -119,7 +120,8 @@ def _by_run(
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
         if len(plan.tables) < len(run.plan.tables):
-            words = f"only {len(plan.tables)} of the run's {len(run.plan.tables)} tables are compared"
+            words = said(len(plan.tables), "are compared", "table", of=f"the run's {len(run.plan.tables):,}")
+            words = f"only {words}"
             notes.append((Code.V114, words, ""))
     return Compared(
         here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,

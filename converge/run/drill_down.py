@@ -28,6 +28,7 @@ from converge.errors import SourceError
 from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
+from converge.model.words import counted
 from converge.model.work import Counts, Drilled
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
@@ -258,9 +259,9 @@ class Drill:
             groups = ([row for one in identities for row in side.get(one, ())] for side in (source, target))
             left, right, _ = unequal(self._relation.fields, *groups)
             for row, count in Counter(left).items():
-                found.append(Difference(name, f"({count} rows)", None, row_text(row), None))
+                found.append(Difference(name, f"({counted(count, 'row')})", None, row_text(row), None))
             for row, count in Counter(right).items():
-                found.append(Difference(name, f"({count} rows)", None, None, row_text(row)))
+                found.append(Difference(name, f"({counted(count, 'row')})", None, None, row_text(row)))
             return Counts(len(left), len(right)), found
         for identity in identities:
             here, there = source.get(identity, []), target.get(identity, [])

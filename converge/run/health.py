@@ -10,6 +10,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.facts import Privilege, SourceFacts, TargetFacts, Tls
 from converge.model.plan import Finding, Severity
 from converge.model.quote import pg_name
+from converge.model.words import counted
 from converge.postgres.privileges import raise_locks
 from converge.postgres.target import Target
 
@@ -53,7 +54,8 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Find
          "then do without",
          "SELECT ID, USER, TIME, INFO FROM information_schema.PROCESSLIST ORDER BY TIME DESC;"),
         *((True, Code.P072, "note",
-           f"{count} tables of the engine {engine}, without snapshots: stop their writers during the run",
+           f"{counted(count, 'table')} of the engine {engine}, without snapshots: "
+           "stop all writers during the run",
            "ALTER TABLE … ENGINE = InnoDB;") for engine, count in facts.unsafe_engines),
         (not any(mode in facts.sql_mode for mode in _STRICT) or "NO_ZERO_DATE" not in facts.sql_mode,
          Code.S027, "note",
@@ -85,8 +87,8 @@ def check_target(facts: TargetFacts, endpoint: Endpoint, jobs: int, *, tables: i
          "CREATE ROLE converge LOGIN PASSWORD '…'; "
          f"GRANT CREATE, TEMPORARY ON DATABASE {database} TO converge;"),
         (locks > facts.locks, Code.T022, "note",
-         f"--recreate, --truncate and a migration that makes all tables in one transaction lock about "
-         f"{locks:,} objects at once; the server has room for {facts.locks:,}",
+         "--recreate, --truncate and a migration that makes all tables in one transaction take about "
+         f"{locks:,} locks at once; the server has room for {facts.locks:,}",
          raise_locks(locks, facts.max_connections)),
         *((one.name in _HURTFUL and one.value not in ("0", "off", "false"), Code.T041, "note",
            f"{one.name} = {one.value} is set for {one.where}: not for converge's own sessions, but for "
@@ -123,7 +125,8 @@ def missing_tables(applications: Iterable[Application], target: Target) -> Itera
                 Code.C010,
                 "note",
                 target.schema,
-                f"{one.name}: {len(missing)} of {len(one.tables)} tables of its own migrations are not there",
+                f"{one.name}: its own migrations make {counted(len(one.tables), 'table')}, "
+                f"of which {len(missing)} cannot be found",
                 one.migrate,
                 ", ".join(missing),
             )

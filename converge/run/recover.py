@@ -16,6 +16,7 @@ from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import Existing, differences
 from converge.model.plan import Finding
 from converge.model.recovery import Approve, LoadRun, Part, Recovery, Removal
+from converge.model.words import counted, said
 from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.history import last_load, last_run, loaded_rows
@@ -136,7 +137,7 @@ def _require_same(run: LoadRun, after: Existing, refused: Iterable[str]) -> None
     others = differences(run.existing.shape, after.shape)
     if others:
         raise TargetError(
-            f"{len(others)} objects of the schema are not as they were before run {run.id}",
+            said(len(others), f"are not as before run {run.id}", "object"),
             code=Code.L051,
             details=[*refused, *others][:_SHOWN],
             hint=f"correct them, then {_AGAIN}; or, when others meant to change them:\n"
@@ -152,5 +153,5 @@ def _lost_rows(run: LoadRun, after: Existing) -> Iterator[Finding]:
             why = (
                 "--truncate has removed them for good" if run.truncates else "others have removed them since"
             )
-            message = f"had {table.rows:,} rows or more and has {now:,}: {why}"
+            message = f"had {counted(table.rows, 'row')} or more and has {now:,}: {why}"
             yield Finding(Code.L053, "lossy", table.name, message, "restore them from a backup")

@@ -11,6 +11,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
+from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import hold_schema
 from converge.postgres.history import record_verification
@@ -73,7 +74,7 @@ def _scope(both: Compared, result: Result) -> Plan:
         missing = [one.target for one in both.plan.tables if one.target not in both.facts.names]
         if missing:
             raise TargetError(
-                f"{len(missing)} planned tables are not in the target schema {both.plan.schema}",
+                said(len(missing), f"are not in the target schema {both.plan.schema}", "planned table"),
                 code=Code.T012,
                 details=missing[:20],
                 hint="converge migrate",

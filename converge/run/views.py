@@ -20,6 +20,7 @@ from converge.errors import SourceError
 from converge.model.plan import Computed, TablePlan
 from converge.model.quote import fit, my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
+from converge.model.words import counted
 from converge.model.work import ViewTask
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import describe as describe_source
@@ -345,4 +346,4 @@ def _examples(view: str, fields: Sequence[Field], left: list[Row], right: list[R
 
 
 def _counted(rows: int | None) -> str:
-    return "readable" if rows is None else f"{rows:,} rows"
+    return "readable" if rows is None else counted(rows, "row")

@@ -27,6 +27,7 @@ from converge.errors import ConvergeError, SourceError, TargetError
 from converge.model.check import CheckResult
 from converge.model.endpoint import Endpoint
 from converge.model.result import Difference, Reject, ViewResult
+from converge.model.words import counted
 from converge.model.work import (
     CheckTask,
     Copied,
@@ -116,8 +117,8 @@ class Worker:
             written = write(self.target, task.copy, self._blocks(task, without))
             if written + len(bad) != self._rows or +without:
                 raise TargetError(
-                    f"{task.table}: {self._rows} rows were read, {written} written, {len(bad)} rejected; "
-                    "the chunk is rolled back",
+                    f"{task.table}: {counted(self._rows, 'row')} read, {written} written, "
+                    f"{len(bad)} rejected; the chunk is rolled back",
                     code=Code.R002,
                 )
             seconds = time.monotonic() - started

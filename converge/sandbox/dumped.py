@@ -11,6 +11,7 @@ from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint, parse
 from converge.model.quote import my_name
+from converge.model.words import counted
 from converge.sandbox import start
 from converge.sandbox.dump_files import Stream, name_of, rows_of, streams_of, unproven
 from converge.sandbox.dump_load import Loader, databases_of, is_system
@@ -114,7 +115,7 @@ def _require_rows(server: Server, database: str, folders: list[Path]) -> None:
                     ((found,),) = cursor.fetchall()
                 if found < rows:
                     raise DumpError(
-                        f"{folder.name}: {table} has {found:,} rows, and {rows:,} in mydumper's metadata",
+                        f"{folder.name}: {table} has {counted(found, 'row')}, mydumper's metadata {rows:,}",
                         code=Code.X006,
                         hint="copy the folder again, or make the dump again: a file is missing or cut off",
                     )

@@ -17,6 +17,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, cast
 
+from converge.model.words import counted
 from converge.resources import folder
 from converge.translate import collate
 from converge.translate.context import Context, Untranslatable, refuse_if
@@ -93,7 +94,7 @@ def _function(name: list[str], args: list[str], examples: list[str], **others: A
 
 def call(name: str, values: Sequence[Term], context: Context) -> Term:
     """The first form of the function that fits the arguments. Raises Untranslatable."""
-    reason = f"{name} with {len(values)} arguments is not on the list of what is surely the same"
+    reason = f"{name} with {counted(len(values), 'argument')} is not on the list of what is surely the same"
     for form in by_name()[name]:
         if form.fits(len(values)):
             try:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from sqlglot import exp
 
+from converge.model.words import counted
 from converge.translate import functions
 from converge.translate.columns import Columns
 from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
@@ -68,7 +69,7 @@ class Translator:
             if name not in functions.by_name():
                 raise unlisted(name)
             return functions.call(name, [self.value(arg) for arg in args], self.context)
-        refuse_if(len(args) not in counts, f"{name} with {len(args)} arguments is not on the list")
+        refuse_if(len(args) not in counts, f"{name} with {counted(len(args), 'argument')} is not on the list")
         return handler(self, *(args if trees else map(self.value, args)))
 
     def in_query(self, left: exp.Expr, query: exp.Expr) -> Term:

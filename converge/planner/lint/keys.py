@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from converge.codes import Code
 from converge.model.catalog import Index, Table
 from converge.model.quote import pg_name
+from converge.model.words import counted
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, later_index
@@ -40,7 +41,9 @@ def _note_references(draft: Draft, table: Table) -> None:
         listed = ", ".join(f"({', '.join(columns)})" for columns in missing)
         sql = "\n".join(later_index(draft.qualified(table.name), columns) for columns in missing)
         message = f"no index for the foreign keys on {listed}: each DELETE of a parent reads the whole table"
-        draft.find(Code.F003, table.name, message, sql, evidence=f"about {table.rows_estimate:,} rows")
+        draft.find(
+            Code.F003, table.name, message, sql, evidence=f"about {counted(table.rows_estimate, 'row')}"
+        )
 
 
 def _references(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:

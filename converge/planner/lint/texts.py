@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from converge.codes import Code
 from converge.mapping.collations import ignored, ignores_case
 from converge.model.catalog import Column, Table
-from converge.model.evidence import Count, Search, said
+from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
+from converge.model.words import said
 from converge.planner.draft import Draft
 from converge.planner.target_types import by_bytes
 from converge.types import TEXTUAL, family_of

@@ -19,7 +19,7 @@ from converge.planner.keys import later_index
 from converge.planner.load.columns import note_kinds, plan_own_column
 from converge.planner.load.constraints import CHECK, note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
-from converge.planner.load.restore import counted, kept, note_full, note_rows, plan_own_keys, rows_of
+from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
 
 BOOKKEEPING = frozenset(
@@ -72,7 +72,6 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
     _note_tables(draft, loading)
     _note_counters(draft, loading)
     _note_objects(draft, loading)
-    draft.note_alike()
 
 
 def _may_load(draft: Draft, match: Match) -> bool:
@@ -143,7 +142,7 @@ def _note_tables(draft: Draft, loading: Loading) -> None:
         # Only rows of plain tables of our own are counted.
         unsure = own.obstacle or ("" if own.owned else f"it is the role {own.owner} that owns it")
         rows = f"may have rows: {unsure}" if unsure else "is empty"
-        what = f"only the target has this table, which {f'has {counted(own)}' if own.rows else rows}"
+        what = f"only the target has this table, which {f'has {counted_rows(own)}' if own.rows else rows}"
         empty = not (own.rows or unsure)
         if own.name.lower() in BOOKKEEPING or draft.map.keeps(own.name) or empty:
             draft.find(Code.L004, own.name, f"{what} and stays as it is", severity="note")

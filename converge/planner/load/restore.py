@@ -8,9 +8,9 @@ from __future__ import annotations
 from converge.codes import Code
 from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import ForeignKey
-from converge.model.evidence import said
 from converge.model.existing import OFF, ROWS_LIMIT, OwnForeignKey, OwnIndex, OwnTable
 from converge.model.plan import Rows, Severity
+from converge.model.words import counted, said
 from converge.planner.draft import MANY, Draft
 from converge.planner.keys import BTREE_BYTES, note_orphans
 from converge.planner.load.constraints import partly_null
@@ -162,7 +162,7 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
         loses = unseen or seeded is None or seeded.differ or gone
         harm: Severity = "lossy" if loses else "note"
         draft.find(
-            Code.L011, name, f"the target's {counted(own)} {they}", severity=harm,
+            Code.L011, name, f"the target's {counted_rows(own)} {they}", severity=harm,
             evidence=_words(draft, name), cause=f"the target's rows {they}",
         )  # fmt: skip
     if own.rows and (wish or may_hold_rows):
@@ -175,16 +175,16 @@ def _wish(draft: Draft, name: str) -> Rows:
     return wish or ""
 
 
-def counted(own: OwnTable) -> str:
+def counted_rows(own: OwnTable) -> str:
     """How many rows a table of the target has, in words."""
     if own.rows >= ROWS_LIMIT:
         return f"more than {ROWS_LIMIT - 1:,} rows"
-    return "1 row" if own.rows == 1 else f"{own.rows:,} rows"
+    return counted(own.rows, "row")
 
 
 def kept(own: OwnTable) -> str:
     """Why a table's rows are not copied."""
-    return f"the map keeps the target's {counted(own)}"
+    return f"the map keeps the target's {counted_rows(own)}"
 
 
 def _require_mergeable(draft: Draft, match: Match) -> None:
@@ -228,7 +228,7 @@ def note_full(draft: Draft, loading: Loading) -> None:
         )
         draft.find(
             Code.L010, draft.schema,
-            f"{len(full)} tables have {rows:,} rows, which would be duplicated",
+            said(len(full), f"have {counted(rows, 'row')}, which would be duplicated", "table"),
             "--truncate removes the rows of all loaded tables\n# or, for each table, in a map:\n"
             + entry("table", {"table": "…"}, *_WAYS),
             evidence=f"all rows are equal to the source's in {equal} of them: {', '.join(full)}",
@@ -237,7 +237,7 @@ def note_full(draft: Draft, loading: Loading) -> None:
     for name, own in full.items():
         draft.find(
             Code.L010, name,
-            f"the target's table has {counted(own)}, which would be duplicated or would be in the way",
+            f"the target's table has {counted_rows(own)}, which would be duplicated or would be in the way",
             entry("table", literally(table=name), *_WAYS)
             + "\n# or --truncate, which removes the rows of all loaded tables",
             evidence=_words(draft, name),
