@@ -41,6 +41,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     ran = build(DOCS, tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (tmp_path / "index.html").is_file()
+    for page in re.findall(r'<iframe src="(.*?)"', (tmp_path / "tutorial.html").read_text("utf-8")):
+        assert "customer" in (tmp_path / page).read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ python -m tools.run_page docs/tutorial.md docs/proof.md
 - A `sql` block with `-- MySQL` or `-- PostgreSQL` in its first line is run there, in the database `shop`.
 - A `text` block that follows one of them has what it printed.
 
-Other blocks are for the reader. Addresses are printed as those of servers on their usual ports.
+A result that a command writes, and that `examples/` beside the page has too, is kept there: the site shows it
+as a page. Other blocks are for the reader. Addresses are printed as those of servers on their usual ports.
 """
 
 from __future__ import annotations
@@ -97,7 +98,11 @@ def _shell(code: str, source: str, target: str, folder: Path) -> str:
     )
     if not ran.stdout.strip():
         raise RuntimeError(f"{code} printed nothing: {ran.stderr}")
-    return ran.stdout.replace(source, SOURCE).replace(target, TARGET)
+    return _usual(ran.stdout, source, target)
+
+
+def _usual(text: str, source: str, target: str) -> str:
+    return text.replace(source, SOURCE).replace(target, TARGET)
 
 
 def main(names: list[str]) -> None:
@@ -110,6 +115,9 @@ def main(names: list[str]) -> None:
                 tempfile.TemporaryDirectory() as folder,
             ):
                 page.write_text(played(page.read_text("utf-8"), source, target, Path(folder)), "utf-8")
+                for kept in (page.parent / "examples").iterdir():
+                    if (made := Path(folder, kept.name)).is_file():
+                        kept.write_text(_usual(made.read_text("utf-8"), source, target), "utf-8")
 
 
 if __name__ == "__main__":
