@@ -25,7 +25,7 @@ __all__ = [
     "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
     "Interrupted", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Result",
     "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "doctor",
-    "migrate", "migrate_several", "plan", "recover", "verify",
+    "migrate", "migrate_several", "plan", "recover", "sync", "verify",
 ]  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from converge.run.options import Options as Options
 from converge.run.prepare import prepare, since_last
 from converge.run.proof import Tell, VerifyLevel
 from converge.run.recover import recover as _recover
+from converge.run.sync import preview
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
 
@@ -91,6 +92,28 @@ def migrate(
     here, there = _source(source), _target(target)
     result = Result("migrate", str(here), str(there)) if result is None else result
     _migrate(here, there, options or MigrateOptions(), on_event, result)
+    return result
+
+
+def sync(
+    source: Address,
+    target: Address,
+    options: Options | None = None,
+    *,
+    dry_run: bool = False,
+    on_event: Callable[[Event], None] = silent,
+) -> Result:
+    """Brings the target of a finished run up to date: only chunks whose rows have changed are loaded again.
+
+    The source is read in a new snapshot, and the result is proved as that of `migrate` is, which raises the
+    same errors. Raises UsageError for a run in load mode, and BlockedError where the plan is another one or
+    others have written to the rows. With `dry_run` a note says how many chunks would be loaded.
+    """
+    here, there, options = _source(source), _target(target), options or Options()
+    if dry_run:
+        return preview(here, there, options, on_event)
+    result = Result("sync", str(here), str(there))
+    _migrate(here, there, MigrateOptions(common=options, resume=True, sync=True), on_event, result)
     return result
 
 

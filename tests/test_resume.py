@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from conftest import NewDatabase
-from judge import compare
 from support import converge, mysql, postgres
 
 from converge.sandbox import Server
@@ -68,30 +67,6 @@ def test_a_source_that_stood_still_is_not_compared_again(pair: tuple[str, str]) 
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert _found(ran.json) == []
     assert "recheck" not in [phase["name"] for phase in ran.json["phases"]]
-
-
-def test_only_what_moved_is_loaded_again(pair: tuple[str, str]) -> None:
-    source, target = pair
-    written = postgres(target, "SELECT source_table, number, xid::text FROM converge.chunk ORDER BY 1, 2")
-    mysql(source, CHANGES)
-    ran = converge("migrate", "--source", source, "--target", target, "--resume", "--json")
-    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
-    now = postgres(target, "SELECT source_table, number, xid::text FROM converge.chunk ORDER BY 1, 2")
-    assert len(now) == len(written)
-    again = {before[:2] for before, after in zip(written, now, strict=True) if before != after}
-    assert 0 < len(again) < len(written)
-    assert ("parent", 1) not in again
-    assert _found(ran.json) == [
-        f"compared again: {len(written)} chunks of an earlier snapshot; "
-        f"loaded again, as the source has moved: {len(again)}"
-    ]
-    judged = compare(source, target)
-    assert judged.equal, str(judged)
-    keys = (
-        "SELECT conname, convalidated, confdeltype::text FROM pg_constraint "
-        "WHERE conrelid = 'child'::regclass AND contype = 'f'"
-    )
-    assert postgres(target, keys) == [("child_ibfk_1", True, "c")]
 
 
 def test_without_a_known_position_everything_is_compared_again(pair: tuple[str, str]) -> None:

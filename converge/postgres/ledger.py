@@ -77,17 +77,20 @@ class Ledger:
         resume: bool,
         clears: bool,
         again: bool,
+        sync: bool = False,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
-        `again` goes on with an attempt of this very process, which may have ended unheard.
+        `again` goes on with an attempt of this very process, which may have ended unheard; `sync` goes on
+        with a finished run, too.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
         lock(connection)
         end_leftovers(connection)
-        run = _resume(connection, plan, again) if resume else _begin(connection, plan, evidence, clears)
-        return cls(connection, run)
+        if resume:
+            return cls(connection, _resume(connection, plan, again or sync))
+        return cls(connection, _begin(connection, plan, evidence, clears))
 
     def state(self) -> str:
         """As it is entered."""
@@ -232,10 +235,10 @@ def require_free(connection: psycopg.Connection[Any]) -> None:
 
 
 def require_same(plan: Plan, digest: str) -> None:
-    """Raises BlockedError when the plan is no longer the one that the interrupted run began with."""
+    """Raises BlockedError when the plan is no longer the one that the run began with."""
     if digest != plan.digest:
         raise BlockedError(
-            "the source's schema, the maps or the options have changed since the interrupted run",
+            "the source's schema, the maps or the options have changed since the run began",
             code=Code.T011,
             hint=START_AGAIN,
         )

@@ -55,6 +55,8 @@ class MigrateOptions:
     """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None
     """What the plan of all databases has seen of this one's data already."""
+    sync: bool = False
+    """Whether a finished run is brought up to date: a resumed one, of which only what has moved is loaded."""
     thrown_away: bool = False
     """The target is dropped in the end: a run that fails there is neither resumed nor taken back."""
 
@@ -215,7 +217,7 @@ class Run:
     def _take_back(self, builder: Builder, chunks: Chunks) -> None:
         if chunks:
             recheck.undo(self.ledger, self.plan, chunks)
-            builder.again("foreign key", "validate")
+            builder.again(*recheck.UNDONE)
 
     def _require_all_done(self) -> None:
         """Raises TargetError when the ledger has lost something that it had confirmed.

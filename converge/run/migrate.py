@@ -37,6 +37,7 @@ from converge.run.connections import attempt, explained
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
+from converge.run.sync import require_made
 from converge.run.workers import Workers
 
 
@@ -69,7 +70,8 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 waits = pauses(RUN_TRIES)
             again = next(waits, None) if error.lost and current.begun else None
             if again is None:
-                current.end("failed")
+                # What blocks a sync leaves the finished run as it was.
+                current.end("finished" if options.sync and isinstance(error, BlockedError) else "failed")
                 if current.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
@@ -98,6 +100,8 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
         if isinstance(run, Recorded):
             _require_options(run, common, ("mode", "maps", "include", "exclude"))
             common = common.as_in(run.options)
+            if options.sync:
+                require_made(run)
         elif "schema" in common.given:
             # Only a run into another schema can be meant.
             run, _ = attempt(lambda: recorded_run(source, target, replace(common, given=frozenset())))
@@ -147,7 +151,7 @@ class _Attempt:
                 run.all(workers)
                 run.end()
 
-    def end(self, state: Literal["failed", "interrupted"]) -> None:
+    def end(self, state: Literal["failed", "interrupted", "finished"]) -> None:
         """Enters how the run ended, with its report, where the target can be reached.
 
         On a new connection: a signal may have left the run's own in the middle of a statement. Does nothing
@@ -181,6 +185,7 @@ class _Attempt:
                 resume=options.resume,
                 clears=options.common.clears,
                 again=self._earlier is not None,
+                sync=options.sync,
             )
             if not options.resume:
                 record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Plan
+from converge.model.plan import Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
@@ -23,6 +23,8 @@ from converge.run.copy import by_table
 from converge.run.workers import Workers
 
 PHASE = "recheck"
+UNDONE: tuple[Phase, ...] = ("foreign key", "validate", "analyze")
+"""Phases of statements that are to do again when chunks were undone."""
 
 Chunks = Mapping[str, Sequence[LedgerChunk]]
 """By source table."""
@@ -123,8 +125,8 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
     for (statement,) in keys:
         ledger.connection.execute(statement.encode())
     ledger.connection.execute(
-        "DELETE FROM converge.step WHERE run_id = %s AND phase IN ('foreign key', 'validate')",
-        (ledger.run,),
+        "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)",
+        (ledger.run, list(UNDONE)),
     )
 
 
