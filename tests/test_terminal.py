@@ -37,7 +37,7 @@ INSERT INTO film VALUES (1, CONCAT('a', CHAR(0)), '0000-00-00', 'X'), (2, 'b', '
 INSERT INTO part VALUES (1, 1), (2, 9);
 SET foreign_key_checks = 0;
 ALTER TABLE part ADD CONSTRAINT of_film FOREIGN KEY (film) REFERENCES film (id);
-CREATE TRIGGER named BEFORE INSERT ON film FOR EACH ROW SET NEW.title = 'x';
+CREATE TRIGGER named AFTER INSERT ON film FOR EACH ROW SET @title = 'x';
 CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1;
 """
 

@@ -14,7 +14,8 @@ from warnings import catch_warnings
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
-from converge.model.plan import Finding, Outcome, Plan
+from converge.model.plan import Converted, Finding, Outcome, Plan
+from converge.model.port import Hours, Work
 from converge.model.recorded import PlanFile
 from converge.model.recovery import Recovery
 from converge.model.result import Result
@@ -48,6 +49,13 @@ class PlannedTable(Part):
     rows_estimate: int
 
 
+class Effort(Part):
+    """An estimate by counting: the hours of each rule times how often it counts in what is left to port."""
+
+    hours: Hours
+    work: list[Work]
+
+
 class PlanDocument(Part):
     """What becomes of every object of the source: `plan --json`."""
 
@@ -61,6 +69,8 @@ class PlanDocument(Part):
     findings: list[Finding]
     not_migrated: list[Outcome]
     losses: int
+    conversion: list[Converted]
+    effort: Effort
     phases: list[Phase]
     plan: Plan
 

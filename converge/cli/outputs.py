@@ -54,6 +54,27 @@ def require_writable(path: str) -> None:
         raise unwritable(path, why)
 
 
+def require_new_folder(option: str, path: str) -> None:
+    """Raises UsageError for a folder that could not be made, or where files could be replaced."""
+    folder = Path(path)
+    if folder.is_dir() and any(folder.iterdir()):
+        message = f"{option} {path}: the folder holds files, which may have been edited"
+        raise UsageError(message, code=Code.U020, hint=f"{option} FOLDER, one that is empty or not there")
+    if not folder.is_dir():
+        require_writable(path)
+
+
+def write_folder(path: str, texts: Iterable[tuple[str, str]]) -> None:
+    """Writes files that only their owner can read into a folder of their own. Raises UsageError."""
+    folder = Path(path)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name, text in texts:
+            files.write_private(str(folder / name), text)
+    except OSError as error:
+        raise unwritable(path, str(error.strerror)) from error
+
+
 def unwritable(path: str, why: str) -> UsageError:
     """The error of a file that cannot be written."""
     hint = "name a file in a folder that exists and that you may write to"

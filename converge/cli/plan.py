@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
-from converge.cli.outputs import require_ending, show, write_private
+from converge.cli.outputs import require_ending, require_new_folder, show, write_folder, write_private
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.documents import plain
@@ -26,6 +26,7 @@ from converge.report.errors import without_passwords
 from converge.report.map import fixes_toml, map_toml
 from converge.report.markdown import to_markdown
 from converge.report.plan import SECTIONS, plan_document, plan_json, plan_sql, plan_text
+from converge.report.port import port_files
 from converge.report.several import several_document
 from converge.run.options import Options
 from converge.run.prepare import prepare, since_last
@@ -33,7 +34,7 @@ from converge.settings.addresses import Chosen, Where, databases
 
 # What a command prints and writes is asked anew each time.
 _OF_OUTPUT = ("as_json", "quiet", "verbose", "no_progress", "output", "html", "md", "sql", "write_map",
-              "write_fixes", "shown")  # fmt: skip
+              "write_fixes", "write_routines", "shown")  # fmt: skip
 _ENDINGS = {
     "-o": ".json", "--html": ".html", "--md": ".md", "--sql": ".sql", "--write-map": ".toml",
     "--write-fixes": ".toml",
@@ -48,6 +49,11 @@ _ENDINGS = {
 @click.option("--md", metavar="FILE", help="write the plan as Markdown")
 @click.option("--write-map", metavar="FILE", help="write every decision as a map, to be edited")
 @click.option("--write-fixes", metavar="FILE", help="write what the findings propose, as a map to be edited")
+@click.option(
+    "--write-routines",
+    metavar="FOLDER",
+    help="write a skeleton in PL/pgSQL and the source of each routine, trigger and event left to port",
+)
 @click.option(
     "--since",
     metavar="FILE",
@@ -71,6 +77,7 @@ def command(
     sql: str | None,
     write_map: str | None,
     write_fixes: str | None,
+    write_routines: str | None,
     since: str | None,
     shown: tuple[str, ...],
     as_json: bool,
@@ -92,8 +99,10 @@ def command(
     maps = {"--write-map": write_map, "--write-fixes": write_fixes}
     files = {"-o": output, "--html": html, "--md": md, "--sql": sql, **maps}
     _require_files(files)
+    if write_routines:
+        require_new_folder("--write-routines", write_routines)
     chosen = databases(where, target="known")
-    for option, given in {**maps, "--since": since}.items():
+    for option, given in {**maps, "--write-routines": write_routines, "--since": since}.items():
         if given:
             only(chosen, option)
     plans: list[tuple[str, Plan]] = []
@@ -108,6 +117,8 @@ def command(
             write_private(write_map, map_toml(prepared.inputs))
         if write_fixes:
             write_private(write_fixes, fixes_toml(plan))
+        if write_routines:
+            write_folder(write_routines, port_files(plan))
         # Without --json only the verdict of a single plan is asked for.
         asked = plan if as_json or one.name else replace(plan, tables=(), statements=(), outcomes=())
         last = following() if one.entry is None else ()
@@ -116,7 +127,13 @@ def command(
     def following() -> list[tuple[str, str]]:
         if len(plans) < len(chosen):
             return []
-        return [*_following(files, [one for _, plan in plans for one in plan.blocks], chosen[0].maps)]
+        return [
+            *_following(
+                files | {"--write-routines": write_routines},
+                [one for _, plan in plans for one in plan.blocks],
+                chosen[0].maps,
+            )
+        ]
 
     document, text = look_at("plan", chosen, look, emit, following)
     if len(plans) == len(chosen):

@@ -163,6 +163,16 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a routine; without a mode and a name it is what a function returns."""
+
+    mode: str
+    """IN, OUT or INOUT."""
+    type: Column
+    """Its type, as a column of this name would have it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Routine:
     """A trigger, procedure, function or event: inventoried with its text, never run."""
 
@@ -170,7 +180,33 @@ class Routine:
     name: str
     table: str | None
     definer: str
-    text: str
+    source: str
+    """Its CREATE statement; where the server does not show that, about what follows its head."""
+    when: str = ""
+    """``BEFORE INSERT`` of a trigger, ``EVERY 1 DAY STARTS …`` of an event."""
+    order: int = 1
+    """Which of the triggers of the same table, time and event it is."""
+    characteristics: str = ""
+    """``DETERMINISTIC, READS SQL DATA, SQL SECURITY DEFINER``; of an event its state."""
+    sql_mode: str = ""
+    """Under which it was made, and runs."""
+    every: str = ""
+    """An event's interval, ``2 HOUR``."""
+    starts: str = ""
+    """When an event's first interval begins, in the event's time zone."""
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def signature(self) -> str:
+        """All but its statements: ``pay(IN n int, OUT id int)``, ``made BEFORE INSERT ON film``."""
+        on = f" ON {self.table}" + (f", number {self.order} of these" if self.order > 1 else "")
+        if self.kind in ("trigger", "event"):
+            return f"{self.name} {self.when}{on if self.table else ''}"
+        given = (f"{one.mode} {one.type.name} {one.type.raw_type}" for one in self.parameters if one.mode)
+        if self.kind == "function":
+            given = (words.removeprefix("IN ") for words in given)
+        returns = [one.type.raw_type for one in self.parameters if not one.mode]
+        return f"{self.name}({', '.join(given)})" + "".join(f" RETURNS {type_}" for type_ in returns)
 
 
 @dataclass(frozen=True, slots=True)

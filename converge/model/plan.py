@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -13,6 +14,7 @@ from converge.codes import Code
 from converge.model.check import Check
 from converge.model.documents import plain
 from converge.model.extent import Extent
+from converge.model.port import Port
 from converge.model.rehearsal import Drift, Forecast
 
 Severity = Literal["block", "lossy", "note"]
@@ -69,6 +71,15 @@ class Outcome:
     why: str
     part: bool = False
     """It goes with its table, which is not migrated either: the table alone is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """How much of one kind of object is migrated."""
+
+    kind: str
+    objects: int
+    migrated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +270,8 @@ class Plan:
     outcomes: tuple[Outcome, ...]
     computed: tuple[Computed, ...] = ()
     """Views and expressions of indexes that arrive; what is compared of them is not in the digest."""
+    ports: tuple[Port, ...] = ()
+    """What is left to port by hand: routines, triggers and events."""
     snapshot: str = ""
     """How all readers will see the source at one instant, in words."""
     scan: str = ""
@@ -280,6 +293,14 @@ class Plan:
     def not_migrated(self) -> tuple[Outcome, ...]:
         """What the target will not have; a table that is left out stands for all that belongs to it."""
         return tuple(one for one in self.outcomes if one.state == "not migrated" and not one.part)
+
+    @property
+    def conversion(self) -> tuple[Converted, ...]:
+        """How much of each kind of object is migrated; a table that is left out counts as one object."""
+        counted = [one for one in self.outcomes if not one.part]
+        every = Counter(one.kind for one in counted)
+        migrated = Counter(one.kind for one in counted if one.state != "not migrated")
+        return tuple(Converted(kind, number, migrated[kind]) for kind, number in every.items())
 
     def table(self, source: str) -> TablePlan:
         """The plan of this source table. Raises KeyError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from converge.model.catalog import (
     ForeignKey,
     Index,
     IndexPart,
+    Parameter,
     Routine,
     RoutineKind,
     Table,
@@ -29,6 +31,7 @@ from converge.mysql.definitions import (
     read_views,
     server_zone,
     with_defaults,
+    with_sources,
     with_zone,
 )
 from converge.mysql.privileges import Privileges
@@ -43,7 +46,7 @@ _DEFAULTS = {"div_precision_increment": "4", "default_week_format": "0", "lc_tim
 def read_catalog(connection: Connection[Any], own: Privileges, only: Container[str] | None = None) -> Catalog:
     """What the user may read of the database of the privileges.
 
-    With `only` it is these tables alone, without the numbers that their next rows get.
+    With `only` it is these tables alone, without the numbers that their next rows get, nor routines' sources.
     """
     database = own.name
     query = "SELECT VERSION(), @@character_set_database, @@max_allowed_packet"
@@ -87,7 +90,12 @@ def read_catalog(connection: Connection[Any], own: Privileges, only: Container[s
     merged = [table for table in tables if table.engine == "MRG_MYISAM"]
     views += tuple(merge_view(connection, table, tables) for table in merged)
     tables = tuple(table for table in tables if table not in merged)
-    routines = tuple(Routine(cast(RoutineKind, kind), *rest) for kind, *rest in rows("routines"))
+    parameters = _group(rows("parameters"), lambda row: Parameter(row[-1], _column(row[:-1])))
+    routines = tuple(
+        replace(Routine(cast(RoutineKind, kind), name, *rest), parameters=parameters[f"{kind} {name}"])
+        for kind, name, *rest in rows("routines")
+    )
+    routines = with_sources(connection, routines) if only is None else routines
     return Catalog(
         database, version, charset, tables, views, routines, own.account, own.unreadable, max_packet,
         _used_connections(connection), _settings(connection),

@@ -2,6 +2,7 @@
 
 - Views: SHOW CREATE VIEW keeps introducers, and characters outside the BMP, which information_schema drops or
   prints as ?. Whether a view groups by all that it shows, the server says when it prepares its SELECT.
+- Triggers, routines, events: SHOW CREATE; information_schema takes quotes and backslashes out of texts.
 - Defaults: information_schema shows a TIMESTAMP in the time zone of the session that declared it, ? for
   characters outside the BMP, bytes only up to the first zero, and six digits of a FLOAT. 8.0.15 hides
   expressions of TEXT and BLOB columns. DEFAULT(column) and SHOW CREATE TABLE have them (tried on 8.0.15 and
@@ -21,7 +22,7 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 
-from converge.model.catalog import Column, Table, View
+from converge.model.catalog import Column, Routine, Table, View
 from converge.model.quote import my_name, my_text
 from converge.mysql.query import fetch
 
@@ -82,6 +83,21 @@ def _definition(connection: Connection[Any], name: str) -> str:
         return ""
     head = _HEAD.match(text)
     return _CHECK.sub("", text[head.end() :]) if head else ""
+
+
+def with_sources(connection: Connection[Any], routines: Iterable[Routine]) -> tuple[Routine, ...]:
+    """The triggers, procedures, functions and events with their whole CREATE statements."""
+    return tuple(replace(one, source=_source(connection, one) or one.source) for one in routines)
+
+
+def _source(connection: Connection[Any], routine: Routine) -> str:
+    try:
+        query = f"SHOW CREATE {routine.kind.upper()} {my_name(routine.name)}"
+        # Of an event, its time zone comes before the statement.
+        return str(fetch(connection, query)[0][3 if routine.kind == "event" else 2] or "")
+    except (pymysql.err.Error, UnicodeDecodeError):
+        # As of a view: no privilege to see it, or a text that is not UTF-8.
+        return ""
 
 
 def _grouped(connection: Connection[Any], definition: str, mode: str) -> bool | None:

@@ -23,6 +23,7 @@ from converge.model.plan import (
     TablePlan,
     Trial,
 )
+from converge.model.port import Port
 from converge.model.quote import Namespace, pg_name, pg_text
 from converge.model.words import said
 from converge.planner.decision import ColumnName, Decision, Decisions
@@ -79,6 +80,7 @@ class Draft:
         self.findings: list[Finding] = []
         self.outcomes: list[Outcome] = []
         self.computed: list[Computed] = []
+        self.ports: list[Port] = []
         self.trials: list[Trial] = []
         """Translations that the target should try, or has tried."""
 

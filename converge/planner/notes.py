@@ -67,17 +67,13 @@ def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:
 
 
 def note_left_out(draft: Draft) -> None:
-    """What is not translated at all: excluded tables with all they have, triggers, routines, events."""
+    """Excluded tables with all they have, and what the user may not see."""
     taken = {table.name for table in draft.taken}
     for table in draft.catalog.tables:
         if table.name not in taken:
             message = "the table is excluded or a map skips it: nothing of it is migrated"
             draft.find(Code.P080, table.name, message)
             draft.left_out(table, "the table is excluded, or a map skips it")
-    for routine in draft.catalog.routines:
-        where = f", on {routine.table}" if routine.table else ""
-        why = f"its code is not translated (definer {routine.definer}{where}): {routine.text}"
-        draft.left(Code.P081, routine.kind, routine.name, why)
     for kind in draft.catalog.unreadable:
         draft.find(
             Code.P082, kind,

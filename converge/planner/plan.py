@@ -32,6 +32,7 @@ from converge.planner.lint.texts import conditions as text_conditions
 from converge.planner.lint.texts import searches as text_searches
 from converge.planner.load.constraints import load_conditions, load_searches
 from converge.planner.load.plan import plan_load
+from converge.planner.porting import plan_ports
 from converge.planner.tables import plan_comments, plan_table, plan_triggers
 from converge.planner.using import made_equal
 from converge.planner.values import note_suggestions, shows_values
@@ -74,6 +75,7 @@ def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
         findings=tuple(draft.findings),
         outcomes=tuple(draft.outcomes),
         computed=tuple(draft.computed),
+        ports=tuple(draft.ports),
         snapshot=inputs.snapshot,
         scan=f"{counted(len(scanned), 'table')}, {counted(sum(one.rows for one in scanned), 'row')}"
         if scanned
@@ -106,6 +108,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     rows.note_duplicates(draft, planned)
     note_suggestions(draft, planned)
     notes.note_left_out(draft)
+    plan_ports(draft)
     notes.note_newer(draft)
     note_lint(draft, planned)
     draft.note_alike()

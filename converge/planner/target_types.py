@@ -34,6 +34,12 @@ def sql_type(draft: Draft, decided: Decision) -> tuple[str, str]:
     return _of_extension(draft, decided), decided.rule.why
 
 
+def common_type(to: str) -> str:
+    """A type that every server has, for one that needs an extension or a type of its own."""
+    name = base_name(to)
+    return "text" if name == "enum" else _EXTENSIONS[name][2] if name in _EXTENSIONS else to
+
+
 def _of_extension(draft: Draft, decided: Decision) -> str:
     """The type as SQL; blocks the run when its extension is not in reach."""
     to = decided.to

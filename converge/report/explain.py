@@ -53,7 +53,9 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
 
 def _outcome(plan: Plan, outcome: Outcome) -> list[str]:
     if outcome.state == "not migrated":
-        return [f"{outcome.kind} {outcome.name} is not migrated"]
+        left = (one for one in plan.ports if (one.kind, one.name) == (outcome.kind, outcome.name))
+        source = [line for one in left for line in (f"  {one.signature}", "", one.source, "")]
+        return [f"{outcome.kind} {outcome.name} is not migrated", *source]
     made = [statement.sql + ";" for statement in plan.statements if statement.object == outcome.name]
     return [f"{outcome.kind} {outcome.name} → {outcome.becomes}", f"  {outcome.why}", *made]
 

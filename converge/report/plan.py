@@ -13,6 +13,7 @@ from converge.codes import explained
 from converge.model.catalog import RoutineKind
 from converge.model.documents import head
 from converge.model.plan import Finding, Outcome, Phase, Plan, count_losses
+from converge.model.port import all_work, hours
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
 from converge.model.words import counted
@@ -38,6 +39,7 @@ from converge.report.document import (
     table_section,
 )
 from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
+from converge.report.port import conversion_section, converted_words, port_section
 from converge.report.text import on_terminal, to_text
 from converge.report.words import (
     blocked_words,
@@ -50,7 +52,7 @@ from converge.report.words import (
     visible,
 )
 
-SECTIONS = ("findings", "types", "tables", "columns", "since", "checks", "facts")
+SECTIONS = ("findings", "port", "types", "tables", "columns", "since", "checks", "facts")
 """What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
 _MOST_DRIFTED = 50
@@ -62,6 +64,7 @@ _MOST_CODES = 6
 
 def plan_document(plan: Plan) -> Document:
     """All of a plan that people read."""
+    ported = {(one.kind, one.name) for one in plan.ports}
     others = [one for one in plan.outcomes if one.kind not in OF_TABLES and one.state != "not migrated"]
     changes = (
         (one.source, column.source, change.trap, change.policy, f"rows {change.words}")
@@ -80,6 +83,8 @@ def plan_document(plan: Plan) -> Document:
             section("since", "Since the last run", *_drift(plan.since),
                     nothing="There was none, as far as the target's ledger shows."),
             section("findings", "Findings", findings(plan.findings), nothing="None."),
+            conversion_section(plan),
+            port_section(plan),
             section("tables", "Tables", tables_grid(plan), nothing=NO_TABLES),
             section("types", "Type decisions", _types(plan), nothing="None."),
             table_section(
@@ -100,7 +105,10 @@ def plan_document(plan: Plan) -> Document:
             ),
             section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
                     nothing="None."),
-            not_migrated(plan.not_migrated, "Every object of the source is migrated."),
+            not_migrated(
+                [one for one in plan.not_migrated if (one.kind, one.name) not in ported],
+                "Every table, view, key and index of the source is migrated.",
+            ),
             _sql(plan),
         ),
     )  # fmt: skip
@@ -133,6 +141,7 @@ def _summary(plan: Plan) -> Iterator[Block]:
         ("target", known["target"]),
         *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
         ("size", known["size"] + took),
+        ("migrated", converted_words(plan)),
         ("missing", _missing(plan.not_migrated)),
         (
             "since",
@@ -203,6 +212,8 @@ def _blocks(plan: Plan, shown: Collection[str]) -> Iterator[Block]:
         yield Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),))
     if "findings" in shown:
         yield findings(plan.findings)
+    if "port" in shown and plan.ports:
+        yield from port_section(plan).blocks
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -212,6 +223,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         {"source": one.source, "target": f"{plan.schema}.{one.target}", "rows_estimate": one.rows_estimate}
         for one in plan.tables
     )
+    work = all_work(plan.ports)
     return head("plan", "blocked" if plan.blocks else "ready", 3 if plan.blocks else 0) | {
         "source": {"url": plan.source, "version": plan.source_version},
         "target": {"url": plan.target, "version": plan.target_version},
@@ -219,6 +231,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "findings": document["findings"],
         "not_migrated": [asdict(one) for one in plan.not_migrated],
         "losses": count_losses(plan.findings),
+        "conversion": [asdict(one) for one in plan.conversion],
+        "effort": {"hours": hours(work), "work": [asdict(one) for one in work]},
         "phases": [],
         "plan": document,
     }
