@@ -25,9 +25,20 @@ Mode = Literal["create", "load"]
 Rows = Literal["", "source", "target", "merge"]
 """Whose rows stay where the target's own table has some; empty where it has none."""
 Phase = Literal[
-    "shared", "create", "view", "index", "merge", "foreign key", "validate", "finish", "refresh", "analyze"
+    "shared",
+    "create",
+    "view",
+    "index",
+    "merge",
+    "foreign key",
+    "validate",
+    "finish",
+    "trigger",
+    "refresh",
+    "analyze",
 ]
-"""In their order. What is ``shared`` is made for several objects: collations, extensions."""
+"""In their order. What is ``shared`` is made for several objects: collations, extensions. A ``trigger`` would
+change rows that are copied after it."""
 
 
 @dataclass(frozen=True, slots=True)

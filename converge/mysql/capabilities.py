@@ -12,6 +12,8 @@ class Capabilities:
     """information_schema.CHECK_CONSTRAINTS exists (8.0.16)."""
     show_routine: bool
     """The privilege SHOW_ROUTINE exists (8.0.20)."""
+    stamps_before_triggers: bool
+    """ON UPDATE CURRENT_TIMESTAMP sets columns before triggers are fired (8.0.33); 8.0.15 does it after."""
     binary_log_status: str
     """The statement that says where the binary log stands (renamed in 8.2)."""
 
@@ -23,6 +25,7 @@ def capabilities(version: str) -> Capabilities:
         version=version,
         check_constraints=numbers >= (8, 0, 16),
         show_routine=numbers >= (8, 0, 20),
+        stamps_before_triggers=numbers >= (8, 0, 33),
         binary_log_status="SHOW BINARY LOG STATUS" if numbers >= (8, 2, 0) else "SHOW MASTER STATUS",
     )
 

@@ -81,6 +81,8 @@ class Draft:
         self.outcomes: list[Outcome] = []
         self.computed: list[Computed] = []
         self.ports: list[Port] = []
+        self.untranslated: dict[str, str] = {}
+        """Why triggers are not translated, by their names."""
         self.trials: list[Trial] = []
         """Translations that the target should try, or has tried."""
 

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.mapping.rules import setting
-from converge.model.catalog import Column, Table, View
+from converge.model.catalog import Column, Routine, Table, View
 from converge.model.evidence import Questions
 from converge.model.plan import Plan, digest
 from converge.model.quote import fit, my_name
@@ -34,6 +34,7 @@ from converge.planner.load.constraints import load_conditions, load_searches
 from converge.planner.load.plan import plan_load
 from converge.planner.porting import plan_ports
 from converge.planner.tables import plan_comments, plan_table, plan_triggers
+from converge.planner.triggers import plan_row_triggers
 from converge.planner.using import made_equal
 from converge.planner.values import note_suggestions, shows_values
 from converge.planner.views import plan_views
@@ -122,11 +123,15 @@ def _create(draft: Draft) -> None:
     tables = [table for table in draft.taken if table.name in draft.tables]
     for table in tables:
         plan_indexes(draft, table)
+    triggers: defaultdict[str, list[Routine]] = defaultdict(list)
+    for routine in draft.catalog.routines:
+        triggers[routine.table or ""].append(routine)
     for table in tables:
         checks.plan_checks(draft, table)
         plan_foreign_keys(draft, table)
         draft.note_renamed(table)
         plan_triggers(draft, table)
+        plan_row_triggers(draft, table, triggers[table.name])
         plan_comments(draft, table)
         sql = f"ANALYZE {draft.qualified(table.name)}"
         draft.do("analyze", table.name, sql, "statistics for the planner")

@@ -37,7 +37,8 @@ def plan_ports(draft: Draft) -> None:
     known = {(one.kind, one.name) for one in draft.outcomes}
     for routine in draft.catalog.routines:
         if (routine.kind, routine.name) not in known:
-            why = _NOT_TRANSLATED
+            why = draft.untranslated.get(routine.name) if routine.kind == "trigger" else None
+            why = why or _NOT_TRANSLATED
             draft.outcomes.append(Outcome(routine.kind, routine.name, "not migrated", "", why))
             draft.find(Code.P081, routine.name, why)
             draft.ports.append(_port(draft, routine, why))

@@ -31,6 +31,15 @@ _ELSEWHERE = {
 _COLUMNS_LIMIT = 1600
 _ASSIGNED = "'-infinity'"
 """What stands in the column between the two triggers where the statement assigns the value that it has."""
+UNLESS_CASCADED = """\
+  -- A foreign key's cascade does not count as an update in MySQL.
+  IF pg_trigger_depth() > 1 THEN
+    GET DIAGNOSTICS calls = PG_CONTEXT;
+    IF split_part(calls, E'\\n', 2) ~ 'UPDATE ONLY .* OPERATOR\\(' THEN
+      RETURN NEW;
+    END IF;
+  END IF;"""
+"""Part of a trigger's body, with `calls` declared: ends it where a foreign key has changed the row."""
 _BODY = """
 DECLARE calls text;
 BEGIN
@@ -43,13 +52,8 @@ BEGIN
   ELSIF NEW.{column} = {assigned} THEN
     NEW.{column} := OLD.{column};
     RETURN NEW;
-  ELSIF pg_trigger_depth() > 1 THEN
-    -- A foreign key's cascade does not count as an update in MySQL.
-    GET DIAGNOSTICS calls = PG_CONTEXT;
-    IF split_part(calls, E'\\n', 2) ~ 'UPDATE ONLY .* OPERATOR\\(' THEN
-      RETURN NEW;
-    END IF;
   END IF;
+{cascaded}
   NEW.{column} := {time};
   RETURN NEW;
 END
@@ -152,7 +156,11 @@ def plan_triggers(draft: Draft, table: Table) -> None:
         name = draft.functions.take(f"{draft.tables[table.name].target}_{plan.target}_on_update")
         function = draft.own(name)
         time = current_time(plan.target_type, column, column.fsp)
-        body = pg_text(_BODY.format(column=reference, time=time, assigned=_ASSIGNED, computed=assigns))
+        body = pg_text(
+            _BODY.format(
+                column=reference, time=time, assigned=_ASSIGNED, computed=assigns, cascaded=UNLESS_CASCADED
+            )
+        )
         why = f"{column.name} has ON UPDATE CURRENT_TIMESTAMP"
         sql = f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}"
         draft.do("finish", table.name, sql, why, makes=f"FUNCTION {function}()")

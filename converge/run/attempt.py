@@ -116,12 +116,12 @@ class Run:
                 result,
                 self.emit,
                 "finish",
-                builder.count("merge", "foreign key", "validate", "finish", "refresh", "analyze"),
+                builder.count("merge", "foreign key", "validate", "finish", "trigger", "refresh", "analyze"),
             ):
                 # Rows that only the target has are back before others are checked for referring to them.
                 builder.side_by_side("merge")
                 builder.in_order("foreign key")
-                builder.side_by_side("validate", "finish")
+                builder.side_by_side("validate", "finish", "trigger")
                 builder.in_order("refresh")
                 builder.side_by_side("analyze")
                 set_next_values(self.postgres, self.plan, self.counters)

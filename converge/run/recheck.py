@@ -23,7 +23,7 @@ from converge.run.copy import by_table
 from converge.run.workers import Workers
 
 PHASE = "recheck"
-UNDONE: tuple[Phase, ...] = ("foreign key", "validate", "analyze")
+UNDONE: tuple[Phase, ...] = ("foreign key", "validate", "trigger", "analyze")
 """Phases of statements that are to do again when chunks were undone."""
 
 Chunks = Mapping[str, Sequence[LedgerChunk]]
@@ -60,13 +60,15 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
     """Removes what these chunks, by table, have written, so that they are to do again: all at once.
 
     The foreign keys of the run go first and are to do again too, because a row that is away for a
-    moment must neither be refused nor take others along (ON DELETE CASCADE).
+    moment must neither be refused nor take others along (ON DELETE CASCADE). So do its triggers, which
+    would change rows that are copied.
     """
     written: Counter[str] = Counter()
     for chunk in ledger.chunks():
         written[chunk.table] += chunk.done.rows if chunk.done else 0
     with ledger.connection.transaction():
         _drop_foreign_keys(ledger, plan)
+        _drop_triggers(ledger, plan)
         for table, found in chunks.items():
             name = pg_name(plan.schema, plan.table(table).target)
             whole = not _remove(ledger, name, found, written[table])
@@ -128,6 +130,13 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
         "DELETE FROM converge.step WHERE run_id = %s AND phase = ANY (%s)",
         (ledger.run, list(UNDONE)),
     )
+
+
+def _drop_triggers(ledger: Ledger, plan: Plan) -> None:
+    """The run's own functions, with the triggers that call them."""
+    for one in plan.statements:
+        if one.phase == "trigger" and one.makes:
+            ledger.connection.execute(f"DROP {one.makes.replace(' ', ' IF EXISTS ', 1)} CASCADE".encode())
 
 
 def _changed_since(what: str) -> BlockedError:
