@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+import tarfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,15 +22,21 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from converge.sandbox.packages import cached
+
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars")
+_AXE = "axe-core@4.14.1"
+_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _NO_SCRIPTS = {"profile.managed_default_content_settings.javascript": 2}
 
 
 class Browser:
     """One tab. Questions are asked through the debugger, so they work without JavaScript in the page too."""
 
-    def __init__(self, driver: webdriver.Chrome) -> None:
+    def __init__(self, driver: webdriver.Chrome, *, scripted: bool) -> None:
         self.driver = driver
+        self.scripted = scripted
+        """Whether pages may run scripts."""
 
     def open(self, file: Path, *, width: int = 1280, height: int = 900) -> None:
         """Shows a file in a window of this size."""
@@ -85,6 +94,16 @@ class Browser:
         parts = [float(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]]
         return sum(parts) / 3
 
+    def violations(self) -> list[str]:
+        """What axe-core finds against WCAG 2.2 A and AA on the page, with the first element of each."""
+        # By the debugger: the page's policy lets no other script than its own run.
+        self._tell("Runtime.evaluate", {"expression": _axe()})
+        options = json.dumps({"runOnly": _WCAG, "resultTypes": ["violations"]})
+        expression = f"axe.run({options}).then((found) => JSON.stringify(found.violations))"
+        parameters = {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        found = json.loads(self._tell("Runtime.evaluate", parameters)["result"]["value"])
+        return [f"{one['id']}: {one['nodes'][0]['html']}: {one['help']}" for one in found]
+
     def pdf(self) -> PdfReader:
         printed = self._tell("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})
         return PdfReader(BytesIO(base64.b64decode(printed["data"])))
@@ -105,6 +124,20 @@ class Browser:
         return entries
 
 
+@cache
+def _axe() -> str:
+    """axe-core's script, which npm brings into the cache once."""
+
+    def make(work: Path) -> Path:
+        command = ["npm", "pack", _AXE, "--silent", f"--cache={work / 'npm'}"]
+        subprocess.run(command, cwd=work, check=True, capture_output=True)
+        with tarfile.open(next(work.glob("*.tgz"))) as archive:
+            archive.extract("package/axe.min.js", work, filter="data")
+        return work / "package"
+
+    return (cached(_AXE, make, print) / "axe.min.js").read_text("utf-8")
+
+
 @contextmanager
 def chromium(*, scripts: bool) -> Iterator[Browser]:
     """Starts Chromium; skips the test, with what is missing, where there is none."""
@@ -121,6 +154,6 @@ def chromium(*, scripts: bool) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(programs["chromedriver"])))
     try:
-        yield Browser(driver)
+        yield Browser(driver, scripted=scripts)
     finally:
         driver.quit()

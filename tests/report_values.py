@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from converge.codes import Code
+from converge.matrix.report import matrix_document
+from converge.matrix.result import Cell, Matrix, Step, Varied
 from converge.model.check import CheckResult
+from converge.model.endpoint import parse
+from converge.model.facts import Diagnosis
 from converge.model.plan import (
     Change,
     ColumnPlan,
@@ -18,8 +22,27 @@ from converge.model.plan import (
     TablePlan,
 )
 from converge.model.rehearsal import Forecast
-from converge.model.result import Changed, Difference, GoingBack, Result, TableResult
+from converge.model.result import (
+    Changed,
+    Difference,
+    GoingBack,
+    Named,
+    NotCompared,
+    Pace,
+    Reject,
+    Result,
+    Results,
+    TableResult,
+    ViewResult,
+)
+from converge.model.validation import Affected, Compared, Deviation, Validation
 from converge.planner.rehearsal import fingerprint
+from converge.report.doctor import doctor_document
+from converge.report.document import Document
+from converge.report.plan import plan_document
+from converge.report.run import run_document
+from converge.report.several import results_document
+from converge.report.validation import validation_document
 
 SCRIPT = "<script>alert(1)</script>"
 STYLE = "a message with </style><b>markup</b>"
@@ -71,6 +94,46 @@ def plan(tables: int = 2, findings: int = 3, *, severity: Severity = "note", fir
         forecast=Forecast(724, 7_000_000_000, "as measured on two cores"),
         digest="d1ge57",
     )
+
+
+def every_document() -> dict[str, Document]:
+    """Documents of all kinds, with what each can hold."""
+    run = result(20, 30)
+    run.rejects = [Reject("film", "id=9", "made", "6162", 2, "22007", "invalid input syntax")]
+    run.not_compared = [NotCompared("column", "film.made", "PostgreSQL cannot store the value")]
+    run.views = [ViewResult("view", "film_list", "film_list", "not compared", "it reads film")]
+    run.pace = Pace()
+    for number, table in enumerate(run.tables):
+        table.began, table.ended = number / 4, number / 4 + 0.3
+        run.pace.add(number / 4, 1000, 64_000)
+    failed = Result("migrate", "mysql://a@b/c", "postgresql://d@e/f")
+    validation = Validation("4f2c", "fill", "postgresql://a@b/c", verdict="differs", downgrade="differs")
+    missing = Deviation("film", "id=7", "made", "1", None)
+    validation.compared = [Compared("film", 9, 1, 0, {"made": 3}, (missing,))]
+    validation.affected = [Affected("film", "film", ("id",), 3, 0, 0, {"made": 3}, "film.csv")]
+    validation.not_restored = ["index film_made"]
+    validation.phases = [("copy", 1.0), ("upgrade", 2.0)]
+    red = Step("plan", "red", 0.3, reason=finding(1, plan().tables, "block"))
+    cells = (
+        Cell("15", version="15.18", steps=[Step("start", "green", 2.0), red]),
+        Cell("postgresql://a@b:5/c", version="17.5", steps=[Step("start", "green", 1.0)]),
+    )
+    plans = (Varied("x", {"15": "a", "postgresql://a@b:5/c": "b"}),)
+    matrix = Matrix(run.source, "8.0.33", run.started, 3.3, cells, plans=plans)
+    doctor = Diagnosis(
+        parse(run.source), parse(run.target), None, None, (finding(1, plan().tables, "block"),), 4, None
+    )
+    results = Results("migrate", (Named("shop", run), Named("it's <b>", failed)))
+    return {
+        "plan": plan_document(plan(20, 30)),
+        "blocked": plan_document(plan(severity="block")),
+        "run": run_document(run),
+        "failed": run_document(failed),
+        "validation": validation_document(validation),
+        "matrix": matrix_document(matrix),
+        "doctor": doctor_document(doctor),
+        "several": results_document(results),
+    }
 
 
 def _outcomes(one: TablePlan) -> Iterator[Outcome]:

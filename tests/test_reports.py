@@ -5,27 +5,33 @@ from __future__ import annotations
 import json
 import re
 import stat
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from browser import Browser, chromium
 from conftest import NewDatabase
-from report_values import SCRIPT, STYLE, plan, result
+from report_values import SCRIPT, STYLE, every_document, plan, result
+from selenium.webdriver.common.keys import Keys
 from support import converge, mysql, postgres
 
 from converge.codes import Code
+from converge.model.check import CheckResult
 from converge.model.plan import Finding
-from converge.model.result import Result, TableResult
-from converge.report.document import findings, owner
+from converge.model.result import NotCompared, Pace, Result, TableResult
+from converge.report.charts import pace_curve, size_bars
+from converge.report.document import findings, grid, owner, section
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.plan import SECTIONS, plan_document, plan_json, plan_text
 from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
+from converge.report.run_words import run_verdict
 from converge.report.several import FORMS
 from converge.report.words import visible
 from converge.sandbox import Server
@@ -79,6 +85,64 @@ def test_the_verdict_comes_first(severity: str, verdict: str) -> None:
     assert ('<a href="#block-P000">' in to_html(plan_document(made))) == (severity == "block")
 
 
+def test_a_saved_page_says_what_it_is() -> None:
+    title = r"<title>(.*?)</title>.*<h1>(.*?)</h1>"
+    found = re.search(title, to_html(run_document(result())), re.DOTALL)
+    assert found is not None
+    both = "db.example:3306/shop → pg.example:5432/shop"
+    assert found[1] == f"{both}: differs (converge migrate, 2026-03-01 10:20:30 UTC)"
+    assert found[2] == both
+    assert "app@" not in found[1] + found[2]
+
+
+def test_what_needs_work_comes_first_and_what_is_empty_last() -> None:
+    made = result()
+    made.findings = [replace(made.findings[0], severity=severity) for severity in ("note", "lossy")]
+    document = run_document(made)
+    names = [one.id for one in document.sections]
+    assert names[:4] == ["differences", "checks", "work", "not-migrated"]
+    assert names.index("facts") < names.index("tables") < names.index("notes")
+    assert all(one.blocks for one in document.sections)
+    assert document.nothing == "no row was rejected; no view was compared"
+    # What stands open in Markdown needs work.
+    folded = to_markdown(document).partition("<details>")
+    assert "## Checks (2)" in folded[0] and "\n## " not in folded[2]
+    assert folded[2].count("<details>") + 1 == folded[2].count("</details>")
+
+
+def test_amber_says_that_something_is_left_to_do() -> None:
+    made = result()
+    made.verdict, made.not_migrated, made.findings, made.checks = "verified", [], [], []
+    assert run_verdict(made).tone == "good"
+    skipped = CheckResult("x", "passed over", "= 0", message="the source has no table nowhere")
+    for change in ({"checks": [skipped]}, {"not_compared": [NotCompared("view", "v", "why")]}):
+        assert run_verdict(replace(made, **change)).tone == "warn"
+
+
+def test_a_failed_check_is_no_difference() -> None:
+    made = result()
+    assert run_verdict(made).word == "differs"
+    made.tables = [replace(one, verified=True) for one in made.tables]
+    verdict = run_verdict(made)
+    assert (verdict.word, verdict.tone, made.exit_code) == ("check failed", "bad", 1)
+    assert verdict.words.startswith("every row of 2 tables is equal; 1 of 2 checks")
+
+
+def test_charts_show_what_was_recorded() -> None:
+    pace = Pace()
+    for second in range(1000):
+        pace.add(second, 1, 10)
+    assert (pace.seconds, len(pace.bytes)) == (16, 63)
+    assert (sum(pace.rows), sum(pace.bytes), pace.bytes[0]) == (1000, 10_000, 160)
+    curve = pace_curve(pace)
+    assert curve is not None
+    assert (curve.top, max(curve.heights), len(curve.heights)) == ("10 B/s", 100, 63)
+    bars = size_bars("Largest tables", [(f"t{number}", number, 1) for number in range(20)])
+    assert [name for name, _ in bars.rows] == [*(f"t{number}" for number in range(19, 7, -1)), "8 others"]
+    assert [one.words for one in bars.rows[-1][1]] == ["28 B", "8"]
+    assert [one.width for one in bars.rows[0][1]] == [100, 100]
+
+
 def test_the_run_says_the_same_in_every_form() -> None:
     made = result()
     forms = (
@@ -106,8 +170,8 @@ def test_a_run_without_tables_or_comparison_is_a_page_too() -> None:
     failed = Result("migrate", "mysql://a@b/c", "postgresql://d@e/f")
     page = words(to_html(run_document(failed)))
     assert "Failed The run has not come to its end." in page
-    assert "No table was reached." in page
-    assert "The values were not compared." in page
+    assert "Nothing to show: no values were compared; no row was rejected;" in page
+    assert "no table was reached" in page
     assert "converge migrate --resume" in page
     assert "Failed" not in words(to_html(plan_document(plan(tables=1, findings=0))))
     # A table without rows has no head either.
@@ -135,7 +199,11 @@ def test_names_and_messages_are_never_markup() -> None:
     run = result(first=SCRIPT)
     run.findings = [finding]
     for page in (to_html(plan_document(hostile)), to_html(run_document(run))):
-        assert "<script" not in page
+        # The page's own, which its policy names by its digest.
+        (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+        assert page.count("<script") == 1
+        assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'\"" in page
+        assert not re.search("innerHTML|outerHTML|insertAdjacent|document.write|eval|Function", script)
         assert page.count("</style>") == 1
         assert "<b>" not in page
         assert "<i>" not in page.replace("<i> ", "")
@@ -158,15 +226,13 @@ def test_control_characters_become_their_pictures() -> None:
 
 def test_markdown_holds_any_text() -> None:
     made = result(first="a|b `c` [d](e)")
-    made.not_migrated[0] = type(made.not_migrated[0])(
-        "trigger", "t", "not migrated", "", "x\n```\n" + "y " * 99
-    )
+    made.findings[0] = replace(made.findings[0], hint="x\n```\n" + "y " * 99)
     document = to_markdown(run_document(made))
     rows = [line for line in document.splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows if "public." in row}
     assert widths == {9}
     assert "[d](e)" not in document
-    assert "  ````" in document
+    assert "\n````\n" in document
 
 
 def test_what_findings_share_is_said_once() -> None:
@@ -213,10 +279,9 @@ def test_junit_fails_for_what_is_not_equal() -> None:
 
 def test_reports_ship_in_the_wheel() -> None:
     templates = Path(__file__).parents[1] / "converge" / "report" / "templates"
-    assert {file.suffix for file in templates.iterdir()} == {".html", ".css"}
+    assert {file.suffix for file in templates.iterdir()} == {".html", ".css", ".js"}
     for file in templates.iterdir():
         text = file.read_text("utf-8")
-        assert "<script" not in text
         assert "http:" not in text
         assert "https:" not in text
 
@@ -292,31 +357,95 @@ def test_the_page_follows_the_readers_scheme(browser: Browser, pages: dict[str, 
     browser.emulate()
 
 
-def test_paper_has_what_the_screen_folds(browser: Browser, tmp_path: Path) -> None:
-    file = tmp_path / "plan.html"
-    file.write_text(to_html(plan_document(plan(3, 40))), "utf-8")
+def test_paper_sums_up_what_the_screen_folds(browser: Browser, tmp_path: Path) -> None:
+    """At most six pages for twenty tables, each with its number."""
+    file = tmp_path / "page.html"
+    many = [f"table_{number}" for number in range(1, 20)]
+    for document in (plan_document(plan(20, 200)), run_document(result(20, 200))):
+        file.write_text(to_html(document), "utf-8")
+        browser.open(file)
+        pages = browser.pdf().pages
+        assert len(pages) <= 6
+        for number, page in enumerate(pages, 1):
+            assert f"{number} / {len(pages)}" in page.extract_text()
+        text = browser.paper()
+        for shown in (*many, document.verdict.words, "P006", "db.example:3306/shop → pg.example:5432/shop"):
+            assert shown in text, shown
+        for folded in ("CREATE TABLE", "finding 199", "Filter"):
+            assert folded not in text, folded
+
+
+def test_a_long_report_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["run"])
+    assert len(browser.pdf().pages) <= 10
+
+
+def test_tables_are_sorted_and_filtered(browser: Browser, pages: dict[str, Path]) -> None:
+    """By the keyboard; without scripts there is nothing that would do nothing."""
+    browser.open(pages["run"])
+    if not browser.scripted:
+        assert browser.ask("document.querySelectorAll('main button, main input').length") == 0
+        return
+    names = "[...document.querySelectorAll('.results tbody tr:not([hidden]) th')].map((one) => one.innerText)"
+    head = browser.find(".results thead th:first-child button")
+    head.send_keys(Keys.ENTER)
+    assert browser.find(".results thead th").get_attribute("aria-sort") == "ascending"
+    numbered = [f"table_{number}" for number in range(1, TABLES)]
+    assert browser.ask(names) == ["film", *numbered]
+    head.send_keys(Keys.SPACE)
+    assert browser.find(".results thead th").get_attribute("aria-sort") == "descending"
+    assert browser.ask(names) == [*reversed(numbered), "film"]
+    browser.find(".filter input").send_keys("TABLE_7")
+    assert len(browser.ask(names)) == 8
+    assert browser.find(".filter output").text == f"8 of {TABLES}"
+    assert browser.console() == []
+
+
+def test_numbers_are_sorted_by_what_they_are_worth(browser: Browser, tmp_path: Path) -> None:
+    texts = ["9 B", "1.0 GB", "12.0 kB", "3:07 min", "2.5 s", "1,000", ""]
+    table = grid("Sizes", (("size", "number"), ("what", "words")), [(text, "x") for text in texts])
+    file = tmp_path / "page.html"
+    document = replace(plan_document(plan()), all_sections=(section("sizes", "Sizes", table),))
+    file.write_text(to_html(document), "utf-8")
     browser.open(file)
-    text = browser.paper()
-    for folded in (
-        "39: MySQL compares",
-        "mysql8 [[type]] 9",
-        "CREATE TABLE",
-        "its last line",
-        "table_2_pkey",
-    ):
-        assert folded in text, folded
-    file.write_text(to_html(run_document(result(3, 40))), "utf-8")
-    browser.open(file)
-    text = browser.paper()
-    for folded in ("39: MySQL compares", "NO: values differ", "left", "its last line"):
-        assert folded in text, folded
+    if browser.scripted:
+        browser.find("#sizes button").click()
+        column = "[...document.querySelectorAll('#sizes tbody td:first-child')].map((one) => one.innerText)"
+        assert browser.ask(column)[-len(texts) :] == [
+            "1.0 GB",
+            "12.0 kB",
+            "1,000",
+            "3:07 min",
+            "9 B",
+            "2.5 s",
+            "",
+        ]
 
 
 @pytest.mark.parametrize("browser", ["with scripts"], indirect=True)
-def test_a_large_report_can_be_printed(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.open(pages["run"])
-    # Ten thousand findings of several lines each.
-    assert len(browser.pdf().pages) > 100
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_can_read_the_pages(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    """No violation of WCAG 2.2 A or AA, folded or not, on a wide screen or a narrow one."""
+    browser.emulate(scheme=scheme)
+    file = tmp_path / "page.html"
+    for name, document in every_document().items():
+        file.write_text(to_html(document), "utf-8")
+        for width in (1280, 600):
+            browser.open(file, width=width)
+            assert browser.overflow() <= 0, name
+            browser.ask("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+            assert browser.violations() == [], (name, width)
+            assert browser.overflow() <= 0, name
+    browser.emulate()
+
+
+def test_the_keyboard_reaches_the_verdict_first(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["plan"])
+    browser.find("body").send_keys(Keys.TAB)
+    assert browser.shown(".skip:focus")
+    assert browser.ask("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    browser.find(".skip").send_keys(Keys.ENTER)
+    assert browser.ask("location.hash") == "#verdict"
 
 
 def test_hostile_names_do_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
@@ -328,7 +457,7 @@ def test_hostile_names_do_nothing_in_a_browser(browser: Browser, tmp_path: Path)
         file.write_text(page, "utf-8")
         browser.open(file)
         assert browser.console() == []
-        assert browser.ask("document.scripts.length") == 0
+        assert browser.ask("document.scripts.length") == 1
         assert SCRIPT in browser.find("#tables").text
 
 
@@ -376,6 +505,10 @@ def test_the_ledger_gives_the_runs_reports_again(
         password = source.split(":")[2].partition("@")[0]
         assert not password or f":{password}@" not in text
     assert ElementTree.parse(again[-1]).getroot().get("failures") == "0"
+    written = json.loads(first[FORMS.index(".json")].read_text("utf-8"))
+    (film,) = written["tables"]
+    assert (sum(written["pace"]["rows"]), sum(written["pace"]["bytes"])) == (2, film["bytes"])
+    assert 0 <= film["began"] <= film["ended"]
     document = converge("report", "--target", target, "-o", str(again[0]), "--json").json
     assert (document["command"], document["exit_code"]) == ("report", 0)
 

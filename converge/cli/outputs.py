@@ -14,7 +14,9 @@ from converge import files
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.result import Results
+from converge.report.document import Document
 from converge.report.errors import error_text
+from converge.report.markdown import to_markdown
 from converge.report.several import FORMS, report_as, results_text
 from converge.run.connections import attempt
 
@@ -90,6 +92,17 @@ def write_private(path: str, text: str) -> None:
         files.write_private(path, text)
     except OSError as error:
         raise unwritable(path, str(error.strerror)) from error
+
+
+def write_pages(document: Document, html: str | None, md: str | None) -> None:
+    """Writes the document to each file that is named. Raises UsageError."""
+    if html:
+        # Most commands write no page and need not wait for the templates' engine.
+        from converge.report.html import to_html
+
+        write_private(html, to_html(document))
+    if md:
+        write_private(md, to_markdown(document))
 
 
 def write_files(what: str, texts: Iterable[tuple[str, str]], hint: str) -> None:

@@ -15,7 +15,14 @@ from click.core import ParameterSource
 
 from converge.cli.many import look_at, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
-from converge.cli.outputs import require_ending, require_new_folder, show, write_folder, write_private
+from converge.cli.outputs import (
+    require_ending,
+    require_new_folder,
+    show,
+    write_folder,
+    write_pages,
+    write_private,
+)
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.documents import plain
@@ -24,7 +31,6 @@ from converge.model.evidence import Scan
 from converge.model.plan import Finding, Plan
 from converge.report.errors import without_passwords
 from converge.report.map import fixes_toml, map_toml
-from converge.report.markdown import to_markdown
 from converge.report.plan import SECTIONS, plan_document, plan_json, plan_sql, plan_text
 from converge.report.port import port_files
 from converge.report.several import several_document
@@ -216,13 +222,7 @@ def _write(
         write_private(path, json.dumps({"databases": each} if name else each[0], indent=1))
     if files["--html"] or files["--md"]:
         page = several_document(document, [(name, plan_document(plan)) for name, plan in plans])
-        if path := files["--html"]:
-            # Most plans write no page and need not wait for the templates' engine.
-            from converge.report.html import to_html
-
-            write_private(path, to_html(page))
-        if path := files["--md"]:
-            write_private(path, to_markdown(page))
+        write_pages(page, files["--html"], files["--md"])
     if path := files["--sql"]:
         parts = [f"-- database {name}\n{plan_sql(plan)}" for name, plan in plans]
         write_private(path, "\n".join(parts) if name else plan_sql(plan))

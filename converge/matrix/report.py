@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from converge.matrix.result import Cell, Content, Matrix, MatrixVerdict, Step, Varied
 from converge.model.check import CheckResult
@@ -21,7 +23,9 @@ from converge.report.document import (
     facts,
     findings,
     grid,
+    place,
     section,
+    subject,
 )
 from converge.report.junit import Case, Suite
 from converge.report.run import CHECK_TONES
@@ -35,45 +39,62 @@ _MOST_DIFFERENCES = 20
 
 def matrix_document(matrix: Matrix) -> Document:
     """All of a matrix that people read."""
+    matrix = _by_version(matrix)
     digests = _digests(matrix)
     intro = "Sums over all rows and columns, made inside each server by the comparison with the source."
     return Document(
         "matrix",
+        subject(matrix.source, f"PostgreSQL {', '.join(cell.name for cell in matrix.cells)}"),
+        (moment(matrix.started), f"MySQL {matrix.source_version}" if matrix.source_version else ""),
         _verdict(matrix),
         _figures(matrix),
         (
+            section("red", "What is red", findings(matrix.reasons), tone="bad"),
             section("versions", "Versions and steps", _overview(matrix)),
-            section("red", "What is red", findings(matrix.reasons), nothing="Nothing."),
-            section(
-                "facts",
-                "Facts",
-                facts(
-                    ("source", f"MySQL {matrix.source_version} {matrix.source}"),
-                    ("began", moment(matrix.started)),
-                ),
-            ),
             section("steps", "What came of each step", _details(matrix)),
-            section(
-                "checks",
-                "Checks",
-                _checks(matrix),
-                nothing="The maps declare none, or no version came so far.",
-            ),
+            section("checks", "Checks", _checks(matrix), nothing="no check of a map was made"),
             section(
                 "digests",
                 "Digests",
                 Words(intro) if digests.rows else None,
                 digests,
-                nothing="No table was compared.",
+                nothing="no table was compared",
             ),
-            _differences("plans", "Differences of plans", matrix.plans, "the same decisions"),
-            _differences("catalogs", "Differences of catalogs", matrix.catalog, "the same objects"),
+            _differences("plans", "Differences of plans", matrix.plans, "decisions"),
+            _differences("catalogs", "Differences of catalogs", matrix.catalog, "objects"),
+            section("facts", "Facts", facts(("source", matrix.source))),
         ),
+    )
+
+
+def _by_version(matrix: Matrix) -> Matrix:
+    """The same with versions for names, where a server was given by its address."""
+    many = Counter(cell.version for cell in matrix.cells)
+    names = {
+        cell.name: cell.version + f" at {place(cell.name)}" * (many[cell.version] > 1)
+        for cell in matrix.cells
+        if cell.version and "://" in cell.name
+    }
+
+    def named(all_: Sequence[Varied]) -> tuple[Varied, ...]:
+        return tuple(
+            replace(one, cells={names.get(cell, cell): text for cell, text in one.cells.items()})
+            for one in all_
+        )
+
+    return replace(
+        matrix,
+        cells=tuple(replace(cell, name=names.get(cell.name, cell.name)) for cell in matrix.cells),
+        contents=named(matrix.contents),
+        revised=named(matrix.revised),
+        plans=named(matrix.plans),
+        catalog=named(matrix.catalog),
     )
 
 
 def matrix_text(matrix: Matrix) -> str:
     """Versions and steps, what differs between versions, and why a cell is red."""
+    matrix = _by_version(matrix)
     lines = (*_listed("plan", matrix.plans), *_listed("catalog", matrix.catalog), ("digests", _same(matrix)))
     return to_text(_verdict(matrix), _overview(matrix), findings(matrix.reasons), Facts(lines))
 
@@ -236,10 +257,7 @@ def _contents(
 def _differences(id_: str, title: str, differences: Sequence[Varied], same: str) -> Section:
     """A row a text, with the versions that have it."""
     intro = "Told, not judged: versions have different features, and print some definitions in their own way."
-    rows = [
-        ("" if number else one.object, names, there or "nothing")
-        for one in differences
-        for number, (there, names) in enumerate(one.grouped)
-    ]
+    rows = [(one.object, names, there or "nothing") for one in differences for there, names in one.grouped]
     table = grid(title, (("object", "name"), ("versions", "words"), ("what is there", "code")), rows)
-    return section(id_, title, *[Words(intro)] * bool(rows), table, nothing=f"None: {same} on all versions.")
+    nothing = f"all versions have the same {same}"
+    return section(id_, title, *[Words(intro)] * bool(rows), table, nothing=nothing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -157,6 +157,37 @@ class TableResult:
     """Rows that both have, with other values."""
     digest: str = ""
     """Of all the target's rows, by a full comparison: equal rows give equal digests on every server."""
+    began: float | None = None
+    """Seconds from the copy's beginning to the table's; None when this command copied nothing of it."""
+    ended: float | None = None
+    """The same, to its end."""
+
+
+@dataclass
+class Pace:
+    """What all workers together have sent, in equal stretches from the copy's beginning."""
+
+    seconds: float = 0.125
+    """The length of a stretch; twice that where there would be more than a chart can show."""
+    rows: list[int] = field(default_factory=list)
+    bytes: list[int] = field(default_factory=list)
+
+    def add(self, at: float, rows: int, count: int) -> None:
+        """Rows and bytes that were sent until `at`, in seconds from the beginning."""
+        while at >= self.seconds * _MOST_STRETCHES:
+            self.seconds *= 2
+            self.rows, self.bytes = map(_pairs, (self.rows, self.bytes))
+        place = int(at / self.seconds)
+        for held, more in ((self.rows, rows), (self.bytes, count)):
+            held += [0] * (place + 1 - len(held))
+            held[place] += more
+
+
+_MOST_STRETCHES = 120
+
+
+def _pairs(counts: Sequence[int]) -> list[int]:
+    return [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
 
 
 def _now() -> str:
@@ -175,6 +206,8 @@ class Result:
     verdict: Verdict = "failed"
     snapshot: str | None = None
     tables: list[TableResult] = field(default_factory=list)
+    pace: Pace | None = None
+    """Of the copy; None when this command did not copy."""
     findings: list[Finding] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     changes: list[Changed] = field(default_factory=list)
@@ -206,7 +239,7 @@ class Result:
         earlier = [finding for finding in self.findings if finding.code == why.code]
         self.findings = [*earlier, why]
         self.tables, self.changes, self.differences, self.rejects = [], [], [], []
-        self.views, self.checks, self.going_back = [], [], None
+        self.views, self.checks, self.going_back, self.pace = [], [], None, None
 
     def to_json(self) -> dict[str, Any]:
         """The document that --json prints."""

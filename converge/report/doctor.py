@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,9 +13,24 @@ from converge.model.endpoint import Endpoint
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts, Tls
 from converge.model.words import counted
 from converge.postgres.capabilities import CAPABILITIES, major
-from converge.report.document import Block, Facts, Fold, Mark, Verdict, facts, findings, grid
+from converge.report.document import (
+    Block,
+    Document,
+    Facts,
+    Fold,
+    Mark,
+    Tone,
+    Verdict,
+    facts,
+    findings,
+    grid,
+    section,
+    subject,
+    toned,
+    work_sections,
+)
 from converge.report.text import to_text
-from converge.report.words import blocked_words, for_people, size
+from converge.report.words import blocked_words, for_people, moment, now, size
 
 Line = tuple[str, str]
 _SETTINGS = (
@@ -29,19 +44,52 @@ _BRIEF = ("", "server", "login", "size", "snapshot", "schema", "disk")
 _HARMLESS = ("0", "off", "")
 
 
+def doctor_document(found: Diagnosis) -> Document:
+    """All of a diagnosis that people read."""
+    here, there = found.source_facts, found.target_facts
+    *work, notes = work_sections(found.findings, ())
+    known = ((f"MySQL {here.version}" if here else ""), (f"PostgreSQL {there.version}" if there else ""))
+    held = [one.held for facts in (here, there) if facts for one in facts.rights]
+    counts = Counter(finding.level for finding in found.findings)
+    return Document(
+        "doctor",
+        subject(str(found.source or ""), str(found.target or "")),
+        (moment(now()), " → ".join(filter(None, known))),
+        _verdict(found),
+        (
+            toned(counts["block"], "blockers", "bad"),
+            toned(counts["note"], "notes", "quiet"),
+            (f"{sum(held):,} of {len(held):,}", "privileges held"),
+        ),
+        (
+            *work,
+            notes,
+            *(section(name, name.capitalize(), *side.blocks) for name, side in _sides(found, verbose=True)),
+            section(
+                "features", "Features", *(_compatibility(there.version).blocks if there else ()), folded=True
+            ),
+        ),
+    )
+
+
 def doctor_text(found: Diagnosis, *, verbose: bool = False) -> str:
     """Each side and what it lacks, then the findings with their fixes; `verbose` has all facts."""
-    here, there = found.source_facts, found.target_facts
-    blocks: list[Block] = []
-    if found.source is not None:
-        lines = _source(here) if here else _NOT_REACHED
-        blocks.append(_side("source", found.source, here, lines, verbose))
-    if found.target is not None:
-        lines = _target(there, found) if there else _NOT_REACHED
-        blocks.append(_side("target", found.target, there, lines, verbose))
-        blocks += [_compatibility(there.version)] if there and verbose else []
+    blocks: list[Block] = [side for _, side in _sides(found, verbose=verbose)]
+    if verbose and found.target_facts:
+        blocks.append(_compatibility(found.target_facts.version))
     more = "" if verbose else "-v for all facts and privileges; converge explain CODE"
     return to_text(_verdict(found), *blocks, findings(found.findings), facts(("more", more)))
+
+
+def _sides(found: Diagnosis, *, verbose: bool) -> Iterator[tuple[str, Fold]]:
+    """Both sides, as far as they are named."""
+    here, there = found.source_facts, found.target_facts
+    if found.source is not None:
+        lines = _source(here) if here else _NOT_REACHED
+        yield "source", _side("source", found.source, here, lines, verbose)
+    if found.target is not None:
+        lines = _target(there, found) if there else _NOT_REACHED
+        yield "target", _side("target", found.target, there, lines, verbose)
 
 
 def _verdict(found: Diagnosis) -> Verdict:
@@ -51,7 +99,9 @@ def _verdict(found: Diagnosis) -> Verdict:
         words = "not every side could be reached"
     if notes := len(found.findings) - blockers:
         words += f" · {counted(notes, 'note')} to read"
-    return Verdict(for_people(found.verdict), words, "good" if found.verdict == "ready" else "bad")
+    lossy = any(finding.severity == "lossy" for finding in found.findings)
+    tone: Tone = "bad" if found.verdict != "ready" else "warn" if lossy else "good"
+    return Verdict(for_people(found.verdict), words, tone)
 
 
 def doctor_json(found: Diagnosis) -> dict[str, Any]:
@@ -116,7 +166,7 @@ def _side(
         held = f", {sum(one.held for one in rights):,} of {counted(len(rights), 'privilege')}"
         pairs = [(name, words + held * (name == "login")) for name, words in lines if name in _BRIEF]
     privileges = grid(
-        "",
+        "Privileges",
         (("privilege", "name"), ("held", "words"), ("what it does, or what is lost without it", "words")),
         [
             (one.name, "yes", one.purpose) if one.held

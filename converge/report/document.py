@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import unquote
 
-from converge.codes import Code
+from converge.codes import Code, explained
 from converge.model.plan import Finding, Outcome
 from converge.model.words import counted
 from converge.report.words import short
@@ -28,6 +29,8 @@ LEVELS: tuple[tuple[str, str, str, Tone], ...] = (
     ("note", "note", "Notes", "quiet"),
 )
 """What findings of one level are, singular and plural."""
+_MOST_NAMES = 8
+"""Of a group of findings, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Grid:
     """Whether findings about what a row begins with link to it."""
     details: tuple[tuple[Grid, ...], ...] = ()
     """What each row unfolds to."""
+    unfolds: str = ""
+    """What that is called."""
     pages: frozenset[str] = frozenset()
     """Columns for which a terminal has no room."""
 
@@ -103,10 +108,41 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """A time line: name, time in words, start and width in hundredths of the whole."""
+class Bar:
+    """A length on a scale: in words, and its start and width in hundredths of the whole."""
 
-    spans: tuple[tuple[str, str, float, float], ...]
+    words: str
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A chart of bars: a row a thing, a bar for each of the scales."""
+
+    title: str
+    scales: tuple[str, ...]
+    """What the bars of each column show; for a time line, how long the whole took."""
+    rows: tuple[tuple[str, tuple[Bar, ...]], ...]
+    timed: bool = False
+    """Whether the bars are times on one line."""
+    names: bool = False
+    """Whether the rows are objects, by their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Something that goes up and down with time."""
+
+    title: str
+    words: str
+    """What it shows, for those who do not see it."""
+    heights: tuple[float, ...]
+    """At equal distances, in hundredths of the greatest."""
+    top: str
+    """The greatest, in words."""
+    end: str
+    """How long it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +164,18 @@ class Group:
     @property
     def first(self) -> str:
         return short(self.findings[0].message)
+
+    @property
+    def title(self) -> str:
+        """The message that all share, or what the code means."""
+        return short(self.message) or explained(self.code).title
+
+    @property
+    def names(self) -> str:
+        """Some of the objects."""
+        names = [*dict.fromkeys(finding.object for finding in self.findings)]
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        return ", ".join(names[:_MOST_NAMES]) + more
 
     @property
     def names_only(self) -> bool:
@@ -172,22 +220,6 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """Objects of one kind for which the same is to be said."""
-
-    kind: str
-    names: tuple[str, ...]
-    why: str
-    text: str = ""
-    """The reason in full, when `why` is only its beginning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Fold:
     """Blocks under a title of their own, which a page may fold."""
 
@@ -199,7 +231,7 @@ class Fold:
     """Whether the title is an object's name."""
 
 
-Block = Words | Paste | Facts | Grid | Bars | Findings | Items | Fold
+Block = Words | Paste | Facts | Grid | Bars | Curve | Findings | Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,29 +240,70 @@ class Section:
     title: str
     blocks: tuple[Block, ...]
     nothing: str = ""
-    """What to say where there is no block."""
+    """What the document's end says where there is no block: ``no row was rejected``."""
+    tone: Tone = "quiet"
+    """How urgent it is."""
+    folded: bool = False
+    """Whether it is for looking things up: pages fold it, and paper has its title."""
+    on_pages: bool = False
+    """Whether only pages have room for it."""
 
     @property
     def count(self) -> int | None:
-        """How many things it lists; None where it lists none."""
+        """How many things it lists; None where it lists none, or also tells something else."""
         counts = [count for count in map(_count, self.blocks) if count is not None]
-        return sum(counts) if counts else None
+        told = any(isinstance(block, Facts) for block in self.blocks)
+        return None if told or not counts else sum(counts)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     command: str
+    subject: str
+    """What it is about: ``db.example/shop → pg.example/shop``."""
+    about: tuple[str, ...]
+    """When and of which versions."""
     verdict: Verdict
-    figures: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[Cell, str], ...]
     """What is read first: a number and its name."""
-    sections: tuple[Section, ...]
+    all_sections: tuple[Section, ...]
     parts: tuple[tuple[str, Document], ...] = ()
     """Documents of several databases, by name."""
+    advice: tuple[Words | Paste, ...] = ()
+    """What to do next."""
+
+    @property
+    def sections(self) -> list[Section]:
+        """Those that hold something, what is urgent first."""
+        held = (one for one in self.all_sections if one.blocks)
+        return sorted(held, key=lambda one: _RANKS.get(one.tone, len(_RANKS)))
+
+    @property
+    def nothing(self) -> str:
+        """One sentence about the others."""
+        return "; ".join(one.nothing for one in self.all_sections if one.nothing and not one.blocks)
 
 
-def section(id_: str, title: str, *blocks: Block | None, nothing: str = "") -> Section:
+_RANKS: dict[Tone, int] = {"bad": 0, "warn": 1}
+
+
+def worst(tones: Iterable[Tone]) -> Tone:
+    """The most urgent; quiet where there is none."""
+    return min(tones, key=lambda tone: _RANKS.get(tone, len(_RANKS)), default="quiet")
+
+
+def section(
+    id_: str,
+    title: str,
+    *blocks: Block | None,
+    nothing: str = "",
+    tone: Tone = "quiet",
+    folded: bool = False,
+    on_pages: bool = False,
+) -> Section:
     """A section of the blocks that hold something."""
-    return Section(id_, title, tuple(one for one in blocks if one and not _is_empty(one)), nothing)
+    held = tuple(one for one in blocks if one and not _is_empty(one))
+    return Section(id_, title, held, nothing, tone, folded, on_pages)
 
 
 def facts(*pairs: tuple[str, str]) -> Facts:
@@ -257,10 +330,15 @@ def grid(
 
 
 def table_section(
-    id_: str, title: str, columns: Sequence[tuple[str, Kind]], rows: Iterable[Sequence[Cell]], nothing: str
+    id_: str,
+    title: str,
+    columns: Sequence[tuple[str, Kind]],
+    rows: Iterable[Sequence[Cell]],
+    nothing: str,
+    tone: Tone = "quiet",
 ) -> Section:
     """A section that is one table."""
-    return section(id_, title, grid(title, columns, rows), nothing=nothing)
+    return section(id_, title, grid(title, columns, rows), nothing=nothing, tone=tone)
 
 
 def findings(found: Iterable[Finding]) -> Findings:
@@ -275,6 +353,11 @@ def findings(found: Iterable[Finding]) -> Findings:
     return Findings(tuple(level for level in levels if level.groups))
 
 
+def toned(count: int, name: str, tone: Tone = "warn") -> tuple[Cell, str]:
+    """A figure that is bad news unless it is 0."""
+    return (Mark(f"{count:,}", tone) if count else "0"), name
+
+
 def severities(found: Iterable[Finding]) -> Cell:
     """``2 blockers, 1 note``: how many there are of each that occurs, in the tone of the worst."""
     counts = Counter[str](finding.level for finding in found)
@@ -284,16 +367,35 @@ def severities(found: Iterable[Finding]) -> Cell:
     return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""
 
 
-def not_migrated(outcomes: Iterable[Outcome], nothing: str) -> Section:
-    """Objects that the target will not have, by kind and reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for outcome in outcomes:
-        reasons.setdefault((outcome.kind, outcome.why), []).append(outcome.name)
-    items = (
-        Item(kind, tuple(names), short(why), why if short(why) != why else "")
-        for (kind, why), names in reasons.items()
-    )
-    return section("not-migrated", "Not migrated", Items(tuple(items)), nothing=nothing)
+def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, Section, Section]:
+    """What needs work, by severity; what is not migrated and has no finding that says so; and the notes."""
+    levels = findings(found).levels
+    work = tuple(one for one in levels if one.name != "note")
+    told = {finding.object for level in work for group in level.groups for finding in group.findings}
+    return (
+        section("work", "What needs work", Findings(work), nothing="nothing blocks or is lost",
+                tone=work[0].tone if work else "quiet"),
+        table_section(
+            "not-migrated",
+            "Not migrated for other reasons" if told else "Not migrated",
+            (("kind", "words"), ("object", "name"), ("why", "words")),
+            [(one.kind, one.name, one.why) for one in outcomes if one.name not in told],
+            "",
+            "warn",
+        ),
+        section("notes", "Notes", Findings(tuple(one for one in levels if one.name == "note"))),
+    )  # fmt: skip
+
+
+def subject(source: str, target: str) -> str:
+    """``db.example/shop → pg.example/shop``, without accounts."""
+    return " → ".join(map(place, filter(None, (source, target))))
+
+
+def place(url: str) -> str:
+    """``db.example:3307/shop`` of an address; another text as it is."""
+    _, scheme, rest = url.partition("://")
+    return unquote(rest.rpartition("@")[2].partition("?")[0]) if scheme else url
 
 
 def owner(name: str, tables: Collection[str]) -> str | None:
@@ -311,8 +413,6 @@ def _count(block: Block) -> int | None:
             return len(rows)
         case Findings(levels=levels):
             return sum(level.count for level in levels)
-        case Items(items=items):
-            return len(items)
         case Fold(count=count) if count:
             return count
     return None
@@ -322,7 +422,7 @@ def _is_empty(block: Block) -> bool:
     match block:
         case Words(text=text) | Paste(text=text):
             return not text
-        case Facts(pairs=values) | Grid(rows=values) | Bars(spans=values):
+        case Facts(pairs=values) | Grid(rows=values) | Bars(rows=values) | Curve(heights=values):
             return not values
-        case Findings(levels=values) | Items(items=values) | Fold(blocks=values):
+        case Findings(levels=values) | Fold(blocks=values):
             return not values

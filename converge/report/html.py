@@ -1,9 +1,15 @@
-"""A document as one HTML file: no script, no request, and nothing of a database is ever markup."""
+"""A document as one HTML file: no request, and nothing of a database is ever markup.
+
+The page is complete without its script, which only sorts and filters tables; the page's policy lets no other
+run.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Collection
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,8 +31,22 @@ def to_html(document: Document) -> str:
         bodies.append(
             Markup('<article id="{}">\n{}\n</article>').format(prefix, _body(part, name, f"{prefix}-"))
         )
-    template = _environment().get_template("page.html")
-    return template.render(document=document, bodies=bodies, version=__version__)
+    script = _script()
+    content = {
+        "document": document,
+        "bodies": bodies,
+        "version": __version__,
+        "script": script,
+        "policy": b64encode(sha256(script.encode()).digest()).decode(),
+    }
+    return _environment().get_template("page.html").render(content)
+
+
+@cache
+def _script() -> Markup:
+    loader = _environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(_environment(), "report.js")[0])
 
 
 def _body(document: Document, name: str, prefix: str) -> Markup:

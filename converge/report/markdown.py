@@ -9,34 +9,45 @@ from converge.report.document import (
     Bars,
     Block,
     Cell,
+    Curve,
     Document,
     Facts,
     Findings,
     Fold,
     Grid,
     Group,
-    Item,
-    Items,
     Kind,
     Mark,
     Paste,
     Section,
     Words,
 )
-from converge.report.words import sentence, visible
+from converge.report.words import sentence, short, visible
 
 _MARKUP = re.compile(r"([\\`*\[\]<>|&])")
 _NEEDS_HTML = re.compile("[`<]")
 _MEANS = re.compile(r"[\\`*_~\[\]()<>|&!:@]")
 _RUNS = re.compile("`+")
+_LONGEST = 300
+"""Characters of a message; a longer one is folded behind its beginning."""
 
 
 def to_markdown(document: Document, name: str = "") -> str:
-    """The document, with the database's name in its title where there are several."""
+    """The document, with the database's name in its title where there are several.
+
+    What is urgent stands open; the rest is folded, where Markdown's reader can fold.
+    """
     title = f"converge {document.command}: {document.verdict.word}"
     lines = [f"# {words(name)}: {title}" if name else f"# {title}", "", sentence(document.verdict.words)]
+    lines += ["", " · ".join(filter(None, (code(document.subject), *document.about)))]
+    lines += ["", " · ".join(f"{value} {name}" for value, name in document.figures)]
+    for block in document.advice:
+        lines += ["", *_trimmed(_lines(block))]
     for section in document.sections:
-        lines += _section(section)
+        if not section.on_pages:
+            lines += _section(section)
+    if document.nothing:
+        lines += ["", f"Nothing to show: {document.nothing}."]
     parts = (to_markdown(part, name) for name, part in document.parts)
     return "\n\n".join(["\n".join(lines).rstrip(), *parts]).rstrip() + "\n"
 
@@ -56,14 +67,13 @@ def code(text: str) -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    if not section.blocks and not section.nothing:
-        return
-    yield from ("", f"## {section.title}", "")
-    if not section.blocks:
-        yield section.nothing
+    open_ = section.tone in ("bad", "warn")
+    title = section.title if section.count is None else f"{section.title} ({section.count:,})"
+    yield from ("", f"## {title}" if open_ else f"<details><summary>{title}</summary>", "")
     for number, block in enumerate(section.blocks):
         yield from ("",) * bool(number)
         yield from _trimmed(_lines(block, alone=len(section.blocks) == 1))
+    yield from () if open_ else ("", "</details>")
 
 
 def _lines(block: Block, *, alone: bool = False) -> Iterator[str]:
@@ -75,18 +85,20 @@ def _lines(block: Block, *, alone: bool = False) -> Iterator[str]:
             yield from _fence(text, language)
         case Facts(pairs=pairs):
             yield from (f"- {name}: {words(value)}" for name, value in pairs)
-        case Bars(spans=spans):
-            yield from (f"- {name}: {took}" for name, took, *_ in spans)
+        case Bars(title=title, rows=rows, names=names):
+            yield from (f"{title}:", "")
+            for name, bars in rows:
+                yield f"- {code(name) if names else words(name)}: {', '.join(bar.words for bar in bars)}"
+        case Curve(title=title, words=said):
+            yield f"{title}: {said}"
         case Grid(title=title):
             if not alone:
                 yield from (f"### {words(title)}", "")
             yield from _table(block)
         case Findings():
             yield from _findings(block)
-        case Items(items=items):
-            yield from (line for item in items for line in _item(item))
         case Fold(title=title, blocks=blocks, count=count, name=name):
-            yield from ("", f"### {code(title) if name else words(title)} ({count:,})")
+            yield from ("", f"### {code(title) if name else words(title)}" + f" ({count:,})" * bool(count))
             for inner in blocks:
                 yield from ("", *_trimmed(_lines(inner, alone=True)))
 
@@ -117,19 +129,17 @@ def _group(group: Group) -> Iterator[str]:
     if group.message:
         yield from (words(group.message), "")
     for one in group.findings:
-        message = "" if group.message else f": {words(one.message)}"
+        long = len(one.message) > _LONGEST
+        message = "" if group.message else f": {words(short(one.message) if long else one.message)}"
         seen = f" Seen: {words(one.evidence)}." if one.evidence else ""
         yield f"- {code(one.object)}{message}{seen}"
+        if long and not group.message:
+            whole = ("<details><summary>whole</summary>", *_fence(one.message), "</details>")
+            yield from (f"  {line}".rstrip() for line in whole)
         if one.hint and not group.hint:
             yield from (f"  {line}".rstrip() for line in _fence(one.hint))
     if group.hint:
         yield from _fence(group.hint)
-
-
-def _item(item: Item) -> Iterator[str]:
-    yield f"- {words(item.kind)} {', '.join(map(code, item.names))}: {words(item.why)}"
-    if item.text:
-        yield from (f"  {line}".rstrip() for line in _fence(item.text))
 
 
 def _fence(text: str, language: str = "") -> list[str]:

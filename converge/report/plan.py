@@ -17,6 +17,7 @@ from converge.model.port import all_work, hours
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
 from converge.model.words import counted
+from converge.report.charts import size_bars
 from converge.report.document import (
     LEVELS,
     Block,
@@ -34,9 +35,11 @@ from converge.report.document import (
     facts,
     findings,
     grid,
-    not_migrated,
     section,
+    subject,
     table_section,
+    toned,
+    work_sections,
 )
 from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
 from converge.report.port import conversion_section, converted_words, port_section
@@ -45,6 +48,8 @@ from converge.report.words import (
     blocked_words,
     for_people,
     missing_words,
+    moment,
+    now,
     one_line,
     seconds,
     short,
@@ -64,7 +69,6 @@ _MOST_CODES = 6
 
 def plan_document(plan: Plan) -> Document:
     """All of a plan that people read."""
-    ported = {(one.kind, one.name) for one in plan.ports}
     others = [one for one in plan.outcomes if one.kind not in OF_TABLES and one.state != "not migrated"]
     changes = (
         (one.source, column.source, change.trap, change.policy, f"rows {change.words}")
@@ -73,27 +77,29 @@ def plan_document(plan: Plan) -> Document:
         for change in column.changes
     )
     checks = ((one.name, one.wants, one.source, one.target, one.why, one.place) for one in plan.checks)
+    *work, notes = work_sections(plan.findings, plan.not_migrated)
+    sizes = [(one.source, one.data_bytes, one.rows_estimate) for one in plan.tables]
     return Document(
         "plan",
+        subject(plan.source, plan.target or f"PostgreSQL {plan.target_version}"),
+        (moment(now()), f"MySQL {plan.source_version} → PostgreSQL {plan.target_version}"),
         _verdict(plan),
         _figures(plan),
         (
-            section("facts", "Facts", _facts(plan)),
-            section("forecast", "Forecast", _forecast(plan), nothing="None was made."),
-            section("since", "Since the last run", *_drift(plan.since),
-                    nothing="There was none, as far as the target's ledger shows."),
-            section("findings", "Findings", findings(plan.findings), nothing="None."),
-            conversion_section(plan),
+            *work,
             port_section(plan),
-            section("tables", "Tables", tables_grid(plan), nothing=NO_TABLES),
-            section("types", "Type decisions", _types(plan), nothing="None."),
+            section("facts", "Facts", _all_facts(plan)),
+            conversion_section(plan),
+            section("since", "Since the last run", *_drift(plan.since), nothing="there was no run before"),
+            section("sizes", "Size", size_bars("Largest tables, estimated", sizes)),
+            section("tables", "Tables", tables_grid(plan), nothing="no table of the source is selected"),
             table_section(
                 "changes",
                 "Declared value changes",
                 (("table", "name"), ("column", "name"), ("policy", "code"), ("becomes", "code"),
                  ("which", "words")),
                 changes,
-                "No value is changed.",
+                "no value is changed",
             ),
             table_section(
                 "checks",
@@ -101,14 +107,12 @@ def plan_document(plan: Plan) -> Document:
                 (("check", "words"), ("wants", "words"), ("source", "code"), ("target", "code"),
                  ("why", "words"), ("where it stands", "words")),
                 checks,
-                "The maps declare none.",
+                "the maps declare no checks",
             ),
+            notes,
+            section("types", "Type decisions", _types(plan), folded=True),
             section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
-                    nothing="None."),
-            not_migrated(
-                [one for one in plan.not_migrated if (one.kind, one.name) not in ported],
-                "Every table, view, key and index of the source is migrated.",
-            ),
+                    nothing="the source has no views or other objects that are migrated", folded=True),
             _sql(plan),
         ),
     )  # fmt: skip
@@ -193,11 +197,7 @@ def _blocks(plan: Plan, shown: Collection[str]) -> Iterator[Block]:
     """These sections in full."""
     tables = tables_grid(plan)
     if "facts" in shown:
-        pairs = _facts(plan).pairs
-        if plan.forecast:
-            time, space, basis = (words for _, words in _forecast(plan).pairs)
-            pairs += (("forecast", f"{time}; {space}"), ("", basis))
-        yield Facts(pairs)
+        yield _all_facts(plan)
     if "types" in shown:
         yield _types(plan)
     if "tables" in shown:
@@ -264,7 +264,7 @@ def _sql(plan: Plan) -> Section:
         Fold(phase, (Paste("\n".join(statements), "sql"),), len(statements))
         for phase, statements in _statements(plan)
     )
-    return section("sql", "SQL", *folds, nothing="None.")
+    return section("sql", "SQL", *folds, folded=True, on_pages=True)
 
 
 def _verdict(plan: Plan) -> Verdict:
@@ -275,8 +275,8 @@ def _verdict(plan: Plan) -> Verdict:
     return Verdict(for_people("ready"), words, "warn" if plan.not_migrated or losses else "good")
 
 
-def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
-    figures = [
+def _figures(plan: Plan) -> tuple[tuple[Cell, str], ...]:
+    figures: list[tuple[Cell, str]] = [
         (f"{len(plan.tables):,}", "tables"),
         (f"{sum(one.rows_estimate for one in plan.tables):,}", "rows, estimated"),
         (size(sum(one.data_bytes for one in plan.tables)), "in the source"),
@@ -285,9 +285,13 @@ def _figures(plan: Plan) -> tuple[tuple[str, str], ...]:
         figures.append((size(plan.forecast.target_bytes), "in the target"))
         figures.append((seconds(plan.forecast.seconds), "forecast"))
     counts: Counter[str] = Counter(finding.level for finding in plan.findings)
-    names = (("block", "blockers"), ("lossy", "losses"), ("note", "notes"))
-    figures += [(f"{counts[severity]:,}", name) for severity, name in names]
-    return (*figures, (f"{len(plan.not_migrated):,}", "objects not migrated"))
+    return (
+        *figures,
+        toned(len(plan.blocks), "blockers", "bad"),
+        toned(counts["lossy"], "losses"),
+        toned(len(plan.not_migrated), "objects not migrated"),
+        toned(counts["note"], "notes", "quiet"),
+    )
 
 
 def _facts(plan: Plan) -> Facts:
@@ -308,14 +312,13 @@ def _facts(plan: Plan) -> Facts:
     )
 
 
-def _forecast(plan: Plan) -> Facts:
-    if plan.forecast is None:
-        return Facts(())
-    return facts(
-        ("time", f"{seconds(plan.forecast.seconds)} for the whole run with its full comparison"),
-        ("space", f"{size(plan.forecast.target_bytes)} in the target, tables and indexes"),
-        ("basis", plan.forecast.basis),
-    )
+def _all_facts(plan: Plan) -> Facts:
+    """The facts with the forecast."""
+    if (forecast := plan.forecast) is None:
+        return _facts(plan)
+    time = f"{seconds(forecast.seconds)} for the whole run with its full comparison"
+    space = f"{size(forecast.target_bytes)} in the target, tables and indexes"
+    return Facts((*_facts(plan).pairs, ("forecast", f"{time}; {space}"), ("", forecast.basis)))
 
 
 def _types(plan: Plan) -> Grid:

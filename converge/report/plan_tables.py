@@ -48,6 +48,7 @@ def tables_grid(plan: Plan) -> Grid:
             )
             for one in plan.tables
         ),
+        unfolds="Columns, keys and indexes",
         pages=frozenset({"target", "findings"}),
     )  # fmt: skip
 

@@ -32,14 +32,19 @@ def conversion_section(plan: Plan) -> Section:
         rows,
         ("all", f"{whole:,}", f"{part:,}", rate(part, whole)),
     )
-    return section("conversion", "Conversion rate", counts, nothing="The source has no objects.")
+    return section("conversion", "Conversion rate", counts, nothing="the source has no objects")
 
 
 def port_section(plan: Plan) -> Section:
     """What is left to port: the estimate, then each object with its signature and its source."""
     estimate = (Words(_ESTIMATE), work_grid(all_work(plan.ports))) if plan.ports else ()
     return section(
-        "port", "Left to port", *estimate, *map(_port, plan.ports), nothing="No routine, trigger or event."
+        "port",
+        "Left to port",
+        *estimate,
+        *map(_port, plan.ports),
+        nothing="no routine, trigger or event is left to port",
+        tone="warn",
     )
 
 

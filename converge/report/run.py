@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from converge.model.check import State as CheckState
 from converge.model.plan import Finding
@@ -18,9 +18,9 @@ from converge.model.result import (
 )
 from converge.model.result import Verdict as Word
 from converge.model.words import counted
+from converge.report.charts import copy_line, pace_curve, phase_line, size_bars
 from converge.report.document import (
     LEVELS,
-    Bars,
     Block,
     Cell,
     Document,
@@ -33,16 +33,19 @@ from converge.report.document import (
     Tone,
     Words,
     facts,
-    findings,
     grid,
-    not_migrated,
     section,
+    subject,
     table_section,
+    toned,
+    work_sections,
+    worst,
 )
 from converge.report.run_words import (
     SNAPSHOTS,
     checks_words,
     equality,
+    only_checks,
     proof_words,
     rows_that_differ,
     run_verdict,
@@ -93,21 +96,33 @@ _BACK = (
 
 def run_document(result: Result) -> Document:
     """All of a run that people read."""
-    advice, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
+    words, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
+    if only_checks(result):
+        words = "Find out why the check fails, then verify again."
+    own = [one for one in result.findings if one.code not in OF_CHECKS]
+    nothing = "no row differs" if result.verdict in ("verified", "differs") else "no values were compared"
+    *work, notes = work_sections(own, result.not_migrated)
+    versions = f"MySQL {result.source_version} → PostgreSQL {result.target_version}"
     return Document(
         result.command,
+        subject(result.source, result.target),
+        (moment(result.started), versions if result.source_version else ""),
         run_verdict(result),
         _figures(result),
         (
+            section("differences", "Differences", *_differences(result), nothing=nothing, tone="bad"),
+            _rejects(result),
+            *work,
             section("facts", "Facts", _facts(result)),
-            section("time", "Time line", _timeline(result.phases)),
-            section("tables", "Tables", _tables(result), nothing="No table was reached."),
+            section("time", "Time and size", *_charts(result)),
+            section("tables", "Tables", _tables(result), nothing="no table was reached"),
             *_compared(result),
-            *_left_out(result),
+            _changes(result),
             _back(result.going_back),
-            section("next", "How to go on", Words(advice), Paste(result.next_command or command)),
+            notes,
         ),
-    )
+        advice=(Words(words), Paste(result.next_command or command)),
+    )  # fmt: skip
 
 
 def run_text(result: Result) -> str:
@@ -119,28 +134,7 @@ def run_text(result: Result) -> str:
 
 
 def _compared(result: Result) -> Iterator[Section]:
-    """What a comparison has found, and what it did not look at."""
-    nothing = "None." if result.verdict in ("verified", "differs") else "The values were not compared."
-    yield section("differences", "Differences", *_differences(result), nothing=nothing)
-    yield table_section(
-        "views",
-        "Views",
-        (("view or index", "name"), ("target", "name"), ("rows", "number"), ("seconds", "number"),
-         ("equal", "words"), ("why", "words")),
-        [
-            (one.name, one.target, "" if one.rows_source is None else f"{one.rows_source:,}",
-             seconds(one.seconds), Mark(one.state, _VIEW_TONES[one.state]), one.why)
-            for one in result.views
-        ],
-        "None was compared.",
-    )  # fmt: skip
-    yield table_section(
-        "not-compared",
-        "Not compared",
-        (("kind", "words"), ("name", "name"), ("why", "words")),
-        [(one.kind, one.name, one.why) for one in result.not_compared],
-        "Nothing that is known.",
-    )
+    """What a comparison has found apart from rows, and what it did not look at."""
     yield table_section(
         "checks",
         "Checks",
@@ -151,15 +145,34 @@ def _compared(result: Result) -> Iterator[Section]:
              one.message, one.why)
             for one in result.checks
         ],
-        "The maps declare none.",
+        "the maps declare no checks",
+        worst(CHECK_TONES[one.state] for one in result.checks),
+    )  # fmt: skip
+    yield table_section(
+        "not-compared",
+        "Not compared",
+        (("kind", "words"), ("name", "name"), ("why", "words")),
+        [(one.kind, one.name, one.why) for one in result.not_compared],
+        "",
+        "warn",
+    )
+    yield table_section(
+        "views",
+        "Views",
+        (("view or index", "name"), ("target", "name"), ("rows", "number"), ("time", "number"),
+         ("equal", "words"), ("why", "words")),
+        [
+            (one.name, one.target, "" if one.rows_source is None else f"{one.rows_source:,}",
+             seconds(one.seconds), Mark(one.state, _VIEW_TONES[one.state]), one.why)
+            for one in result.views
+        ],
+        "no view was compared",
+        worst(_VIEW_TONES[one.state] for one in result.views),
     )  # fmt: skip
 
 
-def _left_out(result: Result) -> Iterator[Section]:
-    """Findings, and what did not arrive as it was, or at all."""
-    own = [one for one in result.findings if one.code not in OF_CHECKS]
-    yield section("findings", "Findings", findings(own), nothing="None.")
-    yield table_section(
+def _changes(result: Result) -> Section:
+    return table_section(
         "changes",
         "Declared value changes",
         (("table", "name"), ("column", "name"), ("rows", "number"), ("which", "words"),
@@ -168,9 +181,12 @@ def _left_out(result: Result) -> Iterator[Section]:
             (one.table, one.column, f"{one.rows:,}", f"rows {one.words}", one.trap, one.policy)
             for one in result.changes
         ],
-        "No value was changed.",
+        "no value was changed",
     )  # fmt: skip
-    yield table_section(
+
+
+def _rejects(result: Result) -> Section:
+    return table_section(
         "rejects",
         "Rejected rows",
         (("table", "name"), ("key", "code"), ("column", "name"), ("SQLSTATE", "code"),
@@ -179,26 +195,43 @@ def _left_out(result: Result) -> Iterator[Section]:
             (one.table, one.key, one.column or "", one.sqlstate, one.message, _hex(one))
             for one in result.rejects[:_MOST_REJECTS]
         ],
-        "None.",
+        "no row was rejected",
+        "bad",
     )  # fmt: skip
-    yield not_migrated(result.not_migrated, "Nothing that this run knows of.")
 
 
-def _figures(result: Result) -> tuple[tuple[str, str], ...]:
+def _charts(result: Result) -> Iterator[Block | None]:
+    yield phase_line(result.phases)
+    yield pace_curve(result.pace)
+    yield copy_line(result.tables)
+    sizes = [
+        (one.source, one.bytes, (one.rows_source if one.rows_written is None else one.rows_written) or 0)
+        for one in result.tables
+    ]
+    yield size_bars("Largest tables", sizes)
+
+
+def _figures(result: Result) -> tuple[tuple[Cell, str], ...]:
     tables = result.tables
     copied = any(one.rows_read is not None for one in tables)
     rows = sum((one.rows_written if copied else one.rows_source) or 0 for one in tables)
-    figures = [(f"{len(tables):,}", "tables"), (f"{rows:,}", "rows written" if copied else "rows compared")]
+    figures: list[tuple[Cell, str]] = [
+        (f"{len(tables):,}", "tables"),
+        (f"{rows:,}", "rows written" if copied else "rows compared"),
+    ]
     if copied:
         figures.append((size(sum(one.bytes for one in tables)), "copied"))
-        figures.append((f"{sum(one.rows_rejected for one in tables):,}", "rejected"))
+        figures.append(toned(sum(one.rows_rejected for one in tables), "rejected", "bad"))
     equal = sum(one.verified for one in tables)
-    figures += [
-        (f"{equal:,} of {len(tables):,}", "tables equal"),
+    different = any(equality(result, one).tone == "bad" for one in tables)
+    share = f"{equal:,} of {len(tables):,}"
+    return (
+        *figures,
+        (Mark(share, "bad") if different else share, "tables equal"),
         (seconds(sum(took for _, took in result.phases)), "in total"),
-    ]
-    figures += [(f"{len(result.not_migrated):,}", "objects not migrated"), (f"{result.losses:,}", "losses")]
-    return tuple(figures)
+        toned(len(result.not_migrated), "objects not migrated"),
+        toned(result.losses, "losses"),
+    )
 
 
 def _facts(result: Result) -> Facts:
@@ -221,15 +254,6 @@ def _speed(result: Result) -> str:
     if not took or not count:
         return ""
     return f"{counted(rows, 'row')}, {size(count)} in {seconds(took)}: {size(count / took)} a second"
-
-
-def _timeline(phases: Sequence[tuple[str, float]]) -> Bars:
-    whole = sum(took for _, took in phases) or 1.0
-    begin, spans = 0.0, []
-    for name, took in phases:
-        spans.append((name, seconds(took), round(begin / whole * 100, 2), round(took / whole * 100, 2)))
-        begin += took
-    return Bars(tuple(spans))
 
 
 def _tables(result: Result) -> Grid:
@@ -300,8 +324,7 @@ def _back(back: GoingBack | None) -> Section:
     if back is not None:
         blocks += map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
         blocks.append(grid("Moved since the snapshot", (("table", "name"),), [(one,) for one in back.tables]))
-    nothing = "The run has not come so far as to look at the source again."
-    return section("going-back", "Rollback", *blocks, nothing=nothing)
+    return section("going-back", "Rollback", *blocks)
 
 
 # Lines for a terminal.

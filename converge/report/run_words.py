@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
 from converge.model.check import CheckResult
-from converge.model.result import OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
+from converge.model.result import OF_CHECKS, OF_SCHEMA, GoingBack, Result, TableResult, ViewResult
 from converge.model.result import Verdict as Word
 from converge.model.words import counted
 from converge.report.document import Mark, Tone, Verdict
@@ -28,11 +28,16 @@ _KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": "
 
 
 def run_verdict(result: Result) -> Verdict:
-    """Good only where nothing is missing: a verified run that lost something calls for a look."""
+    """Good only where nothing is left to do: a verified run that lost something calls for a look.
+
+    Where all is equal and only a check failed, the word says that: nothing differs.
+    """
     tone = _TONES.get(result.verdict, "bad")
-    if tone == "good" and (result.not_migrated or result.losses):
+    skipped = any(one.state == "passed over" for one in result.checks)
+    if tone == "good" and (result.not_migrated or result.losses or result.not_compared or skipped):
         tone = "warn"
-    return Verdict(for_people(result.verdict), verdict_words(result), tone)
+    word = "check failed" if only_checks(result) else for_people(result.verdict)
+    return Verdict(word, verdict_words(result), tone)
 
 
 def verdict_words(result: Result) -> str:
@@ -58,7 +63,21 @@ def _outcome_words(result: Result) -> str:
     return _UNFINISHED.get(result.verdict, "nothing was written; see the findings")
 
 
+def only_checks(result: Result) -> bool:
+    """Whether a check has failed, and all that was compared is equal."""
+    return (
+        result.verdict == "differs"
+        and any(check.failed for check in result.checks)
+        and not result.rejects
+        and all(equality(result, one).tone == "good" for one in result.tables)
+        and not any(one.state == "differs" for one in result.views)
+        and not any(one.severity == "block" and one.code not in OF_CHECKS for one in result.findings)
+    )
+
+
 def _differs_words(result: Result) -> Iterator[str]:
+    if only_checks(result):
+        yield f"every row of {counted(len(result.tables), 'table')} is equal"
     if result.rejects:
         yield f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
         if _only_rejects(result):

@@ -10,7 +10,7 @@ from typing import Any
 from converge.model.documents import worst
 from converge.model.result import Results
 from converge.model.words import counted
-from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, facts, grid, section
+from converge.report.document import Cell, Document, Grid, Mark, Tone, Verdict, facts, grid, place, section
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
@@ -74,23 +74,25 @@ def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Doc
         return parts[0][1]
     each = document["databases"]
     # With what stopped it, where something did.
-    stops = (
-        (one, next((f": {first['code']} {first['message']}" for first in _blockers(one)), "")) for one in each
-    )
-    said = ((one["name"], f"{one['verdict']}{stop}") for one, stop in stops)
+    stops = ((one["name"], first) for one in each for first in _blockers(one)[:1])
+    stopped = facts(*((name, f"{first['code']} {first['message']}") for name, first in stops))
+    tables = sum(len(one.get("tables", ())) for one in each)
     return Document(
         document["command"],
+        f"{counted(len(each), 'database')}: {', '.join(one['name'] for one in each)}",
+        tuple(part.about[0] for _, part in parts[:1]),
         _verdict(document["verdict"], each),
-        ((f"{len(each):,}", "databases"), (f"{sum(len(one.get('tables', ())) for one in each):,}", "tables")),
-        (section("facts", "Facts", facts(*said)), section("databases", "Databases", _overview(each))),
+        ((f"{len(each):,}", "databases"), (f"{tables:,}", "tables")),
+        (section("stopped", "What stopped them", stopped, tone="bad"),
+         section("databases", "Databases", _overview(each))),
         tuple(parts),
-    )
+    )  # fmt: skip
 
 
 def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
     """The worst verdict, how many have it and which, and what all targets together lack."""
     names = [one["name"] for one in each if one["verdict"] == worst(each)["verdict"]]
-    words, tone = f"{', '.join(names)} ({len(names):,} of {counted(len(each), 'database')})", _tone(word)
+    words, tone = f"{len(names):,} of {counted(len(each), 'database')}: {', '.join(names)}", _tone(word)
     if len(names) == len(each):
         words = f"all of {counted(len(each), 'database')}" if len(each) > 1 else names[0]
     if any("losses" in one for one in each):
@@ -109,13 +111,16 @@ def _is_planned(one: Mapping[str, Any]) -> bool:
 
 def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
     def url(one: Mapping[str, Any], side: str) -> str:
-        return str(one.get(side, {}).get("url", ""))
+        return place(one.get(side, {}).get("url", ""))
 
     def row(one: Mapping[str, Any]) -> Sequence[Cell]:
         found = (_blockers(one), range(one.get("losses", 0)), one.get("not_migrated", ()))
         tables = f"{len(one['tables']):,}" if "tables" in one else ""
         counts = (f"{len(listed):,}" if listed else "" for listed in found)
-        verdict = Mark(for_people(one["verdict"]), _tone(one["verdict"]))
+        tone = _tone(one["verdict"])
+        if tone == "good" and (one.get("losses") or one.get("not_migrated")):
+            tone = "warn"
+        verdict = Mark(for_people(one["verdict"]), tone)
         return (one["name"], verdict, url(one, "source"), url(one, "target"), tables, *counts)
 
     return grid(

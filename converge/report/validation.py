@@ -8,6 +8,7 @@ from dataclasses import replace
 from converge.model.validation import Affected, Compared, Validation
 from converge.model.validation import Verdict as Word
 from converge.model.words import counted
+from converge.report.charts import phase_line
 from converge.report.document import (
     Cell,
     Document,
@@ -21,6 +22,7 @@ from converge.report.document import (
     facts,
     grid,
     section,
+    subject,
 )
 from converge.report.junit import Case, Suite
 from converge.report.text import to_text
@@ -35,8 +37,12 @@ def validation_document(result: Validation) -> Document:
     """All of a validation that people read."""
     rows = sum(one.changed + one.added + one.removed for one in result.affected)
     words, command = _advice(result)
+    revision = f"{result.revision} {result.name}".strip()
+    versions = f"PostgreSQL {result.server_version}" if result.server_version else ""
     return Document(
         "migrations validate",
+        f"revision {revision} on {subject('', result.target)}",
+        (moment(result.started), versions),
         _verdict(result),
         (
             (f"{rows:,}", "rows affected"),
@@ -45,19 +51,22 @@ def validation_document(result: Validation) -> Document:
             (seconds(sum(took for _, took in result.phases)), "time"),
         ),
         (
-            section("facts", "Facts", _facts(result)),
-            section("affected", "Affected rows", _affected(result.affected), nothing="No row is affected."),
-            section("reference", "Reference", _compared(result.compared), nothing="None was given."),
-            section("deviations", "Differences", _differences(result.compared), nothing="None."),
+            section("deviations", "Differences", _differences(result.compared), nothing="no value differs",
+                    tone="bad"),
             section(
                 "not-restored",
                 "Not restored",
                 grid("Not restored", (("what", "name"),), [(name,) for name in result.not_restored]),
-                nothing="Nothing that the downgrade has promised.",
+                nothing="the downgrade restores what it promises" if result.downgrade != "no promise" else "",
+                tone="bad",
             ),
-            section("next", "How to go on", Words(words), Paste(command)),
+            section("affected", "Affected rows", _affected(result.affected), nothing="no row is affected"),
+            section("reference", "Reference", _compared(result.compared), nothing="no reference was given"),
+            section("facts", "Facts", _facts(result)),
+            section("time", "Time line", phase_line(result.phases)),
         ),
-    )
+        advice=(Words(words), Paste(command)),
+    )  # fmt: skip
 
 
 def validation_text(result: Validation) -> str:

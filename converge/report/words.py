@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from converge.model.words import counted
 
@@ -31,6 +32,11 @@ def seconds(value: float) -> str:
     if value < 99.5:
         return f"{value:.0f} s"
     return f"{int(value) // 60}:{int(value) % 60:02d} min"
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def moment(started: str) -> str:

@@ -201,6 +201,7 @@ class Run:
                 raise
             finally:
                 self.result.tables = list(self.copy.results.values())
+                self.result.pace = self.copy.pace
 
     def _compare_again(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:
         """Takes back the earlier chunks that the source no longer has as they are."""

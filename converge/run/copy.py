@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from converge.model.event import CopyStarted, Progress, Sink, TableCopied, TableSize
 from converge.model.plan import Plan, TablePlan
-from converge.model.result import TableResult
+from converge.model.result import Pace, TableResult
 from converge.model.work import Copied, CopyTask
 from converge.mysql.rows import marked, select_text, where
 from converge.postgres.copy import copy_statement
@@ -36,9 +37,12 @@ class Copy:
     results: dict[str, TableResult] = field(default_factory=dict)
     done: int = 0
     """Chunks that the ledger calls done, as far as this attempt has seen."""
+    pace: Pace = field(default_factory=Pace)
+    _started: float = 0.0
 
     def start(self) -> None:
         """Says what there is to copy, and what of it is done."""
+        self._started = time.monotonic()
         self.recount()
         left = self.left()
         sizes = []
@@ -63,6 +67,7 @@ class Copy:
             for event in workers.work(self._tasks(left)):
                 look()
                 if isinstance(event, Progress):
+                    self.pace.add(self._now(), event.rows, event.bytes)
                     self.emit(event)
                 elif isinstance(event, Copied):
                     self.count(event)
@@ -76,6 +81,9 @@ class Copy:
     def count(self, copied: Copied) -> None:
         """Adds a chunk that was loaded now. Raises ConvergeError when too many rows were rejected."""
         self._add(copied)
+        result, ended = self.results[copied.table], self._now()
+        began = max(round(ended - copied.seconds, 3), 0.0)
+        result.began, result.ended = began if result.began is None else min(result.began, began), ended
         # Thousands of tables are not added up for every chunk that has none.
         if copied.rejected and sum(one.rows_rejected for one in self.results.values()) > self.most_rejects:
             raise too_many(self.ledger.rejects()[-1], self.most_rejects)
@@ -84,12 +92,16 @@ class Copy:
         """Takes the results from the ledger."""
         self.done = 0
         for table in self.plan.tables:
-            self.results[table.source] = TableResult(
-                table.source, f"{self.plan.schema}.{table.target}", rows_read=0, rows_written=0
-            )
+            target = f"{self.plan.schema}.{table.target}"
+            result = self.results.setdefault(table.source, TableResult(table.source, target))
+            result.rows_read = result.rows_written = result.rows_rejected = result.bytes = 0
+            result.seconds = 0.0
         for chunk in self.ledger.chunks():
             if chunk.done is not None:
                 self._add(chunk.done)
+
+    def _now(self) -> float:
+        return round(time.monotonic() - self._started, 3)
 
     def _add(self, copied: Copied) -> None:
         self.done += 1
