@@ -143,7 +143,7 @@ def test_what_is_there_already_blocks_all(project: Project) -> None:
     assert ran.code == 3
     assert "error[T005]: it's <b>: " in ran.err
     assert "\nblocker   T005 " in ran.out and "1 of 1 table or view exists in the target already" in ran.out
-    assert ran.out.splitlines()[-1].startswith("verdict   blocked: it's <b> (1 of 2 databases)")
+    assert ran.out.splitlines()[-1].startswith("verdict   blocked: 1 of 2 databases: it's <b> · ")
     assert relations(project.targets[0]) == []
 
 

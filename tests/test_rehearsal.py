@@ -239,7 +239,7 @@ def test_what_is_compared_is_pure() -> None:
     assert resumed is not None and resumed.forecast is None
     hostile = replace(made, tables=(*made.tables, table("<script>\nnot a line")))
     told = replace(hostile, since=since(last, hostile))
-    assert "<script>" not in to_html(plan_document(told))
+    assert to_html(plan_document(told)).count("<script") == 1
     assert "\nnot a line" not in plan_text(told)
     assert "&lt;script" in to_markdown(plan_document(told)) or "<code>&#" in to_markdown(plan_document(told))
 

@@ -34,6 +34,7 @@ def run_verdict(result: Result) -> Verdict:
     """
     tone = _TONES.get(result.verdict, "bad")
     skipped = any(one.state == "passed over" for one in result.checks)
+    skipped |= any(one.state == "not compared" for one in result.views)
     if tone == "good" and (result.not_migrated or result.losses or result.not_compared or skipped):
         tone = "warn"
     word = "check failed" if only_checks(result) else for_people(result.verdict)
@@ -64,19 +65,19 @@ def _outcome_words(result: Result) -> str:
 
 
 def only_checks(result: Result) -> bool:
-    """Whether a check has failed, and all that was compared is equal."""
+    """Whether a check has failed, and nothing that was compared differs."""
     return (
         result.verdict == "differs"
         and any(check.failed for check in result.checks)
         and not result.rejects
-        and all(equality(result, one).tone == "good" for one in result.tables)
+        and not any(equality(result, one).tone == "bad" for one in result.tables)
         and not any(one.state == "differs" for one in result.views)
         and not any(one.severity == "block" and one.code not in OF_CHECKS for one in result.findings)
     )
 
 
 def _differs_words(result: Result) -> Iterator[str]:
-    if only_checks(result):
+    if only_checks(result) and result.tables and all(one.verified for one in result.tables):
         yield f"every row of {counted(len(result.tables), 'table')} is equal"
     if result.rejects:
         yield f"the target refused {counted(len(result.rejects), 'row')}, which were left out"
