@@ -49,7 +49,7 @@ def codes(document: dict[str, object], severity: str) -> set[str]:
     return {one["code"] for one in findings if one["severity"] == severity}
 
 
-def test_both_sides_in_order(source: str, target: str) -> None:
+def test_both_sides_in_order(source: str, target: str, tmp_path: Path) -> None:
     ran = converge("doctor", "--source", source, "--target", target, "--jobs", "2")
     assert ran.code == 0, ran.err
     for words in (
@@ -72,7 +72,13 @@ def test_both_sides_in_order(source: str, target: str) -> None:
         "installable: citext",
     ):
         assert words in whole, whole
-    document = converge("doctor", "--source", source, "--target", target, "--json").json
+    files = tmp_path / "doctor.html", tmp_path / "doctor.md"
+    asked = ("--html", str(files[0]), "--md", str(files[1]), "--json")
+    document = converge("doctor", "--source", source, "--target", target, *asked).json
+    for text in (file.read_text("utf-8") for file in files):
+        for words in ("SHOW_ROUTINE", "from 15", "installable: citext", "CREATE ROLE converge"):
+            assert words in text.replace("\\_", "_"), words
+        assert parse(source).database in text.partition("</h1>")[0]
     assert (document["command"], document["verdict"], document["exit_code"]) == ("doctor", "ready", 0)
     assert document["snapshot"] == "locked"
     assert document["source"]["tables"] == 1
