@@ -268,6 +268,19 @@ def test_whole_seconds_become_an_interval_by_a_map(databases: tuple[str, str], t
     assert rows == [("1 day 01:01:01",), ("400 days",), (None,)]
 
 
+def test_points_in_time_without_a_zone_are_said_to_be_utc(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, at TIMESTAMP NULL, p TIMESTAMP NULL, day DATETIME)")
+    mysql(source, "SET time_zone = '+02:00'; INSERT INTO d VALUES (1, '2025-07-01 12:00', NULL, NULL)")
+    postgres(target, "CREATE TABLE d (id int PRIMARY KEY, at timestamp, p timestamptz, day timestamp)")
+    (finding,) = found(plan(source, target), "L034")
+    assert finding["object"] == "d" and finding["message"].endswith(": at")
+    map_ = written(tmp_path, finding["hint"].replace("Europe/Amsterdam", "+02:00"))
+    ran = load(source, target, "--map", map_)
+    assert (ran.json["verdict"], found(ran, "L034")) == ("verified", []), ran.err
+    assert postgres(target, "SELECT at::text FROM d") == [("2025-07-01 12:00:00",)]
+
+
 def test_a_text_that_is_parsed_loses_its_spelling(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, "CREATE TABLE d (id INT PRIMARY KEY, v TEXT)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from converge.codes import Code
 from converge.model.catalog import Column, Table
@@ -138,36 +138,39 @@ def _impossible(draft: Draft, table: Table, column: Column, own: OwnColumn, fami
     )  # fmt: skip
 
 
+_TAKEN: tuple[tuple[Code, str, Callable[[str], bool], str, str], ...] = (
+    (Code.L025, "datetime", lambda to: to.endswith("with time zone"),
+     "times without a zone are taken as UTC", "CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')"),
+    (Code.L033, "bigint", lambda to: to == "interval",
+     "whole numbers are taken as microseconds", "{} * 1000000"),
+    (Code.L034, "timestamp", lambda to: to == "timestamp",
+     "points in time become times without a zone, in UTC", "CONVERT_TZ({}, '+00:00', 'Europe/Amsterdam')"),
+)  # fmt: skip
+"""What is assumed of a MySQL type's values in a type of the target, and how a map says otherwise."""
+
+
 def note_kinds(draft: Draft, match: Match, table: Table) -> None:
     """What is true of many columns of a table alike: one finding for all of them."""
-    zoned, counted, computed, domains = [], [], [], []
-    for column in table.columns:
-        own = match.columns.get(column.name)
-        if own is None or not draft.has(table.name, column.name):
-            continue
-        if column.type == "datetime" and base_name(own.base).endswith("with time zone"):
-            zoned.append(column)
-        if column.type == "bigint" and base_name(own.base) == "interval":
-            counted.append(column)
-        if own.generated and not column.generated:
-            computed.append(column.name)
-        if own.base != own.type and not own.labels and own.base not in own.type:
-            domains.append(f"{column.name} ({own.type} over {own.base})")
-    if zoned:
-        draft.find(
-            Code.L025, table.name,
-            f"times without a zone are taken as UTC: {', '.join(column.name for column in zoned)}",
-            column_entry(table, zoned[0], "using = \"CONVERT_TZ({}, 'Europe/Amsterdam', '+00:00')\""),
-        )  # fmt: skip
-    if counted:
-        draft.find(
-            Code.L033, table.name,
-            f"whole numbers are taken as microseconds: {', '.join(column.name for column in counted)}",
-            column_entry(table, counted[0], 'using = "{} * 1000000"'),
-        )  # fmt: skip
-    if computed:
+    planned = [column for column in table.columns if draft.has(table.name, column.name)]
+    columns = [(column, own) for column in planned if (own := match.columns.get(column.name))]
+    for code, type_, becomes, message, using in _TAKEN:
+        taken = [
+            column
+            for column, own in columns
+            if column.type == type_ and becomes(base_name(normal(own.base)))
+            and not draft.decision(table, column).setting("using")
+        ]  # fmt: skip
+        if taken:
+            way = column_entry(table, taken[0], f"using = {toml_text(using)}")
+            draft.find(code, table.name, f"{message}: {', '.join(column.name for column in taken)}", way)
+    if computed := [column.name for column, own in columns if own.generated and not column.generated]:
         listed = ", ".join(computed)
         draft.find(Code.L015, table.name, f"computed by the target, so compared and not copied: {listed}")
+    domains = [
+        f"{column.name} ({own.type} over {own.base})"
+        for column, own in columns
+        if own.base != own.type and not own.labels and own.base not in own.type
+    ]
     if domains:
         listed = ", ".join(domains)
         draft.find(Code.L016, table.name, f"COPY tests the conditions of domains by row: {listed}")
