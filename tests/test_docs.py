@@ -243,15 +243,3 @@ def test_the_account_for_a_managed_source_is_enough(databases: tuple[str, str]) 
     finally:
         mysql(source, "DROP USER IF EXISTS 'converge'@'%'")
     assert result.verdict == "verified"
-
-
-def test_the_statements_for_hibernate_give_the_next_value(databases: tuple[str, str]) -> None:
-    source, target = databases
-    mysql(source, "CREATE TABLE hibernate_sequence (next_val BIGINT)")
-    mysql(source, "INSERT INTO hibernate_sequence VALUES (1001)")
-    postgres(target, "CREATE SEQUENCE hibernate_sequence")
-    chapter = (DOCS / "orm.md").read_text("utf-8").split("## Hibernate")[1]
-    ask, set_ = re.findall(r"^SELECT .*?;", chapter, re.MULTILINE)
-    assert str(mysql(source, ask)[0][0]) in set_
-    postgres(target, set_)
-    assert postgres(target, "SELECT nextval('hibernate_sequence')") == [(1001,)]

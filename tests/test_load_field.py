@@ -45,16 +45,6 @@ def test_an_auto_increment_without_a_sequence_is_said(databases: tuple[str, str]
     assert [one["severity"] for one in found(plan(source, target), "L024")] == ["lossy"]
 
 
-def test_a_counter_table_that_is_a_sequence_in_the_target_is_named(databases: tuple[str, str]) -> None:
-    source, target = databases
-    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE A_SEQ (next_val BIGINT)")
-    postgres(target, "CREATE TABLE a (id int PRIMARY KEY); CREATE SEQUENCE a_seq INCREMENT 50")
-    (finding,) = found(plan(source, target), "L140")
-    assert (finding["object"], finding["severity"]) == ("A_SEQ", "lossy")
-    assert "SELECT `next_val` FROM `A_SEQ`" in finding["hint"]
-    assert 'SELECT setval(\'"public"."a_seq"\', …, false)' in finding["hint"]
-
-
 def test_a_parent_that_differs_by_case(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(

@@ -80,7 +80,9 @@ class Target:
     def plan(self) -> Plan:
         """As much of a plan as the ledger takes."""
         tables = [SimpleNamespace(source=name, target=own) for name, own in loaded(self.before)]
-        return cast(Plan, SimpleNamespace(source=SOURCE, schema="app", digest="d", tables=tables))
+        return cast(
+            Plan, SimpleNamespace(source=SOURCE, schema="app", digest="d", tables=tables, counters=())
+        )
 
     def recover(self) -> Recovery:
         return recover(self.endpoint, "app", silent)

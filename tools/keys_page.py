@@ -112,6 +112,10 @@ match = { table = "article", column = "cache", identity = false }
 skip = true                          # is not migrated, and the report says so
 
 [[column]]
+match = { table = "customer_seq", column = "next_val" }
+next_value = "{}"                    # "{} + 1", where the row has the last value
+
+[[column]]
 match = { charset = "utf8mb4", collation = "utf8mb4_*_ci", length = 190 }
 collation = "source"                 # an ICU collation like MySQL's
 

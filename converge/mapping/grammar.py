@@ -93,6 +93,11 @@ class ColumnRule(Entry):
     default: Text | Literal[False] | None = Field(
         default=None, description="PostgreSQL expression; false: none"
     )
+    next_value: Text | None = Field(
+        default=None,
+        description="the table is a counter, in the target a sequence of the table's name; MySQL expression"
+        " of its next value, {} being the column",
+    )
     rename: Text | None = Rename
     skip: bool | None = Field(default=None, description="true: the column is not migrated")
     collation: Text | None = Field(

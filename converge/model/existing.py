@@ -6,6 +6,8 @@ import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from typing import Any
 
 from converge.model.quote import pg_name, pg_text
 
@@ -156,10 +158,12 @@ class Existing:
     def by_name(self) -> Mapping[str, OwnTable]:
         return {table.name: table for table in self.tables}
 
-    def has_sequence(self, schema: str, name: str) -> bool:
-        """Whether the schema has a sequence of this name, whoever uses it."""
-        plain = (f"sequence {first}.{second}" for first in _spelled(schema) for second in _spelled(name))
-        return any(one in self.shape for one in plain)
+    def sequence(self, schema: str, name: str) -> Mapping[str, Any] | None:
+        """What the catalog says of the schema's sequence of this name, whoever uses it; None without one."""
+        for first, second in product(_spelled(schema), _spelled(name)):
+            if text := self.shape.get(f"sequence {first}.{second}"):
+                return {**json.loads(text), "name": name}
+        return None
 
     def largest(self, sequence: str) -> int | None:
         """The last value that a sequence, given by its quoted name, can give."""

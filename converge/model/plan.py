@@ -264,6 +264,17 @@ class Identity:
     """False for a column of the target's own that the source does not number."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A table of the source whose row has the next value of what is a sequence in the target."""
+
+    table: str
+    target: str
+    """The sequence's name, without the schema."""
+    next_value: str
+    """MySQL expression."""
+
+
 @dataclass(frozen=True)
 class Plan:
     source: str
@@ -279,6 +290,7 @@ class Plan:
     identities: tuple[Identity, ...]
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
+    counters: tuple[Counter, ...] = ()
     computed: tuple[Computed, ...] = ()
     """Views and expressions of indexes that arrive; what is compared of them is not in the digest."""
     ports: tuple[Port, ...] = ()

@@ -7,12 +7,15 @@ from copy import copy
 from typing import Protocol, cast
 
 from converge.codes import Code, explained
+from converge.errors import UsageError
 from converge.mapping.rules import setting
+from converge.mapping.sql import expression
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count, Evidence
 from converge.model.plan import (
     ColumnPlan,
     Computed,
+    Counter,
     Finding,
     Identity,
     Outcome,
@@ -24,11 +27,12 @@ from converge.model.plan import (
     Trial,
 )
 from converge.model.port import Port
-from converge.model.quote import Namespace, pg_name, pg_text
+from converge.model.quote import Namespace, my_name, pg_name, pg_text
 from converge.model.words import said
 from converge.planner.decision import ColumnName, Decision, Decisions
 from converge.planner.inputs import Inputs, require_matches
 from converge.planner.load.match import Loading, match
+from converge.types import NUMBERS
 
 Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
 """Findings of many objects with one cause, by code, severity and the cause in words."""
@@ -68,6 +72,8 @@ class Draft:
         """Names of the schema's functions without arguments."""
         self.targets: dict[str, str] = {}
         """The target's name of every source table that is taken."""
+        self.counters: dict[str, Counter] = {}
+        """By source table: those that are sequences in the target."""
         self.taken = self._take()
         """The source's tables of the plan, as `catalog` has them."""
         self.decisions = Decisions(self.catalog, self.map, self.evidence)
@@ -116,11 +122,29 @@ class Draft:
             self.catalog, self.map = loading.catalog, loading.map
             self.targets = {name: one.own.name for name, one in loading.matches.items()}
             names = {table.name for table in taken}
-            return [table for table in loading.catalog.tables if table.name in names]
-        for table in taken:
-            name = setting(self.map.for_table(table), "rename")[0] or self.named(table, table.name)
-            self.targets[table.name] = self.names.take(name, held=True)
-        return taken
+            taken = [table for table in loading.catalog.tables if table.name in names]
+        else:
+            for table in taken:
+                name = setting(self.map.for_table(table), "rename")[0] or self.named(table, table.name)
+                self.targets[table.name] = self.names.take(name, held=True)
+        self.counters = {table.name: found for table in taken if (found := self._counter(table))}
+        return [table for table in taken if table.name not in self.counters]
+
+    def _counter(self, table: Table) -> Counter | None:
+        """The sequence that a map makes of the table; in load mode where the target has one, and no table."""
+        for column in table.columns:
+            text = setting(self.map.for_column(table, column, identity=False), "next_value")[0]
+            if text is None:
+                continue
+            name = self.targets.get(table.name, "")
+            if self.loading is not None:
+                own = None if name else self.loading.sequence(self.schema, table)
+                name = own["name"] if own else ""
+            if column.type not in NUMBERS:
+                what = f"{table.name}.{column.name} is {column.raw_type}, not a number"
+                raise UsageError(f"next_value = {text!r}: {what}", code=Code.M006)
+            return Counter(table.name, name, expression(text, my_name(column.name))) if name else None
+        return None
 
     def quiet(self) -> Draft:
         """A copy that keeps to itself what it finds."""

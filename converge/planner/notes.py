@@ -68,7 +68,7 @@ def _note_unseen(draft: Draft, planned: Sequence[Table]) -> None:
 
 def note_left_out(draft: Draft) -> None:
     """Excluded tables with all they have, and what the user may not see."""
-    taken = {table.name for table in draft.taken}
+    taken = {table.name for table in draft.taken} | draft.counters.keys()
     for table in draft.catalog.tables:
         if table.name not in taken:
             message = "the table is excluded or a map skips it: nothing of it is migrated"

@@ -19,7 +19,7 @@ from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, Routine, Table, View
 from converge.model.evidence import Questions
-from converge.model.plan import Plan, digest
+from converge.model.plan import Outcome, Plan, digest
 from converge.model.quote import fit, my_name
 from converge.model.words import counted, said
 from converge.planner import checks, generated, notes, rows, sizes
@@ -75,6 +75,7 @@ def make_plan(inputs: Inputs, answers: Answers | None = None) -> Plan:
         identities=tuple(draft.identities),
         findings=tuple(draft.findings),
         outcomes=tuple(draft.outcomes),
+        counters=tuple(draft.counters.values()),
         computed=tuple(draft.computed),
         ports=tuple(draft.ports),
         snapshot=inputs.snapshot,
@@ -99,6 +100,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     for table in planned:
         sizes.note_sizes(draft, table)
     draft.findings += inputs.lacking
+    _counters(draft)
     notes.note_source(draft, planned)
     notes.note_unmatched(draft)
     if draft.trials and not draft.tried:
@@ -114,6 +116,21 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     note_lint(draft, planned)
     draft.note_alike()
     return draft
+
+
+def _counters(draft: Draft) -> None:
+    """Tables that are sequences in the target: made in create mode, the application's own in load mode."""
+    for table in draft.catalog.tables:
+        if counter := draft.counters.get(table.name):
+            if draft.loading is None:
+                name = draft.own(counter.target)
+                why = "the table is a counter"
+                draft.do("create", table.name, f"CREATE SEQUENCE {name}", why, makes=f"SEQUENCE {name}")
+            why = f"continues at {counter.next_value}"
+            draft.outcomes += [
+                Outcome(kind, part, "translated", f"sequence {counter.target}", why)
+                for kind, part in table.objects()
+            ]
 
 
 def _create(draft: Draft) -> None:
@@ -190,7 +207,11 @@ def filled_tables(inputs: Inputs) -> list[str]:
     """The target's tables that get rows: all that the plan makes, or those whose rows no map keeps."""
     draft = Draft(inputs)
     kept = {one.name for one in draft.taken if setting(draft.map.for_table(one), "rows")[0] == "target"}
-    return [target for source, target in draft.targets.items() if not (draft.loading and source in kept)]
+    return [
+        target
+        for source, target in draft.targets.items()
+        if source not in draft.counters and not (draft.loading and source in kept)
+    ]
 
 
 # ---- what the scan should find out: every condition on which a decision or a finding hangs -------------

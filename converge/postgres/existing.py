@@ -47,7 +47,7 @@ def read_existing(connection: psycopg.Connection[Any], schema: str) -> Existing:
         return Existing(
             tables,
             tuple(_foreign_keys(rows["constraint"])),
-            dict(_sequences(connection, tables)),
+            dict(_sequences(connection, tables, rows["sequence"])),
             tuple(sorted(row.facts["name"] for row in rows["view"])),
             shape_of(rows),
             tuple(
@@ -131,12 +131,15 @@ def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
 
 
 def _sequences(
-    connection: psycopg.Connection[Any], tables: tuple[OwnTable, ...]
+    connection: psycopg.Connection[Any], tables: tuple[OwnTable, ...], free: list[Row]
 ) -> Iterator[tuple[str, tuple[int, bool]]]:
-    for name in dict.fromkeys(column.sequence for table in tables for column in table.columns):
-        if name:
-            ((last, called),) = connection.execute(f"SELECT last_value, is_called FROM {name}".encode())
-            yield name, (last, called)
+    """Of columns, and those that belong to none, as far as the role may read them."""
+    names = [column.sequence for table in tables for column in table.columns if column.sequence]
+    names += [_quoted(row.facts) for row in free if "of" not in row.facts]
+    readable = "SELECT n FROM unnest(%s::text[]) n WHERE has_sequence_privilege(to_regclass(n), 'SELECT')"
+    for (name,) in connection.execute(readable, (list(dict.fromkeys(names)),)).fetchall():
+        ((last, called),) = connection.execute(f"SELECT last_value, is_called FROM {name}".encode())
+        yield name, (last, called)
 
 
 def keep_reprinted(connection: psycopg.Connection[Any], schema: str, existing: Existing) -> Existing:

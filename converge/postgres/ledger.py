@@ -261,6 +261,7 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
         "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id"
     )
     seen, targets = encoded(plain(evidence)), {table.source: table.target for table in plan.tables}
+    targets |= {counter.table: counter.target for counter in plan.counters}
     values = (plan.source, plan.schema, plan.digest, seen, clears, json.dumps(targets))
     return int(value(connection, statement, values))
 

@@ -17,7 +17,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import last_made, objects_there, record_made
-from converge.postgres.query import lock_room
+from converge.postgres.query import lock_room, value
 
 _TUNING = frozenset(
     {"owner", "rights", "extensions", "place", "options", "storage", "usual storage", "compression",
@@ -119,26 +119,39 @@ def _belongs(text: str, others: Collection[str]) -> bool:
     return json.loads(text).get("of") in others
 
 
-def set_next_values(connection: psycopg.Connection[Any], plan: Plan, counters: Mapping[str, int]) -> None:
+def set_next_values(
+    connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
+) -> None:
     """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
 
-    `counters` are the AUTO_INCREMENT values by the source's tables, as they are now.
+    `numbers` are the AUTO_INCREMENT values by the source's tables, and `counters` the next values that its
+    counters give, as they are now.
 
     A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
     """
     statements = []
     for identity, column, place in _identities(plan):
-        next_value = counters.get(identity.table, 1) if identity.auto_increment else 1
+        next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
         # Several columns may share a sequence of the target's own, so it is one statement after the other.
-        statements.append(f"""
-            SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
-              FROM (SELECT greatest({next_value}, floor(max({pg_name(column.target)})::numeric) + 1,
-                                    (SELECT last_value + is_called::int FROM {column.sequence})::numeric)
-                      FROM {place}) n(next),
-                   (SELECT {pg_text(column.sequence)}::regclass) s(name)
-              JOIN pg_sequence q ON q.seqrelid = s.name""")
+        rows = f"floor(max({pg_name(column.target)})::numeric) + 1", f"FROM {place}"
+        statements.append(_setval(column.sequence, next_value, *rows))
+    statements += [
+        _setval(pg_name(plan.schema, one.target), counters[one.table])
+        for one in plan.counters
+        if one.table in counters
+    ]
     for query in _together(connection, statements, ";"):
         connection.execute(query)
+
+
+def _setval(sequence: str, next_value: int, largest: str = "NULL", rows: str = "") -> str:
+    return f"""
+            SELECT setval(s.name, least(n.next, q.seqmax)::bigint, n.next > q.seqmax)
+              FROM (SELECT greatest({next_value}, {largest},
+                                    (SELECT last_value + is_called::int FROM {sequence})::numeric)
+                      {rows}) n(next),
+                   (SELECT {pg_text(sequence)}::regclass) s(name)
+              JOIN pg_sequence q ON q.seqrelid = s.name"""
 
 
 def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
@@ -150,7 +163,7 @@ def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
 
 
 def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
-    """Column, sequence, next value and the column's largest one, where the role may read them."""
+    """Column or counter, sequence, next value and the column's largest, where the role may read them."""
     numbered = list(_identities(plan))
     readable = connection.execute(
         "SELECT o - 1 FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY n(s, t, c, o) "
@@ -174,6 +187,11 @@ def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tu
         for number, next_value, most in connection.execute(query).fetchall():
             identity, column, _ = numbered[number]
             yield f"{identity.table}.{identity.column}", column.sequence, int(next_value), int(Decimal(most))
+    for counter in plan.counters:
+        sequence = pg_name(plan.schema, counter.target)
+        if value(connection, "SELECT has_sequence_privilege(to_regclass(%s), 'SELECT')", (sequence,)):
+            next_value = value(connection, f"SELECT last_value::numeric + is_called::int FROM {sequence}")
+            yield counter.table, sequence, int(next_value), 0
 
 
 def _together(connection: psycopg.Connection[Any], each: Sequence[str], separator: str) -> Iterator[bytes]:

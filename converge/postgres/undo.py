@@ -122,9 +122,11 @@ class Undo:
 
     def _sequences(self, now: Existing) -> Iterator[Done]:
         before = self._run.existing.sequences
-        names = (column.sequence for table in self._run.tables for column in table.columns)
+        names = [column.sequence for table in self._run.tables for column in table.columns]
+        # What takes rows of the source and is no table is the sequence of a counter.
+        names += [pg_name(self._schema, name) for name in self._run.targets.values()]
         for name in dict.fromkeys(filter(None, names)):
-            if name in now.sequences and now.sequences[name] != before[name]:
+            if name in before and now.sequences.get(name, before[name]) != before[name]:
                 self._connection.execute("SELECT setval(%s::regclass, %s, %s)", (name, *before[name]))
                 yield Done("sequences", 1, name)
 

@@ -90,7 +90,11 @@ def _column(decision: Decision) -> list[str]:
 
 
 def _others(map_: Map, table: Table) -> Iterator[str]:
-    """All that the maps say of a table, its indexes and its foreign keys."""
+    """All that the maps say of a table, its indexes and its foreign keys, and of a counter its column."""
+    for column in table.columns:
+        if text := setting(map_.for_column(table, column, identity=False), "next_value")[0]:
+            of = literally(table=table.name, column=column.name)
+            yield from (entry("column", of, f"next_value = {value(text)}"), "")
     objects = [({"table": table.name}, map_.for_table(table))]
     for index in table.indexes:
         objects.append(({"table": table.name, "index": index.name}, map_.for_index(table, index)))

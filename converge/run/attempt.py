@@ -18,7 +18,7 @@ from converge.model.result import Result
 from converge.model.words import counted
 from converge.model.work import Copied
 from converge.mysql.chunks import cut
-from converge.mysql.definitions import next_values
+from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import record_there
@@ -84,6 +84,7 @@ class Run:
         self.ledger = ledger
         self.emit = job.emit
         self.result = job.result
+        self.numbers: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         """The source's AUTO_INCREMENT values after the snapshot."""
         self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
@@ -124,7 +125,7 @@ class Run:
                 builder.side_by_side("validate", "finish", "trigger")
                 builder.in_order("refresh")
                 builder.side_by_side("analyze")
-                set_next_values(self.postgres, self.plan, self.counters)
+                set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
             result.findings += builder.findings
             self._require_all_done()
@@ -178,7 +179,8 @@ class Run:
         )
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
-        self.counters = next_values(here, sorted(numbered))
+        self.numbers = next_values(here, sorted(numbered))
+        self.counters = counter_values(here, {one.table: one.next_value for one in self.plan.counters})
         hold_schema(here)
         if before is not None and before == now.logs.position:
             earlier = {}

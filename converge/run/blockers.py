@@ -107,7 +107,7 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
 
 
 _TRIAL_SECONDS = 1
-_DROPPED = ("VIEW", "TABLE", "TYPE", "FUNCTION")
+_DROPPED = ("VIEW", "TABLE", "SEQUENCE", "TYPE", "FUNCTION")
 
 
 def rows_held(

@@ -67,7 +67,7 @@ def _number(draft: Draft, match: Match, table: Table, column: Column) -> None:
         cause += f" that could be set: {own.default or 'it has no default'}"
         # A sequence that has a usual name, and that the application itself asks.
         names = f"{match.own.name}_{own.name}_seq", f"{match.own.name}_seq", f"seq_{match.own.name}"
-        asked = (one for one in names if draft.loading.existing.has_sequence(draft.schema, one))
+        asked = (one for one in names if draft.loading.existing.sequence(draft.schema, one))
         sets = [
             f"SELECT setval({pg_text(pg_name(draft.schema, one))}, {table.next_value or 1}, false);"
             for one in asked

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
+from typing import Any
 
 from converge.mapping.rules import Map, Rule, setting
 from converge.model.catalog import Catalog, Column, ForeignKey, Index, IndexPart, Table
@@ -55,6 +56,12 @@ class Loading:
     def free(self) -> tuple[OwnTable, ...]:
         """The target's tables that take nothing."""
         return tuple(own for own in self.existing.tables if own.quoted not in self.by_quoted)
+
+    def sequence(self, schema: str, table: Table) -> Mapping[str, Any] | None:
+        """What the catalog says of the target's sequence that has the table's name; None without one."""
+        name = setting(self.map.for_table(table), "rename")[0] or table.name
+        found = (self.existing.sequence(schema, one) for one in dict.fromkeys((name, name.lower())))
+        return next(filter(None, found), None)
 
 
 def match(catalog: Catalog, tables: Iterable[Table], map_: Map, existing: Existing) -> Loading:
