@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -12,24 +13,39 @@ import pytest
 
 from converge.sandbox.packages import cached
 
-_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+ARTIFACTS = (
+    "org.quartz-scheduler:quartz:2.5.0",
+    "org.springframework.batch:spring-batch-core:5.2.2",
+    "org.camunda.bpm:camunda-engine:7.23.0",
+    "org.flowable:flowable-engine:7.1.0",
+    "org.flowable:flowable-engine-common:7.1.0",
+)
+"""Fetched together: Maven takes as long for one as for all."""
+_POM = """<project><modelVersion>4.0.0</modelVersion>
+<groupId>tests</groupId><artifactId>schemas</artifactId><version>1</version><packaging>pom</packaging>
+<build><plugins><plugin><groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId>
+<version>3.6.1</version><configuration><outputDirectory>.</outputDirectory><artifactItems>{items}</artifactItems>
+</configuration></plugin></plugins></build></project>"""
+_ITEM = "<artifactItem><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></artifactItem>"
 _SECONDS = 600
 
 
-def files(artifact: str, *paths: str) -> list[Path]:
-    """Files of ``group:name:version``, kept in the cache; skips the test where Maven cannot bring them."""
-    folder = cached(f"artifact-{artifact.replace(':', '-')}", lambda work: _fetch(artifact, work), print)
-    return [folder / path for path in paths]
+def file(artifact: str, path: str) -> Path:
+    """A file of one of the artifacts, kept in the cache; skips the test where Maven cannot bring them."""
+    entry = hashlib.sha256(" ".join(ARTIFACTS).encode()).hexdigest()[:12]
+    _, name, version = artifact.split(":")
+    return cached(f"artifacts-{entry}", _fetch, print) / f"{name}-{version}" / path
 
 
-def _fetch(artifact: str, work: Path) -> Path:
-    command = ["mvn", "-q", "-B", f"{_PLUGIN}:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={work}"]
-    _run(command, work)
-    (jar,) = work.glob("*.jar")
-    made = work / "made"
-    with zipfile.ZipFile(jar) as archive:
-        archive.extractall(made, [name for name in archive.namelist() if name.endswith((".sql", ".xml"))])
-    return made
+def _fetch(work: Path) -> Path:
+    items = "".join(_ITEM.format(*artifact.split(":")) for artifact in ARTIFACTS)
+    (work / "pom.xml").write_text(_POM.format(items=items), "utf-8")
+    _run(["mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"], work)
+    for jar in work.glob("*.jar"):
+        with zipfile.ZipFile(jar) as archive:
+            scripts = [name for name in archive.namelist() if name.endswith(".sql")]
+            archive.extractall(work / "made" / jar.stem, scripts)
+    return work / "made"
 
 
 def debian_package(name: str) -> Path:

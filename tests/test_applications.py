@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from artifacts import debian_package, files, python_packages
+from artifacts import debian_package, file, python_packages
 from conftest import NewDatabase
 from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
 from test_load import found, load, shape, written
@@ -53,7 +53,7 @@ def artifact(name: str, mysql_files: tuple[str, ...], postgres_files: tuple[str,
     def found(paths: tuple[str, ...]) -> Iterator[Path]:
         for path in paths:
             of, _, inside = path.rpartition("!")
-            yield from files(of or name, inside)
+            yield file(of or name, inside)
 
     return scripts(lambda: found(mysql_files), lambda: found(postgres_files))
 
@@ -72,6 +72,18 @@ def scripts(of_mysql: Callable[[], Iterable[Path]], of_postgres: Callable[[], It
                     run_script(connection, lines, path.name)
 
     return Schemas(source, target)
+
+
+def shared(name: str) -> Schemas:
+    """Dumps of an application that has run, beside this repository; the test is skipped without them."""
+
+    def of(file: str) -> Iterator[Path]:
+        folder = Path(__file__).parents[1].parent / "shared" / "apps" / name
+        if not folder.is_dir():
+            pytest.skip(f"no dumps of {name} in {folder}")
+        yield folder / file
+
+    return scripts(lambda: of("mysql.sql.gz"), lambda: of("pg.sql.gz"))
 
 
 def zabbix() -> Schemas:
@@ -176,12 +188,44 @@ def django() -> Schemas:
 
 
 QUARTZ = "org/quartz/impl/jdbcjobstore/tables_"
+BATCH = "org/springframework/batch/core/schema-"
+CAMUNDA = "org/camunda/bpm/engine/db/create/activiti"
+CAMUNDA_PARTS = (
+    "engine",
+    "history",
+    "identity",
+    "case.engine",
+    "case.history",
+    "decision.engine",
+    "decision.history",
+)
+FLOWABLE = (
+    "org.flowable:flowable-engine-common:7.1.0!org/flowable/common/db/create/flowable.{}.create.common.sql",
+    "org/flowable/db/create/flowable.{}.create.engine.sql",
+    "org/flowable/db/create/flowable.{}.create.history.sql",
+)
 
 SCHEMAS = {
     "airflow": airflow(),
+    "camunda": artifact(
+        "org.camunda.bpm:camunda-engine:7.23.0",
+        tuple(f"{CAMUNDA}.mysql.create.{part}.sql" for part in CAMUNDA_PARTS),
+        tuple(f"{CAMUNDA}.postgres.create.{part}.sql" for part in CAMUNDA_PARTS),
+    ),
     "django": django(),
+    "flowable": artifact(
+        "org.flowable:flowable-engine:7.1.0",
+        tuple(part.format("mysql") for part in FLOWABLE),
+        tuple(part.format("postgres") for part in FLOWABLE),
+    ),
+    "keycloak": shared("keycloak"),
     "quartz": artifact(
         "org.quartz-scheduler:quartz:2.5.0", (f"{QUARTZ}mysql_innodb.sql",), (f"{QUARTZ}postgres.sql",)
+    ),
+    "spring-batch": artifact(
+        "org.springframework.batch:spring-batch-core:5.2.2",
+        (f"{BATCH}mysql.sql",),
+        (f"{BATCH}postgresql.sql",),
     ),
     "zabbix": zabbix(),
 }

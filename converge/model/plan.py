@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -321,8 +321,8 @@ class Plan:
     def conversion(self) -> tuple[Converted, ...]:
         """How much of each kind of object is migrated; a table that is left out counts as one object."""
         counted = [one for one in self.outcomes if not one.part]
-        every = Counter(one.kind for one in counted)
-        migrated = Counter(one.kind for one in counted if one.state != "not migrated")
+        every = collections.Counter(one.kind for one in counted)
+        migrated = collections.Counter(one.kind for one in counted if one.state != "not migrated")
         return tuple(Converted(kind, number, migrated[kind]) for kind, number in every.items())
 
     def table(self, source: str) -> TablePlan:

@@ -13,7 +13,7 @@ from converge.mapping.rules import entry, literally, setting
 from converge.model.catalog import Index, Table
 from converge.model.existing import OwnIndex
 from converge.model.plan import Outcome
-from converge.model.quote import pg_name, toml_text
+from converge.model.quote import my_name, pg_name, toml_text
 from converge.planner.decision import column_entry
 from converge.planner.draft import Draft
 from converge.planner.keys import later_index
