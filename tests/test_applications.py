@@ -29,6 +29,7 @@ from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
 from test_load import found, load, shape, written
 
 from converge.postgres.script import run_script
+from converge.resources import folder
 from converge.sandbox import Server
 from converge.sandbox.dump_text import Joined, decompressed
 
@@ -285,3 +286,24 @@ def _is_right(ran: Ran, target: str, case: dict[str, Any]) -> None:
     assert [postgres(target, one["query"]) for one in case["reads"]] == [
         [tuple(row) for row in one["gives"]] for one in case["reads"]
     ]
+
+
+def test_an_application_is_recognized_by_all_of_its_tables(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    """Whatever their case; not where one is missing, and not where its map is given, also within another."""
+    source = databases[0]
+    tables = tomllib.loads((folder("schema_maps") / "quartz.toml").read_text("utf-8"))["application"][
+        "tables"
+    ]
+    mysql(source, ";".join(f"CREATE TABLE {name.upper()} (id INT PRIMARY KEY)" for name in tables[1:]))
+    (tmp_path / "own.toml").write_text('[map]\nextends = ["quartz"]\n')
+
+    def hints(*options: str) -> list[str]:
+        ran = converge("plan", "--source", source, *options, "--json")
+        return [one["hint"] for one in found(ran, "M181")]
+
+    assert hints() == []
+    mysql(source, f"CREATE TABLE `{tables[0]}` (id INT PRIMARY KEY)")
+    assert hints() == ["--map quartz"]
+    assert hints("--map", "quartz") == hints("--map", str(tmp_path / "own.toml")) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def load_documents(files: Documents) -> Map:
             for path, _, map_ in maps
             if map_.application is not None
         ),
+        shipped=_applications(),
     )
 
 
@@ -63,6 +65,18 @@ def documents(names: Sequence[str]) -> Documents:
     for name in [*names, DEFAULT]:
         read(_find(name, Path()))
     return list(found.items())
+
+
+@cache
+def _applications() -> tuple[Application, ...]:
+    """What the shipped maps know of applications; they are not checked here."""
+    maps = [(file.stem, tomllib.loads(file.read_text("utf-8"))) for file in _shipped()]
+    known = ((name, map_["application"]) for name, map_ in maps if "application" in map_)
+    return tuple(Application(name, tuple(of["tables"]), of.get("migrate", "")) for name, of in known)
+
+
+def _shipped() -> list[Path]:
+    return sorted(folder("schema_maps").glob("*.toml"))
 
 
 def provision(names: Sequence[str]) -> dict[str, Any]:
@@ -114,8 +128,7 @@ def _find(name: str, beside: Path) -> Path:
     for path in (Path(name), beside / name, folder("schema_maps") / f"{name}.toml"):
         if path.is_file():
             return path.resolve()
-    files = sorted(folder("schema_maps").glob("*.toml"))
-    known = [file.stem for file in files if "map" in tomllib.loads(file.read_text("utf-8"))]
+    known = [file.stem for file in _shipped() if "map" in tomllib.loads(file.read_text("utf-8"))]
     raise UsageError(
         f"there is no map {name!r}" + did_you_mean(name, known),
         code=Code.M001,

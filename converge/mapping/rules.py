@@ -67,6 +67,9 @@ class Map:
     """By table and column: what the target's own column asks, before all rules."""
     checks: tuple[Check, ...] = ()
     applications: tuple[Application, ...] = ()
+    """Of the maps themselves."""
+    shipped: tuple[Application, ...] = ()
+    """Of all shipped maps, each by the name that --map takes."""
     _by_kind: dict[tuple[Any, ...], tuple[Rule, ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )

@@ -97,6 +97,18 @@ def note_left_over(draft: Draft) -> None:
         draft.find(Code.P151, "target", f"dropped first, left over from an earlier run: {', '.join(going)}")
 
 
+def note_applications(draft: Draft) -> None:
+    """Applications whose tables are all in the source, and whose shipped map was not given."""
+    there = {table.name.lower() for table in draft.catalog.tables}
+    given = {one.tables for one in draft.map.applications}
+    for one in draft.map.shipped:
+        if one.tables not in given and there.issuperset(name.lower() for name in one.tables):
+            message = (
+                f"all {len(one.tables)} tables of {one.name} are in the source, and a shipped map knows them"
+            )
+            draft.find(Code.M181, "source", message, f"--map {one.name}")
+
+
 # ---- rules that match nothing --------------------------------------------------------------------------
 
 

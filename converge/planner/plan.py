@@ -103,6 +103,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     _counters(draft)
     notes.note_source(draft, planned)
     notes.note_unmatched(draft)
+    notes.note_applications(draft)
     if draft.trials and not draft.tried:
         why = "the role may not make temporary tables" if inputs.target else "no target is named"
         message = said(len(draft.trials), f"were not tried: {why}", "translated expression")
