@@ -8,17 +8,12 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
            'schema', n.nspname, 'name', x.relname, 'table', t.relname,
            'definition', pg_get_indexdef(x.oid),
            'clustered', nullif(i.indisclustered, false), 'replica identity', nullif(i.indisreplident, false),
-           'statistics', (SELECT jsonb_object_agg(a.attnum, to_jsonb(a) -> 'attstattarget') FROM pg_attribute a
-                           WHERE a.attrelid = x.oid
-                             AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> -1),
+           'statistics', statistics.targets,
            'comment', obj_description(x.oid, 'pg_class'))),
        jsonb_strip_nulls(jsonb_build_object(
            'tablespace', (SELECT s.spcname FROM pg_tablespace s WHERE s.oid = x.reltablespace),
            'usable', i.indisvalid AND i.indisready AND i.indislive, 'immediate', i.indimmediate,
-           'extensions', (SELECT jsonb_agg(e.extname ORDER BY e.extname)
-                             FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-                            WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND d.deptype = 'x'
-                              AND d.refclassid = 'pg_extension'::regclass))),
+           'extensions', extensions.names)),
        CASE WHEN %(load)s THEN jsonb_build_object(
            -- Its key; an empty name stands for an expression.
            'columns', ARRAY(SELECT coalesce(a.attname::text, '')
@@ -39,10 +34,7 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
                     SELECT p.schemaname, p.tablename FROM pg_publication_tables p))
            AND x.reltablespace = 0 AND NOT x.relispartition AND coalesce(c.contype <> 'x', true)
            AND (c.oid IS NULL OR x.reloptions IS NULL)
-           AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = x.oid
-                            AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> -1)
-           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid
-                            AND d.deptype = 'x')
+           AND statistics.targets IS NULL AND extensions.names IS NULL
            AND NOT EXISTS (SELECT FROM pg_depend d
                             WHERE (d.refclassid, d.refobjid) IN (('pg_class'::regclass, x.oid),
                                                                  ('pg_constraint'::regclass, coalesce(c.oid, 0)))
@@ -53,5 +45,14 @@ SELECT 'pg_class'::regclass::oid::bigint, x.oid::bigint, 0,
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = x.relnamespace JOIN pg_am m ON m.oid = x.relam
   LEFT JOIN pg_constraint c ON c.conindid = x.oid AND c.contype IN ('p', 'u', 'x')
+  -- By aggregates: of EXISTS the planner makes one pass over all columns of the database.
+  CROSS JOIN LATERAL (SELECT jsonb_object_agg(a.attnum, to_jsonb(a) -> 'attstattarget') AS targets
+                        FROM pg_attribute a
+                       WHERE a.attrelid = x.oid
+                         AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) <> -1) statistics
+  CROSS JOIN LATERAL (SELECT jsonb_agg(e.extname ORDER BY e.extname) AS names
+                        FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                       WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND d.deptype = 'x'
+                         AND d.refclassid = 'pg_extension'::regclass) extensions
  WHERE n.nspname = %(schema)s
  ORDER BY t.relname COLLATE "C", x.relname COLLATE "C"
