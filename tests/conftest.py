@@ -41,7 +41,7 @@ LONG_FILES = {
 
 _MEMORY = "/dev/shm"
 _MEMORY_BYTES = 8 << 30
-"""Twice what all servers of a run hold at one time."""
+"""More than all servers of a run hold at one time."""
 
 _HAS_ROOM = (
     os.access(_MEMORY, os.W_OK)
@@ -159,10 +159,10 @@ def shared_data() -> Path:
 def pytest_xdist_auto_num_workers() -> int:
     """Processes side by side, a file of tests each; servers that are given by URL are there only once.
 
-    One more than there are cores: a test of a fault waits most of its time.
+    Two more than there are cores, and four at most: half of its time a test waits for a server.
     """
     given = any(name.startswith("CONVERGE_SANDBOX_") for name in os.environ)
-    return 0 if given else min(os.cpu_count() or 1, 3) + 1
+    return 0 if given else min((os.cpu_count() or 1) + 2, 4)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -343,7 +343,6 @@ def wait_for(pair: Pair, asked: str, least: int) -> None:
     pytest.fail(f"not in a minute: {asked}")
 
 
-@both_ends
 def test_killed_in_the_middle_the_next_run_is_exact(pair: Pair) -> None:
     rows = 60_000
     pair.sql(f"INSERT INTO \"user\" SELECT i, 'U' || i || '@x' FROM generate_series(1, {rows}) i")

@@ -22,7 +22,7 @@ from support import begun, converge, mysql, postgres, workers_of
 
 from converge.sandbox import Server
 
-ROWS = 60_000
+ROWS = 40_000
 # Wide enough for several chunks of 16 MB, with and without a key.
 SOURCE = f"""
 SET SESSION cte_max_recursion_depth = {ROWS};

@@ -360,6 +360,8 @@ def application(
     return source, target
 
 
+# On the oldest servers Kratos and the applications of test_load_apps are loaded.
+@pytest.mark.parametrize("servers", [("mysql_8033", "postgres_175")], indirect=True)
 def test_alkemio(
     servers: tuple[Server, Server],
     new_mysql_database: NewDatabase,

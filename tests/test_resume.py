@@ -8,7 +8,7 @@ from support import converge, mysql, postgres
 
 from converge.sandbox import Server
 
-ROWS = 60_000
+ROWS = 40_000
 SOURCE = f"""
 SET cte_max_recursion_depth = {ROWS};
 CREATE TABLE parent (
@@ -30,7 +30,7 @@ CHANGES = """
 UPDATE parent SET body = 'changed' WHERE id = 50;
 DELETE FROM child WHERE parent_id = 90;
 DELETE FROM parent WHERE id = 93;
-UPDATE child SET parent_id = 59001 WHERE parent_id = 99;
+UPDATE child SET parent_id = 39001 WHERE parent_id = 99;
 SET FOREIGN_KEY_CHECKS = 0;
 UPDATE parent SET id = 100001 WHERE id = 102;
 UPDATE child SET parent_id = 100001 WHERE parent_id = 102;
