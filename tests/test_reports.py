@@ -101,7 +101,7 @@ def test_what_needs_work_comes_first_and_what_is_empty_last() -> None:
     document = run_document(made)
     names = [one.id for one in document.sections]
     assert names[:4] == ["differences", "checks", "work", "not-migrated"]
-    assert names.index("facts") < names.index("tables") < names.index("notes")
+    assert names.index("facts") < names.index("tables") < names.index("note")
     assert all(one.blocks for one in document.sections)
     assert document.nothing == "no row was rejected; no view was compared"
     # What stands open in Markdown needs work.

@@ -47,7 +47,6 @@ _HARMLESS = ("0", "off", "")
 def doctor_document(found: Diagnosis) -> Document:
     """All of a diagnosis that people read."""
     here, there = found.source_facts, found.target_facts
-    *work, notes = work_sections(found.findings, ())
     known = ((f"MySQL {here.version}" if here else ""), (f"PostgreSQL {there.version}" if there else ""))
     held = [one.held for facts in (here, there) if facts for one in facts.rights]
     counts = Counter(finding.level for finding in found.findings)
@@ -62,8 +61,7 @@ def doctor_document(found: Diagnosis) -> Document:
             (f"{sum(held):,} of {len(held):,}", "privileges held"),
         ),
         (
-            *work,
-            notes,
+            *work_sections(found.findings, ()),
             *(section(name, name.capitalize(), *side.blocks) for name, side in _sides(found, verbose=True)),
             section(
                 "features", "Features", *(_compatibility(there.version).blocks if there else ()), folded=True

@@ -367,23 +367,23 @@ def severities(found: Iterable[Finding]) -> Cell:
     return Mark(", ".join(words for words, _ in levels), levels[0][1]) if levels else ""
 
 
-def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, Section, Section]:
-    """What needs work, by severity; what is not migrated and has no finding that says so; and the notes."""
+def work_sections(found: Iterable[Finding], outcomes: Iterable[Outcome]) -> tuple[Section, ...]:
+    """What needs work, by severity; what is not migrated and has no finding that says so; and the rest."""
     levels = findings(found).levels
-    work = tuple(one for one in levels if one.name != "note")
+    work = tuple(one for one in levels if one.tone != "quiet")
     told = {finding.object for level in work for group in level.groups for finding in group.findings}
     return (
         section("work", "What needs work", Findings(work), nothing="nothing blocks or is lost",
                 tone=work[0].tone if work else "quiet"),
         table_section(
             "not-migrated",
-            "Not migrated for other reasons" if told else "Not migrated",
+            "Not migrated",
             (("kind", "words"), ("object", "name"), ("why", "words")),
             [(one.kind, one.name, one.why) for one in outcomes if one.name not in told],
             "",
             "warn",
         ),
-        section("notes", "Notes", Findings(tuple(one for one in levels if one.name == "note"))),
+        *(section(one.name, one.title, Findings((one,))) for one in levels if one.tone == "quiet"),
     )  # fmt: skip
 
 

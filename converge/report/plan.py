@@ -77,7 +77,7 @@ def plan_document(plan: Plan) -> Document:
         for change in column.changes
     )
     checks = ((one.name, one.wants, one.source, one.target, one.why, one.place) for one in plan.checks)
-    *work, notes = work_sections(plan.findings, plan.not_migrated)
+    work, absent, *rest = work_sections(plan.findings, plan.not_migrated)
     sizes = [(one.source, one.data_bytes, one.rows_estimate) for one in plan.tables]
     return Document(
         "plan",
@@ -86,7 +86,8 @@ def plan_document(plan: Plan) -> Document:
         _verdict(plan),
         _figures(plan),
         (
-            *work,
+            work,
+            absent,
             port_section(plan),
             section("facts", "Facts", _all_facts(plan)),
             conversion_section(plan),
@@ -109,7 +110,7 @@ def plan_document(plan: Plan) -> Document:
                 checks,
                 "the maps declare no checks",
             ),
-            notes,
+            *rest,
             section("types", "Type decisions", _types(plan), folded=True),
             section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
                     nothing="the source has no views or other objects that are migrated", folded=True),

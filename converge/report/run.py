@@ -101,7 +101,7 @@ def run_document(result: Result) -> Document:
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]
     nothing = "no row differs" if result.verdict in ("verified", "differs") else "no values were compared"
-    *work, notes = work_sections(own, result.not_migrated)
+    work, absent, *rest = work_sections(own, result.not_migrated)
     versions = f"MySQL {result.source_version} → PostgreSQL {result.target_version}"
     return Document(
         result.command,
@@ -112,14 +112,15 @@ def run_document(result: Result) -> Document:
         (
             section("differences", "Differences", *_differences(result), nothing=nothing, tone="bad"),
             _rejects(result),
-            *work,
+            work,
+            absent,
             section("facts", "Facts", _facts(result)),
             section("time", "Time and size", *_charts(result)),
             section("tables", "Tables", _tables(result), nothing="no table was reached"),
             *_compared(result),
             _changes(result),
             _back(result.going_back),
-            notes,
+            *rest,
         ),
         advice=(Words(words), Paste(result.next_command or command)),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from converge.model.event import Sink, phase
 from converge.model.plan import Finding
 from converge.model.recorded import Recorded
 from converge.model.result import Result
+from converge.model.words import counted
 from converge.postgres.ledger import Ledger
 from converge.run import recheck
 from converge.run.compared import compared
@@ -54,8 +55,8 @@ def preview(source: Endpoint, target: Endpoint, options: Options, emit: Sink) ->
         with phase(result, emit, recheck.PHASE, len(done)):
             still = both.run.position is not None and both.run.position == then.logs.position
             moved = {} if still else recheck.moved(workers, both.plan, by_table(done), emit)
-    count = sum(map(len, moved.values())) or "none"
-    message = f"{count} of {len(done)} chunks would be loaded again, and all rows verified"
+    count = sum(map(len, moved.values()))
+    message = f"compared: {counted(len(done), 'chunk')}; to be loaded again: {count}"
     listed = ", ".join(f"{table} {len(chunks)}" for table, chunks in moved.items() if chunks)
     result.findings += [*both.findings, Finding(Code.V002, "note", "source", message, evidence=listed)]
     return result
