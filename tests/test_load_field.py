@@ -194,7 +194,7 @@ def test_a_type_that_cannot_be_is_one_finding_with_a_way_out(
     postgres(target, "CREATE TABLE a (id int PRIMARY KEY, t timestamptz)")
     assert blocks(source, target) == {("L003", "a.t")}
     said = converge("explain", "a.t", "--mode", "load", "--source", source, "--target", target)
-    assert (said.code, said.out.startswith("a.t is not migrated\n  block    L003")) == (0, True), said.err
+    assert (said.code, said.out.startswith("a.t is not migrated\n  blocker  L003")) == (0, True), said.err
     hint = found(plan(source, target), "L003")[0]["hint"]
     assert load(source, target, "--map", written(tmp_path, hint)).json["verdict"] == "verified"
     assert postgres(target, "SELECT t::text FROM a") == [("2024-02-29 23:59:59+00",)]

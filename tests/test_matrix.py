@@ -311,7 +311,7 @@ def test_a_value_that_is_not_equal_is_named(source: str, four: list[str]) -> Non
     assert found.verdict == "failed"
     reason = found.cells[0].step("verify").reason
     assert reason is not None
-    assert (reason.code, reason.message) == ("X026", "1 of 1 tables differ from the source: item")
+    assert (reason.code, reason.message) == ("X026", "1 of 1 table differs from the source: item")
     assert reason.evidence == "item id=3 price: source '3.00', target '9.00'"
     assert found.cells[0].step("checks").state == "not run"
     assert not found.cells[1].red

@@ -531,7 +531,7 @@ DAMAGES = (
     Damage("last_null", "DELETE FROM public.last_null WHERE id = 2", "id=2", None, "(2, b, 1)", None),
     Damage("last_null_plain", "INSERT INTO public.last_null_plain VALUES (9, 1, 2)", "id=9", None, None,
      "(9, 1, 2)"),
-    Damage("duplicates", "INSERT INTO public.duplicates VALUES (1, 'x')", "(1 rows)", None, None, "(1, x)"),
+    Damage("duplicates", "INSERT INTO public.duplicates VALUES (1, 'x')", "(1 row)", None, None, "(1, x)"),
     Damage("one_text", "DELETE FROM public.one_text WHERE c = '~'", "(2 rows)", None, "(~)", None),
     Damage("one_json", "DELETE FROM public.one_json WHERE c = '1e300'", "(2 rows)", None, "(1e300)", None),
     Damage("nothing_keyless", "UPDATE public.nothing_keyless SET c2 = ''", "(3 rows)", None, None,

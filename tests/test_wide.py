@@ -267,4 +267,4 @@ def test_long_json_that_prints_in_another_way_is_compared_by_meaning(databases: 
     done = converge("verify", "--source", source, "--target", target, "--json")
     assert (done.code, done.json["verdict"]) == (1, "differs"), done.out
     found = [(one["table"], one["key"], one["column"]) for one in done.json["differences"]]
-    assert found == [("j", "id=2", "doc"), *[("keyless", "(1 rows)", None)] * 2]
+    assert found == [("j", "id=2", "doc"), *[("keyless", "(1 row)", None)] * 2]
