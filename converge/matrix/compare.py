@@ -46,9 +46,9 @@ def compared(matrix: Matrix) -> Matrix:
         reason = None
         # The rows as they arrived decide first: what becomes of others can be no better.
         if wrong := [one for one in matrix.contents if _unusual(one, cell.name)]:
-            reason = _reason(wrong, Code.X027, "are not what they are on other versions", _MOVED)
+            reason = _reason(wrong, Code.X027, "differ from other versions", _MOVED)
         elif wrong := [one for one in matrix.revised if _unusual(one, cell.name)]:
-            after = "are not what they are on other versions, after the revisions"
+            after = "differ from other versions after the revisions"
             reason = _reason(wrong, Code.X030, after, _OTHERWISE)
         state: State = "not run" if cell.name not in reached else "red" if reason else "green"
         words = _same(cell, len(cells), len(reached), len(revised)) if state == "green" else ""

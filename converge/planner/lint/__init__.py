@@ -12,8 +12,7 @@ from converge.planner.lint.texts import note_texts
 
 
 def note_lint(draft: Draft, tables: Sequence[Table]) -> None:
-    """The findings about planned tables, those with the most rows first, and about the servers."""
-    ranked = sorted(tables, key=lambda table: -table.rows_estimate)
-    note_texts(draft, ranked)
-    note_keys(draft, ranked)
-    note_servers(draft, ranked)
+    """The findings about planned tables, and about the servers."""
+    note_texts(draft, tables)
+    note_keys(draft, tables)
+    note_servers(draft, tables)

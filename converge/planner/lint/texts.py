@@ -77,7 +77,7 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
             and column.type not in _ENUMS
             and _apart(draft, table, column)
         ]
-    for _, table, uses in sorted(noted, key=lambda one: one[0]):
+    for _, table, uses in sorted(noted, key=lambda one: (one[0], -one[1].rows_estimate)):
         draft.find(
             Code.F001, table.name, _words(uses), _cures(draft, table, uses),
             evidence="; ".join(_evidence(draft, table, uses)),
