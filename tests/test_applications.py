@@ -69,7 +69,7 @@ def scripts(of_mysql: Callable[[], Iterable[Path]], of_postgres: Callable[[], It
     def target(url: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             for path in of_postgres():
-                with decompressed(path.name, Joined((path,))) as lines:
+                with decompressed(path.name, Joined((path,)), of_mysql=False) as lines:
                     run_script(connection, lines, path.name)
 
     return Schemas(source, target)
