@@ -80,7 +80,7 @@ def test_a_source_user_with_select_only_migrates(source: str, target: str) -> No
     assert ran.json["verdict"] == "verified"
     assert ran.json["snapshot"] in ("quiet", "none")
     # What the user may not see is said, not left out.
-    unseen = {finding["object"] for finding in ran.json["findings"]}
+    unseen = {one["object"] for one in ran.json["findings"] if not one["code"].startswith("F")}
     assert unseen == {"views", "triggers", "events", "routines"}
     assert PASSWORD not in ran.out + ran.err
 
