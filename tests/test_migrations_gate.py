@@ -259,6 +259,7 @@ def test_a_statement_is_executed_as_it_was_given(sql: str) -> None:
 
 @given(st.text("ab:\\\"'\n$1 ", min_size=1))
 @example("\\:$:")
+@example('\n"""')
 @example(":a$")
 def test_a_statement_with_colons_and_quotes(sql: str) -> None:
     _same(sql)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from configparser import Error as IniError
@@ -232,9 +233,8 @@ def literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("\r", "\\r").replace("\x0c", "\\f")
     if "\n" not in text and len(text) < _LINE:
         return f"'{escaped}'" if '"' in text and "'" not in text else '"' + escaped.replace('"', '\\"') + '"'
-    escaped = escaped.replace('"""', '\\"\\"\\"')
-    if escaped.endswith('"'):
-        escaped = escaped[:-1] + '\\"'
+    # No three quotes in a row, and none before those that end it.
+    escaped = re.sub(r'"(?=""|\Z)', r"\"", escaped)
     return f'"""{escaped}"""'
 
 
