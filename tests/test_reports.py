@@ -24,7 +24,7 @@ from converge.model.check import CheckResult
 from converge.model.plan import Finding
 from converge.model.result import NotCompared, Pace, Result, TableResult
 from converge.report.charts import pace_curve, size_bars
-from converge.report.document import findings, grid, owner, section
+from converge.report.document import Fold, Words, findings, grid, owner, section
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
@@ -245,6 +245,9 @@ def test_what_findings_share_is_said_once() -> None:
         "fix it",
         True,
     )
+    rules = grid("Estimate", (("rule", "words"),), [("a",), ("b",), ("c",)])
+    folds = [Fold(name, (Words("source"),)) for name in ("one", "two")]
+    assert (section("port", "Left to port", rules, *folds).count, section("x", "X", rules).count) == (2, 3)
     assert owner("a.b.c", {"a", "a.b"}) == "a.b"
     assert owner("x.y", {"a"}) is None
 

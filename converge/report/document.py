@@ -250,8 +250,12 @@ class Section:
 
     @property
     def count(self) -> int | None:
-        """How many things it lists; None where it lists none, or also tells something else."""
-        counts = [count for count in map(_count, self.blocks) if count is not None]
+        """How many things it lists; None where it lists none, or also tells something else.
+
+        Beside folds a table only sums them up.
+        """
+        folds = [block for block in self.blocks if isinstance(block, Fold)]
+        counts = [count for count in map(_count, folds or self.blocks) if count is not None]
         told = any(isinstance(block, Facts) for block in self.blocks)
         return None if told or not counts else sum(counts)
 
@@ -413,8 +417,8 @@ def _count(block: Block) -> int | None:
             return len(rows)
         case Findings(levels=levels):
             return sum(level.count for level in levels)
-        case Fold(count=count) if count:
-            return count
+        case Fold(count=count):
+            return count or 1
     return None
 
 
