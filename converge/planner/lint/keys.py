@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Index, Table
@@ -15,27 +15,31 @@ from converge.types import TEXTUAL, family_of
 
 _NEAR_END = 0.7
 """Share of its numbers that a sequence has given."""
+Arriving = Container[tuple[str, str]]
+"""Kinds and names of the source's objects that the target gets."""
 
 
 def note_keys(draft: Draft, tables: Sequence[Table]) -> None:
     """Findings about foreign keys, primary keys, sequences and long values; large tables first."""
+    # Once: the draft may have a hundred thousand outcomes.
+    arriving = {(one.kind, one.name) for one in draft.outcomes if one.becomes}
     # What is one finding for many names them in the source's order: MySQL estimates other rows each time.
     for table in sorted(tables, key=lambda table: -table.rows_estimate):
-        _note_references(draft, table)
+        _note_references(draft, table, arriving)
     _note_keyless(draft, tables)
     for one in draft.identities:
         _note_sequence(draft, one.table, one.column, one.next_value)
     for table in tables:
-        _note_width(draft, table)
+        _note_width(draft, table, arriving)
 
 
-def _note_references(draft: Draft, table: Table) -> None:
+def _note_references(draft: Draft, table: Table, arriving: Arriving) -> None:
     """Foreign keys whose columns no index of the target begins with. InnoDB has one for each (MySQL 8.0
     manual, "FOREIGN KEY Constraints"); PostgreSQL makes none."""
-    indexes = list(_indexes(draft, table))
+    indexes = list(_indexes(draft, table, arriving))
     missing = [
         columns
-        for columns in dict.fromkeys(_references(draft, table))
+        for columns in dict.fromkeys(_references(draft, table, arriving))
         if not any(set(index[: len(columns)]) == set(columns) for index in indexes)
     ]
     if missing:
@@ -47,19 +51,18 @@ def _note_references(draft: Draft, table: Table) -> None:
         )
 
 
-def _references(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:
+def _references(draft: Draft, table: Table, arriving: Arriving) -> Iterator[tuple[str, ...]]:
     """The columns of the target's foreign keys, by their names there."""
     if draft.loading:
         quoted = draft.loading.matches[table.name].own.quoted
         yield from (key.columns for key in draft.loading.existing.foreign_keys if key.table == quoted)
         return
-    arriving = {one.name for one in draft.outcomes if one.kind == "foreign key" and one.becomes}
     for key in table.foreign_keys:
-        if f"{table.name}.{key.name}" in arriving:
+        if ("foreign key", f"{table.name}.{key.name}") in arriving:
             yield tuple(draft.column(table.name, name).target for name in key.columns)
 
 
-def _indexes(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:
+def _indexes(draft: Draft, table: Table, arriving: Arriving) -> Iterator[tuple[str, ...]]:
     """The columns of the target's indexes that serve for a lookup, by their names there."""
     if draft.loading:
         for own in draft.loading.matches[table.name].own.indexes:
@@ -67,7 +70,7 @@ def _indexes(draft: Draft, table: Table) -> Iterator[tuple[str, ...]]:
             if own.method in ("btree", "hash") and (not own.predicate or _filled(own.predicate)):
                 yield own.columns
         return
-    for index in _arriving(draft, table):
+    for index in _arriving(table, arriving):
         yield tuple(
             draft.column(table.name, part.column).target if part.column and not part.prefix else ""
             for part in index.parts
@@ -78,12 +81,11 @@ def _filled(predicate: str) -> bool:
     return predicate.strip("()").endswith(" IS NOT NULL")
 
 
-def _arriving(draft: Draft, table: Table) -> Iterator[Index]:
+def _arriving(table: Table, arriving: Arriving) -> Iterator[Index]:
     """The source's B-tree indexes that the target gets."""
-    made = {one.name for one in draft.outcomes if one.kind == "index" and one.becomes}
-    return (
-        index for index in table.indexes if index.kind == "BTREE" and f"{table.name}.{index.name}" in made
-    )
+    for index in table.indexes:
+        if index.kind == "BTREE" and ("index", f"{table.name}.{index.name}") in arriving:
+            yield index
 
 
 def _note_keyless(draft: Draft, tables: Sequence[Table]) -> None:
@@ -110,9 +112,9 @@ def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> No
         draft.find(Code.F010, f"{table}.{column}", message, sql if type_ != "bigint" else "")
 
 
-def _note_width(draft: Draft, table: Table) -> None:
+def _note_width(draft: Draft, table: Table, arriving: Arriving) -> None:
     """Indexed texts that may be longer than an entry of a B-tree, though those of today fit."""
-    for index in _arriving(draft, table) if draft.loading is None else ():
+    for index in _arriving(table, arriving) if draft.loading is None else ():
         wide = [
             part.column
             for part in index.parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from sqlglot import exp
 
@@ -16,37 +16,29 @@ from converge.types import TEXTS, base_name
 
 def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
     """One finding a subject."""
-    _note_documents(draft, tables)
-    _note_padding(draft, tables)
+    equality = "json has no equality, so no DISTINCT, GROUP BY, UNION or GIN index, as jsonb has"
+    _note_types(draft, tables, Code.F005, {"json"}, equality, "jsonb")
+    padded = "char(n) is padded with spaces, which MySQL removes when it reads"
+    _note_types(draft, tables, Code.F007, {"character", "char", "bpchar"}, padded, "text")
     _note_order(draft, tables)
     _note_division(draft)
     _note_connections(draft)
 
 
-def _columns(draft: Draft, tables: Sequence[Table], *types: str) -> list[tuple[str, str, str]]:
-    """The target's columns of these types: as the source names them, the quoted table, the quoted column."""
-    return [
+def _note_types(
+    draft: Draft, tables: Sequence[Table], code: Code, types: Container[str], what: str, better: str
+) -> None:
+    """One finding for the target's columns of these types."""
+    found = [
         (f"{table.name}.{column.source}", draft.qualified(table.name), pg_name(column.target))
         for table in tables
         for column in draft.tables[table.name].columns
         if base_name(column.target_type) in types
     ]
-
-
-def _note_documents(draft: Draft, tables: Sequence[Table]) -> None:
-    if found := _columns(draft, tables, "json"):
+    if found:
         names = ", ".join(name for name, _, _ in found)
-        message = f"json has no equality, so no DISTINCT, GROUP BY, UNION or GIN index, as jsonb has: {names}"
-        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE jsonb;" for _, on, name in found)
-        draft.find(Code.F005, draft.schema, message, sql)
-
-
-def _note_padding(draft: Draft, tables: Sequence[Table]) -> None:
-    if found := _columns(draft, tables, "character", "char", "bpchar"):
-        names = ", ".join(name for name, _, _ in found)
-        message = f"char(n) is padded with spaces, which MySQL removes when it reads: {names}"
-        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE text;" for _, on, name in found)
-        draft.find(Code.F007, draft.schema, message, sql)
+        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE {better};" for _, on, name in found)
+        draft.find(code, draft.schema, f"{what}: {names}", sql)
 
 
 def _note_order(draft: Draft, tables: Sequence[Table]) -> None:

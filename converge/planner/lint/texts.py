@@ -11,7 +11,7 @@ from converge.mapping.collations import ignored, ignores_case
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
-from converge.model.words import said
+from converge.model.words import counted, said
 from converge.planner.draft import Draft
 from converge.planner.target_types import by_bytes
 from converge.types import TEXTUAL, family_of
@@ -83,7 +83,7 @@ def note_texts(draft: Draft, tables: Sequence[Table]) -> None:
             evidence="; ".join(_evidence(draft, table, uses)),
         )  # fmt: skip
     if others:
-        many = f"{len(others)} column{'s' * (len(others) > 1)}"
+        many = counted(len(others), "column")
         message = f"the case of texts counts in {many} without an index: {', '.join(others)}"
         draft.find(Code.F002, draft.schema, message, "WHERE lower(name) = lower($1)")
     if padded:
