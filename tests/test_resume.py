@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import NewDatabase
 from support import converge, mysql, postgres
-
-from converge.sandbox import Server
 
 ROWS = 40_000
 SOURCE = f"""
@@ -43,19 +40,14 @@ INSERT INTO hollow VALUES (1);
 
 
 @pytest.fixture
-def pair(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> tuple[str, str]:
+def pair(databases: tuple[str, str]) -> tuple[str, str]:
     """A run that ended, and that its ledger calls interrupted: everything is built, foreign keys too."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    source, target = databases
     mysql(source, SOURCE)
     ran = converge("migrate", "--source", source, "--target", target)
     assert ran.code == 0, ran.err
     postgres(target, "UPDATE converge.run SET state = 'interrupted'")
-    return source, target
+    return databases
 
 
 def _found(document: dict[str, list[dict[str, str]]]) -> list[str]:

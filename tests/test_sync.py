@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from conftest import NewDatabase
 from judge import compare
 from support import Ran, converge, mysql, postgres
 from test_resume import CHANGES, SOURCE
-
-from converge.sandbox import Server
 
 _CHUNKS = "SELECT source_table, number, xid::text FROM converge.chunk ORDER BY 1, 2"
 
 
 @pytest.fixture
-def pair(
-    mysql_8033: Server,
-    postgres_175: Server,
-    new_mysql_database: NewDatabase,
-    new_postgres_database: NewDatabase,
-) -> tuple[str, str]:
-    """A run that has ended, and changes of the source since."""
-    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+def pair(databases: tuple[str, str]) -> tuple[str, str]:
+    """A run that has ended."""
+    source, target = databases
     mysql(source, SOURCE)
     ran = converge("migrate", "--source", source, "--target", target)
     assert ran.code == 0, ran.err
-    return source, target
+    return databases
 
 
 def sync(pair: tuple[str, str], *more: str) -> Ran:

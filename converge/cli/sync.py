@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from converge import api
-from converge.cli.many import each_of, options_of
+from converge.cli.many import options_of
 from converge.cli.options import database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports
+from converge.cli.verify import results_of
 from converge.model.event import Sink
-from converge.model.result import Named, Result, Results
-from converge.run.migrate import note
+from converge.model.result import Result
 from converge.run.options import Options
 from converge.settings.addresses import Chosen, Where, databases
 
@@ -34,15 +34,9 @@ def command(
       converge sync --report sync.html
     """
     require_reports("--report", reports)
-    each = []
 
     def bring(one: Chosen) -> Result:
         return api.sync(one.source, one.target, options_of(one, options), dry_run=dry_run, on_event=emit)
 
-    for one, result, error in each_of(databases(where), bring, emit):
-        if result is None:
-            result = Result("sync", str(one.source), str(one.target))
-            if error is not None:
-                note(result, error)
-        each.append(Named(one.name, result, error))
-    return finish(Results("sync", tuple(each)), reports, as_json=as_json)
+    results = results_of("sync", databases(where), bring, emit)
+    return finish(results, reports, as_json=as_json)

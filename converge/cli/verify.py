@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -60,7 +61,6 @@ def command(
             raise UsageError("--differences needs --level full", code=Code.U110, hint="leave out --level")
         require_writable(differences)
     chosen = databases(where)  # after all that is quickly said: it may load a dump
-    each = []
     try:
         with files.private_file(differences) if differences else nullcontext() as file:
 
@@ -74,18 +74,27 @@ def command(
                     on_differences=partial(_write, file, one.name) if file else None,
                 )
 
-            for one, result, error in each_of(chosen, look, emit):
-                if result is None:
-                    result = Result("verify", str(one.source), str(one.target))
-                    if error is not None:
-                        note(result, error)
-                each.append(Named(one.name, result, error))
+            results = results_of("verify", chosen, look, emit)
     except OSError as error:
         raise unwritable(str(differences), str(error.strerror)) from error
-    return finish(Results("verify", tuple(each)), reports, as_json=as_json)
+    return finish(results, reports, as_json=as_json)
 
 
 def _write(file: TextIO, name: str, found: list[Difference]) -> None:
     for one in found:
         line = {"database": name, **asdict(one)} if name else asdict(one)
         file.write(json.dumps(line) + "\n")
+
+
+def results_of(
+    command: str, chosen: Sequence[Chosen], look: Callable[[Chosen], Result], emit: Sink
+) -> Results:
+    """The result of each database; one that fails is the result of an entry."""
+    each = []
+    for one, result, error in each_of(chosen, look, emit):
+        if result is None:
+            result = Result(command, str(one.source), str(one.target))
+            if error is not None:
+                note(result, error)
+        each.append(Named(one.name, result, error))
+    return Results(command, tuple(each))
