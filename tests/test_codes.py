@@ -29,8 +29,8 @@ PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").g
 CODE = re.compile(r"(?<!#)\b[A-Z]\d{3}\b")
 NOT_CODES = {"X509"}
 BY_A_VARIABLE = {
-    "B001", "E000", "L011", "L025", "L033", "L034", "M180", "S020", "S023", "T005", "T020", "T023",
-    "V033", "V034", "V035", "V110", "X027", "X028", "X029", "X030",
+    "B001", "E000", "F005", "F007", "L011", "L025", "L033", "L034", "M180", "S020", "S023", "T005", "T020",
+    "T023", "V033", "V034", "V035", "V110", "X027", "X028", "X029", "X030",
 }  # fmt: skip
 """Codes whose severity no call site says by itself."""
 SIDES = {"mysql": "SourceError", "postgres": "TargetError"}
