@@ -39,6 +39,7 @@ from converge.run.options import Options as Options
 from converge.run.prepare import prepare, since_last
 from converge.run.proof import Tell, VerifyLevel
 from converge.run.recover import recover as _recover
+from converge.run.repair import Repair as Repair
 from converge.run.sync import preview
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
@@ -133,14 +134,17 @@ def verify(
     level: VerifyLevel = "full",
     on_event: Callable[[Event], None] = silent,
     on_differences: Tell | None = None,
+    repair: Repair | None = None,
 ) -> Result:
     """Compares every row and column, and the target's schema; with the level ``counts`` only numbers of rows.
 
     By the plan that the ledger in the target keeps. `on_differences` gets all rows that differ, in lists; the
-    result has the first of each table. Raises TargetError when no run has made the tables, and BlockedError
-    for privileges that are missing.
+    result has the first of each table. With `repair` the rows that differ are replaced by the source's in one
+    transaction, and all is compared again. Raises TargetError when no run has made the tables, and
+    BlockedError for privileges that are missing, or for tables that cannot be repaired.
     """
-    return _verify(_source(source), _target(target), options or Options(), level, on_event, on_differences)
+    ends = _source(source), _target(target)
+    return _verify(*ends, options or Options(), level, on_event, on_differences, repair)
 
 
 def recover(

@@ -13,7 +13,7 @@ import click
 
 from converge import api, files
 from converge.cli.many import each_of, options_of
-from converge.cli.options import database_options, output_options
+from converge.cli.options import approver, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, unwritable
 from converge.codes import Code
 from converge.errors import UsageError
@@ -22,6 +22,7 @@ from converge.model.result import Difference, Named, Result, Results
 from converge.run.migrate import note
 from converge.run.options import Options
 from converge.run.proof import VerifyLevel
+from converge.run.repair import Repair
 from converge.settings.addresses import Chosen, Where, databases
 
 
@@ -35,6 +36,19 @@ from converge.settings.addresses import Chosen, Where, databases
 )
 @report_option
 @click.option("--differences", metavar="FILE", help="write all rows that differ to FILE, as JSON lines")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="replace rows that differ by the source's, in one transaction; verify again",
+)
+@click.option("--yes", is_flag=True, help="repair without asking")
+@click.option("--sql", metavar="FILE", help="with --repair: only write the statements to FILE, for psql")
+@click.option(
+    "--delete-extra",
+    multiple=True,
+    metavar="TABLE",
+    help="with --repair: delete rows that only the target has, also if others wrote them; repeatable glob",
+)
 @output_options
 def command(
     where: Where,
@@ -42,6 +56,10 @@ def command(
     level: VerifyLevel,
     reports: tuple[str, ...],
     differences: str | None,
+    repair: bool,
+    yes: bool,
+    sql: str | None,
+    delete_extra: tuple[str, ...],
     as_json: bool,
     emit: Sink,
 ) -> int:
@@ -54,15 +72,26 @@ def command(
     Examples:
       converge verify
       converge verify --report verify.html --differences rows.jsonl
+      converge verify --repair --sql repair.sql
     """
     require_reports("--report", reports)
-    if differences:
-        if level != "full":
-            raise UsageError("--differences needs --level full", code=Code.U110, hint="leave out --level")
-        require_writable(differences)
+    if level != "full" and (differences or repair):
+        option = "--differences" if differences else "--repair"
+        raise UsageError(f"{option} needs --level full", code=Code.U110, hint="leave out --level")
+    of_repair = {"--sql": sql, "--delete-extra": delete_extra, "--yes": yes}
+    if not repair and (given := [option for option, value in of_repair.items() if value]):
+        raise UsageError(f"{given[0]} needs --repair", code=Code.U112, hint="add --repair")
+    for path in filter(None, (differences, sql)):
+        require_writable(path)
     chosen = databases(where)  # after all that is quickly said: it may load a dump
+    if sql and len(chosen) > 1:
+        raise UsageError("--sql is the script of one database", code=Code.U112, hint="--database NAME")
     try:
-        with files.private_file(differences) if differences else nullcontext() as file:
+        with (
+            files.private_file(differences) if differences else nullcontext() as file,
+            files.private_file(sql) if sql else nullcontext() as script,
+        ):
+            wish = Repair(delete_extra, approver(yes), _bytes_to(script) if script else None)
 
             def look(one: Chosen) -> Result:
                 return api.verify(
@@ -72,12 +101,18 @@ def command(
                     level=level,
                     on_event=emit,
                     on_differences=partial(_write, file, one.name) if file else None,
+                    repair=wish if repair else None,
                 )
 
             results = results_of("verify", chosen, look, emit)
     except OSError as error:
-        raise unwritable(str(differences), str(error.strerror)) from error
+        raise unwritable(" or ".join(filter(None, (differences, sql))), str(error.strerror)) from error
     return finish(results, reports, as_json=as_json)
+
+
+def _bytes_to(file: TextIO) -> Callable[[bytes], object]:
+    """Writes COPY text as the source gave it, without a look at its characters."""
+    return file.buffer.write
 
 
 def _write(file: TextIO, name: str, found: list[Difference]) -> None:

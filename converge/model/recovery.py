@@ -45,13 +45,13 @@ class LoadRun:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What is about to be removed from a target."""
+    """What is about to be removed from a target, or replaced."""
 
-    verb: Literal["drop", "empty", "remove rows from"]
+    verb: Literal["drop", "empty", "remove rows from", "repair"]
     target: str
     """Its address, without the password."""
     tables: tuple[tuple[str, int], ...]
-    """Each table with the number of rows that will be gone."""
+    """Each table with the number of rows that will be gone or be others."""
 
     @property
     def title(self) -> str:

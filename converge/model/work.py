@@ -132,6 +132,50 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairTable:
+    """A table whose rows differ, to be repaired."""
+
+    plan: TablePlan
+    own: tuple[str, ...]
+    """Quoted names of the columns that only the target has, and fills itself."""
+    writers: tuple[str, ...]
+    """Transactions that have written the run's rows."""
+    any_writer: bool
+    """Rows that only the target has go whoever has written them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTask:
+    """All tables that differ: their rows are replaced in one transaction."""
+
+    schema: str
+    """The target's."""
+    tables: tuple[RepairTable, ...]
+    before: tuple[str, ...]
+    """Statements that set aside what must not act meanwhile."""
+    after: tuple[str, ...]
+    """Statements that restore it."""
+    as_script: bool = False
+    """Nothing is done: the statements are told, in pieces, as a script for psql."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What the repair of a table came to, in rows of the target."""
+
+    table: str
+    inserted: int = 0
+    replaced: int = 0
+    deleted: int = 0
+    kept: int = 0
+    """Rows that only the target has, and that others have written."""
+
+    def __str__(self) -> str:
+        counts = ((word, getattr(self, word)) for word in ("inserted", "replaced", "deleted", "kept"))
+        return f"{self.table}: {', '.join(f'{rows:,} {word}' for word, rows in counts if rows)}"
+
+
+@dataclass(frozen=True, slots=True)
 class ViewTask:
     """A view, or the expressions of an index, to be compared under the worker's snapshot."""
 

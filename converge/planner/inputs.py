@@ -39,14 +39,19 @@ class Selection:
 
 def require_matches(selection: Selection, names: Sequence[str]) -> None:
     """A pattern that no table matches is a slip that would look like success. Raises UsageError."""
-    for option, globs in (("include", selection.include), ("exclude", selection.exclude)):
-        for glob in globs:
-            if not any(fnmatchcase(name, glob) for name in names):
-                raise UsageError(
-                    f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
-                    code=Code.U010,
-                    hint="`converge plan --show tables` lists them; names keep their case",
-                )
+    require_match("include", selection.include, names)
+    require_match("exclude", selection.exclude, names)
+
+
+def require_match(option: str, globs: Sequence[str], names: Sequence[str]) -> None:
+    """The same of one option's patterns."""
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise UsageError(
+                f"--{option} {glob}: the source has no such table{did_you_mean(glob, names)}",
+                code=Code.U010,
+                hint="`converge plan --show tables` lists them; names keep their case",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from converge.postgres.errors import explain
 from converge.postgres.query import value
 from converge.watch import watch
 
-# How values print must not depend on the role, the database or the server's configuration.
-_SESSION = {
+PRINTING = {
     "client_encoding": "UTF8",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -25,6 +24,10 @@ _SESSION = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "search_path": "pg_catalog",
+}
+"""How values print must not depend on the role, the database or the server's configuration."""
+_SESSION = {
+    **PRINTING,
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",

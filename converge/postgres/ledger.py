@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -197,6 +198,17 @@ def run_steps(
             ),
         )
     return refusals
+
+
+def writers(connection: psycopg.Connection[Any], run: int) -> dict[str, list[str]]:
+    """By source table, the transactions that have written the run's rows: of its chunks, and of repairs."""
+    query = "SELECT source_table, xid::text FROM converge.chunk WHERE run_id = %(run)s AND xid IS NOT NULL"
+    if value(connection, "SELECT to_regclass('converge.repair') IS NOT NULL"):
+        query += " UNION SELECT source_table, xid::text FROM converge.repair WHERE run_id = %(run)s"
+    found = defaultdict[str, list[str]](list)
+    for table, xid in connection.execute(query.encode(), {"run": run}):
+        found[table].append(xid)
+    return found
 
 
 def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | None:

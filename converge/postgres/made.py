@@ -122,6 +122,12 @@ def _belongs(text: str, others: Collection[str]) -> bool:
 def set_next_values(
     connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
 ) -> None:
+    """Carries out `next_value_statements`, as few at once as the server's locks allow."""
+    for query in _together(connection, next_value_statements(plan, numbers, counters), ";"):
+        connection.execute(query)
+
+
+def next_value_statements(plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]) -> list[str]:
     """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
 
     `numbers` are the AUTO_INCREMENT values by the source's tables, and `counters` the next values that its
@@ -140,8 +146,7 @@ def set_next_values(
         for one in plan.counters
         if one.table in counters
     ]
-    for query in _together(connection, statements, ";"):
-        connection.execute(query)
+    return statements
 
 
 def _setval(sequence: str, next_value: int, largest: str = "NULL", rows: str = "") -> str:

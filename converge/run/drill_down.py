@@ -73,7 +73,7 @@ Rows = dict[str, list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class Side:
     """One server's rows."""
 
     ask: Callable[[str], Iterable[tuple[Any, ...]]]
@@ -131,11 +131,11 @@ class Suspects:
         here_key = ",".join(["''", *(field.source_value for field in relation.key)])
         there_key = ",".join(["''", *(f"{field.target_value}::text" for field in relation.key)])
         self.sides = (
-            _Side(
+            Side(
                 lambda query: fetch(source, query), relation.source, identity[0], rows[0],
                 totals[0], f"CONCAT_WS(',',{here_key})", tuple(here for here, _ in values),
             ),
-            _Side(
+            Side(
                 lambda query: target.execute(query.encode()), relation.target, identity[1], rows[1],
                 totals[1], f"concat_ws(',',{there_key})", tuple(there for _, there in values),
             ),
@@ -205,6 +205,11 @@ class Drill:
             for side, values in zip(self._suspects.sides, zip(*whole, strict=True), strict=True)
         ]
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Where the rows are in the source, and in the target."""
+        return self._suspects.sides
+
     def run(self, tell: Tell | None) -> Drilled:
         """Counts all rows that differ, and gives those of the lowest keys; `tell` gets every one of them."""
         counts = Counts()
@@ -226,24 +231,43 @@ class Drill:
             first = self._judge(lowest)[1] if lowest else []
             spool.seek(0)
             while batch := [line.rstrip() for line in islice(spool, self._fetched)]:
-                more, found = self._judge(batch)
+                more, found, _ = self._judge(batch)
                 counts += more
                 if tell is not None:
                     tell(found)
                 first = _first(first + found)
         return Drilled(self._relation.name, counts, tuple(_first(first)))
 
-    def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference]]:
-        """Compares the values of these rows by meaning; long JSON a few megabytes at a time."""
+    def differing(self) -> Iterator[tuple[str, int, int]]:
+        """The identities that differ by meaning, each with its number of rows in source and target."""
+        by_meaning = any(field.judge != "text" for field in self._relation.fields)
+        with TemporaryFile("w+") as spool:
+            for identity, _, left, right in self._suspects:
+                spool.write(f"{identity} {left.total()} {right.total()}\n")
+            spool.seek(0)
+            while batch := [line.split() for line in islice(spool, self._fetched)]:
+                meant = self._judge([identity for identity, *_ in batch])[2] if by_meaning else None
+                for identity, here, there in batch:
+                    if meant is None or identity in meant:
+                        yield identity, int(here), int(there)
+
+    def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference], set[str]]:
+        """Compares the values of these rows by meaning; long JSON a few megabytes at a time.
+
+        The last are the identities that differ; of rows without a key that is not told.
+        """
         source, target = (side.rows(identities, None) for side in self._suspects.sides)
         large = {one: self._json_bytes(source.get(one, []), target.get(one, [])) for one in identities}
-        counts, found = self._compare([one for one in identities if not large[one]], source, target)
+        counts, found, meant = self._compare([one for one in identities if not large[one]], source, target)
         del source, target
         for batch in by_size({one: size for one, size in large.items() if size}, _PARSED_BYTES):
-            more, differences = self._compare(batch, *(side.rows(batch, None) for side in self._whole))
+            more, differences, others = self._compare(
+                batch, *(side.rows(batch, None) for side in self._whole)
+            )
             counts += more
             found += differences
-        return counts, found
+            meant |= others
+        return counts, found, meant
 
     def _json_bytes(self, *sides: list[Row]) -> int:
         """The bytes of the JSON of these rows that is on the servers only."""
@@ -253,8 +277,9 @@ class Drill:
 
     def _compare(
         self, identities: Sequence[str], source: Rows, target: Rows
-    ) -> tuple[Counts, list[Difference]]:
+    ) -> tuple[Counts, list[Difference], set[str]]:
         counts, found, name = Counts(), list[Difference](), self._relation.name
+        meant = set[str]()
         if not self._relation.key:
             groups = ([row for one in identities for row in side.get(one, ())] for side in (source, target))
             left, right, _ = unequal(self._relation.fields, *groups)
@@ -262,15 +287,16 @@ class Drill:
                 found.append(Difference(name, f"({counted(count, 'row')})", None, row_text(row), None))
             for row, count in Counter(right).items():
                 found.append(Difference(name, f"({counted(count, 'row')})", None, None, row_text(row)))
-            return Counts(len(left), len(right)), found
+            return Counts(len(left), len(right)), found, set(identities)
         for identity in identities:
             here, there = source.get(identity, []), target.get(identity, [])
             pair = list(self._pair(identity, here, there))
             found += pair
+            meant |= {identity} if pair else set()
             values = any(one.column not in (None, _ROWS) for one in pair)
             more = len(there) - len(here)
             counts += Counts(max(0, -more), max(0, more), int(values))
-        return counts, found
+        return counts, found, meant
 
     def _pair(self, identity: str, source: list[Row], target: list[Row]) -> Iterator[Difference]:
         name, fields = self._relation.name, self._relation.fields

@@ -6,7 +6,7 @@ the target gives the digests of all of its chunks, and the source gives its own 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
@@ -18,7 +18,7 @@ from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.rows import where
 from converge.postgres.digest import written_query
-from converge.postgres.ledger import Ledger, LedgerChunk
+from converge.postgres.ledger import Ledger, LedgerChunk, writers
 from converge.run.copy import by_table
 from converge.run.workers import Workers
 
@@ -64,14 +64,22 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
     would change rows that are copied.
     """
     written: Counter[str] = Counter()
+    copied = defaultdict[str, set[str | None]](set)
     for chunk in ledger.chunks():
         written[chunk.table] += chunk.done.rows if chunk.done else 0
+        copied[chunk.table].add(chunk.xid)
+    # Only of tables that were repaired.
+    ours = {
+        table: xids
+        for table, xids in writers(ledger.connection, ledger.run).items()
+        if set(xids) - copied[table]
+    }
     with ledger.connection.transaction():
         _drop_foreign_keys(ledger, plan)
         _drop_triggers(ledger, plan)
         for table, found in chunks.items():
             name = pg_name(plan.schema, plan.table(table).target)
-            whole = not _remove(ledger, name, found, written[table])
+            whole = not _remove(ledger, name, found, written[table], ours.get(table, ()))
             ledger.connection.execute(
                 "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
                 "AND source_table = %(table)s AND (%(whole)s OR chunk = ANY (%(numbers)s))) "
@@ -87,11 +95,14 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
             )
 
 
-def _remove(ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: int) -> bool:
+def _remove(
+    ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: int, ours: Sequence[str]
+) -> bool:
     """Deletes the rows of these chunks; False when all rows of the table had to go.
 
-    An ALTER TABLE that rewrites a table makes itself the writer of all of its rows. Raises
-    BlockedError when others have written to it.
+    An ALTER TABLE that rewrites a table makes itself the writer of all of its rows. `verify --repair` writes
+    rows of any chunk: where it has, `ours` are all transactions that may have written. Raises BlockedError
+    when others have written to it.
     """
     name = name.replace("%", "%%")
     cursor = ledger.connection.execute(
@@ -101,10 +112,12 @@ def _remove(ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: i
     if cursor.rowcount == sum(chunk.done.rows for chunk in chunks if chunk.done):
         return True
     rest = ledger.connection.execute(
-        f"SELECT count(*), count(DISTINCT xmin::text) FROM {name}".encode(), ()
+        "SELECT count(*), count(DISTINCT xmin::text), count(*) FILTER (WHERE NOT xmin = ANY (%s::xid[])) "
+        f"FROM {name}".encode(),
+        (list(ours),),
     ).fetchone()
     assert rest is not None
-    if rest[0] + cursor.rowcount != written or rest[1] > 1:
+    if (rest[2] or not ours) and (rest[0] + cursor.rowcount != written or rest[1] > 1):
         raise _changed_since(f"rows of {name} have been changed since the run has written them")
     ledger.connection.execute(f"DELETE FROM {name}".encode(), ())
     return False
@@ -143,5 +156,5 @@ def _changed_since(what: str) -> BlockedError:
     return BlockedError(
         f"{what}; loading chunks again would harm what others have done",
         code=Code.T019,
-        hint=f"{START_AGAIN}, or write what is missing by hand",
+        hint=f"converge verify --repair, which replaces single rows; or {START_AGAIN}",
     )

@@ -27,7 +27,7 @@ def require_made(run: Recorded) -> None:
         raise UsageError(
             f"run {run.run} has loaded tables that the application made, and sync knows only its own",
             code=Code.U021,
-            hint="converge migrate --mode load --truncate",
+            hint="converge verify --repair, or converge migrate --mode load --truncate",
         )
 
 

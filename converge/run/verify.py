@@ -20,6 +20,7 @@ from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, Scope, compared
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
+from converge.run.repair import Repair, carry_out, require_repairable
 from converge.run.workers import Workers
 
 
@@ -30,10 +31,12 @@ def verify(
     level: VerifyLevel,
     emit: Sink,
     tell: Tell | None = None,
+    repair: Repair | None = None,
 ) -> Result:
     """Compares the two databases by the plan that the ledger keeps. Writes nothing but its ledger entry.
 
-    `tell` gets every row that differs; the result has the first of each table.
+    `tell` gets every row that differs; the result has the first of each table. With `repair` these rows are
+    replaced by the source's, and all is compared again; the result is of what there is then.
 
     Raises TargetError when no run has made the planned tables, and BlockedError for privileges that either
     role lacks or for a plan that is blocked.
@@ -43,8 +46,9 @@ def verify(
         workers = stack.enter_context(Workers(options.jobs))
         with phase(result, emit, "plan"):
             both = stack.enter_context(compared(source, target, options, emit))
+            if repair is not None:
+                require_repairable(both, repair)
             plan = _scope(both, result)
-        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
         workers.connect(source, target)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, lambda: workers.everyone("begin"), result)
@@ -54,12 +58,26 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell).prove()
-        require_schema()
-        if tell is not None:
-            # Those of views; tables have told theirs.
-            tell([one for one in result.differences if one.table not in tables])
-        result.tables = list(tables.values())
+
+        def prove(tell: Tell | None) -> None:
+            tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
+            Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell).prove()
+            require_schema()
+            if tell is not None:
+                # Those of views; tables have told theirs.
+                tell([one for one in result.differences if one.table not in tables])
+            result.tables = list(tables.values())
+
+        known, uncompared = list(result.findings), list(result.not_compared)
+        prove(tell)
+        if repair is not None and any(one.unequal for one in result.tables):
+            with phase(result, emit, "repair"):
+                found = carry_out(both, plan, target, workers, result.tables, repair)
+            if repair.on_sql is None:
+                result.begin_again(found[0])
+                result.findings, result.not_compared = known, uncompared
+                prove(None)
+            result.findings += found
         if level == "full":
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):

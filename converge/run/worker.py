@@ -36,6 +36,8 @@ from converge.model.work import (
     DigestTask,
     Drilled,
     DrillTask,
+    Repaired,
+    RepairTask,
     ViewTask,
     Written,
     WrittenTask,
@@ -48,6 +50,7 @@ from converge.run.checks import carry_out
 from converge.run.connections import DRIVER_ERRORS, explain, explained
 from converge.run.drill_down import Drill
 from converge.run.rejects import Encode, find, is_bad_row
+from converge.run.replace import replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
 from converge.run.views import ViewComparison
 
@@ -165,6 +168,10 @@ class Worker:
         drill = Drill(self.source, self.target, task.schema, task.table)
         return drill.run(tell if task.every else None)
 
+    def repair(self, task: RepairTask) -> list[Repaired]:
+        """Replaces rows that differ, or tells the statements that would."""
+        return replace_rows(self.source, self.target, task, lambda block: self._pipe.send(("found", block)))
+
     def check(self, task: CheckTask) -> CheckResult:
         """What came of a map's check: a query that fails is a check that fails."""
         return carry_out(self.source, self.target, task)
@@ -265,6 +272,7 @@ _METHODS: dict[type, Callable[[Worker, Any], object]] = {
     DigestTask: Worker.digest,
     WrittenTask: Worker.written,
     DrillTask: Worker.drill,
+    RepairTask: Worker.repair,
     CheckTask: Worker.check,
     ViewTask: Worker.view,
 }

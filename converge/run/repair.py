@@ -1,0 +1,187 @@
+"""`verify --repair`: the target's rows that differ are replaced by the source's, all in one transaction.
+
+What differs is told by the drill-down, row by row. The target's rows go, and the source's come by the
+copy's own SELECT and COPY, under the snapshot that was compared. Foreign keys, and the tables' own triggers,
+are away until the end of the transaction: a parent that is away for a moment must neither be refused nor take
+its children along (ON DELETE CASCADE). So the values of unique keys may be swapped, too.
+
+A row that only the target has goes where the run or an earlier repair has written it, which its xmin shows;
+else its writer may be the application, and its table has to be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from converge.codes import Code
+from converge.errors import BlockedError
+from converge.model.endpoint import Endpoint
+from converge.model.existing import OFF, Existing, OwnTable
+from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.quote import pg_name, pg_text
+from converge.model.recovery import Approve, Removal
+from converge.model.result import TableResult
+from converge.model.words import counted, said
+from converge.model.work import Repaired, RepairTable, RepairTask
+from converge.mysql.definitions import counter_values, next_values
+from converge.planner.inputs import Selection, require_match
+from converge.postgres.existing import read_existing
+from converge.postgres.ledger import lock, upgrade, writers
+from converge.postgres.made import next_value_statements
+from converge.postgres.target import ledger_tables
+from converge.run.compared import Compared
+from converge.run.options import RESUME
+from converge.run.replace import OnSql
+from converge.run.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What `verify` may do about rows that differ."""
+
+    delete_extra: tuple[str, ...] = ()
+    """Patterns of source tables: rows that only the target has go there, whoever has written them."""
+    approve: Approve | None = None
+    """Is asked before rows are replaced, and may raise."""
+    on_sql: OnSql | None = None
+    """Gets the statements as a script for psql, in pieces; then nothing is carried out."""
+
+
+def require_repairable(both: Compared, repair: Repair) -> None:
+    """Raises UsageError for a pattern that no table matches, BlockedError where no finished run is there."""
+    names = [table.source for table in both.plan.tables]
+    require_match("delete-extra", repair.delete_extra, names)
+    if both.run is not None and both.run.state != "finished":
+        raise BlockedError(
+            f"run {both.run.run} is {both.run.state}, and only a finished run's rows are repaired",
+            code=Code.V123,
+            hint=RESUME,
+        )
+
+
+def carry_out(
+    both: Compared,
+    plan: Plan,
+    target: Endpoint,
+    workers: Workers,
+    found: Sequence[TableResult],
+    repair: Repair,
+) -> list[Finding]:
+    """Repairs the tables of the plan that differ; `found` has the numbers of their rows.
+
+    Returns what came of it. Raises BlockedError for tables that cannot be repaired; then nothing is.
+    """
+    rows = {one.source: one.unequal for one in found}
+    tables = [table for table in plan.tables if rows[table.source]]
+    if not repair.on_sql:
+        lock(both.target)
+        if repair.approve is not None:
+            held = tuple((table.source, rows[table.source]) for table in tables)
+            repair.approve(Removal("repair", str(target), held))
+        if both.run is not None:
+            upgrade(target)
+    task = _task(both, replace(plan, tables=tuple(tables)), repair)
+    done: list[Repaired] = []
+    for answer in workers.work([task]):
+        if isinstance(answer, bytes) and repair.on_sql:
+            repair.on_sql(answer)
+        elif isinstance(answer, list):
+            done += answer
+    return list(_findings(done, repair))
+
+
+def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
+    word = "to be repaired by the script" if repair.on_sql else "repaired"
+    changed = [one for one in done if one.inserted or one.replaced or one.deleted]
+    sums = [(verb, sum(getattr(one, verb) for one in done)) for verb in ("inserted", "replaced", "deleted")]
+    listed = ", ".join(f"{rows:,} {verb}" for verb, rows in sums)
+    yield Finding(
+        Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
+        evidence="; ".join(map(str, changed)),
+    )  # fmt: skip
+    if kept := [one for one in done if one.kept]:
+        rows = sum(one.kept for one in kept)
+        yield Finding(
+            Code.V119, "note", "target",
+            said(rows, "are only in the target and stay: others may have written them", "row"),
+            " ".join(f"--delete-extra {one.table}" for one in kept),
+            evidence="; ".join(f"{one.table}: {one.kept:,}" for one in kept),
+        )  # fmt: skip
+
+
+def _task(both: Compared, plan: Plan, repair: Repair) -> RepairTask:
+    """All statements but those of single rows."""
+    existing = read_existing(both.target, plan.schema)
+    own = {table.source: _own(existing, table) for table in plan.tables}
+    named = Selection(repair.delete_extra)
+    ours = writers(both.target, both.run.run) if both.run else {}
+    tables = tuple(
+        RepairTable(
+            table, tuple(_others(table, own[table.source])), tuple(ours.get(table.source, ())),
+            bool(repair.delete_extra) and named.takes(table.source),
+        )
+        for table in plan.tables
+    )  # fmt: skip
+    quoted = [one.quoted for one in own.values()]
+    keys = existing.keys_of(quoted)
+    switched = [
+        (one.quoted, trigger) for one in own.values() for trigger in one.triggers if trigger.enabled != OFF
+    ]
+    before = [
+        "SET LOCAL synchronous_commit = on",
+        "SET LOCAL lock_timeout = '60s'",
+        *(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE" for name in quoted),
+        *(key.remove for key in keys),
+        *(trigger.switch(name, OFF) for name, trigger in switched),
+    ]
+    after = [
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        *_next_values(both, plan),
+        *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
+        *(statement for key in keys for statement in key.restore),
+        *(key.validate for key in keys if key.validate),
+        *(
+            f"REFRESH MATERIALIZED VIEW {name}"
+            for name, reads in existing.materialized
+            if {*reads} & {one.name for one in own.values()}
+        ),
+    ]
+    if both.run is not None and "repair" in ledger_tables(both.target):
+        names = ", ".join(f"({both.run.run}, {pg_text(table.source)})" for table in plan.tables)
+        after.append(
+            "INSERT INTO converge.repair (run_id, source_table, xid) "
+            f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
+        )
+    return RepairTask(plan.schema, tables, tuple(before), tuple(after), repair.on_sql is not None)
+
+
+def _own(existing: Existing, table: TablePlan) -> OwnTable:
+    """The target's table. Raises BlockedError where single rows of it cannot be replaced."""
+    own = existing.by_name[table.target]
+    others = list(_others(table, own))
+    why = own.obstacle
+    if not why and others and not table.keys:
+        why = f"it has no key, and the target's own columns {', '.join(others)} would lose their values"
+    if why:
+        raise BlockedError(
+            f"{table.source} cannot be repaired: {why}",
+            code=Code.V123,
+            hint=f"--exclude {table.source} leaves it out",
+        )
+    return own
+
+
+def _others(table: TablePlan, own: OwnTable) -> Iterator[str]:
+    ours = {column.target for column in table.columns}
+    for column in own.columns:
+        if column.name not in ours and not column.generated:
+            yield pg_name(column.name)
+
+
+def _next_values(both: Compared, plan: Plan) -> list[str]:
+    names = {table.source for table in plan.tables}
+    identities = tuple(one for one in plan.identities if one.table in names)
+    numbers = next_values(both.source, sorted(one.table for one in identities if one.auto_increment))
+    counters = counter_values(both.source, {one.table: one.next_value for one in plan.counters})
+    return next_value_statements(replace(plan, identities=identities), numbers, counters)
