@@ -62,6 +62,8 @@ class Proxy:
     answers_to_lose: int = 0
     """So many of the next COMMITs of PostgreSQL get through, and their answers get lost."""
     rules: dict[int, tuple[int, Callable[[Link], None]]] = field(default_factory=dict)
+    rewrite: Callable[[bytes, bool], bytes] | None = None
+    """What becomes of a block; whether it is on its way to the server."""
     links: list[Link] = field(default_factory=list)
     """All connections there have been."""
     port: int = 0
@@ -146,7 +148,7 @@ class Proxy:
                     link.tail = (link.tail + block)[-len(_COMMIT) :]
                     link.loses_answer = link.tail == _COMMIT and self.answers_to_lose > 0
                     self.answers_to_lose -= link.loses_answer
-                to.write(block)
+                to.write(self.rewrite(block, to is link.server) if self.rewrite else block)
                 await to.drain()
                 link.carried += len(block)
                 limit, act = self.rules.get(link.number, (0, None))

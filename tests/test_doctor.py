@@ -214,7 +214,7 @@ def test_checks_of_the_target_are_pure(target: str) -> None:
     at = parse(target)
     with connect(at) as connection:
         known = read_target(connection, "public")
-        facts = read_facts(connection, known, at)
+        facts = read_facts(connection, known, at, None)
     worse = replace(known, standby=True, encoding="LATIN1", tablespace="slow")
     assert [one.code for one in lacking(worse)] == ["T014", "T008", "T004"]
     assert 'GRANT CREATE ON TABLESPACE "slow" TO "postgres";' in [one.hint for one in lacking(worse)]
@@ -230,7 +230,7 @@ def test_checks_of_the_source_are_pure(source: str) -> None:
     """What no temporary server shows: an old login, loose modes, a statement that goes on and on."""
     at = parse(source)
     with closing(connect_source(at)) as connection:
-        facts = read_source_facts(connection, read_privileges(connection, at.database))
+        facts = read_source_facts(connection, read_privileges(connection, at.database), None)
     worse = replace(
         facts, connections=150, max_connections=151, idle_roles=("`r`@`%`",), sql_mode="",
         longest_statement=60, plugin="mysql_native_password",

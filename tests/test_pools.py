@@ -70,13 +70,13 @@ def test_a_pool_by_transaction_is_refused(pooled: str, databases: tuple[str, str
     of = folder(tmp_path / "m", "CREATE TABLE more (id int)")
     both = ("--source", source, "--target", pooled)
     for arguments in (
-        ("migrate", *both), ("plan", *both), ("verify", *both), ("recover", "--target", pooled),
-        ("status", "--target", pooled),
+        ("migrate", *both), ("plan", *both), ("doctor", *both), ("verify", *both),
+        ("recover", "--target", pooled), ("status", "--target", pooled),
         ("migrations", "run", "--target", pooled, "--alembic", str(of.location)),
     ):  # fmt: skip
         refused = converge(*arguments)
-        assert (refused.code, "T170" in refused.err) == (3, True), refused.err
-        assert "pool_mode = session" in refused.err
+        said = refused.out + refused.err
+        assert (refused.code, "T170" in said, "pool_mode = session" in said) == (3, True, True), said
     assert postgres(target, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [
         (0,)
     ]

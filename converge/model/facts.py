@@ -42,6 +42,8 @@ class PossibleSnapshot:
     level: Literal["locked", "quiet"]
     how: str
     why: str
+    fix: str
+    """What makes it stronger; empty where nothing could."""
 
     def __str__(self) -> str:
         return f"{self.level}: {self.how} ({self.why})"
@@ -68,6 +70,8 @@ class OwnSetting:
 class SourceFacts:
     version: str
     distribution: str
+    provider: str
+    """The service or build, as `providers.toml` names it; empty for MySQL's own and those of systems."""
     account: str
     """``'user'@'host'`` whose privileges count."""
     login: str
@@ -121,6 +125,8 @@ class Disk:
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
     version: str
+    provider: str
+    """The service or build, as `providers.toml` names it; empty for PostgreSQL's own and those of systems."""
     database: str
     role: str
     login: str

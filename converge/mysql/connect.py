@@ -19,6 +19,7 @@ from converge.model.endpoint import Endpoint
 from converge.mysql import tls
 from converge.mysql.capabilities import unsupported
 from converge.mysql.errors import explain
+from converge.providers import recognize
 from converge.watch import watch
 
 # The text of values, and how many rows a query gives, must not depend on the server's settings; a slow target
@@ -102,6 +103,8 @@ def _open(endpoint: Endpoint) -> WatchedConnection:
 def _require_version(connection: WatchedConnection) -> None:
     """Raises SourceError for a server that is no MySQL 8 or newer, which lacks settings of the session."""
     version: str = connection.get_server_info()  # type: ignore[no-untyped-call]
+    if refused := recognize("source", [f"version={version}"], support="refused"):
+        raise SourceError(f"the source is {refused.name}: {refused.why}", code=Code.S031, hint=refused.hint)
     if reason := unsupported(version):
         raise SourceError(
             reason, code=Code.S008, hint="converge reads MySQL 8.0 and newer; upgrade a copy of it"

@@ -15,6 +15,7 @@ from converge.model.facts import SourceFacts, Tls, Verified
 from converge.mysql.capabilities import capabilities
 from converge.mysql.privileges import Privileges, known_privileges, possible_snapshot
 from converge.mysql.query import fetch, record, rows
+from converge.providers import Provider
 from converge.resources import sql
 
 _SHOWN = 3
@@ -22,7 +23,7 @@ _SNAPSHOTS = ("InnoDB", "")
 _STATUS = "SHOW STATUS WHERE Variable_name IN ('Ssl_version', 'Ssl_cipher', 'Threads_connected')"
 
 
-def read_facts(connection: Connection[Any], own: Privileges) -> SourceFacts:
+def read_facts(connection: Connection[Any], own: Privileges, provider: Provider | None) -> SourceFacts:
     """The source as it is. The connection may be one without a database."""
     server = record(connection, sql("converge.mysql", "server"))
     sizes = rows(connection, "sizes", own.name)
@@ -37,7 +38,8 @@ def read_facts(connection: Connection[Any], own: Privileges) -> SourceFacts:
         grants=own.lines,
         rights=known_privileges(own, show_routine=capabilities(server["version"]).show_routine),
         tls=Tls(status.get("Ssl_version", ""), status.get("Ssl_cipher", ""), _verified(connection)),
-        snapshot=possible_snapshot(own),
+        snapshot=possible_snapshot(own, provider),
+        provider=provider.name if provider else "",
         tables=len(tables),
         views=len(sizes) - len(tables),
         rows=sum(int(row[3]) for row in tables),

@@ -16,6 +16,7 @@ from converge.model.plan import Finding
 from converge.model.quote import my_name, my_text
 from converge.mysql.grants import granted_as, on_database, on_server, on_tables, read_grant, read_roles
 from converge.mysql.query import fetch
+from converge.providers import Provider
 
 # Without the privilege, information_schema hides these objects instead of refusing them.
 _HIDDEN = {"SELECT": "tables", "SHOW VIEW": "views", "TRIGGER": "triggers", "EVENT": "events"}
@@ -208,12 +209,17 @@ def known_privileges(own: Privileges, *, show_routine: bool) -> tuple[Privilege,
     )
 
 
-def possible_snapshot(own: Privileges) -> PossibleSnapshot:
+def possible_snapshot(own: Privileges, provider: Provider | None) -> PossibleSnapshot:
     """The level that a run can reach, in the order in which a run tries."""
-    if own.may_on_server("RELOAD", "FLUSH_TABLES"):
-        how = "FLUSH TABLES WITH READ LOCK, for as long as the readers begin"
-        return PossibleSnapshot("locked", how, f"{own.account} may flush tables")
+    flush = "FLUSH TABLES WITH READ LOCK"
+    refused = provider.name if provider and provider.refuses_flush else ""
+    if not refused and own.may_on_server("RELOAD", "FLUSH_TABLES"):
+        how = f"{flush}, for as long as the readers begin"
+        return PossibleSnapshot("locked", how, f"{own.account} may flush tables", "")
     lock = own.may("LOCK TABLES") and own.may("SELECT")
     otherwise = "then LOCK TABLES … READ" if lock else "then there is none"
     how = f"the server's logs must not move meanwhile, {otherwise}"
-    return PossibleSnapshot("quiet", how, "RELOAD is missing")
+    if not refused:
+        return PossibleSnapshot("quiet", how, "RELOAD is missing", f"GRANT RELOAD ON *.* TO {own.account};")
+    fix = "stop all writers while the run begins" if lock else own.grant("LOCK TABLES")
+    return PossibleSnapshot("quiet", how, f"{refused} may refuse {flush} whatever is granted", fix)

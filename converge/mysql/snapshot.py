@@ -17,6 +17,8 @@ from typing import Any, Literal, cast
 import pymysql
 from pymysql.connections import Connection
 
+from converge.codes import Code
+from converge.errors import SourceError
 from converge.model.quote import my_name
 from converge.mysql.capabilities import capabilities
 from converge.mysql.query import fetch, rows
@@ -90,6 +92,32 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
     reached = level()
     _wait_at_most(connection, _PATIENCE_SECONDS)
     return Snapshot(reached, Logs() if reached == "none" else logs)
+
+
+def begin(connection: Connection[Any]) -> None:
+    """Begins a transaction whose queries all see one instant.
+
+    Raises SourceError where they do not: a reader of Aurora ignores SET TRANSACTION, a proxy may, and below
+    REPEATABLE READ the server warns that it has taken no snapshot (MySQL 8.0 manual, "START TRANSACTION").
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        warnings = cursor.warning_count
+        cursor.execute("SELECT @@transaction_isolation")
+        isolation = cast(tuple[str], cursor.fetchone())[0]
+    if warnings or isolation != "REPEATABLE-READ":
+        raise SourceError(
+            f"the source ignores SET TRANSACTION and reads with {isolation}: each query would see other rows",
+            code=Code.S030,
+            hint="Aurora: the writer's address, or aurora_read_replica_read_committed = OFF\n"
+            "ProxySQL and the like: the address of MySQL itself",
+        )
+
+
+def require_snapshots(connection: Connection[Any]) -> None:
+    """Raises SourceError for a server that begins no snapshot; nothing stays open."""
+    begin(connection)
+    connection.rollback()
 
 
 def hold_schema(connection: Connection[Any]) -> None:

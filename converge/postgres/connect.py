@@ -13,6 +13,7 @@ from converge.model.endpoint import Endpoint
 from converge.postgres import tls
 from converge.postgres.errors import explain
 from converge.postgres.query import value
+from converge.providers import recognize
 from converge.watch import watch
 
 PRINTING = {
@@ -79,14 +80,9 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
     arguments |= dict(endpoint.options) | tls.arguments(endpoint)
     try:
         connection = WatchedConnection.connect(autocommit=True, **{k: v for k, v in arguments.items() if v})
+        _require_postgres(connection)
         since_17 = _SINCE_17 if connection.info.server_version >= 170000 else {}
         session = _SESSION | since_17 | settings
-        if connection.info.server_version < 140000:
-            raise TargetError(
-                f"the target runs PostgreSQL {connection.info.parameter_status('server_version')}",
-                code=Code.T006,
-                hint="converge loads PostgreSQL 14 and newer",
-            )
         calls = ", ".join("set_config(%s, %s, false)" for _ in session)
         (process, *_) = connection.execute(
             f"SELECT pg_backend_pid(), {calls}".encode(), [item for pair in session.items() for item in pair]
@@ -94,6 +90,23 @@ def _open(endpoint: Endpoint, **settings: str) -> tuple[WatchedConnection, int]:
     except psycopg.Error as error:
         raise explain(error, endpoint, connecting=True) from error
     return connection, process
+
+
+def _require_postgres(connection: WatchedConnection) -> None:
+    """Raises TargetError for another server that speaks PostgreSQL's protocol, and for an old PostgreSQL.
+
+    What the server says at the login names it: to queries, CockroachDB is a PostgreSQL of some version.
+    """
+    said = {name: connection.info.parameter_status(name) for name in ("crdb_version", "server_version")}
+    lines = [f"{name}={value}" for name, value in said.items() if value]
+    if refused := recognize("target", lines, support="refused"):
+        raise TargetError(f"the target is {refused.name}: {refused.why}", code=Code.T036, hint=refused.hint)
+    if connection.info.server_version < 140000:
+        raise TargetError(
+            f"the target runs PostgreSQL {said['server_version']}",
+            code=Code.T006,
+            hint="converge loads PostgreSQL 14 and newer",
+        )
 
 
 Backend = tuple[int, Any]

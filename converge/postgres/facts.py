@@ -18,6 +18,7 @@ from converge.postgres.history import last_run
 from converge.postgres.privileges import known_privileges
 from converge.postgres.query import lock_room, record, value
 from converge.postgres.target import Target
+from converge.providers import Provider
 
 _VERIFIED: dict[str, Verified] = {"verify-full": "certificate and name", "verify-ca": "certificate"}
 _VALUES = {"host": "host", "port": "port", "user": "user", "password": "password", "dbname": "database"}
@@ -28,7 +29,9 @@ _SAME_SECONDS = 10
 """The server notes its start a little before it says that it is up."""
 
 
-def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: Endpoint) -> TargetFacts:
+def read_facts(
+    connection: psycopg.Connection[Any], target: Target, endpoint: Endpoint, provider: Provider | None
+) -> TargetFacts:
     """The target as it is."""
     server = record(connection, "server", schema=target.schema)
     disk = free_space(server.pop("data_directory"), server.pop("place"), server.pop("started"))
@@ -39,6 +42,7 @@ def read_facts(connection: psycopg.Connection[Any], target: Target, endpoint: En
         shared
         | server
         | {
+            "provider": provider.name if provider else "",
             "tls": server["tls"] | {"verified": verified},
             "authentication": _authentication(connection),
             "origins": tuple(_origins(connection, endpoint)),

@@ -181,7 +181,7 @@ def _source(facts: SourceFacts) -> list[Line]:
     seen = f"{counted(facts.tables, 'table')}, {counted(facts.views, 'view')}"
     bytes_ = f"{size(facts.data_bytes)}, indexes {size(facts.index_bytes)}"
     return [
-        ("server", f"MySQL {facts.version}, {facts.distribution}"),
+        ("server", f"MySQL {facts.version}, {facts.distribution}" + _if(",", facts.provider)),
         ("login", facts.account + _if(" by", facts.plugin)
          + _if(", logged in as", facts.login if facts.login.partition("@")[0] not in facts.account else "")),
         ("roles", ", ".join(facts.roles)),
@@ -206,7 +206,7 @@ def _target(facts: TargetFacts, found: Diagnosis) -> list[Line]:
     overridden = (f"{name} {facts.setting(name)}" for name in _SETTINGS
                   if facts.setting(name) not in _HARMLESS)  # fmt: skip
     return [
-        ("server", f"PostgreSQL {facts.version}"),
+        ("server", f"PostgreSQL {facts.version}" + _if(",", facts.provider)),
         ("login", facts.role + _if(" by", facts.authentication)
          + _if(", logged in as", facts.login if facts.login != facts.role else "")
          + (", superuser" if facts.superuser else "")),

@@ -15,6 +15,7 @@ from converge.model.plan import Finding
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names
 from converge.mysql.privileges import missing_select, read_privileges
+from converge.mysql.snapshot import require_snapshots
 from converge.planner.notes import refused_checks
 from converge.planner.sizes import space
 from converge.postgres.connect import connect as connect_target
@@ -22,8 +23,9 @@ from converge.postgres.facts import read_facts as read_target_facts
 from converge.postgres.privileges import lacking
 from converge.postgres.query import refused as refused_queries
 from converge.postgres.target import read_target
+from converge.providers import source_provider, target_provider
 from converge.run.connections import T, attempt, connect_source, explained
-from converge.run.health import check_source, check_space, check_target, missing_tables
+from converge.run.health import check_provider, check_source, check_space, check_target, missing_tables
 from converge.run.options import Options
 from converge.run.prepare import prepare
 
@@ -82,11 +84,13 @@ def _blocks(source: Endpoint, target: Endpoint | None, options: Options) -> tupl
 
 def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Finding]]:
     with explained(endpoint, None), closing(connect_source(endpoint)) as connection:
+        require_snapshots(connection)
         own = read_privileges(connection, endpoint.database)
-        facts = read_source_facts(connection, own)
+        provider = source_provider(connection)
+        facts = read_source_facts(connection, own, provider)
         readable = list(filter(own.may_read, table_names(connection, endpoint.database)))
     missing = missing_select(own, readable, options.selection.names)
-    return facts, [*missing, *check_source(facts, endpoint, options.jobs)]
+    return facts, [*missing, *check_source(facts, endpoint, options.jobs), *check_provider(provider)]
 
 
 def _target(
@@ -94,11 +98,13 @@ def _target(
 ) -> tuple[TargetFacts, list[Finding]]:
     with explained(endpoint, endpoint), connect_target(endpoint) as connection:
         target = read_target(connection, options.schema)
-        facts = read_target_facts(connection, target, endpoint)
+        provider = target_provider(connection)
+        facts = read_target_facts(connection, target, endpoint, provider)
         refused = refused_queries(connection, map_.checks, options.schema, made=options.mode == "load")
     return facts, [
         *lacking(target),
         *check_target(facts, endpoint, options.jobs, tables=tables),
+        *check_provider(provider),
         *missing_tables(map_.applications, target),
         *refused_checks(target.version, target.functions, map_.checks, refused),
     ]

@@ -13,6 +13,7 @@ from converge.model.quote import pg_name
 from converge.model.words import counted
 from converge.postgres.privileges import raise_locks
 from converge.postgres.target import Target
+from converge.providers import Provider
 
 Row = tuple[bool, Code, Severity, str, str]
 """Whether it is so; then code, severity, message and fix of the finding."""
@@ -33,7 +34,6 @@ _LOCKS_A_TABLE = 6
 def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Finding]:
     """All findings but those of privileges that a run cannot go without."""
     needed, longest = jobs + 1, facts.longest_statement or 0
-    reload = next(one.grant for one in facts.rights if one.name == "RELOAD")
     rows: list[Row] = [
         (0 < facts.user_connections < needed, Code.S021, "block",
          f"{facts.account} may have {facts.user_connections} connections, --jobs {jobs} needs {needed}",
@@ -48,7 +48,7 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Find
          f"roles that are granted and not active: {', '.join(facts.idle_roles)}",
          f"SET DEFAULT ROLE ALL TO {facts.account};"),
         (facts.snapshot.level == "quiet", Code.S025, "note",
-         f"the source must be quiet while the readers begin: {facts.snapshot.why}", reload),
+         f"the source must be quiet while the readers begin: {facts.snapshot.why}", facts.snapshot.fix),
         (longest > _LONG_SECONDS, Code.S026, "note",
          f"a statement runs for {longest} s already; the read lock would wait for it {_LONG_SECONDS} s and "
          "then do without",
@@ -114,6 +114,18 @@ def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
          f"{facts.disk.path} has {facts.disk.free:,} bytes free; the tables and indexes need about "
          f"{needed:,}, and the write-ahead log up to as much again",
          "free some space there, or move the database to a larger disk"),
+    ])  # fmt: skip
+
+
+def check_provider(provider: Provider | None) -> list[Finding]:
+    """The recipe for the service or build that a side is; none for MySQL's and PostgreSQL's own."""
+    if provider is None:
+        return []
+    side, limits = provider.side, f", with limits: {provider.why}" if provider.why else ""
+    said = f"the {side} is {provider.name}{limits}"
+    return _findings(side, [
+        (side == "source", Code.S029, "note", said, provider.hint),
+        (side == "target", Code.T029, "note", said, provider.hint),
     ])  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, possible_snapshot, read_privileges
-from converge.mysql.snapshot import read_logs
+from converge.mysql.snapshot import read_logs, require_snapshots
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan, own_names
 from converge.planner.rehearsal import since
@@ -33,6 +33,7 @@ from converge.postgres.history import last_evidence, last_rehearsal, last_run, u
 from converge.postgres.privileges import lacking
 from converge.postgres.query import refused
 from converge.postgres.target import Target, occupied, read_target
+from converge.providers import source_provider
 from converge.run.connections import explained, reach
 from converge.run.evidence import ask_target, gather
 from converge.run.options import Options
@@ -106,6 +107,7 @@ def prepare(
 
 def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options) -> Inputs:
     """What the source is, and what it lacks for a run."""
+    require_snapshots(source)
     own = read_privileges(source, endpoint.database)
     catalog = read_catalog(source, own)
     readable = [table.name for table in catalog.tables]
@@ -116,7 +118,7 @@ def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Opt
         schema=options.schema,
         selection=options.selection,
         lacking=tuple(missing_select(own, readable, options.selection.names)),
-        snapshot=str(possible_snapshot(own)),
+        snapshot=str(possible_snapshot(own, source_provider(source))),
         strict=options.strict,
         compression=options.compression,
     )

@@ -44,6 +44,7 @@ from converge.model.work import (
 )
 from converge.mysql import connect as mysql
 from converge.mysql.rows import NullRow, Read, require_uncut, stream, whole_rows
+from converge.mysql.snapshot import begin
 from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encode, enter, rolled_back, write
 from converge.run.checks import carry_out
@@ -56,7 +57,6 @@ from converge.run.views import ViewComparison
 
 Task = CopyTask | DigestTask | WrittenTask
 _TELL_BYTES = 1_000_000
-BEGIN = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
 
 class Worker:
@@ -74,8 +74,7 @@ class Worker:
 
     def begin(self, _: str) -> None:
         """Takes the snapshot of the source: of all workers under one lock."""
-        with self.source.cursor() as cursor:
-            cursor.execute(BEGIN)
+        begin(self.source)
 
     def copy(self, task: CopyTask) -> Copied:
         """One chunk, exactly once. A chunk that the ledger has already is left alone.
