@@ -47,6 +47,8 @@ class Provider:
     """Why it is refused, or works with limits."""
     refuses_flush: bool = False
     """FLUSH TABLES WITH READ LOCK is refused whatever is granted."""
+    locks_nothing: bool = False
+    """Rows arrive by its storage, which no lock holds off and no log of this server shows."""
 
     @property
     def hint(self) -> str:

@@ -39,7 +39,7 @@ class Privilege:
 class PossibleSnapshot:
     """The strongest guarantee of one instant for all readers that these privileges allow."""
 
-    level: Literal["locked", "quiet"]
+    level: Literal["locked", "quiet", "none"]
     how: str
     why: str
     fix: str

@@ -211,7 +211,9 @@ def known_privileges(own: Privileges, *, show_routine: bool) -> tuple[Privilege,
 
 def possible_snapshot(own: Privileges, provider: Provider | None) -> PossibleSnapshot:
     """The level that a run can reach, in the order in which a run tries."""
-    flush = "FLUSH TABLES WITH READ LOCK"
+    flush, stop = "FLUSH TABLES WITH READ LOCK", "stop all writers while the run begins"
+    if provider and provider.locks_nothing:
+        return PossibleSnapshot("none", "no lock here holds the writer off", f"it is {provider.name}", stop)
     refused = provider.name if provider and provider.refuses_flush else ""
     if not refused and own.may_on_server("RELOAD", "FLUSH_TABLES"):
         how = f"{flush}, for as long as the readers begin"
@@ -221,5 +223,5 @@ def possible_snapshot(own: Privileges, provider: Provider | None) -> PossibleSna
     how = f"the server's logs must not move meanwhile, {otherwise}"
     if not refused:
         return PossibleSnapshot("quiet", how, "RELOAD is missing", f"GRANT RELOAD ON *.* TO {own.account};")
-    fix = "stop all writers while the run begins" if lock else own.grant("LOCK TABLES")
-    return PossibleSnapshot("quiet", how, f"{refused} may refuse {flush} whatever is granted", fix)
+    fix = stop if lock else own.grant("LOCK TABLES")
+    return PossibleSnapshot("quiet", how, f"{refused} refuses {flush}", fix)

@@ -22,6 +22,7 @@ from converge.errors import SourceError
 from converge.model.quote import my_name
 from converge.mysql.capabilities import capabilities
 from converge.mysql.query import fetch, rows
+from converge.providers import source_provider
 
 Level = Literal["locked", "quiet", "none"]
 _TRIES = 20
@@ -89,6 +90,9 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
         read = ", ".join(f"{my_name(table)} READ" for table in tables)
         return "locked" if tables and _under_lock(connection, f"LOCK TABLES {read}", begin_here) else "none"
 
+    if (provider := source_provider(connection)) and provider.locks_nothing:
+        begin_here()
+        return Snapshot("none", Logs())
     reached = level()
     _wait_at_most(connection, _PATIENCE_SECONDS)
     return Snapshot(reached, Logs() if reached == "none" else logs)

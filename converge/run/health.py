@@ -47,7 +47,7 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Find
         (bool(facts.idle_roles), Code.S024, "note",
          f"roles that are granted and not active: {', '.join(facts.idle_roles)}",
          f"SET DEFAULT ROLE ALL TO {facts.account};"),
-        (facts.snapshot.level == "quiet", Code.S025, "note",
+        (facts.snapshot.level != "locked", Code.S025, "note",
          f"the source must be quiet while the readers begin: {facts.snapshot.why}", facts.snapshot.fix),
         (longest > _LONG_SECONDS, Code.S026, "note",
          f"a statement runs for {longest} s already; the read lock would wait for it {_LONG_SECONDS} s and "
