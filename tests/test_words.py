@@ -40,6 +40,7 @@ DOCUMENTS = [
         path for path in sorted(ROOT.glob("*.md")) if path.name != "CHANGELOG.md"
     ),  # tells what words were before
     *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/providers/*.md")),
     ROOT / "converge/codes.toml",
 ]
 SQL = re.compile(r"\b(SELECT|WHERE|CASE|UPDATE|ORDER BY|AND NOT)\b")
