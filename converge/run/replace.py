@@ -188,17 +188,18 @@ class _Rows:
     def _blocks(self, identities: Sequence[str]) -> Iterator[bytes]:
         """COPY text of the source's rows with these identities."""
         expected = sum(self._found[identity][0] for identity in identities)
+        read = 0
         query = select_text(self._table)
         encoded = encode if marked(self._table) else b"".join
         for start in range(0, len(identities), _AT_ONCE):
             chosen = ",".join(f"'{identity}'" for identity in identities[start : start + _AT_ONCE])
             reading = stream(self._source, f"{query} WHERE {self._here.identity} IN ({chosen})")
             for rows, parts in reading:
-                expected -= rows
+                read += rows
                 yield encoded(parts)
-        if expected:
+        if read != expected:
             raise TargetError(
-                f"{self._table.source}: the source gave {counted(-expected, 'row')} more than were compared; "
+                f"{self._table.source}: {counted(expected, 'row')} compared, {read:,} read; "
                 "nothing has been changed",
                 code=Code.R002,
             )
