@@ -114,7 +114,7 @@ def test_amber_says_that_something_is_left_to_do() -> None:
     made = result()
     made.verdict, made.not_migrated, made.findings, made.checks = "verified", [], [], []
     assert run_verdict(made).tone == "good"
-    skipped = CheckResult("x", "passed over", "= 0", message="the source has no table nowhere")
+    skipped = CheckResult("x", "skipped", "= 0", message="the source has no table nowhere")
     for change in ({"checks": [skipped]}, {"not_compared": [NotCompared("view", "v", "why")]}):
         assert run_verdict(replace(made, **change)).tone == "warn"
 

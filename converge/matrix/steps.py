@@ -139,8 +139,8 @@ class Steps:
             )
         if not asked:
             return "the maps declare none"
-        over = sum(one.state == "passed over" for one in asked)
-        return f"{len(asked) - over:,} hold" + (f", {over:,} passed over" if over else "")
+        over = sum(one.state == "skipped" for one in asked)
+        return f"{len(asked) - over:,} passed" + (f", {over:,} skipped" if over else "")
 
     def upgrade(self) -> str:
         """All that is pending. What may lose rows may do so here: the database is thrown away."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Asked = bool | int | float | str
-State = Literal["ok", "differs", "error", "passed over"]
+State = Literal["ok", "differs", "error", "skipped"]
 FAILED: tuple[State, ...] = ("differs", "error")
 
 
@@ -48,7 +48,7 @@ class CheckResult:
     """What the source gave, as text; None when it was not asked."""
     target: str | None = None
     message: str = ""
-    """Why it failed or was passed over."""
+    """Why it failed or was skipped."""
     why: str = ""
     place: str = ""
     seconds: float = 0.0

@@ -275,7 +275,7 @@ def _guesses(draft: Draft, table: Table, column: Column, family: Family) -> Iter
 
 
 def _examples(draft: Draft, table: Table, column: Column) -> Iterator[tuple[str, str]]:
-    """What is shown of the values for which a rule is passed over: others than numbers may be secrets."""
+    """What is shown of the values for which a rule is skipped: others than numbers may be secrets."""
     shown = f"CAST(c.{my_name(column.name)} AS CHAR)" if shows_values(column) else _key(table)
     for one in draft.decisions.candidates(table, column):
         if one.rule.fits:

@@ -49,7 +49,7 @@ def run_script(
 ) -> tuple[int, tuple[str, ...]]:
     """Executes all statements, each by itself unless the script says BEGIN.
 
-    Returns how many there were, and those that were passed over: pg_dump of a newer version sets what this
+    Returns how many there were, and those that were skipped: pg_dump of a newer version sets what this
     one does not know. Raises TargetError with the line of the first that the server refuses, and UsageError
     for a script that is cut short.
     """

@@ -63,7 +63,7 @@ _MOST_LINES = 20
 _LONGEST = 1000
 """Of a line with both texts of an object; the report has all of it."""
 
-CHECK_TONES: dict[CheckState, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "passed over": "warn"}
+CHECK_TONES: dict[CheckState, Tone] = {"ok": "good", "differs": "bad", "error": "bad", "skipped": "warn"}
 _VIEW_TONES: dict[str, Tone] = {"equal": "good", "differs": "bad", "not compared": "warn"}
 _GO_ON = (
     "The ledger holds what is done: a resumed run continues there and copies nothing twice.",

@@ -33,7 +33,7 @@ def run_verdict(result: Result) -> Verdict:
     Where all is equal and only a check failed, the word says that: nothing differs.
     """
     tone = _TONES.get(result.verdict, "bad")
-    skipped = any(one.state == "passed over" for one in result.checks)
+    skipped = any(one.state == "skipped" for one in result.checks)
     skipped |= any(one.state == "not compared" for one in result.views)
     if tone == "good" and (result.not_migrated or result.losses or result.not_compared or skipped):
         tone = "warn"
@@ -128,15 +128,14 @@ def views_words(results: Sequence[ViewResult]) -> str:
 
 
 def checks_words(results: Sequence[CheckResult]) -> str:
-    """How many hold; empty without checks."""
+    """How many passed; empty without checks."""
     states = Counter[str]("failed" if one.failed else one.state for one in results)
-    held = states["ok"]
     total = counted(len(results), "check")
-    return _shares(held, total, "holds" if held == 1 else "hold", states, {"failed": "", "passed over": ""})
+    return _shares(states["ok"], total, "passed", states, {"failed": "", "skipped": ""})
 
 
 def _shares(good: int, total: str, words: str, states: Mapping[str, int], others: Mapping[str, str]) -> str:
-    """``2 of 3 checks hold, 1 failed``."""
+    """``2 of 3 checks passed, 1 failed``."""
     if not sum(states.values()):
         return ""
     more = (f"{states[state]:,} {said or state}" for state, said in others.items() if states[state])

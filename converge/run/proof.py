@@ -254,7 +254,7 @@ class Proof:
             if lacking := [name for name in check.where_source_has if name not in there]:
                 message = f"the source has no table {', '.join(lacking)}"
                 done[check.place] = CheckResult(
-                    check.name, "passed over", check.wants, message=message, why=check.why, place=check.place
+                    check.name, "skipped", check.wants, message=message, why=check.why, place=check.place
                 )
             else:
                 todo.append(CheckTask(check, self.plan.schema))
