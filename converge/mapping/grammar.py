@@ -96,7 +96,7 @@ class ColumnRule(Entry):
     next_value: Text | None = Field(
         default=None,
         description="the table is a counter, in the target a sequence of the table's name; MySQL expression"
-        " of its next value, {} being the column",
+        " of its next value, {} being the column; one row, and other columns with values need `skip`",
     )
     rename: Text | None = Rename
     skip: bool | None = Field(default=None, description="true: the column is not migrated")

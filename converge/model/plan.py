@@ -274,6 +274,11 @@ class Counter:
     next_value: str
     """MySQL expression."""
 
+    @property
+    def why(self) -> str:
+        """What is migrated of the table, and compared."""
+        return f"of the table only the next value counts: the sequence continues at {self.next_value}"
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,10 +19,11 @@ from converge.codes import Code
 from converge.mapping.rules import setting
 from converge.model.catalog import Column, Routine, Table, View
 from converge.model.evidence import Questions
-from converge.model.plan import Outcome, Plan, digest
+from converge.model.plan import Plan, digest
 from converge.model.quote import fit, my_name
 from converge.model.words import counted, said
 from converge.planner import checks, generated, notes, rows, sizes
+from converge.planner.counters import counter_conditions, plan_counters
 from converge.planner.decision import Decision
 from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs
@@ -100,7 +101,7 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     for table in planned:
         sizes.note_sizes(draft, table)
     draft.findings += inputs.lacking
-    _counters(draft)
+    plan_counters(draft)
     notes.note_source(draft, planned)
     notes.note_unmatched(draft)
     notes.note_applications(draft)
@@ -117,21 +118,6 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     note_lint(draft, planned)
     draft.note_alike()
     return draft
-
-
-def _counters(draft: Draft) -> None:
-    """Tables that are sequences in the target: made in create mode, the application's own in load mode."""
-    for table in draft.catalog.tables:
-        if counter := draft.counters.get(table.name):
-            if draft.loading is None:
-                name = draft.own(counter.target)
-                why = "the table is a counter"
-                draft.do("create", table.name, f"CREATE SEQUENCE {name}", why, makes=f"SEQUENCE {name}")
-            why = f"continues at {counter.next_value}"
-            draft.outcomes += [
-                Outcome(kind, part, "translated", f"sequence {counter.target}", why)
-                for kind, part in table.objects()
-            ]
 
 
 def _create(draft: Draft) -> None:
@@ -222,7 +208,13 @@ def filled_tables(inputs: Inputs) -> list[str]:
 def all_questions(inputs: Inputs) -> list[Questions]:
     """What the scan should find out, a table each; the largest first."""
     draft = Draft(inputs)
-    return [_questions(draft, table) for table in sorted(draft.taken, key=lambda table: -table.data_bytes)]
+    counters = [table for table in draft.catalog.tables if table.name in draft.counters]
+    asked = [_questions(draft, table) for table in sorted(draft.taken, key=lambda table: -table.data_bytes)]
+    return asked + [_asked(table, counter_conditions(draft, table)) for table in counters]
+
+
+def _asked(table: Table, conditions: Iterable[str]) -> Questions:
+    return Questions(table.name, table.extent, tuple(conditions), (), (), (), (), _key(table))
 
 
 def _questions(draft: Draft, table: Table) -> Questions:
@@ -238,6 +230,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
         *sizes.width_conditions(draft, table),
         *checks.conditions(draft, table),
         *text_conditions(draft, table),
+        *counter_conditions(draft, table),
     ]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]
     searches += [

@@ -95,6 +95,10 @@ def _others(map_: Map, table: Table) -> Iterator[str]:
         if text := setting(map_.for_column(table, column, identity=False), "next_value")[0]:
             of = literally(table=table.name, column=column.name)
             yield from (entry("column", of, f"next_value = {value(text)}"), "")
+            for other in table.columns:
+                if setting(map_.for_column(table, other, identity=False), "skip")[0]:
+                    of = literally(table=table.name, column=other.name)
+                    yield from (entry("column", of, "skip = true"), "")
     objects = [({"table": table.name}, map_.for_table(table))]
     for index in table.indexes:
         objects.append(({"table": table.name, "index": index.name}, map_.for_index(table, index)))

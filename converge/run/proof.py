@@ -114,6 +114,8 @@ class Proof:
                 same = all(table.verified for table in self.tables.values())
                 result.verdict = "verified" if same else "differs"
         if full:
+            tables = [NotCompared("table", one.table, one.why) for one in self.plan.counters]
+            result.not_compared += [one for one in tables if one not in result.not_compared]
             result.not_compared += [
                 NotCompared("column", f"{table.source}.{column.source}", column.uncompared)
                 for table in self.plan.tables for column in table.columns if column.uncompared

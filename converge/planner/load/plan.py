@@ -14,7 +14,7 @@ from converge.model.catalog import Index, Table
 from converge.model.existing import OwnIndex
 from converge.model.plan import Outcome
 from converge.model.quote import my_name, pg_name, toml_text
-from converge.planner.decision import column_entry
+from converge.planner.counters import note_sequences
 from converge.planner.draft import Draft
 from converge.planner.keys import later_index
 from converge.planner.load.columns import note_kinds, plan_own_column
@@ -22,7 +22,6 @@ from converge.planner.load.constraints import CHECK, note_checks, note_unique
 from converge.planner.load.match import Loading, Match, alike
 from converge.planner.load.restore import counted_rows, kept, note_full, note_rows, plan_own_keys, rows_of
 from converge.planner.tables import note_namesakes, table_plan
-from converge.types import NUMBERS
 
 BOOKKEEPING = frozenset(
     {"alembic_version", "schema_migration", "schema_migrations", "migrations_typeorm", "migrations",
@@ -72,7 +71,7 @@ def plan_load(draft: Draft, loading: Loading, tables: list[Table], *, may_hold_r
     for name in draft.tables:
         draft.do("analyze", name, f"ANALYZE {draft.qualified(name)}", "statistics for the planner")
     _note_tables(draft, loading)
-    _note_counters(draft, loading)
+    note_sequences(draft, loading)
     _note_objects(draft, loading)
 
 
@@ -151,28 +150,6 @@ def _note_tables(draft: Draft, loading: Loading) -> None:
         else:
             way = entry("target", literally(table=own.name), "keep = true")
             draft.find(Code.L004, own.name, what, way, severity="block")
-
-
-def _note_counters(draft: Draft, loading: Loading) -> None:
-    """Tables that hold a next value, as Hibernate's do, where the target has a sequence for it."""
-    for table in draft.catalog.tables:
-        own = None if table.name in loading.matches else loading.sequence(draft.schema, table)
-        if own is None:
-            continue
-        if table.name not in draft.counters:
-            numbers = (column for column in table.columns if column.type in NUMBERS)
-            rules = [column_entry(table, one, 'next_value = "{}"') for one in numbers]
-            draft.find(
-                Code.L140, table.name,
-                f"the target has a sequence {own['name']} in place of this table; its next value is not set",
-                "\n".join([*rules[:1], '# or: next_value = "{} + 1", where the row has the last value']),
-            )  # fmt: skip
-        elif own["owner"] not in {one.owner for one in loading.existing.tables if one.owned}:
-            draft.find(
-                Code.L009, table.name,
-                f"the target's sequence {own['name']} belongs to {own['owner']}: only its owner can set it",
-                f"GRANT {pg_name(own['owner'])} TO CURRENT_USER; as a member that may grant it",
-            )  # fmt: skip
 
 
 def _note_target_columns(draft: Draft, match: Match) -> None:
