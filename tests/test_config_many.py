@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -131,7 +133,12 @@ def test_one_that_is_blocked_keeps_all_from_being_written(project: Project) -> N
     assert "it's <b>: note.day" in ran.err
     for target in project.targets:
         assert relations(target) == []
-    assert project.run("plan").code == 3
+    planned = project.run("plan")
+    assert planned.code == 3
+    # What is said to be next works: --write-fixes is about one database.
+    (command,) = re.findall(r"^next +converge (.*--write-fixes.*)$", planned.out, re.MULTILINE)
+    assert project.run(*shlex.split(command)).code == 3
+    assert (project.folder / "fixes.toml").exists()
     # Another database than the one that is blocked can be picked.
     done = project.run("migrate", "--database", "shop", "--json")
     assert (done.code, [one["name"] for one in done.json["databases"]]) == (0, ["shop"]), done.err

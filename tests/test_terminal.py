@@ -230,7 +230,19 @@ def test_fixes_are_a_map_of_comments(ends: tuple[str, ...], tmp_path: Path) -> N
     file = tmp_path / "fixes.toml"
     ran = converge("plan", *ends, "--write-fixes", str(file))
     assert ran.code == 3, ran.err
+    assert f"first     in {file}, remove the first # of the lines of each rule that you want" in ran.out
     assert f"next      converge plan {' '.join(ends)} --map {file}" in ran.out
+    # What blocks is named beside any section.
+    assert "BLOCKERS" in converge("plan", *ends, "--show", "tables").out
+    # Where no run has been, there is none to resume, whatever a plan would say.
+    resumed = converge("migrate", *ends, "--resume")
+    assert (resumed.code, resumed.err.splitlines()[-2:]) == (
+        2,
+        [
+            "error[T010]: there is no interrupted run to resume in this target",
+            "  hint   converge migrate",
+        ],
+    )
     text = file.read_text()
     findings = converge("plan", *ends, "--json").json["findings"]
     for finding in findings:

@@ -136,8 +136,8 @@ def command(
         return [
             *_following(
                 files | {"--write-routines": write_routines},
-                [one for _, plan in plans for one in plan.blocks],
-                chosen[0].maps,
+                {one: plan.blocks for one, (_, plan) in zip(chosen, plans, strict=True) if plan.blocks},
+                len(chosen) > 1,
             )
         ]
 
@@ -160,22 +160,26 @@ def _require_files(files: Mapping[str, str | None]) -> None:
 
 
 def _following(
-    files: Mapping[str, str | None], blockers: Sequence[Finding], maps: Sequence[str]
+    files: Mapping[str, str | None], blocked: Mapping[Chosen, Sequence[Finding]], several: bool
 ) -> Iterator[tuple[str, str]]:
-    """Facts that a plan ends with: the files that were written, how to see more, and the next command.
-
-    `maps` are those of converge.toml, in whose place a --map would be.
-    """
+    """Facts that a plan ends with: the files that were written, how to see more, and what to do next."""
     yield "written", ", ".join(path for path in files.values() if path and path != "-")
     yield "more", f"--show {', '.join(SECTIONS[:3])} … or -v for all; converge explain CODE"
-    if not blockers:
+    proposing = [one for one, found in blocked.items() if any("[[" in finding.hint for finding in found)]
+    if not blocked:
         yield "next", _command("migrate", "--plan", files["-o"])
     elif fixes := files["--write-fixes"]:
+        maps = next(one.entry.maps if one.entry else one.maps for one in blocked)
+        # A --map would be in place of those of converge.toml.
         given = click.get_current_context().get_parameter_source("maps") is ParameterSource.COMMANDLINE
+        yield "first", f"in {fixes}, remove the first # of the lines of each rule that you want"
         yield "next", _command("plan", "--map", *([] if given else maps), fixes)
+    elif proposing:
+        picked = proposing[0].name if several else ""
+        yield "next", _command("plan", "--write-fixes", _free(), database=picked)
     else:
-        rules = any("[[" in one.hint for one in blockers)
-        yield "next", _command("plan", "--write-fixes", _free() if rules else None)
+        yield "first", "resolve the blockers, as their hints say"
+        yield "next", _command("plan", "")
 
 
 def _free() -> str:
@@ -184,16 +188,17 @@ def _free() -> str:
     return next(name for name in names if not Path(name).exists())
 
 
-def _command(name: str, option: str, *values: str | None) -> str:
+def _command(name: str, option: str, *values: str | None, database: str = "") -> str:
     """This command of converge with one more option, and with all that was given to plan and that it knows.
 
-    Passwords are left out: stdout may be kept.
+    `database` is the one that is meant, where it is not all. Passwords are left out: stdout may be kept.
     """
     context = click.get_current_context()
     group = context.find_root().command
     command = group.get_command(context, name) if isinstance(group, click.Group) else None
-    known = {one.name for one in command.params if one.name not in _OF_OUTPUT} if command else ()
-    words = ["converge", name]
+    known = {one.name for one in command.params if one.name not in _OF_OUTPUT} if command else set()
+    known -= {"names"} if database else set()
+    words = ["converge", name, *(["--database", database] if database else [])]
     for one in context.command.params:
         if one.name in known and context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE:
             given = context.params[one.name or ""]

@@ -278,18 +278,35 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
     return int(value(connection, statement, values))
 
 
+def require_run(connection: psycopg.Connection[Any], source: str, schema: str) -> None:
+    """Raises UsageError where the ledger has no run of this source into this schema that can be resumed."""
+    state, hint = None, None
+    if value(connection, "SELECT to_regclass('converge.run') IS NOT NULL"):
+        last = (
+            "SELECT state FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1"
+        )
+        state = value(connection, last, (source, schema))
+        hint = _other_run(connection, source, schema)
+    if state is None or state == "recovered":
+        rolled_back = ": the last one was rolled back" if state else ""
+        raise UsageError(
+            f"there is no interrupted run to resume in this target{rolled_back}",
+            code=Code.T010,
+            hint=hint or "converge migrate",
+        )
+
+
 def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int:
+    require_run(connection, plan.source, plan.schema)
     row = connection.execute(
         "SELECT id, plan_digest, state, EXISTS (SELECT FROM converge.reject WHERE run_id = id) "
         "FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1",
         (plan.source, plan.schema),
     ).fetchone()
-    if row is None or row[2] == "recovered" or (row[2] == "finished" and not row[3] and not again):
-        taken_back = ": the last one was rolled back" if row and row[2] == "recovered" else ""
+    assert row is not None
+    if row[2] == "finished" and not row[3] and not again:
         raise UsageError(
-            f"there is no interrupted run to resume in this target{taken_back}",
-            code=Code.T010,
-            hint=_other_run(connection, plan),
+            "there is no interrupted run to resume in this target: the last one is finished", code=Code.T010
         )
     if row[2] == "recovering":
         raise BlockedError(
@@ -304,16 +321,16 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
     return int(row[0])
 
 
-def _other_run(connection: psycopg.Connection[Any], plan: Plan) -> str | None:
+def _other_run(connection: psycopg.Connection[Any], source: str, schema: str) -> str | None:
     """A hint where the last run did not finish, and is of another source or schema."""
     row = connection.execute(
         "SELECT id, source, target_schema, state FROM converge.run ORDER BY id DESC LIMIT 1"
     ).fetchone()
-    if row is None or row[1:3] == (plan.source, plan.schema) or row[3] not in _UNFINISHED:
+    if row is None or row[1:3] == (source, schema) or row[3] not in _UNFINISHED:
         return None
     return (
         f"the interrupted run {row[0]} is of {row[1]} into the schema {row[2]}; "
-        f"this is {plan.source} into {plan.schema}"
+        f"this is {source} into {schema}"
     )
 
 

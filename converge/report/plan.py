@@ -211,8 +211,8 @@ def _blocks(plan: Plan, shown: Collection[str]) -> Iterator[Block]:
     if "checks" in shown and plan.checks:
         checks = "\n".join(one_line(f"{one.name} ({one.wants})") for one in plan.checks)
         yield Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),))
-    if "findings" in shown:
-        yield findings(plan.findings)
+    # What blocks is shown in any case.
+    yield findings(plan.findings if "findings" in shown else plan.blocks)
     if "port" in shown and plan.ports:
         yield from port_section(plan).blocks
 

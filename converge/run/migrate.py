@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import psycopg
 
@@ -26,10 +25,12 @@ from converge.model.event import Said, Sink, phase
 from converge.model.plan import Finding, Mode
 from converge.model.recorded import Recorded
 from converge.model.result import Result
+from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect, end
 from converge.postgres.history import record_plan
-from converge.postgres.ledger import Ledger, lock, upgrade
+from converge.postgres.ledger import Ledger, lock, require_run, upgrade
+from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target, require_droppable
 from converge.run.compared import other_options, recorded_run
@@ -199,6 +200,13 @@ def planned(job: Job) -> Iterator[Prepared]:
     Raises BlockedError for what must be settled first.
     """
     options, result = job.options, job.result
+
+    def first(target: psycopg.Connection[Any], facts: Target, inputs: Inputs) -> None:
+        clears = options.common.clears and not options.resume
+        check_target(target, facts, inputs, clears=clears, approve=options.approve)
+        if options.resume:
+            require_run(target, inputs.source, inputs.schema)
+
     with prepare(
         job.source,
         job.target,
@@ -207,11 +215,7 @@ def planned(job: Job) -> Iterator[Prepared]:
         as_recorded=options.resume,
         known=options.known,
         resuming=options.resume,
-        first=partial(
-            check_target,
-            clears=options.common.clears and not options.resume,
-            approve=options.approve,
-        ),
+        first=first,
     ) as prepared:
         plan = prepared.plan
         result.findings += plan.findings
