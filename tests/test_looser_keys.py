@@ -92,4 +92,11 @@ def test_a_deterministic_collation_compares_bytes(databases: tuple[str, str], tm
     map_ = tmp_path / "map.toml"
     map_.write_text('[[type]]\nmatch = { type = "varchar" }\ncollation = "C"\n')
     planned = converge("plan", "--source", source, "--target", target, "--map", str(map_), "--json")
-    assert [one["evidence"] for one in planned.json["findings"] if one["code"] == "V030"] == ["rows id 1"]
+    (found,) = [one for one in planned.json["findings"] if one["code"] == "V030"]
+    assert found["evidence"] == "rows id 1"
+    assert "1 of them have one that differs in what MySQL's collation ignores" in found["message"]
+    # The hint keeps the row and the key.
+    cure = tmp_path / "cure.toml"
+    cure.write_text(found["hint"])
+    maps = ("--map", str(cure), "--map", str(map_))
+    assert converge("migrate", "--source", source, "--target", target, *maps, "--json").code == 0

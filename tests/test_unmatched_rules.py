@@ -70,6 +70,11 @@ def test_each_slip_is_named(ends: tuple[str, ...]) -> None:
         "own [[index]] 2": "no index of the source has all of: kind = FULLTEXT",
         "own [[foreign_key]] 1": "the source has no foreign key 'nobody'",
     }
+    # The summary has each in a line of its own.
+    text = converge("plan", *ends).out
+    assert (
+        "\nunmatched own [[column]] 1: the rule matches nothing: the source has no table 'flim'; did" in text
+    )
     # Shipped maps have rules for all the databases of the world.
     assert unmatched(converge("plan", *ends[:4], "--map", "friendly", "--map", "kratos", "--json")) == {}
 

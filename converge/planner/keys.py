@@ -5,14 +5,15 @@ Foreign keys are added NOT VALID when all tables have their keys, then validated
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from converge.codes import Code
+from converge.mapping.collations import counterpart
 from converge.mapping.rules import Rule, entry, literally, setting
 from converge.model.catalog import ForeignKey, Index, IndexPart, Table
 from converge.model.plan import Computed
 from converge.model.quote import pg_name
-from converge.planner.decision import index_entry
+from converge.planner.decision import column_entry, index_entry
 from converge.planner.draft import Draft
 from converge.planner.rows import comparable, orphans
 from converge.translate import TableColumns, Untranslatable, translate
@@ -221,17 +222,35 @@ def note_orphans(draft: Draft, table: Table, key: ForeignKey, *, checked: bool) 
     """Findings about rows without a parent, and about a key that does not look for them."""
     name = f"{table.name}.{key.name}"
     unchecked = "is created NOT VALID: existing rows are not checked"
-    count = orphans(draft, table, key)
+    count, spelled = orphans(draft, table, key)
     if not checked and not (count and count.rows):
         draft.find(Code.P043, name, unchecked)
         return
-    words, hint = f"have no equal parent row in {key.parent}", ""
+    words, ways = f"have no equal parent row in {key.parent}", []
+    if spelled:
+        words += (
+            f"; {spelled:,} of them have one that differs in what MySQL's collation ignores, such as case"
+        )
+        # A map's collations are for tables that the run makes.
+        ways = [] if draft.loading else [*_alike(draft, table, key)]
     if checked:
-        ways = ["validate = false", *([] if draft.loading else ["# or: skip = true"])]
-        hint = entry("foreign_key", literally(table=table.name, foreign_key=key.name), *ways)
+        others = ["validate = false", *([] if draft.loading else ["# or: skip = true"])]
+        left_out = entry("foreign_key", literally(table=table.name, foreign_key=key.name), *others)
+        if ways and count and spelled == count.rows:
+            left_out = "\n".join(f"# {line}" for line in ("or, which is a loss:", *left_out.splitlines()))
+        ways.append(left_out)
     else:
         words += f"; the key {unchecked}"
+    hint = "\n\n".join(ways)
     draft.find_rows(Code.V030, name, table, count, words, hint, severity="block" if checked else "lossy")
+
+
+def _alike(draft: Draft, table: Table, key: ForeignKey) -> Iterator[str]:
+    """A map's entry for each text of both sides, which the target then compares as the source does."""
+    for name, other in key.pairs:
+        for owner, column in ((table, name), (draft.source(key.parent), other)):
+            if owner is not None and counterpart(owner.column(column).collation or ""):
+                yield column_entry(owner, owner.column(column), 'collation = "source"')
 
 
 def _refusal(draft: Draft, table: Table, key: ForeignKey) -> str | None:

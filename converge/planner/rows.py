@@ -117,16 +117,23 @@ def orphan_searches(draft: Draft, table: Table) -> Iterator[Search]:
             yield from _searches(table, key, list(zip(children, parents, strict=True)))
 
 
-def orphans(draft: Draft, table: Table, key: ForeignKey) -> Count | None:
-    """How many rows have no parent; None when that is not known."""
+def orphans(draft: Draft, table: Table, key: ForeignKey) -> tuple[Count | None, int]:
+    """Rows without a parent, None when that is not known; and how many of them the source has one for.
+
+    Those have another spelling of the parent's text, which the source's collation takes for equal.
+    """
     parent = draft.source(key.parent)
     if parent is None or key.parent not in draft.tables or table.name not in draft.evidence.tables:
-        return None
+        return None, 0
     pairs = [(planned(draft, table, child), planned(draft, parent, other)) for child, other in key.pairs]
-    asked = list(_searches(table, key, pairs))
-    exact = any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns)
+    found = [draft.evidence.found(table.name, one) for one in _searches(table, key, pairs)]
     # Of texts that the source compares two questions are asked, the bytes' last.
-    return draft.evidence.found(table.name, asked[-1 if exact else 0]) if asked else None
+    if not any(by_bytes(draft, draft.column(table.name, name)) for name in key.columns):
+        found = found[:1]
+    if not found:
+        return None, 0
+    alike, exact = found[0], found[-1]
+    return exact, exact.rows - alike.rows if alike and exact else 0
 
 
 def _searches(table: Table, key: ForeignKey, pairs: Sequence[Pair]) -> Iterator[Search]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
-from converge.codes import explained
+from converge.codes import Code, explained
 from converge.model.catalog import RoutineKind
 from converge.model.documents import head
 from converge.model.plan import Finding, Outcome, Phase, Plan, count_losses
@@ -63,6 +63,7 @@ _PHASES: tuple[Phase, ...] = get_args(Phase)
 _MOST_DRIFTED = 50
 _MOST = {"block": 5, "lossy": 3}
 """Blockers and losses that a terminal shows unasked."""
+_MOST_UNMATCHED = 5
 _MOST_NAMES = 8
 _MOST_CODES = 6
 
@@ -141,6 +142,9 @@ def _summary(plan: Plan) -> Iterator[Block]:
     known = dict(_facts(plan).pairs)
     drift = dict(next(one for one in _drift(since) if isinstance(one, Facts)).pairs) if since else {}
     changed = since and (since.changes or since.growth)
+    # What a rule of a map was to decide is not decided: a slip may change every value of a column.
+    unmatched = [one for one in plan.findings if one.code == Code.M180 and one.severity == "note"]
+    most = _MOST_UNMATCHED if on_terminal() else len(unmatched)
     yield facts(
         ("source", known["source"]),
         ("target", known["target"]),
@@ -152,6 +156,8 @@ def _summary(plan: Plan) -> Iterator[Block]:
             "since",
             f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if changed else "",
         ),
+        *(("unmatched", f"{one.object}: {one.message}") for one in unmatched[:most]),
+        ("unmatched", f"and {len(unmatched) - most} more; --show findings" if len(unmatched) > most else ""),
     )
     urgent = findings(one for one in plan.findings if one.level in _MOST)
     yield Findings(tuple(one.cut(_MOST[one.name]) for one in urgent.levels)) if on_terminal() else urgent

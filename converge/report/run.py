@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from converge.codes import Code
 from converge.model.check import State as CheckState
 from converge.model.plan import Finding
 from converge.model.result import (
@@ -336,7 +337,8 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     known = dict(_facts(result).pairs)
     of = {level: [one for one in result.findings if one.level == level] for level, *_ in LEVELS}
     own = [finding for finding in of["note"] if finding.code in OF_THE_RUN]
-    others = len(of["note"]) - len(own)
+    unmatched = [finding for finding in of["note"] if finding.code == Code.M180]
+    others = len(of["note"]) - len(own) - len(unmatched)
     yield "phases", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)
     yield from ((name, known.get(name, "")) for name in ("proof", "snapshot"))
     yield from (("changed", str(change)) for change in result.changes)
@@ -344,6 +346,7 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
     yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
     yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in of["absent"])
+    yield from (("unmatched", beginning(f"{one.object}: {one.message}")) for one in unmatched)
     yield from (("note", one.message) for one in own)
     yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
     yield from (("differs", _coded(one)[:_LONGEST]) for one in of["block"] if one.code in OF_SCHEMA)

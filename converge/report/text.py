@@ -40,7 +40,8 @@ _LEAST_ROOM = 16
 _COLORS: dict[Tone, str] = {"good": "green", "warn": "yellow", "bad": "red", "quiet": "cyan"}
 _LABELS: dict[str, Tone] = {
     "blocker": "bad", "differs": "bad", "rejected": "bad", "check": "bad", "error": "bad",
-    "loss": "warn", "not migrated": "warn", "changed": "warn", "note": "quiet", "notes": "quiet",
+    "loss": "warn", "not migrated": "warn", "changed": "warn", "unmatched": "warn",
+    "note": "quiet", "notes": "quiet",
 }  # fmt: skip
 """Labels of facts that are good or bad news."""
 
