@@ -113,7 +113,7 @@ def test_a_terminal_is_asked_with_tables_and_rows(full: tuple[str, ...]) -> None
     os.close(main)
     os.close(side)
     assert b'"public"."a": 5 rows' in said and b"Drop 2 tables with 5 rows in postgresql://" in said
-    assert process.returncode not in (0, 70)
+    assert process.returncode == 2 and b"error[U181]: not confirmed: nothing was changed" in said
     assert postgres(full[-1], "SELECT count(*) FROM a") == [(5,)]
 
 

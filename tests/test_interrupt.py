@@ -203,6 +203,7 @@ def test_a_plan_that_changed_is_not_resumed(
     mysql(source, "ALTER TABLE one ADD more INT")
     ran = converge("migrate", "--source", source, "--target", target, "--resume")
     assert (ran.code, "error[T011]" in ran.err) == (3, True)
+    assert "\n  column one.more: not there → int" in ran.err
 
 
 def test_a_run_that_was_killed_while_it_made_room(

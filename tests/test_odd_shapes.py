@@ -96,6 +96,7 @@ def test_no_rows_of_every_type(
         target, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'every'::regclass AND attnum > 0"
     ) == [(30,)]
     run(source, "INSERT INTO every () VALUES ()")
-    assert converge("verify", "--source", source, "--target", target).code == 1
+    verified = converge("verify", "--source", source, "--target", target)
+    assert verified.code == 1 and "next      `converge verify --repair` replaces" in verified.out
     migrated(source, target, "--recreate", "--yes")
     assert postgres(target, "SELECT every IS NULL FROM every") == [(True,)]

@@ -209,7 +209,8 @@ def approver(yes: bool) -> Approve | None:
         if not may_ask():
             raise UsageError(f"would {removal.title}", code=Code.U181, details=lines, hint="--yes")
         click.echo("\n".join(visible(f"  {line}") for line in lines), err=True)
-        click.confirm(visible(f"{removal.title[:1].upper()}{removal.title[1:]}?"), abort=True, err=True)
+        if not click.confirm(visible(f"{removal.title[:1].upper()}{removal.title[1:]}?"), err=True):
+            raise UsageError("not confirmed: nothing was changed", code=Code.U181)
 
     return None if yes else approve
 

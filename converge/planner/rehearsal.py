@@ -55,6 +55,16 @@ def since(last: Result, plan: Plan) -> Drift | None:
     )
 
 
+def changes(before: Plan, plan: Plan) -> list[str]:
+    """What a plan decides otherwise than an earlier one, each in a line."""
+    marks = fingerprint(before, whole=True), fingerprint(plan, whole=True)
+    return [
+        f"{one.what} {one.object}: {one.before or 'not there'} → {one.now or 'not there'}"
+        for one in _changes(*marks, plan)
+        if one.what != "finding"
+    ]
+
+
 def _becomes(column: ColumnPlan) -> str:
     """All that is decided of a column, in words."""
     words = {

@@ -246,13 +246,14 @@ def require_free(connection: psycopg.Connection[Any]) -> None:
     connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
-def require_same(plan: Plan, digest: str) -> None:
-    """Raises BlockedError when the plan is no longer the one that the run began with."""
+def require_same(plan: Plan, digest: str, changes: Sequence[str] = ()) -> None:
+    """Raises BlockedError, with these changes, when the plan is no longer the one that the run began with."""
     if digest != plan.digest:
         raise BlockedError(
             "the source's schema, the maps or the options have changed since the run began",
             code=Code.T011,
-            hint=START_AGAIN,
+            details=changes,
+            hint=f"undo the change; or {START_AGAIN}",
         )
 
 

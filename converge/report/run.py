@@ -80,11 +80,16 @@ _NEXT: dict[Word, tuple[str, str]] = {
         "converge verify",
     ),
     "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
-    "differs": ("Find out why the differences exist, then load or verify again.", "converge verify"),
+    "differs": ("Find out why the differences exist, then verify again.", "converge verify"),
     "blocked": ("Resolve the blockers, then plan again.", "converge plan"),
     "failed": _GO_ON,
     "interrupted": _GO_ON,
 }
+_BEHIND = (
+    "`converge verify --repair` replaces the rows that differ by the source's; where the source was written "
+    "to since the run, `converge sync` brings the whole target up to date.",
+    "converge verify --repair",
+)
 _READ_ONLY = (
     "converge has only read the source: its sessions there are read only, so the server itself refuses "
     "whatever would write."
@@ -98,6 +103,8 @@ _BACK = (
 def run_document(result: Result) -> Document:
     """All of a run that people read."""
     words, command = _REPAIR if result.rejects else _NEXT.get(result.verdict, ("", ""))
+    if _rows_differ(result):
+        words, command = _BEHIND
     if only_checks(result):
         words = "Find out why the check fails, then verify again."
     own = [one for one in result.findings if one.code not in OF_CHECKS]
@@ -359,7 +366,12 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     if result.going_back:
         yield "back", stand_words(result.going_back)
         yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
-    yield "next", result.next_command
+    yield "next", result.next_command or (_BEHIND[0] if _rows_differ(result) else "")
+
+
+def _rows_differ(result: Result) -> bool:
+    """Whether rows differ, and not only because the target refused some."""
+    return result.verdict == "differs" and not result.rejects and any(map(rows_that_differ, result.tables))
 
 
 def _coded(finding: Finding) -> str:

@@ -18,6 +18,7 @@ from converge.errors import (
     Interrupted,
     UsageError,
     after,
+    first_of,
     verdict_of,
 )
 from converge.model.endpoint import Endpoint
@@ -26,10 +27,10 @@ from converge.model.plan import Finding, Mode
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.planner.inputs import Inputs
-from converge.planner.rehearsal import fingerprint
+from converge.planner.rehearsal import changes, fingerprint
 from converge.postgres.connect import connect, end
-from converge.postgres.history import record_plan
-from converge.postgres.ledger import Ledger, lock, require_run, upgrade
+from converge.postgres.history import last_recorded, record_plan
+from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
 from converge.run.blockers import check_plan, check_target, require_droppable
@@ -40,6 +41,8 @@ from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
 from converge.run.sync import require_made
 from converge.run.workers import Workers
+
+_MOST_CHANGES = 20
 
 
 def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: Sink, result: Result) -> None:
@@ -223,6 +226,10 @@ def planned(job: Job) -> Iterator[Prepared]:
         result.fingerprint = fingerprint(plan, whole=not options.resume)
         result.source_version, result.target_version = plan.source_version, plan.target_version
         check_plan(plan, expected_digest=options.expected_digest)
+        if options.resume and prepared.target is not None:
+            run = last_recorded(prepared.target, job.source, plan.schema)
+            if isinstance(run, Recorded):
+                require_same(plan, run.plan.digest, first_of(changes(run.plan, plan), _MOST_CHANGES))
         yield prepared
 
 
