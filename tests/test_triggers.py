@@ -27,7 +27,7 @@ CASES: dict[str, tuple[str, ...]] = {
         "INSERT",
         "SET NEW.total = NEW.d * NEW.a + NEW.e, NEW.e = NEW.d / 3, NEW.a = NEW.d, NEW.b = NEW.a * 2 - NEW.b, "
         "NEW.f = NEW.b * 1.5, NEW.d = ROUND(NEW.total, 1), NEW.n = IFNULL(CONCAT('n', NEW.u), '-'), "
-        "NEW.flag = NEW.a > 2",
+        "NEW.flag = (NEW.a = NEW.b) <> (NEW.u < 5) XOR NOT NEW.a > 2 IS NULL AND NEW.d BETWEEN -9 AND 9",
     ),
     "nulls": (
         "INSERT",
@@ -162,6 +162,10 @@ REFUSED = {
     "SET NEW.a = NEW.g": "g is a generated column",
     "SET NEW.a = CHAR_LENGTH(NEW.r)": "it reads r, whose default the target has not",
     "SET NEW.s = IF(NEW.s = 'x', 'y', 'z')": "ignores case and accents",
+    "SET NEW.a = NEW.a = NEW.d < 5": "a comparison of a comparison, without parentheses",
+    "SET NEW.a = NEW.a > 1 BETWEEN 0 AND 1": "a comparison of a comparison, without parentheses",
+    "SET NEW.a = NEW.a NOT IN (1, 2) = NEW.d": "a comparison of a comparison, without parentheses",
+    "SET NEW.a = NEW.a IS NULL = NEW.d < 1": "a comparison of a comparison, without parentheses",
     "SET NEW.a = NEW.s": "a text is stored as integer",
     "SET NEW.a = NEW.s + 1": "is taken for a number",
     "SET NEW.d = NEW.f": "an approximate number is stored as an exact one",

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.parsers.mysql import MySQLParser
 
-from converge.translate.context import Untranslatable, unlisted
+from converge.translate.context import Untranslatable, refuse_if, unlisted
 
 # Calls with a grammar of their own, as in CAST(x AS type).
 _GRAMMAR = ("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "TRIM")
@@ -47,10 +47,31 @@ def parse_query(text: str) -> exp.Expr:
         raise Untranslatable("the server does not show its text as it is")
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
-        return _with_units(sqlglot.parse_one(text, read=ConvergeMySQL))
+        tree = _with_units(sqlglot.parse_one(text, read=ConvergeMySQL))
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
         lines = str(error).splitlines()
         raise Untranslatable(f"it cannot be parsed: {lines[0] if lines else 'too deep'}") from error
+    _refuse_chains(tree)
+    return tree
+
+
+_COMPARISONS = frozenset(
+    {exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.Is, exp.Like, exp.Escape, exp.In,
+     exp.Between, exp.RegexpLike}
+)  # fmt: skip
+"""Operators of one rank in MySQL, from left to right, and of several in sqlglot."""
+
+
+def _refuse_chains(tree: exp.Expr) -> None:
+    """Raises Untranslatable for a comparison of a comparison without parentheses.
+
+    MySQL 8.0 manual, "Operator Precedence": a = b < 5 is (a = b) < 5. What a server prints has them all.
+    """
+    for node in tree.find_all(*_COMPARISONS - {exp.Escape}):
+        # NOT IN is a Not of an In.
+        parts = (one.this if isinstance(one, exp.Not) else one for one in node.iter_expressions())
+        chained = any(type(one) in _COMPARISONS for one in parts)
+        refuse_if(chained, "a comparison of a comparison, without parentheses")
 
 
 def _with_units(tree: exp.Expr) -> exp.Expr:
