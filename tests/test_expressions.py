@@ -11,6 +11,7 @@ from converge.planner.generated import StoredColumns
 from converge.sandbox import Server
 from converge.translate import (
     Columns,
+    Context,
     Untranslatable,
     parse_expression,
     translate,
@@ -690,7 +691,7 @@ def test_names_and_literals_survive_the_catalog(
     ],
 )
 def test_precedence_is_mysqls(text: str, sql: str) -> None:
-    assert translate_condition(text, Columns(), []) == sql
+    assert translate_condition(text, Columns(), Context()) == sql
 
 
 def _over_t(expression: str) -> str:

@@ -74,7 +74,7 @@ def _table() -> tuple[Table, dict[str, ColumnPlan]]:
 def _translated(kind: str, text: str) -> str:
     table, plans = _table()
     if kind != "query":
-        return translate(text, TableColumns(table, plans), immutable=kind == "immutable")
+        return translate(text, TableColumns(table, plans), Context(immutable=kind == "immutable"))
     columns = {name: column_term(table.column(name), plan, pg_name(name)) for name, plan in plans.items()}
     relation = Relation("r", columns)
     return translate_view(text, lambda database, name: relation, covered=False, context=Context()).sql

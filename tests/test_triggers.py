@@ -40,11 +40,13 @@ CASES: dict[str, tuple[str, ...]] = {
         "SET NEW.day = DATE(NEW.at), NEW.at = NEW.day + INTERVAL 1 MONTH, NEW.y = YEAR(NEW.day), "
         "NEW.n = IFNULL(DATE_FORMAT(NEW.day, '%Y-%m'), '-'), NEW.a = DATEDIFF(NEW.at, NEW.day)",
     ),
+    "unixtimes": ("INSERT", "SET NEW.at = FROM_UNIXTIME(NEW.u), NEW.day = FROM_UNIXTIME(NEW.u * 10)"),
     "literals": (
         "INSERT",
         "BEGIN -- a comment; FOR\n SET NEW.order = CASE WHEN NEW.a > 1 THEN 1 WHEN NEW.b IS NULL THEN 2 "
-        "ELSE 3 END, NEW.n = 'it''s \\'x\\'; \U0001f600 ä', NEW.kind = 'b', NEW.doc = '{\"a\": 1}', "
-        "NEW.raw = 'bytes'; /* and */ SET new.c := 'ab '; END",
+        "ELSE 3 END, NEW.n = 'it''s \\'x\\'; \U0001f600 ä', NEW.kind = 'b', "
+        "NEW.doc = '{\"a\": [1e2, 1.50, -7, 18446744073709551615]}', NEW.raw = 'bytes'; "
+        "/* and */ SET new.c := 'ab '; END",
     ),
     "old": (
         "UPDATE",
@@ -168,6 +170,12 @@ REFUSED = {
     "SET NEW.a = NEW.a IS NULL = NEW.d < 1": "a comparison of a comparison, without parentheses",
     "SET NEW.a = NEW.s": "a text is stored as integer",
     "SET NEW.a = NEW.s + 1": "is taken for a number",
+    "SET NEW.j = NEW.s": "a text is stored as JSON",
+    "SET NEW.j = '[1, 12345678901234567890123]'": "JSON that MySQL rounds: 12345678901234567890123",
+    "SET NEW.j = '[0.1234567890123456789]'": "numbers of JSON that MySQL rounds: 0.1234567890123456789",
+    "SET NEW.j = '[-0.0]'": "numbers of JSON that MySQL rounds: -0.0",
+    "SET NEW.j = '[1'": "is not JSON",
+    "SET NEW.f = POW(NEW.a, 2)": "the last digit of POW can differ",
     "SET NEW.d = NEW.f": "an approximate number is stored as an exact one",
     "SET NEW.e = LOWER('A')": "e is set to something else than one of its labels",
     "SET NEW.e = 'A'": "e is set to something else than one of its labels",
@@ -192,7 +200,8 @@ def test_what_may_store_another_row_is_refused(
         mode, body = (f"SET SESSION {text}; ", "SET NEW.a = 1") if text.startswith("sql_mode") else ("", text)
         mysql(source, f"CREATE TABLE t{number} (id INT PRIMARY KEY AUTO_INCREMENT, a INT, s VARCHAR(40), "
                       "g INT AS (a + 1) STORED, r VARCHAR(40) DEFAULT (UUID()), d DECIMAL(5,2), f DOUBLE, "
-                      "e ENUM('a', 'b'), k SET('x', 'y'), b BINARY(16), rounded FLOAT(7,2))")  # fmt: skip
+                      "e ENUM('a', 'b'), k SET('x', 'y'), b BINARY(16), rounded FLOAT(7,2), "
+                      "j JSON)")  # fmt: skip
         body = body.replace("FROM t)", f"FROM t{number})").replace("MAX(t)", "MAX(a)")
         mysql(source, f"{mode}CREATE TRIGGER g{number} BEFORE INSERT ON t{number} FOR EACH ROW {body}")
     # One that cannot be translated takes along what is fired by the same rows, and nothing else.
@@ -202,7 +211,13 @@ def test_what_may_store_another_row_is_refused(
                   "CREATE TRIGGER s2 BEFORE INSERT ON several FOR EACH ROW SET @a = 1;"
                   "CREATE TRIGGER s3 BEFORE UPDATE ON several FOR EACH ROW SET NEW.a = 1;"
                   "CREATE TRIGGER s4 AFTER INSERT ON several FOR EACH ROW SET @a = 1;"
-                  "CREATE TRIGGER i1 BEFORE INSERT ON isam FOR EACH ROW SET NEW.a = 1")  # fmt: skip
+                  "CREATE TRIGGER i1 BEFORE INSERT ON isam FOR EACH ROW SET NEW.a = 1;"
+                  "CREATE TABLE slugs (id INT PRIMARY KEY, s VARCHAR(9), "
+                  "g VARCHAR(9) COLLATE utf8mb4_general_ci, CHECK (s <> ''), CHECK (g <> ''), "
+                  "k VARCHAR(9) AS (s LIKE '1%') STORED);"
+                  "CREATE TRIGGER slug BEFORE INSERT ON slugs FOR EACH ROW BEGIN "
+                  "IF NEW.s = '' THEN SET NEW.s = 'x'; ELSEIF NEW.g = '-' THEN SET NEW.g = 'y'; END IF; END;"
+                  "CREATE VIEW slugged AS SELECT id FROM slugs WHERE s IN ('1', '') AND g = '1'")  # fmt: skip
     ran = converge("plan", "--source", source, "--target", target, "--json")
     said = {one["object"]: one["message"] for one in ran.json["findings"] if one["code"] == "P081"}
     for number, (text, reason) in enumerate(REFUSED.items()):
@@ -210,7 +225,12 @@ def test_what_may_store_another_row_is_refused(
     assert said["s1"].endswith("the trigger s2, which is fired by the same rows, is not translated")
     assert said["s4"] == "its code is not translated"
     assert "not transactional" in said["i1"]
-    assert [one["object"] for one in ran.json["findings"] if one["code"] == "P084"] == ["s3"]
+    assert [one["object"] for one in ran.json["findings"] if one["code"] == "P084"] == ["s3", "slug"]
+    invisible = [one for one in ran.json["findings"] if "takes wide" in one["message"]]
+    assert [(one["code"], one["object"], one["severity"]) for one in invisible] == [
+        ("P029", "slugs.k", "note"), ("P062", "slugs.slugs_chk_1", "note"), ("P161", "slug", "lossy"),
+        ("P053", "slugged", "note"),
+    ]  # fmt: skip
     assert {one["name"] for one in ran.json["plan"]["ports"]} == said.keys()
     shown = converge("explain", "s3", "--source", source).out
     assert re.search(r'trigger s3 → s3\n.*NEW\."a" := 1', shown, re.DOTALL), shown
@@ -232,3 +252,28 @@ def test_statements_of_triggers_are_parsed() -> None:
             parse_assignments(head + broken)
     with pytest.raises(Untranslatable, match="does not show its text"):
         parse_assignments("SET NEW.a = 1")
+
+
+def test_letters_that_the_target_does_not_know(
+    databases: tuple[str, str],
+) -> None:
+    """With LC_CTYPE C, LOWER and UPPER change ASCII letters alone, so only such texts are translated."""
+    source, target = databases[0], f"{databases[1]}_c"
+    name = target.rpartition("/")[2]
+    made = f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING 'UTF8'"
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, s VARCHAR(9) CHECK (LOWER(s) <> 'a'), "
+                  "l VARCHAR(9) AS (LOWER(s)) STORED, d VARCHAR(9) DEFAULT (LCASE('Ä')), KEY k ((UPPER(s))), "
+                  "a CHAR(9) CHARACTER SET ascii);"
+                  "CREATE VIEW v AS SELECT UPPER(s) FROM t;"
+                  "CREATE VIEW w AS SELECT LOWER(a), LOWER('Bc'), LOWER(id) FROM t;"
+                  "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.s = UPPER(NEW.s)")  # fmt: skip
+    plain = converge("plan", "--source", source, "--target", databases[1], "--json")
+    postgres(databases[1], made)
+    try:
+        ran = converge("plan", "--source", source, "--target", target, "--json")
+    finally:
+        postgres(databases[1], f"DROP DATABASE {name}")
+    why = "LC_CTYPE C"
+    lost = {one["object"] for one in ran.json["findings"] if why in one["message"]}
+    assert lost == {"t.t_chk_1", "t.l", "t.d", "t.k", "v", "g"}
+    assert why not in plain.out

@@ -14,6 +14,8 @@ class Capabilities:
     """The privilege SHOW_ROUTINE exists (8.0.20)."""
     stamps_before_triggers: bool
     """ON UPDATE CURRENT_TIMESTAMP sets columns before triggers are fired (8.0.33); 8.0.15 does it after."""
+    last_second: int
+    """The last one since 1970 that FROM_UNIXTIME takes: it ended in 2038 before 8.0.28."""
     binary_log_status: str
     """The statement that says where the binary log stands (renamed in 8.2)."""
 
@@ -26,6 +28,7 @@ def capabilities(version: str) -> Capabilities:
         check_constraints=numbers >= (8, 0, 16),
         show_routine=numbers >= (8, 0, 20),
         stamps_before_triggers=numbers >= (8, 0, 33),
+        last_second=32_536_771_199 if numbers >= (8, 0, 28) else 2**31 - 1,
         binary_log_status="SHOW BINARY LOG STATUS" if numbers >= (8, 2, 0) else "SHOW MASTER STATUS",
     )
 

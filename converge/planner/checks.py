@@ -43,9 +43,9 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     if not check.enforced:
         draft.left(Code.P060, "check", name, f"it is NOT ENFORCED in the source: {check.expression}")
         return
-    notes: list[str] = []
+    context = draft.context(exact=True)
     try:
-        condition = translate_condition(check.expression, columns, notes)
+        condition = translate_condition(check.expression, columns, context)
     except Untranslatable as reason:
         draft.left(Code.P061, "check", name, f"{reason}; {its_text}")
         return
@@ -58,7 +58,7 @@ def _check(draft: Draft, table: Table, check: Check, columns: TableColumns) -> N
     if refused := draft.refusal("check", name, sql, (table.name,)):
         draft.left(Code.P052, "check", name, f"the target refuses it: {refused}; {its_text}")
         return
-    for note in notes:
+    for note in context.notes:
         draft.find(Code.P062, name, note)
     # The loaded rows decide: what MySQL let in by other rules is a finding, not the end of the run.
     draft.do("index", table.name, sql, "a CHECK of the source", optional=True)

@@ -140,7 +140,8 @@ def _with_tried_default(draft: Draft, decided: Decision, plan: ColumnPlan) -> Co
         return plan
     try:
         if sql is None:
-            sql = f"({translate_stored(column.default or '', plan.target_type, column)})"
+            text, context = column.default or "", draft.context()
+            sql = f"({translate_stored(text, plan.target_type, column, context=context)})"
             sql = sql.replace("statement_timestamp()", STATEMENT_TIME)
         # It has to be a value of the type when a row is inserted.
         trial = trial_name(draft, table, plan)

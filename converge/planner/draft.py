@@ -29,9 +29,11 @@ from converge.model.plan import (
 from converge.model.port import Port
 from converge.model.quote import Namespace, my_name, pg_name, pg_text
 from converge.model.words import said
+from converge.mysql.capabilities import capabilities
 from converge.planner.decision import ColumnName, Decision, Decisions
 from converge.planner.inputs import Inputs, require_matches
 from converge.planner.load.match import Loading, match
+from converge.translate.context import Context
 from converge.types import NUMBERS
 
 Alike = defaultdict[tuple[Code, Severity, str], list[Finding]]
@@ -225,6 +227,12 @@ class Draft:
         if new := sql not in self.making[""]:
             self.do("shared", object_, sql, why)
         return new
+
+    def context(self, *, immutable: bool = False, exact: bool = False) -> Context:
+        """The circumstances of a translation between these two servers."""
+        only_ascii = self.inputs.facts is not None and self.inputs.facts.only_ascii
+        last_second = capabilities(self.catalog.version).last_second
+        return Context(immutable, exact, only_ascii=only_ascii, last_second=last_second)
 
     def refusal(self, kind: str, name: str, sql: str, tables: tuple[str, ...] = ()) -> str | None:
         """Why the target refuses to make this object, or None.

@@ -16,7 +16,7 @@ from converge.model.quote import fit, my_name, pg_name
 from converge.model.words import said
 from converge.planner.decision import Decision, column_entry
 from converge.planner.draft import Draft, rows_words
-from converge.translate import Context, TableColumns, Term, Untranslatable, column_term, translate_stored
+from converge.translate import TableColumns, Term, Untranslatable, column_term, translate_stored
 from converge.types.decimal import Decimal
 from converge.types.integer import Integer
 
@@ -79,7 +79,7 @@ class StoredColumns(TableColumns):
     def __init__(self, draft: Draft, table: Table, plans: Mapping[str, ColumnPlan]) -> None:
         """`plans` has the plans of the table's columns by their source names."""
         super().__init__(table, plans)
-        self.context = Context(immutable=True, exact=True)
+        self.context = draft.context(immutable=True, exact=True)
         self._plain = {
             plan.source: plan
             for plan in plans.values()

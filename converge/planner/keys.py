@@ -133,7 +133,7 @@ def _reference(draft: Draft, table: Table, part: IndexPart) -> str:
 def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     if part.column is None:
         columns = TableColumns(table, {plan.source: plan for plan in draft.tables[table.name].columns})
-        text = f"({translate(part.expression or '', columns, immutable=True)})"
+        text = f"({translate(part.expression or '', columns, draft.context(immutable=True))})"
     else:
         text = _reference(draft, table, part)
         # A prefix index may cover whole values where it is not unique, and the longest entry fits a page.

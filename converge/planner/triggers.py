@@ -30,7 +30,7 @@ from converge.mysql.capabilities import capabilities
 from converge.planner.draft import Draft
 from converge.planner.generated import changes
 from converge.planner.tables import UNLESS_CASCADED
-from converge.translate import Context, TableColumns, Term, Untranslatable, column_term, translate_stored
+from converge.translate import TableColumns, Term, Untranslatable, column_term, translate_stored
 from converge.translate.assignments import Assignment, Statements, parse_assignments
 from converge.translate.context import refuse_if
 from converge.translate.functions import functions
@@ -101,7 +101,7 @@ class _Body:
     def __init__(self, draft: Draft, table: Table, trigger: Routine) -> None:
         self._draft, self._table, self.trigger = draft, table, trigger
         self._columns = _RowColumns(draft, table, trigger)
-        self._context = Context(exact=True)
+        self._context = draft.context(exact=True)
         self._values: list[str] = []
         """All expressions, to be tried also where no row reaches them."""
         self.lines: list[str] | None = None
@@ -113,7 +113,7 @@ class _Body:
         lines = list(self._statements(parse_assignments(self.trigger.source), "  "))
         known = _notes_of_functions()
         for note in self._context.notes:
-            refuse_if(note not in known, note)
+            refuse_if(note not in known and note not in self._context.rare, note)
         self.lines = lines
 
     def _statements(self, statements: Statements, indent: str) -> Iterator[str]:
@@ -200,6 +200,8 @@ class _Body:
         draft.do("trigger", name, trigger, why)
         words = " ".join(line.strip() for line in self.lines or ["it does nothing"])
         draft.find(Code.P084, name, f"is translated: {words}", evidence="; ".join(self._context.notes))
+        for note in self._context.rare:
+            draft.find(Code.P161, name, note)
         draft.done(
             "trigger",
             name,
@@ -222,8 +224,8 @@ def _require_same_rules(draft: Draft, table: Table, trigger: Routine) -> None:
 
 @cache
 def _notes_of_functions() -> frozenset[str]:
-    """What is said of functions wherever they are used; other notes tell of rows that may differ."""
-    return frozenset(one.note for one in functions() if one.note)
+    """What is said of functions by which a row is as good as MySQL's; other notes tell of others."""
+    return frozenset(one.note for one in functions() if one.letters or one.volatile)
 
 
 class _RowColumns(TableColumns):

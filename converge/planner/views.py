@@ -18,7 +18,6 @@ from converge.model.quote import fit, pg_name
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import major
 from converge.translate import (
-    Context,
     Relation,
     Untranslatable,
     called,
@@ -95,7 +94,7 @@ def _view(draft: Draft, view: View, relations: _Relations) -> None:
         draft.left(Code.P050, "view", view.name, reason, "GRANT SHOW VIEW ON … TO …;")
         return
     relations.read = {}
-    context = Context()
+    context = draft.context()
     try:
         query = translate_view(view.definition, relations.find, covered=view.full_group_by, context=context)
     except Untranslatable as reason:

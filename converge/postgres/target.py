@@ -50,6 +50,8 @@ class Target:
     """A server in recovery, which only reads."""
     collation: str
     """By which the database sorts texts."""
+    only_ascii: bool
+    """Whether its LOWER and UPPER change letters of ASCII alone, by LC_CTYPE C."""
     max_connections: int
     """But those that are reserved."""
     tablespace: str

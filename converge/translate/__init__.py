@@ -41,18 +41,15 @@ HANDLERS = (arithmetic, choices, compare, dates, json_)
 """Modules that register their handlers when they are imported."""
 
 
-def translate(text: str, columns: Columns, *, immutable: bool = False) -> str:
+def translate(text: str, columns: Columns, context: Context | None = None) -> str:
     """A scalar expression. Raises Untranslatable."""
-    value = Translator(columns, Context(immutable=immutable)).value(parse_expression(text))
+    value = Translator(columns, context or Context()).value(parse_expression(text))
     return f"{value.sql}::int" if value.kind == "bool" and not value.source else value.shown()
 
 
-def translate_condition(text: str, columns: Columns, notes: list[str]) -> str:
-    """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable.
-
-    What should be said of it is added to `notes`.
-    """
-    return Translator(columns, Context(exact=True, notes=notes)).truth(parse_expression(text))
+def translate_condition(text: str, columns: Columns, context: Context) -> str:
+    """A condition, made boolean where MySQL takes a number for one. Raises Untranslatable."""
+    return Translator(columns, context).truth(parse_expression(text))
 
 
 def translate_stored(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 from sqlglot import exp
 
@@ -160,6 +162,8 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
     if base == "bytea" and value.kind in ("bytes", "text"):
         return _stored_bytes(value, column)
     if base in ("json", "jsonb") and value.kind in ("json", "text"):
+        refuse_if(value.kind == "text" and value.literal is None, "a text is stored as JSON")
+        _check_numbers(value.literal or "null")
         return value.sql if (base, value.kind) == ("jsonb", "json") else f"{value.sql}::{base}"
     if base == "uuid" and value.kind in _UUIDS:
         return _UUIDS[value.kind].format(value.sql)
@@ -168,6 +172,24 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
     if column is not None and column.type == "enum" and value.literal in column.labels:
         return value.sql
     raise Untranslatable(f"a {value.kind} is stored as {to}")
+
+
+def _check_numbers(document: str) -> None:
+    """Raises Untranslatable for numbers that MySQL's JSON keeps as a float, and jsonb as they are written."""
+    odd: list[str] = []
+
+    def number(text: str) -> None:
+        value = Decimal(text)
+        whole = text.lstrip("-").isdigit() and -(2**63) <= value < 2**64
+        minus_zero = not value and text.startswith("-")
+        if minus_zero or not (whole or Decimal(repr(float(text))) == value):
+            odd.append(text)
+
+    try:
+        json.loads(document, parse_int=number, parse_float=number)
+    except ValueError as error:
+        raise Untranslatable("a text that is not JSON is stored as JSON") from error
+    refuse_if(odd, f"numbers of JSON that MySQL rounds: {', '.join(odd)}")
 
 
 def _stored_number(value: Term, to: str, base: str, column: Column | None) -> str:

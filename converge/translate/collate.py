@@ -132,6 +132,19 @@ def note_case(collation: str, context: Context) -> None:
     context.note(f"{name} ignores case and accents; the target ignores only the case of ASCII letters")
 
 
+def note_invisible(collation: str, context: Context) -> None:
+    """Says what else the target does not ignore, where no letter is compared.
+
+    utf8mb4_general_ci has a weight for each character; those of UCA have none for U+200B or control
+    characters, and one for 1 and its wide form.
+    """
+    charset, _, rest = collation.partition("_")
+    simple = rest.startswith(("general", "tolower", "chinese"))
+    if charset.startswith(("utf", "ucs", "gb18030")) and not simple:
+        what = "ignores invisible characters and takes wide digits and signs for plain ones"
+        context.note_rare(f"{collation} {what}; the target does not")
+
+
 def has_letters(value: Term) -> bool:
     """Whether it can have letters, which a collation may fold."""
     return value.literal is None or any(char.isalpha() for char in value.literal)
@@ -143,6 +156,8 @@ def _folded_pair(left: Term, right: Term, collation: str, context: Context, *, c
     folds = ignores_case(collation) and has_letters(left) and has_letters(right)
     if folds:
         note_case(collation, context)
+    elif ignores_case(collation) and not (left.one_spelling or right.one_spelling):
+        note_invisible(collation, context)
 
     def folded(value: Term) -> str:
         if value.literal is not None:

@@ -268,6 +268,8 @@ def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
     folds = collate.ignores_case(collation) and collate.has_letters(pattern)
     if folds:
         collate.note_case(collation, t.context)
+    elif collate.ignores_case(collation):
+        collate.note_invisible(collation, t.context)
     by_bytes = ' COLLATE "C"' if folds else ""
     subject, wanted = value.text(t.context) + by_bytes, pattern.text(t.context)
     if pattern.alike:

@@ -31,12 +31,24 @@ class Context:
     is NULL, and PostgreSQL would refuse the row."""
     notes: list[str] = field(default_factory=list)
     """What a careful reader should know, each said once."""
+    rare: list[str] = field(default_factory=list)
+    """Those of them that are about characters that hardly occur."""
+    only_ascii: bool = False
+    """Whether LOWER and UPPER of the target leave letters outside ASCII alone."""
+    last_second: int = 2**31 - 1
+    """The last one since 1970 that FROM_UNIXTIME takes."""
     volatile_calls: int = 0
     """How many calls were translated that give another value each time, as UUID()."""
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+    def note_rare(self, text: str) -> None:
+        """A note about characters that hardly occur."""
+        self.note(text)
+        if text not in self.rare:
+            self.rare.append(text)
 
     def depends(self, what: str) -> None:
         """Says that the translation depends on the session. Raises Untranslatable where it must not."""

@@ -46,6 +46,8 @@ class Function:
     """Collation of a resulting text that does not come from the arguments."""
     note: str = ""
     """Said in the plan wherever the function is used."""
+    letters: bool = False
+    """Changes the case of letters, as the target database's locale has them."""
 
     def fits(self, count: int) -> bool:
         """Whether a call with this many arguments can be this form."""
@@ -123,7 +125,10 @@ def _applied(form: Function, values: Sequence[Term], context: Context) -> Term:
         context.depends(f"{form.names[0]} depends on the session")
     if form.note:
         context.note(form.note)
-    sql = form.to.format(*texts, rest=", ".join(texts[len(form.args) - 1 :]))
+    if form.letters and context.only_ascii and not values[0].ascii:
+        raise Untranslatable("with its LC_CTYPE C, the target database knows no letters outside ASCII")
+    rest = ", ".join(texts[len(form.args) - 1 :])
+    sql = form.to.format(*texts, rest=rest, last_second=context.last_second)
     result = _result(form, sql, values)
     context.volatile_calls += form.volatile
     return result

@@ -111,6 +111,12 @@ class Term:
         return self.collation.partition("_")[0]
 
     @property
+    def ascii(self) -> bool:
+        """Whether all its characters are ASCII for sure."""
+        text = "".join([self.literal or "", *self.labels])
+        return text.isascii() and (bool(text) or self.kind not in STRINGS or self.charset == "ascii")
+
+    @property
     def bytewise(self) -> str:
         """The value as SQL, a text as one that the target compares by its bytes."""
         return f'({self.sql}::text COLLATE "default")' if self.alike else self.sql

@@ -7,6 +7,10 @@ SELECT split_part(current_setting('server_version'), ' ', 1) AS version, current
        has_database_privilege(current_database(), 'TEMPORARY') AS may_make_temporary,
        pg_is_in_recovery() AS standby,
        (SELECT datcollate::text FROM pg_database WHERE datname = current_database()) AS collation,
+       -- Columns of PostgreSQL 15 and 17.
+       (SELECT CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i' THEN false WHEN 'b' THEN to_jsonb(d) ->> 'datlocale' = 'C'
+                    ELSE d.datctype IN ('C', 'POSIX') END
+          FROM pg_database d WHERE datname = current_database()) AS only_ascii,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
          - coalesce(current_setting('reserved_connections', true), '0')::int AS max_connections,
        coalesce((SELECT spcname::text FROM pg_tablespace
