@@ -73,7 +73,8 @@ converge explain article.published     # which rule decided, and what else is po
 
 - The sections are asked in the order of this page.
 - A pattern has `*` and `?`. Text is compared as it is written, with upper and lower case.
-- A rule that matches nothing has a line `unmatched` in the plan's summary and the run's. With `--strict` it is a blocker (`M180`).
+- A rule that matches nothing has a line `unmatched` in the summaries of plan and run. With `--strict` it
+  is a blocker (`M180`).
 - An unknown key is an error that names the nearest one. Editors know all keys from
   [map.schema.json](../schema_maps/map.schema.json), by `#:schema map.schema.json` in the first line.
 - Each rule may have `why` and `note`, which plan and report show.
