@@ -92,8 +92,8 @@ def test_explain_tells_what_a_code_means() -> None:
     ran = converge("explain", "P024")
     entry = explained(Code.P024)
     assert (ran.code, entry.title in ran.out, entry.fix in ran.out) == (0, True, True), ran.err
-    document = converge("explain", "P024", "--json").json
-    assert (document["object"], document["severity"]) == ("P024", ["lossy"])
+    document = converge("explain", "p024", "--json").json
+    assert (document["object"], document["severity"]) == ("p024", ["lossy"])
     assert document["explanation"] == entry.explanation
     unknown = converge("explain", "P924")
     assert (unknown.code, "did you mean 'P" in unknown.err) == (2, True), unknown.err
@@ -111,7 +111,7 @@ def test_explain_takes_other_objects(mysql_8015: Server, new_mysql_database: New
         "locks": ("view locks is not migrated", "P051", "get_lock"),
         "film_insert": ("trigger film_insert → film_insert", "CREATE TRIGGER", "P084"),
         "one": ("function one is not migrated", "P081"),
-        "film.by_title": ("index film.by_title → ",),
+        "by_title": ("index film.by_title → ",),
         "film.title": ("title varchar(20)",),
     }.items():
         ran = converge("explain", name, "--source", source)

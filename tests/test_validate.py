@@ -175,6 +175,15 @@ def test_downgrades_keep_what_they_promise(
     assert scene.passed("r1") == (
         (("up", "down") if downgrade == "restored" else ("up",)) if code == 0 else ()
     )
+    assert ("Its downgrade promises nothing" in ran.out) == (downgrade == "no promise")
+    if back == "pass":
+        options = ("--target", scene.url, "--alembic", str(scene.folder))
+        assert converge("migrations", "run", *options).code == 0
+        reverted = converge("migrations", "revert", *options)
+        assert (reverted.code, "warning: revert r1: its downgrade promises nothing" in reverted.err) == (
+            0,
+            True,
+        )
 
 
 def test_a_downgrade_that_restores_the_catalog_alone_is_not_proven(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from converge.planner.plan import decisions
 from converge.report.document import LEVELS, owner
 
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]\d{3}")
+_MOST_NAMES = 8
 _NAMES = {level: name for level, name, *_ in LEVELS}
 
 
@@ -21,8 +22,11 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
 
     Where there is no decision, a finding says why.
 
+    An object of a table needs no table before its name where only one has it.
+
     Raises UsageError for a name that the source does not have.
     """
+    name = _whole(plan, name)
     findings = [one for one in plan.findings if one.object == name or one.object.startswith(name + ".")]
     said = [line for finding in findings for line in _finding(finding)]
     tables = {one.source: one for one in plan.tables}
@@ -49,6 +53,21 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
             lines += [*_column(decided[one.source], one), ""]
         lines += [statement.sql + ";" for statement in plan.statements if statement.object == table]
     return "\n".join(lines + said)
+
+
+def _whole(plan: Plan, name: str) -> str:
+    """``users.uq_email`` of ``uq_email``. Raises UsageError where several tables have it."""
+    full = dict.fromkeys(one.name for one in plan.outcomes if one.name.endswith(f".{name}"))
+    if not full or any(one.name == name for one in plan.outcomes):
+        return name
+    if len(full) > 1:
+        names = ", ".join([*full][:_MOST_NAMES])
+        raise UsageError(
+            f"several objects are called {name!r}: {names}",
+            code=Code.U007,
+            hint=f"converge explain {next(iter(full))}",
+        )
+    return next(iter(full))
 
 
 def _outcome(plan: Plan, outcome: Outcome) -> list[str]:
@@ -93,13 +112,16 @@ def _finding(finding: Finding) -> list[str]:
 
 
 def named_code(name: str) -> Code | None:
-    """The code of this name; None where it cannot be one. Raises UsageError for an unknown code."""
+    """The code of this name, also in lower case; None where it cannot be one.
+
+    Raises UsageError for an unknown code.
+    """
+    if name.upper() in Code.__members__:
+        return Code[name.upper()]
     if not _LOOKS_LIKE_A_CODE.fullmatch(name):
         return None
-    if name not in Code.__members__:
-        message = f"there is no code {name}{did_you_mean(name, Code.__members__)}"
-        raise UsageError(message, code=Code.U007, hint="docs/codes.md lists all codes")
-    return Code[name]
+    message = f"there is no code {name}{did_you_mean(name, Code.__members__)}"
+    raise UsageError(message, code=Code.U007, hint="docs/codes.md lists all codes")
 
 
 def code_text(code: Code) -> str:

@@ -212,7 +212,10 @@ def _difference_lines(found: Sequence[Compared]) -> list[str]:
 def _advice(result: Validation) -> tuple[str, str]:
     validate = f"converge migrations validate {result.revision}"
     if result.verdict == "validated":
-        ways = "run and revert it" if result.downgrade == "restored" else "run it, but not revert it"
+        ways = {
+            "restored": "run and revert it",
+            "no promise": "run it. Its downgrade promises nothing: it may leave the schema as it is",
+        }.get(result.downgrade, "run it, but not revert it")
         return f"Exactly this text of the revision has passed: you may {ways}.", "converge migrations run"
     if result.verdict == "unreviewed":
         return (

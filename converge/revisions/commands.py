@@ -136,6 +136,10 @@ def _move(
             for one in stamped:
                 emit(Said(f"stamp {one}: the database is so already"))
                 stamp(folder, target, one)
+            for step in steps if direction == "down" else ():
+                if step.restores == "nothing":
+                    why = "its downgrade promises nothing, so the schema may stay as it is"
+                    emit(Said(f"warning: revert {step.id}: {why}"))
             if steps:
                 move = upgrade if direction == "up" else downgrade
                 ran = move(folder, target, revision, emit, spared)
