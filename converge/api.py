@@ -40,7 +40,7 @@ from converge.run.prepare import prepare, since_last
 from converge.run.proof import Tell, VerifyLevel
 from converge.run.recover import recover as _recover
 from converge.run.repair import Repair as Repair
-from converge.run.sync import preview
+from converge.run.sync import sync as _sync
 from converge.run.verify import verify as _verify
 from converge.settings.variables import of_kind
 
@@ -104,18 +104,13 @@ def sync(
     dry_run: bool = False,
     on_event: Callable[[Event], None] = silent,
 ) -> Result:
-    """Brings the target of a finished run up to date: only chunks whose rows have changed are loaded again.
+    """Brings the target of a finished run up to date: rows that differ are replaced in one transaction.
 
-    The source is read in a new snapshot, and the result is proved as that of `migrate` is, which raises the
-    same errors. Raises UsageError for a run in load mode, and BlockedError where the plan is another one or
-    others have written to the rows. With `dry_run` a note says how many chunks would be loaded.
+    All rows are compared in a new snapshot of the source, before and after. Raises UsageError where there was
+    no run, and BlockedError where the source's schema is another one. With `dry_run` nothing is written, and
+    a note says how many rows would be replaced.
     """
-    here, there, options = _source(source), _target(target), options or Options()
-    if dry_run:
-        return preview(here, there, options, on_event)
-    result = Result("sync", str(here), str(there))
-    _migrate(here, there, MigrateOptions(common=options, resume=True, sync=True), on_event, result)
-    return result
+    return _sync(_source(source), _target(target), options or Options(), on_event, dry_run=dry_run)
 
 
 def migrate_several(moves: Sequence[Move], *, on_event: Callable[[Event], None] = silent) -> Results:

@@ -111,7 +111,7 @@ def test_a_script_does_the_same(pair: tuple[str, str], tmp_path: Path) -> None:
     file = tmp_path / "repair.sql"
     ran = verify(pair, "--repair", "--sql", str(file))
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out
-    assert _found(ran, "V118")["message"].startswith("to be repaired by the script: 3 tables")
+    assert _found(ran, "V118")["message"].startswith("to be repaired: 3 tables")
     assert postgres(target, "SELECT body FROM parent WHERE id = 4") == [("planted",)]
     subprocess.run(["psql", "-qX", "-d", target, "-f", file], check=True, stdout=subprocess.DEVNULL)
     assert verify(pair).json["verdict"] == "verified"

@@ -17,16 +17,16 @@ from converge.settings.addresses import Chosen, Where, databases
 
 @click.command("sync")
 @database_options
-@click.option("--dry-run", is_flag=True, help="only say what would be loaded; nothing is written")
+@click.option("--dry-run", is_flag=True, help="only say how many rows would be replaced; nothing is written")
 @report_option
 @output_options
 def command(
     where: Where, options: Options, dry_run: bool, reports: tuple[str, ...], as_json: bool, emit: Sink
 ) -> int:
-    """Bring the target up to date: load again what has changed in the source, and verify every row.
+    """Bring the target up to date: replace the rows that differ from the source's, and verify every row.
 
-    Needs no binary log: both sides are compared chunk by chunk in a new snapshot. For targets that a run in
-    create mode has made, and whose rows nobody else has changed.
+    Needs no binary log: both sides are compared in a new snapshot, and the rows are replaced in one
+    transaction. Rows that others have written to the target stay, and are named.
 
     \b
     Examples:

@@ -78,19 +78,17 @@ class Ledger:
         resume: bool,
         clears: bool,
         again: bool,
-        sync: bool = False,
     ) -> Ledger:
         """Takes the lock and begins a run, or goes on with the last one that did not finish.
 
-        `again` goes on with an attempt of this very process, which may have ended unheard; `sync` goes on
-        with a finished run, too.
+        `again` goes on with an attempt of this very process, which may have ended unheard.
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
         lock(connection)
         end_leftovers(connection)
         if resume:
-            return cls(connection, _resume(connection, plan, again or sync))
+            return cls(connection, _resume(connection, plan, again))
         return cls(connection, _begin(connection, plan, evidence, clears))
 
     def state(self) -> str:

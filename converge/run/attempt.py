@@ -55,8 +55,6 @@ class MigrateOptions:
     """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None
     """What the plan of all databases has seen of this one's data already."""
-    sync: bool = False
-    """Whether a finished run is brought up to date: a resumed one, of which only what has moved is loaded."""
     thrown_away: bool = False
     """The target is dropped in the end: a run that fails there is neither resumed nor taken back."""
 

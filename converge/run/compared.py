@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from converge.model.event import Sink
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
-from converge.model.words import said
+from converge.model.words import counted, said
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.privileges import missing_select, read_privileges
@@ -34,6 +34,8 @@ from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach
 from converge.run.options import RESUME, Options
 from converge.run.prepare import prepare
+
+_NEW = "the plan does not have it: new since then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class Scope:
     """
 
     def __init__(self, both: Compared) -> None:
+        self._both = both
         self._made = both.run.made if both.run else None
         self.whole = both.run.plan if both.run else both.plan
         """Of the run, also where only some of its tables are meant."""
@@ -232,18 +235,34 @@ class Scope:
                 return f"{column.target} of the target was {was} and is {kind}"
         return ""
 
+    def new(self, left_out: Sequence[NotCompared]) -> list[Finding]:
+        """Tables and columns that the source did not have when the run was planned: a finding for each.
+
+        Where only some tables are meant, nobody has asked for new ones.
+        """
+        return [
+            Finding(Code.V124, "block", one.name, f"the source has this {one.kind}, and the run did not")
+            for one in left_out
+            if one.why.startswith(_NEW) and self.partly is None
+        ]
+
+    @property
+    def partly(self) -> str | None:
+        """How many of the run's tables are meant, in words; None where all are."""
+        count, of = len(self._both.plan.tables), len(self.whole.tables)
+        return None if count == of else f"{count:,} of {counted(of, 'table')}"
+
     def not_compared(self) -> Iterator[NotCompared]:
         """Tables and columns of both sides that are left out."""
         known = {(one.kind, one.name): one.why for one in self.whole.outcomes}
         compared = {table.source: table for table in self.plan.tables}
         planned = {table.source for table in self.whole.tables}
         free = {name.lower() for name in self._there} - {table.target.lower() for table in self.whole.tables}
-        new = "the plan does not have it: new since then"
         for name, columns in self._here.items():
             if table := compared.get(name):
                 for column in sorted(columns - {one.source for one in table.columns}):
                     full = f"{name}.{column}"
-                    yield NotCompared("column", full, known.get(("column", full), new))
+                    yield NotCompared("column", full, known.get(("column", full), _NEW))
                 others = self._there[table.target].keys() - {one.target for one in table.columns}
                 for column in sorted(others):
                     yield NotCompared("column", f"{name}.{column}", "only the target has it")
@@ -251,7 +270,7 @@ class Scope:
                 yield NotCompared("table", name, "left out of this comparison")
             else:
                 both = "; the target has a table of this name, too" if name.lower() in free else ""
-                yield NotCompared("table", name, known.get(("table", name), new) + both)
+                yield NotCompared("table", name, known.get(("table", name), _NEW) + both)
         for one in self.whole.computed:
             if one not in self.plan.computed:
                 yield NotCompared(one.kind, one.source, "it reads a table that is not compared")

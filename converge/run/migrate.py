@@ -39,7 +39,6 @@ from converge.run.connections import attempt, explained
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
-from converge.run.sync import require_made
 from converge.run.workers import Workers
 
 _MOST_CHANGES = 20
@@ -74,8 +73,7 @@ def migrate(source: Endpoint, target: Endpoint, options: MigrateOptions, emit: S
                 waits = pauses(RUN_TRIES)
             again = next(waits, None) if error.lost and current.begun else None
             if again is None:
-                # What blocks a sync leaves the finished run as it was.
-                current.end("finished" if options.sync and isinstance(error, BlockedError) else "failed")
+                current.end("failed")
                 if current.begun and not options.thrown_away and not isinstance(error, BlockedError):
                     _tell_how_to_go_on(error, options.common.mode)
                 raise
@@ -104,8 +102,6 @@ def with_fixed_options(source: Endpoint, target: Endpoint, options: MigrateOptio
         if isinstance(run, Recorded):
             _require_options(run, common, ("mode", "maps", "include", "exclude"))
             common = common.as_in(run.options)
-            if options.sync:
-                require_made(run)
         elif "schema" in common.given:
             # Only a run into another schema can be meant.
             run, _ = attempt(lambda: recorded_run(source, target, replace(common, given=frozenset())))
@@ -189,7 +185,6 @@ class _Attempt:
                 resume=options.resume,
                 clears=options.common.clears,
                 again=self._earlier is not None,
-                sync=options.sync,
             )
             if not options.resume:
                 record_plan(prepared.target, ledger.run, options.common.recorded, prepared.plan)

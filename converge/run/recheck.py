@@ -6,19 +6,18 @@ the target gives the digests of all of its chunks, and the source gives its own 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from converge.codes import Code
 from converge.errors import START_AGAIN, BlockedError
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Phase, Plan
+from converge.model.plan import Phase, Plan, TablePlan
 from converge.model.quote import pg_name
 from converge.model.work import Digest, DigestTask, Written, WrittenTask
 from converge.mysql.digest import digest_query
 from converge.mysql.rows import where
 from converge.postgres.digest import written_query
-from converge.postgres.ledger import Ledger, LedgerChunk, writers
+from converge.postgres.ledger import Ledger, LedgerChunk
 from converge.run.copy import by_table
 from converge.run.workers import Workers
 
@@ -63,23 +62,12 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
     moment must neither be refused nor take others along (ON DELETE CASCADE). So do its triggers, which
     would change rows that are copied.
     """
-    written: Counter[str] = Counter()
-    copied = defaultdict[str, set[str | None]](set)
-    for chunk in ledger.chunks():
-        written[chunk.table] += chunk.done.rows if chunk.done else 0
-        copied[chunk.table].add(chunk.xid)
-    # Only of tables that were repaired.
-    ours = {
-        table: xids
-        for table, xids in writers(ledger.connection, ledger.run).items()
-        if set(xids) - copied[table]
-    }
+    written = by_table(chunk for chunk in ledger.chunks() if chunk.done)
     with ledger.connection.transaction():
         _drop_foreign_keys(ledger, plan)
         _drop_triggers(ledger, plan)
         for table, found in chunks.items():
-            name = pg_name(plan.schema, plan.table(table).target)
-            whole = not _remove(ledger, name, found, written[table], ours.get(table, ()))
+            whole = not _remove(ledger, plan, plan.table(table), found, written[table])
             ledger.connection.execute(
                 "WITH gone AS (DELETE FROM converge.reject WHERE run_id = %(run)s "
                 "AND source_table = %(table)s AND (%(whole)s OR chunk = ANY (%(numbers)s))) "
@@ -96,31 +84,39 @@ def undo(ledger: Ledger, plan: Plan, chunks: Mapping[str, Sequence[LedgerChunk]]
 
 
 def _remove(
-    ledger: Ledger, name: str, chunks: Sequence[LedgerChunk], written: int, ours: Sequence[str]
+    ledger: Ledger,
+    plan: Plan,
+    table: TablePlan,
+    chunks: Sequence[LedgerChunk],
+    written: Sequence[LedgerChunk],
 ) -> bool:
     """Deletes the rows of these chunks; False when all rows of the table had to go.
 
-    An ALTER TABLE that rewrites a table makes itself the writer of all of its rows. `verify --repair` writes
-    rows of any chunk: where it has, `ours` are all transactions that may have written. Raises BlockedError
-    when others have written to it.
+    `written` are all finished chunks of the table. An ALTER TABLE that rewrites a table makes itself the
+    writer of all of its rows, in a file of another name. Raises BlockedError when others have written to it.
     """
-    name = name.replace("%", "%%")
-    cursor = ledger.connection.execute(
+    quoted = pg_name(plan.schema, table.target)
+    name = quoted.replace("%", "%%")
+    ((rows, others, writers, rewritten),) = ledger.connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE NOT xmin = ANY (%s::xid[])), count(DISTINCT xmin::text), "
+        f"(SELECT relfilenode <> oid FROM pg_class WHERE oid = %s::regclass) FROM {name}".encode(),
+        ([chunk.xid for chunk in written], quoted),
+    ).fetchall()
+    if rewritten and rows == others == _rows(written) and writers == 1:
+        ledger.connection.execute(f"DELETE FROM {name}".encode(), ())
+        return False
+    gone = ledger.connection.execute(
         f"DELETE FROM {name} WHERE xmin = ANY (%s::xid[])".encode(),
         ([chunk.xid for chunk in chunks],),
-    )
-    if cursor.rowcount == sum(chunk.done.rows for chunk in chunks if chunk.done):
-        return True
-    rest = ledger.connection.execute(
-        "SELECT count(*), count(DISTINCT xmin::text), count(*) FILTER (WHERE NOT xmin = ANY (%s::xid[])) "
-        f"FROM {name}".encode(),
-        (list(ours),),
-    ).fetchone()
-    assert rest is not None
-    if (rest[2] or not ours) and (rest[0] + cursor.rowcount != written or rest[1] > 1):
-        raise _changed_since(f"rows of {name} have been changed since the run has written them")
-    ledger.connection.execute(f"DELETE FROM {name}".encode(), ())
-    return False
+    ).rowcount
+    # Where a map keeps rows of the target, they are back perhaps.
+    if (others and not table.rows) or gone != _rows(chunks):
+        raise _changed_since(f"rows of {quoted} have been changed since the run has written them")
+    return True
+
+
+def _rows(chunks: Sequence[LedgerChunk]) -> int:
+    return sum(chunk.done.rows for chunk in chunks if chunk.done)
 
 
 def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
@@ -146,15 +142,25 @@ def _drop_foreign_keys(ledger: Ledger, plan: Plan) -> None:
 
 
 def _drop_triggers(ledger: Ledger, plan: Plan) -> None:
-    """The run's own functions, with the triggers that call them."""
+    """The run's own functions, with the triggers that call them. Raises BlockedError for others."""
     for one in plan.statements:
         if one.phase == "trigger" and one.makes:
             ledger.connection.execute(f"DROP {one.makes.replace(' ', ' IF EXISTS ', 1)} CASCADE".encode())
+    tables = [pg_name(plan.schema, table.target) for table in plan.tables]
+    query = (
+        "SELECT quote_ident(tgname) || ' on ' || tgrelid::regclass FROM pg_trigger "
+        "WHERE tgrelid = ANY (%s::regclass[]) AND NOT tgisinternal AND tgenabled <> 'D' "
+        "AND tgtype & 12 <> 0"  # INSERT 4, DELETE 8 (pg_trigger.h)
+    )
+    if others := [name for (name,) in ledger.connection.execute(query, (tables,))]:
+        raise _changed_since(
+            f"triggers of others would act on rows that are loaded again: {', '.join(others)}"
+        )
 
 
 def _changed_since(what: str) -> BlockedError:
     return BlockedError(
         f"{what}; loading chunks again would harm what others have done",
         code=Code.T019,
-        hint=f"converge verify --repair, which replaces single rows; or {START_AGAIN}",
+        hint=f"{START_AGAIN}, or write what is missing by hand",
     )

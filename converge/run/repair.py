@@ -46,6 +46,9 @@ class Repair:
     """Is asked before rows are replaced, and may raise."""
     on_sql: OnSql | None = None
     """Gets the statements as a script for psql, in pieces; then nothing is carried out."""
+    catches_up: bool = False
+    """The source is expected to have moved: next values follow also where no row differs, and the source is
+    looked at once more in the end."""
 
 
 def require_repairable(both: Compared, repair: Repair) -> None:
@@ -73,15 +76,15 @@ def carry_out(
     Returns what came of it. Raises BlockedError for tables that cannot be repaired; then nothing is.
     """
     rows = {one.source: one.unequal for one in found}
-    tables = [table for table in plan.tables if rows[table.source]]
+    tables = tuple(table for table in plan.tables if rows[table.source])
     if not repair.on_sql:
         lock(both.target)
-        if repair.approve is not None:
+        if repair.approve is not None and tables:
             held = tuple((table.source, rows[table.source]) for table in tables)
             repair.approve(Removal("repair", str(target), held))
         if both.run is not None:
             upgrade(target)
-    task = _task(both, replace(plan, tables=tuple(tables)), repair)
+    task = _task(both, plan, tables, repair)
     done: list[Repaired] = []
     for answer in workers.work([task]):
         if isinstance(answer, bytes) and repair.on_sql:
@@ -92,7 +95,9 @@ def carry_out(
 
 
 def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
-    word = "to be repaired by the script" if repair.on_sql else "repaired"
+    word = "to be repaired" if repair.on_sql else "repaired"
+    if not done:
+        return
     changed = [one for one in done if one.inserted or one.replaced or one.deleted]
     sums = [(verb, sum(getattr(one, verb) for one in done)) for verb in ("inserted", "replaced", "deleted")]
     listed = ", ".join(f"{rows:,} {verb}" for verb, rows in sums)
@@ -110,10 +115,10 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _task(both: Compared, plan: Plan, repair: Repair) -> RepairTask:
+def _task(both: Compared, plan: Plan, differing: Sequence[TablePlan], repair: Repair) -> RepairTask:
     """All statements but those of single rows."""
     existing = read_existing(both.target, plan.schema)
-    own = {table.source: _own(existing, table) for table in plan.tables}
+    own = {table.source: _own(existing, table) for table in differing}
     named = Selection(repair.delete_extra)
     ours = writers(both.target, both.run.run) if both.run else {}
     tables = tuple(
@@ -121,7 +126,7 @@ def _task(both: Compared, plan: Plan, repair: Repair) -> RepairTask:
             table, tuple(_others(table, own[table.source])), tuple(ours.get(table.source, ())),
             bool(repair.delete_extra) and named.takes(table.source),
         )
-        for table in plan.tables
+        for table in differing
     )  # fmt: skip
     quoted = [one.quoted for one in own.values()]
     keys = existing.keys_of(quoted)
@@ -147,8 +152,8 @@ def _task(both: Compared, plan: Plan, repair: Repair) -> RepairTask:
             if {*reads} & {one.name for one in own.values()}
         ),
     ]
-    if both.run is not None and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(table.source)})" for table in plan.tables)
+    if both.run is not None and tables and "repair" in ledger_tables(both.target):
+        names = ", ".join(f"({both.run.run}, {pg_text(table.source)})" for table in differing)
         after.append(
             "INSERT INTO converge.repair (run_id, source_table, xid) "
             f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"
@@ -180,6 +185,7 @@ def _others(table: TablePlan, own: OwnTable) -> Iterator[str]:
 
 
 def _next_values(both: Compared, plan: Plan) -> list[str]:
+    """Of all tables: numbers may be given out without a row."""
     names = {table.source for table in plan.tables}
     identities = tuple(one for one in plan.identities if one.table in names)
     numbers = next_values(both.source, sorted(one.table for one in identities if one.auto_increment))

@@ -5,8 +5,10 @@ In a worker, whose connection to the source has the snapshot that was compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
@@ -20,13 +22,23 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
+from converge.postgres.query import value
 from converge.run.drill_down import Drill
 
-_MOST_ROWS = 1_000_000
-"""Rows of one table that are repaired at most: the digests of their keys are held in memory."""
-_AT_ONCE = 20_000
-"""Rows that the source is asked for at once; each query reads the whole table."""
+_AT_ONCE = 100_000
+"""Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole table."""
 _OLD, _NEW = "pg_temp.converge_old", "pg_temp.converge_new"
+_KEYS = "pg_temp.converge_keys"
+"""Digests of the keys that differ, with the numbers of their rows in the source and in the target."""
+_MAKE_KEYS = (
+    f"DROP TABLE IF EXISTS {_KEYS}; "
+    f'CREATE TEMPORARY TABLE {_KEYS} (i text COLLATE "C", here int, there int) ON COMMIT DROP'
+)
+_COPY_KEYS = f"COPY {_KEYS} FROM STDIN"
+_COUNTS = (
+    "SELECT coalesce(sum(greatest(here - there, 0)), 0), coalesce(sum(least(here, there)), 0), "
+    f"coalesce(sum(greatest(there - here, 0)), 0), coalesce(sum(here), 0) FROM {_KEYS}"
+)
 
 OnSql = Callable[[bytes], object]
 """Gets pieces of a script."""
@@ -44,12 +56,19 @@ class _Target:
     def copy(self, statement: str, blocks: Iterable[bytes]) -> None:
         write(self._connection, statement, blocks)
 
+    def know_keys(self) -> None:
+        """The table of keys is this session's already."""
+
 
 class _Script:
     """Writes them for psql."""
 
-    def __init__(self, tell: OnSql) -> None:
-        self._tell = tell
+    def __init__(self, connection: psycopg.Connection[Any], tell: OnSql) -> None:
+        self._connection, self._tell = connection, tell
+        tell(b"-- The source's rows for the target, in one transaction. For psql.\n\\set ON_ERROR_STOP on\n")
+        self.do("BEGIN")
+        for name, setting in PRINTING.items():
+            self.do(f"SET LOCAL {name} = {pg_text(setting)}")
 
     def do(self, statement: str) -> None:
         self._tell(f"{statement.strip()};\n".encode())
@@ -60,19 +79,18 @@ class _Script:
             self._tell(block)
         self._tell(b"\\.\n")
 
+    def know_keys(self) -> None:
+        self.do(_MAKE_KEYS)
+        keys = self._connection.cursor().stream(f"SELECT * FROM {_KEYS}".encode())
+        self.copy(_COPY_KEYS, ("\t".join(map(str, row)).encode() + b"\n" for row in keys))
+
 
 def replace_rows(
     source: WatchedConnection, target: psycopg.Connection[Any], task: RepairTask, tell: OnSql
 ) -> list[Repaired]:
     """All tables of the task in one transaction, or as a script."""
-    to: _Target | _Script = _Script(tell) if task.as_script else _Target(target)
+    to = _Script(target, tell) if task.as_script else _Target(target)
     with target.transaction(), _refused():
-        if task.as_script:
-            tell(b"-- The source's rows for the target, in one transaction. For psql.\n")
-            tell(b"\\set ON_ERROR_STOP on\n")
-            to.do("BEGIN")
-            for name, value in PRINTING.items():
-                to.do(f"SET LOCAL {name} = {pg_text(value)}")
         for statement in task.before:
             to.do(statement)
         done = [_Rows(source, target, task.schema, one, to).replace() for one in task.tables]
@@ -114,87 +132,84 @@ class _Rows:
         self._one, self._table = table, table.plan
         self._name = pg_name(schema, self._table.target)
         self._copy = copy_statement(schema, self._table)
-        drill = Drill(source, target, schema, self._table)
-        self._here, self._there = drill.sides
-        self._found = {identity: (here, there) for identity, here, there in self._limited(drill)}
-
-    def _limited(self, drill: Drill) -> Iterator[tuple[str, int, int]]:
-        for number, one in enumerate(drill.differing()):
-            if number >= _MOST_ROWS:
-                raise BlockedError(
-                    f"more than {_MOST_ROWS:,} rows of {self._table.source} differ; nothing has been changed",
-                    code=Code.V123,
-                    hint="converge sync, or converge migrate, which are made for many rows",
-                )
-            yield one
+        self._columns = ",".join(pg_name(column.target) for column in self._table.copied)
+        self._drill = Drill(source, target, schema, self._table)
+        self._here, self._there = self._drill.sides
 
     def replace(self) -> Repaired:
-        """Deletes the target's rows and copies the source's."""
-        kept = self._of_others()
-        found = {identity: rows for identity, rows in self._found.items() if identity not in kept}
-        if found:
-            self._delete(found)
-            self._insert([identity for identity, (here, _) in found.items() if here])
-        pairs = found.values()
-        return Repaired(
-            self._table.source,
-            inserted=sum(max(0, here - there) for here, there in pairs),
-            # Without a key these are equal to those that come.
-            replaced=sum(min(pair) for pair in pairs) if self._table.keys else 0,
-            deleted=sum(max(0, there - here) for here, there in pairs),
-            kept=sum(there - here for here, there in map(self._found.__getitem__, kept)),
-        )
+        """Deletes the target's rows that differ, and copies the source's."""
+        with TemporaryFile() as spool:
+            # Both connections are busy until all are found.
+            for found in self._drill.differing():
+                spool.write("{}\t{}\t{}\n".format(*found).encode())
+            spool.seek(0)
+            self._target.execute(_MAKE_KEYS.encode())
+            write(self._target, _COPY_KEYS, spool)
+        self._target.execute(f"ANALYZE {_KEYS}".encode())
+        kept = self._keep_others()
+        inserted, replaced, deleted, come = map(int, self._target.execute(_COUNTS.encode()).fetchall()[0])
+        self._to.know_keys()
+        if self._one.own:
+            self._keep_own()
+        if replaced or deleted:
+            self._to.do(f"DELETE FROM {self._name} WHERE ctid IN (SELECT ctid {self._differing})")
+        if come:
+            with TemporaryFile() as spool:
+                keys = self._target.cursor().stream(f"SELECT i FROM {_KEYS} WHERE here > 0".encode())
+                spool.writelines(f"{key}\n".encode() for (key,) in keys)
+                spool.seek(0)
+                self._insert(self._blocks(spool, come))
+        # Of a script it is the script's table that goes, and this session's ends with the transaction.
+        self._to.do(f"DROP TABLE {_KEYS}")
+        # Without a key the rows that are replaced are equal to those that come.
+        return Repaired(self._table.source, inserted, replaced if self._table.keys else 0, deleted, kept)
 
-    def _of_others(self) -> set[str]:
-        """Identities of which the target has more rows than the source, and not all are the run's."""
-        more = [identity for identity, (here, there) in self._found.items() if there > here]
-        if not more or self._one.any_writer:
-            return set()
+    @property
+    def _differing(self) -> str:
+        """FROM and WHERE of the target's rows that differ."""
+        return f"FROM {self._there.place} WHERE {self._there.identity} IN (SELECT i FROM {_KEYS})"
+
+    def _keep_others(self) -> int:
+        """Lets those stay of which the target has more than the source, and not all are the run's."""
+        if self._one.any_writer:
+            return 0
         # A query with parameters reads % as their beginning.
         identity, place = (text.replace("%", "%%") for text in (self._there.identity, self._there.place))
-        rows = self._target.execute(
-            f"SELECT DISTINCT {identity} FROM {place} WHERE {identity} = ANY (%s) "
-            "AND NOT xmin = ANY (%s::xid[])".encode(),
-            (more, list(self._one.writers)),
+        query = (
+            f"WITH kept AS (DELETE FROM {_KEYS} WHERE there > here AND i IN (SELECT {identity} FROM {place} "
+            "WHERE NOT xmin = ANY (%s::xid[])) RETURNING there - here AS rows) "
+            "SELECT coalesce(sum(rows), 0) FROM kept"
         )
-        return {identity for (identity,) in rows}
+        return int(value(self._target, query, (list(self._one.writers),)))
 
-    def _delete(self, identities: Iterable[str]) -> None:
-        there, own = self._there, self._one.own
-        chosen = f"{there.identity} = ANY ('{{{','.join(identities)}}}'::text[])"
-        if own:
-            kept = f'SELECT {there.identity} AS "its key",{",".join(own)} FROM {there.place} WHERE {chosen}'
-            self._to.do(f"CREATE TEMPORARY TABLE {_OLD} ON COMMIT DROP AS {kept}")
-        self._to.do(f"DELETE FROM {self._name} WHERE ctid IN (SELECT ctid FROM {there.place} WHERE {chosen})")
+    def _keep_own(self) -> None:
+        """The values of columns that only the target has, and a place for the source's rows."""
+        own, columns = ",".join(self._one.own), self._columns
+        kept = f'SELECT {self._there.identity} AS "its key",{own} {self._differing}'
+        self._to.do(f"CREATE TEMPORARY TABLE {_OLD} ON COMMIT DROP AS {kept}")
+        new = f"SELECT {columns} FROM {self._name} LIMIT 0"
+        self._to.do(f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS {new}")
 
-    def _insert(self, identities: Sequence[str]) -> None:
+    def _insert(self, blocks: Iterable[bytes]) -> None:
         if not self._one.own:
-            self._to.copy(self._copy, self._blocks(identities))
+            self._to.copy(self._copy, blocks)
             return
-        columns = ",".join(pg_name(column.target) for column in self._table.copied)
-        self._to.do(
-            f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS SELECT {columns} FROM {self._name} LIMIT 0"
-        )
-        self._to.copy(f"COPY {_NEW} ({columns}) FROM STDIN", self._blocks(identities))
-        others = ",".join(self._one.own)
+        self._to.copy(f"COPY {_NEW} ({self._columns}) FROM STDIN", blocks)
         new = f'(SELECT *,{self._there.identity} AS "its key" FROM {_NEW}) AS n'
         insert = f"INSERT INTO {self._name} ({{}}) OVERRIDING SYSTEM VALUE SELECT {{}} FROM {new}"
-        both = f"{columns},{others}"
+        both = ",".join([self._columns, *self._one.own])
         self._to.do(f'{insert.format(both, both)} JOIN {_OLD} AS o USING ("its key")')
         new_keys = f'NOT EXISTS (SELECT FROM {_OLD} AS o WHERE o."its key"=n."its key")'
-        self._to.do(f"{insert.format(columns, columns)} WHERE {new_keys}")
+        self._to.do(f"{insert.format(self._columns, self._columns)} WHERE {new_keys}")
         self._to.do(f"DROP TABLE {_OLD}, {_NEW}")
 
-    def _blocks(self, identities: Sequence[str]) -> Iterator[bytes]:
-        """COPY text of the source's rows with these identities."""
-        expected = sum(self._found[identity][0] for identity in identities)
-        read = 0
-        query = select_text(self._table)
+    def _blocks(self, keys: Iterable[bytes], expected: int) -> Iterator[bytes]:
+        """COPY text of the source's rows with these digests of their keys, one in a line."""
+        read, lines = 0, iter(keys)
+        query = f"{select_text(self._table)} WHERE {self._here.identity} IN"
         encoded = encode if marked(self._table) else b"".join
-        for start in range(0, len(identities), _AT_ONCE):
-            chosen = ",".join(f"'{identity}'" for identity in identities[start : start + _AT_ONCE])
-            reading = stream(self._source, f"{query} WHERE {self._here.identity} IN ({chosen})")
-            for rows, parts in reading:
+        while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, _AT_ONCE)):
+            for rows, parts in stream(self._source, f"{query} ({chosen})"):
                 read += rows
                 yield encoded(parts)
         if read != expected:

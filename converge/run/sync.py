@@ -1,62 +1,45 @@
-"""What `sync` would load: the chunks of the last run that the source no longer has as they are."""
+"""`sync`: the target of a finished run is made equal to the source again, by `run.repair`.
+
+All rows are compared in a new snapshot, those that differ are replaced in one transaction, and all are
+compared again. So a verified target is never worse than before, whatever the source has come to hold.
+"""
 
 from __future__ import annotations
-
-from contextlib import ExitStack
 
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Sink, phase
-from converge.model.plan import Finding
+from converge.model.event import Sink
 from converge.model.recorded import Recorded
 from converge.model.result import Result
-from converge.model.words import counted
-from converge.postgres.ledger import Ledger
-from converge.run import recheck
-from converge.run.compared import compared
-from converge.run.copy import by_table
+from converge.postgres.ledger import require_same
+from converge.run.attempt import MigrateOptions
+from converge.run.blockers import check_source
+from converge.run.compared import recorded_run
+from converge.run.migrate import with_fixed_options
 from converge.run.options import Options
-from converge.run.proof import take_snapshot
-from converge.run.workers import Workers
+from converge.run.prepare import prepare
+from converge.run.repair import Repair
+from converge.run.verify import verify
 
 
-def require_made(run: Recorded) -> None:
-    """Raises UsageError for a run that has filled tables of the application."""
-    if run.plan.mode == "load":
-        raise UsageError(
-            f"run {run.run} has loaded tables that the application made, and sync knows only its own",
-            code=Code.U021,
-            hint="converge verify --repair, or converge migrate --mode load --truncate",
-        )
+def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dry_run: bool) -> Result:
+    """Brings the target up to date; with `dry_run` a note says how many rows would be replaced.
 
-
-def preview(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Result:
-    """Compares each chunk of the last run with the source as it is now; writes nothing.
-
-    Raises UsageError where the ledger knows no run.
+    Raises UsageError where the ledger knows no run, or for options that are not the run's; BlockedError when
+    the source's schema has changed since, or the run did not finish.
     """
-    result = Result("sync", str(source), str(target), verdict="ready")
-    with ExitStack() as stack:
-        workers = stack.enter_context(Workers(options.jobs))
-        with phase(result, emit, "plan"):
-            both = stack.enter_context(compared(source, target, options, emit))
-        if both.run is None:
-            raise UsageError(
-                "the ledger knows no run of this source", code=Code.T010, hint="converge migrate"
-            )
-        require_made(both.run)
-        result.source_version, result.target_version = both.catalog.version, both.facts.version
-        workers.connect(source, target)
-        then, _ = take_snapshot(
-            both.source, both.catalog, both.plan, lambda: workers.everyone("begin"), result
-        )
-        done = [one for one in Ledger(both.target, both.run.run).chunks() if one.done]
-        with phase(result, emit, recheck.PHASE, len(done)):
-            still = both.run.position is not None and both.run.position == then.logs.position
-            moved = {} if still else recheck.moved(workers, both.plan, by_table(done), emit)
-    count = sum(map(len, moved.values()))
-    message = f"compared: {counted(len(done), 'chunk')}; to be loaded again: {count}"
-    listed = ", ".join(f"{table} {len(chunks)}" for table, chunks in moved.items() if chunks)
-    result.findings += [*both.findings, Finding(Code.V002, "note", "source", message, evidence=listed)]
+    run = recorded_run(source, target, options)
+    if not isinstance(run, Recorded):
+        raise UsageError(run.message, code=Code.T010, hint="converge migrate")
+    options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
+    with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
+        # New tables, columns and views are not in the run's plan, and would be left out in silence.
+        require_same(now.plan, run.plan.digest)
+    repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
+    result = verify(source, target, options, "full", emit, repair=repair)
+    result.command = "sync"
+    blocked = any(finding.severity == "block" for finding in result.findings)
+    if dry_run and result.verdict == "differs" and not blocked:
+        result.verdict = "ready"
     return result

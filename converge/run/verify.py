@@ -48,45 +48,51 @@ def verify(
             both = stack.enter_context(compared(source, target, options, emit))
             if repair is not None:
                 require_repairable(both, repair)
-            plan = _scope(both, result)
+            plan, scope = _scope(both, result)
         workers.connect(source, target)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, lambda: workers.everyone("begin"), result)
         position = both.run.position if both.run else None
-        if position is None or position != then.logs.position:
+        if not (repair and repair.catches_up) and (position is None or position != then.logs.position):
             moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
 
-        def prove(tell: Tell | None) -> None:
+        def prove(tell: Tell | None) -> Proof:
             tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
-            Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell).prove()
+            proof = Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell)
+            proof.prove()
             require_schema()
             if tell is not None:
                 # Those of views; tables have told theirs.
                 tell([one for one in result.differences if one.table not in tables])
             result.tables = list(tables.values())
+            return proof
 
         known, uncompared = list(result.findings), list(result.not_compared)
-        prove(tell)
-        if repair is not None and any(one.unequal for one in result.tables):
+        proof = prove(tell)
+        differ = any(one.unequal for one in result.tables)
+        if repair is not None and (differ or repair.catches_up):
             with phase(result, emit, "repair"):
                 found = carry_out(both, plan, target, workers, result.tables, repair)
-            if repair.on_sql is None:
+            if differ and repair.on_sql is None:
                 result.begin_again(found[0])
                 result.findings, result.not_compared = known, uncompared
-                prove(None)
+                proof = prove(None)
             result.findings += found
+            if repair.catches_up and repair.on_sql is None:
+                proof.look_back(then)
         if level == "full":
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):
             result.verdict = "differs"
-        _record(both, level, result)
+        if repair is None or repair.on_sql is None:
+            _record(both, ", ".join(filter(None, (level, scope.partly))), result)
     return result
 
 
-def _scope(both: Compared, result: Result) -> Plan:
+def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
     """The plan of what can be compared; what cannot, and by which plan, is in `result`."""
     if both.run is None:
         missing = [one.target for one in both.plan.tables if one.target not in both.facts.names]
@@ -100,9 +106,9 @@ def _scope(both: Compared, result: Result) -> Plan:
     scope = Scope(both)
     result.source_version, result.target_version = both.catalog.version, both.facts.version
     lost = [finding for finding in scope.whole.findings if finding.severity == "lossy"]
-    result.findings = [*both.findings, *lost, *scope.gone]
     result.not_migrated = list(scope.whole.not_migrated)
     result.not_compared = list(scope.not_compared())
+    result.findings = [*both.findings, *lost, *scope.gone, *scope.new(result.not_compared)]
     # A merge that has kept nothing of the target leaves no table of what it has kept.
     tables = (
         replace(one, rows="")
@@ -110,7 +116,7 @@ def _scope(both: Compared, result: Result) -> Plan:
         else one
         for one in scope.plan.tables
     )
-    return replace(scope.plan, tables=tuple(tables))
+    return replace(scope.plan, tables=tuple(tables)), scope
 
 
 def _compare_schema(both: Compared, result: Result) -> None:
@@ -131,7 +137,7 @@ def _compare_schema(both: Compared, result: Result) -> None:
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
 
-def _record(both: Compared, level: VerifyLevel, result: Result) -> None:
+def _record(both: Compared, level: str, result: Result) -> None:
     """The ledger's entry, where there is a run that it belongs to, and the role may write."""
     if both.run is None:
         return
