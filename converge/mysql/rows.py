@@ -103,11 +103,12 @@ class NullRow(Exception):
     """The server could not make the text of a row or of a value, which is longer than max_allowed_packet."""
 
 
-def stream(connection: WatchedConnection, query: str) -> Iterator[Read]:
+def stream(connection: WatchedConnection, query: str, *, may_cut: bool = False) -> Iterator[Read]:
     """Runs a query that has one text column and yields its values as they come, about 256 KB at a time.
 
     The generator must be read to its end, or the connection closed. Memory: one read, however long a row
-    is. Raises pymysql errors and NullRow, which can come after the last row.
+    is. Raises pymysql errors and NullRow, which can come after the last row; not for what is only a part of a
+    value, and has become NULL there, where the query expects that (`may_cut`).
     """
     # pymysql has no public door to its packets; these names have not changed since 0.7 (2015).
     driver: Any = connection
@@ -119,7 +120,7 @@ def stream(connection: WatchedConnection, query: str) -> Iterator[Read]:
         warnings = yield from _reads(connection)
     finally:
         driver._next_seq_id = 0
-    if warnings:
+    if warnings and not may_cut:
         require_uncut(connection)
 
 

@@ -1,8 +1,9 @@
 """The drill-down: from rows whose digests differ to key, column and both values.
 
-Rows fall into 4,096 buckets by a hash of their key (of the whole row where there is no key), so
-that collations and page order do not matter. Both servers sum every bucket; the digests of the rows of
-differing buckets are read side by side in the order of that hash, so that all rows that differ are counted.
+Both servers send the digests of all rows, of key and values, which are compared here (`run.unlike`), so that
+all rows that differ are counted, and collations and page order do not matter. Of a large table the rows fall
+into buckets by the digest of their key first (of the whole row where there is no key): both servers sum every
+bucket, and only the rows of differing buckets are sent.
 Values are fetched of the first ones, and of all where a file gets them or where only the values can judge;
 of a long value only its digest comes, and of long JSON that differs a few at once. Memory: one batch of
 values.
@@ -14,24 +15,24 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from heapq import merge, nsmallest
-from itertools import groupby, islice
-from operator import itemgetter
+from heapq import nsmallest
+from itertools import chain, islice
 from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
-from pymysql.cursors import SSCursor
 
 from converge.codes import Code
 from converge.errors import SourceError
 from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
-from converge.model.words import counted
+from converge.model.words import counted, said
 from converge.model.work import Counts, Drilled
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
+from converge.mysql.rows import stream
+from converge.postgres.digest import page_ranges, pages_of
 from converge.run.relation import (
     Relation,
     Row,
@@ -45,6 +46,7 @@ from converge.run.relation import (
     unequal,
     window,
 )
+from converge.run.unlike import NONE, Digests, Records, cut, unlike
 from converge.types.field import Field, is_cut, is_long, shown, size_of_long
 
 _FETCH_BYTES = 16_000_000
@@ -56,9 +58,11 @@ _PARSED_BYTES = 4_000_000
 """JSON that is parsed at once, on both sides together; one value may be longer."""
 _LEAST_LONG_BYTES = 1024
 """The same for the values of very wide rows."""
-_SORTED_ROWS = 10_000_000
-"""Rows that the servers sort at once, on their disks: about a gigabyte."""
-_BUCKET_DIGITS = 3
+_WHOLE_ROWS = 2_000_000
+"""A table of fewer rows sends the digests of all: 64 bytes a row."""
+_MOST_ROWS = 10_000_000
+"""Rows of which digests are sent at once, and kept in files here: less than a gigabyte."""
+_KEYS_AT_ONCE = 50_000
 _SHOWN_BYTES = 1000
 _BEFORE_BYTES = 40
 _ROWS = "(rows)"
@@ -66,8 +70,6 @@ _NUMBERS = re.compile(r"(\d+)")
 
 Order = list[tuple[bool, int, str]]
 Tell = Callable[[list[Difference]], None]
-Digests = Counter[str]
-"""The digests of the rows of one identity, with their number."""
 Rows = dict[str, list[Row]]
 """Rows by their identity."""
 
@@ -77,6 +79,8 @@ class Side:
     """One server's rows."""
 
     ask: Callable[[str], Iterable[tuple[Any, ...]]]
+    records: Callable[[str], Records]
+    """The digests of all rows that a condition takes."""
     place: str
     """What stands in FROM."""
     identity: str
@@ -88,11 +92,22 @@ class Side:
     """As people read it."""
     values: tuple[str, ...]
 
-    def buckets(self) -> dict[str | None, tuple[int, int]]:
-        """Rows and the sum of their digests, by the beginning of their identity."""
-        bucket = f"substr({self.identity},1,{_BUCKET_DIGITS})"
+    def buckets(self, digits: int) -> dict[str | None, tuple[int, int]]:
+        """Rows and the sum of their digests, by so many digits of their identity."""
+        bucket = f"substr({self.identity},1,{digits})"
         rows = self.ask(f"SELECT {bucket},count(*),{self.total} FROM {self.place} GROUP BY 1")
         return {bucket: (count, int(total or 0)) for bucket, count, total in rows}
+
+    def records_of(self, digits: int, buckets: Sequence[str]) -> Records:
+        """The digests of the rows of these buckets, or of all without any."""
+        listed = ",".join(f"'{bucket}'" for bucket in buckets)
+        return self.records(f"substr({self.identity},1,{digits}) IN ({listed})" if buckets else "1=1")
+
+    def keys(self, identities: Sequence[str]) -> dict[str, str]:
+        """Their keys, as people read them, as far as this side has them."""
+        chosen = ",".join(f"'{identity}'" for identity in identities)
+        query = f"SELECT {self.identity},{self.key} FROM {self.place} WHERE {self.identity} IN ({chosen})"
+        return {str(as_text(identity)): as_text(key) or "" for identity, key in self.ask(query)}
 
     def rows(self, identities: Sequence[str], most: int | None) -> Rows:
         """The rows with these identities, at most so many."""
@@ -119,68 +134,94 @@ class Suspects:
     """The rows of a relation that differ by digest, on one pair of connections."""
 
     def __init__(
-        self, source: WatchedConnection, target: psycopg.Connection[Any], relation: Relation, long: int
+        self,
+        source: WatchedConnection,
+        target: psycopg.Connection[Any],
+        relation: Relation,
+        long: int,
+        rows: int,
+        pages: Sequence[str] = (),
     ) -> None:
-        """Values of more than `long` bytes stay on the servers."""
-        self._source, self._target, self._name = source, target, relation.name
+        """Values of more than `long` bytes stay on the servers.
+
+        `rows` is about how many there are; `pages` are conditions that split a table of the target.
+        """
+        self._name, self._rows = relation.name, rows
+        # Some tens of rows a bucket: few of those of a large table differ where few rows do.
+        self._digits = 0 if rows < _WHOLE_ROWS else 4 if rows < _MOST_ROWS else 5
         known = row_digests(relation.key) if relation.key else None
         identity = known or digests(field.identity() for field in relation.fields)
-        rows = row_digests(relation.fields)
-        totals = sums(rows)
+        row = row_digests(relation.fields)
+        totals = sums(row)
         values = [field.fetched(long) for field in relation.fields]
         here_key = ",".join(["''", *(field.source_value for field in relation.key)])
         there_key = ",".join(["''", *(f"{field.target_value}::text" for field in relation.key)])
+        none = NONE.hex()
+        records = [
+            f"CONCAT(COALESCE({one},'{none}'),COALESCE({other},'{none}'))"
+            for one, other in zip(identity, row, strict=True)
+        ]
+
+        def of_source(condition: str) -> Records:
+            query = f"SELECT UNHEX({records[0]}) FROM {relation.source} WHERE {condition}"
+            return (read for _, read in stream(source, query, may_cut=True))
+
+        def of_target(condition: str) -> Records:
+            cursor = target.cursor(binary=True)
+            record = f"decode({records[1]},'hex')"
+            if not pages:
+                query = f"SELECT {record} FROM {relation.target} WHERE {condition}"
+                yield from cursor.stream(query.encode())
+            for page in pages:
+                query = f"SELECT string_agg({record},'') FROM {relation.target}{page or ' WHERE true'}"
+                ((block,),) = cursor.execute(f"{query} AND {condition}".encode()).fetchall()
+                yield cut(block or b"")
+
         self.sides = (
             Side(
-                lambda query: fetch(source, query), relation.source, identity[0], rows[0],
+                lambda query: fetch(source, query), of_source, relation.source, identity[0], row[0],
                 totals[0], f"CONCAT_WS(',',{here_key})", tuple(here for here, _ in values),
             ),
             Side(
-                lambda query: target.execute(query.encode()), relation.target, identity[1], rows[1],
+                lambda query: target.execute(query.encode()), of_target, relation.target, identity[1], row[1],
                 totals[1], f"concat_ws(',',{there_key})", tuple(there for _, there in values),
             ),
         )  # fmt: skip
 
-    def __iter__(self) -> Iterator[tuple[str, str, Digests, Digests]]:
-        """Identity and key of rows with other digests on each side; both connections are busy meanwhile."""
+    def __iter__(self) -> Iterator[tuple[str, Digests, Digests]]:
+        """Identities of rows with other digests on each side, with the digests of all of their rows.
+
+        Both connections are free when one is given.
+        """
         for buckets in self._batches():
-            chosen = ",".join(f"'{bucket}'" for bucket in buckets)
-            in_source, in_target = (
-                f"SELECT {side.identity} i,{side.row} r,{side.key} k FROM {side.place} "
-                f"WHERE substr({side.identity},1,{_BUCKET_DIGITS}) IN ({chosen})"
-                for side in self.sides
-            )
-            there = ((*row, 1) for row in self._target.cursor().stream(f"{in_target} ORDER BY 1".encode()))
-            with SSCursor(self._source) as cursor:
-                # The digests alone are sorted: beside long columns the server has no memory for it (1038).
-                cursor.execute(f"SELECT /*+ NO_MERGE(d) */ * FROM ({in_source}) AS d ORDER BY i")
-                here = ((*row, 0) for row in cursor)
-                both = merge(here, there, key=itemgetter(0))
-                for identity, rows in groupby(both, key=itemgetter(0)):
-                    found: tuple[Digests, Digests] = Counter(), Counter()
-                    key = ""
-                    for _, digest, printed, side in rows:
-                        found[side][digest or ""] += 1
-                        key = printed
-                    if found[0] != found[1]:
-                        yield identity, as_text(key) or "", *found
+            sides = (side.records_of(self._digits, buckets) for side in self.sides)
+            for identity, here, there in unlike(*sides, min(self._rows, _MOST_ROWS)):
+                if identity == NONE:
+                    raise self._no_digest(here.total())
+                yield identity.hex(), here, there
+
+    def _no_digest(self, rows: int) -> SourceError:
+        words = "are longer than the source's max_allowed_packet and have no digest"
+        return SourceError(
+            f"{self._name}: {said(rows, words)}",
+            code=Code.V003,
+            hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
+        )
 
     def _batches(self) -> Iterator[list[str]]:
-        """Differing buckets, together about as many rows as fit a batch."""
-        left, right = (side.buckets() for side in self.sides)
+        """Differing buckets, together about as many rows as fit a batch; an empty one stands for all rows."""
+        if not self._digits:
+            yield []
+            return
+        left, right = (side.buckets(self._digits) for side in self.sides)
         if None in left:
-            raise SourceError(
-                f"{self._name}: {left[None][0]} rows are longer than the source's "
-                "max_allowed_packet and have no digest",
-                code=Code.V003,
-                hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
-            )
+            raise self._no_digest(left[None][0])
         sizes = {
             bucket: max(side.get(bucket, (0, 0))[0] for side in (left, right))
             for bucket in sorted(filter(None, left.keys() | right.keys()))
             if left.get(bucket) != right.get(bucket)
         }
-        yield from by_size(sizes, _SORTED_ROWS)
+        yield from by_size(sizes, _MOST_ROWS)
 
 
 class Drill:
@@ -197,7 +238,10 @@ class Drill:
         self._relation = of_table(schema, table)
         fields = self._relation.fields
         self._key = [fields.index(field) for field in self._relation.key]
-        self._suspects = Suspects(source, target, self._relation, long)
+        (size,) = pages_of(target, schema, [table])
+        self._suspects = Suspects(
+            source, target, self._relation, long, table.rows_estimate, list(page_ranges(size))
+        )
         # JSON of more than this is taken for other than JSON that is written in another way.
         whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
         self._whole = [
@@ -215,19 +259,19 @@ class Drill:
         counts = Counts()
         by_value = tell is not None or any(field.judge != "text" for field in self._relation.fields)
 
-        def by_digest() -> Iterator[tuple[Order, str]]:
+        def by_digest() -> Iterator[str]:
             nonlocal counts
-            for identity, key, left, right in self._suspects:
+            for identity, left, right in self._suspects:
                 # A row without a digest is longer than max_allowed_packet, and may be equal.
                 if by_value or "" in left:
                     spool.write(f"{identity}\n")
                 else:
                     counts += _counted(left, right)
-                    yield _natural(key), identity
+                    yield identity
 
-        # Both connections are busy until all suspects are read, and there may be as many as rows.
+        # There may be as many suspects as rows.
         with TemporaryFile("w+") as spool:
-            lowest = [identity for _, identity in nsmallest(MOST_DIFFERENCES, by_digest())]
+            lowest = self._lowest(by_digest())
             first = self._judge(lowest)[1] if lowest else []
             spool.seek(0)
             while batch := [line.rstrip() for line in islice(spool, self._fetched)]:
@@ -238,11 +282,20 @@ class Drill:
                 first = _first(first + found)
         return Drilled(self._relation.name, counts, tuple(_first(first)))
 
+    def _lowest(self, identities: Iterator[str]) -> list[str]:
+        """Those of the lowest keys."""
+        lowest: list[tuple[Order, str]] = []
+        while batch := list(islice(identities, _KEYS_AT_ONCE)):
+            here, there = (side.keys(batch) for side in self.sides)
+            found = ((_natural(key), identity) for identity, key in (here | there).items())
+            lowest = nsmallest(MOST_DIFFERENCES, chain(lowest, found))
+        return [identity for _, identity in lowest]
+
     def differing(self) -> Iterator[tuple[str, int, int]]:
         """The identities that differ by meaning, each with its number of rows in source and target."""
         by_meaning = any(field.judge != "text" for field in self._relation.fields)
         with TemporaryFile("w+") as spool:
-            for identity, _, left, right in self._suspects:
+            for identity, left, right in self._suspects:
                 spool.write(f"{identity} {left.total()} {right.total()}\n")
             spool.seek(0)
             while batch := [line.split() for line in islice(spool, self._fetched)]:

@@ -218,7 +218,7 @@ class ViewComparison:
         """
         fetched = max(100, _FETCHED_VALUES // max(1, len(relation.fields)))
         most = max(count or 0 for count in self._rows)
-        suspects = Suspects(self._source, self._target, relation, _LONG_TEXT)
+        suspects = Suspects(self._source, self._target, relation, _LONG_TEXT, most)
         if self._computed.limited:
             if most > fetched:
                 raise NotComparedError(
@@ -228,7 +228,7 @@ class ViewComparison:
             return
         found = {
             identity: max(here.total(), there.total())
-            for identity, _, here, there in islice(suspects, _MOST_SUSPECTS)
+            for identity, here, there in islice(suspects, _MOST_SUSPECTS)
         }
         if len(found) == _MOST_SUSPECTS:
             raise NotComparedError("too many of its rows differ in text to compare their values")
