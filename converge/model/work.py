@@ -132,10 +132,30 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True)
+class FindTask:
+    """A table of which all rows are compared one by one."""
+
+    schema: str
+    table: TablePlan
+    file: str
+    """Gets a line for each key whose rows differ: its digest, and how many rows source and target have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whether there are any."""
+
+    table: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RepairTable:
     """A table whose rows differ, to be repaired."""
 
     plan: TablePlan
+    file: str
+    """What its `FindTask` has written."""
     own: tuple[str, ...]
     """Quoted names of the columns that only the target has, and fills itself."""
     writers: tuple[str, ...]

@@ -37,8 +37,8 @@ from converge.run.relation import (
     Relation,
     Row,
     as_text,
-    digests,
     first_difference,
+    identity_digests,
     of_table,
     row_digests,
     row_text,
@@ -63,6 +63,8 @@ _WHOLE_ROWS = 2_000_000
 _MOST_ROWS = 10_000_000
 """Rows of which digests are sent at once, and kept in files here: less than a gigabyte."""
 _KEYS_AT_ONCE = 50_000
+_MOST_JUDGED = 10
+"""Batches of rows whose values are fetched before all are taken to differ."""
 _SHOWN_BYTES = 1000
 _BEFORE_BYTES = 40
 _ROWS = "(rows)"
@@ -149,8 +151,7 @@ class Suspects:
         self._name, self._rows = relation.name, rows
         # Some tens of rows a bucket: few of those of a large table differ where few rows do.
         self._digits = 0 if rows < _WHOLE_ROWS else 4 if rows < _MOST_ROWS else 5
-        known = row_digests(relation.key) if relation.key else None
-        identity = known or digests(field.identity() for field in relation.fields)
+        identity = identity_digests(relation)
         row = row_digests(relation.fields)
         totals = sums(row)
         values = [field.fetched(long) for field in relation.fields]
@@ -194,11 +195,11 @@ class Suspects:
         Both connections are free when one is given.
         """
         for buckets in self._batches():
-            sides = (side.records_of(self._digits, buckets) for side in self.sides)
-            for identity, here, there in unlike(*sides, min(self._rows, _MOST_ROWS)):
+            here, there = (side.records_of(self._digits, buckets) for side in self.sides)
+            for identity, left, right in unlike(here, there, min(self._rows, _MOST_ROWS)):
                 if identity == NONE:
-                    raise self._no_digest(here.total())
-                yield identity.hex(), here, there
+                    raise self._no_digest(left.total())
+                yield identity.hex(), left, right
 
     def _no_digest(self, rows: int) -> SourceError:
         words = "are longer than the source's max_allowed_packet and have no digest"
@@ -249,11 +250,6 @@ class Drill:
             for side, values in zip(self._suspects.sides, zip(*whole, strict=True), strict=True)
         ]
 
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Where the rows are in the source, and in the target."""
-        return self._suspects.sides
-
     def run(self, tell: Tell | None) -> Drilled:
         """Counts all rows that differ, and gives those of the lowest keys; `tell` gets every one of them."""
         counts = Counts()
@@ -286,18 +282,22 @@ class Drill:
         """Those of the lowest keys."""
         lowest: list[tuple[Order, str]] = []
         while batch := list(islice(identities, _KEYS_AT_ONCE)):
-            here, there = (side.keys(batch) for side in self.sides)
+            here, there = (side.keys(batch) for side in self._suspects.sides)
             found = ((_natural(key), identity) for identity, key in (here | there).items())
             lowest = nsmallest(MOST_DIFFERENCES, chain(lowest, found))
         return [identity for _, identity in lowest]
 
     def differing(self) -> Iterator[tuple[str, int, int]]:
         """The identities that differ by meaning, each with its number of rows in source and target."""
-        by_meaning = any(field.judge != "text" for field in self._relation.fields)
+        count = 0
         with TemporaryFile("w+") as spool:
             for identity, left, right in self._suspects:
+                count += 1
                 spool.write(f"{identity} {left.total()} {right.total()}\n")
             spool.seek(0)
+            # To replace many rows costs less than to look which of them mean the same.
+            few = count <= _MOST_JUDGED * self._fetched
+            by_meaning = few and any(field.judge != "text" for field in self._relation.fields)
             while batch := [line.split() for line in islice(spool, self._fetched)]:
                 meant = self._judge([identity for identity, *_ in batch])[2] if by_meaning else None
                 for identity, here, there in batch:

@@ -54,6 +54,11 @@ def row_digests(fields: Iterable[Field]) -> tuple[str, str]:
     return digests((field.source_text, field.target_text) for field in fields)
 
 
+def identity_digests(relation: Relation) -> tuple[str, str]:
+    """The same of what tells a row from others: of its key, or of all fields without one."""
+    return row_digests(relation.key) if relation.key else digests(one.identity() for one in relation.fields)
+
+
 def sums(digest: tuple[str, str]) -> tuple[str, str]:
     """Expressions of the sum of digests."""
     return f"SUM({on_source.number(digest[0])})", f"sum({on_target.number(digest[1])})"

@@ -11,19 +11,21 @@ else its writer may be the application, and its table has to be named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
+from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import OFF, Existing, OwnTable
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import Approve, Removal
-from converge.model.result import TableResult
+from converge.model.result import Result
 from converge.model.words import counted, said
-from converge.model.work import Repaired, RepairTable, RepairTask
+from converge.model.work import FindTask, Found, Repaired, RepairTable, RepairTask
 from converge.mysql.definitions import counter_values, next_values
 from converge.planner.inputs import Selection, require_match
 from converge.postgres.existing import read_existing
@@ -68,29 +70,39 @@ def carry_out(
     plan: Plan,
     target: Endpoint,
     workers: Workers,
-    found: Sequence[TableResult],
+    suspects: Mapping[str, int],
     repair: Repair,
+    emit: Sink,
+    result: Result,
 ) -> list[Finding]:
-    """Repairs the tables of the plan that differ; `found` has the numbers of their rows.
+    """Repairs what differs of these source tables, each with the number of rows that are known to.
 
     Returns what came of it. Raises BlockedError for tables that cannot be repaired; then nothing is.
     """
-    rows = {one.source: one.unequal for one in found}
-    tables = tuple(table for table in plan.tables if rows[table.source])
     if not repair.on_sql:
         lock(both.target)
-        if repair.approve is not None and tables:
-            held = tuple((table.source, rows[table.source]) for table in tables)
-            repair.approve(Removal("repair", str(target), held))
+        if repair.approve is not None:
+            repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
-    task = _task(both, plan, tables, repair)
     done: list[Repaired] = []
-    for answer in workers.work([task]):
-        if isinstance(answer, bytes) and repair.on_sql:
-            repair.on_sql(answer)
-        elif isinstance(answer, list):
-            done += answer
+    with TemporaryDirectory(prefix="converge-") as folder:
+        files = {name: f"{folder}/{number}" for number, name in enumerate(suspects)}
+        with phase(result, emit, "compare", len(files)):
+            todo = [FindTask(plan.schema, plan.table(name), file) for name, file in files.items()]
+            todo.sort(key=lambda task: task.table.data_bytes, reverse=True)
+            differ = set()
+            for found in workers.work(todo):
+                if isinstance(found, Found):
+                    emit(Advanced("compare", found.table))
+                    differ |= {found.table} if found.differs else set()
+        with phase(result, emit, "repair"):
+            files = {name: file for name, file in files.items() if name in differ}
+            for answer in workers.work([_task(both, plan, files, repair)]):
+                if isinstance(answer, bytes) and repair.on_sql:
+                    repair.on_sql(answer)
+                elif isinstance(answer, list):
+                    done += answer
     return list(_findings(done, repair))
 
 
@@ -115,18 +127,18 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _task(both: Compared, plan: Plan, differing: Sequence[TablePlan], repair: Repair) -> RepairTask:
+def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) -> RepairTask:
     """All statements but those of single rows."""
     existing = read_existing(both.target, plan.schema)
-    own = {table.source: _own(existing, table) for table in differing}
+    own = {name: _own(existing, plan.table(name)) for name in files}
     named = Selection(repair.delete_extra)
     ours = writers(both.target, both.run.run) if both.run else {}
     tables = tuple(
         RepairTable(
-            table, tuple(_others(table, own[table.source])), tuple(ours.get(table.source, ())),
-            bool(repair.delete_extra) and named.takes(table.source),
+            plan.table(name), file, tuple(_others(plan.table(name), own[name])), tuple(ours.get(name, ())),
+            bool(repair.delete_extra) and named.takes(name),
         )
-        for table in differing
+        for name, file in files.items()
     )  # fmt: skip
     quoted = [one.quoted for one in own.values()]
     keys = existing.keys_of(quoted)
@@ -153,7 +165,7 @@ def _task(both: Compared, plan: Plan, differing: Sequence[TablePlan], repair: Re
         ),
     ]
     if both.run is not None and tables and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(table.source)})" for table in differing)
+        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in files)
         after.append(
             "INSERT INTO converge.repair (run_id, source_table, xid) "
             f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -16,14 +17,13 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError
 from converge.model.quote import pg_name, pg_text
-from converge.model.words import counted
+from converge.model.words import counted, said
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
-from converge.postgres.query import value
-from converge.run.drill_down import Drill
+from converge.run.relation import identity_digests, of_table
 
 _AT_ONCE = 100_000
 """Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole table."""
@@ -133,18 +133,14 @@ class _Rows:
         self._name = pg_name(schema, self._table.target)
         self._copy = copy_statement(schema, self._table)
         self._columns = ",".join(pg_name(column.target) for column in self._table.copied)
-        self._drill = Drill(source, target, schema, self._table)
-        self._here, self._there = self._drill.sides
+        self._relation = of_table(schema, self._table)
+        self._here, self._there = identity_digests(self._relation)
 
     def replace(self) -> Repaired:
         """Deletes the target's rows that differ, and copies the source's."""
-        with TemporaryFile() as spool:
-            # Both connections are busy until all are found.
-            for found in self._drill.differing():
-                spool.write("{}\t{}\t{}\n".format(*found).encode())
-            spool.seek(0)
-            self._target.execute(_MAKE_KEYS.encode())
-            write(self._target, _COPY_KEYS, spool)
+        self._target.execute(_MAKE_KEYS.encode())
+        with Path(self._one.file).open("rb") as lines:
+            write(self._target, _COPY_KEYS, lines)
         self._target.execute(f"ANALYZE {_KEYS}".encode())
         kept = self._keep_others()
         inserted, replaced, deleted, come = map(int, self._target.execute(_COUNTS.encode()).fetchall()[0])
@@ -167,25 +163,39 @@ class _Rows:
     @property
     def _differing(self) -> str:
         """FROM and WHERE of the target's rows that differ."""
-        return f"FROM {self._there.place} WHERE {self._there.identity} IN (SELECT i FROM {_KEYS})"
+        return f"FROM {self._relation.target} WHERE {self._there} IN (SELECT i FROM {_KEYS})"
 
     def _keep_others(self) -> int:
-        """Lets those stay of which the target has more than the source, and not all are the run's."""
-        if self._one.any_writer:
-            return 0
+        """Lets those stay of which the target has more than the source, and not all are the run's.
+
+        Raises BlockedError where the rows are no longer those that were compared.
+        """
         # A query with parameters reads % as their beginning.
-        identity, place = (text.replace("%", "%%") for text in (self._there.identity, self._there.place))
+        there, differing = (text.replace("%", "%%") for text in (self._there, self._differing))
         query = (
-            f"WITH kept AS (DELETE FROM {_KEYS} WHERE there > here AND i IN (SELECT {identity} FROM {place} "
-            "WHERE NOT xmin = ANY (%s::xid[])) RETURNING there - here AS rows) "
-            "SELECT coalesce(sum(rows), 0) FROM kept"
+            f"WITH now AS (SELECT {there} AS i, count(*) rows, bool_or(NOT xmin = ANY (%s::xid[])) AS others "
+            f"  {differing} GROUP BY 1), "
+            f"moved AS (SELECT FROM {_KEYS} LEFT JOIN now USING (i) WHERE there <> coalesce(rows, 0)), "
+            f"kept AS (DELETE FROM {_KEYS} AS k USING now WHERE k.i = now.i AND there > here AND others "
+            "  AND NOT %s RETURNING there - here AS rows) "
+            "SELECT (SELECT count(*) FROM moved), (SELECT coalesce(sum(rows), 0) FROM kept)"
         )
-        return int(value(self._target, query, (list(self._one.writers),)))
+        ((moved, kept),) = self._target.execute(
+            query.encode(), (list(self._one.writers), self._one.any_writer)
+        ).fetchall()
+        if moved:
+            raise BlockedError(
+                f"{self._table.source}: {said(moved, 'have been written in the target meanwhile', 'key')}; "
+                "nothing has been changed",
+                code=Code.V123,
+                hint="run it again while nobody writes to the target",
+            )
+        return int(kept)
 
     def _keep_own(self) -> None:
         """The values of columns that only the target has, and a place for the source's rows."""
         own, columns = ",".join(self._one.own), self._columns
-        kept = f'SELECT {self._there.identity} AS "its key",{own} {self._differing}'
+        kept = f'SELECT {self._there} AS "its key",{own} {self._differing}'
         self._to.do(f"CREATE TEMPORARY TABLE {_OLD} ON COMMIT DROP AS {kept}")
         new = f"SELECT {columns} FROM {self._name} LIMIT 0"
         self._to.do(f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS {new}")
@@ -195,7 +205,7 @@ class _Rows:
             self._to.copy(self._copy, blocks)
             return
         self._to.copy(f"COPY {_NEW} ({self._columns}) FROM STDIN", blocks)
-        new = f'(SELECT *,{self._there.identity} AS "its key" FROM {_NEW}) AS n'
+        new = f'(SELECT *,{self._there} AS "its key" FROM {_NEW}) AS n'
         insert = f"INSERT INTO {self._name} ({{}}) OVERRIDING SYSTEM VALUE SELECT {{}} FROM {new}"
         both = ",".join([self._columns, *self._one.own])
         self._to.do(f'{insert.format(both, both)} JOIN {_OLD} AS o USING ("its key")')
@@ -206,7 +216,7 @@ class _Rows:
     def _blocks(self, keys: Iterable[bytes], expected: int) -> Iterator[bytes]:
         """COPY text of the source's rows with these digests of their keys, one in a line."""
         read, lines = 0, iter(keys)
-        query = f"{select_text(self._table)} WHERE {self._here.identity} IN"
+        query = f"{select_text(self._table)} WHERE {self._here} IN"
         encoded = encode if marked(self._table) else b"".join
         while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, _AT_ONCE)):
             for rows, parts in stream(self._source, f"{query} ({chosen})"):

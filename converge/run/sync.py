@@ -39,7 +39,4 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
     result.command = "sync"
-    blocked = any(finding.severity == "block" for finding in result.findings)
-    if dry_run and result.verdict == "differs" and not blocked:
-        result.verdict = "ready"
     return result

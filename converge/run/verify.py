@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
+from converge.model.extent import Range
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut
-from converge.mysql.snapshot import hold_schema
+from converge.mysql.snapshot import Snapshot, hold_schema
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
 from converge.postgres.saved import has_kept
@@ -58,31 +60,13 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-
-        def prove(tell: Tell | None) -> Proof:
-            tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in both.plan.tables}
-            proof = Proof(plan, workers, here, both.target, ranges, level, result, emit, tables, tell)
-            proof.prove()
-            require_schema()
-            if tell is not None:
-                # Those of views; tables have told theirs.
-                tell([one for one in result.differences if one.table not in tables])
-            result.tables = list(tables.values())
-            return proof
-
-        known, uncompared = list(result.findings), list(result.not_compared)
-        proof = prove(tell)
-        differ = any(one.unequal for one in result.tables)
-        if repair is not None and (differ or repair.catches_up):
-            with phase(result, emit, "repair"):
-                found = carry_out(both, plan, target, workers, result.tables, repair)
-            if differ and repair.on_sql is None:
-                result.begin_again(found[0])
-                result.findings, result.not_compared = known, uncompared
-                proof = prove(None)
-            result.findings += found
-            if repair.catches_up and repair.on_sql is None:
-                proof.look_back(then)
+        comparison = _Comparison(both, plan, workers, ranges, require_schema, level, result, emit)
+        if repair is None:
+            comparison.prove(tell)
+        elif repair.catches_up:
+            comparison.catch_up(target, repair, then)
+        else:
+            comparison.repair(target, repair, tell)
         if level == "full":
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):
@@ -90,6 +74,64 @@ def verify(
         if repair is None or repair.on_sql is None:
             _record(both, ", ".join(filter(None, (level, scope.partly))), result)
     return result
+
+
+@dataclass
+class _Comparison:
+    """Both sides under one snapshot of the source; `result` gets what comes of it."""
+
+    both: Compared
+    plan: Plan
+    workers: Workers
+    ranges: dict[str, list[Range]]
+    require_schema: Callable[[], None]
+    level: VerifyLevel
+    result: Result
+    emit: Sink
+
+    def prove(self, tell: Tell | None = None) -> Proof:
+        """Compares all rows."""
+        plan, result = self.plan, self.result
+        tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in self.both.plan.tables}
+        proof = Proof(
+            plan, self.workers, self.both.source, self.both.target, self.ranges, self.level, result,
+            self.emit, tables, tell,
+        )  # fmt: skip
+        proof.prove()
+        self.require_schema()
+        if tell is not None:
+            # Those of views; tables have told theirs.
+            tell([one for one in result.differences if one.table not in tables])
+        result.tables = list(tables.values())
+        return proof
+
+    def repair(self, target: Endpoint, repair: Repair, tell: Tell | None) -> None:
+        """Compares, repairs the tables that differ, and compares again."""
+        result = self.result
+        known, uncompared = list(result.findings), list(result.not_compared)
+        self.prove(tell)
+        if suspects := {one.source: one.unequal for one in result.tables if one.unequal}:
+            found = self._carry_out(target, suspects, repair)
+            if repair.on_sql is None and found:
+                result.begin_again(found[0])
+                result.findings, result.not_compared = known, uncompared
+                self.prove()
+            result.findings += found
+
+    def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
+        """Repairs what differs of all tables, compares, and looks at the source once more."""
+        found = self._carry_out(target, dict.fromkeys(self.ranges, 0), repair)
+        if repair.on_sql is None:
+            self.prove().look_back(then)
+        elif found:
+            self.result.verdict = "ready"
+        else:
+            self.prove()
+        self.result.findings += found
+
+    def _carry_out(self, target: Endpoint, suspects: dict[str, int], repair: Repair) -> list[Finding]:
+        result, emit = self.result, self.emit
+        return carry_out(self.both, self.plan, target, self.workers, suspects, repair, emit, result)
 
 
 def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:

@@ -16,6 +16,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -36,6 +37,8 @@ from converge.model.work import (
     DigestTask,
     Drilled,
     DrillTask,
+    FindTask,
+    Found,
     Repaired,
     RepairTask,
     ViewTask,
@@ -167,6 +170,13 @@ class Worker:
         drill = Drill(self.source, self.target, task.schema, task.table)
         return drill.run(tell if task.every else None)
 
+    def find(self, task: FindTask) -> Found:
+        """Notes which rows of a table differ."""
+        drill = Drill(self.source, self.target, task.schema, task.table)
+        with Path(task.file).open("w", encoding="ascii") as file:
+            file.writelines("{}\t{}\t{}\n".format(*found) for found in drill.differing())
+            return Found(task.table.source, file.tell() > 0)
+
     def repair(self, task: RepairTask) -> list[Repaired]:
         """Replaces rows that differ, or tells the statements that would."""
         return replace_rows(self.source, self.target, task, lambda block: self._pipe.send(("found", block)))
@@ -271,6 +281,7 @@ _METHODS: dict[type, Callable[[Worker, Any], object]] = {
     DigestTask: Worker.digest,
     WrittenTask: Worker.written,
     DrillTask: Worker.drill,
+    FindTask: Worker.find,
     RepairTask: Worker.repair,
     CheckTask: Worker.check,
     ViewTask: Worker.view,
