@@ -154,3 +154,85 @@ SELECT DISTINCT c.TABLE_NAME FROM information_schema.COLUMNS c JOIN information_
     ON (s.TABLE_SCHEMA, s.TABLE_NAME, s.COLUMN_NAME) = (c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME)
  WHERE c.TABLE_SCHEMA = DATABASE() AND c.COLLATION_NAME LIKE '%\\_ci' AND c.DATA_TYPE = 'varchar'
 """
+
+
+_IN_THE_WAY = """
+CREATE TABLE doc (
+  id int AUTO_INCREMENT PRIMARY KEY, body text, name varchar(20), UNIQUE px (name(3)), KEY (body(50))
+) AUTO_INCREMENT = 2000000000;
+CREATE TABLE parent (code varchar(20) PRIMARY KEY);
+CREATE TABLE child (code varchar(20), FOREIGN KEY up (code) REFERENCES parent (code));
+CREATE TABLE seen (name varchar(20) UNIQUE, other varchar(20), pad char(9), n int, KEY (other));
+CREATE TABLE made (name varchar(20) UNIQUE, twice varchar(40) AS (CONCAT(name, name)) STORED);
+CREATE TABLE documents (clean json, odd json, shown json);
+CREATE VIEW over_all AS SELECT id, seen.name, shown, pad FROM doc, seen, documents;
+INSERT INTO doc VALUES (1, CONCAT('a', REPEAT(UUID(), 600)), 'ab');
+INSERT INTO documents (clean, odd, shown) VALUES ('[1]', '{"a": "\\\\u0000"}', '[1]');
+"""
+_AS_JSON = """
+[[column]]
+match = { table = "documents", type = "json" }
+to = "json"
+[[column]]
+match = { table = "seen", column = "pad" }
+to = "char(9)"
+"""
+
+
+def test_only_sql_that_the_target_takes(databases: tuple[str, str], tmp_path: Path) -> None:
+    """No index over a prefix's whole column; what a view, a generated column or a key uses is named first."""
+    source, target = databases
+    mysql(source, _IN_THE_WAY)
+    (tmp_path / "json.toml").write_text(_AS_JSON)
+    ran = converge(
+        "migrate", "--source", source, "--target", target, "--map", str(tmp_path / "json.toml"), "--json"
+    )
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    hints = {(one["code"], one["object"]): one["hint"] for one in ran.json["findings"]}
+    for hint in (hint for (code, _), hint in hints.items() if code.startswith("F")):
+        for statement in _statements(hint):
+            if not statement.startswith("ALTER SYSTEM"):
+                postgres(target, statement)
+    assert "INDEX" not in hints["F001", "doc"] and "TYPE citext" in hints["F001", "doc"]
+    assert "drop first: foreign key child_ibfk_1 of child" in hints["F001", "parent"], hints["F001", "parent"]
+    assert "drop first: foreign key" in hints["F001", "child"]
+    assert "drop first: view over_all" in hints["F001", "seen"] and "lower(" in hints["F001", "seen"]
+    assert "drop first: generated column twice" in hints["F001", "made"]
+    assert "drop first: view over_all" in hints["F010", "doc.id"]
+    assert "drop first: view over_all" in hints["F007", "public"]
+    types = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'documents'"
+    assert dict(postgres(target, types)) == {
+        "clean": "jsonb", "odd": "json", "shown": "json"
+    }  # fmt: skip
+
+
+_KEYS = """
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, k0 int, k1 int, k2 int, k3 int, gone int);
+CREATE TABLE d (id int AUTO_INCREMENT PRIMARY KEY, t text, KEY (t(9))) AUTO_INCREMENT = 2000000000
+"""
+_OWN_KEYS = """
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE c (id int PRIMARY KEY, k0 int REFERENCES p, k1 int REFERENCES p, k2 int REFERENCES p,
+  k3 int REFERENCES p, gone int);
+CREATE INDEX ON c (k0) WHERE gone IS NOT NULL;
+CREATE INDEX ON c (k1) WHERE k1 IS NOT NULL;
+CREATE INDEX ON c (k2) WHERE k2 IS NOT NULL AND gone IS NOT NULL;
+CREATE INDEX ON c (k3, gone) WHERE gone IS NOT NULL AND k3 IS NOT NULL;
+CREATE TABLE d (id serial PRIMARY KEY, t text);
+CREATE VIEW by_id AS SELECT t FROM d
+"""
+
+
+def test_a_partial_index_serves_where_it_leaves_out_no_key(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, _KEYS)
+    postgres(target, _OWN_KEYS)
+    ran = converge("plan", "--source", source, "--target", target, "--mode", "load", "--json")
+    found = {(one["code"], one["object"]): one for one in ran.json["findings"]}
+    assert "on (k0), (k2), (k3):" in found["F003", "c"]["message"]
+    assert "INDEX" not in found["L031", "d"]["hint"]
+    assert "drop first: view public.by_id" in found["F001", "d"]["hint"]
+    for statement in _statements(found["F010", "d.id"]["hint"]):
+        postgres(target, statement)
+    assert postgres(target, "SELECT max_value > 2^31 FROM pg_sequences") == [(True,)]

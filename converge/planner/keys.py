@@ -137,7 +137,7 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     else:
         text = _reference(draft, table, part)
         # A prefix index may cover whole values where it is not unique, and the longest entry fits a page.
-        longest = None if index.unique else _longest(draft, table, index)
+        longest = None if index.unique else longest_entry(draft, table, index)
         whole_fits = longest is not None and longest <= BTREE_BYTES
         if part.prefix and index.kind != "SPATIAL" and not whole_fits:
             binary = draft.column(table.name, part.column).target_type == "bytea"
@@ -146,7 +146,7 @@ def _part(draft: Draft, table: Table, index: Index, part: IndexPart) -> str:
     return text + (" DESC" if part.descending and not index.primary else "")
 
 
-def _longest(draft: Draft, table: Table, index: Index) -> int | None:
+def longest_entry(draft: Draft, table: Table, index: Index) -> int | None:
     """Bytes of the longest entry that the scan found possible; None when it did not look."""
     facts = draft.evidence.table(table.name)
     if facts is None or facts.unseen:
@@ -162,7 +162,7 @@ def _notes(draft: Draft, table: Table, index: Index, parts: list[str]) -> None:
     cut = any(one.prefix and not part.startswith(_reference(draft, table, one)) for part, one in pairs)
     if cut:
         draft.find(Code.P033, name, "is a prefix index: queries must use the same left(…) to profit from it")
-    longest = _longest(draft, table, index)
+    longest = longest_entry(draft, table, index)
     if longest is not None and longest > BTREE_BYTES and not cut and index.columns:
         draft.find(
             Code.V031, name,

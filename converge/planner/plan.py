@@ -29,6 +29,7 @@ from converge.planner.draft import Answers, Draft
 from converge.planner.inputs import Inputs
 from converge.planner.keys import plan_foreign_keys, plan_indexes
 from converge.planner.lint import note_lint
+from converge.planner.lint.servers import conditions as document_conditions
 from converge.planner.lint.texts import conditions as text_conditions
 from converge.planner.lint.texts import searches as text_searches
 from converge.planner.load.constraints import load_conditions, load_searches
@@ -230,6 +231,7 @@ def _questions(draft: Draft, table: Table) -> Questions:
         *sizes.width_conditions(draft, table),
         *checks.conditions(draft, table),
         *text_conditions(draft, table),
+        *document_conditions(draft, table),
         *counter_conditions(draft, table),
     ]
     searches = [*rows.orphan_searches(draft, table), *rows.duplicate_searches(draft, table)]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Sequence
 
 from converge.codes import Code
 from converge.model.catalog import Index, Table
-from converge.model.quote import pg_name
 from converge.model.words import counted
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, later_index
+from converge.planner.lint.retype import retype
 from converge.types import TEXTUAL, family_of
 
 _NEAR_END = 0.7
 """Share of its numbers that a sequence has given."""
+_FILLED = re.compile(r'\(*("(?:[^"]|"")+"|[^\s"()]+) IS NOT NULL\)*')
+"""As PostgreSQL prints it: ((a IS NOT NULL) AND ("B" IS NOT NULL))."""
 Arriving = Container[tuple[str, str]]
 """Kinds and names of the source's objects that the target gets."""
 
@@ -40,7 +43,9 @@ def _note_references(draft: Draft, table: Table, arriving: Arriving) -> None:
     missing = [
         columns
         for columns in dict.fromkeys(_references(draft, table, arriving))
-        if not any(set(index[: len(columns)]) == set(columns) for index in indexes)
+        if not any(
+            set(index[: len(columns)]) == set(columns) and filled <= set(columns) for index, filled in indexes
+        )
     ]
     if missing:
         listed = ", ".join(f"({', '.join(columns)})" for columns in missing)
@@ -62,23 +67,31 @@ def _references(draft: Draft, table: Table, arriving: Arriving) -> Iterator[tupl
             yield tuple(draft.column(table.name, name).target for name in key.columns)
 
 
-def _indexes(draft: Draft, table: Table, arriving: Arriving) -> Iterator[tuple[str, ...]]:
-    """The columns of the target's indexes that serve for a lookup, by their names there."""
+def _indexes(
+    draft: Draft, table: Table, arriving: Arriving
+) -> Iterator[tuple[tuple[str, ...], frozenset[str]]]:
+    """The columns of the target's indexes, by their names there, and those without whose value a row is not
+    in a partial one."""
     if draft.loading:
         for own in draft.loading.matches[table.name].own.indexes:
-            # Of a partial index only NULLs may be left out.
-            if own.method in ("btree", "hash") and (not own.predicate or _filled(own.predicate)):
-                yield own.columns
+            filled = _filled(own.predicate) if own.predicate else frozenset[str]()
+            if own.method in ("btree", "hash") and filled is not None:
+                yield own.columns, filled
         return
     for index in _arriving(table, arriving):
-        yield tuple(
+        columns = (
             draft.column(table.name, part.column).target if part.column and not part.prefix else ""
             for part in index.parts
         )
+        yield tuple(columns), frozenset()
 
 
-def _filled(predicate: str) -> bool:
-    return predicate.strip("()").endswith(" IS NOT NULL")
+def _filled(predicate: str) -> frozenset[str] | None:
+    """The columns that a partial index wants to be filled; None where it wants something else."""
+    names = [_FILLED.fullmatch(part) for part in predicate.split(" AND ")]
+    if not all(names):
+        return None
+    return frozenset(found[1].strip('"').replace('""', '"') for found in names if found)
 
 
 def _arriving(table: Table, arriving: Arriving) -> Iterator[Index]:
@@ -107,9 +120,18 @@ def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> No
     largest = WHOLE.get(type_)
     if largest and next_value > _NEAR_END * largest:
         message = f"the next number is {next_value:,}, and {type_} ends at {largest:,}"
-        target = pg_name(draft.column(table, column).target)
-        sql = f"ALTER TABLE {draft.qualified(table)} ALTER COLUMN {target} TYPE bigint;"
-        draft.find(Code.F010, f"{table}.{column}", message, sql if type_ != "bigint" else "")
+        source = draft.source(table)
+        sql = _longer(draft, source, column) if source and type_ != "bigint" else ""
+        draft.find(Code.F010, f"{table}.{column}", message, sql)
+
+
+def _longer(draft: Draft, table: Table, column: str) -> str:
+    """The column as a bigint, and its sequence: that of an identity column follows by itself."""
+    sql = retype(draft, table, column, "bigint")
+    own = draft.loading.matches[table.name].columns[column] if draft.loading else None
+    if own and own.sequence and not own.identity:
+        sql += f"\nALTER SEQUENCE {own.sequence} AS bigint;"
+    return sql
 
 
 def _note_width(draft: Draft, table: Table, arriving: Arriving) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from sqlglot import exp
 
 from converge.codes import Code
-from converge.model.catalog import Table
-from converge.model.quote import pg_name
+from converge.model.catalog import Column, Table
 from converge.planner.draft import Draft
+from converge.planner.lint.retype import retype
 from converge.translate import Untranslatable, parse_query
-from converge.types import TEXTS, base_name
+from converge.types import TEXTS, Value, base_name, form
 
 
 def note_servers(draft: Draft, tables: Sequence[Table]) -> None:
@@ -30,15 +30,31 @@ def _note_types(
 ) -> None:
     """One finding for the target's columns of these types."""
     found = [
-        (f"{table.name}.{column.source}", draft.qualified(table.name), pg_name(column.target))
+        (table, column.source)
         for table in tables
         for column in draft.tables[table.name].columns
         if base_name(column.target_type) in types
     ]
     if found:
-        names = ", ".join(name for name, _, _ in found)
-        sql = "\n".join(f"ALTER TABLE {on} ALTER COLUMN {name} TYPE {better};" for _, on, name in found)
+        names = ", ".join(f"{table.name}.{column}" for table, column in found)
+        sql = "\n".join(
+            retype(draft, table, column, better)
+            for table, column in found
+            if draft.evidence.never(table.name, _refused(table.column(column), better))
+        )
         draft.find(code, draft.schema, f"{what}: {names}", sql)
+
+
+def conditions(draft: Draft, table: Table) -> Iterator[str]:
+    """Rows that the scan should count: documents of json that jsonb refuses."""
+    for column in table.columns:
+        if any(one.to == "json" for one in draft.decisions.candidates(table, column)):
+            yield from _refused(column, "jsonb")
+
+
+def _refused(column: Column, to: str) -> list[str]:
+    """Conditions: the target's type refuses the source's value."""
+    return [trap.where for trap in form(Value(column, to)).traps] if to == "jsonb" else []
 
 
 def _note_order(draft: Draft, tables: Sequence[Table]) -> None:

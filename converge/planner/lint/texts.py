@@ -13,6 +13,8 @@ from converge.model.evidence import Count, Search
 from converge.model.quote import my_name, pg_name
 from converge.model.words import counted, said
 from converge.planner.draft import Draft
+from converge.planner.keys import BTREE_BYTES, longest_entry
+from converge.planner.lint.retype import joined, retype, users
 from converge.planner.target_types import by_bytes
 from converge.types import TEXTUAL, family_of
 
@@ -177,26 +179,33 @@ def _evidence(draft: Draft, table: Table, uses: Sequence[_Use]) -> Iterator[str]
 
 def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
     """Three ways, as SQL: indexes over lower(), citext, a collation of ICU."""
-    on, name = draft.qualified(table.name), pg_name(draft.column(table.name, uses[0].column.name).target)
+    lines = list(_lower_indexes(draft, table, {one.column.name for one in uses}))
+    lines.append(f"-- {'and ' * bool(lines)}lower() in the application's queries.")
+    name = uses[0].column.name
+    if used := [*users(draft, table, name), *joined(draft, table, name)]:
+        way = f"-- Or, as citext or with a collation that ignores case, for {name}"
+        return "\n".join([*lines, f"{way} drop first: {', '.join(used)}"])
     return "\n".join(
         [
-            *_lower_indexes(draft, table, {one.column.name for one in uses}),
-            "-- and lower() in the application's queries. Or, so that queries need no change, a type:",
+            *lines,
+            "-- Or, so that queries need no change, a type:",
             "CREATE EXTENSION IF NOT EXISTS citext;",
-            f"ALTER TABLE {on} ALTER COLUMN {name} TYPE citext;",
+            retype(draft, table, name, "citext"),
             "-- or a collation (PostgreSQL 12 or newer; LIKE needs 18):",
             "CREATE COLLATION IF NOT EXISTS ignore_case "
             "(provider = icu, locale = 'und-u-ks-level1', deterministic = false);",
-            f"ALTER TABLE {on} ALTER COLUMN {name} TYPE text COLLATE ignore_case;",
+            retype(draft, table, name, "text COLLATE ignore_case"),
         ]
     )
 
 
 def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterator[str]:
-    """Each of the source's keys that has one of these columns, over their lower case."""
+    """Each of the source's keys over whole values that has one of these columns, over their lower case."""
     for index in _source(draft, table).indexes:
         wanted = index.kind == "BTREE" and any(name in loose for name in index.columns)
-        if wanted and len(index.columns) == len(index.parts) and draft.has(table.name, *index.columns):
+        whole = all(part.column and not part.prefix for part in index.parts)
+        fits = (longest_entry(draft, table, index) or 0) <= BTREE_BYTES
+        if wanted and whole and fits and draft.has(table.name, *index.columns):
             names = [(name, pg_name(draft.column(table.name, name).target)) for name in index.columns]
             parts = ", ".join(f"lower({target})" if name in loose else target for name, target in names)
             unique = "UNIQUE " * index.unique

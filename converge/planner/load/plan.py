@@ -245,9 +245,9 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
         else:
             if (match.own.quoted, columns) not in keys:
                 missing.append(f"{index.name} ({listed})")
-                statements += [later_index(match.own.quoted, columns)] * (
-                    index.kind == "BTREE" and "" not in columns
-                )
+                whole = "" not in columns and not any(part.prefix for part in index.parts)
+                if index.kind == "BTREE" and whole:
+                    statements.append(later_index(match.own.quoted, columns))
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
