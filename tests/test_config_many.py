@@ -22,6 +22,7 @@ from support import Ran, converge, mysql, postgres, relations
 
 from converge.errors import UsageError
 from converge.model.endpoint import parse
+from converge.report.several import several_text
 from converge.sandbox import Server
 from converge.settings.addresses import Where, databases, picked, resolve_target
 from converge.settings.file import read
@@ -83,6 +84,8 @@ def test_a_whole_job(project: Project) -> None:
     files = ("--report", "r.html", "--report", "r.md", "--report", "r.json", "--report", "r.xml")
     doctor = project.run("doctor", "--json")
     assert (doctor.code, doctor.json["verdict"]) == (0, "ready"), doctor.err
+    overview = several_text(doctor.json, [("shop", ""), ("it's <b>", "")])
+    assert re.search(r"^shop +ready to migrate .* 1$", overview, re.MULTILINE), overview
     assert project.run("status", "--json").json["verdict"] == "never run"
     plan = project.run(
         "plan", "--json", "-o", "plan.json", "--html", "plan.html", "--md", "plan.md", "--sql", "s"

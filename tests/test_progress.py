@@ -89,3 +89,14 @@ def test_a_signal_as_a_bar_begins_leaves_no_line_of_it(
     with pytest.raises(KeyboardInterrupt):
         bars(PhaseStarted("index", 3))
     assert begun and screen.getvalue() == ""
+
+
+def test_bars_leave_room_for_what_a_terminal_prints_of_ctrl_c(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a full line ^C begins another one, and the error began in the rest of a bar."""
+    monkeypatch.setattr(tqdm.std, "_screen_shape_wrapper", lambda: lambda _: (80, 24))
+    with progress.Bars() as bars:
+        bars(CopyStarted((TableSize("film", 9_000_000), TableSize("actor", 50))))
+        bars(Progress("film", 3, 180))
+    assert max(map(len, re.split(r"[\r\n]|\x1b\[A", screen.getvalue()))) == 78

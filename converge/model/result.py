@@ -98,6 +98,11 @@ class Changed:
     def __str__(self) -> str:
         return f"{self.table}.{self.column}: {said(self.rows, self.words)}: {self.policy}"
 
+    def is_told_by(self, finding: Finding) -> bool:
+        """Whether the plan's loss says the same of as many rows."""
+        same = finding.object == f"{self.table}.{self.column}"
+        return same and finding.message.startswith(said(self.rows, self.words))
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -238,6 +243,12 @@ class Result:
     def losses(self) -> int:
         """Findings of values and objects that do not arrive as they were."""
         return count_losses(self.findings)
+
+    @property
+    def left_uncompared(self) -> list[NotCompared]:
+        """What was not compared, but for what is not migrated and so is counted there."""
+        absent = {(one.kind, one.name) for one in self.not_migrated}
+        return [one for one in self.not_compared if (one.kind, one.name) not in absent]
 
     def begin_again(self, why: Finding) -> None:
         """For a new attempt of the same run: what it did stays on the time line, why it ended is a note."""

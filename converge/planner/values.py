@@ -74,7 +74,7 @@ def _note_trap(draft: Draft, decided: Decision, trap: Trap, change: Change | Non
     if change:
         severity = "lossy"
     if change and change.policy != trap.default:
-        words += f"; the map makes it: {change.policy}"
+        words += f"; the map's policy: {change.policy}"
     else:
         hint = _ways_out(draft, decided, trap)
         if decided.policies.get(trap.name) == "null":

@@ -147,5 +147,16 @@ class Bars(ExitStack):
         next would begin in its line.
         """
         bar: tqdm[Never] = self.enter_context(tqdm(delay=_UNDRAWN, dynamic_ncols=True, **how))
+        drawn: Any = bar
+        whole = drawn.dynamic_ncols
+        drawn.dynamic_ncols = lambda stream: _narrower(*whole(stream))
         bar.refresh()
         return bar
+
+
+def _narrower(columns: int | None, rows: int | None) -> tuple[int | None, int | None]:
+    """Room for the ``^C`` that a terminal prints where the cursor is.
+
+    In a full line it would begin another one, and the next bars would be drawn a line below their own.
+    """
+    return columns and columns - len("^C"), rows

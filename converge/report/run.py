@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from converge.codes import Code
 from converge.model.check import State as CheckState
@@ -61,6 +61,8 @@ _MOST_REJECTS = 1000
 _MOST_HEX = 64
 _MOST_LINES = 20
 """Of rejected rows and of moved tables on a terminal."""
+_MOST_NAMES = 8
+"""Of objects that one line is about."""
 _LONGEST = 1000
 """Of a line with both texts of an object; the report has all of it."""
 
@@ -348,11 +350,14 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     others = len(of["note"]) - len(own) - len(unmatched)
     yield "phases", ", ".join(f"{name} {seconds(took)}" for name, took in result.phases)
     yield from ((name, known.get(name, "")) for name in ("proof", "snapshot"))
-    yield from (("changed", str(change)) for change in result.changes)
+    for change in result.changes:
+        if not any(map(change.is_told_by, of["lossy"])):
+            yield "changed", str(change)
     yield from (("rejected", str(reject)) for reject in result.rejects[:_MOST_LINES])
     yield from (("blocker", _coded(one)) for one in of["block"] if one.code not in OF_SCHEMA)
     yield from (("loss", beginning(f"{one.object}: {one.message}")) for one in of["lossy"])
-    yield from (("not migrated", beginning(f"{one.object}: {one.message}")) for one in of["absent"])
+    absent = ((one.message, one.object) for one in of["absent"])
+    yield from (("not migrated", beginning(f"{names}: {words}")) for words, names in _alike(absent))
     yield from (("unmatched", beginning(f"{one.object}: {one.message}")) for one in unmatched)
     yield from (("note", one.message) for one in own)
     yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
@@ -360,13 +365,24 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     different = ((one.source, rows_that_differ(one)) for one in result.tables)
     yield from (("differs", f"{table}: {words}") for table, words in different if words)
     yield from (("differs", str(difference)) for difference in result.differences)
-    yield from (("not compared", str(one)) for one in result.not_compared)
+    uncompared = ((one.why, f"{one.kind} {one.name}") for one in result.left_uncompared)
+    yield from (("not compared", f"{names}: {words}") for words, names in _alike(uncompared))
     yield from ((name, known.get(name, "")) for name in ("views", "checks"))
     yield from (("check", str(one)) for one in result.checks if one.state != "ok")
     if result.going_back:
         yield "back", stand_words(result.going_back)
         yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
     yield "next", result.next_command or (_BEHIND[0] if _rows_differ(result) else "")
+
+
+def _alike(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Words, and the names of all of which they are said; the first of many names."""
+    names: dict[str, list[str]] = {}
+    for words, name in pairs:
+        names.setdefault(words, []).append(name)
+    for words, found in names.items():
+        more = f" and {len(found) - _MOST_NAMES:,} more" * (len(found) > _MOST_NAMES)
+        yield words, ", ".join(found[:_MOST_NAMES]) + more
 
 
 def _rows_differ(result: Result) -> bool:

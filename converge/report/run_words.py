@@ -46,7 +46,7 @@ def verdict_words(result: Result) -> str:
     words = "data verified" if result.verdict == "verified" else _outcome_words(result)
     if result.verdict in ("blocked", "failed", "interrupted"):
         return words
-    kinds = Counter[str](one.kind for one in result.not_compared)
+    kinds = Counter[str](one.kind for one in result.left_uncompared)
     kinds.update(one.kind for one in result.views if one.state == "not compared")
     listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
     skipped = f" · {listed} not compared" if listed else ""

@@ -76,13 +76,13 @@ def several_document(document: Mapping[str, Any], parts: Sequence[tuple[str, Doc
     # With what stopped it, where something did.
     stops = ((one["name"], first) for one in each for first in _blockers(one)[:1])
     stopped = facts(*((name, f"{first['code']} {first['message']}") for name, first in stops))
-    tables = sum(len(one.get("tables", ())) for one in each)
+    tables = sum(map(_tables, each))
     return Document(
         document["command"],
         f"{counted(len(each), 'database')}: {', '.join(one['name'] for one in each)}",
         tuple(part.about[0] for _, part in parts[:1]),
         _verdict(document["verdict"], each),
-        ((f"{len(each):,}", "databases"), (f"{tables:,}", "tables")),
+        ((f"{len(each):,}", "databases"), *[(f"{tables:,}", "tables")] * bool(tables)),
         (section("stopped", "What stopped them", stopped, tone="bad"),
          section("databases", "Databases", _overview(each))),
         tuple(parts),
@@ -109,13 +109,18 @@ def _is_planned(one: Mapping[str, Any]) -> bool:
     return bool(one.get("plan") or one.get("fingerprint") or (one["command"] == "verify" and one["tables"]))
 
 
+def _tables(one: Mapping[str, Any]) -> int:
+    """Those that were looked at; `doctor` only counts them, and what was stopped before its plan has none."""
+    return len(one.get("tables", ())) or one.get("source", {}).get("tables", 0)
+
+
 def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
     def url(one: Mapping[str, Any], side: str) -> str:
         return place(one.get(side, {}).get("url", ""))
 
     def row(one: Mapping[str, Any]) -> Sequence[Cell]:
         found = (_blockers(one), range(one.get("losses", 0)), one.get("not_migrated", ()))
-        tables = f"{len(one['tables']):,}" if "tables" in one else ""
+        tables = f"{_tables(one):,}" if _tables(one) else ""
         counts = (f"{len(listed):,}" if listed else "" for listed in found)
         tone = _tone(one["verdict"])
         if tone == "good" and (one.get("losses") or one.get("not_migrated")):
