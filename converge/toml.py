@@ -142,12 +142,12 @@ def _expected(error: ErrorDetails) -> str:
 
 
 def _place(file: str, path: Sequence[str | int]) -> str:
-    """``mine.toml [[column]] 2 match``: where a table is."""
+    """``mine.toml [[column]] #2 match``: where a table is."""
     words = [file]
     for place, part in enumerate(path):
         if isinstance(part, int):
             words[-1] = f"[{words[-1].strip('[]')}]" if place == 1 else words[-1]
-            words[-1] = f"[{words[-1]}] {part + 1}"
+            words[-1] = f"[{words[-1]}] #{part + 1}"
         else:
             words.append(f"[{part}]" if place == 0 else part)
     return " ".join(words)

@@ -51,7 +51,7 @@ ROUTINE = "code is not translated: BEGIN\n" + "  -- a line of the routine\n" * 2
 
 def column(name: str, **more: object) -> ColumnPlan:
     """A column that becomes text."""
-    return ColumnPlan(name, name, "varchar(200)", "text", True, "mysql8 [[type]] 9", "holds all", **more)  # type: ignore[arg-type]
+    return ColumnPlan(name, name, "varchar(200)", "text", True, "mysql8 [[type]] #9", "holds all", **more)  # type: ignore[arg-type]
 
 
 def table(name: str, columns: int = 10) -> TablePlan:
@@ -182,8 +182,8 @@ def result(tables: int = 2, findings: int = 3, *, first: str = "film") -> Result
         ],
         changes=[Changed(first, "made", "zero_date", "null", 3, "hold a zero date")],
         checks=[
-            CheckResult("nobody is lost", "ok", "= 0", None, "0", why="orphans", place="own [[check]] 1"),
-            CheckResult("as many films", "differs", "as in the source", "7", "6", place="own [[check]] 2"),
+            CheckResult("nobody is lost", "ok", "= 0", None, "0", why="orphans", place="own [[check]] #1"),
+            CheckResult("as many films", "differs", "as in the source", "7", "6", place="own [[check]] #2"),
         ],
         going_back=GoingBack("moved", "looked at again", (first,), named=True),
         fingerprint=fingerprint(planned, whole=True),

@@ -98,7 +98,7 @@ def test_a_feature_of_a_newer_version_blocks_exactly_the_older_target(
     found = [one for one in planned.json["findings"] if one["code"] == "T040"]
     assert [(one["severity"], one["object"]) for one in found] == [
         ("block", "note.words"),
-        ("block", "new [[check]] 1"),
+        ("block", "new [[check]] #1"),
     ]
     for one, since in zip(found, (15, 16), strict=True):
         assert f"which PostgreSQL has from {since} on; the target runs 14." in one["message"]

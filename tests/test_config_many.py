@@ -245,7 +245,7 @@ def test_a_report_while_one_has_not_begun(project: Project) -> None:
     ran = project.run("report", "-o", "r.md", "-o", "r.json", "--json")
     assert (ran.code, [one["verdict"] for one in ran.json["databases"]]) == (0, ["verified", "ready"])
     text = (project.folder / "r.md").read_text()
-    assert "has seen no run of converge" in text and "# shop: converge migrate: verified" in text
+    assert "no converge run found in " in text and "# shop: converge migrate: verified" in text
 
 
 def test_rejects_of_several(project: Project) -> None:

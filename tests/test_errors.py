@@ -287,7 +287,7 @@ def test_a_fault_of_a_map_names_its_rule(source: str, tmp_path: Path) -> None:
         file.write_text(f'[[{section}]]\nmatch = {{ type = "int" }}\nto = "bigint"\n[[{section}]]\n{fault}\n')
         ran = converge("plan", "--source", source, "--map", str(file), "--include", "day")
         refused(ran, 2, error)
-        assert f"mine [[{section}]] 2: " in ran.err and words in ran.err, ran.err
+        assert f"mine [[{section}]] #2: " in ran.err and words in ran.err, ran.err
 
 
 def test_a_server_that_cannot_be_trusted(source: str, target: str) -> None:

@@ -112,7 +112,7 @@ def test_a_query_of_a_map_is_one_select(dialect: Literal["mysql", "postgres"]) -
 def test_a_type_is_words_and_numbers(to: str) -> None:
     column = Column(name="c", raw_type="varchar(9)", type="varchar", nullable=True, length=9)
     with pytest.raises(UsageError) as raised:
-        Rule("column", "map [[column]] 1", {}, {"to": to}, "").target_type(column)
+        Rule("column", "map [[column]] #1", {}, {"to": to}, "").target_type(column)
     assert raised.value.code == "M002"
 
 

@@ -62,7 +62,7 @@ def test_a_converged_sakila(
     of = Folder.open()
     (baseline,) = of.revisions
     assert states(of, target) == {baseline.id: "pending"}
-    assert f"is here   {baseline.id}" in call("run", "--target", target)
+    assert f"stamped   {baseline.id}" in call("run", "--target", target)
     assert shape(target) == wanted
     assert call("show", "--target", target) == f"[X] {baseline.id}  as migrated\n"
     assert run(of, empty).ran == (baseline.id,)
@@ -203,7 +203,7 @@ def test_tables_in_the_way_of_a_baseline(databases: tuple[str, str], place: Path
         "column public.film.more is new", "column public.film.title is gone",
     ]  # fmt: skip
     postgres(target, "ALTER TABLE film DROP more, ADD title text")
-    assert "is here" in call("run", "--target", target)
+    assert "stamped " in call("run", "--target", target)
 
 
 def test_a_baseline_of_another_version(
@@ -215,7 +215,7 @@ def test_a_baseline_of_another_version(
         postgres(url, "CREATE TABLE film (id int, title text)")
         postgres(url, "CREATE VIEW titles AS SELECT title FROM film WHERE id > 1")
     call("generate", "-n", "baseline", "--target", older)
-    assert "is here" in call("run", "--target", newer)
+    assert "stamped " in call("run", "--target", newer)
 
 
 def test_names_that_are_none(databases: tuple[str, str], place: Path, call: Call) -> None:

@@ -308,7 +308,8 @@ def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: P
 
 def _is_interrupted(target: str, page: Path) -> None:
     status = converge("status", "--target", target)
-    assert "interrupted, snapshot" in status.out and "next: converge migrate --resume" in status.out
+    assert "verdict   interrupted: run 1 is" in status.out
+    assert "\nnext      converge migrate --resume\n" in status.out
     assert converge("report", "--target", target, "-o", str(page)).code == 0
     assert "# converge migrate: interrupted" in page.read_text()
 
@@ -318,7 +319,7 @@ def test_a_run_is_resumed_with_its_own_options(small: str, target: str, tmp_path
     other.write_text('[[column]]\nmatch = { column = "text" }\nto = "integer"\n')
     ends = ("--source", small, "--target", target)
     assert converge("migrate", *ends).code == 0
-    assert ": finished (verified), snapshot" in converge("status", "--target", target).out
+    assert "verdict   verified: run 1 is finished, " in converge("status", "--target", target).out
     postgres(target, "UPDATE converge.run SET state = 'failed'")
     for given, words in (
         (("--mode", "load"), "begun with --mode create, now --mode load"),

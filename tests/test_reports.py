@@ -53,7 +53,7 @@ def test_the_plan_says_the_same_in_every_form() -> None:
     )
     for form in forms:
         for fact in (
-            "film", "table_1", "column_9", "varchar(200)", "mysql8 [[type]] 9", "P001", "finding 2",
+            "film", "table_1", "column_9", "varchar(200)", "mysql8 [[type]] #9", "P001", "finding 2",
             "first of them id=0",
             "3 of 1,000 rows hold a zero date", "zero_date", "2 tables, 2,000 rows",
             "as measured on two cores", "film_insert", "its last line", "film_pkey", "d1ge57",

@@ -62,18 +62,18 @@ def test_each_slip_is_named(ends: tuple[str, ...]) -> None:
     ran = converge("plan", *ends, "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "ready"), ran.err
     assert unmatched(ran) == {
-        "own [[type]] 1": "no type of the source has all of: type = geometry",
-        "own [[column]] 1": "the source has no table 'flim'; did you mean 'film'?",
-        "own [[column]] 2": "the source has no column 'titel'; did you mean 'title'?",
-        "own [[table]] 1": "the source has no table 'actr'; did you mean 'actor'?",
-        "own [[index]] 1": "the source has no index 'by_titel'; did you mean 'by_title'?",
-        "own [[index]] 2": "no index of the source has all of: kind = FULLTEXT",
-        "own [[foreign_key]] 1": "the source has no foreign key 'nobody'",
+        "own [[type]] #1": "no type of the source has all of: type = geometry",
+        "own [[column]] #1": "the source has no table 'flim'; did you mean 'film'?",
+        "own [[column]] #2": "the source has no column 'titel'; did you mean 'title'?",
+        "own [[table]] #1": "the source has no table 'actr'; did you mean 'actor'?",
+        "own [[index]] #1": "the source has no index 'by_titel'; did you mean 'by_title'?",
+        "own [[index]] #2": "no index of the source has all of: kind = FULLTEXT",
+        "own [[foreign_key]] #1": "the source has no foreign key 'nobody'",
     }
     # The summary has each in a line of its own.
     text = converge("plan", *ends).out
     assert (
-        "\nunmatched own [[column]] 1: the rule matches nothing: the source has no table 'flim'; did" in text
+        "\nunmatched own [[column]] #1: the rule matches nothing: the source has no table 'flim'; did" in text
     )
     # Shipped maps have rules for all the databases of the world.
     assert unmatched(converge("plan", *ends[:4], "--map", "friendly", "--map", "kratos", "--json")) == {}
@@ -91,5 +91,5 @@ def test_in_load_mode_the_target_s_own_names_count(ends: tuple[str, ...]) -> Non
     postgres(ends[3], "CREATE TABLE actor (id int PRIMARY KEY)")
     postgres(ends[3], "CREATE TABLE seeds (id int PRIMARY KEY)")
     found = unmatched(converge("plan", *ends, "--mode", "load", "--json"))
-    assert found["own [[target]] 1"] == "the target has no table 'seedz'; did you mean 'seeds'?"
-    assert "own [[column]] 3" not in found
+    assert found["own [[target]] #1"] == "the target has no table 'seedz'; did you mean 'seeds'?"
+    assert "own [[column]] #3" not in found

@@ -34,7 +34,7 @@ def backfills(maps: Sequence[str]) -> dict[str, Backfill]:
     found: dict[str, Backfill] = {}
     for path, document in documents(maps):
         for number, entry in enumerate(document.get("backfill", []), 1):
-            place, database = f"{Path(path).stem} [[backfill]] {number}", entry["from"]
+            place, database = f"{Path(path).stem} [[backfill]] #{number}", entry["from"]
             if not _DATABASE.fullmatch(database):
                 message = f"{place}: from = {database!r} is not a database name"
                 hint = "small letters, digits and _, as in kratos: its address is --from kratos=URL"

@@ -17,6 +17,7 @@ from converge.model.plan import Finding
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
+from converge.report.words import in_utc
 from converge.run.connections import attempt, explained
 from converge.settings.addresses import Where, databases
 
@@ -64,7 +65,7 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
         report = report_of(connection, run["id"]) if run else None
         later = last_verification(connection, run["id"]) if run else None
     if run is None:
-        raise UsageError(f"{target} has seen no run of converge", code=Code.U008, hint="converge migrate")
+        raise UsageError(f"no converge run found in {target}", code=Code.U008, hint="converge migrate")
     if verify:
         if later is None:
             message = f"run {run['id']} was not verified again"
@@ -76,7 +77,7 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
         raise UsageError(message, code=Code.U009, hint=hint)
     result = Result.from_json(report)
     if later is not None:
-        words = f"verified again at {later['at']}, level {later['level']}: {later['verdict']}"
+        words = f"verified again at {in_utc(later['at'])}, level {later['level']}: {later['verdict']}"
         result.findings.append(
             Finding(Code.V117, "note", "verify", words, "converge report --verify -o FILE")
         )

@@ -12,8 +12,12 @@ from converge.cli.outputs import show
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification
+from converge.report.document import Tone, Verdict, facts
+from converge.report.text import to_text
+from converge.report.words import in_utc
 from converge.run.connections import explained
 from converge.settings.addresses import Chosen, Where, databases
 
@@ -57,16 +61,20 @@ def _document(run: dict[str, Any] | None) -> dict[str, Any]:
 
 def _text(run: dict[str, Any] | None) -> str:
     if run is None:
-        return "This target has seen no run of converge."
-    verdict = f" ({run['verdict']})" if run["verdict"] else ""
-    snapshot = run["snapshot"] or "not taken"
-    lines = [
-        f"run {run['id']} from {run['source']}: {run['state']}{verdict}, snapshot {snapshot}",
-        f"  began {run['started_at']}, ended {run['finished_at'] or 'not yet'}",
-        f"  chunks {run['chunks_done']} of {run['chunks']}, rows {run['rows']:,}",
-    ]
-    if found := run["verification"]:
-        lines.append(f"  verify at {found['at']}: {found['verdict']}, level {found['level']}")
-    if run["state"] in _NEXT:
-        lines.append(f"next: {_NEXT[run['state']]}")
-    return "\n".join(lines)
+        return to_text(Verdict("never run", "no converge run found in this target", "warn"))
+    word = run["verdict"] or run["state"]
+    found, state = run["verification"], f"run {run['id']} is {run['state']}"
+    tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"
+    return to_text(
+        Verdict(word, f"{state}, {run['chunks_done']:,} of {counted(run['chunks'], 'chunk')} copied", tone),
+        facts(
+            ("source", run["source"]),
+            ("schema", run["target_schema"]),
+            ("snapshot", run["snapshot"] or "not taken"),
+            ("began", in_utc(run["started_at"])),
+            ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
+            ("rows", f"{run['rows']:,}"),
+            ("verify", f"{in_utc(found['at'])}: {found['verdict']}, level {found['level']}" if found else ""),
+            ("next", _NEXT.get(run["state"], "")),
+        ),
+    )

@@ -73,7 +73,7 @@ def command(
         raise UsageError("--accept writes the reference", code=Code.A055, hint="--reference DIR --accept")
     if reference and not accept and not reference.is_dir():
         raise UsageError(
-            f"the reference {reference} is not a folder", code=Code.A055, hint="--accept writes it"
+            f"--reference {reference} is not a folder", code=Code.A055, hint="--accept writes it"
         )
     result = Validation(revision or "", "", str(target))
     try:

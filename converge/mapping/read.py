@@ -93,7 +93,7 @@ def _rules(path: Path, document: dict[str, Any]) -> Iterator[Rule]:
         for number, entry in enumerate(document.get(section, []), 1):
             rule = Rule(
                 section,
-                f"{path.stem} [[{section}]] {number}",
+                f"{path.stem} [[{section}]] #{number}",
                 entry.get("match", {}),
                 {key: entry[key] for key in kind.settings() if key in entry},
                 entry.get("why", "the map says so"),
@@ -117,7 +117,7 @@ def _require_expressions(rule: Rule) -> None:
 
 def _checks(stem: str, map_: MapFile) -> Iterator[Check]:
     for number, entry in enumerate(map_.check, 1):
-        place = f"{stem} [[check]] {number}"
+        place = f"{stem} [[check]] #{number}"
         queries = {"target": one_query(entry.target, "postgres", f"{place} target =")}
         if entry.source is not None:
             queries["source"] = one_query(entry.source, "mysql", f"{place} source =")
@@ -132,5 +132,5 @@ def _find(name: str, beside: Path) -> Path:
     raise UsageError(
         f"there is no map {name!r}" + did_you_mean(name, known),
         code=Code.M001,
-        hint=f"--map FILE.toml, or one of: {', '.join(known)}",
+        hint=f"a file, for --map or for `map` in converge.toml, or one of: {', '.join(known)}",
     )

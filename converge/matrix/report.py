@@ -135,7 +135,7 @@ def _listed(title: str, differences: Sequence[Varied]) -> Iterator[tuple[str, st
 def _same(matrix: Matrix) -> str:
     reached = sum(bool(cell.tables) for cell in matrix.cells)
     if not reached:
-        return "no version came so far"
+        return "not compared: no version reached the end"
     tables, revised = matrix.table_count, matrix.revised_count
     words = said(tables - len(matrix.contents), "have the same rows and digests", "table", of=f"{tables:,}")
     words += f" on {reached:,} of {counted(len(matrix.cells), 'version')}"
@@ -165,8 +165,8 @@ def _figures(matrix: Matrix) -> tuple[tuple[str, str], ...]:
         (f"{green:,} of {len(matrix.cells):,}", "versions green"),
         (f"{matrix.table_count:,}", "tables"),
         (f"{rows:,}", "rows on each"),
-        (f"{len(matrix.plans):,}", "differences of plans"),
-        (f"{len(matrix.catalog):,}", "differences of catalogs"),
+        (f"{len(matrix.plans):,}", "plan differences"),
+        (f"{len(matrix.catalog):,}", "catalog differences"),
         (seconds(matrix.seconds), "total"),
     )
 

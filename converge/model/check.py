@@ -29,7 +29,7 @@ class Check:
     """The most that each query may take."""
     why: str = ""
     place: str = ""
-    """Where it stands, e.g. ``kratos [[check]] 3``."""
+    """Where it stands, e.g. ``kratos [[check]] #3``."""
 
     @property
     def wants(self) -> str:

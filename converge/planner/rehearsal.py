@@ -135,7 +135,6 @@ def _forecast(
     seconds = sum(took * (1 if name in _FIXED else growth) for name, took in last.phases)
     took = sum(took for _, took in last.phases)
     unproved = ", without a full comparison" if last.verdict == "migrated" else ""
-    basis = (
-        f"measured in the last run: {took:.1f} s{unproved}; the source is at {growth:.0%} of its size then"
-    )
+    size = f"the source is at {growth:.0%} of its size at the last run"
+    basis = f"measured in the last run: {took:.1f} s{unproved}; {size}"
     return replace(by_size, seconds=seconds, basis=basis)

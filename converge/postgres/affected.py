@@ -200,7 +200,7 @@ def compare(
     labels = _load(connection, file) if file else _without_file(pair, key)
     if missing := [label for label in key if label not in labels]:
         raise UsageError(
-            f"the reference {file} lacks the column {missing[0]}, by which rows of {table} are told apart",
+            f"{file} lacks the column {missing[0]}, by which rows of {table} are told apart",
             code=Code.A051,
             details=[f"its columns: {', '.join(labels)}"],
             hint="save it as CSV with commas and in UTF-8, with the columns of the key",
@@ -252,7 +252,7 @@ def _load(connection: psycopg.Connection[Any], file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError, csv.Error, psycopg.errors.DataError) as error:
         why = error.diag.message_primary if isinstance(error, psycopg.Error) else error
         raise UsageError(
-            f"the reference {file} cannot be read as CSV: {why}",
+            f"{file} cannot be read as CSV: {why}",
             code=Code.A052,
             hint="save it as CSV with commas and in UTF-8",
         ) from error

@@ -15,13 +15,14 @@ from converge.postgres import tls
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "53300"})
 # Data exceptions, and limits of the server: a row too big for its page, JSON too big for jsonb.
 _VALUE = ("22", "54")
+_PROVISION = "\n-- or, where converge.toml has `provision` for it: converge provision"
 # Errors of the login have no SQLSTATE, so those are known by their words.
 _KNOWN = (
     Known("28P01 |.*(password authentication failed|no password supplied)", Code.T002,
           "{where} refused the user: wrong user name or password",
           "the password of a URL must be percent-encoded; it came from {origin}{wanted}"),
     Known('3D000 |.*database ".*does not exist', Code.T003, "{where} has no database {database!r}",
-          "CREATE DATABASE {database_name} TEMPLATE template0 ENCODING 'UTF8';"),
+          "CREATE DATABASE {database_name} TEMPLATE template0 ENCODING 'UTF8';" + _PROVISION),
     Known("login .*permission denied for database", Code.T004,
           "{where}: the role {user} may not connect to the database {database}",
           "GRANT CONNECT ON DATABASE {database_name} TO {user_name};", kind=BlockedError),
@@ -39,7 +40,7 @@ _KNOWN = (
           "{where} does not let the role in from here: {text}",
           "a line of pg_hba.conf lets a role in, such as: hostssl DATABASE ROLE ADDRESS/32 scram-sha-256"),
     Known("login .*FATAL: +role .*does not exist", Code.T180, "{where} refuses the connection: {text}",
-          "CREATE ROLE {user_name} LOGIN PASSWORD '…'; -- the user name came from {origin}"),
+          "CREATE ROLE {user_name} LOGIN PASSWORD '…'; -- the user name came from {origin}" + _PROVISION),
     Known("login .*is not permitted to log in", Code.T180, "{where} refuses the connection: {text}",
           "ALTER ROLE {user_name} LOGIN; -- the user name came from {origin}"),
     Known("login .*FATAL: +the database system is", Code.T180, "{where} refuses the connection: {text}",

@@ -43,7 +43,7 @@ class Rows:
     """By the run, from those that it had saved."""
     others: int = 0
     saved: int | None = None
-    """Rows that are put aside; None where none have been."""
+    """Rows that are set aside; None where none have been."""
 
     @property
     def to_do(self) -> bool:

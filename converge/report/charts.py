@@ -66,9 +66,8 @@ def pace_curve(pace: Pace | None) -> Curve | None:
         return None
     # What a chunk has sent in vain is subtracted when it is tried again.
     rates = [max(count, 0) / pace.seconds for count in pace.bytes]
-    took = len(rates) * pace.seconds
-    most, mean = max(rates), sum(pace.bytes) / took
-    words = f"{size(most)} a second at most, {size(mean)} on average, over {seconds(took)}"
+    took, most = len(rates) * pace.seconds, max(rates)
+    words = f"{size(most)} a second at most, over {seconds(took)}"
     heights = tuple(round(rate / (most or 1) * 100, 1) for rate in rates)
     return Curve("Throughput of the copy", words, heights, f"{size(most)}/s", seconds(took))
 

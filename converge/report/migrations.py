@@ -27,7 +27,9 @@ def migrated_text(done: Migrated) -> str:
     """What was run or reverted, and where the database stands now."""
     names = {one.id: one.name for one in done.revisions}
     verb = "run" if done.action == "run" else "reverted"
-    lines = [f"is here   {one}  {names[one]}: noted as applied, nothing was run" for one in done.stamped]
+    lines = [
+        f"stamped   {one}  {names[one]}: the schema is there already, nothing was run" for one in done.stamped
+    ]
     lines += [f"{verb:<10}{one}  {names.get(one, '')}" for one in done.ran]
     pending = [one for one in done.revisions if one.state == "pending"]
     applied = len(done.revisions) - len(pending)

@@ -359,7 +359,7 @@ def _drift(
     if drift is None:
         return
     more = sum(one.now - one.before for one in drift.growth)
-    rows = f"{more:+,} in {counted(len(drift.growth), 'table')}" if drift.growth else "as many as then"
+    rows = f"{more:+,} in {counted(len(drift.growth), 'table')}" if drift.growth else "unchanged"
     forecast = drift.forecast
     yield facts(
         ("last run", drift.since),

@@ -12,8 +12,8 @@ from converge.report.document import Fold, Grid, Paste, Section, Words, facts, g
 from converge.report.words import one_line, visible
 
 _ESTIMATE = (
-    "An estimate by counting, no measurement: the hours of each rule times how often it counts in the text. "
-    "Whoever knows the code, the tests and the people may put other hours in their place."
+    "The estimate only counts: the hours of each rule, times how often it counts in the text. "
+    "Replace them by your own where you know the code, its tests and the people better."
 )
 _NOT_IN_NAMES = re.compile(r"[^\w.-]")
 _LONGEST = 100
@@ -84,7 +84,7 @@ def converted_words(plan: Plan) -> str:
 
 def hours_words(of: Hours) -> str:
     """``1.5 to 6 hours``."""
-    return f"{_range(of)} hours"
+    return f"{_range(of)} hour{'' if of[1] == 1 else 's'}"
 
 
 def rate(part: int, whole: int) -> str:

@@ -98,7 +98,7 @@ _READ_ONLY = (
 )
 _BACK = (
     "To go back, give the application the source's address again. What it has written to the target since "
-    "the switch is not in the source."
+    "the cutover is not in the source."
 )
 
 

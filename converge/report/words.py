@@ -44,6 +44,11 @@ def moment(started: str) -> str:
     return started.replace("T", " ").replace("+00:00", " UTC")
 
 
+def in_utc(time: str) -> str:
+    """The same of a time that the target has printed, in any zone."""
+    return moment(datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds"))
+
+
 def for_people(verdict: str) -> str:
     """A verdict of the JSON documents as every text and page says it."""
     return "ready to migrate" if verdict == "ready" else verdict

@@ -134,7 +134,7 @@ def _move(
                 stamped, steps = (steps[0].id,), steps[1:]
             spared = _require_harmless(folder, target, steps, direction, names, at)
             for one in stamped:
-                emit(Said(f"stamp {one}: the database is so already"))
+                emit(Said(f"stamp {one}: the schema is there already"))
                 stamp(folder, target, one)
             for step in steps if direction == "down" else ():
                 if step.restores == "nothing":

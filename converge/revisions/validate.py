@@ -278,7 +278,7 @@ def _accept(artifacts: Path, reference: Path, ours: Mapping[str, Affected]) -> N
     reference.mkdir(parents=True, exist_ok=True)
     if others := sorted(path.name for path in reference.glob("*.csv") if path.name not in ours):
         raise UsageError(
-            f"the reference {reference} has {others[0]}, though this revision affects no row of that table",
+            f"--reference {reference} has {others[0]}, though this revision affects no row of that table",
             code=Code.A053,
             hint="--reference DIR names a folder for this revision alone",
         )

@@ -239,7 +239,7 @@ class Run:
             )
 
     def end(self) -> None:
-        """The run is finished, and no longer has rows put aside: at once, or a later run would meet them."""
+        """The run is finished, and no longer has rows set aside: at once, or a later run would meet them."""
         before = self.prepared.inputs.evidence.existing
         with self.postgres.transaction():
             self.ledger.set_state("finished", report=self.result.to_json())

@@ -100,7 +100,7 @@ def read(path: str | None) -> Project:
 
 def _database(file: Path, number: int, entry: Database) -> Database:
     """The entry with files that are meant from where `converge.toml` is."""
-    place = f"{file.name} [[database]] {number}"
+    place = f"{file.name} [[database]] #{number}"
     if not entry.name:
         raise UsageError(f"{place} has no name", code=Code.U031, hint='name = "…"')
     require_schema(entry.target_schema, f"{place} schema")

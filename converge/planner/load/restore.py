@@ -32,7 +32,7 @@ def plan_own_keys(draft: Draft, loading: Loading) -> None:
         for trigger in own.triggers:
             if trigger.enabled != OFF:
                 off, on = (trigger.switch(own.quoted, state) for state in (OFF, trigger.enabled))
-                # Before rows are put aside or truncated: the application's code must not see that.
+                # Before rows are set aside or truncated: the application's code must not see that.
                 draft.do("shared", name, off, "a trigger of the target must not change what is loaded")
                 draft.do("finish", name, on, "the target's trigger, as it was")
         if table.rows:
@@ -151,7 +151,9 @@ def note_rows(draft: Draft, match: Match, *, may_hold_rows: bool) -> None:
     if wish and own.rows:
         if wish == "merge":
             _require_mergeable(draft, match)
-        they = "are replaced by the source's" if wish == "source" else "stay where the source has no such key"
+        they = (
+            "are replaced by the source's" if wish == "source" else "stay, but for keys that the source has"
+        )
         seeded = draft.evidence.seeded.get(name)
         gone = seeded.only_target if seeded and wish == "source" else seeded.displaced if seeded else 0
         # Only the server knows, when it is too late to ask, which rows some indexes do not let back in.
