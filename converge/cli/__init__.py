@@ -29,8 +29,8 @@ _INTERRUPTED = 130
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
-    "init", "doctor", "plan", "explain", "migrate", "sync", "verify", "status", "recover", "report",
-    "migrations", "backfill", "audit", "matrix", "provision", "demo", "completion",
+    "init", "doctor", "plan", "explain", "migrate", "pause", "continue", "sync", "verify", "status",
+    "recover", "report", "migrations", "backfill", "audit", "matrix", "provision", "demo", "completion",
 )  # fmt: skip
 
 
@@ -76,6 +76,10 @@ class Group(click.Group):
             formatter.write_dl([(name, self.summary(context, name)) for name in self.list_commands(context)])
 
 
+_MODULES = {"continue": "go_on"}
+"""Of commands whose names are keywords."""
+
+
 class _Lazy(Group):
     """Imports a command when it is called: the workers need none of them."""
 
@@ -85,11 +89,11 @@ class _Lazy(Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return _completing_files(importlib.import_module(f"converge.cli.{name}").command)
+        return _completing_files(importlib.import_module(f"converge.cli.{_MODULES.get(name, name)}").command)
 
     def summary(self, context: click.Context, name: str) -> str:
         """Read and not imported: all commands together take a second."""
-        source = files(__name__).joinpath(f"{name}.py").read_text("utf-8")
+        source = files(__name__).joinpath(f"{_MODULES.get(name, name)}.py").read_text("utf-8")
         functions = (one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef))
         help_ = next(ast.get_docstring(one) for one in functions if one.name == "command")
         return (help_ or "").split("\n")[0]

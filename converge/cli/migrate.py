@@ -13,7 +13,14 @@ import click
 
 from converge.api import MigrateOptions, Move, migrate, migrate_several
 from converge.cli.many import again, only, options_of, tell
-from converge.cli.options import approver, clear_options, database_options, output_options, yes_option
+from converge.cli.options import (
+    approver,
+    clear_options,
+    database_options,
+    limit_options,
+    output_options,
+    yes_option,
+)
 from converge.cli.outputs import (
     finish,
     report_option,
@@ -73,6 +80,7 @@ if TYPE_CHECKING:
     metavar="DIR|FILE",
     help="stamp and upgrade the target with these Alembic revisions, then compare the schema",
 )
+@limit_options
 @report_option
 @yes_option
 @output_options

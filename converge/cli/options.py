@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from converge.model.recovery import Approve, Removal
 from converge.planner.inputs import Selection
 from converge.report.progress import Bars, Lines
 from converge.report.words import visible
+from converge.run.gate import Limits
 from converge.run.options import Options, default_jobs
 from converge.sandbox.dumped import Dump
 from converge.settings.addresses import Where
@@ -177,6 +179,49 @@ planning_options = group(
 """What decides the plan, for a command that has `options` already."""
 database_options = group(side_options, planning_options)
 """`side_options`, and what decides the plan."""
+
+
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+_LEAST_RATE = 1_000_000
+"""With less the source would end the connection of a reader that waits (net_write_timeout)."""
+
+
+def _limited(options: Options, max_rate: str | None, max_load: tuple[str, ...]) -> dict[str, Any]:
+    load = []
+    for text in max_load:
+        name, _, most = text.partition("=")
+        if not (name and most.isdecimal()):
+            raise UsageError(
+                f"--max-load {text} is not NAME=NUMBER", code=Code.U035, hint="--max-load Threads_running=40"
+            )
+        load.append((name, int(most)))
+    return {"options": replace(options, limits=Limits(_rate(max_rate) if max_rate else 0, tuple(load)))}
+
+
+def _rate(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB)(?:/s)?", text)
+    rate = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if rate < _LEAST_RATE:
+        raise UsageError(
+            f"--max-rate {text} is not a rate of 1MB/s or more", code=Code.U035, hint="--max-rate 20MB/s"
+        )
+    return rate
+
+
+load_option = click.option(
+    "--max-load",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="hand out no work while this status variable of the source is larger; repeatable",
+)
+limit_options = group(
+    click.option("--max-rate", metavar="RATE", help="copy no more than this in all, such as 20MB/s"),
+    load_option,
+    gather=_limited,
+)
+"""How much of the servers may be taken, for a command that has `options` already."""
+comparing_options = group(load_option, gather=partial(_limited, max_rate=None))
+"""The same for a command that copies no chunks."""
 
 
 def _clearing(options: Options, recreate: bool, truncate: bool, strict: bool) -> dict[str, Any]:

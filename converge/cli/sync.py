@@ -6,7 +6,7 @@ import click
 
 from converge import api
 from converge.cli.many import options_of
-from converge.cli.options import database_options, output_options
+from converge.cli.options import comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports
 from converge.cli.verify import results_of
 from converge.model.event import Sink
@@ -18,6 +18,7 @@ from converge.settings.addresses import Chosen, Where, databases
 @click.command("sync")
 @database_options
 @click.option("--dry-run", is_flag=True, help="only say how many rows would be replaced; nothing is written")
+@comparing_options
 @report_option
 @output_options
 def command(

@@ -13,7 +13,7 @@ import click
 
 from converge import api, files
 from converge.cli.many import each_of, options_of
-from converge.cli.options import approver, database_options, output_options
+from converge.cli.options import approver, comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, unwritable
 from converge.codes import Code
 from converge.errors import UsageError
@@ -34,6 +34,7 @@ from converge.settings.addresses import Chosen, Where, databases
     default="full",
     help="compare every row and the schema, or count rows only",
 )
+@comparing_options
 @report_option
 @click.option("--differences", metavar="FILE", help="write all rows that differ to FILE, as JSON lines")
 @click.option(

@@ -27,6 +27,8 @@ class CopyTask:
     """Source names of the key's columns."""
     most_rejects: int = 0
     """Rows that the target may refuse; with 0 the first one stops the run."""
+    rate: float = 0.0
+    """Bytes a second at most; 0 is without limit."""
 
 
 @dataclass(frozen=True, slots=True)

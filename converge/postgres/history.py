@@ -75,6 +75,20 @@ def last_verification(connection: psycopg.Connection[Any], run: int) -> dict[str
     return found
 
 
+def set_paused(connection: psycopg.Connection[Any], move: Move | None, paused: bool) -> int:
+    """Notes whether the run that is at work hands out work; returns its number.
+
+    Raises UsageError where none is at work.
+    """
+    run = last_run(connection, move)
+    if run is None or run["state"] != "running":
+        raise UsageError(
+            "no run is at work on this target", code=Code.U036, hint="converge status shows the last run"
+        )
+    connection.execute("UPDATE converge.run SET paused = %s WHERE id = %s", (paused, run["id"]))
+    return int(run["id"])
+
+
 def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
     """Puts this report in the place of the one that the last run of this move has. Raises TargetError."""
     with closing(connect(endpoint)) as connection:

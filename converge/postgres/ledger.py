@@ -98,10 +98,14 @@ class Ledger:
     def set_state(self, state: str, *, report: object = None) -> None:
         """Notes the run's state; a run that is no longer running gets its end time."""
         self.connection.execute(
-            "UPDATE converge.run SET state = %s, report = coalesce(%s::json, report), "
+            "UPDATE converge.run SET state = %s, paused = false, report = coalesce(%s::json, report), "
             "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END WHERE id = %s",
             (state, None if report is None else encoded(report), state, self.run),
         )
+
+    def paused(self) -> bool:
+        """Whether somebody has paused the run."""
+        return bool(value(self.connection, "SELECT paused FROM converge.run WHERE id = %s", (self.run,)))
 
     def makes_room(self) -> bool:
         """Whether the run has still to remove what is in its way, before its first statement."""
@@ -315,7 +319,8 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         )
     require_same(plan, row[1])
     connection.execute(
-        "UPDATE converge.run SET state = 'running', finished_at = NULL WHERE id = %s", (row[0],)
+        "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL WHERE id = %s",
+        (row[0],),
     )
     return int(row[0])
 

@@ -29,6 +29,7 @@ from converge.run import recheck
 from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
 from converge.run.copy import Copy, by_table
+from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.prepare import Prepared
 from converge.run.proof import Proof, VerifyLevel, take_snapshot
@@ -85,7 +86,10 @@ class Run:
         self.numbers: dict[str, int] = {}
         self.counters: dict[str, int] = {}
         """The source's AUTO_INCREMENT values after the snapshot."""
-        self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
+        common = job.options.common
+        rate = common.limits.rate / common.jobs
+        self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects, rate)
+        self.gate = Gate(common.limits, prepared.source, job.emit, ledger.paused)
 
     def make_room(self) -> None:
         """The target schema, without what --recreate or --truncate removes: once in a run."""
@@ -106,6 +110,7 @@ class Run:
                 ranges = self._ranges()
             compression = {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
             workers.connect(job.source, job.target, **compression)
+            workers.gate = self.gate
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(workers, builder)
             self._load(workers, builder, now, earlier)
@@ -125,7 +130,7 @@ class Run:
                 builder.side_by_side("analyze")
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
-            result.findings += builder.findings
+            result.findings += builder.findings + self.gate.findings()
             self._require_all_done()
         result.rejects = self.ledger.rejects()
         proof = Proof(

@@ -34,6 +34,8 @@ class Copy:
     ledger: Ledger
     emit: Sink
     most_rejects: int = 0
+    rate: float = 0.0
+    """Bytes a second of each worker; 0 is without limit."""
     results: dict[str, TableResult] = field(default_factory=dict)
     done: int = 0
     """Chunks that the ledger calls done, as far as this attempt has seen."""
@@ -139,4 +141,5 @@ class Copy:
                     columns=tuple((column.source, column.target) for column in table.copied),
                     key=table.key,
                     most_rejects=self.most_rejects,
+                    rate=self.rate,
                 )

@@ -12,6 +12,7 @@ from converge.model.evidence import Scan
 from converge.model.plan import Compression, Mode
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
+from converge.run.gate import Limits
 
 RESUME = "converge migrate --resume"
 
@@ -47,6 +48,8 @@ class Options:
     compression: Compression = "lz4"
     """By what the target compresses long values, where it can; `default` leaves it to the server."""
     jobs: int = field(default_factory=default_jobs)
+    limits: Limits = field(default_factory=Limits)
+    """How much of the servers may be taken."""
     given: frozenset[str] = frozenset()
     """Names of the options that the command line gives: only these replace what an earlier run had."""
 

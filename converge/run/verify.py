@@ -20,6 +20,7 @@ from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, Scope, compared
+from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
 from converge.run.repair import Repair, carry_out, require_repairable
@@ -52,6 +53,7 @@ def verify(
                 require_repairable(both, repair)
             plan, scope = _scope(both, result)
         workers.connect(source, target)
+        workers.gate = gate = Gate(options.limits, both.source, emit)
         here, catalog = both.source, both.catalog
         then, require_schema = take_snapshot(here, catalog, plan, lambda: workers.everyone("begin"), result)
         position = both.run.position if both.run else None
@@ -67,6 +69,7 @@ def verify(
             comparison.catch_up(target, repair, then)
         else:
             comparison.repair(target, repair, tell)
+        result.findings += gate.findings()
         if level == "full":
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):

@@ -200,12 +200,15 @@ class Worker:
         Takes the rows out of `without` that it leaves out.
         """
         encoded = _encoder(task)
+        started = time.monotonic()
         self._told = (0, 0)
         self._reading = stream(self.source, task.query)
         for rows, parts in _others(self._reading, without) if without else self._reading:
             block = encoded(parts)
             self._rows += rows
             self._bytes += len(block)
+            if task.rate:
+                time.sleep(max(0.0, started + self._bytes / task.rate - time.monotonic()))
             if self._bytes - self._told[1] > _TELL_BYTES:
                 self._tell(task)
             yield block

@@ -11,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
@@ -45,6 +45,8 @@ class Workers:
         forkserver.ensure_running()
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
+        self.gate: Callable[[], bool] = lambda: True
+        """Whether a task may be handed out now."""
 
     def __enter__(self) -> Workers:
         return self
@@ -95,7 +97,8 @@ class Workers:
         waiting = iter(tasks)
         more = True
         while more or self._busy:
-            for pipe in [pipe for pipe in self._processes if pipe not in self._busy]:
+            is_open = self.gate()
+            for pipe in [pipe for pipe in self._processes if is_open and pipe not in self._busy]:
                 task = next(waiting, None)
                 if task is None:
                     more = False
@@ -104,6 +107,9 @@ class Workers:
                 self._busy.add(pipe)
             if self._busy:
                 yield from self._receive()
+            elif not is_open:
+                time.sleep(_POLL_SECONDS)
+                yield None
 
     def settle(self) -> list[Any]:
         """Lets the running tasks end for at most four seconds; returns the results that came."""
