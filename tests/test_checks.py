@@ -324,3 +324,39 @@ def test_codes_are_documented() -> None:
     for path in (FOLDER / "converge").rglob("*.py"):
         used |= set(re.findall(r"Code\.(C0\d\d)", path.read_text()))
     assert used and used <= set(re.findall(r"^\| (C\d{3}) ", text, re.MULTILINE))
+
+
+def test_hooks_run_once_at_their_time(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source, "CREATE TABLE film (id INT PRIMARY KEY, n INT, KEY by_n (n)); INSERT INTO film VALUES (1, 2)"
+    )
+    rules = tmp_path / "own.toml"
+    keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'film'::regclass"
+    note = f"INSERT INTO seen SELECT '{{}}', count(*), ({keys}) FROM film; -- so"
+    made = "CREATE TABLE seen (at text, films int, keys int); " + note.format("create")
+    hooks = {"after_create": made, "after_copy": note.format("copy"), "after_finish": note.format("finish")}
+    rules.write_text("".join(f'[[hook]]\nphase = "{at}"\nsql = """{sql}"""\n' for at, sql in hooks.items()))
+    ends = ("--source", source, "--target", target)
+    ran = converge("plan", *ends, "--map", str(rules), "--sql", str(tmp_path / "plan.sql"))
+    assert ran.code == 0, ran.err
+    assert note.format("finish") in (tmp_path / "plan.sql").read_text()
+    ran = converge("migrate", *ends, "--map", str(rules), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    seen = [("create", 0, 0), ("copy", 1, 0), ("finish", 1, 1)]
+    assert postgres(target, "SELECT * FROM seen") == seen
+    steps = "SELECT phase, object FROM converge.step WHERE object LIKE 'own%%' ORDER BY number"
+    assert postgres(target, steps) == [
+        (f"after {at}", f"own [[hook]] #{number}") for number, (at, *_) in enumerate(seen, 1)
+    ]
+    assert converge("verify", *ends).code == 0
+    postgres(target, "DROP TABLE seen")
+    assert "V111" in converge("verify", *ends).out
+    rules.write_text('[[hook]]\nphase = "after_copy"\nsql = "UPDATE film SET n = 3"\n')
+    ran = converge("migrate", *ends, "--map", str(rules), "--recreate", "--yes", "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    rules.write_text('[[hook]]\nphase = "after_copy"\nsql = "UPDATE flim SET n = 3"\n')
+    ran = converge("migrate", *ends, "--map", str(rules), "--recreate", "--yes")
+    assert (ran.code, "own [[hook]] #1" in ran.err, "flim" in ran.err) == (5, True, True), ran.err
+    postgres(target, "CREATE VIEW flim AS SELECT * FROM film WHERE false")
+    assert converge("migrate", *ends, "--resume").code == 0

@@ -242,6 +242,15 @@ target = "SELECT count(*) FROM customer"
 at_least = 1000
 """,
     ),
+    "hook": (
+        "Statements of your own, which a run executes in the target: [how-to](hooks.md).",
+        """\
+[[hook]]
+phase = "after_copy"
+sql = "UPDATE customer SET region = 'none' WHERE region IS NULL"
+why = "the new application wants one"
+""",
+    ),
     "application": (
         "What an application's own migrations make, for `converge doctor`.",
         """\

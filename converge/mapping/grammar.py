@@ -215,6 +215,19 @@ class Check(Table):
         return self
 
 
+HOOK_PHASES: Mapping[str, Literal["after create", "after copy", "after finish"]] = {
+    "after_create": "after create", "after_copy": "after copy", "after_finish": "after finish",
+}  # fmt: skip
+
+
+class Hook(Table):
+    phase: Literal["after_create", "after_copy", "after_finish"] = Field(
+        description="when: the tables are there and empty, the rows are there, or all is there but the proof"
+    )
+    sql: Text = Field(description="statements for PostgreSQL, in one transaction")
+    why: Text = Field(default="", description="the reason, for people")
+
+
 class Header(Table):
     name: Text | None = Field(default=None, description="what reports call the map or its application")
     about: Text | None = Field(default=None, description="what the map is for")
@@ -248,6 +261,7 @@ class MapFile(Table):
     foreign_key: tuple[ForeignKeyRule, ...] = Field(default=(), strict=False)
     backfill: tuple[Backfill, ...] = Field(default=(), strict=False)
     check: tuple[Check, ...] = Field(default=(), strict=False)
+    hook: tuple[Hook, ...] = Field(default=(), strict=False)
 
 
 SECTIONS: Mapping[str, type[Entry]] = {

@@ -10,10 +10,10 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
-from converge.mapping.grammar import SECTIONS, MapFile, check
+from converge.mapping.grammar import HOOK_PHASES, SECTIONS, MapFile, check
 from converge.mapping.rules import Map, Rule
 from converge.mapping.sql import COLUMN, default, expression, one_query
-from converge.model.check import Application, Check
+from converge.model.check import Application, Check, Hook
 from converge.resources import folder
 from converge.toml import read_toml
 
@@ -38,6 +38,11 @@ def load_documents(files: Documents) -> Map:
     return Map(
         tuple(rule for path, document, _ in maps for rule in _rules(path, document)),
         checks=tuple(one for path, _, map_ in maps for one in _checks(path.stem, map_)),
+        hooks=tuple(
+            Hook(f"{path.stem} [[hook]] #{number}", HOOK_PHASES[hook.phase], hook.sql, hook.why)
+            for path, _, map_ in maps
+            for number, hook in enumerate(map_.hook, 1)
+        ),
         applications=tuple(
             Application(map_.map.name or path.stem, map_.application.tables, map_.application.migrate)
             for path, _, map_ in maps

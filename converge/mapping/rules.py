@@ -11,7 +11,7 @@ from typing import Any
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.catalog import Column, ForeignKey, Index, Table
-from converge.model.check import Application, Check
+from converge.model.check import Application, Check, Hook
 from converge.model.quote import toml_text
 from converge.types.sql import normal
 
@@ -66,6 +66,7 @@ class Map:
     own: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
     """By table and column: what the target's own column asks, before all rules."""
     checks: tuple[Check, ...] = ()
+    hooks: tuple[Hook, ...] = ()
     applications: tuple[Application, ...] = ()
     """Of the maps themselves."""
     shipped: tuple[Application, ...] = ()

@@ -11,6 +11,17 @@ FAILED: tuple[State, ...] = ("differs", "error")
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """Statements of a map, which a run executes in the target."""
+
+    place: str
+    """Where it stands: ``shop [[hook]] #2``."""
+    phase: Literal["after create", "after copy", "after finish"]
+    sql: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A named expectation: queries that only read, and what they should give."""
 

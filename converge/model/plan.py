@@ -28,6 +28,8 @@ Phase = Literal[
     "shared",
     "create",
     "view",
+    "after create",
+    "after copy",
     "index",
     "merge",
     "foreign key",
@@ -36,6 +38,7 @@ Phase = Literal[
     "trigger",
     "refresh",
     "analyze",
+    "after finish",
 ]
 """In their order. What is ``shared`` is made for several objects: collations, extensions. A ``trigger`` would
 change rows that are copied after it."""

@@ -20,7 +20,7 @@ from converge.mapping.rules import setting
 from converge.model.catalog import Column, Routine, Table, View
 from converge.model.evidence import Questions
 from converge.model.plan import Plan, digest
-from converge.model.quote import fit, my_name
+from converge.model.quote import fit, my_name, pg_name
 from converge.model.words import counted, said
 from converge.planner import checks, generated, notes, rows, sizes
 from converge.planner.counters import counter_conditions, plan_counters
@@ -117,8 +117,17 @@ def draft_plan(inputs: Inputs, answers: Answers | None = None) -> Draft:
     plan_ports(draft)
     notes.note_newer(draft)
     note_lint(draft, planned)
+    _plan_hooks(draft)
     draft.note_alike()
     return draft
+
+
+def _plan_hooks(draft: Draft) -> None:
+    """The maps' own statements, which find the tables of the target schema, and of public, by their names."""
+    path = f"{pg_name(draft.schema)}, public"
+    for hook in draft.map.hooks:
+        sql = f"SET LOCAL search_path TO {path};\n{hook.sql.strip()}\n;\nSET LOCAL search_path TO pg_catalog"
+        draft.do(hook.phase, hook.place, sql, hook.why or "a hook of the map")
 
 
 def _create(draft: Draft) -> None:

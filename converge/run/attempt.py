@@ -11,7 +11,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
 from converge.model.extent import Range
-from converge.model.plan import Finding, Plan
+from converge.model.plan import Finding, Phase, Plan
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve
 from converge.model.result import Result
@@ -39,6 +39,11 @@ from converge.run.workers import Workers
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
+
+
+_FINISHING: tuple[Phase, ...] = (
+    "merge", "foreign key", "validate", "finish", "trigger", "refresh", "analyze", "after finish",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,9 @@ class Run:
         """All phases after the plan."""
         job, result, existing = self.job, self.result, self.prepared.inputs.evidence.existing
         with Builder(self.plan, self.ledger, job.target, job.options.common.jobs, self.emit) as builder:
-            with phase(result, self.emit, "create", builder.count("shared", "create", "view")):
-                builder.in_order("shared", "create", "view")
+            making: tuple[Phase, ...] = ("shared", "create", "view", "after create")
+            with phase(result, self.emit, "create", builder.count(*making)):
+                builder.in_order(*making)
                 ranges = self._ranges()
             compression = {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
             workers.connect(job.source, job.target, **compression)
@@ -114,13 +120,16 @@ class Run:
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(workers, builder)
             self._load(workers, builder, now, earlier)
+            if count := builder.count("after copy"):
+                with phase(result, self.emit, "after copy", count):
+                    builder.in_order("after copy")
             with phase(result, self.emit, "index", builder.pending()):
                 builder.finish()
             with phase(
                 result,
                 self.emit,
                 "finish",
-                builder.count("merge", "foreign key", "validate", "finish", "trigger", "refresh", "analyze"),
+                builder.count(*_FINISHING),
             ):
                 # Rows that only the target has are back before others are checked for referring to them.
                 builder.side_by_side("merge")
@@ -129,6 +138,7 @@ class Run:
                 builder.in_order("refresh")
                 builder.side_by_side("analyze")
                 set_next_values(self.postgres, self.plan, self.numbers, self.counters)
+                builder.in_order("after finish")
                 made = record_schema(self.postgres, self.plan, self.ledger.run, existing)
             result.findings += builder.findings + self.gate.findings()
             self._require_all_done()
