@@ -253,6 +253,11 @@ def test_a_column_rule_and_another_schema(
     file = tmp_path / "flags.toml"
     file.write_text('[[column]]\nmatch = { column = "is_*" }\nto = "boolean"\nwhy = "flags"\n')
     arguments = ("--source", source, "--target", target, "--map", str(file), "--schema", "My App", "--json")
+    levels = {"loss": "lossy", "note": "note"}
+    for fail_on, severity in levels.items():
+        ran = converge("plan", *arguments, "--fail-on", fail_on)
+        found = {one["severity"] for one in ran.json["findings"]}
+        assert (ran.code, severity in found) == ((1, True) if fail_on == "note" else (0, False)), ran.out
     ran = converge("migrate", *arguments)
     assert ran.json["verdict"] == "verified", ran.err
     assert postgres(target, 'SELECT id, is_open FROM "My App".post ORDER BY id') == [(1, True), (2, False)]

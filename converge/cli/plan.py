@@ -47,6 +47,10 @@ _ENDINGS = {
 }  # fmt: skip
 
 
+_FAILING = {"loss": ("lossy", "absent"), "note": ("lossy", "absent", "after", "note")}
+"""For each choice of --fail-on the levels of findings."""
+
+
 @click.command("plan")
 @database_options
 @clear_options
@@ -73,6 +77,11 @@ _ENDINGS = {
     help="print this section in full; repeatable  [default: a summary; -v: all]",
 )
 @click.option("--sql", metavar="FILE", help="write the SQL for the target; - is stdout")
+@click.option(
+    "--fail-on",
+    type=click.Choice([*_FAILING]),
+    help="exit with 1, too, for what is lost or not migrated; or for every finding",
+)
 @output_options
 def command(
     where: Where,
@@ -86,6 +95,7 @@ def command(
     write_routines: str | None,
     since: str | None,
     shown: tuple[str, ...],
+    fail_on: str | None,
     as_json: bool,
     verbose: bool,
     emit: Sink,
@@ -146,7 +156,10 @@ def command(
         _write(document, plans, scans, files)
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
-    return show(document, text, as_json=as_json, quiet=sql == "-")
+    code = show(document, text, as_json=as_json, quiet=sql == "-")
+    levels = _FAILING[fail_on] if fail_on else ()
+    fails = any(finding.level in levels for _, plan in plans for finding in plan.findings)
+    return code or int(fails)
 
 
 def _require_files(files: Mapping[str, str | None]) -> None:
