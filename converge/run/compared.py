@@ -94,6 +94,9 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
             )
         )
         assert prepared.target is not None and prepared.inputs.facts is not None
+        names = prepared.inputs.facts.names
+        if not isinstance(run, Recorded) and not any(one.target in names for one in prepared.plan.tables):
+            raise TargetError("no converge run found in this target", code=Code.T012, hint="converge migrate")
         # Who only compares needs no privileges to write.
         if blocks := [one for one in prepared.plan.blocks if one not in prepared.inputs.lacking]:
             raise blocked(blocks)
