@@ -43,7 +43,7 @@ def test_all_that_differs_is_counted_and_kept(
     assert converge("migrate", *ends).code == 0
     assert "2 of 2 counts equal" in converge("verify", *ends, "--level", "counts").out
     postgres(target, "DELETE FROM converge.verification")
-    assert "verify at" not in converge("status", "--target", target).out
+    assert "level full" not in converge("status", "--target", target).out
     for statement in CHANGES:
         postgres(target, statement)
     page, file = tmp_path / "verify.md", tmp_path / "rows.jsonl"

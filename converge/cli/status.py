@@ -55,14 +55,20 @@ def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
 
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:
-    verdict = run["verdict"] or run["state"] if run else "never run"
-    return head("status", verdict) | {"run": run}
+    return head("status", _verdict(run) if run else "never run") | {"run": run}
+
+
+def _verdict(run: dict[str, Any]) -> str:
+    """The run's, or that of a later comparison which has found other rows."""
+    later = run["verification"]
+    worse = later and run["state"] == "finished" and later["verdict"] != "verified"
+    return str(later["verdict"] if worse else run["verdict"] or run["state"])
 
 
 def _text(run: dict[str, Any] | None) -> str:
     if run is None:
         return to_text(Verdict("never run", "no converge run found in this target", "warn"))
-    word = run["verdict"] or run["state"]
+    word = _verdict(run)
     found, state = run["verification"], f"run {run['id']} is {run['state']}"
     tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"
     return to_text(

@@ -37,7 +37,7 @@ def run_verdict(result: Result) -> Verdict:
     skipped |= any(one.state == "not compared" for one in result.views)
     if tone == "good" and (result.not_migrated or result.losses or result.not_compared or skipped):
         tone = "warn"
-    word = "check failed" if only_checks(result) else for_people(result.verdict)
+    word = "check failed" if only_checks(result) else for_people(result.verdict, result.command)
     return Verdict(word, verdict_words(result), tone)
 
 

@@ -49,9 +49,10 @@ def in_utc(time: str) -> str:
     return moment(datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds"))
 
 
-def for_people(verdict: str) -> str:
+def for_people(verdict: str, command: str = "") -> str:
     """A verdict of the JSON documents as every text and page says it."""
-    return "ready to migrate" if verdict == "ready" else verdict
+    doing = "bring up to date" if command == "sync" else "migrate"
+    return f"ready to {doing}" if verdict == "ready" else verdict
 
 
 def blocked_words(count: int) -> str:

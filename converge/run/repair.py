@@ -108,23 +108,27 @@ def carry_out(
 
 def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
     word = "to be repaired" if repair.on_sql else "repaired"
-    if not done:
-        return
     changed = [one for one in done if one.inserted or one.replaced or one.deleted]
-    sums = [(verb, sum(getattr(one, verb) for one in done)) for verb in ("inserted", "replaced", "deleted")]
-    listed = ", ".join(f"{rows:,} {verb}" for verb, rows in sums)
-    yield Finding(
-        Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
-        evidence="; ".join(map(str, changed)),
-    )  # fmt: skip
+    if changed:
+        yield _changed(changed, word)
     if kept := [one for one in done if one.kept]:
         rows = sum(one.kept for one in kept)
         yield Finding(
             Code.V119, "note", "target",
-            said(rows, "are only in the target and stay: others may have written them", "row"),
+            said(rows, "are only in the target, not known as the run's: kept")
+            + "; converge verify --repair --delete-extra TABLE deletes such rows",
             " ".join(f"--delete-extra {one.table}" for one in kept),
             evidence="; ".join(f"{one.table}: {one.kept:,}" for one in kept),
         )  # fmt: skip
+
+
+def _changed(changed: Sequence[Repaired], word: str) -> Finding:
+    verbs = ("inserted", "replaced", "deleted")
+    listed = ", ".join(f"{sum(getattr(one, verb) for one in changed):,} {verb}" for verb in verbs)
+    return Finding(
+        Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
+        evidence="; ".join(map(str, changed)),
+    )  # fmt: skip
 
 
 def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) -> RepairTask:

@@ -34,7 +34,8 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     """
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded):
-        raise UsageError(run.message, code=Code.T010, hint="converge migrate")
+        why = run.message.partition(": ")[2]
+        raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
         # New tables, columns and views are not in the run's plan, and would be left out in silence.
