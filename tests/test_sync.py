@@ -49,7 +49,8 @@ def test_only_what_has_moved_is_replaced(pair: tuple[str, str]) -> None:
     # A row of others stays, and a number that was given out without a row is not given out again.
     mysql(source, "ALTER TABLE parent AUTO_INCREMENT = 300000")
     ran = sync(pair)
-    assert (ran.code, ran.json["verdict"], "1 row is only in the target" in _said(ran, "V119")) == (1, "differs", True), ran.err
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    assert _said(ran, "V119").startswith("1 row is only in the target")
     assert postgres(target, "INSERT INTO parent (name) VALUES ('later') RETURNING id") == [(300000,)]
 
 
