@@ -27,6 +27,7 @@ from converge.report.document import (
     Findings,
     Fold,
     Grid,
+    Group,
     Mark,
     Paste,
     Section,
@@ -61,11 +62,11 @@ SECTIONS = ("findings", "port", "types", "tables", "columns", "since", "checks",
 """What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
 _MOST_DRIFTED = 50
-_MOST = {"block": 5, "lossy": 3}
+_MOST = {"block": 4, "lossy": 2}
 """Blockers and losses that a terminal shows unasked."""
 _MOST_UNMATCHED = 5
 _MOST_NAMES = 8
-_MOST_CODES = 6
+_MOST_CODES = 4
 
 
 def plan_document(plan: Plan) -> Document:
@@ -160,8 +161,25 @@ def _summary(plan: Plan) -> Iterator[Block]:
         ("unmatched", f"and {len(unmatched) - most} more; --show findings" if len(unmatched) > most else ""),
     )
     urgent = findings(one for one in plan.findings if one.level in _MOST)
-    yield Findings(tuple(one.cut(_MOST[one.name]) for one in urgent.levels)) if on_terminal() else urgent
+    if on_terminal():
+        levels = (one.cut(_MOST[one.name]) for one in urgent.levels)
+        urgent = Findings(tuple(replace(one, groups=tuple(map(_brief, one.groups))) for one in levels))
+    yield urgent
     yield _counts(one for one in plan.findings if one.level not in _MOST)
+
+
+def _brief(group: Group) -> Group:
+    """As a screen has room for it: the rows beside the message, and of a fix its first way, in one line."""
+
+    def brief(finding: Finding) -> Finding:
+        way = finding.hint.partition("\n# or")[0].splitlines()
+        if way and way[0].startswith("[["):
+            settings = (line for line in way if line and not line.startswith(("[[", "match ")))
+            way = ["; ".join(dict.fromkeys(settings))]
+        rows = f" ({finding.evidence})" if finding.evidence else ""
+        return replace(finding, message=finding.message + rows, evidence="", hint="".join(way[:1]))
+
+    return Group(group.code, tuple(map(brief, group.findings)))
 
 
 def _missing(left: Sequence[Outcome]) -> str:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import TextIO
@@ -32,6 +33,7 @@ from converge.report.document import (
 )
 from converge.report.words import one_line, visible
 
+_PART = " · "
 _LONGEST_LABEL = 10
 _NARROWEST = 40
 """Columns of a terminal: lines do not get shorter than that."""
@@ -49,10 +51,15 @@ _LABELS: dict[str, Tone] = {
 def to_text(verdict: Verdict, *blocks: Block | str) -> str:
     """The blocks between the verdict and the verdict. A string is a text that is made already.
 
-    Facts beside a verdict stand with it, as it has a label like theirs.
+    Facts beside a verdict stand with it, as it has a label like theirs. The second verdict is one line: on a
+    terminal it ends after the parts that fit.
     """
     screen = Screen.of(sys.stdout)
-    line = screen.verdict(verdict)
+    line = end = screen.verdict(verdict)
+    parts = verdict.words.split(_PART)
+    while len(end) > 1 and len(parts) > 1:
+        parts.pop()
+        end = screen.verdict(replace(verdict, words=_PART.join(parts)))
     paragraphs = [
         (isinstance(block, Facts), block.splitlines() if isinstance(block, str) else [*screen.lines(block)])
         for block in blocks
@@ -60,7 +67,7 @@ def to_text(verdict: Verdict, *blocks: Block | str) -> str:
     paragraphs = [(is_facts, lines) for is_facts, lines in paragraphs if lines]
     first, last = (paragraphs[0][0], paragraphs[-1][0]) if paragraphs else (True, True)
     middle = _joined([lines for _, lines in paragraphs])
-    return "\n".join([*line, *[""] * (not first), *middle, *[""] * (not last), *line])
+    return "\n".join([*line, *[""] * (not first), *middle, *[""] * (not last), *end])
 
 
 def table(grid: Grid) -> list[str]:
