@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 
 def write_private(path: str, text: str) -> None:
@@ -17,12 +17,14 @@ def write_private(path: str, text: str) -> None:
 
 
 @contextmanager
-def private_file(path: str) -> Iterator[TextIO]:
-    """A file of mode 0600, to be written to, that replaces what has this name. Raises OSError.
+def private_file(
+    path: str, *, mode: int = 0o600, named: Literal["first", "last"] = "last"
+) -> Iterator[TextIO]:
+    """A file of this mode, to be written to, that replaces what has this name. Raises OSError.
 
     The file gets its name when it is complete: a full disk leaves an earlier one as it was, a link is
-    replaced and never written through, and the mode of what was there before does not count. A
-    device or a pipe is written to.
+    replaced and never written through, and the mode of what was there before does not count. One that others
+    read as it grows gets its name first. A device or a pipe is written to.
     """
     file = Path(path)
     # A name may hold half a surrogate pair, which UTF-8 has no bytes for.
@@ -35,12 +37,16 @@ def private_file(path: str) -> Iterator[TextIO]:
     made = Path(name)
     try:
         with os.fdopen(handle, "w", encoding=encoding, errors=errors) as stream:
+            os.fchmod(handle, mode)
+            if named == "first":
+                made.replace(file)
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
-        made.replace(file)
+            os.fsync(handle)
+        if named == "last":
+            made.replace(file)
     except BaseException:
-        made.unlink()
+        made.unlink(missing_ok=True)
         raise
 
 

@@ -9,11 +9,12 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_type_hints
+from typing import Any, Literal, Union, get_args, get_type_hints
 from warnings import catch_warnings
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
+from converge.model.event import Event
 from converge.model.plan import Converted, Finding, Outcome, Plan
 from converge.model.port import Hours, Work
 from converge.model.recorded import PlanFile
@@ -105,6 +106,13 @@ def document_of(kind: type, about: str, *without: str, command: Any = str, **mor
         return create_model(f"{kind.__name__}Document", __base__=Part, __doc__=about, **made)
 
 
+def event_of(kind: type) -> type[BaseModel]:
+    """What `report/export.event_line` writes of this event."""
+    fields: dict[str, Any] = {"time": str, "event": Literal[kind.__name__], **get_type_hints(kind)}
+    keys: dict[str, Any] = {name: (hint, ...) for name, hint in fields.items()}
+    return create_model(kind.__name__, __base__=Part, __doc__=kind.__doc__, **keys)
+
+
 def schemas() -> Mapping[str, dict[str, Any]]:
     """The schemas by their files' names."""
     run = document_of(
@@ -147,6 +155,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
         "recover": recovery,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list
+        "event": Union[tuple(map(event_of, get_args(Event)))],  # noqa: UP007
         "converge.toml": Project,
     }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

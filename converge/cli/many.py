@@ -13,7 +13,7 @@ import click
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
 from converge.model.documents import together
-from converge.model.event import Said, Sink
+from converge.model.event import DatabaseStarted, Sink
 from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
 from converge.report.several import several_text
@@ -64,7 +64,7 @@ def each_of(
         if one.entry is None:
             yield one, look(one), None
             continue
-        emit(Said(f"database {one.name}"))
+        emit(DatabaseStarted(one.name))
         found, error = attempt(partial(look, one))
         if error is not None:
             tell(one.name, error)

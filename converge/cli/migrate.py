@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from converge.api import MigrateOptions, Move, migrate, migrate_several
+from converge.cli.exports import export_options
 from converge.cli.many import again, only, options_of, tell
 from converge.cli.options import (
     approver,
@@ -26,6 +27,7 @@ from converge.cli.outputs import (
     report_option,
     require_reports,
     require_writable,
+    tell_ended,
     told,
     write_files,
     write_reports,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
 @limit_options
 @report_option
 @yes_option
+@export_options
 @output_options
 def command(
     where: Where,
@@ -136,13 +139,14 @@ def command(
             (move,), result = moves, results.each[0].result
             migrate(move.source, move.target, move.options, on_event=emit, result=result)
     except ConvergeError:
+        tell_ended(results, emit)
         # A run that fails has a report too, from the moment that it has a plan.
         if results.each[0].result.source_version:
             told(partial(write_reports, results, reports))
             told(partial(_write_rejects, results, rejects_file))
         raise
     begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
-    code = finish(results, reports, again(RESUME, where) if begun else "", as_json=as_json)
+    code = finish(results, reports, emit, again(RESUME, where) if begun else "", as_json=as_json)
     return told(partial(_write_rejects, results, rejects_file)) or code
 
 

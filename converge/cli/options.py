@@ -13,6 +13,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from converge.cli.exports import exported
 from converge.cli.source_dump import dump_options, load, remember
 from converge.codes import Code
 from converge.errors import UsageError, first_of
@@ -293,7 +294,7 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def gather(as_json: bool, verbose: bool, quiet: bool, no_progress: bool) -> dict[str, Any]:
         bars = not (quiet or no_progress) and sys.stderr.isatty()
         emit = silent if quiet else click.get_current_context().with_resource(Bars()) if bars else Lines()
-        values = {"as_json": as_json, "verbose": verbose, "emit": remember(emit)}
+        values = {"as_json": as_json, "verbose": verbose, "emit": remember(exported(emit))}
         return {name: value for name, value in values.items() if name in named}
 
     return group(

@@ -13,6 +13,7 @@ import click
 from converge import files
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
+from converge.model.event import DatabaseEnded, Sink
 from converge.model.result import Results
 from converge.report.document import Document
 from converge.report.errors import error_text
@@ -147,11 +148,20 @@ def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = Fa
     return int(document["exit_code"])
 
 
-def finish(results: Results, reports: Iterable[str], following: str = "", *, as_json: bool) -> int:
+def tell_ended(results: Results, emit: Sink) -> None:
+    """Tells what came of each database."""
+    for one in results.each:
+        emit(DatabaseEnded(one.name, one.result.verdict, one.exit_code, tuple(one.result.tables)))
+
+
+def finish(
+    results: Results, reports: Iterable[str], emit: Sink, following: str = "", *, as_json: bool
+) -> int:
     """Writes the reports and prints the results, whatever becomes of the reports; the exit code.
 
     `following` is the command that goes on.
     """
+    tell_ended(results, emit)
     unwritten = told(partial(write_reports, results, reports))
     document = results.to_json()
     document |= {"exit_code": document["exit_code"] or unwritten}

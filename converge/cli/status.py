@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
+import psycopg
 
-from converge.cli.many import look_at
+from converge.cli.many import look_at, only
 from converge.cli.options import output_options, target_options
 from converge.cli.outputs import show
+from converge.cli.watch import watch
 from converge.model.documents import head
-from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.words import counted
 from converge.postgres.connect import connect
@@ -28,30 +30,44 @@ _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | 
 
 @click.command("status")
 @target_options
+@click.option(
+    "--watch",
+    "watching",
+    is_flag=True,
+    help="show the run until it ends: progress, sessions, who waits for whom",
+)
+@click.option(
+    "--interval", type=click.FloatRange(0.1), default=2, metavar="SECONDS", help="with --watch: how often"
+)
 @output_options
-def command(where: Where, as_json: bool, emit: Sink) -> int:
+def command(where: Where, watching: bool, interval: float, as_json: bool, emit: Sink) -> int:
     """Show the state of the last run, from the ledger in the target.
 
     \b
     Examples:
       converge status
+      converge status --watch
       converge status --json
     """
+    if watching:
+        one = only(databases(where, source="unused"), "--watch")
+        run = watch(one.target, partial(_run, move=one.move), interval, as_json=as_json)
+        return show(_document(run), _text(run), as_json=as_json)
 
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        run = _run(one.target, one.move)
+        with explained(one.target, one.target), connect(one.target) as connection:
+            run = _run(connection, one.move)
         return _document(run), _text(run)
 
     return show(*look_at("status", databases(where, source="unused"), look, emit), as_json=as_json)
 
 
-def _run(target: Endpoint, move: Move | None) -> dict[str, Any] | None:
-    with explained(target, target), connect(target) as connection:
-        run = last_run(connection, move)
-        found = last_verification(connection, run["id"]) if run else None
-        if run is not None:
-            run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
-        return run
+def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, Any] | None:
+    run = last_run(connection, move)
+    found = last_verification(connection, run["id"]) if run else None
+    if run is not None:
+        run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
+    return run
 
 
 def _document(run: dict[str, Any] | None) -> dict[str, Any]:

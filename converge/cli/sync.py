@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from converge import api
+from converge.cli.exports import export_options
 from converge.cli.many import options_of
 from converge.cli.options import comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports
@@ -20,6 +21,7 @@ from converge.settings.addresses import Chosen, Where, databases
 @click.option("--dry-run", is_flag=True, help="only say how many rows would be replaced; nothing is written")
 @comparing_options
 @report_option
+@export_options
 @output_options
 def command(
     where: Where, options: Options, dry_run: bool, reports: tuple[str, ...], as_json: bool, emit: Sink
@@ -40,4 +42,4 @@ def command(
         return api.sync(one.source, one.target, options_of(one, options), dry_run=dry_run, on_event=emit)
 
     results = results_of("sync", databases(where), bring, emit)
-    return finish(results, reports, as_json=as_json)
+    return finish(results, reports, emit, as_json=as_json)

@@ -12,6 +12,7 @@ from typing import TextIO
 import click
 
 from converge import api, files
+from converge.cli.exports import export_options
 from converge.cli.many import each_of, options_of
 from converge.cli.options import approver, comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, unwritable
@@ -50,6 +51,7 @@ from converge.settings.addresses import Chosen, Where, databases
     metavar="TABLE",
     help="with --repair: delete rows that only the target has, also if others wrote them; repeatable glob",
 )
+@export_options
 @output_options
 def command(
     where: Where,
@@ -108,7 +110,7 @@ def command(
             results = results_of("verify", chosen, look, emit)
     except OSError as error:
         raise unwritable(" or ".join(filter(None, (differences, sql))), str(error.strerror)) from error
-    return finish(results, reports, as_json=as_json)
+    return finish(results, reports, emit, as_json=as_json)
 
 
 def _bytes_to(file: TextIO) -> Callable[[bytes], object]:

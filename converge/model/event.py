@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from converge.model.result import TableResult
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
@@ -61,13 +63,57 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkersBusy:
+    """How many worker processes carry out a task now."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Something that a user should read now."""
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text
 
-Event = PhaseStarted | PhaseEnded | CopyStarted | Progress | TableCopied | Advanced | Said
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStarted:
+    """What follows is about this one of several databases."""
+
+    name: str
+    doing: str = ""
+    """What is done with it; empty for all that the command does."""
+
+    def __str__(self) -> str:
+        return f"database {self.name}" + (f": {self.doing}" if self.doing else "")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEnded:
+    """What came of one database: its tables as the report has them."""
+
+    name: str
+    """Empty where it is the only one."""
+    verdict: str
+    exit_code: int
+    tables: tuple[TableResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of the command, its last event."""
+
+    verdict: str
+    exit_code: int
+
+
+Event = (
+    PhaseStarted | PhaseEnded | CopyStarted | Progress | TableCopied | Advanced | WorkersBusy | Said
+    | DatabaseStarted | DatabaseEnded | Ended
+)  # fmt: skip
 Sink = Callable[[Event], None]
 
 

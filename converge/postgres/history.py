@@ -45,7 +45,8 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
         "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
         f"FROM (SELECT id, source, target_schema, plan_digest, {STATE} AS state, snapshot, started_at, "
         "finished_at, CASE WHEN state = 'finished' THEN report ->> 'verdict' END AS verdict, "
-        "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets FROM converge.run "
+        "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets, "
+        "coalesce((to_jsonb(run) ->> 'paused')::boolean, false) AS paused FROM converge.run "
         "WHERE %(source)s::text IS NULL OR (source, target_schema) = (%(source)s, %(schema)s) "
         "ORDER BY id DESC LIMIT 1) r"
     )

@@ -13,7 +13,7 @@ from converge.codes import Code
 from converge.errors import TargetError, UsageError
 from converge.model.documents import head
 from converge.model.endpoint import Endpoint
-from converge.model.event import Said, Sink
+from converge.model.event import DatabaseStarted, Sink
 from converge.model.plan import Finding
 from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted
@@ -77,7 +77,7 @@ def provision(admin: Endpoint, wanted: Sequence[Wanted], emit: Sink, *, password
     require_privileges([one for one in found if one.severity == "block"])
     todo = steps(pairs, passwords=passwords)
     for one, its in zip(wanted, todo, strict=True):
-        emit(Said(f"database {one.name}"))
+        emit(DatabaseStarted(one.name))
         # A statement at a time: the next call goes on where one failed.
         for step in its:
             if step.sql:

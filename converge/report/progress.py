@@ -14,6 +14,7 @@ from tqdm import tqdm
 from converge.model.event import (
     Advanced,
     CopyStarted,
+    DatabaseStarted,
     Event,
     PhaseEnded,
     PhaseStarted,
@@ -52,8 +53,8 @@ class Lines:
                     self._say(f"copy: {counted(self._rows, 'row')}, {size(self._bytes)}")
             case Advanced(name, what) if time.monotonic() - self._said >= _LINE_SECONDS:
                 self._say(f"{name}: {one_line(what)}")
-            case Said(text):
-                self._say(visible(text))
+            case Said() | DatabaseStarted():
+                self._say(visible(str(event)))
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
@@ -101,8 +102,8 @@ class Bars(ExitStack):
                 self._phase.update()
             case PhaseEnded(name, took):
                 self._close(name, took)
-            case Said(text):
-                tqdm.write(visible(text), file=sys.stderr)
+            case Said() | DatabaseStarted():
+                tqdm.write(visible(str(event)), file=sys.stderr)
 
     def _advance(self, table: str, rows: int, count: int) -> None:
         if self._total is None or not count:

@@ -8,7 +8,7 @@ from functools import partial
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Said, Sink, phase
+from converge.model.event import DatabaseStarted, Sink, phase
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
@@ -72,7 +72,7 @@ class _Step:
     def plan(self, seen: dict[tuple[object, ...], str]) -> None:
         """How this move would go; `seen` has the places of the others. Writes nothing."""
         move = self.move
-        self._emit(Said(f"database {move.name}: plan"))
+        self._emit(DatabaseStarted(move.name, "plan"))
         try:
             options = with_fixed_options(move.source, move.target, move.options)
             digest = ""
@@ -104,7 +104,7 @@ class _Step:
     def run(self) -> None:
         """Carries the plan out."""
         move, self.result = self.move, replace(self.move.result(), phases=self.result.phases)
-        self._emit(Said(f"database {move.name}"))
+        self._emit(DatabaseStarted(move.name))
         try:
             migrate(move.source, move.target, move.options, self._emit, self.result)
         except KeyboardInterrupt:

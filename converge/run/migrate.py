@@ -143,7 +143,7 @@ class _Attempt:
         """Raises ConvergeError."""
         job = self.job
         with ExitStack() as stack:
-            workers = stack.enter_context(Workers(job.options.common.jobs))
+            workers = stack.enter_context(Workers(job.options.common.jobs, job.emit))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             with explained(job.source, job.target):

@@ -46,7 +46,7 @@ def verify(
     """
     result = Result("verify", str(source), str(target))
     with ExitStack() as stack:
-        workers = stack.enter_context(Workers(options.jobs))
+        workers = stack.enter_context(Workers(options.jobs, emit))
         with phase(result, emit, "plan"):
             both = stack.enter_context(compared(source, target, options, emit))
             if repair is not None:

@@ -22,7 +22,7 @@ from typing import Any
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
-from converge.model.event import Progress
+from converge.model.event import Progress, Sink, WorkersBusy, silent
 from converge.run import worker
 
 SETTLE_SECONDS = 4.0
@@ -36,10 +36,10 @@ class Workers:
     when `connect` tells them to.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, emit: Sink = silent) -> None:
         # Python would look for modules in the working folder first, in the processes behind these, too.
         os.environ["PYTHONSAFEPATH"] = "1"
-        self._size = size
+        self._size, self._emit = size, emit
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["converge.run.worker"])
         forkserver.ensure_running()
@@ -95,7 +95,7 @@ class Workers:
         Raises the error of the first task that fails.
         """
         waiting = iter(tasks)
-        more = True
+        more, busy = True, 0
         while more or self._busy:
             is_open = self.gate()
             for pipe in [pipe for pipe in self._processes if is_open and pipe not in self._busy]:
@@ -105,11 +105,16 @@ class Workers:
                     break
                 self._tell(pipe, task)
                 self._busy.add(pipe)
+            if busy != len(self._busy):
+                busy = len(self._busy)
+                self._emit(WorkersBusy(busy))
             if self._busy:
                 yield from self._receive()
             elif not is_open:
                 time.sleep(_POLL_SECONDS)
                 yield None
+        if busy:
+            self._emit(WorkersBusy(0))
 
     def settle(self) -> list[Any]:
         """Lets the running tasks end for at most four seconds; returns the results that came."""
