@@ -62,6 +62,8 @@ _WHOLE_ROWS = 2_000_000
 """A table of fewer rows sends the digests of all: 64 bytes a row."""
 _MOST_ROWS = 10_000_000
 """Rows of which digests are sent at once, and kept in files here: less than a gigabyte."""
+_PAGE_ROWS = 60
+"""Of narrow rows; a page of PostgreSQL has 8 kB."""
 _KEYS_AT_ONCE = 50_000
 _MOST_JUDGED = 10
 """Batches of rows whose values are fetched before all are taken to differ."""
@@ -240,9 +242,9 @@ class Drill:
         fields = self._relation.fields
         self._key = [fields.index(field) for field in self._relation.key]
         (size,) = pages_of(target, schema, [table])
-        self._suspects = Suspects(
-            source, target, self._relation, long, table.rows_estimate, list(page_ranges(size))
-        )
+        # The source's statistics may know nothing of most rows.
+        rows = max(table.rows_estimate, size * _PAGE_ROWS)
+        self._suspects = Suspects(source, target, self._relation, long, rows, list(page_ranges(size)))
         # JSON of more than this is taken for other than JSON that is written in another way.
         whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
         self._whole = [

@@ -24,7 +24,7 @@ NONE = bytes(HALF)
 _ROWS = 200_000
 """Of one side that are compared at once: about 50 MB."""
 _MOST_PARTS = 64
-_SPOOLED_BYTES = 1_000_000
+_SPOOLED_BYTES = 250_000
 
 
 def unlike(source: Records, target: Records, rows: int) -> Iterator[tuple[bytes, Digests, Digests]]:
