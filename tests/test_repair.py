@@ -84,8 +84,8 @@ def test_rows_of_all_kinds_are_replaced(pair: tuple[str, str]) -> None:
     ran = verify(pair, "--repair", "--yes")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
     assert _found(ran, "V118")["evidence"] == (
-        "child: 2 inserted, 1 replaced, 2 deleted; keyless: 3 inserted, 2 deleted; "
-        "parent: 2 inserted, 3 replaced, 1 deleted"
+        "child: 2 inserted, 1 replaced, 2 deleted, 1 overwritten; keyless: 3 inserted, 2 deleted; "
+        "parent: 2 inserted, 3 replaced, 1 deleted, 1 overwritten"
     )
     judged = compare(source, target)
     assert judged.equal, str(judged)
@@ -205,3 +205,94 @@ def test_tables_of_the_application(
     assert postgres(target, "SELECT * FROM total") == [(8,)]
     with pytest.raises(psycopg.errors.RaiseException):
         postgres(target, "DELETE FROM a")
+
+
+ODD_SOURCE = """
+CREATE TABLE events (d JSON); INSERT INTO events VALUES ('{"n": 1}');
+CREATE TABLE first (id INT PRIMARY KEY, v INT); INSERT INTO first VALUES (1, 1), (2, 2);
+CREATE TABLE second (id INT PRIMARY KEY, v INT); INSERT INTO second VALUES (1, 1), (2, 2);
+CREATE TABLE parts (id INT PRIMARY KEY, v INT); INSERT INTO parts VALUES (1, 1);
+"""
+ODD_TARGET = """
+INSERT INTO events VALUES ('{"n": 7}');
+ALTER TABLE first ADD own int; ALTER TABLE second ADD own int;
+INSERT INTO second VALUES (3, 33);
+CREATE TABLE whole (id int, parts_id int REFERENCES parts (id)) PARTITION BY RANGE (id);
+CREATE TABLE piece PARTITION OF whole FOR VALUES FROM (0) TO (100);
+INSERT INTO whole VALUES (1, 1);
+"""
+ODD_MOVES = """
+INSERT INTO events VALUES ('{"n": 8}');
+DELETE FROM first WHERE id = 2; UPDATE second SET v = 5 WHERE id = 1; INSERT INTO second VALUES (3, 3);
+UPDATE parts SET v = 2;
+"""
+
+
+def test_a_sync_leaves_what_others_have_written(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, ODD_SOURCE)
+    ends = ("--source", source, "--target", target, "--json")
+    assert converge("migrate", *ends).code == 0
+    for statement in ODD_TARGET.split(";\n"):
+        postgres(target, statement)
+    mysql(source, ODD_MOVES)
+    looked = converge("sync", *ends, "--dry-run")
+    ran = converge("sync", *ends)
+    assert _found(ran, "V119")["evidence"] == _found(looked, "V119")["evidence"] == "events: 1; second: 1"
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out
+    assert postgres(target, "SELECT d ->> 'n' FROM events ORDER BY 1") == [("1",), ("7",), ("8",)]
+    assert postgres(target, "SELECT * FROM first") == [(1, 1, None)]
+    assert postgres(target, "SELECT * FROM second ORDER BY 1") == [(1, 5, None), (2, 2, None), (3, 33, None)]
+    assert postgres(target, "SELECT * FROM parts") == [(1, 2)]
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        postgres(target, "INSERT INTO whole VALUES (2, 9)")
+    ran = verify(databases, "--repair", "--yes", "--delete-extra", "*")
+    assert (ran.code, "1 of the replaced ones" in _found(ran, "V118")["message"]) == (0, True), ran.out
+    # The ledger of a database that was restored knows nobody's transactions.
+    mysql(source, "DELETE FROM first")
+    postgres(target, "UPDATE converge.chunk SET rows = rows; UPDATE converge.repair SET xid = xid")
+    assert _found(converge("sync", *ends), "V119")["evidence"] == "first: 1"
+
+
+def test_foreign_keys_that_check_little(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT AUTO_INCREMENT PRIMARY KEY); INSERT INTO a VALUES (1), (2), (3)")
+    ends = ("--source", source, "--target", target)
+    assert converge("migrate", *ends).code == 0
+    postgres(
+        target,
+        "CREATE TABLE c (aid int); INSERT INTO c VALUES (2), (77);"
+        "ALTER TABLE c ADD CONSTRAINT c_fk FOREIGN KEY (aid) REFERENCES a (id) ON DELETE CASCADE NOT VALID",
+    )
+    mysql(source, "DELETE FROM a WHERE id = 2; INSERT INTO a VALUES (500)")
+    ran = converge("sync", *ends)
+    assert (ran.code, "would lose their parent" in ran.err) == (3, True), ran.err
+    assert postgres(target, "SELECT nextval('a_id_seq')") == [(4,)]
+    postgres(target, "ALTER TABLE c DISABLE TRIGGER ALL")
+    ran = converge("sync", *ends)
+    assert (ran.code, "c_fk on public.c is switched off" in ran.err.replace('"', "")) == (3, True), ran.err
+    postgres(target, "ALTER TABLE c ENABLE TRIGGER ALL; DELETE FROM c WHERE aid = 2")
+    with psycopg.connect(target) as other:
+        other.execute("SELECT * FROM a")
+        ran = converge("sync", *ends)
+        assert (ran.code, "idle in transaction: SELECT * FROM a" in ran.err) == (3, True), ran.err
+    assert converge("sync", *ends).code == 0
+    assert postgres(target, "SELECT aid FROM c") == [(77,)]
+
+
+def test_a_key_that_a_merge_has_kept(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE s (id INT PRIMARY KEY, v TEXT); INSERT INTO s VALUES (1, 'a'), (5, 'b')")
+    postgres(target, "CREATE TABLE s (id int PRIMARY KEY, v text)")
+    postgres(target, "INSERT INTO s VALUES (5, 'own'), (6, 'own'), (7, 'own')")
+    rules = tmp_path / "own.toml"
+    rules.write_text('[[table]]\nmatch = { table = "s" }\nrows = "merge"\n')
+    ends = ("--source", source, "--target", target)
+    assert converge("migrate", *ends, "--mode", "load", "--map", str(rules)).code == 0
+    mysql(source, "INSERT INTO s VALUES (6, 'c'); SET GLOBAL max_allowed_packet = 1048576")
+    try:
+        ran = converge("sync", *ends)
+    finally:
+        mysql(source, "SET GLOBAL max_allowed_packet = DEFAULT")
+    assert ran.code == 0, ran.out + ran.err
+    assert postgres(target, "SELECT * FROM s ORDER BY 1") == [(1, "a"), (5, "b"), (6, "c"), (7, "own")]

@@ -76,6 +76,10 @@ class OwnForeignKey:
     """``FOREIGN KEY … REFERENCES …``, without NOT VALID."""
     validated: bool
     comment: str
+    partitioned: bool = False
+    """Its table is, so that it cannot be added unchecked."""
+    off: bool = False
+    """Somebody has switched its triggers off."""
 
     @property
     def remove(self) -> str:
@@ -87,13 +91,24 @@ class OwnForeignKey:
         """Statements that put it back, so that it holds for new rows; `validate` checks the others."""
         name = pg_name(self.name)
         comment = f"COMMENT ON CONSTRAINT {name} ON {self.table} IS {pg_text(self.comment)}"
-        add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition} NOT VALID"
+        unchecked = "" if self.partitioned else " NOT VALID"
+        add = f"ALTER TABLE {self.table} ADD CONSTRAINT {name} {self.definition}{unchecked}"
         return (add, comment) if self.comment else (add,)
 
     @property
     def validate(self) -> str:
         """The statement that has all rows checked; empty for one whose rows never were."""
-        return f"ALTER TABLE {self.table} VALIDATE CONSTRAINT {pg_name(self.name)}" if self.validated else ""
+        asked = self.validated and not self.partitioned
+        return f"ALTER TABLE {self.table} VALIDATE CONSTRAINT {pg_name(self.name)}" if asked else ""
+
+    @property
+    def orphans(self) -> str:
+        """The query that counts rows without a parent (MATCH SIMPLE: a NULL refers to nothing)."""
+        pairs = [*zip(map(pg_name, self.columns), map(pg_name, self.parent_columns), strict=True)]
+        filled = " AND ".join(f"c.{column} IS NOT NULL" for column, _ in pairs)
+        same = " AND ".join(f"p.{other}=c.{column}" for column, other in pairs)
+        there = f"NOT EXISTS (SELECT FROM {self.parent} AS p WHERE {same})"
+        return f"SELECT count(*) FROM {self.table} AS c WHERE {filled} AND {there}"
 
 
 @dataclass(frozen=True, slots=True)

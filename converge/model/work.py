@@ -134,6 +134,20 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsTask:
+    """The digests of a range of rows of one side, to be added to the table's files."""
+
+    schema: str
+    table: TablePlan
+    folder: str
+    parts: int
+    part: str | None = None
+    """The condition of the source's range; None for the target's side."""
+    page: str | None = None
+    """The WHERE clause of the target's."""
+
+
+@dataclass(frozen=True, slots=True)
 class FindTask:
     """A table of which all rows are compared one by one."""
 
@@ -141,6 +155,9 @@ class FindTask:
     table: TablePlan
     file: str
     """Gets a line for each key whose rows differ: its digest, and how many rows source and target have."""
+    folder: str = ""
+    """Where its `RecordsTask`s have put the digests; empty where there were none."""
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +181,8 @@ class RepairTable:
     """Transactions that have written the run's rows."""
     any_writer: bool
     """Rows that only the target has go whoever has written them."""
+    keeps_changed: bool
+    """Rows of both sides stay as they are in the target where others have written them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +209,13 @@ class Repaired:
     replaced: int = 0
     deleted: int = 0
     kept: int = 0
-    """Rows that only the target has, and that others have written."""
+    """Rows that stay because others have written them."""
+    overwritten: int = 0
+    """Of the replaced ones those that others had written."""
 
     def __str__(self) -> str:
-        counts = ((word, getattr(self, word)) for word in ("inserted", "replaced", "deleted", "kept"))
+        words = ("inserted", "replaced", "deleted", "kept", "overwritten")
+        counts = ((word, getattr(self, word)) for word in words)
         return f"{self.table}: {', '.join(f'{rows:,} {word}' for word, rows in counts if rows)}"
 
 

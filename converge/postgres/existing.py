@@ -126,7 +126,8 @@ def _foreign_keys(rows: list[Row]) -> Iterator[OwnForeignKey]:
         yield OwnForeignKey(
             facts["name"], pg_name(facts["schema"], facts["table"]), tuple(load["columns"]),
             pg_name(*load["parent"]), tuple(load["parent columns"]), definition,
-            definition == facts["definition"], facts.get("comment", ""),
+            definition == facts["definition"], facts.get("comment", ""), load["partitioned"],
+            "not enforced by" in row.setup,
         )  # fmt: skip
 
 

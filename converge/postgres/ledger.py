@@ -203,10 +203,15 @@ def run_steps(
 
 
 def writers(connection: psycopg.Connection[Any], run: int) -> dict[str, list[str]]:
-    """By source table, the transactions that have written the run's rows: of its chunks, and of repairs."""
-    query = "SELECT source_table, xid::text FROM converge.chunk WHERE run_id = %(run)s AND xid IS NOT NULL"
+    """By source table, the transactions that have written the run's rows: of its chunks, and of repairs.
+
+    Each has written its row of the ledger, too. In a database that was restored from a dump no row has the
+    transaction that it had, and others may have the same numbers.
+    """
+    own = "WHERE run_id = %(run)s AND xid::text = xmin::text"
+    query = f"SELECT source_table, xid::text FROM converge.chunk {own}"
     if value(connection, "SELECT to_regclass('converge.repair') IS NOT NULL"):
-        query += " UNION SELECT source_table, xid::text FROM converge.repair WHERE run_id = %(run)s"
+        query += f" UNION SELECT source_table, xid::text FROM converge.repair {own}"
     found = defaultdict[str, list[str]](list)
     for table, xid in connection.execute(query.encode(), {"run": run}):
         found[table].append(xid)

@@ -28,7 +28,7 @@ from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
 from converge.model.words import counted, said
-from converge.model.work import Counts, Drilled
+from converge.model.work import Counts, Drilled, RecordsTask
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
 from converge.mysql.rows import stream
@@ -46,7 +46,7 @@ from converge.run.relation import (
     unequal,
     window,
 )
-from converge.run.unlike import NONE, Digests, Records, cut, unlike
+from converge.run.unlike import NONE, Digests, Parts, Records, cut, unlike
 from converge.types.field import Field, is_cut, is_long, shown, size_of_long
 
 _FETCH_BYTES = 16_000_000
@@ -58,13 +58,16 @@ _PARSED_BYTES = 4_000_000
 """JSON that is parsed at once, on both sides together; one value may be longer."""
 _LEAST_LONG_BYTES = 1024
 """The same for the values of very wide rows."""
-_WHOLE_ROWS = 2_000_000
+WHOLE_ROWS = 20_000_000
 """A table of fewer rows sends the digests of all: 64 bytes a row."""
 _MOST_ROWS = 10_000_000
 """Rows of which digests are sent at once, and kept in files here: less than a gigabyte."""
+_MOST_BUCKETS = 50_000
+"""Of one statement, which takes less than half a megabyte."""
 _PAGE_ROWS = 60
 """Of narrow rows; a page of PostgreSQL has 8 kB."""
 _KEYS_AT_ONCE = 50_000
+_LITERAL_BYTES = 40
 _MOST_JUDGED = 10
 """Batches of rows whose values are fetched before all are taken to differ."""
 _SHOWN_BYTES = 1000
@@ -145,14 +148,16 @@ class Suspects:
         long: int,
         rows: int,
         pages: Sequence[str] = (),
+        parts: Parts | None = None,
     ) -> None:
         """Values of more than `long` bytes stay on the servers.
 
-        `rows` is about how many there are; `pages` are conditions that split a table of the target.
+        `rows` is about how many there are; `pages` are conditions that split a table of the target. Where
+        `parts` have the digests already, they are not asked for.
         """
-        self._name, self._rows = relation.name, rows
+        self._name, self._rows, self._parts = relation.name, rows, parts
         # Some tens of rows a bucket: few of those of a large table differ where few rows do.
-        self._digits = 0 if rows < _WHOLE_ROWS else 4 if rows < _MOST_ROWS else 5
+        self._digits = 0 if rows < WHOLE_ROWS else 5
         identity = identity_digests(relation)
         row = row_digests(relation.fields)
         totals = sums(row)
@@ -196,14 +201,18 @@ class Suspects:
 
         Both connections are free when one is given.
         """
+        for identity, left, right in self._parts.unlike() if self._parts else self._asked():
+            if identity == NONE:
+                raise self.no_digest(left.total())
+            yield identity.hex(), left, right
+
+    def _asked(self) -> Iterator[tuple[bytes, Digests, Digests]]:
         for buckets in self._batches():
             here, there = (side.records_of(self._digits, buckets) for side in self.sides)
-            for identity, left, right in unlike(here, there, min(self._rows, _MOST_ROWS)):
-                if identity == NONE:
-                    raise self._no_digest(left.total())
-                yield identity.hex(), left, right
+            yield from unlike(here, there, min(self._rows, _MOST_ROWS))
 
-    def _no_digest(self, rows: int) -> SourceError:
+    def no_digest(self, rows: int) -> SourceError:
+        """Rows that cannot be compared."""
         words = "are longer than the source's max_allowed_packet and have no digest"
         return SourceError(
             f"{self._name}: {said(rows, words)}",
@@ -218,20 +227,27 @@ class Suspects:
             return
         left, right = (side.buckets(self._digits) for side in self.sides)
         if None in left:
-            raise self._no_digest(left[None][0])
+            raise self.no_digest(left[None][0])
         sizes = {
             bucket: max(side.get(bucket, (0, 0))[0] for side in (left, right))
             for bucket in sorted(filter(None, left.keys() | right.keys()))
             if left.get(bucket) != right.get(bucket)
         }
-        yield from by_size(sizes, _MOST_ROWS)
+        for batch in by_size(sizes, _MOST_ROWS):
+            for start in range(0, len(batch), _MOST_BUCKETS):
+                yield batch[start : start + _MOST_BUCKETS]
 
 
 class Drill:
     """The drill-down of one table on one pair of connections."""
 
     def __init__(
-        self, source: WatchedConnection, target: psycopg.Connection[Any], schema: str, table: TablePlan
+        self,
+        source: WatchedConnection,
+        target: psycopg.Connection[Any],
+        schema: str,
+        table: TablePlan,
+        parts: Parts | None = None,
     ) -> None:
         row_bytes = table.data_bytes // max(1, table.rows_estimate) + 1
         self._fetched = max(MOST_DIFFERENCES, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
@@ -242,9 +258,8 @@ class Drill:
         fields = self._relation.fields
         self._key = [fields.index(field) for field in self._relation.key]
         (size,) = pages_of(target, schema, [table])
-        # The source's statistics may know nothing of most rows.
-        rows = max(table.rows_estimate, size * _PAGE_ROWS)
-        self._suspects = Suspects(source, target, self._relation, long, rows, list(page_ranges(size)))
+        pages = list(page_ranges(size))
+        self._suspects = Suspects(source, target, self._relation, long, about_rows(table, size), pages, parts)
         # JSON of more than this is taken for other than JSON that is written in another way.
         whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
         self._whole = [
@@ -283,33 +298,48 @@ class Drill:
     def _lowest(self, identities: Iterator[str]) -> list[str]:
         """Those of the lowest keys."""
         lowest: list[tuple[Order, str]] = []
-        while batch := list(islice(identities, _KEYS_AT_ONCE)):
+        # By the source's longest statement: each identity takes 35 bytes of it.
+        while batch := list(islice(identities, min(_KEYS_AT_ONCE, self._piece // _LITERAL_BYTES))):
             here, there = (side.keys(batch) for side in self._suspects.sides)
             found = ((_natural(key), identity) for identity, key in (here | there).items())
             lowest = nsmallest(MOST_DIFFERENCES, chain(lowest, found))
         return [identity for _, identity in lowest]
 
     def differing(self) -> Iterator[tuple[str, int, int]]:
-        """The identities that differ by meaning, each with its number of rows in source and target."""
+        """The identities that differ by meaning, each with its number of rows in source and target.
+
+        Of a table without a key they are the digests of whole rows.
+        """
         count = 0
         with TemporaryFile("w+") as spool:
-            for identity, left, right in self._suspects:
+            for line in self._lines():
+                spool.write(line)
                 count += 1
-                spool.write(f"{identity} {left.total()} {right.total()}\n")
             spool.seek(0)
             # To replace many rows costs less than to look which of them mean the same.
             few = count <= _MOST_JUDGED * self._fetched
             by_meaning = few and any(field.judge != "text" for field in self._relation.fields)
             while batch := [line.split() for line in islice(spool, self._fetched)]:
-                meant = self._judge([identity for identity, *_ in batch])[2] if by_meaning else None
-                for identity, here, there in batch:
+                meant = self._judge([*{identity for identity, *_ in batch}])[2] if by_meaning else None
+                for identity, digest, here, there in batch:
                     if meant is None or identity in meant:
-                        yield identity, int(here), int(there)
+                        yield digest, int(here), int(there)
+
+    def _lines(self) -> Iterator[str]:
+        for identity, left, right in self._suspects:
+            if self._relation.key:
+                yield f"{identity} {identity} {left.total()} {right.total()}\n"
+                continue
+            for digest in sorted(left.keys() | right.keys()):
+                if not digest:
+                    raise self._suspects.no_digest(left[digest] + right[digest])
+                if left[digest] != right[digest]:
+                    yield f"{identity} {digest} {left[digest]} {right[digest]}\n"
 
     def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference], set[str]]:
         """Compares the values of these rows by meaning; long JSON a few megabytes at a time.
 
-        The last are the identities that differ; of rows without a key that is not told.
+        The last are the identities that differ.
         """
         source, target = (side.rows(identities, None) for side in self._suspects.sides)
         large = {one: self._json_bytes(source.get(one, []), target.get(one, [])) for one in identities}
@@ -336,13 +366,20 @@ class Drill:
         counts, found, name = Counts(), list[Difference](), self._relation.name
         meant = set[str]()
         if not self._relation.key:
-            groups = ([row for one in identities for row in side.get(one, ())] for side in (source, target))
-            left, right, _ = unequal(self._relation.fields, *groups)
+            left, right = list[Row](), list[Row]()
+            for identity in identities:
+                # Rows that mean the same have the same identity.
+                here, there, _ = unequal(
+                    self._relation.fields, source.get(identity, []), target.get(identity, [])
+                )
+                left += here
+                right += there
+                meant |= {identity} if here or there else set()
             for row, count in Counter(left).items():
                 found.append(Difference(name, f"({counted(count, 'row')})", None, row_text(row), None))
             for row, count in Counter(right).items():
                 found.append(Difference(name, f"({counted(count, 'row')})", None, None, row_text(row)))
-            return Counts(len(left), len(right)), found, set(identities)
+            return Counts(len(left), len(right)), found, meant
         for identity in identities:
             here, there = source.get(identity, []), target.get(identity, [])
             pair = list(self._pair(identity, here, there))
@@ -396,6 +433,21 @@ class Drill:
         mark = f"[byte {place + 1:,}] "
         left, right = pieces(start, _BEFORE_BYTES + _SHOWN_BYTES)
         return mark + left.decode("utf-8", "replace"), mark + right.decode("utf-8", "replace")
+
+
+def about_rows(table: TablePlan, pages: int) -> int:
+    """Of a table that has so many pages in the target: statistics may know nothing of most rows."""
+    return max(table.rows_estimate, pages * _PAGE_ROWS)
+
+
+def records(
+    source: WatchedConnection, target: psycopg.Connection[Any], task: RecordsTask
+) -> tuple[int, Records]:
+    """The side of a task, and the digests of its rows."""
+    pages = [] if task.page is None else [task.page]
+    suspects = Suspects(source, target, of_table(task.schema, task.table), 0, 0, pages)
+    side = int(task.part is None)
+    return side, suspects.sides[side].records(task.part or "1=1")
 
 
 def by_size(sizes: dict[str, int], most: int) -> Iterator[list[str]]:

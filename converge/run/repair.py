@@ -13,29 +13,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
-from converge.model.existing import OFF, Existing, OwnTable
+from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
+from converge.model.extent import Range
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import Approve, Removal
 from converge.model.result import Result
 from converge.model.words import counted, said
-from converge.model.work import FindTask, Found, Repaired, RepairTable, RepairTask
+from converge.model.work import FindTask, Found, RecordsTask, Repaired, RepairTable, RepairTask
 from converge.mysql.definitions import counter_values, next_values
+from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
+from converge.postgres.digest import page_ranges, pages_of
 from converge.postgres.existing import read_existing
 from converge.postgres.ledger import lock, upgrade, writers
 from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
+from converge.run.drill_down import WHOLE_ROWS, about_rows
 from converge.run.options import RESUME
 from converge.run.replace import OnSql
+from converge.run.unlike import parts_of
 from converge.run.workers import Workers
+
+_RAISE = """
+BEGIN
+    IF ({query}) > (SELECT count FROM pg_temp.converge_orphans_{number}) THEN
+        RAISE foreign_key_violation USING MESSAGE = {message};
+    END IF;
+END
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ def carry_out(
     target: Endpoint,
     workers: Workers,
     suspects: Mapping[str, int],
+    ranges: Mapping[str, Sequence[Range]],
     repair: Repair,
     emit: Sink,
     result: Result,
@@ -87,23 +103,54 @@ def carry_out(
             upgrade(target)
     done: list[Repaired] = []
     with TemporaryDirectory(prefix="converge-") as folder:
-        files = {name: f"{folder}/{number}" for number, name in enumerate(suspects)}
-        with phase(result, emit, "compare", len(files)):
-            todo = [FindTask(plan.schema, plan.table(name), file) for name, file in files.items()]
-            todo.sort(key=lambda task: task.table.data_bytes, reverse=True)
-            differ = set()
-            for found in workers.work(todo):
-                if isinstance(found, Found):
-                    emit(Advanced("compare", found.table))
-                    differ |= {found.table} if found.differs else set()
+        tables = sorted(map(plan.table, suspects), key=lambda table: table.data_bytes, reverse=True)
+        files = _find(both, plan, workers, tables, ranges, folder, result, emit)
         with phase(result, emit, "repair"):
-            files = {name: file for name, file in files.items() if name in differ}
             for answer in workers.work([_task(both, plan, files, repair)]):
                 if isinstance(answer, bytes) and repair.on_sql:
                     repair.on_sql(answer)
                 elif isinstance(answer, list):
                     done += answer
     return list(_findings(done, repair))
+
+
+def _find(
+    both: Compared,
+    plan: Plan,
+    workers: Workers,
+    tables: Sequence[TablePlan],
+    ranges: Mapping[str, Sequence[Range]],
+    folder: str,
+    result: Result,
+    emit: Sink,
+) -> dict[str, str]:
+    """The tables whose rows differ, each with the file that says which."""
+    todo, finds = list[RecordsTask](), list[FindTask]()
+    for number, (table, pages) in enumerate(
+        zip(tables, pages_of(both.target, plan.schema, tables), strict=True)
+    ):
+        place, rows = f"{folder}/{number}", about_rows(table, pages)
+        Path(place).mkdir()
+        if rows >= WHOLE_ROWS:
+            finds.append(FindTask(plan.schema, table, f"{place}/found"))
+            continue
+        task = RecordsTask(plan.schema, table, place, parts_of(rows))
+        finds.append(FindTask(plan.schema, table, f"{place}/found", place, task.parts))
+        # Both servers work at the same time.
+        for part, page in zip_longest(ranges[table.source], page_ranges(pages)):
+            if part is not None:
+                todo.append(replace(task, part=where(table.key, part).removeprefix(" WHERE ") or "1=1"))
+            if page is not None:
+                todo.append(replace(task, page=page))
+    differ = set()
+    with phase(result, emit, "compare", len(todo) + len(finds)):
+        for answer in chain(workers.work(todo), workers.work(finds)):
+            if isinstance(answer, str | Found):
+                emit(Advanced("compare", answer if isinstance(answer, str) else answer.table))
+            if isinstance(answer, Found) and answer.differs:
+                differ.add(answer.table)
+    files = {one.table.source: one.file for one in finds if one.table.source in differ}
+    return {table.source: files[table.source] for table in plan.tables if table.source in files}
 
 
 def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
@@ -115,8 +162,9 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
         rows = sum(one.kept for one in kept)
         yield Finding(
             Code.V119, "note", "target",
-            said(rows, "are only in the target, not known as the run's: kept")
-            + "; converge verify --repair --delete-extra TABLE deletes such rows",
+            said(rows, "are not known as the run's: kept")
+            + "; converge verify --repair replaces those that the source has, too, and --delete-extra TABLE "
+            "deletes those that it has not",
             " ".join(f"--delete-extra {one.table}" for one in kept),
             evidence="; ".join(f"{one.table}: {one.kept:,}" for one in kept),
         )  # fmt: skip
@@ -125,6 +173,8 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
 def _changed(changed: Sequence[Repaired], word: str) -> Finding:
     verbs = ("inserted", "replaced", "deleted")
     listed = ", ".join(f"{sum(getattr(one, verb) for one in changed):,} {verb}" for verb in verbs)
+    if overwritten := sum(one.overwritten for one in changed):
+        listed += f", {overwritten:,} of the replaced ones not known as the run's"
     return Finding(
         Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
         evidence="; ".join(map(str, changed)),
@@ -140,7 +190,7 @@ def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) 
     tables = tuple(
         RepairTable(
             plan.table(name), file, tuple(_others(plan.table(name), own[name])), tuple(ours.get(name, ())),
-            bool(repair.delete_extra) and named.takes(name),
+            bool(repair.delete_extra) and named.takes(name), repair.catches_up,
         )
         for name, file in files.items()
     )  # fmt: skip
@@ -149,24 +199,36 @@ def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) 
     switched = [
         (one.quoted, trigger) for one in own.values() for trigger in one.triggers if trigger.enabled != OFF
     ]
+    if off := [key for key in keys if key.off]:
+        raise BlockedError(
+            f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be put back so",
+            code=Code.V123,
+            hint=f"ALTER TABLE {off[0].table} ENABLE TRIGGER ALL; or drop the key",
+        )
+    # At once, or others could hold what is asked for next.
+    locked = dict.fromkeys([*quoted, *(name for key in keys for name in (key.table, key.parent))])
+    unchecked = [key for key in keys if not key.validated]
     before = [
         "SET LOCAL synchronous_commit = on",
         "SET LOCAL lock_timeout = '60s'",
-        *(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE" for name in quoted),
+        *([f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"] if locked else []),
+        *(_orphans_before(number, key) for number, key in enumerate(unchecked)),
         *(key.remove for key in keys),
         *(trigger.switch(name, OFF) for name, trigger in switched),
     ]
     after = [
         "SET CONSTRAINTS ALL IMMEDIATE",
-        *_next_values(both, plan),
         *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
         *(statement for key in keys for statement in key.restore),
         *(key.validate for key in keys if key.validate),
+        *(_orphans_after(number, key) for number, key in enumerate(unchecked)),
         *(
             f"REFRESH MATERIALIZED VIEW {name}"
             for name, reads in existing.materialized
             if {*reads} & {one.name for one in own.values()}
         ),
+        # No rollback takes these back.
+        *_next_values(both, plan),
     ]
     if both.run is not None and tables and "repair" in ledger_tables(both.target):
         names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in files)
@@ -177,13 +239,25 @@ def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) 
     return RepairTask(plan.schema, tables, tuple(before), tuple(after), repair.on_sql is not None)
 
 
+def _orphans_before(number: int, key: OwnForeignKey) -> str:
+    """Of a key whose rows were never checked: it is still not to get more rows without a parent."""
+    return f"CREATE TEMPORARY TABLE converge_orphans_{number} ON COMMIT DROP AS {key.orphans}"
+
+
+def _orphans_after(number: int, key: OwnForeignKey) -> str:
+    message = f'rows of {key.table} would lose their parent by the foreign key "{key.name}"'
+    return f"DO {pg_text(_RAISE.format(query=key.orphans, number=number, message=pg_text(message)))}"
+
+
 def _own(existing: Existing, table: TablePlan) -> OwnTable:
     """The target's table. Raises BlockedError where single rows of it cannot be replaced."""
     own = existing.by_name[table.target]
     others = list(_others(table, own))
     why = own.obstacle
-    if not why and others and not table.keys:
-        why = f"it has no key, and the target's own columns {', '.join(others)} would lose their values"
+    computed = any(column.generated is not None for column in table.keys)
+    if not why and others and (computed or not table.keys):
+        has = "its key is computed" if computed else "it has no key"
+        why = f"{has}, and the target's own columns {', '.join(others)} would lose their values"
     if why:
         raise BlockedError(
             f"{table.source} cannot be repaired: {why}",

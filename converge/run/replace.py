@@ -5,8 +5,9 @@ In a worker, whose connection to the source has the snapshot that was compared.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,13 +21,19 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted, said
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.connect import WatchedConnection
+from converge.mysql.query import fetch
 from converge.mysql.rows import marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
-from converge.run.relation import identity_digests, of_table
+from converge.postgres.saved import kept_table
+from converge.run.relation import identity_digests, of_table, row_digests
 
 _AT_ONCE = 100_000
 """Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole table."""
+_LITERAL_BYTES = 80
+"""Twice what one of them takes of a statement."""
+_TRIES = 5
+"""Of a transaction that meets a deadlock with others."""
 _OLD, _NEW = "pg_temp.converge_old", "pg_temp.converge_new"
 _KEYS = "pg_temp.converge_keys"
 """Digests of the keys that differ, with the numbers of their rows in the source and in the target."""
@@ -88,9 +95,23 @@ class _Script:
 def replace_rows(
     source: WatchedConnection, target: psycopg.Connection[Any], task: RepairTask, tell: OnSql
 ) -> list[Repaired]:
-    """All tables of the task in one transaction, or as a script."""
+    """All tables of the task in one transaction, or as a script.
+
+    A deadlock with others is tried again. Raises BlockedError where the target refuses.
+    """
+    with _refused(target, task):
+        for _ in range(_TRIES - 1):
+            with suppress(psycopg.errors.DeadlockDetected):
+                return _transaction(source, target, task, tell)
+            time.sleep(1)
+        return _transaction(source, target, task, tell)
+
+
+def _transaction(
+    source: WatchedConnection, target: psycopg.Connection[Any], task: RepairTask, tell: OnSql
+) -> list[Repaired]:
     to = _Script(target, tell) if task.as_script else _Target(target)
-    with target.transaction(), _refused():
+    with target.transaction():
         for statement in task.before:
             to.do(statement)
         done = [_Rows(source, target, task.schema, one, to).replace() for one in task.tables]
@@ -101,19 +122,43 @@ def replace_rows(
     return done
 
 
+_WAYS: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (
+        psycopg.errors.UniqueViolation,
+        "--delete-extra TABLE, where a row of the target alone is in the way",
+    ),
+    (psycopg.errors.ForeignKeyViolation, "remove what refers to rows that the source no longer has"),
+    (psycopg.errors.NotNullViolation, "give the target's own column a default"),
+    (psycopg.IntegrityError, "change what the constraint asks, or the row in the source"),
+)
+
+
 @contextmanager
-def _refused() -> Iterator[None]:
-    """A constraint of the target is explained with what may be in the way."""
+def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None]:
+    """What the target's constraints, or others' locks, refuse is explained."""
     try:
         yield
     except psycopg.IntegrityError as error:
-        table = error.diag.table_name
+        way = next(way for kind, way in _WAYS if isinstance(error, kind))
         raise BlockedError(
-            f"{table}: {error.diag.message_primary}; nothing has been changed",
+            f"{error.diag.table_name}: {error.diag.message_primary}; nothing has been changed",
             code=Code.V123,
             details=[detail] if (detail := error.diag.message_detail) else (),
-            hint="--delete-extra TABLE, where a row that only the target has is in the way; "
-            "--exclude TABLE leaves a table out",
+            hint=f"{way}; or --exclude TABLE leaves a table out",
+        ) from error
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        tables = [pg_name(task.schema, one.plan.target) for one in task.tables]
+        holding = target.execute(
+            "SELECT DISTINCT format('session %%s of %%s, %%s: %%s', pid, usename, state, left(query, 100)) "
+            "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE granted AND pid <> pg_backend_pid() "
+            "AND relation = ANY (%s::regclass[])",
+            (tables,),
+        )
+        raise BlockedError(
+            "others hold locks on the tables; nothing has been changed",
+            code=Code.V123,
+            details=[words for (words,) in holding],
+            hint="run it again when these transactions have ended",
         ) from error
 
 
@@ -128,13 +173,15 @@ class _Rows:
         table: RepairTable,
         to: _Target | _Script,
     ) -> None:
-        self._source, self._target, self._to = source, target, to
+        self._source, self._target, self._to, self._schema = source, target, to, schema
         self._one, self._table = table, table.plan
         self._name = pg_name(schema, self._table.target)
         self._copy = copy_statement(schema, self._table)
         self._columns = ",".join(pg_name(column.target) for column in self._table.copied)
         self._relation = of_table(schema, self._table)
-        self._here, self._there = identity_digests(self._relation)
+        relation = self._relation
+        # As the drill-down tells what differs.
+        self._here, self._there = identity_digests(relation) if relation.key else row_digests(relation.fields)
 
     def replace(self) -> Repaired:
         """Deletes the target's rows that differ, and copies the source's."""
@@ -142,11 +189,13 @@ class _Rows:
         with Path(self._one.file).open("rb") as lines:
             write(self._target, _COPY_KEYS, lines)
         self._target.execute(f"ANALYZE {_KEYS}".encode())
-        kept = self._keep_others()
+        kept, overwritten = self._keep_others()
         inserted, replaced, deleted, come = map(int, self._target.execute(_COUNTS.encode()).fetchall()[0])
         self._to.know_keys()
         if self._one.own:
             self._keep_own()
+        if self._table.rows == "merge":
+            self._let_go()
         if replaced or deleted:
             self._to.do(f"DELETE FROM {self._name} WHERE ctid IN (SELECT ctid {self._differing})")
         if come:
@@ -155,33 +204,40 @@ class _Rows:
                 spool.writelines(f"{key}\n".encode() for (key,) in keys)
                 spool.seek(0)
                 self._insert(self._blocks(spool, come))
-        # Of a script it is the script's table that goes, and this session's ends with the transaction.
-        self._to.do(f"DROP TABLE {_KEYS}")
+        # Of a script it is the script's tables that go, and this session's end with the transaction.
+        self._to.do(f"DROP TABLE {_KEYS}" + (f", {_OLD}, {_NEW}" if self._one.own else ""))
         # Without a key the rows that are replaced are equal to those that come.
-        return Repaired(self._table.source, inserted, replaced if self._table.keys else 0, deleted, kept)
+        replaced = replaced if self._table.keys else 0
+        return Repaired(self._table.source, inserted, replaced, deleted, kept, overwritten)
 
     @property
     def _differing(self) -> str:
         """FROM and WHERE of the target's rows that differ."""
         return f"FROM {self._relation.target} WHERE {self._there} IN (SELECT i FROM {_KEYS})"
 
-    def _keep_others(self) -> int:
-        """Lets those stay of which the target has more than the source, and not all are the run's.
+    def _keep_others(self) -> tuple[int, int]:
+        """Lets rows stay that others have written; how many, and how many others will be overwritten.
 
-        Raises BlockedError where the rows are no longer those that were compared.
+        They stay where the target has more of them than the source, and where the task says so also where
+        the source has others of the same key. Raises BlockedError where rows are no longer what was compared.
         """
         # A query with parameters reads % as their beginning.
         there, differing = (text.replace("%", "%%") for text in (self._there, self._differing))
+        keeps_changed = self._one.keeps_changed and bool(self._table.keys)
+        stays = "there > here AND NOT %(any)s OR %(changed)s AND here > 0 AND there > 0"
         query = (
-            f"WITH now AS (SELECT {there} AS i, count(*) rows, bool_or(NOT xmin = ANY (%s::xid[])) AS others "
-            f"  {differing} GROUP BY 1), "
+            "WITH now AS ("
+            f"SELECT {there} AS i, count(*) rows, bool_or(NOT xmin = ANY (%(ours)s::xid[])) AS others "
+            f"{differing} GROUP BY 1), "
             f"moved AS (SELECT FROM {_KEYS} LEFT JOIN now USING (i) WHERE there <> coalesce(rows, 0)), "
-            f"kept AS (DELETE FROM {_KEYS} AS k USING now WHERE k.i = now.i AND there > here AND others "
-            "  AND NOT %s RETURNING there - here AS rows) "
-            "SELECT (SELECT count(*) FROM moved), (SELECT coalesce(sum(rows), 0) FROM kept)"
+            f"kept AS (DELETE FROM {_KEYS} AS k USING now WHERE k.i = now.i AND others AND ({stays}) "
+            "RETURNING CASE WHEN there > here THEN there - here ELSE there END AS rows) "
+            "SELECT (SELECT count(*) FROM moved), (SELECT coalesce(sum(rows), 0) FROM kept), "
+            f"(SELECT count(*) FROM {_KEYS} JOIN now USING (i) WHERE others AND here > 0 AND NOT ({stays}))"
         )
-        ((moved, kept),) = self._target.execute(
-            query.encode(), (list(self._one.writers), self._one.any_writer)
+        ((moved, kept, overwritten),) = self._target.execute(
+            query.encode(),
+            {"ours": list(self._one.writers), "any": self._one.any_writer, "changed": keeps_changed},
         ).fetchall()
         if moved:
             raise BlockedError(
@@ -190,12 +246,23 @@ class _Rows:
                 code=Code.V123,
                 hint="run it again while nobody writes to the target",
             )
-        return int(kept)
+        return int(kept), int(overwritten) if self._table.keys else 0
+
+    def _let_go(self) -> None:
+        """Rows that a merge has kept go where the source has their key now."""
+        kept = kept_table(self._schema, self._table.target)
+        names = [pg_name(column.target) for column in self._table.keys]
+        listed = ",".join(f"{name}::text" for name in names)
+        come = f"{self._there} IN (SELECT i FROM {_KEYS} WHERE here > 0)"
+        same = f"({listed}) IN (SELECT {listed} FROM {self._name} WHERE {come})"
+        self._to.do(f"DELETE FROM {kept} WHERE {same}")
+        self._to.do(f"DELETE FROM {self._name} WHERE {come}")
 
     def _keep_own(self) -> None:
         """The values of columns that only the target has, and a place for the source's rows."""
         own, columns = ",".join(self._one.own), self._columns
-        kept = f'SELECT {self._there} AS "its key",{own} {self._differing}'
+        # One of each key, where the target has lost its own.
+        kept = f'SELECT DISTINCT ON (1) {self._there} AS "converge.key",{own} {self._differing}'
         self._to.do(f"CREATE TEMPORARY TABLE {_OLD} ON COMMIT DROP AS {kept}")
         new = f"SELECT {columns} FROM {self._name} LIMIT 0"
         self._to.do(f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS {new}")
@@ -205,20 +272,21 @@ class _Rows:
             self._to.copy(self._copy, blocks)
             return
         self._to.copy(f"COPY {_NEW} ({self._columns}) FROM STDIN", blocks)
-        new = f'(SELECT *,{self._there} AS "its key" FROM {_NEW}) AS n'
+        new = f'(SELECT *,{self._there} AS "converge.key" FROM {_NEW}) AS n'
         insert = f"INSERT INTO {self._name} ({{}}) OVERRIDING SYSTEM VALUE SELECT {{}} FROM {new}"
         both = ",".join([self._columns, *self._one.own])
-        self._to.do(f'{insert.format(both, both)} JOIN {_OLD} AS o USING ("its key")')
-        new_keys = f'NOT EXISTS (SELECT FROM {_OLD} AS o WHERE o."its key"=n."its key")'
+        self._to.do(f'{insert.format(both, both)} JOIN {_OLD} AS o USING ("converge.key")')
+        new_keys = f'NOT EXISTS (SELECT FROM {_OLD} AS o WHERE o."converge.key"=n."converge.key")'
         self._to.do(f"{insert.format(self._columns, self._columns)} WHERE {new_keys}")
-        self._to.do(f"DROP TABLE {_OLD}, {_NEW}")
 
     def _blocks(self, keys: Iterable[bytes], expected: int) -> Iterator[bytes]:
         """COPY text of the source's rows with these digests of their keys, one in a line."""
         read, lines = 0, iter(keys)
         query = f"{select_text(self._table)} WHERE {self._here} IN"
         encoded = encode if marked(self._table) else b"".join
-        while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, _AT_ONCE)):
+        ((longest,),) = fetch(self._source, "SELECT @@max_allowed_packet")
+        at_once = min(_AT_ONCE, int(longest) // _LITERAL_BYTES)
+        while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, at_once)):
             for rows, parts in stream(self._source, f"{query} ({chosen})"):
                 read += rows
                 yield encoded(parts)

@@ -134,7 +134,9 @@ class _Comparison:
 
     def _carry_out(self, target: Endpoint, suspects: dict[str, int], repair: Repair) -> list[Finding]:
         result, emit = self.result, self.emit
-        return carry_out(self.both, self.plan, target, self.workers, suspects, repair, emit, result)
+        return carry_out(
+            self.both, self.plan, target, self.workers, suspects, self.ranges, repair, emit, result
+        )
 
 
 def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:

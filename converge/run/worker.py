@@ -39,6 +39,7 @@ from converge.model.work import (
     DrillTask,
     FindTask,
     Found,
+    RecordsTask,
     Repaired,
     RepairTask,
     ViewTask,
@@ -52,10 +53,11 @@ from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encode, enter, rolled_back, write
 from converge.run.checks import carry_out
 from converge.run.connections import DRIVER_ERRORS, explain, explained
-from converge.run.drill_down import Drill
+from converge.run.drill_down import Drill, records
 from converge.run.rejects import Encode, find, is_bad_row
 from converge.run.replace import replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
+from converge.run.unlike import Parts
 from converge.run.views import ViewComparison
 
 Task = CopyTask | DigestTask | WrittenTask
@@ -172,10 +174,16 @@ class Worker:
 
     def find(self, task: FindTask) -> Found:
         """Notes which rows of a table differ."""
-        drill = Drill(self.source, self.target, task.schema, task.table)
+        parts = Parts(task.folder, task.parts) if task.folder else None
+        drill = Drill(self.source, self.target, task.schema, task.table, parts)
         with Path(task.file).open("w", encoding="ascii") as file:
             file.writelines("{}\t{}\t{}\n".format(*found) for found in drill.differing())
             return Found(task.table.source, file.tell() > 0)
+
+    def records(self, task: RecordsTask) -> str:
+        """Adds the digests of a range of rows to the table's files; tells the table."""
+        Parts(task.folder, task.parts).add(*records(self.source, self.target, task))
+        return task.table.source
 
     def repair(self, task: RepairTask) -> list[Repaired]:
         """Replaces rows that differ, or tells the statements that would."""
@@ -284,6 +292,7 @@ _METHODS: dict[type, Callable[[Worker, Any], object]] = {
     DigestTask: Worker.digest,
     WrittenTask: Worker.written,
     DrillTask: Worker.drill,
+    RecordsTask: Worker.records,
     FindTask: Worker.find,
     RepairTask: Worker.repair,
     CheckTask: Worker.check,

@@ -27,7 +27,7 @@ SELECT 'pg_constraint'::regclass::oid::bigint, c.oid::bigint, 0,
                         JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE p.oid = c.confrelid),
            'parent columns', ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k(num, place)
                               JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.num ORDER BY k.place),
-           'of a partition', c.conparentid <> 0) END
+           'of a partition', c.conparentid <> 0, 'partitioned', t.relkind = 'p') END
   FROM pg_constraint c
   LEFT JOIN pg_class t ON t.oid = c.conrelid
   LEFT JOIN pg_type y ON y.oid = c.contypid
