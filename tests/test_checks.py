@@ -328,12 +328,14 @@ def test_codes_are_documented() -> None:
 
 def test_hooks_run_once_at_their_time(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
-    mysql(
-        source, "CREATE TABLE film (id INT PRIMARY KEY, n INT, KEY by_n (n)); INSERT INTO film VALUES (1, 2)"
-    )
+    mysql(source, "CREATE TABLE film (id INT PRIMARY KEY, n INT, parent INT, KEY by_n (n))")
+    mysql(source, "ALTER TABLE film ADD FOREIGN KEY (parent) REFERENCES film (id)")
+    mysql(source, "INSERT INTO film VALUES (1, 2, 1)")
     rules = tmp_path / "own.toml"
-    keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 'film'::regclass"
+    keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'film'::regclass"
     note = f"INSERT INTO seen SELECT '{{}}', count(*), ({keys}) FROM film; -- so"
+    # What a hook sets for its session stays with the hook.
+    note += "\nSET ROLE pg_monitor; SET search_path = nowhere; SET default_transaction_read_only = on"
     made = "CREATE TABLE seen (at text, films int, keys int); " + note.format("create")
     hooks = {"after_create": made, "after_copy": note.format("copy"), "after_finish": note.format("finish")}
     rules.write_text("".join(f'[[hook]]\nphase = "{at}"\nsql = """{sql}"""\n' for at, sql in hooks.items()))
@@ -355,8 +357,27 @@ def test_hooks_run_once_at_their_time(databases: tuple[str, str], tmp_path: Path
     rules.write_text('[[hook]]\nphase = "after_copy"\nsql = "UPDATE film SET n = 3"\n')
     ran = converge("migrate", *ends, "--map", str(rules), "--recreate", "--yes", "--json")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
-    rules.write_text('[[hook]]\nphase = "after_copy"\nsql = "UPDATE flim SET n = 3"\n')
+    rules.write_text('[[hook]]\nphase = "after_copy"\nsql = "SELECT 1 / n FROM part"\n')
+    postgres(target, "CREATE TABLE part AS SELECT 0 AS n")
     ran = converge("migrate", *ends, "--map", str(rules), "--recreate", "--yes")
-    assert (ran.code, "own [[hook]] #1" in ran.err, "flim" in ran.err) == (5, True, True), ran.err
-    postgres(target, "CREATE VIEW flim AS SELECT * FROM film WHERE false")
+    assert (ran.code, "own [[hook]] #1, after copy" in ran.err) == (5, True), ran.err
+    assert "division by zero" in ran.err and "value of the source" not in ran.err
+    postgres(target, "UPDATE part SET n = 1")
     assert converge("migrate", *ends, "--resume").code == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("CREATE TABLE x (i int); ROLLBACK", "one transaction"),
+        ("CREATE TABLE x (i int); COMMIT; CREATE TABLE y (i int)", "one transaction"),
+        ("BEGIN; CREATE TABLE x (i int); END -- so", "one transaction"),
+        ("CREATE TABEL x (i int)", "TABEL"),
+        ("CREATE TABLE x (i int) /*", "unterminated"),
+    ],
+)
+def test_a_hook_that_is_not_one_transaction_is_refused(sql: str, why: str, tmp_path: Path) -> None:
+    fine = "DO $$ BEGIN NULL; END $$; CREATE PROCEDURE p() BEGIN ATOMIC SELECT 1; END -- so"
+    hooks = (f'[[hook]]\nphase = "after_copy"\nsql = {json.dumps(one)}' for one in (fine, sql))
+    with pytest.raises(UsageError, match=rf"own \[\[hook\]\] #2: .*{why}"):
+        load(map_of(tmp_path, *hooks)[1:])

@@ -12,7 +12,7 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.grammar import HOOK_PHASES, SECTIONS, MapFile, check
 from converge.mapping.rules import Map, Rule
-from converge.mapping.sql import COLUMN, default, expression, one_query
+from converge.mapping.sql import COLUMN, default, expression, one_query, one_transaction
 from converge.model.check import Application, Check, Hook
 from converge.resources import folder
 from converge.toml import read_toml
@@ -38,11 +38,7 @@ def load_documents(files: Documents) -> Map:
     return Map(
         tuple(rule for path, document, _ in maps for rule in _rules(path, document)),
         checks=tuple(one for path, _, map_ in maps for one in _checks(path.stem, map_)),
-        hooks=tuple(
-            Hook(f"{path.stem} [[hook]] #{number}", HOOK_PHASES[hook.phase], hook.sql, hook.why)
-            for path, _, map_ in maps
-            for number, hook in enumerate(map_.hook, 1)
-        ),
+        hooks=tuple(one for path, _, map_ in maps for one in _hooks(path.stem, map_)),
         applications=tuple(
             Application(map_.map.name or path.stem, map_.application.tables, map_.application.migrate)
             for path, _, map_ in maps
@@ -118,6 +114,12 @@ def _require_expressions(rule: Rule) -> None:
             default(given)
     except UsageError as error:
         raise UsageError(f"{rule.place}: {error}", code=error.code, hint=error.hint) from error
+
+
+def _hooks(stem: str, map_: MapFile) -> Iterator[Hook]:
+    for number, hook in enumerate(map_.hook, 1):
+        place = f"{stem} [[hook]] #{number}"
+        yield Hook(place, HOOK_PHASES[hook.phase], one_transaction(hook.sql, place), hook.why)
 
 
 def _checks(stem: str, map_: MapFile) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""SQL that a map may hold: one expression of known functions, or one query that only reads.
+"""SQL that a map may hold: one expression of known functions, one query that only reads, or a hook.
 
 The parser must read it as the server does. Queries are run as subqueries in a transaction that is READ
 ONLY; but a parenthesis too many would end the subquery, and MySQL writes files (INTO OUTFILE) in such a
@@ -13,6 +13,7 @@ from itertools import accumulate
 from types import NoneType
 from typing import Literal
 
+import pgparse
 import sqlglot
 from sqlglot import TokenType, exp
 
@@ -163,6 +164,21 @@ def one_query(text: str, dialect: Literal["mysql", "postgres"], place: str) -> s
         made += (" " if token.start > end else "") + text[token.start : token.end + 1]
         end = token.end + 1
     return made
+
+
+def one_transaction(text: str, place: str) -> str:
+    """A hook's statements. Raises UsageError where PostgreSQL's parser does not read them, or where one of
+    them would begin, end or divide the transaction that they share with the ledger."""
+    try:
+        trees = pgparse.parse(text)
+    except (pgparse.PGQueryError, RecursionError, ValueError) as error:
+        why, hint = f"PostgreSQL cannot parse it: {error}", "separate statements with semicolons"
+    else:
+        why, hint = "a hook runs in one transaction", "remove BEGIN, COMMIT, ROLLBACK and SAVEPOINT"
+        # The parser would stop at a NUL.
+        if "\0" not in text and not any("TransactionStmt" in tree["stmt"] for tree in trees):
+            return text
+    raise UsageError(f"{place}: {why}", code=Code.M002, hint=hint)
 
 
 def _balanced(tokens: list[sqlglot.Token]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,9 +170,11 @@ class Ledger:
         return dict(rows.fetchall())
 
 
-def run_steps(
-    connection: psycopg.Connection[Any], run: int, steps: Sequence[tuple[int, Statement]]
-) -> dict[int, str]:
+Step = tuple[int, Statement]
+"""A statement with its number in the plan."""
+
+
+def run_steps(connection: psycopg.Connection[Any], run: int, steps: Sequence[Step]) -> dict[int, str]:
     """Runs statements and enters them, all in one transaction; says why optional ones were refused.
 
     Where none is optional, they are sent together: on a slow link each round trip counts.
@@ -184,22 +186,30 @@ def run_steps(
             for number, statement in steps:
                 if (refused := attempt(connection, statement)) is not None:
                     refusals[number] = refused
+            _enter(connection, run, steps, refusals)
         else:
+            # First: a hook may take a role that may not write the ledger, or make the transaction read only.
+            _enter(connection, run, steps, refusals)
             # A statement may end in a comment.
             connection.execute("\n;".join(statement.sql for statement in statements).encode())
-        connection.execute(
-            "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) SELECT %s, * FROM "
-            "unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",
-            (
-                run,
-                [number for number, _ in steps],
-                [statement.phase for statement in statements],
-                [statement.object for statement in statements],
-                [statement.sql for statement in statements],
-                [refusals.get(number) for number, _ in steps],
-            ),
-        )
     return refusals
+
+
+def _enter(
+    connection: psycopg.Connection[Any], run: int, steps: Sequence[Step], refusals: Mapping[int, str]
+) -> None:
+    connection.execute(
+        "INSERT INTO converge.step (run_id, number, phase, object, sql, refused) SELECT %s, * FROM "
+        "unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[])",
+        (
+            run,
+            [number for number, _ in steps],
+            [statement.phase for _, statement in steps],
+            [statement.object for _, statement in steps],
+            [statement.sql for _, statement in steps],
+            [refusals.get(number) for number, _ in steps],
+        ),
+    )
 
 
 def writers(connection: psycopg.Connection[Any], run: int) -> dict[str, list[str]]:

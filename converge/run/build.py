@@ -22,10 +22,10 @@ from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink
-from converge.model.plan import Finding, Phase, Plan, Statement
+from converge.model.plan import Finding, Phase, Plan
 from converge.postgres.connect import connect
-from converge.postgres.errors import explain
-from converge.postgres.ledger import BUILDER, Ledger, run_steps
+from converge.postgres.errors import explain, in_its_words, is_of_value
+from converge.postgres.ledger import BUILDER, Ledger, Step, run_steps
 from converge.postgres.query import lock_room
 
 _SETTINGS = {
@@ -36,6 +36,7 @@ _SETTINGS = {
 
 _QUICK = frozenset({"shared", "create", "view", "foreign key"})
 """Phases whose statements read no rows, in create mode; a load sets rows aside."""
+_HOOKS = frozenset[Phase]({"after create", "after copy", "after finish"})
 _SMALL_BYTES = 1_000_000
 """Of a table that is small for every statement."""
 _MOST = 64
@@ -43,7 +44,6 @@ _MOST = 64
 _LOCKS = 8
 """Of one statement: a new table has its TOAST table, their indexes, and the table that it refers to."""
 
-Step = tuple[int, Statement]
 Group = list[Step]
 """The statements of one object, or of one batch of them."""
 
@@ -211,14 +211,23 @@ class Builder:
             self._run_group(group)
 
     def _run_group(self, group: Group) -> None:
+        _, first = group[0]
+        hook = first.phase in _HOOKS
+        connection = self._connection()
         try:
-            refusals = run_steps(self._connection(), self._run, group)
+            refusals = run_steps(connection, self._run, group)
         except psycopg.Error as error:
-            explained = explain(error, self._target)
-            _, first = group[0]
+            # A value that a hook's statement refuses may be its own.
+            words = in_its_words if hook and is_of_value(error) else explain
+            explained = words(error, self._target)
             explained.message = f"{first.object}, {first.phase}: {explained.message}"
             explained.details = (*(statement.sql for _, statement in group), *explained.details)
             raise explained from error
+        finally:
+            if hook:
+                # What it has SET must not reach other statements.
+                del self._local.connection
+                connection.close()
         for _, statement in group:
             self._emit(Advanced(statement.phase, statement.object))
         self._keep(refusals)
