@@ -357,6 +357,29 @@ def test_tables_of_another_role_are_not_truncated(source: str, target: str, role
     assert again.json["verdict"] == "verified", again.err
 
 
+HIDING = """
+INSERT INTO secret VALUES (-1);
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY positive ON secret USING (id > 0)
+"""
+
+
+def test_rows_that_row_security_hides_are_not_equal(
+    source: str, target: str, role: Login, tmp_path: Path
+) -> None:
+    limited = role("CREATE ON DATABASE DB", like="LOGIN NOINHERIT")
+    rules = tmp_path / "own.toml"
+    rules.write_text(f'[[hook]]\nphase = "after_finish"\nsql = """{HIDING}"""')
+    ran = migrate(source, limited, "--schema", "app", "--map", str(rules))
+    assert (ran.code, ran.json["verdict"], "row-level security" in ran.err) == (5, "failed", True), ran.err
+    assert "BYPASSRLS" in ran.err
+    ran = converge("verify", "--source", source, "--target", limited, "--json")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    (why,) = (one["message"] for one in ran.json["findings"] if one["code"] == "V115")
+    assert "row security" in why
+    assert sorted(one["source"] for one in ran.json["tables"] if one["verified"]) == ["author", "book"]
+
+
 HOSTILE = {
     "statement_timeout": "'200ms'",
     "lock_timeout": "'200ms'",

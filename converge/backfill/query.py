@@ -30,7 +30,7 @@ def ask(endpoint: Endpoint, backfill: Backfill) -> Iterator[Iterator[Found]]:
     """
     columns = ", ".join(f"q.{pg_name(name)}::text" for name in (backfill.match.source, backfill.value))
     with _explained(endpoint, backfill):
-        connection = connect(endpoint, default_transaction_read_only="on", row_security="off")
+        connection = connect(endpoint, default_transaction_read_only="on")
         # The query's names mean what they mean to the application.
         connection.execute("RESET search_path")
     connection.autocommit = False

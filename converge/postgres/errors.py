@@ -26,6 +26,8 @@ _KNOWN = (
     Known("login .*permission denied for database", Code.T004,
           "{where}: the role {user} may not connect to the database {database}",
           "GRANT CONNECT ON DATABASE {database_name} TO {user_name};", kind=BlockedError),
+    Known("42501 .*affected by row-level security", Code.T004,
+          "{where} would hide rows from the role {user}: {text}", "ALTER ROLE {user_name} BYPASSRLS;"),
     Known("42501 ", Code.T004, "{where} denies the role a privilege: {text}"),
     Known("53300 |login .*(too many clients|too many connections|remaining connection slots)", Code.T016,
           "{where} has too many connections: {text}",

@@ -118,8 +118,8 @@ class Held:
 
 @contextmanager
 def held(endpoint: Endpoint, path: Sequence[str]) -> Iterator[Held]:
-    """The database, with rows that row security would hide as an error. Raises TargetError."""
+    """The database, for reading. Raises TargetError."""
     names = ", ".join(pg_name(name) for name in path)
     # Not a transaction: a type that is not known is no end.
-    with connect(endpoint, search_path=names, row_security="off", default_transaction_read_only="on") as made:
+    with connect(endpoint, search_path=names, default_transaction_read_only="on") as made:
         yield Held(made, path)

@@ -82,7 +82,7 @@ def _cut_off(copy: Endpoint) -> None:
 
 def _stream(endpoint: Endpoint, place: Endpoint, schema: str) -> None:
     # A policy must not hide rows: with this setting the server fails instead.
-    with closing(connect(endpoint, row_security="off")) as source, closing(connect(place)) as target:
+    with closing(connect(endpoint)) as source, closing(connect(place)) as target:
         source.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         whole = read_definitions(source, schema, without=())
         if whole.unwritten:

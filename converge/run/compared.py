@@ -205,6 +205,7 @@ class Scope:
         self._there: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
         for table, column, type_, name in rows(both.target, "table_columns", schema=both.plan.schema):
             self._there[table][column] = type_, name
+        self._hiding = {name for (name,) in rows(both.target, "row_security", schema=both.plan.schema)}
         reasons = {table.source: why for table in both.plan.tables if (why := self._reason(table))}
         there = [table for table in both.plan.tables if table.source not in reasons]
         require_readable(both.target, both.facts, [table.target for table in there])
@@ -236,6 +237,9 @@ class Scope:
             text = self._made.objects.get(name, "{}") if self._made else "{}"
             if (was := json.loads(text).get("type", kind)) != kind:
                 return f"{column.target} of the target was {was} and is {kind}"
+        if table.target in self._hiding:
+            role = self._both.facts.role
+            return f"row security may hide rows from the role {role}; one with BYPASSRLS sees all"
         return ""
 
     def new(self, left_out: Sequence[NotCompared]) -> list[Finding]:
