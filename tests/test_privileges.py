@@ -328,10 +328,11 @@ def test_a_ledger_of_another_role(source: str, target: str, role: Login, tmp_pat
 def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) -> None:
     assert migrate(source, target, "--include", "secret").code == 0
     for undone in (
-        "DROP TABLE converge.audit, converge.verification, converge.plan",
+        "DROP TABLE converge.audit, converge.verification, converge.plan, converge.repair",
         "DROP TABLE converge.reject",
         "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
-        "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets",
+        "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets, "
+        "DROP COLUMN paused",
         "UPDATE converge.alembic_version SET version_num = '0002'",
     ):
         postgres(target, undone)

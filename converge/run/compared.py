@@ -29,7 +29,7 @@ from converge.postgres.digest import no_digest
 from converge.postgres.history import last_recorded
 from converge.postgres.privileges import require_readable
 from converge.postgres.query import rows
-from converge.postgres.target import Target, read_target
+from converge.postgres.target import Target, ledger_tables, read_target
 from converge.run.blockers import blocked, check_source, require_privileges
 from converge.run.connections import explained, reach
 from converge.run.options import RESUME, Options
@@ -95,7 +95,7 @@ def compared(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -
         )
         assert prepared.target is not None and prepared.inputs.facts is not None
         names = prepared.inputs.facts.names
-        if not isinstance(run, Recorded) and not any(one.target in names for one in prepared.plan.tables):
+        if not (ledger_tables(prepared.target) or any(one.target in names for one in prepared.plan.tables)):
             raise TargetError("no converge run found in this target", code=Code.T012, hint="converge migrate")
         # Who only compares needs no privileges to write.
         if blocks := [one for one in prepared.plan.blocks if one not in prepared.inputs.lacking]:
