@@ -201,7 +201,7 @@ def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) 
     ]
     if off := [key for key in keys if key.off]:
         raise BlockedError(
-            f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be put back so",
+            f"the foreign key {off[0].name} on {off[0].table} is switched off, and could not be restored so",
             code=Code.V123,
             hint=f"ALTER TABLE {off[0].table} ENABLE TRIGGER ALL; or drop the key",
         )
