@@ -216,7 +216,9 @@ load_option = click.option(
     help="hand out no work while this status variable of the source is larger; repeatable",
 )
 limit_options = group(
-    click.option("--max-rate", metavar="RATE", help="copy no more than this in all, such as 20MB/s"),
+    click.option(
+        "--max-rate", metavar="RATE", help="copy at most this much with all workers together, such as 20MB/s"
+    ),
     load_option,
     gather=_limited,
 )

@@ -123,7 +123,7 @@ class Undo:
     def _sequences(self, now: Existing) -> Iterator[Done]:
         before = self._run.existing.sequences
         names = [column.sequence for table in self._run.tables for column in table.columns]
-        # What takes rows of the source and is no table is the sequence of a counter.
+        # What takes rows of the source and is not a table is the sequence of a counter.
         names += [pg_name(self._schema, name) for name in self._run.targets.values()]
         for name in dict.fromkeys(filter(None, names)):
             if name in before and now.sequences.get(name, before[name]) != before[name]:

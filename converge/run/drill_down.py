@@ -38,6 +38,7 @@ from converge.run.relation import (
     Row,
     as_text,
     first_difference,
+    identities_at_once,
     identity_digests,
     of_table,
     row_digests,
@@ -67,7 +68,6 @@ _MOST_BUCKETS = 50_000
 _PAGE_ROWS = 60
 """Of narrow rows; a page of PostgreSQL has 8 kB."""
 _KEYS_AT_ONCE = 50_000
-_LITERAL_BYTES = 40
 _MOST_JUDGED = 10
 """Batches of rows whose values are fetched before all are taken to differ."""
 _SHOWN_BYTES = 1000
@@ -253,6 +253,7 @@ class Drill:
         self._fetched = max(MOST_DIFFERENCES, min(_MOST_FETCHED, _FETCH_BYTES // row_bytes))
         most = _FETCH_BYTES // MOST_DIFFERENCES // len(table.columns)
         long = max(_LEAST_LONG_BYTES, min(_LONG_BYTES, most))
+        self._at_once = identities_at_once(source, _KEYS_AT_ONCE)
         self._piece = min(_FETCH_BYTES, int(fetch(source, "SELECT @@max_allowed_packet DIV 4")[0][0]))
         self._relation = of_table(schema, table)
         fields = self._relation.fields
@@ -298,8 +299,7 @@ class Drill:
     def _lowest(self, identities: Iterator[str]) -> list[str]:
         """Those of the lowest keys."""
         lowest: list[tuple[Order, str]] = []
-        # By the source's longest statement: each identity takes 35 bytes of it.
-        while batch := list(islice(identities, min(_KEYS_AT_ONCE, self._piece // _LITERAL_BYTES))):
+        while batch := list(islice(identities, self._at_once)):
             here, there = (side.keys(batch) for side in self._suspects.sides)
             found = ((_natural(key), identity) for identity, key in (here | there).items())
             lowest = nsmallest(MOST_DIFFERENCES, chain(lowest, found))

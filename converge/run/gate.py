@@ -51,7 +51,7 @@ class Gate:
         emit: Sink,
         paused: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Raises UsageError for a status variable that the source does not have, or that is no number."""
+        """Raises UsageError for a status variable that the source does not have, or that is not a number."""
         self._limits, self._source, self._emit, self._paused = limits, source, emit, paused
         self._next = self._next_waiting = 0.0
         self._why = ""

@@ -23,7 +23,7 @@ from converge.errors import (
 )
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
-from converge.model.plan import Finding, Mode
+from converge.model.plan import Finding, Mode, Plan
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.planner.inputs import Inputs
@@ -224,8 +224,13 @@ def planned(job: Job) -> Iterator[Prepared]:
         if options.resume and prepared.target is not None:
             run = last_recorded(prepared.target, job.source, plan.schema)
             if isinstance(run, Recorded):
-                require_same(plan, run.plan.digest, first_of(changes(run.plan, plan), _MOST_CHANGES))
+                require_plan_of(run, plan)
         yield prepared
+
+
+def require_plan_of(run: Recorded, plan: Plan) -> None:
+    """Raises BlockedError, with what has changed, where the plan is not the one that the run began with."""
+    require_same(plan, run.plan.digest, first_of(changes(run.plan, plan), _MOST_CHANGES))
 
 
 def note(result: Result, error: ConvergeError) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
 from converge.mysql import digest as on_source
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.query import fetch
 from converge.postgres import digest as on_target
 from converge.types.field import Field, shown
 
@@ -24,6 +26,8 @@ _LEAST = 1e-15
 _SHOWN = 1000
 """Characters of a value that are shown."""
 _BEFORE = 40
+_LITERAL_BYTES = 40
+"""More than an identity takes of a statement, with its quotes and its comma."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,12 @@ def row_digests(fields: Iterable[Field]) -> tuple[str, str]:
 def identity_digests(relation: Relation) -> tuple[str, str]:
     """The same of what tells a row from others: of its key, or of all fields without one."""
     return row_digests(relation.key) if relation.key else digests(one.identity() for one in relation.fields)
+
+
+def identities_at_once(source: WatchedConnection, most: int) -> int:
+    """How many identities, at most so many, a statement may list: they take half of the longest one."""
+    ((longest,),) = fetch(source, "SELECT @@max_allowed_packet")
+    return min(most, int(longest) // (2 * _LITERAL_BYTES))
 
 
 def sums(digest: tuple[str, str]) -> tuple[str, str]:

@@ -64,8 +64,8 @@ class Repair:
     on_sql: OnSql | None = None
     """Gets the statements as a script for psql, in pieces; then nothing is carried out."""
     catches_up: bool = False
-    """The source is expected to have moved: next values follow also where no row differs, and the source is
-    looked at once more in the end."""
+    """The source is expected to have moved: next values follow also where no row differs, rows that others
+    have changed in the target stay, and the source is looked at once more in the end."""
 
 
 def require_repairable(both: Compared, repair: Repair) -> None:

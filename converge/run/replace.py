@@ -21,17 +21,14 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.words import counted, said
 from converge.model.work import Repaired, RepairTable, RepairTask
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.query import fetch
 from converge.mysql.rows import marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
 from converge.postgres.saved import kept_table
-from converge.run.relation import identity_digests, of_table, row_digests
+from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
 
 _AT_ONCE = 100_000
 """Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole table."""
-_LITERAL_BYTES = 80
-"""Twice what one of them takes of a statement."""
 _TRIES = 5
 """Of a transaction that meets a deadlock with others."""
 _OLD, _NEW = "pg_temp.converge_old", "pg_temp.converge_new"
@@ -284,8 +281,7 @@ class _Rows:
         read, lines = 0, iter(keys)
         query = f"{select_text(self._table)} WHERE {self._here} IN"
         encoded = encode if marked(self._table) else b"".join
-        ((longest,),) = fetch(self._source, "SELECT @@max_allowed_packet")
-        at_once = min(_AT_ONCE, int(longest) // _LITERAL_BYTES)
+        at_once = identities_at_once(self._source, _AT_ONCE)
         while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, at_once)):
             for rows, parts in stream(self._source, f"{query} ({chosen})"):
                 read += rows

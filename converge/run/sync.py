@@ -7,23 +7,19 @@ compared again. So a verified target is never worse than before, whatever the so
 from __future__ import annotations
 
 from converge.codes import Code
-from converge.errors import UsageError, first_of
+from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.recorded import Recorded
 from converge.model.result import Result
-from converge.planner.rehearsal import changes
-from converge.postgres.ledger import require_same
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
-from converge.run.migrate import with_fixed_options
+from converge.run.migrate import require_plan_of, with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import prepare
 from converge.run.repair import Repair
 from converge.run.verify import verify
-
-_MOST_CHANGES = 20
 
 
 def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dry_run: bool) -> Result:
@@ -39,7 +35,7 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
         # New tables, columns and views are not in the run's plan, and would be left out in silence.
-        require_same(now.plan, run.plan.digest, first_of(changes(run.plan, now.plan), _MOST_CHANGES))
+        require_plan_of(run, now.plan)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
     result.command = "sync"
