@@ -146,6 +146,15 @@ def mysql(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return rows
 
 
+def migrated(pair: tuple[str, str], sql: str) -> tuple[str, str]:
+    """The source and the target of a run that has moved these tables."""
+    source, target = pair
+    mysql(source, sql)
+    ran = converge("migrate", "--source", source, "--target", target)
+    assert ran.code == 0, ran.err
+    return pair
+
+
 def postgres(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Runs a statement and returns its rows."""
     with psycopg.connect(url, autocommit=True) as connection:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from conftest import NewDatabase
 from judge import compare
-from support import Ran, converge, mysql, postgres
+from support import Ran, converge, migrated, mysql, postgres
 
 from converge.sandbox import Server
 
@@ -67,10 +67,7 @@ def _found(ran: Ran, code: str) -> dict[str, str]:
 @pytest.fixture
 def pair(databases: tuple[str, str]) -> tuple[str, str]:
     """A verified run, after which both sides have changed."""
-    source, target = databases
-    mysql(source, SOURCE)
-    ran = converge("migrate", "--source", source, "--target", target)
-    assert ran.code == 0, ran.err
+    source, target = migrated(databases, SOURCE)
     mysql(source, MOVES)
     for statement in PLANTED:
         postgres(target, f"SET session_replication_role = replica; {statement}")

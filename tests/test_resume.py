@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import converge, mysql, postgres
+from support import converge, migrated, mysql, postgres
 
 ROWS = 40_000
 SOURCE = f"""
@@ -42,10 +42,7 @@ INSERT INTO hollow VALUES (1);
 @pytest.fixture
 def pair(databases: tuple[str, str]) -> tuple[str, str]:
     """A run that ended, and that its ledger calls interrupted: everything is built, foreign keys too."""
-    source, target = databases
-    mysql(source, SOURCE)
-    ran = converge("migrate", "--source", source, "--target", target)
-    assert ran.code == 0, ran.err
+    _, target = migrated(databases, SOURCE)
     postgres(target, "UPDATE converge.run SET state = 'interrupted'")
     return databases
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 from judge import compare
-from support import Ran, converge, mysql, postgres
+from support import Ran, converge, migrated, mysql, postgres
 from test_resume import CHANGES, SOURCE
 
 
 @pytest.fixture
 def pair(databases: tuple[str, str]) -> tuple[str, str]:
     """A run that has ended."""
-    source, target = databases
-    mysql(source, SOURCE)
-    ran = converge("migrate", "--source", source, "--target", target)
-    assert ran.code == 0, ran.err
-    return databases
+    return migrated(databases, SOURCE)
 
 
 def sync(pair: tuple[str, str], *more: str) -> Ran:
