@@ -217,6 +217,8 @@ class Findings:
     """By severity, then by code; only what occurs."""
 
     levels: tuple[Level, ...]
+    clipped: bool = False
+    """Whether a narrow terminal has one line for each message and fix, cut at its end."""
 
 
 @dataclass(frozen=True, slots=True)

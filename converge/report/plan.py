@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from converge.codes import Code, explained
@@ -62,11 +62,28 @@ SECTIONS = ("findings", "port", "types", "tables", "columns", "since", "checks",
 """What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
 _MOST_DRIFTED = 50
-_MOST = {"block": 4, "lossy": 2}
-"""Blockers and losses that a terminal shows unasked."""
-_MOST_UNMATCHED = 5
+_URGENT = ("block", "lossy")
+"""Levels of findings that are shown unasked."""
+_SCREEN = 20
+"""Lines of a terminal that a summary may take."""
+_MOST_UNMATCHED = 2
 _MOST_NAMES = 8
 _MOST_CODES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much of a summary a terminal has room for: blockers, losses, and codes of the other findings."""
+
+    blocks: int = 4
+    losses: int = 2
+    codes: int = _MOST_CODES
+    tight: bool = False
+    """Whether each message is one line, cut at its end, and codes are counted in one line."""
+
+
+_ROOMS = (_Room(), _Room(codes=2), *(_Room(most, min(most, 2), 0, True) for most in (4, 3, 2, 1)))
+"""From the widest on: the first whose lines fit on a `_SCREEN` is shown."""
 
 
 def plan_document(plan: Plan) -> Document:
@@ -122,9 +139,24 @@ def plan_document(plan: Plan) -> Document:
 
 
 def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tuple[str, str]] = ()) -> str:
-    """What is to be known first, or these `SECTIONS`; at the end facts about what follows."""
-    blocks = _blocks(plan, shown) if shown else _summary(plan)
-    verdict = _verdict(plan)
+    """What is to be known first, or these `SECTIONS`; at the end facts about what follows.
+
+    What is to be known first fits on a screen of a terminal: what it has no room for is counted. Elsewhere,
+    in a file or a log, each blocker and loss is whole.
+    """
+    if shown:
+        return to_text(_summed_up(plan), *_blocks(plan, shown), facts(*following))
+    if not on_terminal():
+        return to_text(_summed_up(plan), *_summary(plan), facts(*following))
+    for room in _ROOMS:
+        text = _fitted(plan, room, following)
+        if text.count("\n") < _SCREEN:
+            break
+    return text
+
+
+def _summed_up(plan: Plan) -> Verdict:
+    """The verdict, and how much there is to read and to port."""
     missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
     notes = sum(finding.level == "note" for finding in plan.findings)
     routines = sum(one.kind in get_args(RoutineKind) for one in plan.not_migrated)
@@ -132,12 +164,32 @@ def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tu
     after = sum(finding.level == "after" for finding in plan.findings)
     more += [f"{after:,} for after the cutover"] * bool(after)
     more += [f"{counted(routines, 'routine')} to port"] * bool(routines)
-    verdict = replace(verdict, words=" · ".join([verdict.words, *more]))
-    return to_text(verdict, *blocks, facts(*following))
+    verdict = _verdict(plan)
+    return replace(verdict, words=" · ".join([verdict.words, *more]))
 
 
-def _summary(plan: Plan) -> Iterator[Block]:
-    """Both sides and how much there is, what stops a run and what is lost in full, the rest counted."""
+def _fitted(plan: Plan, room: _Room, following: Sequence[tuple[str, str]]) -> str:
+    """The summary in so much room."""
+    most = {"block": room.blocks, "lossy": room.losses}
+    known, urgent, others = _summary(plan, room.codes)
+    levels = (one.cut(most[one.name]) for one in urgent.levels)
+    levels = (replace(one, groups=tuple(map(_brief, one.groups))) for one in levels)
+    if not room.tight:
+        return to_text(_summed_up(plan), known, Findings(tuple(levels)), others, facts(*following))
+    verdict = _verdict(plan)
+    if plan.blocks:
+        missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
+        first = f"resolve {counted(len(plan.blocks), 'finding')} first"
+        verdict = replace(verdict, words=f"{first} · {missing}")
+    counts = Counter(one.code for one in plan.findings if one.level not in _URGENT)
+    rest = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
+    last = facts(("findings", rest), *following)
+    known = Facts(tuple((name, words) for name, words in known.pairs if name != "missing"))
+    return to_text(verdict, known, Findings(tuple(levels), clipped=True), last)
+
+
+def _summary(plan: Plan, codes: int = _MOST_CODES) -> tuple[Facts, Findings, Grid]:
+    """Both sides and how much there is; what stops a run and what is lost; the rest by so many codes."""
     forecast, since = plan.forecast, plan.since
     took = f"; {seconds(forecast.seconds)}, {size(forecast.target_bytes)} in the target" if forecast else ""
     known = dict(_facts(plan).pairs)
@@ -146,7 +198,7 @@ def _summary(plan: Plan) -> Iterator[Block]:
     # What a rule of a map was to decide is not decided: a slip may change every value of a column.
     unmatched = [one for one in plan.findings if one.code == Code.M180 and one.severity == "note"]
     most = _MOST_UNMATCHED if on_terminal() else len(unmatched)
-    yield facts(
+    about = facts(
         ("source", known["source"]),
         ("target", known["target"]),
         *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
@@ -160,12 +212,8 @@ def _summary(plan: Plan) -> Iterator[Block]:
         *(("unmatched", f"{one.object}: {one.message}") for one in unmatched[:most]),
         ("unmatched", f"and {len(unmatched) - most} more; --show findings" if len(unmatched) > most else ""),
     )
-    urgent = findings(one for one in plan.findings if one.level in _MOST)
-    if on_terminal():
-        levels = (one.cut(_MOST[one.name]) for one in urgent.levels)
-        urgent = Findings(tuple(replace(one, groups=tuple(map(_brief, one.groups))) for one in levels))
-    yield urgent
-    yield _counts(one for one in plan.findings if one.level not in _MOST)
+    urgent = findings(one for one in plan.findings if one.level in _URGENT)
+    return about, urgent, _counts((one for one in plan.findings if one.level not in _URGENT), codes)
 
 
 def _brief(group: Group) -> Group:
@@ -195,8 +243,8 @@ def _missing(left: Sequence[Outcome]) -> str:
     )
 
 
-def _counts(found: Iterable[Finding]) -> Grid:
-    """How many findings there are of each code, the most urgent first."""
+def _counts(found: Iterable[Finding], most: int) -> Grid:
+    """How many findings there are of each code, the most urgent first; those beyond `most` in one row."""
     counts = Counter((finding.level, finding.code) for finding in found)
     ranked = [
         (count, code, Mark(word, tone))
@@ -205,9 +253,9 @@ def _counts(found: Iterable[Finding]) -> Grid:
         if of == level
     ]
     rows: list[tuple[Cell, ...]] = [
-        (f"{count:,}", code, mark, explained(code).title) for count, code, mark in ranked[:_MOST_CODES]
+        (f"{count:,}", code, mark, explained(code).title) for count, code, mark in ranked[:most]
     ]
-    if more := ranked[_MOST_CODES:]:
+    if more := ranked[most:]:
         rest = sum(count for count, *_ in more)
         codes = " ".join(code for _, code, _ in more)
         rows.append((f"{rest:,}", "…", "", f"of {counted(len(more), 'more code')}: {codes}"))

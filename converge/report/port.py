@@ -73,13 +73,13 @@ def work_grid(work: tuple[Work, ...]) -> Grid:
 
 
 def converted_words(plan: Plan) -> str:
-    """``46 of 49 objects (93 %); 3 to port: 1 to 5 hours, by counting (--show port, --write-routines)``."""
+    """``46 of 49 objects (93 %); 3 to port in 1 to 5 hours (--show port)``."""
     part, whole = _migrated(plan), _objects(plan)
     done = f"{part:,} of {counted(whole, 'object')} ({rate(part, whole)})"
     if not plan.ports:
         return done
     estimate = hours_words(hours(all_work(plan.ports)))
-    return f"{done}; {len(plan.ports):,} to port: {estimate}, by counting (--show port, --write-routines)"
+    return f"{done}; {len(plan.ports):,} to port in {estimate} (--show port)"
 
 
 def hours_words(of: Hours) -> str:

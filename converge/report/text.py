@@ -192,18 +192,23 @@ class Screen:
             yield from ("",) * bool(number)
             yield self.paint(f"{title} ({level.count:,})", level.tone, bold=True)
             for group in level.groups:
-                yield from (line for one in group.findings for line in self._finding(one, level.tone))
+                for finding in group.findings:
+                    yield from self._finding(finding, level.tone, found.clipped)
             if level.more:
                 yield f"  … and {level.more:,} more: --show findings"
 
-    def _finding(self, finding: Finding, tone: Tone) -> Iterator[str]:
+    def _finding(self, finding: Finding, tone: Tone, clipped: bool) -> Iterator[str]:
         said = " ".join(f"{one_line(finding.object)}: {finding.message}".split())
-        first, *others = self.flow(visible(said), f"  {finding.code}  ", 8)
+        first, *others = self._clip(self.flow(visible(said), f"  {finding.code}  ", 8), clipped)
         yield first.replace(finding.code, self.paint(finding.code, tone), 1)
         yield from others
         if finding.evidence:
             yield from self.flow(visible(" ".join(finding.evidence.split())), "        seen  ", 14)
-        yield from self.hint(finding.hint, "        hint  ")
+        yield from self._clip(self.hint(finding.hint, "        hint  "), clipped)
+
+    def _clip(self, lines: list[str], clipped: bool) -> list[str]:
+        """The first line, and a sign that others were cut, if they are to be."""
+        return lines if not clipped or len(lines) < 2 else [f"{lines[0][: self._width - 2].rstrip()} …"]
 
     def hint(self, words: str, first: str) -> list[str]:
         """A fix after `first`. One of several lines is a rule or statements, to be pasted as they are."""
