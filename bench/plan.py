@@ -20,7 +20,8 @@ from converge.mysql.privileges import read_privileges
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.report.html import to_html
-from converge.report.plan import plan_document, plan_text
+from converge.report.plan import plan_document
+from converge.report.plan_text import plan_text
 
 TABLES = 10_000
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import NewDatabase
+from jsonschema import ValidationError, validate
 from support import converge, mysql, postgres, relations
 
 from converge.model.endpoint import parse
@@ -25,6 +26,7 @@ from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
 from converge.run.health import check_source, check_space, check_target
 from converge.sandbox import Server
+from tools.schemas import schemas
 
 PASSWORD = "s3cret-canary"
 NOWHERE = "mysql://someone@127.0.0.1:1/db"
@@ -103,6 +105,9 @@ def test_older_servers(
 def test_one_side_alone(source: str, target: str) -> None:
     ran = converge("doctor", "--source", source, "--json")
     assert (ran.code, ran.json["target"]) == (0, {})
+    validate(ran.json, schemas()["doctor.schema.json"])
+    with pytest.raises(ValidationError):
+        validate(ran.json | {"snapshot": 1}, schemas()["doctor.schema.json"])
     ran = converge("doctor", "--target", target, "--json")
     assert (ran.code, ran.json["source"]) == (0, {})
     ran = converge("doctor")
@@ -113,6 +118,7 @@ def test_a_side_that_fails_does_not_hide_the_other(source: str, target: str) -> 
     ran = converge("doctor", "--source", NOWHERE, "--target", target, "--json")
     assert (ran.code, ran.json["verdict"], ran.json["target"]["version"]) == (4, "failed", "17.5")
     assert codes(ran.json, "block") == {"S001"}
+    validate(ran.json, schemas()["doctor.schema.json"])
     wrong = target.rsplit("/", 1)[0] + "/nowhere"
     ran = converge("doctor", "--source", source, "--target", wrong, "--json")
     assert (ran.code, ran.json["source"]["version"]) == (5, "8.0.33")

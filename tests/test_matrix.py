@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 from conftest import NewDatabase
+from jsonschema import validate
 from revisions import execute, revision
 from support import ENVIRONMENT, Ran, converge, load_dump, mysql, postgres
 
@@ -31,6 +32,7 @@ from converge.model.event import Event, Said
 from converge.postgres.script import split
 from converge.run.options import Options
 from converge.sandbox import Server
+from tools.schemas import schemas
 
 FOLDER = Path(__file__).parents[1]
 STEPS = ["start", "compatibility", "plan", "migrate", "verify", "checks", "digests"]
@@ -56,7 +58,10 @@ def four(postgres_14: Server, postgres_15: Server, postgres_16: Server, postgres
 
 def matrix(source: str, servers: list[str], *arguments: str) -> Ran:
     given = [word for url in servers for word in ("--postgres", url)]
-    return converge("matrix", "--source", source, *given, "--jobs", "1", "--json", *arguments)
+    ran = converge("matrix", "--source", source, *given, "--jobs", "1", "--json", *arguments)
+    if ran.code in (0, 1):
+        validate(ran.json, schemas()["matrix.schema.json"])
+    return ran
 
 
 def states(cell: dict[str, Any]) -> dict[str, str]:

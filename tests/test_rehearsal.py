@@ -22,7 +22,8 @@ from converge.mysql.connect import connect
 from converge.planner.rehearsal import fingerprint, since
 from converge.report.html import to_html
 from converge.report.markdown import to_markdown
-from converge.report.plan import plan_document, plan_text
+from converge.report.plan import plan_document
+from converge.report.plan_text import plan_text
 from converge.sandbox import Server
 from converge.sandbox.server import connect_mysql
 

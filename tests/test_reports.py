@@ -28,7 +28,8 @@ from converge.report.document import Fold, Words, findings, grid, owner, section
 from converge.report.html import to_html
 from converge.report.junit import to_junit
 from converge.report.markdown import to_markdown
-from converge.report.plan import SECTIONS, plan_document, plan_json, plan_text
+from converge.report.plan import plan_document, plan_json
+from converge.report.plan_text import SECTIONS, plan_text
 from converge.report.run import run_document, run_text
 from converge.report.run_cases import run_suites
 from converge.report.run_words import run_verdict

@@ -25,7 +25,7 @@ from converge.codes import Code
 from converge.model.plan import Finding
 from converge.report.document import Facts, Findings, Fold, Grid, Kind, Mark, Words, findings, grid
 from converge.report.errors import without_passwords
-from converge.report.plan import plan_text
+from converge.report.plan_text import plan_text
 from converge.report.text import Screen
 
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")

@@ -14,7 +14,10 @@ from warnings import catch_warnings
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
+from converge.matrix.result import MatrixVerdict, Step, Varied
+from converge.model.check import CheckResult
 from converge.model.event import Event
+from converge.model.facts import SourceFacts, TargetFacts
 from converge.model.plan import Converted, Finding, Outcome, Plan
 from converge.model.port import Hours, Work
 from converge.model.recorded import PlanFile
@@ -76,6 +79,84 @@ class PlanDocument(Part):
     plan: Plan
 
 
+class Feature(Part):
+    feature: str
+    since: int = Field(description="PostgreSQL's major version that brought it")
+    here: bool
+
+
+class Unread(Part):
+    """A side that no address names, or that could not be reached."""
+
+    url: str = ""
+    origins: dict[str, str] = {}
+
+
+class DoctorDocument(Part):
+    """What doctor has read of both sides: `doctor --json`."""
+
+    converge: Literal[1]
+    command: Literal["doctor"]
+    verdict: Literal["ready", "blocked", "failed"]
+    exit_code: int
+    snapshot: Literal["locked", "quiet", "none"] | None
+    needed_bytes: int | None
+    compatibility: list[Feature]
+    tables: tuple[()]
+    findings: list[Finding]
+    phases: tuple[()]
+
+
+class LoadedTable(Part):
+    source: str
+    rows: int
+    digest: str
+
+
+class RevisedTable(Part):
+    target: str
+    rows: int
+    digest: str
+
+
+class MatrixCell(Part):
+    """What came of one version."""
+
+    name: str
+    version: str
+    provider: str
+    state: Literal["red", "green"]
+    seconds: float
+    steps: list[Step]
+    tables: list[LoadedTable]
+    revised: list[RevisedTable]
+    checks: list[CheckResult]
+
+
+class Differences(Part):
+    """What is not the same on all versions: by object, what each cell has."""
+
+    digests: list[Varied]
+    revised: list[Varied]
+    plans: list[Varied]
+    catalog: list[Varied]
+
+
+class MatrixDocument(Part):
+    """The whole run on each version: `matrix --json`."""
+
+    converge: Literal[1]
+    command: Literal["matrix"]
+    verdict: MatrixVerdict
+    exit_code: int
+    source: Server
+    started: str = Field(description="ISO 8601 in UTC")
+    seconds: float
+    cells: list[MatrixCell]
+    findings: list[Finding]
+    differences: Differences
+
+
 class WrittenRevision(Part):
     id: str
     name: str
@@ -86,6 +167,14 @@ class WrittenRevision(Part):
 class Differing(Part):
     object: str
     words: str
+
+
+def side_of(facts: type) -> Any:
+    """What `doctor --json` has of a side: with the facts of a server that could be reached."""
+    hints = {name: hint for name, hint in get_type_hints(facts).items() if name not in Unread.model_fields}
+    keys: dict[str, Any] = {name: (hint, ...) for name, hint in hints.items()}
+    with catch_warnings(category=UserWarning, action="ignore"):  # a model has a `schema` of its own
+        return create_model(facts.__name__, __base__=Unread, __doc__=facts.__doc__, **keys) | Unread
 
 
 def document_of(kind: type, about: str, *without: str, command: Any = str, **more: Any) -> type[BaseModel]:
@@ -102,7 +191,7 @@ def document_of(kind: type, about: str, *without: str, command: Any = str, **mor
     made: dict[str, Any] = {
         name: hint if isinstance(hint, tuple) else (hint, ...) for name, hint in keys.items()
     }
-    with catch_warnings(category=UserWarning, action="ignore"):  # a model has a `schema` of its own
+    with catch_warnings(category=UserWarning, action="ignore"):  # as above
         return create_model(f"{kind.__name__}Document", __base__=Part, __doc__=about, **made)
 
 
@@ -148,10 +237,14 @@ def schemas() -> Mapping[str, dict[str, Any]]:
             ),
         )
     ]
+    sides: dict[str, Any] = {"source": (side_of(SourceFacts), ...), "target": (side_of(TargetFacts), ...)}
+    doctor = create_model("DoctorDocument", __base__=DoctorDocument, __doc__=DoctorDocument.__doc__, **sides)
     kinds: dict[str, Any] = {
         "run": run,
         "plan": PlanDocument,
         "plan-file": PlanFile,
+        "doctor": doctor,
+        "matrix": MatrixDocument,
         "recover": recovery,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list

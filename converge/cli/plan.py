@@ -31,7 +31,8 @@ from converge.model.evidence import Scan
 from converge.model.plan import Finding, Plan
 from converge.report.errors import without_passwords
 from converge.report.map import fixes_toml, map_toml
-from converge.report.plan import SECTIONS, plan_document, plan_json, plan_sql, plan_text
+from converge.report.plan import plan_document, plan_json, plan_sql
+from converge.report.plan_text import SECTIONS, plan_text
 from converge.report.port import port_files
 from converge.report.several import several_document
 from converge.run.options import Options

@@ -1,40 +1,32 @@
-"""A plan as a document, for a terminal, as JSON and as SQL."""
+"""A plan as a document, as JSON and as SQL."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
-from converge.codes import Code, explained
-from converge.model.catalog import RoutineKind
 from converge.model.documents import head
-from converge.model.plan import Finding, Outcome, Phase, Plan, count_losses
+from converge.model.plan import Phase, Plan, count_losses
 from converge.model.port import all_work, hours
 from converge.model.quote import pg_name
 from converge.model.rehearsal import Drift
 from converge.model.words import counted
 from converge.report.charts import size_bars
 from converge.report.document import (
-    LEVELS,
-    Block,
     Cell,
     Document,
     Facts,
-    Findings,
     Fold,
     Grid,
-    Group,
-    Mark,
     Paste,
     Section,
     Verdict,
     Words,
     facts,
-    findings,
     grid,
     section,
     subject,
@@ -42,48 +34,20 @@ from converge.report.document import (
     toned,
     work_sections,
 )
-from converge.report.plan_tables import NO_TABLES, OF_TABLES, outcomes_grid, tables_grid
-from converge.report.port import conversion_section, converted_words, port_section
-from converge.report.text import on_terminal, to_text
+from converge.report.plan_tables import OF_TABLES, outcomes_grid, tables_grid
+from converge.report.port import conversion_section, port_section
 from converge.report.words import (
     blocked_words,
     for_people,
     missing_words,
     moment,
     now,
-    one_line,
     seconds,
-    short,
     size,
     visible,
 )
 
-SECTIONS = ("findings", "port", "types", "tables", "columns", "since", "checks", "facts")
-"""What `plan_text` can show in full."""
 _PHASES: tuple[Phase, ...] = get_args(Phase)
-_MOST_DRIFTED = 50
-_URGENT = ("block", "lossy")
-"""Levels of findings that are shown unasked."""
-_SCREEN = 20
-"""Lines of a terminal that a summary may take."""
-_MOST_UNMATCHED = 2
-_MOST_NAMES = 8
-_MOST_CODES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """How much of a summary a terminal has room for: blockers, losses, and codes of the other findings."""
-
-    blocks: int = 4
-    losses: int = 2
-    codes: int = _MOST_CODES
-    tight: bool = False
-    """Whether each message is one line, cut at its end, and codes are counted in one line."""
-
-
-_ROOMS = (_Room(), _Room(codes=2), *(_Room(most, min(most, 2), 0, True) for most in (4, 3, 2, 1)))
-"""From the widest on: the first whose lines fit on a `_SCREEN` is shown."""
 
 
 def plan_document(plan: Plan) -> Document:
@@ -102,15 +66,16 @@ def plan_document(plan: Plan) -> Document:
         "plan",
         subject(plan.source, plan.target or f"PostgreSQL {plan.target_version}"),
         (moment(now()), f"MySQL {plan.source_version} → PostgreSQL {plan.target_version}"),
-        _verdict(plan),
+        plan_verdict(plan),
         _figures(plan),
         (
             work,
             absent,
             port_section(plan),
-            section("facts", "Facts", _all_facts(plan)),
+            section("facts", "Facts", all_facts(plan)),
             conversion_section(plan),
-            section("since", "Since the last run", *_drift(plan.since), nothing="there was no run before"),
+            section("since", "Since the last run", *drift_blocks(plan.since),
+                    nothing="there was no run before"),
             section("sizes", "Size", size_bars("Largest tables, estimated", sizes)),
             section("tables", "Tables", tables_grid(plan), nothing="no table of the source is selected"),
             table_section(
@@ -130,163 +95,12 @@ def plan_document(plan: Plan) -> Document:
                 "the maps declare no checks",
             ),
             *rest,
-            section("types", "Type decisions", _types(plan), folded=True),
+            section("types", "Type decisions", types_grid(plan), folded=True),
             section("others", "Views and other objects", outcomes_grid("Views and other objects", others),
                     nothing="the source has no views or other objects that are migrated", folded=True),
             _sql(plan),
         ),
     )  # fmt: skip
-
-
-def plan_text(plan: Plan, *, shown: Collection[str] = (), following: Sequence[tuple[str, str]] = ()) -> str:
-    """What is to be known first, or these `SECTIONS`; at the end facts about what follows.
-
-    What is to be known first fits on a screen of a terminal: what it has no room for is counted. Elsewhere,
-    in a file or a log, each blocker and loss is whole.
-    """
-    if shown:
-        return to_text(_summed_up(plan), *_blocks(plan, shown), facts(*following))
-    if not on_terminal():
-        return to_text(_summed_up(plan), *_summary(plan), facts(*following))
-    for room in _ROOMS:
-        text = _fitted(plan, room, following)
-        if text.count("\n") < _SCREEN:
-            break
-    return text
-
-
-def _summed_up(plan: Plan) -> Verdict:
-    """The verdict, and how much there is to read and to port."""
-    missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
-    notes = sum(finding.level == "note" for finding in plan.findings)
-    routines = sum(one.kind in get_args(RoutineKind) for one in plan.not_migrated)
-    more = [missing] * bool(plan.blocks) + [f"{counted(notes, 'note')} to read"] * bool(notes)
-    after = sum(finding.level == "after" for finding in plan.findings)
-    more += [f"{after:,} for after the cutover"] * bool(after)
-    more += [f"{counted(routines, 'routine')} to port"] * bool(routines)
-    verdict = _verdict(plan)
-    return replace(verdict, words=" · ".join([verdict.words, *more]))
-
-
-def _fitted(plan: Plan, room: _Room, following: Sequence[tuple[str, str]]) -> str:
-    """The summary in so much room."""
-    most = {"block": room.blocks, "lossy": room.losses}
-    known, urgent, others = _summary(plan, room.codes)
-    levels = (one.cut(most[one.name]) for one in urgent.levels)
-    levels = (replace(one, groups=tuple(map(_brief, one.groups))) for one in levels)
-    if not room.tight:
-        return to_text(_summed_up(plan), known, Findings(tuple(levels)), others, facts(*following))
-    verdict = _verdict(plan)
-    if plan.blocks:
-        missing = missing_words(len(plan.not_migrated), count_losses(plan.findings))
-        first = f"resolve {counted(len(plan.blocks), 'finding')} first"
-        verdict = replace(verdict, words=f"{first} · {missing}")
-    counts = Counter(one.code for one in plan.findings if one.level not in _URGENT)
-    rest = ", ".join(f"{count:,} {code}" for code, count in counts.most_common())
-    last = facts(("findings", rest), *following)
-    known = Facts(tuple((name, words) for name, words in known.pairs if name != "missing"))
-    return to_text(verdict, known, Findings(tuple(levels), clipped=True), last)
-
-
-def _summary(plan: Plan, codes: int = _MOST_CODES) -> tuple[Facts, Findings, Grid]:
-    """Both sides and how much there is; what stops a run and what is lost; the rest by so many codes."""
-    forecast, since = plan.forecast, plan.since
-    took = f"; {seconds(forecast.seconds)}, {size(forecast.target_bytes)} in the target" if forecast else ""
-    known = dict(_facts(plan).pairs)
-    drift = dict(next(one for one in _drift(since) if isinstance(one, Facts)).pairs) if since else {}
-    changed = since and (since.changes or since.growth)
-    # What a rule of a map was to decide is not decided: a slip may change every value of a column.
-    unmatched = [one for one in plan.findings if one.code == Code.M180 and one.severity == "note"]
-    most = _MOST_UNMATCHED if on_terminal() else len(unmatched)
-    about = facts(
-        ("source", known["source"]),
-        ("target", known["target"]),
-        *((name, known.get(name, "")) for name in ("schema", "mode") if known.get(name) != "public"),
-        ("size", known["size"] + took),
-        ("migrated", converted_words(plan)),
-        ("missing", _missing(plan.not_migrated)),
-        (
-            "since",
-            f"last run: {drift['changes']} changed, rows {drift['rows']}; --show since" if changed else "",
-        ),
-        *(("unmatched", f"{one.object}: {one.message}") for one in unmatched[:most]),
-        ("unmatched", f"and {len(unmatched) - most} more; --show findings" if len(unmatched) > most else ""),
-    )
-    urgent = findings(one for one in plan.findings if one.level in _URGENT)
-    return about, urgent, _counts((one for one in plan.findings if one.level not in _URGENT), codes)
-
-
-def _brief(group: Group) -> Group:
-    """As a screen has room for it: the rows beside the message, and of a fix its first way, in one line."""
-
-    def brief(finding: Finding) -> Finding:
-        way = finding.hint.partition("\n# or")[0].splitlines()
-        if way and way[0].startswith("[["):
-            settings = (line for line in way if line and not line.startswith(("[[", "match ")))
-            way = ["; ".join(dict.fromkeys(settings))]
-        rows = f" ({finding.evidence})" if finding.evidence else ""
-        return replace(finding, message=finding.message + rows, evidence="", hint="".join(way[:1]))
-
-    return Group(group.code, tuple(map(brief, group.findings)))
-
-
-def _missing(left: Sequence[Outcome]) -> str:
-    """The objects that the target will not have, by kind; each by its name in a file or a log."""
-    kinds: dict[str, list[str]] = {}
-    for one in left:
-        kinds.setdefault(one.kind, []).append(one.name)
-    most = max(1, _MOST_NAMES // max(1, len(kinds))) if on_terminal() else sys.maxsize
-    return "; ".join(
-        counted(len(names), kind, "indexes" if kind == "index" else "")
-        + f" ({', '.join([*names[:most], *['…'] * (len(names) > most)])})"
-        for kind, names in kinds.items()
-    )
-
-
-def _counts(found: Iterable[Finding], most: int) -> Grid:
-    """How many findings there are of each code, the most urgent first; those beyond `most` in one row."""
-    counts = Counter((finding.level, finding.code) for finding in found)
-    ranked = [
-        (count, code, Mark(word, tone))
-        for level, word, _, tone in LEVELS
-        for (of, code), count in counts.most_common()
-        if of == level
-    ]
-    rows: list[tuple[Cell, ...]] = [
-        (f"{count:,}", code, mark, explained(code).title) for count, code, mark in ranked[:most]
-    ]
-    if more := ranked[most:]:
-        rest = sum(count for count, *_ in more)
-        codes = " ".join(code for _, code, _ in more)
-        rows.append((f"{rest:,}", "…", "", f"of {counted(len(more), 'more code')}: {codes}"))
-    return grid(
-        "Findings",
-        (("findings", "number"), ("code", "code"), ("severity", "words"), ("what", "words")),
-        rows,
-    )
-
-
-def _blocks(plan: Plan, shown: Collection[str]) -> Iterator[Block]:
-    """These sections in full."""
-    tables = tables_grid(plan)
-    if "facts" in shown:
-        yield _all_facts(plan)
-    if "types" in shown:
-        yield _types(plan)
-    if "tables" in shown:
-        yield tables if plan.tables else Words(NO_TABLES)
-    if "columns" in shown:
-        for one, details in zip(plan.tables, tables.details, strict=True):
-            yield Fold(f"{one.source} → {plan.schema}.{one.target}", details[:1])
-    if "since" in shown and plan.since:
-        yield Fold("since the last run", tuple(_drift(plan.since, _MOST_DRIFTED, short)))
-    if "checks" in shown and plan.checks:
-        checks = "\n".join(one_line(f"{one.name} ({one.wants})") for one in plan.checks)
-        yield Fold(f"checks ({len(plan.checks):,}), after the load", (Words(checks),))
-    # What blocks is shown in any case.
-    yield findings(plan.findings if "findings" in shown else plan.blocks)
-    if "port" in shown and plan.ports:
-        yield from port_section(plan).blocks
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -340,7 +154,7 @@ def _sql(plan: Plan) -> Section:
     return section("sql", "SQL", *folds, folded=True, on_pages=True)
 
 
-def _verdict(plan: Plan) -> Verdict:
+def plan_verdict(plan: Plan) -> Verdict:
     if plan.blocks:
         return Verdict("blocked", blocked_words(len(plan.blocks)), "bad")
     losses = count_losses(plan.findings)
@@ -367,7 +181,7 @@ def _figures(plan: Plan) -> tuple[tuple[Cell, str], ...]:
     )
 
 
-def _facts(plan: Plan) -> Facts:
+def plan_facts(plan: Plan) -> Facts:
     rows = sum(one.rows_estimate for one in plan.tables)
     data = sum(one.data_bytes for one in plan.tables)
     states = Counter(outcome.state for outcome in plan.outcomes if not outcome.part)
@@ -385,16 +199,16 @@ def _facts(plan: Plan) -> Facts:
     )
 
 
-def _all_facts(plan: Plan) -> Facts:
+def all_facts(plan: Plan) -> Facts:
     """The facts with the forecast."""
     if (forecast := plan.forecast) is None:
-        return _facts(plan)
+        return plan_facts(plan)
     time = f"{seconds(forecast.seconds)} for the whole run with its full comparison"
     space = f"{size(forecast.target_bytes)} in the target, tables and indexes"
-    return Facts((*_facts(plan).pairs, ("forecast", f"{time}; {space}"), ("", forecast.basis)))
+    return Facts((*plan_facts(plan).pairs, ("forecast", f"{time}; {space}"), ("", forecast.basis)))
 
 
-def _types(plan: Plan) -> Grid:
+def types_grid(plan: Plan) -> Grid:
     """A row for each kind of decision, most frequent first."""
     decisions = Counter(
         (_general(column.source_type), _general(column.target_type), column.why, column.rule)
@@ -418,21 +232,26 @@ def _general(type_: str) -> str:
     return re.sub(r"\(\d+(,\d+)?\)", lambda match: "(p,s)" if match[1] else "(n)", type_)
 
 
-def _drift(
-    drift: Drift | None, most: int = sys.maxsize, cut: Callable[[str], str] = str
-) -> Iterator[Facts | Grid | Words]:
-    """What has changed since the last run: the first `most` things, each cell cut."""
-    if drift is None:
-        return
+def drift_facts(drift: Drift) -> Facts:
+    """How much has changed since the last run."""
     more = sum(one.now - one.before for one in drift.growth)
     rows = f"{more:+,} in {counted(len(drift.growth), 'table')}" if drift.growth else "unchanged"
     forecast = drift.forecast
-    yield facts(
+    return facts(
         ("last run", drift.since),
         ("changes", counted(len(drift.changes), "thing") if drift.changes else "none"),
         ("rows", rows),
         ("forecast", f"{seconds(forecast.seconds)}, {forecast.basis}" if forecast else ""),
     )
+
+
+def drift_blocks(
+    drift: Drift | None, most: int = sys.maxsize, cut: Callable[[str], str] = str
+) -> Iterator[Facts | Grid | Words]:
+    """What has changed since the last run: the first `most` things, each cell cut."""
+    if drift is None:
+        return
+    yield drift_facts(drift)
     changed = grid(
         "Changed since the last run",
         (("what", "words"), ("which", "name"), ("before", "code"), ("now", "code")),
