@@ -38,7 +38,7 @@ from converge.model.event import Sink
 from converge.model.plan import digest
 from converge.model.recorded import PlanFile, decode
 from converge.model.result import Named, Results
-from converge.run.options import RESUME, Options
+from converge.run.options import RESUME, Options, awaited
 from converge.run.proof import VerifyLevel
 from converge.settings.addresses import Chosen, Where, databases
 
@@ -82,6 +82,15 @@ if TYPE_CHECKING:
     metavar="DIR|FILE",
     help="stamp and upgrade the target with these Alembic revisions, then compare the schema",
 )
+@click.option(
+    "--workers",
+    multiple=True,
+    metavar="join:N",
+    help="wait for N workers of other machines before the snapshot (converge worker); repeatable",
+)
+@click.option(
+    "--join-seconds", type=click.FloatRange(0), default=120, help="wait for them at most for this time"
+)
 @limit_options
 @report_option
 @yes_option
@@ -97,6 +106,8 @@ def command(
     rejects_file: str | None,
     verify: VerifyLevel,
     alembic: str | None,
+    workers: tuple[str, ...],
+    join_seconds: float,
     reports: tuple[str, ...],
     yes: bool,
     as_json: bool,
@@ -129,6 +140,7 @@ def command(
         resume=resume,
         approve=approver(yes),
         most_rejects=max_rejects if on_bad_row == "reject" else 0,
+        awaited=awaited(workers, join_seconds),
     )
     moves = [_move(one, wanted, plan_for(one.name, plans), alembic) for one in chosen]
     results = Results("migrate", (Named("", moves[0].result()),))

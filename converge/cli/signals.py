@@ -38,6 +38,18 @@ class Stopping:
             _end_now()
 
 
+class Leaving(Stopping):
+    """The same for a worker, which leaves between two tasks."""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        with suppress(KeyboardInterrupt):
+            super().__call__(number, frame)
+
+    def asked(self) -> bool:
+        """Whether it shall leave."""
+        return self._first is not None
+
+
 def _leave_terminal() -> None:
     """Nobody reads what is written to a terminal that is gone, and writing would fail."""
     nowhere = os.open(os.devnull, os.O_RDWR)

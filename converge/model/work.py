@@ -29,6 +29,8 @@ class CopyTask:
     """Rows that the target may refuse; with 0 the first one stops the run."""
     rate: float = 0.0
     """Bytes a second at most; 0 is without limit."""
+    attempt: str = ""
+    """Of a worker on another machine: the attempt that must still be at work when it claims the chunk."""
 
 
 @dataclass(frozen=True, slots=True)

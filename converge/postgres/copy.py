@@ -23,10 +23,13 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
+from converge.errors import TargetError
 from converge.model.plan import TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.result import Reject
 from converge.model.work import Copied, CopyTask
+from converge.postgres.ledger import ALIVE
 
 _STEPS = (
     (b"\\", b"\\\\"),
@@ -87,20 +90,27 @@ def claim(connection: psycopg.Connection[Any], task: CopyTask) -> Copied | None:
     The ledger decides, never the client's memory: after a lost COMMIT answer this says what happened. Where
     the lost connection's backend still lives, this waits for its end. One round trip, as `enter` is: at 20 ms
     away each of them is a twentieth of a chunk's time.
+
+    Raises TargetError where the task is of an attempt that has ended: the next one has another snapshot. It
+    takes the lock and then ends all who have claimed before.
     """
     chunk = _this_chunk(task.run, task.table, task.number)
+    alive = f" AND {ALIVE % {'attempt': pg_text(task.attempt)}}" if task.attempt else ""
     cursor = connection.execute(
-        f"BEGIN; UPDATE converge.chunk SET done_at = clock_timestamp() {chunk} AND done_at IS NULL".encode()
+        "BEGIN; UPDATE converge.chunk SET done_at = clock_timestamp() "
+        f"{chunk} AND done_at IS NULL{alive}".encode()
     )
     cursor.nextset()
     if cursor.rowcount == 1:
         return None
     row = connection.execute(
-        f"SELECT rows, bytes, seconds, rejected FROM converge.chunk {chunk}".encode()
+        f"SELECT rows, bytes, seconds, rejected, done_at FROM converge.chunk {chunk}".encode()
     ).fetchone()
     connection.rollback()
     assert row is not None, f"{task.table} has no chunk {task.number}"
-    return Copied(task.table, task.number, *row)
+    if row[4] is None:
+        raise TargetError(f"{task.table}: the run that has sent this chunk has ended", code=Code.R007)
+    return Copied(task.table, task.number, *row[:4])
 
 
 def enter(

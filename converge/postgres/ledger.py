@@ -34,6 +34,11 @@ _UNFINISHED = ("running", "interrupted", "failed")
 _UPGRADE_LOCK = 0x636F6E7570
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
+ALIVE = (
+    "EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
+    f"AND l.objid = {_LOCK} AND l.granted AND concat(a.pid, ' ', a.backend_start) = %(attempt)s)"
+)
+"""Whether an attempt is still at work: its session holds the lock."""
 STATE = f"""CASE WHEN state <> 'running' OR EXISTS (
     SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
      WHERE l.locktype = 'advisory' AND l.objid = {_LOCK}) THEN state ELSE 'interrupted' END"""
@@ -274,6 +279,12 @@ def require_same(plan: Plan, digest: str, changes: Sequence[str] = ()) -> None:
         )
 
 
+def attempt_of(connection: psycopg.Connection[Any]) -> str:
+    """What `ALIVE` asks for: the session's process, and when it began."""
+    query = "SELECT concat(pid, ' ', backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    return str(value(connection, query))
+
+
 def end_leftovers(connection: psycopg.Connection[Any]) -> None:
     """Ends what an earlier run has left at work: nobody else writes the ledger while we hold its lock."""
     connection.execute(
@@ -334,7 +345,8 @@ def _resume(connection: psycopg.Connection[Any], plan: Plan, again: bool) -> int
         )
     require_same(plan, row[1])
     connection.execute(
-        "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL WHERE id = %s",
+        "UPDATE converge.run SET state = 'running', paused = false, finished_at = NULL, joins = NULL "
+        "WHERE id = %s",
         (row[0],),
     )
     return int(row[0])

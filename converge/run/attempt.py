@@ -30,7 +30,7 @@ from converge.run.blockers import drop, drop_left_over, empty
 from converge.run.build import Builder
 from converge.run.copy import Copy, by_table
 from converge.run.gate import Gate
-from converge.run.options import RESUME, Options
+from converge.run.options import RESUME, Awaited, Options
 from converge.run.prepare import Prepared
 from converge.run.proof import Proof, VerifyLevel, take_snapshot
 from converge.run.recheck import Chunks
@@ -61,6 +61,7 @@ class MigrateOptions:
     """Whose revisions the target is brought to in the end."""
     known: Evidence | None = None
     """What the plan of all databases has seen of this one's data already."""
+    awaited: Awaited = field(default_factory=Awaited)
     thrown_away: bool = False
     """The target is dropped in the end: a run that fails there is neither resumed nor taken back."""
 
@@ -92,9 +93,13 @@ class Run:
         self.counters: dict[str, int] = {}
         """The source's AUTO_INCREMENT values after the snapshot."""
         common = job.options.common
-        rate = common.limits.rate / common.jobs
-        self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects, rate)
+        self.copy = Copy(self.plan, ledger, job.emit, job.options.most_rejects)
         self.gate = Gate(common.limits, prepared.source, job.emit, ledger.paused)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of the workers' sessions in the target."""
+        return {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
 
     def make_room(self) -> None:
         """The target schema, without what --recreate or --truncate removes: once in a run."""
@@ -114,9 +119,12 @@ class Run:
             with phase(result, self.emit, "create", builder.count(*making)):
                 builder.in_order(*making)
                 ranges = self._ranges()
-            compression = {} if self.plan.compression == "default" else {"default_toast_compression": "lz4"}
-            workers.connect(job.source, job.target, **compression)
+            workers.connect(job.source, job.target, **self.settings)
             workers.gate = self.gate
+            if workers.joined is not None:
+                with phase(result, self.emit, "workers"):
+                    workers.joined.gather(job.options.awaited.count, job.options.awaited.seconds)
+            self.copy.rate = job.options.common.limits.rate / workers.size
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(workers, builder)
             self._load(workers, builder, now, earlier)
@@ -162,6 +170,7 @@ class Run:
             result.next_command = RESUME if result.rejects else "converge verify"
         self._require_schema()
         proof.look_back(now)
+        result.findings += workers.joined.findings if workers.joined else []
 
     def _ranges(self) -> dict[str, list[Range]]:
         """The chunks of every table: from the ledger, or cut now and entered there."""

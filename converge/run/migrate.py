@@ -147,6 +147,12 @@ class _Attempt:
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             with explained(job.source, job.target):
+                if job.options.awaited.count:
+                    from converge.cluster.joined import opened
+
+                    workers.joined = stack.enter_context(
+                        opened(run.ledger, run.prepared.source, job, run.settings)
+                    )
                 run.make_room()
                 run.all(workers)
                 run.end()

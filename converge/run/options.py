@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from converge.codes import Code
@@ -20,6 +21,25 @@ RESUME = "converge migrate --resume"
 def default_jobs() -> int:
     """Worker processes: a core each, at least 2 and at most 8."""
     return max(2, min(8, os.cpu_count() or 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Workers of other machines that a run waits for before its snapshot."""
+
+    count: int = 0
+    seconds: float = 120.0
+
+
+def awaited(workers: Iterable[str], seconds: float) -> Awaited:
+    """What --workers means. Raises UsageError."""
+    count = 0
+    for text in workers:
+        kind, _, number = text.partition(":")
+        if kind != "join" or not number.isdecimal():
+            raise UsageError(f"--workers {text} is not join:N", code=Code.U038, hint="--workers join:4")
+        count += int(number)
+    return Awaited(count, seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,66 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from converge.codes import Code
 from converge.errors import ConvergeError, SourceError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Progress, Sink, WorkersBusy, silent
+from converge.model.plan import Finding
 from converge.run import worker
 
 SETTLE_SECONDS = 4.0
 _POLL_SECONDS = 0.2
+_LOCKED_SECONDS = 0.01
+"""While all wait for all, perhaps under a lock."""
+
+
+class Joined(Protocol):
+    """The workers of other machines, together (`cluster/joined`)."""
+
+    returned: deque[object]
+    """Tasks of workers that have left, to be given to others."""
+
+    @property
+    def busy(self) -> int:
+        """Tasks that it has."""
+
+    @property
+    def room(self) -> bool:
+        """Whether it takes one more."""
+
+    findings: list[Finding]
+    """What the run's report says of them."""
+
+    @property
+    def jobs(self) -> int:
+        """Worker processes of all."""
+
+    def gather(self, awaited: int, seconds: float) -> None:
+        """Waits for this many of them, at most for this time."""
+
+    def fileno(self) -> int:
+        """Can be read when somebody has said something."""
+
+    def give(self, task: object) -> None: ...
+
+    def everyone(self, task: object) -> None:
+        """Gives all of them the same task."""
+
+    def take(self) -> list[Any]:
+        """What they have said. Raises the error of a task that failed."""
+
+
+Place = Pipe | Joined
+"""Where a task may go."""
 
 
 class Workers:
@@ -45,6 +89,7 @@ class Workers:
         forkserver.ensure_running()
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
+        self.joined: Joined | None = None
         self.gate: Callable[[], bool] = lambda: True
         """Whether a task may be handed out now."""
 
@@ -83,10 +128,25 @@ class Workers:
     def everyone(self, task: object) -> None:
         """Gives all workers the same task and waits for all."""
         for pipe in self._processes:
-            self._tell(pipe, task)
-            self._busy.add(pipe)
-        while self._busy:
-            self._receive()
+            self.tell(pipe, task)
+        if self.joined is not None:
+            self.joined.everyone(task)
+        while self.busy:
+            self._receive(_LOCKED_SECONDS)
+
+    @property
+    def busy(self) -> int:
+        """How many tasks are being carried out."""
+        return len(self._busy) + (self.joined.busy if self.joined else 0)
+
+    @property
+    def size(self) -> int:
+        """How many tasks can be carried out at a time."""
+        return self._size + (self.joined.jobs if self.joined else 0)
+
+    def free(self) -> list[Pipe]:
+        """Workers of this machine without a task."""
+        return [pipe for pipe in self._processes if pipe not in self._busy]
 
     def work(self, tasks: Iterable[object]) -> Iterator[Any]:
         """Gives out the tasks in order; yields `Progress` and, as they end, the tasks' results.
@@ -96,19 +156,21 @@ class Workers:
         """
         waiting = iter(tasks)
         more, busy = True, 0
-        while more or self._busy:
+        while more or self.busy or self._returned:
             is_open = self.gate()
-            for pipe in [pipe for pipe in self._processes if is_open and pipe not in self._busy]:
-                task = next(waiting, None)
+            for place in self._places() if is_open else ():
+                task = self._returned.popleft() if self._returned else next(waiting, None)
                 if task is None:
                     more = False
                     break
-                self._tell(pipe, task)
-                self._busy.add(pipe)
-            if busy != len(self._busy):
-                busy = len(self._busy)
+                if isinstance(place, Pipe):
+                    self.tell(place, task)
+                else:
+                    place.give(task)
+            if busy != self.busy:
+                busy = self.busy
                 self._emit(WorkersBusy(busy))
-            if self._busy:
+            if self.busy:
                 yield from self._receive()
             elif not is_open:
                 time.sleep(_POLL_SECONDS)
@@ -120,41 +182,66 @@ class Workers:
         """Lets the running tasks end for at most four seconds; returns the results that came."""
         deadline = time.monotonic() + SETTLE_SECONDS
         results = []
-        while self._busy and time.monotonic() < deadline:
+        while self.busy and time.monotonic() < deadline:
             # Whoever wants to stop does not care for what one worker has lost.
             with suppress(ConvergeError):
                 results += [result for result in self._receive() if result is not None]
         return results
 
-    def _tell(self, pipe: Pipe, task: object) -> None:
+    def _places(self) -> Iterator[Place]:
+        """Where the next tasks go: to those of this machine first."""
+        yield from self.free()
+        while self.joined is not None and self.joined.room:
+            yield self.joined
+
+    @property
+    def _returned(self) -> deque[object]:
+        return self.joined.returned if self.joined else deque()
+
+    def drop(self, pipe: Pipe) -> None:
+        """Goes on without a worker that has failed."""
+        process = self._processes.pop(pipe)
+        pipe.close()
+        process.kill()
+        process.join()
+
+    def tell(self, pipe: Pipe, task: object) -> None:
+        """Gives a worker a task."""
         try:
             pipe.send(task)
         except (BrokenPipeError, OSError) as error:
             raise self._lost(pipe) from error
+        self._busy.add(pipe)
 
-    def _receive(self) -> list[Any]:
-        """What the busy workers have to say now; [None] when nobody does."""
-        results: list[Any] = []
-        for ready in wait(list(self._busy), _POLL_SECONDS):
+    def hear(self, other: Any, seconds: float) -> Iterator[tuple[Pipe, str, list[Any]]]:
+        """What the busy workers have to say within this time, or until there is something to read of `other`.
+
+        `lost`, with the error, is the last word of one that is gone.
+        """
+        for ready in wait([*self._busy, *([other] if other else [])], seconds):
             pipe: Any = ready
+            if pipe is other:
+                continue
             try:
                 kind, *content = pipe.recv()
-            except (EOFError, ConnectionResetError) as error:
-                raise self._lost(pipe) from error
-            if kind == "progress":
-                results.append(Progress(*content))
-                continue
-            if kind == "found":
-                results += content
-                continue
-            self._busy.discard(pipe)
-            if kind == "failed":
+            except (EOFError, ConnectionResetError):
+                kind, content = "lost", [self._lost(pipe)]
+            if kind not in ("progress", "found"):
+                self._busy.discard(pipe)
+            yield pipe, kind, content
+
+    def _receive(self, seconds: float = _POLL_SECONDS) -> list[Any]:
+        """What the busy workers have to say now; [None] when nobody does."""
+        results: list[Any] = []
+        for _, kind, content in self.hear(self.joined, seconds):
+            if kind in ("failed", "lost"):
                 raise content[0]
-            results += content
+            results += [Progress(*content)] if kind == "progress" else content
+        if self.joined is not None:
+            results += self.joined.take()
         return results or [None]
 
     def _lost(self, pipe: Pipe) -> ConvergeError:
-        self._busy.discard(pipe)
         process = self._processes[pipe]
         process.join(2)
         return SourceError(

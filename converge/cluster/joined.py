@@ -1,0 +1,233 @@
+"""The run's side of workers on other machines: who has joined, what each has to do, who has gone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pymysql.connections import Connection
+
+from converge import __version__
+from converge.cluster.messages import (
+    PRESENCE,
+    RETURNED,
+    Door,
+    Mailbox,
+    decoded,
+    encode,
+    run_channel,
+    worker_channel,
+)
+from converge.codes import Code
+from converge.model.event import Progress, Said, Sink
+from converge.model.plan import Finding
+from converge.model.words import counted
+from converge.model.work import Copied, CopyTask
+from converge.mysql.query import fetch
+from converge.postgres.connect import connect
+from converge.postgres.ledger import Ledger, attempt_of
+from converge.postgres.query import value
+from converge.run.attempt import Job
+
+_BEGIN_SECONDS = 1.0
+"""Who has not begun by then is not waited for: it is the time that writers of the source are held off."""
+_LOOK_SECONDS = 1.0
+
+
+@dataclass
+class _Member:
+    """A worker that has joined, with its tasks by their numbers."""
+
+    id: int
+    host: str
+    jobs: int
+    tasks: dict[int, object] = field(default_factory=dict)
+
+    @property
+    def room(self) -> int:
+        """One task more than it can work on, so that it need not wait for the next."""
+        return self.jobs + 1 - len(self.tasks)
+
+
+class Guests:
+    """The workers that have joined a run: one place for tasks (`run/workers.Joined`)."""
+
+    def __init__(self, mailbox: Mailbox, run: int, door: Door, emit: Sink) -> None:
+        self._mailbox, self._run, self._door, self._emit = mailbox, run, door, emit
+        self._connection = mailbox.connection
+        self._members: dict[int, _Member] = {}
+        self._looked = time.monotonic()
+        self._until: float | None = None
+        """While all begin: when those that have not answered are left out."""
+        self.returned: deque[object] = deque()
+        self.findings: list[Finding] = []
+        self._set_door(door)
+
+    @property
+    def jobs(self) -> int:
+        """Worker processes of all."""
+        return sum(member.jobs for member in self._members.values())
+
+    # ---- joining ---------------------------------------------------------------------------------------
+
+    def gather(self, awaited: int, seconds: float) -> None:
+        """Waits until so many are ready, at most for this time; then nobody else may join."""
+        self._emit(Said(f"waiting for {counted(awaited, 'worker')} to join run {self._run}"))
+        until = time.monotonic() + seconds
+        ready = "SELECT count(*) FROM converge.worker WHERE {}"
+        while (
+            time.monotonic() < until and value(self._connection, ready.format(_READY), self._names) < awaited
+        ):
+            time.sleep(0.1)
+        with self._connection.transaction():
+            rows = self._connection.execute(
+                f"UPDATE converge.worker SET taken = true WHERE {_READY} RETURNING id, host, jobs",
+                self._names,
+            ).fetchall()
+            self._set_door(replace(self._door, open=False))
+        self._members = {number: _Member(number, host, jobs) for number, host, jobs in sorted(rows)}
+        hosts = ", ".join(f"{member.host} ({member.jobs})" for member in self._members.values()) or "none"
+        self._emit(Said(f"joined: {hosts}"))
+        if len(rows) < awaited:
+            message = f"{len(rows)} of {counted(awaited, 'worker')} joined within {seconds:g} s"
+            self.findings.append(Finding(Code.R006, "note", "workers", message))
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {"run": self._run, "attempt": self._door.attempt, "presence": PRESENCE}
+
+    def _set_door(self, door: Door) -> None:
+        self._connection.execute(
+            "UPDATE converge.run SET joins = %s::jsonb WHERE id = %s", (json.dumps(asdict(door)), self._run)
+        )
+
+    # ---- tasks -----------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> int:
+        return sum(len(member.tasks) for member in self._members.values())
+
+    @property
+    def room(self) -> bool:
+        return any(member.room > 0 for member in self._members.values())
+
+    def fileno(self) -> int:
+        return self._mailbox.fileno()
+
+    def give(self, task: object) -> None:
+        """To the one that has most to spare."""
+        if isinstance(task, CopyTask):
+            task = replace(task, attempt=self._door.attempt)
+        self._send(max(self._members.values(), key=lambda member: member.room), task)
+
+    def everyone(self, task: object) -> None:
+        for member in self._members.values():
+            self._send(member, task)
+        self._until = time.monotonic() + _BEGIN_SECONDS
+
+    def _send(self, member: _Member, task: object) -> None:
+        query = (
+            "WITH sent AS (INSERT INTO converge.task (worker_id, task) VALUES (%s, %s) RETURNING id) "
+            "SELECT id FROM sent, pg_notify(%s, '')"
+        )
+        number = value(self._connection, query, (member.id, encode(task), worker_channel(member.id)))
+        member.tasks[number] = task
+
+    def take(self) -> list[Any]:
+        """What they have said; also notes who has gone, whose tasks are then `returned`."""
+        results: list[Any] = []
+        self._mailbox.each(lambda: results.extend(self._answers()))
+        now = time.monotonic()
+        if self._until is not None and now > self._until:
+            self._until = None
+            for member in [member for member in self._members.values() if member.tasks]:
+                self._part(member, "it has not begun in time")
+        if not self.busy:
+            self._until = None
+        if now - self._looked > _LOOK_SECONDS:
+            self._looked = now
+            self._look_for_gone()
+        return results
+
+    def _answers(self) -> Iterator[Any]:
+        rows = self._connection.execute(
+            "DELETE FROM converge.task WHERE answer IS NOT NULL AND worker_id = ANY (%s) "
+            "RETURNING worker_id, id, answer",
+            (list(self._members),),
+        ).fetchall()
+        for worker, number, answer in rows:
+            member = self._members[worker]
+            task, result = member.tasks.pop(number), decoded(answer)
+            if isinstance(result, dict) and RETURNED in result:
+                member.jobs = result[RETURNED]
+                self._return(task)
+            else:
+                if isinstance(result, Copied):
+                    yield Progress(result.table, result.rows, result.bytes)
+                yield result
+
+    def _look_for_gone(self) -> None:
+        there = self._connection.execute(
+            "SELECT w.id FROM converge.worker w JOIN pg_locks l ON l.locktype = 'advisory' "
+            "AND (l.classid, l.objid, l.objsubid) = (%s::oid, w.id::oid, 2) AND l.granted "
+            "WHERE w.id = ANY (%s) AND left_at IS NULL",
+            (PRESENCE, list(self._members)),
+        ).fetchall()
+        for number in self._members.keys() - {number for (number,) in there}:
+            self._part(self._members[number], "its session has ended")
+
+    def _part(self, member: _Member, why: str) -> None:
+        """Without this worker; whatever it still does in the target is rolled back."""
+        del self._members[member.id]
+        self._return(*member.tasks.values())
+        row = self._connection.execute(
+            "UPDATE converge.worker SET left_at = clock_timestamp(), reason = %s "
+            "WHERE id = %s AND left_at IS NULL RETURNING id",
+            (why, member.id),
+        ).fetchone()
+        self._connection.execute("DELETE FROM converge.task WHERE worker_id = %s", (member.id,))
+        self._connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND usename = session_user AND application_name = %s",
+            (f"converge worker {member.id}",),
+        )
+        words = f"worker {member.id} on {member.host} has left" + (f": {why}" if row else "")
+        self._emit(Said(f"{words}; others do its {counted(len(member.tasks), 'task')}"))
+        self.findings.append(Finding(Code.R005, "note", "workers", words))
+
+    def _return(self, *tasks: object) -> None:
+        # What all were to do is nobody else's.
+        self.returned += [task for task in tasks if not isinstance(task, str)]
+
+    def close(self) -> None:
+        """Tells all that there is nothing more to do, which the run's row says."""
+        for member in self._members.values():
+            self._connection.execute("SELECT pg_notify(%s, '')", (worker_channel(member.id),))
+
+
+_READY = (
+    "run_id = %(run)s AND attempt = %(attempt)s AND ready AND left_at IS NULL AND EXISTS "
+    "(SELECT FROM pg_locks WHERE locktype = 'advisory' "
+    "AND (classid, objid, objsubid) = (%(presence)s::oid, worker.id::oid, 2))"
+)
+
+
+@contextmanager
+def opened(ledger: Ledger, source: Connection[Any], job: Job, settings: dict[str, str]) -> Iterator[Guests]:
+    """Lets workers join the run, from now until `Guests.gather` has them."""
+    ((server, database),) = fetch(source, "SELECT @@server_uuid, DATABASE()")
+    attempt = attempt_of(ledger.connection)
+    role = value(ledger.connection, "SELECT session_user")
+    door = Door(attempt, __version__, server, database, role, settings)
+    named = {"application_name": "converge workers"}
+    with closing(connect(job.target, **named, synchronous_commit="off")) as connection:
+        guests = Guests(Mailbox(connection, run_channel(attempt)), ledger.run, door, job.emit)
+        try:
+            yield guests
+        finally:
+            guests.close()

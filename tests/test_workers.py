@@ -1,0 +1,216 @@
+"""Workers of other machines: they join a run, do its work, leave or vanish; the result is the local run's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from conftest import NewDatabase
+from faults.application import COINS, TOTAL, fill, writers
+from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
+
+from converge.errors import TargetError
+from converge.model.endpoint import parse
+from converge.model.work import CopyTask
+from converge.postgres.connect import connect
+from converge.postgres.copy import claim
+from converge.postgres.ledger import attempt_of, lock
+from converge.sandbox import Server
+
+ROWS = 60_000
+SOURCE = f"""
+SET SESSION cte_max_recursion_depth = {ROWS};
+CREATE TABLE wide (id INT PRIMARY KEY, body TEXT);
+CREATE TABLE note (
+    id INT PRIMARY KEY, parent INT, text VARCHAR(20), FOREIGN KEY (parent) REFERENCES wide (id));
+CREATE VIEW notes AS SELECT parent, COUNT(*) AS n FROM note GROUP BY parent;
+INSERT INTO wide WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+    SELECT i, REPEAT(MD5(i), 40) FROM n;
+INSERT INTO note SELECT id, id, 'a' FROM wide WHERE id % 100 = 0;
+ANALYZE TABLE wide, note;
+"""
+DONE = "SELECT count(done_at) FROM converge.chunk"
+WORKERS = "SELECT host <> '', jobs, tasks > 0, left_at IS NOT NULL, reason FROM converge.worker ORDER BY id"
+
+
+@pytest.fixture(scope="module")
+def source(mysql_8033: Server) -> Iterator[str]:
+    url = mysql_8033.create_database("workers")
+    mysql(url, SOURCE)
+    yield url
+    mysql_8033.drop_database("workers")
+
+
+@pytest.fixture
+def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
+    return new_postgres_database(postgres_175)
+
+
+@contextmanager
+def joining(source: str, target: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    addresses = ("--source", source, "--join", target)
+    streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "converge", "worker", "--jobs", "1", *addresses, *arguments],
+        env=ENVIRONMENT,
+        start_new_session=True,
+        **streams,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def document(run: subprocess.Popen[str]) -> dict[str, Any]:
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def copying(target: str) -> bool:
+    """Whether some chunks are copied, and some are not."""
+    if postgres(target, "SELECT to_regclass('converge.chunk')::text") == [(None,)]:
+        return False
+    ((done, every),) = postgres(target, "SELECT count(done_at), count(*) FROM converge.chunk")
+    return bool(0 < done < every)
+
+
+def codes(found: dict[str, Any]) -> list[str]:
+    return [finding["code"] for finding in found["findings"]]
+
+
+def test_joined_workers_come_to_the_same_result(
+    source: str, target: str, postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    alone = converge(
+        "migrate", "--source", source, "--target", new_postgres_database(postgres_175), "--json"
+    ).json
+    with (
+        joining(source, target) as first,
+        joining(source, target, "--run", "1") as second,
+        joining(source, target, "--wait-seconds", "0") as early,
+        begun(source, target, "--json", "--jobs", "1", "--workers", "join:2", "--max-rate", "40MB/s") as run,
+    ):
+        until(lambda: copying(target))
+        with joining(source, target) as late:
+            assert (late.wait(30), "R008" in late.communicate()[1]) == (6, True)
+        found = document(run)
+        assert (first.wait(30), second.wait(30)) == (0, 0)
+        assert (early.wait(1), "U038" in early.communicate()[1]) == (2, True)
+    for name in ("verdict", "snapshot", "not_migrated"):
+        assert found[name] == alone[name]
+    assert found["verdict"] == "verified"
+    same = ("source", "rows_read", "rows_written", "verified", "digest")
+    assert [[one[name] for name in same] for one in found["tables"]] == [
+        [one[name] for name in same] for one in alone["tables"]
+    ]
+    assert postgres(target, WORKERS) == [(True, 1, True, True, "the run has ended")] * 2
+    assert postgres(target, "SELECT sum(rows) FROM converge.worker")[0][0] > ROWS / 3
+
+
+def test_one_leaves_one_is_killed_and_one_loses_its_source(source: str, target: str) -> None:
+    with (
+        joining(source, target) as leaves,
+        joining(source, target) as killed,
+        joining(source, target) as loses,
+        begun(source, target, "--json", "--jobs", "1", "--workers", "join:3", "--max-rate", "10MB/s") as run,
+    ):
+        until(lambda: copying(target))
+        leaves.terminate()
+        os.killpg(killed.pid, signal.SIGKILL)
+        for thread in _threads(source, workers_of(loses.pid)):
+            mysql(source, f"KILL {thread}")
+        assert (leaves.wait(30), loses.wait(60)) == (0, 6)
+        found = document(run)
+    # The run itself has lost nothing, and is in its first attempt.
+    assert (found["verdict"], codes(found).count("R005"), codes(found).count("R003")) == ("verified", 3, 0)
+    reasons = sorted(row[4] for row in postgres(target, WORKERS))
+    assert reasons[:2] == ["its session has ended", "stopped"] and "Lost connection to MySQL" in reasons[2]
+
+
+def _threads(source: str, processes: list[int]) -> list[int]:
+    """The source's threads of these processes of this machine."""
+    query = (
+        "SELECT processlist_id FROM performance_schema.session_connect_attrs "
+        "WHERE attr_name = '_pid' AND attr_value IN ('{}')"
+    )
+    return [thread for (thread,) in mysql(source, query.format("','".join(map(str, processes))))]
+
+
+def test_the_run_dies_and_is_resumed_with_the_same_workers(source: str, target: str) -> None:
+    with joining(source, target) as worker:
+        with begun(source, target, "--jobs", "1", "--workers", "join:1", "--max-rate", "20MB/s") as run:
+            until(lambda: copying(target))
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
+        with begun(source, target, "--resume", "--json", "--jobs", "1", "--workers", "join:1") as run:
+            assert document(run)["verdict"] == "verified"
+        assert worker.wait(30) == 0, worker.communicate()
+    assert [row[:4] for row in postgres(target, WORKERS)] == [(True, 1, True, True)] * 2
+
+
+def test_workers_that_do_not_fit(
+    source: str, target: str, mysql_8033: Server, new_mysql_database: NewDatabase
+) -> None:
+    other = new_mysql_database(mysql_8033)
+    postgres(target, "CREATE ROLE elsewhere LOGIN SUPERUSER")
+    role = target.replace("postgres@", "elsewhere@")
+    try:
+        with (
+            begun(source, target, "--json", "--workers", "join:3", "--join-seconds", "5") as run,
+            joining(other, target) as first,
+            joining(source, role) as second,
+        ):
+            assert (first.wait(30), "S032" in first.communicate()[1]) == (4, True)
+            assert (second.wait(30), "T045" in second.communicate()[1]) == (3, True)
+            found = document(run)
+    finally:
+        postgres(target, "DROP ROLE elsewhere")
+    assert (found["verdict"], codes(found).count("R006")) == ("verified", 1)
+    ran = converge("migrate", "--source", source, "--target", target, "--workers", "eight")
+    assert (ran.code, "U038" in ran.err) == (2, True)
+
+
+def test_all_begin_at_one_instant(mysql_8033: Server, target: str, new_mysql_database: NewDatabase) -> None:
+    source = new_mysql_database(mysql_8033)
+    fill(source)
+    with writers(source, 4) as activity, joining(source, target, "--jobs", "3") as worker:
+        with begun(source, target, "--json", "--jobs", "2", "--workers", "join:1") as run:
+            found = document(run)
+        assert worker.wait(30) == 0
+    assert (found["verdict"], found["snapshot"]) == ("verified", "locked")
+    assert postgres(target, TOTAL) == [(COINS,)]
+    assert activity.commits > 100
+    assert postgres(target, WORKERS)[0][:3] == (True, 3, True)
+
+
+def test_a_chunk_of_an_ended_attempt_is_not_claimed(source: str, target: str) -> None:
+    """The next attempt has another snapshot: rows of this one would not be of its instant."""
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    postgres(target, "UPDATE converge.chunk SET done_at = NULL, rows = NULL WHERE source_table = 'note'")
+    with connect(parse(target)) as run, connect(parse(target)) as worker:
+        task = CopyTask(1, "note", 0, "", "", False, attempt=attempt_of(run))
+        with pytest.raises(TargetError, match="has ended"):
+            claim(worker, task)
+        lock(run)
+        assert claim(worker, task) is None
+        worker.rollback()
