@@ -19,7 +19,8 @@ from converge.model.quote import my_name, my_text
 from converge.mysql import chunks, connect
 from converge.mysql.catalog import read_catalog
 from converge.mysql.privileges import read_privileges
-from converge.mysql.rows import where
+from converge.mysql.query import fetch
+from converge.mysql.rows import NullRow, stream, where
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan
 from converge.sandbox import Server
@@ -247,3 +248,16 @@ def test_a_plan_of_an_earlier_version_is_cut_alike(loaded: Loaded) -> None:
         assert replace(table, key_types=()).extent == table.extent
         rest = tuple(column for column in table.columns if column.source not in table.key)
         assert replace(table, key_types=(), columns=rest).extent.key == ()
+
+
+@pytest.mark.parametrize("text", ["MD5(n)", "''", *(f"REPEAT('x',{n})" for n in (250, 251, "n % 300"))])
+def test_rows_of_one_length_come_as_any_others(mysql_8033: Server, text: str) -> None:
+    connection = connect.connect(parse(mysql_8033.url))
+    numbers = "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 20000) SELECT"
+    fetch(connection, "SET cte_max_recursion_depth = 20000")
+    for query in (f"{numbers} {text} FROM s", f"{numbers} IF(n % 9999 = 0,'other',{text}) FROM s"):
+        rows = [row for _, some in stream(connection, query) for row in some]
+        assert rows == [row.encode() for (row,) in fetch(connection, query)]
+    with pytest.raises(NullRow):
+        list(stream(connection, f"{numbers} IF(n = 20000,NULL,{text}) FROM s"))
+    connection.close()

@@ -112,8 +112,15 @@ def test_a_script_does_the_same(pair: tuple[str, str], tmp_path: Path) -> None:
     ran = verify(pair, "--repair", "--sql", str(file))
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out
     assert _found(ran, "V118")["message"].startswith("to be repaired: 3 tables")
-    assert postgres(target, "SELECT body FROM parent WHERE id = 4") == [("planted",)]
-    subprocess.run([psql, "-qX", "-d", target, "-f", file], check=True, stdout=subprocess.DEVNULL)
+    # Of a row that others have written since it says so, and changes nothing.
+    postgres(target, "SET session_replication_role = replica; UPDATE parent SET body = 'again' WHERE id = 4")
+    before = postgres(target, "SELECT * FROM parent ORDER BY id")
+    command = [psql, "-qX", "-d", target, "-f", str(file)]
+    moved = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (moved.returncode, "parent: rows have been written" in moved.stderr) == (3, True), moved.stderr
+    assert postgres(target, "SELECT * FROM parent ORDER BY id") == before
+    assert verify(pair, "--repair", "--sql", str(file)).code == 1
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert verify(pair).json["verdict"] == "verified"
     judged = compare(source, target)
     assert judged.equal, str(judged)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from judge import compare
 from support import Ran, converge, migrated, mysql, postgres
@@ -22,7 +25,7 @@ def _said(ran: Ran, code: str) -> str:
     return "; ".join(one["message"] for one in ran.json["findings"] if one["code"] == code)
 
 
-def test_only_what_has_moved_is_replaced(pair: tuple[str, str]) -> None:
+def test_only_what_has_moved_is_replaced(pair: tuple[str, str], tmp_path: Path) -> None:
     source, target = pair
     looked = sync(pair, "--dry-run")
     assert (looked.code, looked.json["verdict"], _said(looked, "V118")) == (0, "verified", ""), looked.out
@@ -33,8 +36,15 @@ def test_only_what_has_moved_is_replaced(pair: tuple[str, str]) -> None:
     assert (looked.code, looked.json["verdict"]) == (0, "ready"), looked.err
     assert postgres(target, "SELECT id, xmin::text FROM parent ORDER BY id") == before
     assert postgres(target, "SELECT count(*) FROM converge.verification") == [(0,)]
-    ran = sync(pair)
+    events = tmp_path / "events.jsonl"
+    ran = sync(pair, "--events", str(events))
     assert (ran.code, ran.json["command"], ran.json["verdict"]) == (0, "sync", "verified"), ran.err
+    told = [json.loads(line) for line in events.read_text("utf-8").splitlines()]
+    assert [one["name"] for one in told if one["event"] == "PhaseEnded"] == [
+        one["name"] for one in ran.json["phases"]
+    ]
+    steps = {one["what"] for one in told if one["event"] == "Advanced"}
+    assert steps >= {"parent", "child"} and told[-1]["verdict"] == "verified"
     assert _said(looked, "V118").replace("to be repaired", "repaired") == _said(ran, "V118")
     assert _said(ran, "V001") == _said(ran, "V004") == ""
     after = postgres(target, "SELECT id, xmin::text FROM parent ORDER BY id")

@@ -145,8 +145,20 @@ class RecordsTask:
     parts: int
     part: str | None = None
     """The condition of the source's range; None for the target's side."""
-    page: str | None = None
-    """The WHERE clause of the target's."""
+    pages: tuple[str, ...] = ()
+    """The WHERE clauses of the target's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Rows of one key that differ; of a table without a key, rows that are alike."""
+
+    digest: str
+    """Of the key, or of the whole row."""
+    rows: int
+    """Of the source."""
+    places: tuple[str, ...]
+    """The target's rows: where they are (ctid)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +168,61 @@ class FindTask:
     schema: str
     table: TablePlan
     file: str
-    """Gets a line for each key whose rows differ: its digest, and how many rows source and target have."""
+    """Gets a line for each row that is to go, or to come: see `RepairTable.keys`."""
+    writers: tuple[str, ...]
+    """Transactions that have written the run's rows."""
+    any_writer: bool
+    """Rows that only the target has go whoever has written them."""
+    keeps_changed: bool
+    """Rows of both sides stay as they are in the target where others have written them."""
     folder: str = ""
     """Where its `RecordsTask`s have put the digests; empty where there were none."""
     parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Whether there are any."""
+class Repaired:
+    """What the repair of a table comes to, in rows of the target."""
 
     table: str
-    differs: bool
+    inserted: int = 0
+    replaced: int = 0
+    deleted: int = 0
+    kept: int = 0
+    """Rows that stay because others have written them."""
+    overwritten: int = 0
+    """Of the replaced ones those that others had written."""
+    gone: int = 0
+    """All that are deleted, as the next one."""
+    come: int = 0
+    """All that are copied."""
+
+    def __str__(self) -> str:
+        words = ("inserted", "replaced", "deleted", "kept", "overwritten")
+        counts = ((word, getattr(self, word)) for word in words)
+        return f"{self.table}: {', '.join(f'{rows:,} {word}' for word, rows in counts if rows)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchTask:
+    """A range of the source's rows that are to come."""
+
+    schema: str
+    table: TablePlan
+    keys: str
+    """The file of `RepairTable.keys`."""
+    part: str
+    """The range's condition."""
+    file: str
+    """Gets their text for COPY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """How many they were."""
+
+    table: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +230,15 @@ class RepairTable:
     """A table whose rows differ, to be repaired."""
 
     plan: TablePlan
-    file: str
-    """What its `FindTask` has written."""
+    keys: str
+    """A file of COPY text: the digest of a key (of the whole row without a key), the source's rows of it, and
+    one row of the target that goes by ctid and xmin; both are NULL where it has none."""
+    gone: int
+    """Rows of the target that go."""
+    rows: tuple[str, ...]
+    """Files of COPY text: the source's rows that come."""
     own: tuple[str, ...]
     """Quoted names of the columns that only the target has, and fills itself."""
-    writers: tuple[str, ...]
-    """Transactions that have written the run's rows."""
-    any_writer: bool
-    """Rows that only the target has go whoever has written them."""
-    keeps_changed: bool
-    """Rows of both sides stay as they are in the target where others have written them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,25 +254,6 @@ class RepairTask:
     """Statements that restore it."""
     as_script: bool = False
     """Nothing is done: the statements are told, in pieces, as a script for psql."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """What the repair of a table came to, in rows of the target."""
-
-    table: str
-    inserted: int = 0
-    replaced: int = 0
-    deleted: int = 0
-    kept: int = 0
-    """Rows that stay because others have written them."""
-    overwritten: int = 0
-    """Of the replaced ones those that others had written."""
-
-    def __str__(self) -> str:
-        words = ("inserted", "replaced", "deleted", "kept", "overwritten")
-        counts = ((word, getattr(self, word)) for word in words)
-        return f"{self.table}: {', '.join(f'{rows:,} {word}' for word, rows in counts if rows)}"
 
 
 @dataclass(frozen=True, slots=True)

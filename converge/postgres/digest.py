@@ -38,11 +38,15 @@ def key_digest(table: TablePlan) -> str:
 
 
 def _md5(columns: Sequence[ColumnPlan]) -> str:
-    fields = [field_text(column) for column in columns]
+    return f"md5({joined([field_text(column) for column in columns])})"
+
+
+def joined(fields: Sequence[str]) -> str:
+    """PostgreSQL expression of these texts with `|` between them, without those that are NULL."""
     if len(fields) > _ARGUMENTS:
         groups = (fields[start : start + _ARGUMENTS] for start in range(0, len(fields), _ARGUMENTS))
         fields = [f"concat_ws('|',{','.join(group)})" for group in groups]
-    return f"md5(concat_ws('|',{','.join(fields)}))"
+    return f"concat_ws('|',{','.join(fields)})"
 
 
 def field_text(column: ColumnPlan) -> str:
@@ -103,10 +107,10 @@ def pages_of(connection: psycopg.Connection[Any], schema: str, tables: Sequence[
     return [int(pages) for (pages,) in connection.execute(query, (names,))]
 
 
-def page_ranges(pages: int) -> Iterator[str]:
+def page_ranges(pages: int, at_once: int = _PAGES) -> Iterator[str]:
     """WHERE clauses that split a table of so many pages; the last has no upper bound."""
     low = 0
-    while low + _PAGES < pages:
-        yield f" WHERE ctid >= '({low},0)' AND ctid < '({low + _PAGES},0)'"
-        low += _PAGES
+    while low + at_once < pages:
+        yield f" WHERE ctid >= '({low},0)' AND ctid < '({low + at_once},0)'"
+        low += at_once
     yield f" WHERE ctid >= '({low},0)'" if low else ""

@@ -1,20 +1,16 @@
 """The drill-down: from rows whose digests differ to key, column and both values.
 
-Both servers send the digests of all rows, of key and values, which are compared here (`run.unlike`), so that
-all rows that differ are counted, and collations and page order do not matter. Of a large table the rows fall
-into buckets by the digest of their key first (of the whole row where there is no key): both servers sum every
-bucket, and only the rows of differing buckets are sent.
-Values are fetched of the first ones, and of all where a file gets them or where only the values can judge;
-of a long value only its digest comes, and of long JSON that differs a few at once. Memory: one batch of
-values.
+`run.suspects` tells which rows differ. Values are fetched of the first ones, and of all where a file gets
+them or where only the values can judge; of a long value only its digest comes, and of long JSON that differs
+a few at once. Memory: one batch of values.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from heapq import nsmallest
 from itertools import chain, islice
 from tempfile import TemporaryFile
@@ -22,32 +18,25 @@ from typing import Any
 
 import psycopg
 
-from converge.codes import Code
-from converge.errors import SourceError
 from converge.model.plan import TablePlan
 from converge.model.result import MOST_DIFFERENCES as MOST_DIFFERENCES
 from converge.model.result import Difference
-from converge.model.words import counted, said
-from converge.model.work import Counts, Drilled, RecordsTask
+from converge.model.words import counted
+from converge.model.work import Counts, Differing, Drilled
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
-from converge.mysql.rows import stream
-from converge.postgres.digest import page_ranges, pages_of
+from converge.postgres.digest import pages_of
 from converge.run.relation import (
-    Relation,
     Row,
-    as_text,
     first_difference,
     identities_at_once,
-    identity_digests,
     of_table,
-    row_digests,
     row_text,
-    sums,
     unequal,
     window,
 )
-from converge.run.unlike import NONE, Digests, Parts, Records, cut, unlike
+from converge.run.suspects import Rows, Suspects, about_rows, by_size, pages_at_once
+from converge.run.unlike import Digests, Parts
 from converge.types.field import Field, is_cut, is_long, shown, size_of_long
 
 _FETCH_BYTES = 16_000_000
@@ -59,14 +48,6 @@ _PARSED_BYTES = 4_000_000
 """JSON that is parsed at once, on both sides together; one value may be longer."""
 _LEAST_LONG_BYTES = 1024
 """The same for the values of very wide rows."""
-WHOLE_ROWS = 20_000_000
-"""A table of fewer rows sends the digests of all: 64 bytes a row."""
-_MOST_ROWS = 10_000_000
-"""Rows of which digests are sent at once, and kept in files here: less than a gigabyte."""
-_MOST_BUCKETS = 50_000
-"""Of one statement, which takes less than half a megabyte."""
-_PAGE_ROWS = 60
-"""Of narrow rows; a page of PostgreSQL has 8 kB."""
 _KEYS_AT_ONCE = 50_000
 _MOST_JUDGED = 10
 """Batches of rows whose values are fetched before all are taken to differ."""
@@ -77,165 +58,6 @@ _NUMBERS = re.compile(r"(\d+)")
 
 Order = list[tuple[bool, int, str]]
 Tell = Callable[[list[Difference]], None]
-Rows = dict[str, list[Row]]
-"""Rows by their identity."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One server's rows."""
-
-    ask: Callable[[str], Iterable[tuple[Any, ...]]]
-    records: Callable[[str], Records]
-    """The digests of all rows that a condition takes."""
-    place: str
-    """What stands in FROM."""
-    identity: str
-    row: str
-    """The digest of its values."""
-    total: str
-    """The sum of these digests."""
-    key: str
-    """As people read it."""
-    values: tuple[str, ...]
-
-    def buckets(self, digits: int) -> dict[str | None, tuple[int, int]]:
-        """Rows and the sum of their digests, by so many digits of their identity."""
-        bucket = f"substr({self.identity},1,{digits})"
-        rows = self.ask(f"SELECT {bucket},count(*),{self.total} FROM {self.place} GROUP BY 1")
-        return {bucket: (count, int(total or 0)) for bucket, count, total in rows}
-
-    def records_of(self, digits: int, buckets: Sequence[str]) -> Records:
-        """The digests of the rows of these buckets, or of all without any."""
-        listed = ",".join(f"'{bucket}'" for bucket in buckets)
-        return self.records(f"substr({self.identity},1,{digits}) IN ({listed})" if buckets else "1=1")
-
-    def keys(self, identities: Sequence[str]) -> dict[str, str]:
-        """Their keys, as people read them, as far as this side has them."""
-        chosen = ",".join(f"'{identity}'" for identity in identities)
-        query = f"SELECT {self.identity},{self.key} FROM {self.place} WHERE {self.identity} IN ({chosen})"
-        return {str(as_text(identity)): as_text(key) or "" for identity, key in self.ask(query)}
-
-    def rows(self, identities: Sequence[str], most: int | None) -> Rows:
-        """The rows with these identities, at most so many."""
-        chosen = ",".join(f"'{identity}'" for identity in identities)
-        limit = "" if most is None else f" LIMIT {most}"
-        listed = ",".join([self.identity, *self.values])
-        found: Rows = defaultdict(list)
-        for identity, *values in self.ask(
-            f"SELECT {listed} FROM {self.place} WHERE {self.identity} IN ({chosen}){limit}"
-        ):
-            found[identity].append(tuple(map(as_text, values)))
-        return found
-
-    def piece(self, value: str, identity: str, start: int, size: int) -> bytes:
-        """A part of the bytes of one row's value."""
-        (row,) = self.ask(
-            f"SELECT SUBSTR({value},{start + 1},{size}) FROM {self.place} "
-            f"WHERE {self.identity}='{identity}' LIMIT 1"
-        )
-        return bytes(row[0])
-
-
-class Suspects:
-    """The rows of a relation that differ by digest, on one pair of connections."""
-
-    def __init__(
-        self,
-        source: WatchedConnection,
-        target: psycopg.Connection[Any],
-        relation: Relation,
-        long: int,
-        rows: int,
-        pages: Sequence[str] = (),
-        parts: Parts | None = None,
-    ) -> None:
-        """Values of more than `long` bytes stay on the servers.
-
-        `rows` is about how many there are; `pages` are conditions that split a table of the target. Where
-        `parts` have the digests already, they are not asked for.
-        """
-        self._name, self._rows, self._parts = relation.name, rows, parts
-        # Some tens of rows a bucket: few of those of a large table differ where few rows do.
-        self._digits = 0 if rows < WHOLE_ROWS else 5
-        identity = identity_digests(relation)
-        row = row_digests(relation.fields)
-        totals = sums(row)
-        values = [field.fetched(long) for field in relation.fields]
-        here_key = ",".join(["''", *(field.source_value for field in relation.key)])
-        there_key = ",".join(["''", *(f"{field.target_value}::text" for field in relation.key)])
-        none = NONE.hex()
-        records = [
-            f"CONCAT(COALESCE({one},'{none}'),COALESCE({other},'{none}'))"
-            for one, other in zip(identity, row, strict=True)
-        ]
-
-        def of_source(condition: str) -> Records:
-            query = f"SELECT UNHEX({records[0]}) FROM {relation.source} WHERE {condition}"
-            return (read for _, read in stream(source, query, may_cut=True))
-
-        def of_target(condition: str) -> Records:
-            cursor = target.cursor(binary=True)
-            record = f"decode({records[1]},'hex')"
-            if not pages:
-                query = f"SELECT {record} FROM {relation.target} WHERE {condition}"
-                yield from cursor.stream(query.encode())
-            for page in pages:
-                query = f"SELECT string_agg({record},'') FROM {relation.target}{page or ' WHERE true'}"
-                ((block,),) = cursor.execute(f"{query} AND {condition}".encode()).fetchall()
-                yield cut(block or b"")
-
-        self.sides = (
-            Side(
-                lambda query: fetch(source, query), of_source, relation.source, identity[0], row[0],
-                totals[0], f"CONCAT_WS(',',{here_key})", tuple(here for here, _ in values),
-            ),
-            Side(
-                lambda query: target.execute(query.encode()), of_target, relation.target, identity[1], row[1],
-                totals[1], f"concat_ws(',',{there_key})", tuple(there for _, there in values),
-            ),
-        )  # fmt: skip
-
-    def __iter__(self) -> Iterator[tuple[str, Digests, Digests]]:
-        """Identities of rows with other digests on each side, with the digests of all of their rows.
-
-        Both connections are free when one is given.
-        """
-        for identity, left, right in self._parts.unlike() if self._parts else self._asked():
-            if identity == NONE:
-                raise self.no_digest(left.total())
-            yield identity.hex(), left, right
-
-    def _asked(self) -> Iterator[tuple[bytes, Digests, Digests]]:
-        for buckets in self._batches():
-            here, there = (side.records_of(self._digits, buckets) for side in self.sides)
-            yield from unlike(here, there, min(self._rows, _MOST_ROWS))
-
-    def no_digest(self, rows: int) -> SourceError:
-        """Rows that cannot be compared."""
-        words = "are longer than the source's max_allowed_packet and have no digest"
-        return SourceError(
-            f"{self._name}: {said(rows, words)}",
-            code=Code.V003,
-            hint="SET GLOBAL max_allowed_packet = 1073741824; on the source, then verify again",
-        )
-
-    def _batches(self) -> Iterator[list[str]]:
-        """Differing buckets, together about as many rows as fit a batch; an empty one stands for all rows."""
-        if not self._digits:
-            yield []
-            return
-        left, right = (side.buckets(self._digits) for side in self.sides)
-        if None in left:
-            raise self.no_digest(left[None][0])
-        sizes = {
-            bucket: max(side.get(bucket, (0, 0))[0] for side in (left, right))
-            for bucket in sorted(filter(None, left.keys() | right.keys()))
-            if left.get(bucket) != right.get(bucket)
-        }
-        for batch in by_size(sizes, _MOST_ROWS):
-            for start in range(0, len(batch), _MOST_BUCKETS):
-                yield batch[start : start + _MOST_BUCKETS]
 
 
 class Drill:
@@ -259,7 +81,7 @@ class Drill:
         fields = self._relation.fields
         self._key = [fields.index(field) for field in self._relation.key]
         (size,) = pages_of(target, schema, [table])
-        pages = list(page_ranges(size))
+        pages = list(pages_at_once(size))
         self._suspects = Suspects(source, target, self._relation, long, about_rows(table, size), pages, parts)
         # JSON of more than this is taken for other than JSON that is written in another way.
         whole = [field.fetched(self._piece if field.judge == "json" else long) for field in fields]
@@ -275,13 +97,13 @@ class Drill:
 
         def by_digest() -> Iterator[str]:
             nonlocal counts
-            for identity, left, right in self._suspects:
+            for one in self._suspects:
                 # A row without a digest is longer than max_allowed_packet, and may be equal.
-                if by_value or "" in left:
-                    spool.write(f"{identity}\n")
+                if by_value or "" in one.source:
+                    spool.write(f"{one.identity.hex()}\n")
                 else:
-                    counts += _counted(left, right)
-                    yield identity
+                    counts += _counted(one.source, one.target)
+                    yield one.identity.hex()
 
         # There may be as many suspects as rows.
         with TemporaryFile("w+") as spool:
@@ -305,11 +127,8 @@ class Drill:
             lowest = nsmallest(MOST_DIFFERENCES, chain(lowest, found))
         return [identity for _, identity in lowest]
 
-    def differing(self) -> Iterator[tuple[str, int, int]]:
-        """The identities that differ by meaning, each with its number of rows in source and target.
-
-        Of a table without a key they are the digests of whole rows.
-        """
+    def differing(self) -> Iterator[Differing]:
+        """What differs by meaning: of a table without a key by whole rows, and not by identities."""
         count = 0
         with TemporaryFile("w+") as spool:
             for line in self._lines():
@@ -320,21 +139,26 @@ class Drill:
             few = count <= _MOST_JUDGED * self._fetched
             by_meaning = few and any(field.judge != "text" for field in self._relation.fields)
             while batch := [line.split() for line in islice(spool, self._fetched)]:
-                meant = self._judge([*{identity for identity, *_ in batch}])[2] if by_meaning else None
-                for identity, digest, here, there in batch:
-                    if meant is None or identity in meant:
-                        yield digest, int(here), int(there)
+                both = {identity for identity, _, rows, *places in batch if rows != "0" and places}
+                # Rows of one side alone differ, and those of a table without a key are told by their values.
+                asked = both if self._relation.key else {identity for identity, *_ in batch}
+                same = asked - self._judge([*asked])[2] if by_meaning and asked else set()
+                for identity, digest, rows, *places in batch:
+                    if identity not in same:
+                        yield Differing(digest, int(rows), tuple(places))
 
     def _lines(self) -> Iterator[str]:
-        for identity, left, right in self._suspects:
+        for one in self._suspects:
+            identity = one.identity.hex()
             if self._relation.key:
-                yield f"{identity} {identity} {left.total()} {right.total()}\n"
+                places = " ".join(chain.from_iterable(one.places.values()))
+                yield f"{identity} {identity} {one.source.total()} {places}\n"
                 continue
-            for digest in sorted(left.keys() | right.keys()):
+            for digest in sorted(one.source.keys() | one.target.keys()):
                 if not digest:
-                    raise self._suspects.no_digest(left[digest] + right[digest])
-                if left[digest] != right[digest]:
-                    yield f"{identity} {digest} {left[digest]} {right[digest]}\n"
+                    raise self._suspects.no_digest(one.source[digest] + one.target[digest])
+                if one.source[digest] != one.target[digest]:
+                    yield f"{identity} {digest} {one.source[digest]} {' '.join(one.places[digest])}\n"
 
     def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference], set[str]]:
         """Compares the values of these rows by meaning; long JSON a few megabytes at a time.
@@ -433,35 +257,6 @@ class Drill:
         mark = f"[byte {place + 1:,}] "
         left, right = pieces(start, _BEFORE_BYTES + _SHOWN_BYTES)
         return mark + left.decode("utf-8", "replace"), mark + right.decode("utf-8", "replace")
-
-
-def about_rows(table: TablePlan, pages: int) -> int:
-    """Of a table that has so many pages in the target: statistics may know nothing of most rows."""
-    return max(table.rows_estimate, pages * _PAGE_ROWS)
-
-
-def records(
-    source: WatchedConnection, target: psycopg.Connection[Any], task: RecordsTask
-) -> tuple[int, Records]:
-    """The side of a task, and the digests of its rows."""
-    pages = [] if task.page is None else [task.page]
-    suspects = Suspects(source, target, of_table(task.schema, task.table), 0, 0, pages)
-    side = int(task.part is None)
-    return side, suspects.sides[side].records(task.part or "1=1")
-
-
-def by_size(sizes: dict[str, int], most: int) -> Iterator[list[str]]:
-    """Identities in batches of together at most so many; one alone may have more."""
-    batch: list[str] = []
-    total = 0
-    for identity, size in sizes.items():
-        if batch and total + size > most:
-            yield batch
-            batch, total = [], 0
-        batch.append(identity)
-        total += size
-    if batch:
-        yield batch
 
 
 def _counted(left: Digests, right: Digests) -> Counts:

@@ -45,12 +45,12 @@ class Relation:
 
 def digests(texts: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Expressions of the MD5 of these texts of a row, on both servers."""
-    listed = list(texts)
+    listed = list(texts) or [("'0'", "'0'")]
     # CONCAT_WS would leave out a text that the server cannot make: such a row has no digest.
-    here = ",'|',".join(["'0'", *(text for text, _ in listed)])
-    # An array, because a function takes no more than 100 arguments. Texts may have collations of their own.
-    there = ",".join(["'0'", *(f"({text})::text" for _, text in listed)])
-    return f"MD5(CONCAT({here}))", f"(md5(concat_ws('|',VARIADIC ARRAY[{there}]::text[])) COLLATE \"C\")"
+    here = ",'|',".join(text for text, _ in listed)
+    there = on_target.joined([text for _, text in listed])
+    # Other collations compare hexadecimal digits more slowly, and texts may have some of their own.
+    return f"MD5(CONCAT({here})) COLLATE utf8mb4_bin", f'(md5({there}) COLLATE "C")'
 
 
 def row_digests(fields: Iterable[Field]) -> tuple[str, str]:

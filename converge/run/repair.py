@@ -11,6 +11,7 @@ else its writer may be the application, and its table has to be named.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from converge.codes import Code
-from converge.errors import BlockedError
+from converge.errors import BlockedError, TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
@@ -28,22 +29,34 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.recovery import Approve, Removal
 from converge.model.result import Result
 from converge.model.words import counted, said
-from converge.model.work import FindTask, Found, RecordsTask, Repaired, RepairTable, RepairTask
+from converge.model.work import (
+    Fetched,
+    FetchTask,
+    FindTask,
+    RecordsTask,
+    Repaired,
+    RepairTable,
+    RepairTask,
+)
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
-from converge.postgres.digest import page_ranges, pages_of
+from converge.postgres.digest import pages_of
 from converge.postgres.existing import read_existing
 from converge.postgres.ledger import lock, upgrade, writers
 from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
-from converge.run.drill_down import WHOLE_ROWS, about_rows
 from converge.run.options import RESUME
 from converge.run.replace import OnSql
+from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
 from converge.run.workers import Workers
 
+_PAGES = 8
+"""Parts of a table of the target in one task."""
+_FETCHES = 4
+"""Ranges of a table in which the source's rows are fetched."""
 _RAISE = """
 BEGIN
     IF ({query}) > (SELECT count FROM pg_temp.converge_orphans_{number}) THEN
@@ -68,6 +81,19 @@ class Repair:
     have changed in the target stay, and the source is looked at once more in the end."""
 
 
+@dataclass
+class Comparison:
+    """Both sides under the workers' snapshot of the source; `result` gets what comes of it."""
+
+    both: Compared
+    plan: Plan
+    workers: Workers
+    ranges: dict[str, list[Range]]
+    """The source's, by table."""
+    result: Result
+    emit: Sink
+
+
 def require_repairable(both: Compared, repair: Repair) -> None:
     """Raises UsageError for a pattern that no table matches, BlockedError where no finished run is there."""
     names = [table.source for table in both.plan.tables]
@@ -80,77 +106,98 @@ def require_repairable(both: Compared, repair: Repair) -> None:
         )
 
 
-def carry_out(
-    both: Compared,
-    plan: Plan,
-    target: Endpoint,
-    workers: Workers,
-    suspects: Mapping[str, int],
-    ranges: Mapping[str, Sequence[Range]],
-    repair: Repair,
-    emit: Sink,
-    result: Result,
-) -> list[Finding]:
+def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], repair: Repair) -> list[Finding]:
     """Repairs what differs of these source tables, each with the number of rows that are known to.
 
     Returns what came of it. Raises BlockedError for tables that cannot be repaired; then nothing is.
     """
+    both = on.both
     if not repair.on_sql:
         lock(both.target)
         if repair.approve is not None:
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
-    done: list[Repaired] = []
     with TemporaryDirectory(prefix="converge-") as folder:
-        tables = sorted(map(plan.table, suspects), key=lambda table: table.data_bytes, reverse=True)
-        files = _find(both, plan, workers, tables, ranges, folder, result, emit)
-        with phase(result, emit, "repair"):
-            for answer in workers.work([_task(both, plan, files, repair)]):
+        tables = sorted(map(on.plan.table, suspects), key=lambda table: table.data_bytes, reverse=True)
+        places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}
+        found = _find(on, tables, places, repair)
+        with phase(on.result, on.emit, "repair"):
+            task = _task(on, found, places, repair)
+            _fetch(on, found, places)
+            for answer in on.workers.work([task]):
                 if isinstance(answer, bytes) and repair.on_sql:
                     repair.on_sql(answer)
-                elif isinstance(answer, list):
-                    done += answer
-    return list(_findings(done, repair))
+    return list(_findings(found, repair))
 
 
 def _find(
-    both: Compared,
-    plan: Plan,
-    workers: Workers,
-    tables: Sequence[TablePlan],
-    ranges: Mapping[str, Sequence[Range]],
-    folder: str,
-    result: Result,
-    emit: Sink,
-) -> dict[str, str]:
-    """The tables whose rows differ, each with the file that says which."""
+    on: Comparison, tables: Sequence[TablePlan], places: Mapping[str, Path], repair: Repair
+) -> list[Repaired]:
+    """What differs of each table; its folder gets the file that says which rows."""
+    plan, target = on.plan, on.both.target
+    named = Selection(repair.delete_extra)
+    ours = writers(target, on.both.run.run) if on.both.run else {}
     todo, finds = list[RecordsTask](), list[FindTask]()
-    for number, (table, pages) in enumerate(
-        zip(tables, pages_of(both.target, plan.schema, tables), strict=True)
-    ):
-        place, rows = f"{folder}/{number}", about_rows(table, pages)
-        Path(place).mkdir()
+    for table, pages in zip(tables, pages_of(target, plan.schema, tables), strict=True):
+        place, rows = places[table.source], about_rows(table, pages)
+        place.mkdir()
+        find = FindTask(
+            plan.schema, table, f"{place}/keys", tuple(ours.get(table.source, ())),
+            bool(repair.delete_extra) and named.takes(table.source), repair.catches_up,
+        )  # fmt: skip
         if rows >= WHOLE_ROWS:
-            finds.append(FindTask(plan.schema, table, f"{place}/found"))
+            finds.append(find)
             continue
-        task = RecordsTask(plan.schema, table, place, parts_of(rows))
-        finds.append(FindTask(plan.schema, table, f"{place}/found", place, task.parts))
+        task = RecordsTask(plan.schema, table, str(place), parts_of(rows))
+        finds.append(replace(find, folder=task.folder, parts=task.parts))
+        here = (where(table.key, part).removeprefix(" WHERE ") or "1=1" for part in on.ranges[table.source])
+        listed = list(pages_at_once(pages))
+        there = (tuple(listed[start : start + _PAGES]) for start in range(0, len(listed), _PAGES))
         # Both servers work at the same time.
-        for part, page in zip_longest(ranges[table.source], page_ranges(pages)):
+        for part, some in zip_longest(here, there):
             if part is not None:
-                todo.append(replace(task, part=where(table.key, part).removeprefix(" WHERE ") or "1=1"))
-            if page is not None:
-                todo.append(replace(task, page=page))
-    differ = set()
-    with phase(result, emit, "compare", len(todo) + len(finds)):
-        for answer in chain(workers.work(todo), workers.work(finds)):
-            if isinstance(answer, str | Found):
-                emit(Advanced("compare", answer if isinstance(answer, str) else answer.table))
-            if isinstance(answer, Found) and answer.differs:
-                differ.add(answer.table)
-    files = {one.table.source: one.file for one in finds if one.table.source in differ}
-    return {table.source: files[table.source] for table in plan.tables if table.source in files}
+                todo.append(replace(task, part=part))
+            if some is not None:
+                todo.append(replace(task, pages=some))
+    found = dict[str, Repaired]()
+    with phase(on.result, on.emit, "compare", len(todo) + len(finds)):
+        for answer in chain(on.workers.work(todo), on.workers.work(finds)):
+            if isinstance(answer, str | Repaired):
+                on.emit(Advanced("compare", answer if isinstance(answer, str) else answer.table))
+            if isinstance(answer, Repaired):
+                found[answer.table] = answer
+    return [found[table.source] for table in plan.tables if table.source in found]
+
+
+def _fetch(on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path]) -> None:
+    """Reads the source's rows that are to come, so that the target's tables are locked only to be written."""
+    todo = [
+        FetchTask(on.plan.schema, on.plan.table(one.table), f"{places[one.table]}/keys", part, file)
+        for one in found
+        for part, file in _fetches(on, one, places)
+    ]
+    rows = Counter[str]()
+    for answer in on.workers.work(todo):
+        if isinstance(answer, Fetched):
+            rows[answer.table] += answer.rows
+    for one in found:
+        if rows[one.table] != one.come:
+            raise TargetError(
+                f"{one.table}: {counted(one.come, 'row')} compared, {rows[one.table]:,} read; "
+                "nothing has been changed",
+                code=Code.R002,
+            )
+
+
+def _fetches(on: Comparison, one: Repaired, places: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """Conditions of ranges of the source, each with the file that gets its rows."""
+    ranges = on.ranges[one.table]
+    size = -(-len(ranges) // _FETCHES)
+    for start in range(0, len(ranges) if one.come else 0, size):
+        part = Range(ranges[start].low, ranges[min(start + size, len(ranges)) - 1].high)
+        condition = where(on.plan.table(one.table).key, part).removeprefix(" WHERE ") or "1=1"
+        yield condition, f"{places[one.table]}/{start}.rows"
 
 
 def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
@@ -181,18 +228,21 @@ def _changed(changed: Sequence[Repaired], word: str) -> Finding:
     )  # fmt: skip
 
 
-def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) -> RepairTask:
+def _task(
+    on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path], repair: Repair
+) -> RepairTask:
     """All statements but those of single rows."""
+    both, plan = on.both, on.plan
     existing = read_existing(both.target, plan.schema)
-    own = {name: _own(existing, plan.table(name)) for name in files}
-    named = Selection(repair.delete_extra)
-    ours = writers(both.target, both.run.run) if both.run else {}
+    differ = [one for one in found if one.gone or one.come]
+    own = {one.table: _own(existing, plan.table(one.table)) for one in differ}
     tables = tuple(
         RepairTable(
-            plan.table(name), file, tuple(_others(plan.table(name), own[name])), tuple(ours.get(name, ())),
-            bool(repair.delete_extra) and named.takes(name), repair.catches_up,
+            plan.table(one.table), f"{places[one.table]}/keys", one.gone,
+            tuple(file for _, file in _fetches(on, one, places)),
+            tuple(_others(plan.table(one.table), own[one.table])),
         )
-        for name, file in files.items()
+        for one in differ
     )  # fmt: skip
     quoted = [one.quoted for one in own.values()]
     keys = existing.keys_of(quoted)
@@ -231,7 +281,7 @@ def _task(both: Compared, plan: Plan, files: Mapping[str, str], repair: Repair) 
         *_next_values(both, plan),
     ]
     if both.run is not None and tables and "repair" in ledger_tables(both.target):
-        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in files)
+        names = ", ".join(f"({both.run.run}, {pg_text(name)})" for name in own)
         after.append(
             "INSERT INTO converge.repair (run_id, source_table, xid) "
             f"SELECT *, pg_current_xact_id()::xid FROM (VALUES {names}) AS t"

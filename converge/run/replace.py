@@ -1,51 +1,136 @@
-"""The rows of a table that differ are replaced, by statements that are carried out or written as a script.
+"""The rows of a table that differ are replaced: these keys, by the source's rows of one snapshot.
 
-In a worker, whose connection to the source has the snapshot that was compared.
+`choose` says which rows of the target go and which of the source come, `fetch` reads these under the
+snapshot that was compared, and `replace_rows` carries it out, in one transaction, or writes it as a script.
+A row of the target is known by ctid and xmin: a row that others have written since is another one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, TargetError
+from converge.errors import BlockedError
+from converge.model.plan import TablePlan
 from converge.model.quote import pg_name, pg_text
-from converge.model.words import counted, said
-from converge.model.work import Repaired, RepairTable, RepairTask
+from converge.model.words import said
+from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaired, RepairTable, RepairTask
 from converge.mysql.connect import WatchedConnection
-from converge.mysql.rows import marked, select_text, stream
+from converge.mysql.rows import READ_BYTES, marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
 from converge.postgres.saved import kept_table
 from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
 
 _AT_ONCE = 100_000
-"""Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole table."""
+"""Rows that the source is asked for at once, about 4 MB of SQL; each query reads the whole range."""
+_PLACES = 10_000
+"""Keys whose rows the target is asked for at once."""
 _TRIES = 5
 """Of a transaction that meets a deadlock with others."""
 _OLD, _NEW = "pg_temp.converge_old", "pg_temp.converge_new"
 _KEYS = "pg_temp.converge_keys"
-"""Digests of the keys that differ, with the numbers of their rows in the source and in the target."""
 _MAKE_KEYS = (
     f"DROP TABLE IF EXISTS {_KEYS}; "
-    f'CREATE TEMPORARY TABLE {_KEYS} (i text COLLATE "C", here int, there int) ON COMMIT DROP'
+    f'CREATE TEMPORARY TABLE {_KEYS} (i text COLLATE "C", here int, place tid, version xid) ON COMMIT DROP'
 )
-_COPY_KEYS = f"COPY {_KEYS} FROM STDIN"
-_COUNTS = (
-    "SELECT coalesce(sum(greatest(here - there, 0)), 0), coalesce(sum(least(here, there)), 0), "
-    f"coalesce(sum(greatest(there - here, 0)), 0), coalesce(sum(here), 0) FROM {_KEYS}"
-)
+_DELETE = """
+DECLARE
+    gone bigint;
+BEGIN
+    DELETE FROM {name} AS own USING {keys} AS k WHERE own.ctid = k.place AND own.xmin = k.version;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone <> {gone} THEN
+        RAISE serialization_failure USING MESSAGE = {message};
+    END IF;
+END
+"""
+_MOVED_HINT = "run it again while nobody writes to the target"
 
 OnSql = Callable[[bytes], object]
 """Gets pieces of a script."""
+
+
+def choose(target: psycopg.Connection[Any], task: FindTask, differing: Iterator[Differing]) -> Repaired:
+    """Writes the task's file of keys; lets rows stay that others have written.
+
+    They stay where the target has more of them than the source, and where the task says so also where
+    the source has others of the same key. Raises BlockedError where rows are no longer what was compared.
+    """
+    table, keyed, ours = task.table, bool(task.table.keys), {*task.writers}
+    done = dict.fromkeys(("inserted", "replaced", "deleted", "kept", "overwritten", "gone", "come"), 0)
+    moved = 0
+    with Path(task.file).open("w", encoding="ascii") as file:
+        while batch := list(islice(differing, _PLACES)):
+            versions = _versions(target, task, [place for one in batch for place in one.places])
+            for one in batch:
+                here, there = one.rows, len(one.places)
+                written = [versions.get((place, one.digest), "") for place in one.places]
+                moved += not all(written)
+                others = not ours.issuperset(written)
+                changed = task.keeps_changed and keyed and here and there
+                if others and (changed or (there > here and not task.any_writer)):
+                    done["kept"] += there - here if there > here else there
+                    continue
+                done["inserted"] += max(here - there, 0)
+                done["deleted"] += max(there - here, 0)
+                # Without a key the rows that are replaced are equal to those that come.
+                done["replaced"] += min(here, there) if keyed else 0
+                done["overwritten"] += bool(others and here and keyed)
+                done["gone"] += there
+                done["come"] += here
+                rows = zip(one.places, written, strict=True) if there else [("\\N", "\\N")]
+                file.writelines(f"{one.digest}\t{here}\t{place}\t{xid}\n" for place, xid in rows)
+    if moved:
+        raise BlockedError(
+            f"{table.source}: {said(moved, 'have been written in the target meanwhile', 'key')}; "
+            "nothing has been changed",
+            code=Code.V123,
+            hint=_MOVED_HINT,
+        )
+    return Repaired(table.source, **done)
+
+
+def _versions(
+    target: psycopg.Connection[Any], task: FindTask, places: Sequence[str]
+) -> dict[tuple[str, str], str]:
+    """By place and digest, the transactions that have written these rows."""
+    # A query with parameters reads % as their beginning.
+    digest, name = (
+        text.replace("%", "%%")
+        for text in (_digests(task.schema, task.table)[1], of_table(task.schema, task.table).target)
+    )
+    query = f"SELECT ctid::text,{digest},xmin::text FROM {name} WHERE ctid = ANY (%s::tid[])"
+    rows = target.execute(query.encode(), (list(places),))
+    return {(place, digest): xid for place, digest, xid in rows}
+
+
+def _digests(schema: str, table: TablePlan) -> tuple[str, str]:
+    """What tells which rows differ, on both servers."""
+    relation = of_table(schema, table)
+    return identity_digests(relation) if relation.key else row_digests(relation.fields)
+
+
+def fetch(source: WatchedConnection, task: FetchTask) -> Fetched:
+    """Writes the COPY text of the source's rows of these keys and this range, under the worker's snapshot."""
+    query = f"{select_text(task.table)} WHERE {task.part} AND {_digests(task.schema, task.table)[0]} IN"
+    encoded = encode if marked(task.table) else b"".join
+    at_once = identities_at_once(source, _AT_ONCE)
+    read = 0
+    with Path(task.keys).open(encoding="ascii") as lines, Path(task.file).open("wb") as file:
+        wanted = (digest for (digest, here), _ in groupby(line.split()[:2] for line in lines) if here != "0")
+        while chosen := ",".join(f"'{digest}'" for digest in islice(wanted, at_once)):
+            for rows, parts in stream(source, f"{query} ({chosen})"):
+                read += rows
+                file.write(encoded(parts))
+    return Fetched(task.table.source, read)
 
 
 class _Target:
@@ -60,15 +145,12 @@ class _Target:
     def copy(self, statement: str, blocks: Iterable[bytes]) -> None:
         write(self._connection, statement, blocks)
 
-    def know_keys(self) -> None:
-        """The table of keys is this session's already."""
-
 
 class _Script:
     """Writes them for psql."""
 
-    def __init__(self, connection: psycopg.Connection[Any], tell: OnSql) -> None:
-        self._connection, self._tell = connection, tell
+    def __init__(self, tell: OnSql) -> None:
+        self._tell = tell
         tell(b"-- The source's rows for the target, in one transaction. For psql.\n\\set ON_ERROR_STOP on\n")
         self.do("BEGIN")
         for name, setting in PRINTING.items():
@@ -83,15 +165,8 @@ class _Script:
             self._tell(block)
         self._tell(b"\\.\n")
 
-    def know_keys(self) -> None:
-        self.do(_MAKE_KEYS)
-        keys = self._connection.cursor().stream(f"SELECT * FROM {_KEYS}".encode())
-        self.copy(_COPY_KEYS, ("\t".join(map(str, row)).encode() + b"\n" for row in keys))
 
-
-def replace_rows(
-    source: WatchedConnection, target: psycopg.Connection[Any], task: RepairTask, tell: OnSql
-) -> list[Repaired]:
+def replace_rows(target: psycopg.Connection[Any], task: RepairTask, tell: OnSql) -> None:
     """All tables of the task in one transaction, or as a script.
 
     A deadlock with others is tried again. Raises BlockedError where the target refuses.
@@ -99,24 +174,22 @@ def replace_rows(
     with _refused(target, task):
         for _ in range(_TRIES - 1):
             with suppress(psycopg.errors.DeadlockDetected):
-                return _transaction(source, target, task, tell)
+                return _transaction(target, task, tell)
             time.sleep(1)
-        return _transaction(source, target, task, tell)
+        return _transaction(target, task, tell)
 
 
-def _transaction(
-    source: WatchedConnection, target: psycopg.Connection[Any], task: RepairTask, tell: OnSql
-) -> list[Repaired]:
-    to = _Script(target, tell) if task.as_script else _Target(target)
+def _transaction(target: psycopg.Connection[Any], task: RepairTask, tell: OnSql) -> None:
+    to = _Script(tell) if task.as_script else _Target(target)
     with target.transaction():
         for statement in task.before:
             to.do(statement)
-        done = [_Rows(source, target, task.schema, one, to).replace() for one in task.tables]
+        for one in task.tables:
+            _Rows(task.schema, one, to).replace()
         for statement in task.after:
             to.do(statement)
         if task.as_script:
             to.do("COMMIT")
-    return done
 
 
 _WAYS: tuple[tuple[type[psycopg.Error], str], ...] = (
@@ -143,6 +216,10 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
             details=[detail] if (detail := error.diag.message_detail) else (),
             hint=f"{way}; or --exclude TABLE leaves a table out",
         ) from error
+    except psycopg.errors.SerializationFailure as error:
+        raise BlockedError(
+            f"{error.diag.message_primary}; nothing has been changed", code=Code.V123, hint=_MOVED_HINT
+        ) from error
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
         tables = [pg_name(task.schema, one.plan.target) for one in task.tables]
         holding = target.execute(
@@ -162,88 +239,35 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
 class _Rows:
     """The rows of one table that differ."""
 
-    def __init__(
-        self,
-        source: WatchedConnection,
-        target: psycopg.Connection[Any],
-        schema: str,
-        table: RepairTable,
-        to: _Target | _Script,
-    ) -> None:
-        self._source, self._target, self._to, self._schema = source, target, to, schema
+    def __init__(self, schema: str, table: RepairTable, to: _Target | _Script) -> None:
+        self._to, self._schema = to, schema
         self._one, self._table = table, table.plan
         self._name = pg_name(schema, self._table.target)
         self._copy = copy_statement(schema, self._table)
         self._columns = ",".join(pg_name(column.target) for column in self._table.copied)
         self._relation = of_table(schema, self._table)
-        relation = self._relation
-        # As the drill-down tells what differs.
-        self._here, self._there = identity_digests(relation) if relation.key else row_digests(relation.fields)
+        self._there = _digests(schema, self._table)[1]
 
-    def replace(self) -> Repaired:
+    def replace(self) -> None:
         """Deletes the target's rows that differ, and copies the source's."""
-        self._target.execute(_MAKE_KEYS.encode())
-        with Path(self._one.file).open("rb") as lines:
-            write(self._target, _COPY_KEYS, lines)
-        self._target.execute(f"ANALYZE {_KEYS}".encode())
-        kept, overwritten = self._keep_others()
-        inserted, replaced, deleted, come = map(int, self._target.execute(_COUNTS.encode()).fetchall()[0])
-        self._to.know_keys()
+        self._to.do(_MAKE_KEYS)
+        self._to.copy(f"COPY {_KEYS} FROM STDIN", _blocks([self._one.keys]))
+        self._to.do(f"ANALYZE {_KEYS}")
         if self._one.own:
             self._keep_own()
         if self._table.rows == "merge":
             self._let_go()
-        if replaced or deleted:
-            self._to.do(f"DELETE FROM {self._name} WHERE ctid IN (SELECT ctid {self._differing})")
-        if come:
-            with TemporaryFile() as spool:
-                keys = self._target.cursor().stream(f"SELECT i FROM {_KEYS} WHERE here > 0".encode())
-                spool.writelines(f"{key}\n".encode() for (key,) in keys)
-                spool.seek(0)
-                self._insert(self._blocks(spool, come))
-        # Of a script it is the script's tables that go, and this session's end with the transaction.
-        self._to.do(f"DROP TABLE {_KEYS}" + (f", {_OLD}, {_NEW}" if self._one.own else ""))
-        # Without a key the rows that are replaced are equal to those that come.
-        replaced = replaced if self._table.keys else 0
-        return Repaired(self._table.source, inserted, replaced, deleted, kept, overwritten)
-
-    @property
-    def _differing(self) -> str:
-        """FROM and WHERE of the target's rows that differ."""
-        return f"FROM {self._relation.target} WHERE {self._there} IN (SELECT i FROM {_KEYS})"
-
-    def _keep_others(self) -> tuple[int, int]:
-        """Lets rows stay that others have written; how many, and how many others will be overwritten.
-
-        They stay where the target has more of them than the source, and where the task says so also where
-        the source has others of the same key. Raises BlockedError where rows are no longer what was compared.
-        """
-        # A query with parameters reads % as their beginning.
-        there, differing = (text.replace("%", "%%") for text in (self._there, self._differing))
-        keeps_changed = self._one.keeps_changed and bool(self._table.keys)
-        stays = "there > here AND NOT %(any)s OR %(changed)s AND here > 0 AND there > 0"
-        query = (
-            "WITH now AS ("
-            f"SELECT {there} AS i, count(*) rows, bool_or(NOT xmin = ANY (%(ours)s::xid[])) AS others "
-            f"{differing} GROUP BY 1), "
-            f"moved AS (SELECT FROM {_KEYS} LEFT JOIN now USING (i) WHERE there <> coalesce(rows, 0)), "
-            f"kept AS (DELETE FROM {_KEYS} AS k USING now WHERE k.i = now.i AND others AND ({stays}) "
-            "RETURNING CASE WHEN there > here THEN there - here ELSE there END AS rows) "
-            "SELECT (SELECT count(*) FROM moved), (SELECT coalesce(sum(rows), 0) FROM kept), "
-            f"(SELECT count(*) FROM {_KEYS} JOIN now USING (i) WHERE others AND here > 0 AND NOT ({stays}))"
-        )
-        ((moved, kept, overwritten),) = self._target.execute(
-            query.encode(),
-            {"ours": list(self._one.writers), "any": self._one.any_writer, "changed": keeps_changed},
-        ).fetchall()
-        if moved:
-            raise BlockedError(
-                f"{self._table.source}: {said(moved, 'have been written in the target meanwhile', 'key')}; "
-                "nothing has been changed",
-                code=Code.V123,
-                hint="run it again while nobody writes to the target",
+        if self._one.gone:
+            message = f"{self._table.source}: rows have been written in the target meanwhile"
+            self._to.do(
+                "DO "
+                + pg_text(
+                    _DELETE.format(name=self._name, keys=_KEYS, gone=self._one.gone, message=pg_text(message))
+                )
             )
-        return int(kept), int(overwritten) if self._table.keys else 0
+        if self._one.rows:
+            self._insert(_blocks(self._one.rows))
+        self._to.do(f"DROP TABLE {_KEYS}" + (f", {_OLD}, {_NEW}" if self._one.own else ""))
 
     def _let_go(self) -> None:
         """Rows that a merge has kept go where the source has their key now."""
@@ -259,7 +283,10 @@ class _Rows:
         """The values of columns that only the target has, and a place for the source's rows."""
         own, columns = ",".join(self._one.own), self._columns
         # One of each key, where the target has lost its own.
-        kept = f'SELECT DISTINCT ON (1) {self._there} AS "converge.key",{own} {self._differing}'
+        kept = (
+            f'SELECT DISTINCT ON (1) {self._there} AS "converge.key",{own} FROM {self._relation.target} '
+            f"WHERE ctid IN (SELECT place FROM {_KEYS})"
+        )
         self._to.do(f"CREATE TEMPORARY TABLE {_OLD} ON COMMIT DROP AS {kept}")
         new = f"SELECT {columns} FROM {self._name} LIMIT 0"
         self._to.do(f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS {new}")
@@ -276,19 +303,9 @@ class _Rows:
         new_keys = f'NOT EXISTS (SELECT FROM {_OLD} AS o WHERE o."converge.key"=n."converge.key")'
         self._to.do(f"{insert.format(self._columns, self._columns)} WHERE {new_keys}")
 
-    def _blocks(self, keys: Iterable[bytes], expected: int) -> Iterator[bytes]:
-        """COPY text of the source's rows with these digests of their keys, one in a line."""
-        read, lines = 0, iter(keys)
-        query = f"{select_text(self._table)} WHERE {self._here} IN"
-        encoded = encode if marked(self._table) else b"".join
-        at_once = identities_at_once(self._source, _AT_ONCE)
-        while chosen := ",".join(f"'{line.decode().rstrip()}'" for line in islice(lines, at_once)):
-            for rows, parts in stream(self._source, f"{query} ({chosen})"):
-                read += rows
-                yield encoded(parts)
-        if read != expected:
-            raise TargetError(
-                f"{self._table.source}: {counted(expected, 'row')} compared, {read:,} read; "
-                "nothing has been changed",
-                code=Code.R002,
-            )
+
+def _blocks(files: Iterable[str]) -> Iterator[bytes]:
+    for name in files:
+        with Path(name).open("rb") as file:
+            while block := file.read(READ_BYTES):
+                yield block

@@ -1,31 +1,50 @@
 """Which rows of two sides are not alike, told by digests that are compared here, whatever their order.
 
-A row is a record of 32 bytes: the MD5 of its identity, and that of its values. Records are spread over files
-by their first byte, so that memory has room for the rows of each pair; any number of processes may add.
+A row is a record: the MD5 of its identity, that of its values, and of the target's rows where they are.
+Records are spread over files by their first byte, so that memory has room for the rows of each pair; any
+number of processes may add.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from struct import Struct
 from tempfile import TemporaryDirectory
 
 Digests = Counter[str]
 """The digests of the rows of one identity, with their number; an empty one is of a row that has none."""
-Records = Iterable[Sequence[bytes]]
+Records = Iterable[bytes]
+"""Blocks of records, one behind the other."""
 
 HALF = 16
 """Bytes of each of the two digests."""
 NONE = bytes(HALF)
 """In the place of a digest that a server could not make."""
-_ROWS = 200_000
-"""Of one side that are compared at once: about 50 MB."""
-_MOST_PARTS = 64
-_KEPT = 100_000
+_RECORDS = Struct("32s"), Struct("38s")
+"""Of the source, and of the target: with a row's ctid, as tidsend() writes it."""
+_PLACED = Struct("32s6s")
+_TID = Struct(">IH")
+_ROWS = 50_000
+"""Of one side that are compared at once: where all of them differ, in about 60 MB."""
+_MOST_PARTS = 256
+"""A byte has no more values."""
+_KEPT = 50_000
 """Records that are kept before they are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """The rows of one identity, of which some differ."""
+
+    identity: bytes
+    source: Digests = field(default_factory=Counter)
+    target: Digests = field(default_factory=Counter)
+    places: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The ctids of the target's rows, by their digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +57,19 @@ class Parts:
     def add(self, side: int, blocks: Records) -> None:
         """Adds records of the source (0) or the target (1)."""
         own: list[list[bytes]] = [[] for _ in range(self.count)]
+        add = [own[byte % self.count].append for byte in range(256)]
         kept = 0
-        for records in blocks:
-            for record in records:
-                own[record[0] % self.count].append(record)
-            kept += len(records)
+        for block in blocks:
+            for (record,) in _RECORDS[side].iter_unpack(block):
+                add[record[0]](record)
+                kept += 1
             if kept >= _KEPT:
                 self._write(side, own)
                 kept = 0
         self._write(side, own)
 
-    def unlike(self) -> Iterator[tuple[bytes, Digests, Digests]]:
-        """Identities whose rows differ, with the digests of all their rows. Removes the files."""
+    def unlike(self) -> Iterator[Unlike]:
+        """What differs. Removes the files."""
         for number in range(self.count):
             yield from _compared(self._read(0, number), self._read(1, number))
 
@@ -66,13 +86,13 @@ class Parts:
                         block = block[file.write(block) :]
                 records.clear()
 
-    def _read(self, side: int, number: int) -> list[bytes]:
+    def _read(self, side: int, number: int) -> bytes:
         path = self._path(side, number)
         if not path.exists():
-            return []
+            return b""
         block = path.read_bytes()
         path.unlink()
-        return cut(block)
+        return block
 
 
 def parts_of(rows: int) -> int:
@@ -80,8 +100,8 @@ def parts_of(rows: int) -> int:
     return min(_MOST_PARTS, max(1, rows // _ROWS + 1))
 
 
-def unlike(source: Records, target: Records, rows: int) -> Iterator[tuple[bytes, Digests, Digests]]:
-    """Identities whose rows differ, with the digests of all their rows; `rows` is about how many there are.
+def unlike(source: Records, target: Records, rows: int) -> Iterator[Unlike]:
+    """What differs; `rows` is about how many there are.
 
     Both sides are read at the same time; nothing is given before.
     """
@@ -94,23 +114,24 @@ def unlike(source: Records, target: Records, rows: int) -> Iterator[tuple[bytes,
         yield from parts.unlike()
 
 
-def cut(block: bytes) -> list[bytes]:
-    """The records that stand one behind the other."""
-    return [block[start : start + 2 * HALF] for start in range(0, len(block), 2 * HALF)]
-
-
-def _compared(source: list[bytes], target: list[bytes]) -> Iterator[tuple[bytes, Digests, Digests]]:
-    left, right = set(source), set(target)
-    odd = left ^ right
-    if len(left) < len(source) or len(right) < len(target):
-        here, there = Counter(source), Counter(target)
+def _compared(source: bytes, target: bytes) -> Iterator[Unlike]:
+    left = [record for (record,) in _RECORDS[0].iter_unpack(source)]
+    right = list(_PLACED.iter_unpack(target))
+    ours, theirs = set(left), dict(right)
+    odd = ours ^ theirs.keys()
+    if len(ours) < len(left) or len(theirs) < len(right):
+        here, there = Counter(left), Counter(record for record, _ in right)
         odd |= (here - there).keys() | (there - here).keys()
-    identities = {record[:HALF] for record in odd}
-    found: dict[bytes, tuple[Digests, Digests]] = defaultdict(lambda: (Counter(), Counter()))
-    for side, records in enumerate((source, target) if identities else ()):
-        for record in records:
-            if record[:HALF] in identities:
-                digest = record[HALF:]
-                found[record[:HALF]][side]["" if digest == NONE else digest.hex()] += 1
-    for identity, (ours, theirs) in found.items():
-        yield identity, ours, theirs
+    found = {identity: Unlike(identity) for identity in {record[:HALF] for record in odd}}
+    for record in [record for record in left if record[:HALF] in found]:
+        found[record[:HALF]].source[_digest(record)] += 1
+    for record, place in [one for one in right if one[0][:HALF] in found]:
+        differing = found[record[:HALF]]
+        differing.target[_digest(record)] += 1
+        differing.places[_digest(record)].append("({},{})".format(*_TID.unpack(place)))
+    yield from found.values()
+
+
+def _digest(record: bytes) -> str:
+    digest = record[HALF:]
+    return "" if digest == NONE else digest.hex()

@@ -10,7 +10,6 @@ from converge.codes import Code
 from converge.errors import TargetError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.model.extent import Range
 from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
@@ -23,7 +22,7 @@ from converge.run.compared import Compared, Scope, compared
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
-from converge.run.repair import Repair, carry_out, require_repairable
+from converge.run.repair import Comparison, Repair, carry_out, require_repairable
 from converge.run.workers import Workers
 
 
@@ -62,7 +61,7 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        comparison = _Comparison(both, plan, workers, ranges, require_schema, level, result, emit)
+        comparison = _Comparison(both, plan, workers, ranges, result, emit, require_schema, level)
         if repair is None:
             comparison.prove(tell)
         elif repair.catches_up:
@@ -80,17 +79,9 @@ def verify(
 
 
 @dataclass
-class _Comparison:
-    """Both sides under one snapshot of the source; `result` gets what comes of it."""
-
-    both: Compared
-    plan: Plan
-    workers: Workers
-    ranges: dict[str, list[Range]]
+class _Comparison(Comparison):
     require_schema: Callable[[], None]
     level: VerifyLevel
-    result: Result
-    emit: Sink
 
     def prove(self, tell: Tell | None = None) -> Proof:
         """Compares all rows."""
@@ -114,7 +105,7 @@ class _Comparison:
         known, uncompared = list(result.findings), list(result.not_compared)
         self.prove(tell)
         if suspects := {one.source: one.unequal for one in result.tables if one.unequal}:
-            found = self._carry_out(target, suspects, repair)
+            found = carry_out(self, target, suspects, repair)
             if repair.on_sql is None and found:
                 result.begin_again(found[0])
                 result.findings, result.not_compared = known, uncompared
@@ -123,7 +114,7 @@ class _Comparison:
 
     def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
         """Repairs what differs of all tables, compares, and looks at the source once more."""
-        found = self._carry_out(target, dict.fromkeys(self.ranges, 0), repair)
+        found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
         if repair.on_sql is None:
             self.prove().look_back(then)
         elif found:
@@ -131,12 +122,6 @@ class _Comparison:
         else:
             self.prove()
         self.result.findings += found
-
-    def _carry_out(self, target: Endpoint, suspects: dict[str, int], repair: Repair) -> list[Finding]:
-        result, emit = self.result, self.emit
-        return carry_out(
-            self.both, self.plan, target, self.workers, suspects, self.ranges, repair, emit, result
-        )
 
 
 def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:

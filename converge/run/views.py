@@ -28,7 +28,6 @@ from converge.mysql.query import fetch
 from converge.planner.views import WHOLE
 from converge.postgres.query import describe as describe_target
 from converge.postgres.query import read_only
-from converge.run.drill_down import Suspects, by_size
 from converge.run.relation import (
     TOLERANCE,
     Relation,
@@ -41,6 +40,7 @@ from converge.run.relation import (
     window,
 )
 from converge.run.retry import is_gone
+from converge.run.suspects import Suspects, by_size
 from converge.types.field import Field, shown
 from converge.types.results import field
 
@@ -227,8 +227,8 @@ class ViewComparison:
             yield self._ask(relation, suspects.sides[0].values, suspects.sides[1].values, fetched)
             return
         found = {
-            identity: max(here.total(), there.total())
-            for identity, here, there in islice(suspects, _MOST_SUSPECTS)
+            one.identity.hex(): max(one.source.total(), one.target.total())
+            for one in islice(suspects, _MOST_SUSPECTS)
         }
         if len(found) == _MOST_SUSPECTS:
             raise NotComparedError("too many of its rows differ in text to compare their values")

@@ -16,7 +16,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection as Pipe
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -37,8 +36,9 @@ from converge.model.work import (
     DigestTask,
     Drilled,
     DrillTask,
+    Fetched,
+    FetchTask,
     FindTask,
-    Found,
     RecordsTask,
     Repaired,
     RepairTask,
@@ -53,10 +53,11 @@ from converge.postgres import connect as postgres
 from converge.postgres.copy import claim, encode, enter, rolled_back, write
 from converge.run.checks import carry_out
 from converge.run.connections import DRIVER_ERRORS, explain, explained
-from converge.run.drill_down import Drill, records
+from converge.run.drill_down import Drill
 from converge.run.rejects import Encode, find, is_bad_row
-from converge.run.replace import replace_rows
+from converge.run.replace import choose, fetch, replace_rows
 from converge.run.retry import CHUNK_TRIES, passes, pauses
+from converge.run.suspects import records
 from converge.run.unlike import Parts
 from converge.run.views import ViewComparison
 
@@ -172,22 +173,24 @@ class Worker:
         drill = Drill(self.source, self.target, task.schema, task.table)
         return drill.run(tell if task.every else None)
 
-    def find(self, task: FindTask) -> Found:
-        """Notes which rows of a table differ."""
+    def find(self, task: FindTask) -> Repaired:
+        """Notes which rows of a table differ, and what is to be done about them."""
         parts = Parts(task.folder, task.parts) if task.folder else None
         drill = Drill(self.source, self.target, task.schema, task.table, parts)
-        with Path(task.file).open("w", encoding="ascii") as file:
-            file.writelines("{}\t{}\t{}\n".format(*found) for found in drill.differing())
-            return Found(task.table.source, file.tell() > 0)
+        return choose(self.target, task, drill.differing())
 
     def records(self, task: RecordsTask) -> str:
         """Adds the digests of a range of rows to the table's files; tells the table."""
         Parts(task.folder, task.parts).add(*records(self.source, self.target, task))
         return task.table.source
 
-    def repair(self, task: RepairTask) -> list[Repaired]:
+    def fetch(self, task: FetchTask) -> Fetched:
+        """Reads the source's rows that are to come."""
+        return fetch(self.source, task)
+
+    def repair(self, task: RepairTask) -> None:
         """Replaces rows that differ, or tells the statements that would."""
-        return replace_rows(self.source, self.target, task, lambda block: self._pipe.send(("found", block)))
+        replace_rows(self.target, task, lambda block: self._pipe.send(("found", block)))
 
     def check(self, task: CheckTask) -> CheckResult:
         """What came of a map's check: a query that fails is a check that fails."""
@@ -294,6 +297,7 @@ _METHODS: dict[type, Callable[[Worker, Any], object]] = {
     DrillTask: Worker.drill,
     RecordsTask: Worker.records,
     FindTask: Worker.find,
+    FetchTask: Worker.fetch,
     RepairTask: Worker.repair,
     CheckTask: Worker.check,
     ViewTask: Worker.view,
