@@ -25,6 +25,7 @@ from converge.model.recovery import Recovery
 from converge.model.result import Result
 from converge.model.revision import Checked, Generated, Migrated
 from converge.model.validation import Validation
+from converge.rollback.run import Rollback
 from converge.settings.file import Project
 
 
@@ -215,6 +216,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
     recovery = document_of(
         Recovery, "What `recover --json` came to.", command=Literal["recover"], identical=bool
     )
+    rollback = document_of(Rollback, "What `rollback --json` came to.", command=Literal["rollback"])
     validation = document_of(
         Validation,
         "What `migrations validate --json` came to.",
@@ -246,6 +248,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
         "doctor": doctor,
         "matrix": MatrixDocument,
         "recover": recovery,
+        "rollback": rollback,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list
         "event": Union[tuple(map(event_of, get_args(Event)))],  # noqa: UP007

@@ -46,7 +46,7 @@ def record_schema(
         objects = {
             name: text for name, text in shape_now(connection, plan.schema).items() if name not in there
         }
-    made = Made(objects, {name: number for _, name, number, _ in _next_values(connection, plan)}, READER)
+    made = Made(objects, {name: number for _, name, number, _ in sequence_values(connection, plan)}, READER)
     record_made(connection, run, made)
     return made
 
@@ -70,7 +70,7 @@ def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -
         and _belongs(text, made.objects.keys())
     ]
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
-    for column, sequence, next_value, largest in _next_values(connection, plan):
+    for column, sequence, next_value, largest in sequence_values(connection, plan):
         if column in at_end:
             # The sequence has never had the column's next value.
             continue
@@ -167,7 +167,7 @@ def _identities(plan: Plan) -> Iterator[tuple[Identity, ColumnPlan, str]]:
         yield identity, column, pg_name(plan.schema, table.target)
 
 
-def _next_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
+def sequence_values(connection: psycopg.Connection[Any], plan: Plan) -> Iterator[tuple[str, str, int, int]]:
     """Column or counter, sequence, next value and the column's largest, where the role may read them."""
     numbered = list(_identities(plan))
     readable = connection.execute(

@@ -1,0 +1,107 @@
+"""A value's way back: what the target is asked for, and what MySQL makes the column's own value of.
+
+The way there is made by `types`; the way back needs no such care, because each row that was written back is
+compared with the target's by the comparison's own texts, in the transaction that writes it. As an example, of
+`flag bit(3)` that has become `bit(3)`:
+
+    PostgreSQL   ("flag")::text          101
+    MySQL        CAST(CONV('101',2,10) AS UNSIGNED)
+"""
+
+from __future__ import annotations
+
+from converge.model.plan import ColumnPlan, TablePlan
+from converge.model.quote import my_text, pg_name
+from converge.types.forms import array_text
+from converge.types.sql import base_name
+
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_SPATIAL = frozenset(
+    {
+        "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+        "geomcollection", "geometrycollection",
+    }
+)  # fmt: skip
+_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
+_EWKB_SRID = 0x20
+"""The bit of a type's highest byte that says that an SRID follows (PostGIS manual, "Geometry Data Type")."""
+_UUID_BYTES = 16
+
+
+def one_way(column: ColumnPlan) -> str:
+    """Why no value of the column goes back; empty where they do."""
+    if column.generated is not None:
+        return ""
+    if any(change.trap == "using" for change in column.changes):
+        return "a map's expression makes its values"
+    return column.uncompared
+
+
+def partly_lost(column: ColumnPlan) -> str:
+    """Which values of the column come back as others where their row has changed; empty where none do."""
+    return "; ".join(f"rows that {one.words} went as {one.policy}" for one in column.changes)
+
+
+def noted_by(table: TablePlan) -> tuple[ColumnPlan, ...]:
+    """The key by which a changed row is noted, and found again in the source; empty: the table as a whole."""
+    whole = len(table.keys) == len(table.key) and not any(map(one_way, table.keys))
+    return table.keys if whole else ()
+
+
+def given(column: ColumnPlan) -> str:
+    """PostgreSQL expression of the text that `taken` expects."""
+    name, source, target = pg_name(column.target), _base(column), base_name(column.target_type)
+    if source in _SPATIAL or target == "bytea":
+        return f"encode({name}::bytea,'hex')"
+    if target == "boolean" and source in _NUMBERS:
+        return f"{name}::int::text"
+    if target == "interval" and source in _NUMBERS:
+        return f"round(extract(epoch FROM {name})*1000000)::bigint::text"
+    if target == "text[]":
+        return array_text(name)
+    if target == "timestamp with time zone" and source in ("datetime", "timestamp", "date"):
+        return f"({name} AT TIME ZONE 'UTC')::text"
+    return f"{name}::text"
+
+
+def taken(column: ColumnPlan, text: str | None) -> str:
+    """MySQL expression of the value that `given` has printed."""
+    if text is None:
+        return "NULL"
+    source, target = _base(column), base_name(column.target_type)
+    if source in _SPATIAL:
+        return f"x'{_internal(text)}'"
+    if target == "bytea":
+        # Of a text column in its own character set.
+        return f"x'{text}'" if source in _BYTES | {"bit"} else f"CONVERT(x'{text}' USING utf8mb4)"
+    if target == "uuid" and (source == "binary" or _length(column) == _UUID_BYTES):
+        swapped = any(change.trap == "swapped_uuid" for change in column.changes)
+        return f"UUID_TO_BIN('{text}',1)" if swapped else f"x'{text.replace('-', '')}'"
+    if target == "uuid" and _length(column) == 2 * _UUID_BYTES:
+        return my_text(text.replace("-", ""))
+    if source == "bit":
+        bits = target in ("bit", "bit varying")
+        return f"CAST(CONV('{text}',2,10) AS UNSIGNED)" if bits else f"CAST({my_text(text)} AS UNSIGNED)"
+    if source == "year":
+        # '0' would be 2000, and 0 is 0000 (MySQL 8.0 manual, "The YEAR Type").
+        return f"({my_text(text)}+0)"
+    return my_text(text)
+
+
+def _base(column: ColumnPlan) -> str:
+    return column.source_type.partition("(")[0].split()[0].lower()
+
+
+def _length(column: ColumnPlan) -> int:
+    digits = column.source_type.partition("(")[2].partition(")")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _internal(digits: str) -> str:
+    """EWKB or WKB in hex as MySQL stores it: four bytes of SRID, then WKB (manual, "Internal Geometry
+    Storage Format"). ``0101000020e6100000…`` → ``e61000000101000000…``.
+    """
+    if int(digits[8:10], 16) & _EWKB_SRID:
+        flag = f"{int(digits[8:10], 16) & ~_EWKB_SRID:02x}"
+        return digits[10:18] + digits[:8] + flag + digits[18:]
+    return "00000000" + digits

@@ -1,0 +1,293 @@
+"""`converge rollback`: notes what changes in the target, and brings it back to the source.
+
+The changes come back in one transaction of the source, and each row that was written is compared with the
+target's before it is committed. What the source has then may be written again: a kill in between costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal
+
+from converge.codes import Code
+from converge.errors import BlockedError, SourceError, first_of
+from converge.model.documents import document
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink
+from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.quote import my_name, pg_name
+from converge.model.recovery import Approve, Removal
+from converge.model.words import said
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.connect import connect as connect_source
+from converge.mysql.definitions import next_values
+from converge.mysql.privileges import read_privileges
+from converge.postgres.ledger import lock, upgrade
+from converge.postgres.made import revisions_recorded, sequence_values
+from converge.postgres.query import rows, value
+from converge.postgres.target import ledger_tables
+from converge.rollback.changes import Changed, Script
+from converge.rollback.inverse import noted_by, one_way, partly_lost
+from converge.rollback.triggers import forget_changes, note_changes
+from converge.run.blockers import blocked
+from converge.run.compared import Compared, Scope, compared
+from converge.run.options import Options
+
+Action = Literal["prepare", "sql", "apply", "remove"]
+# Values go back as they are: no number for a 0, and an error rather than another value.
+_SESSION = (
+    "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', "
+    "time_zone='+00:00', foreign_key_checks=0, unique_checks=1"
+)
+_MOST = 20
+"""Rows that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What goes back of a table, in rows of the source."""
+
+    source: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(slots=True)
+class Rollback:
+    """What a rollback came to."""
+
+    action: Action
+    source: str
+    target: str
+    tables: list[Returned] = field(default_factory=list)
+    """Those that are prepared, or of which rows go back."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Literal["ready", "verified", "blocked"]:
+        if any(finding.severity == "block" for finding in self.findings):
+            return "blocked"
+        return "verified" if self.action == "apply" else "ready"
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.verdict == "blocked" else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that --json prints."""
+        return document("rollback", self)
+
+
+def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Rollback:
+    """From now on, which rows of the target change is noted; the findings name what could not go back.
+
+    Writes nothing to the source, and nothing at all where something blocks.
+    """
+    result = Rollback("prepare", str(source), str(target))
+    with compared(source, target, options, emit) as both:
+        tables = _going_back(both.plan)
+        result.findings += _findings(both, tables)
+        if result.verdict != "blocked":
+            lock(both.target)
+            upgrade(target)
+            with revisions_recorded(both.target), both.target.transaction():
+                both.target.execute("SET LOCAL lock_timeout = '60s'")
+                note_changes(both.target, both.plan.schema, tables)
+            result.tables += [Returned(table.source) for table in tables]
+    return result
+
+
+def remove_rollback(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Rollback:
+    """Changes are no longer noted, and those that were noted are forgotten."""
+    result = Rollback("remove", str(source), str(target))
+    with compared(source, target, options, emit) as both:
+        _require_prepared(both)
+        lock(both.target)
+        with revisions_recorded(both.target), both.target.transaction():
+            names = {pg_name(both.plan.schema, one.target): one.source for one in both.plan.tables}
+            gone = forget_changes(both.target, both.plan.schema)
+            result.tables += [Returned(names.get(name, name)) for name in gone]
+    return result
+
+
+def write_rollback(
+    source: Endpoint, target: Endpoint, options: Options, emit: Sink, write: Callable[[bytes], object]
+) -> Rollback:
+    """Writes what has changed as a script for the mysql client. Changes neither side."""
+    result = Rollback("sql", str(source), str(target))
+    with _changes(source, target, options, emit, result) as (_, scripts):
+        write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
+        for _, script in scripts:
+            for statement in script:
+                write(statement)
+        write(b"COMMIT;\n")
+    return result
+
+
+def apply_rollback(
+    source: Endpoint, target: Endpoint, options: Options, emit: Sink, approve: Approve | None
+) -> Rollback:
+    """Brings what has changed back to the source, in one transaction, and compares each row.
+
+    Raises SourceError where the source refuses a row, or would have another value; nothing has changed then.
+    """
+    result = Rollback("apply", str(source), str(target))
+    with _changes(source, target, options, emit, result) as (here, scripts):
+        changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
+        if approve is not None and changes:
+            approve(Removal("change", str(source), changes))
+        with here.cursor() as cursor:
+            cursor.execute("SET SESSION transaction_read_only=0")
+            cursor.execute(_SESSION)
+            cursor.execute("START TRANSACTION")
+            for changed, script in scripts:
+                if script.rows:
+                    emit(Said(f"{changed.table.source}: {script}"))
+                for statement in script:
+                    cursor.execute(statement)
+            for changed, _ in scripts:
+                _require_equal(changed)
+            cursor.execute("COMMIT")
+        for changed, _ in scripts:
+            changed.forget()
+    return result
+
+
+@contextmanager
+def _changes(
+    source: Endpoint, target: Endpoint, options: Options, emit: Sink, result: Rollback
+) -> Iterator[tuple[WatchedConnection, list[tuple[Changed, Script]]]]:
+    """What has changed since it was noted. Nobody writes to the target's tables while it is looked at."""
+    with ExitStack() as stack:
+        both = stack.enter_context(compared(source, target, options, emit))
+        _require_prepared(both)
+        if gone := Scope(both).gone:
+            raise blocked(gone)
+        if acting := _acting(both):
+            raise BlockedError(
+                f"{said(len(acting), 'of the source would act on the rows that come back', 'trigger')}",
+                code=Code.V131,
+                details=first_of([words for words, _ in acting], _MOST),
+                hint="\n".join(statement for _, statement in acting[:_MOST]),
+            )
+        lock(both.target)
+        here = stack.enter_context(closing(connect_source(source)))
+        stack.enter_context(both.target.transaction())
+        known = {table.name: table for table in both.catalog.tables}
+        tables = _going_back(both.plan)
+        names = ", ".join(pg_name(both.plan.schema, table.target) for table in tables)
+        both.target.execute("SET LOCAL lock_timeout = '60s'")
+        both.target.execute(f"LOCK TABLE {names} IN SHARE MODE".encode())
+        scripts = []
+        for table in tables:
+            changed = Changed(here, both.target, both.plan.schema, table, known[table.source])
+            script = stack.enter_context(closing(changed.script()))
+            if script.rows:
+                result.tables.append(Returned(table.source, script.inserted, script.updated, script.deleted))
+            scripts.append((changed, script))
+        moved = {one.source for one in result.tables}
+        losses = _losses(both, [table for table in tables if table.source in moved])
+        result.findings += [*losses, *_numbers(both)]
+        yield here, scripts
+
+
+def _require_equal(changed: Changed) -> None:
+    """Raises SourceError where a row that has come back is not the target's."""
+    if differ := [*islice(changed.differing(), _MOST)]:
+        raise SourceError(
+            "a row does not come back as it is; nothing has been changed",
+            code=Code.V132,
+            details=differ,
+            hint="change the row in the target so that the source's types hold it, and roll back again",
+        )
+
+
+def _require_prepared(both: Compared) -> None:
+    there = ledger_tables(both.target)
+    functions = (
+        "SELECT EXISTS (SELECT FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid JOIN pg_proc p ON p.oid = "
+        "tgfoid WHERE pronamespace = to_regnamespace('converge') AND relnamespace = to_regnamespace(%s))"
+    )
+    if "changed" not in there or not value(both.target, functions, (pg_name(both.plan.schema),)):
+        raise BlockedError(
+            "which rows have changed in the target was not noted",
+            code=Code.V133,
+            hint="converge rollback --prepare, before the application writes there",
+        )
+
+
+def _going_back(plan: Plan) -> list[TablePlan]:
+    return [table for table in plan.tables if not table.rows]
+
+
+def _acting(both: Compared) -> list[tuple[str, str]]:
+    """Triggers of the source on tables that go back, and what is not known of them; with what to do."""
+    tables = {table.source for table in _going_back(both.plan)}
+    found = [
+        (f"{one.name} {one.when} on {one.table}", f"DROP TRIGGER {my_name(one.name)};")
+        for one in both.catalog.routines
+        if one.kind == "trigger" and one.table in tables
+    ]
+    if "triggers" in both.catalog.unreadable:
+        own = read_privileges(both.source, both.catalog.database)
+        found.append(("the source's user may not see which there are", own.grant("TRIGGER")))
+    return found
+
+
+def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
+    """What does not come back, or not as it is, and what has to be done before anything can."""
+    for table in both.plan.tables:
+        if table.rows:
+            words = "the target has kept rows of its own: none goes back"
+            yield Finding(Code.V130, "lossy", table.source, words)
+    yield from _losses(both, tables)
+    for words, statement in _acting(both):
+        message = f"{words}: it would act on the rows that come back"
+        yield Finding(Code.V131, "note", "source", message, statement)
+    own = read_privileges(both.source, both.catalog.database)
+    wanted = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
+    if lacking := [one for one in wanted if not own.may(one)]:
+        message = f"the user lacks {', '.join(lacking)}, which only --apply needs"
+        yield Finding(Code.V134, "note", "source", message, own.grant(", ".join(lacking)))
+
+
+def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
+    """What changes in these tables and has no way back."""
+    columns = rows(both.target, "table_columns", schema=both.plan.schema)
+    for table in tables:
+        ours = {one.target for one in table.columns}
+        if others := [column for name, column, *_ in columns if name == table.target and column not in ours]:
+            words = f"the source has no column for {', '.join(others)}"
+            yield Finding(Code.V130, "lossy", table.source, words)
+        if not noted_by(table):
+            words = "it has no key that goes back: where it changes, all rows do"
+            yield Finding(Code.V130, "note", table.source, words)
+        for column in table.copied:
+            name = f"{table.source}.{column.source}"
+            if why := one_way(column):
+                yield Finding(Code.V130, "lossy", name, f"what changes here does not go back: {why}")
+            elif words := partly_lost(column):
+                yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
+
+
+def _numbers(both: Compared) -> Iterator[Finding]:
+    """Numbers that the target has given out, and the source would give out again."""
+    identities = [one for one in both.plan.identities if one.auto_increment]
+    ours = next_values(both.source, sorted(one.table for one in identities))
+    theirs = {name: number for name, _, number, _ in sequence_values(both.target, both.plan)}
+    for one in identities:
+        there = theirs.get(f"{one.table}.{one.column}", 0)
+        if there > ours.get(one.table, 1):
+            yield Finding(
+                Code.V135, "note", one.table, f"the next number is {there:,} in the target",
+                f"ALTER TABLE {my_name(one.table)} AUTO_INCREMENT = {there};",
+            )  # fmt: skip
+    for counter in both.plan.counters:
+        words = (
+            f"the sequence {counter.target} gives {theirs.get(counter.table, 0):,} next; set the row to that"
+        )
+        yield Finding(Code.V135, "note", counter.table, words)

@@ -1,0 +1,84 @@
+"""The triggers that note which rows of the target change: once a statement, and only the rows' keys.
+
+They act for every role without a privilege of it: their functions run as the role that made them. A table
+without a key, and one that was emptied by TRUNCATE, is noted as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import psycopg
+
+from converge.model.plan import TablePlan
+from converge.model.quote import fit, pg_name, pg_text
+from converge.rollback.inverse import noted_by
+
+CHANGED = "converge.changed"
+_EVENTS = {
+    "INSERT": "REFERENCING NEW TABLE AS converge_new",
+    "UPDATE": "REFERENCING OLD TABLE AS converge_old NEW TABLE AS converge_new",
+    "DELETE": "REFERENCING OLD TABLE AS converge_old",
+    "TRUNCATE": "",
+}
+# Keys are texts that must not depend on the application's session.
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
+SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $converge$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO {changed} (target_table) VALUES ({table});
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO {changed} (target_table, key) SELECT DISTINCT {table}, {key} FROM converge_old;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO {changed} (target_table, key) SELECT DISTINCT {table}, {key} FROM converge_new;
+    END IF;
+    RETURN NULL;
+END
+$converge$
+"""
+
+
+def note_changes(connection: psycopg.Connection[Any], schema: str, tables: Iterable[TablePlan]) -> None:
+    """From the transaction's commit on, changes of these tables are noted; what is noted already stays."""
+    for table in tables:
+        for statement in _statements(schema, table):
+            connection.execute(statement.encode())
+
+
+def forget_changes(connection: psycopg.Connection[Any], schema: str) -> list[str]:
+    """Removes the schema's triggers, their functions, and what they have noted; the tables, quoted."""
+    found = connection.execute(
+        "SELECT relname, tgname, proname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid "
+        "JOIN pg_proc p ON p.oid = tgfoid WHERE pronamespace = to_regnamespace('converge') "
+        "AND relnamespace = to_regnamespace(%s) ORDER BY 1, 2",
+        (pg_name(schema),),
+    ).fetchall()
+    for table, trigger, _ in found:
+        connection.execute(f"DROP TRIGGER {pg_name(trigger)} ON {pg_name(schema, table)}".encode())
+    for function in dict.fromkeys(function for *_, function in found):
+        connection.execute(f"DROP FUNCTION {pg_name('converge', function)}()".encode())
+    tables = [*dict.fromkeys(pg_name(schema, table) for table, *_ in found)]
+    connection.execute(f"DELETE FROM {CHANGED} WHERE target_table = ANY (%s)".encode(), (tables,))
+    return tables
+
+
+def _statements(schema: str, table: TablePlan) -> Iterator[str]:
+    name = pg_name(schema, table.target)
+    function = pg_name("converge", fit(f"changed {schema}.{table.target}"))
+    columns = ", ".join(f"{pg_name(column.target)}::text" for column in noted_by(table))
+    key = f"ARRAY[{columns}]" if columns else "NULL::text[]"
+    yield _FUNCTION.format(function=function, changed=CHANGED, table=pg_text(name), key=key)
+    yield f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"
+    for event, rows in _EVENTS.items():
+        yield (
+            f"CREATE OR REPLACE TRIGGER {pg_name(f'converge_{event.lower()}')} AFTER {event} "
+            f"ON {name} {rows} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+        )
+        # Also what comes by replication, or with session_replication_role = replica.
+        yield f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {pg_name(f'converge_{event.lower()}')}"

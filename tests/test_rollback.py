@@ -1,0 +1,274 @@
+"""`converge rollback`: what the application has changed in the target comes back, value for value."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jsonschema import validate
+from judge import compare
+from support import ENVIRONMENT, Ran, converge, mysql, postgres
+
+from tools.schemas import schemas
+
+KINDS = r"""
+SET sql_mode = '';
+CREATE TABLE kinds (
+    id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, tiny TINYINT, flag TINYINT(1), small SMALLINT UNSIGNED,
+    y YEAR, exact DECIMAL(20,4), f FLOAT, d DOUBLE, bits BIT(11), bit1 BIT(1), c CHAR(10),
+    latin VARCHAR(50) CHARACTER SET latin1, body TEXT, uuid BINARY(16), raw VARBINARY(40), big BLOB,
+    e ENUM('a','b c','it''s'), s SET('x','y','z'), doc JSON, day DATE, at DATETIME(3), seen TIMESTAMP(6) NULL,
+    took TIME(2), place POINT, other GEOMETRY SRID 4326, size INT AS (CHAR_LENGTH(body)) STORED);
+INSERT INTO kinds
+    (tiny, flag, small, y, exact, f, d, bits, bit1, c, latin, body, uuid, raw, big, e, s, doc, day, at, seen,
+     took, place, other)
+VALUES
+    (1, 1, 65535, 1999, 1.5, 0.1, 1e300, b'10101010101', 1, 'abc', 'é', 'x\\y\n',
+     UNHEX('00112233445546778899AABBCCDDEEFF'), UNHEX('00FF27'), UNHEX('5C27'), 'it''s', 'x,z',
+     '{"a": [1, 2.50, "q\\"x"]}', '2020-02-29', '2020-01-01 10:00:00.123', '2020-06-01 00:00:00.123456',
+     '-838:59:59', ST_GeomFromText('POINT(1 2)'), ST_GeomFromText('POINT(1 2)', 4326)),
+    (-5, 0, 0, 1901, -1.5, -0.1, -1e-300, 0, 0, '', '', '', NULL, NULL, NULL, 'a', '', '[]', '1000-01-01',
+     '9999-12-31 23:59:59.999', NULL, '00:00:00', NULL, NULL);
+CREATE TABLE account (
+    id INT PRIMARY KEY, email VARCHAR(50) NOT NULL UNIQUE, lost POINT, born DATE, shout VARCHAR(20));
+INSERT INTO account VALUES
+    (1, 'a', ST_GeomFromText('POINT(1 2)'), '0000-00-00', 'x'), (2, 'b', NULL, '2020-01-01', 'y'),
+    (3, 'c', NULL, NULL, NULL);
+CREATE TABLE child (
+    a INT, b VARCHAR(20), parent INT, PRIMARY KEY (a, b),
+    FOREIGN KEY (parent) REFERENCES account (id) ON DELETE CASCADE);
+INSERT INTO child VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3);
+CREATE TABLE keyless (a INT, b VARCHAR(10));
+INSERT INTO keyless VALUES (1, 'a'), (1, 'a'), (2, NULL);
+CREATE TABLE emptied (a INT PRIMARY KEY, b TEXT);
+INSERT INTO emptied VALUES (1, 'a'), (2, 'b');
+CREATE TABLE quiet (id INT PRIMARY KEY, b TEXT);
+INSERT INTO quiet VALUES (1, 'as it was');
+"""
+MAP = """
+[[column]]
+match = { table = "account", column = "born" }
+policy = { zero_date = "null" }
+
+[[column]]
+match = { table = "account", column = "lost" }
+skip = true
+
+[[column]]
+match = { table = "account", column = "shout" }
+using = "UPPER({})"
+to = "text"
+
+[[column]]
+match = { table = "kinds", column = "uuid" }
+to = "uuid"
+"""
+CHANGES = (
+    "UPDATE kinds SET tiny = 7, flag = false, d = 0.1, f = 3.5, y = 2001, exact = -0.0001, "
+    "bits = B'00000000011', bit1 = false, c = 'z', latin = 'ü', body = E'tab\\t\\\\ ''q''', raw = '\\x', "
+    "uuid = 'ffeeddcc-bbaa-4988-9766-554433221100', big = '\\x00', e = 'b c', s = '{y,z}', "
+    "doc = '{\"k\": 1e10, \"ü\": null}', day = '2021-01-01', at = '2021-05-05 01:02:03.5', "
+    "seen = '2021-05-05 01:02:03.000001', took = '100:00:01.5', place = NULL WHERE id = 1",
+    "INSERT INTO kinds (tiny, bit1, flag, y, place, other) "
+    "SELECT -128, true, true, 2155, place, other FROM kinds ORDER BY id DESC",
+    "INSERT INTO kinds (place, other) VALUES (decode('0101000000000000000000f03f0000000000000040', 'hex'), "
+    "decode('0101000020e6100000000000000000f03f0000000000000040', 'hex'))",
+    "DELETE FROM kinds WHERE id = 2",
+    "UPDATE account SET email = 'tmp' WHERE id = 1",
+    "UPDATE account SET email = 'a' WHERE id = 2",
+    "UPDATE account SET email = 'b' WHERE id = 1",
+    "UPDATE account SET id = 30 WHERE id = 3 AND NOT EXISTS (SELECT FROM child WHERE parent = 3)",
+    "DELETE FROM account WHERE id = 3",
+    "INSERT INTO account VALUES (31, 'c', NULL, 'Z')",
+    "DELETE FROM child WHERE a = 2",
+    "INSERT INTO child VALUES (5, 'new', 31), (5, 'New!', NULL)",
+    "DELETE FROM keyless WHERE b IS NULL",
+    "INSERT INTO keyless VALUES (9, 'n'), (NULL, NULL)",
+    "TRUNCATE emptied",
+    "INSERT INTO emptied VALUES (2, 'again'), (7, E'q\\n')",
+)
+
+
+def rollback(ends: tuple[str, str], *more: str) -> Ran:
+    return converge("rollback", "--source", ends[0], "--target", ends[1], "--json", *more)
+
+
+def prepared(ends: tuple[str, str], sql: str, *maps: str) -> Ran:
+    """A run of these tables, then `rollback --prepare`."""
+    mysql(ends[0], sql)
+    ran = converge("migrate", "--source", ends[0], "--target", ends[1], *maps)
+    assert ran.code == 0, ran.err
+    ran = rollback(ends, "--prepare")
+    assert ran.code == 0, ran.err
+    return ran
+
+
+@pytest.fixture
+def kinds(both_databases: tuple[str, str], tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Every kind of value, after which the application has changed rows in the target."""
+    (tmp_path / "map.toml").write_text(MAP)
+    ran = prepared(both_databases, KINDS, "--map", str(tmp_path / "map.toml"))
+    found = {(one["object"], one["severity"]) for one in ran.json["findings"] if one["code"] == "V130"}
+    assert found == {("account.born", "lossy"), ("account.shout", "lossy"), ("keyless", "note")}
+    for statement in CHANGES:
+        postgres(both_databases[1], statement)
+    yield both_databases
+
+
+def counts(ran: Ran) -> dict[str, tuple[int, int, int]]:
+    assert ran.code == 0, ran.err
+    return {one["source"]: (one["inserted"], one["updated"], one["deleted"]) for one in ran.json["tables"]}
+
+
+def test_all_kinds_of_values_come_back(kinds: tuple[str, str], tmp_path: Path) -> None:
+    source, target = kinds
+    done = rollback(kinds, "--apply", "--yes")
+    assert counts(done) == {
+        "kinds": (3, 1, 1), "account": (1, 2, 1), "child": (2, 0, 2), "keyless": (4, 0, 3),
+        "emptied": (2, 0, 2),
+    }  # fmt: skip
+    validate(done.json, schemas()["rollback.schema.json"])
+    assert done.json["verdict"] == "verified"
+    # What has no place in the target, and what the map has made NULL of, stays where the row has not lost it.
+    rows = mysql(
+        source, "SELECT id, email, ST_AsText(lost), CAST(born AS CHAR), shout FROM account ORDER BY id"
+    )
+    assert rows == [
+        (1, "b", "POINT(1 2)", "0000-00-00", "x"), (2, "a", None, "2020-01-01", "y"),
+        (31, "c", None, None, None),
+    ]  # fmt: skip
+    judged = compare(source, target)
+    assert judged.equal or {one.table for one in judged.differences} <= {"account"}, str(judged)
+    assert counts(rollback(kinds, "--apply", "--yes")) == {}
+    assert postgres(target, "SELECT count(*) FROM converge.changed") == [(0,)]
+    # Later changes are noted, too.
+    postgres(target, "UPDATE child SET parent = 1 WHERE a = 5")
+    assert counts(rollback(kinds, "--apply", "--yes")) == {"child": (0, 2, 0)}
+
+
+def test_the_script_does_the_same(kinds: tuple[str, str], tmp_path: Path) -> None:
+    source, _ = kinds
+    script = tmp_path / "back.sql"
+    before = mysql(source, "CHECKSUM TABLE kinds, account, child, keyless, emptied, quiet")
+    wanted = counts(rollback(kinds, "--sql", str(script)))
+    assert mysql(source, "CHECKSUM TABLE kinds, account, child, keyless, emptied, quiet") == before
+    assert script.stat().st_mode & 0o077 == 0
+    mysql(source, script.read_text("utf-8"))
+    assert sum(map(sum, wanted.values())) == 24
+    done = rollback(kinds, "--apply", "--yes")
+    # A table that goes back as a whole is written again.
+    assert counts(done) == {"keyless": (4, 0, 4), "emptied": (2, 0, 2)}
+
+
+def test_the_application_needs_no_privilege_and_may_print_as_it_likes(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(databases, "CREATE TABLE t (at DATETIME(6), d DOUBLE, PRIMARY KEY (at, d)); "
+             "INSERT INTO t VALUES ('2020-01-02 03:04:05.678901', 0.1)")  # fmt: skip
+    postgres(
+        target,
+        "CREATE ROLE app; GRANT ALL ON t TO app; SET ROLE app; SET datestyle = 'German'; "
+        "SET extra_float_digits = -3; UPDATE t SET d = 0.30000000000000004; "
+        "INSERT INTO t VALUES ('2021-03-04 05:06:07', 1e-7); RESET ROLE; DROP OWNED BY app; DROP ROLE app",
+    )
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (2, 0, 1)}
+    assert compare(source, target).equal
+    assert converge("verify", "--source", source, "--target", target).code == 0
+
+
+def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(
+        databases,
+        "CREATE TABLE a (id INT PRIMARY KEY, at DATETIME, n VARCHAR(20) COLLATE utf8mb4_0900_ai_ci UNIQUE, "
+        "s SET('x','z')); "
+        "CREATE TABLE b (id INT PRIMARY KEY, took TIME); INSERT INTO a VALUES (1, '2020-01-01', 'x', NULL)",
+    )
+    for change, words in (
+        ("UPDATE a SET at = 'infinity'", "infinity"),
+        ("INSERT INTO a VALUES (2, NULL, 'X', NULL)", "Duplicate entry"),
+        ("UPDATE a SET at = '0044-03-15 BC'", "BC"),
+    ):
+        postgres(target, f"INSERT INTO b VALUES (1, '01:00'); {change}")
+        ran = rollback(databases, "--apply", "--yes")
+        assert (ran.code, words in ran.err) == (4, True), ran.err
+        assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
+        postgres(target, "DELETE FROM b; DELETE FROM a WHERE id > 1; UPDATE a SET at = '2020-01-01'")
+    # MySQL takes it, and has another value.
+    postgres(target, "INSERT INTO b VALUES (1, '01:00'); UPDATE a SET s = '{z,x}'")
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "a (1): s is (x,z) here, (z,x) in the target" in ran.err) == (4, True), ran.err
+    assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
+    # Rows that the role does not see are not gone.
+    role = "CREATE ROLE hidden LOGIN; GRANT ALL ON SCHEMA public, converge TO hidden; "
+    postgres(target, role + "GRANT ALL ON ALL TABLES IN SCHEMA public, converge TO hidden; "
+             "UPDATE a SET s = NULL; ALTER TABLE a ENABLE ROW LEVEL SECURITY")  # fmt: skip
+    ran = rollback((source, target.replace("postgres@", "hidden@")), "--apply", "--yes")
+    postgres(target, "DROP OWNED BY hidden; DROP ROLE hidden")
+    assert (ran.code, "V115" in ran.err) == (3, True), ran.err
+
+
+def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, b INT); CREATE TABLE log (id INT PRIMARY KEY)")
+    addresses = ("--source", source, "--target", target)
+    assert converge("migrate", *addresses).code == 0
+    for wrong in ([], ["--prepare", "--apply"]):
+        ran = rollback(databases, *wrong)
+        assert (ran.code, "error[U113]" in ran.err) == (2, True)
+    for early in (["--apply", "--yes"], ["--sql", "/dev/null"], ["--remove"]):
+        ran = rollback(databases, *early)
+        assert (ran.code, "error[V133]" in ran.err) == (3, True), ran.err
+    assert rollback(databases, "--prepare").code == 0
+    postgres(target, "INSERT INTO t VALUES (1, 1)")
+    ran = rollback(databases, "--apply")
+    assert (ran.code, "--yes" in ran.err) == (2, True), ran.err
+    mysql(source, "CREATE TRIGGER noted AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.id)")
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "DROP TRIGGER `noted`;" in ran.err) == (3, True), ran.err
+    mysql(source, "DROP TRIGGER noted")
+    assert rollback(databases, "--prepare").code == 0  # again: what was noted stays
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
+    assert rollback(databases, "--remove").code == 0
+    assert postgres(target, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
+    assert converge("verify", *addresses).code == 0
+
+
+def test_kills_lose_nothing(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(
+        databases,
+        "CREATE TABLE p (id INT PRIMARY KEY, n INT UNIQUE, body TEXT); "
+        "CREATE TABLE c (a INT, b INT, p INT, PRIMARY KEY (a, b), "
+        "FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE); "
+        "INSERT INTO p WITH RECURSIVE s AS (SELECT 1 n UNION ALL SELECT n + 1 FROM s WHERE n < 900) "
+        "SELECT n, n, REPEAT('x', 500) FROM s; INSERT INTO c SELECT id % 30, id, id FROM p",
+    )
+    chance = random.Random(20)
+    for _ in range(300):
+        one, other = chance.randrange(1, 1000), chance.randrange(1, 1000)
+        statement = chance.choice(
+            (
+                f"INSERT INTO p VALUES ({one}, {other}, 'new') ON CONFLICT DO NOTHING",
+                f"DELETE FROM p WHERE id = {one}",
+                f"UPDATE p SET id = {other + 1000} WHERE id = {one} "
+                f"AND NOT EXISTS (SELECT FROM p WHERE id = {other + 1000})",
+                f"UPDATE p SET n = -n WHERE id BETWEEN {one} AND {one + 20}",
+                f"UPDATE p SET n = n + 5000, body = 'b{other}' WHERE id % 97 = {one % 97} AND n < 5000",
+            )
+        )
+        postgres(target, statement)
+    command = [sys.executable, "-m", "converge", "rollback", "--source", source, "--target", target]
+    for _ in range(6):
+        process = subprocess.Popen([*command, "--apply", "--yes"], env=ENVIRONMENT, stderr=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL)  # fmt: skip
+        time.sleep(chance.uniform(0.6, 1.6))
+        process.kill()
+        process.wait()
+    assert rollback(databases, "--apply", "--yes").code == 0
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
