@@ -104,6 +104,7 @@ class Changed:
         self._names = [table.columns[place].source for place in places]
         own = {one.name for one in known.columns if not one.generated}
         self._all = [name for name in (one.name for one in known.columns) if name in own]
+        self._stamped = [one.name for one in known.columns if one.on_update_now]
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}
         expressions = any(one.unique and len(one.columns) < len(one.parts) for one in known.indexes)
         self._unique = set(self._names) if expressions else unique
@@ -269,7 +270,9 @@ class Changed:
         }
 
     def _update(self, name: str, key: Row, sets: Mapping[str, str]) -> str:
-        values = ",".join(f"{my_name(column)}={value}" for column, value in sets.items())
+        # ON UPDATE CURRENT_TIMESTAMP leaves a column alone that is set, also to what it is.
+        kept = {column: my_name(column) for column in self._stamped if column not in sets}
+        values = ",".join(f"{my_name(column)}={value}" for column, value in (kept | dict(sets)).items())
         return f"UPDATE {name} SET {values} WHERE {self._where([key])}"
 
     def _insert(self, made: Script, rows: Sequence[Row]) -> None:

@@ -258,11 +258,18 @@ def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
 def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What changes in these tables and has no way back."""
     columns = rows(both.target, "table_columns", schema=both.plan.schema)
+    known = {table.name: table for table in both.catalog.tables}
     for table in tables:
         ours = {one.target for one in table.columns}
         if others := [column for name, column, *_ in columns if name == table.target and column not in ours]:
             words = f"the source has no column for {', '.join(others)}"
             yield Finding(Code.V130, "lossy", table.source, words)
+        arrived = {one.source for one in table.columns}
+        for absent in known[table.source].columns:
+            if absent.name not in arrived and absent.generated is None:
+                filled = absent.nullable or absent.default is not None
+                words = "new rows get its default" if filled else "it has no default, so no new row goes back"
+                yield Finding(Code.V130, "lossy", f"{table.source}.{absent.name}", words)
         if not noted_by(table):
             words = "it has no key that goes back: where it changes, all rows do"
             yield Finding(Code.V130, "note", table.source, words)
