@@ -101,12 +101,42 @@ def test_what_sync_does_not_bring_up_to_date(databases: tuple[str, str]) -> None
     mysql(source, "INSERT INTO t VALUES (1)")
     ran = converge("sync", *ends)
     assert (ran.code, postgres(target, "SELECT id FROM t")) == (0, [(1,)]), ran.err
-    mysql(source, "CREATE TABLE more (id int PRIMARY KEY)")
+    mysql(source, "ALTER TABLE t ADD v int")
     for more in ((), ("--dry-run",)):
         ran = converge("sync", *ends, *more)
         assert (ran.code, "T011" in ran.err) == (3, True), ran.err
-    assert postgres(target, "SELECT to_regclass('more')::text") == [(None,)]
     postgres(target, "UPDATE converge.run SET state = 'failed'")
-    mysql(source, "DROP TABLE more")
+    mysql(source, "ALTER TABLE t DROP v")
     ran = converge("sync", *ends)
     assert (ran.code, "V123" in ran.err) == (3, True), ran.err
+
+
+def test_new_and_dropped_tables_are_named(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(
+        databases,
+        "CREATE TABLE stays (id INT PRIMARY KEY); INSERT INTO stays VALUES (1);"
+        "CREATE TABLE `goes.x` (id INT PRIMARY KEY, e ENUM('a'), stays_id INT,"
+        " CONSTRAINT c FOREIGN KEY (stays_id) REFERENCES stays (id));"
+        "INSERT INTO `goes.x` VALUES (1, 'a', 1)",
+    )
+    mysql(
+        source,
+        "DROP TABLE `goes.x`; INSERT INTO stays VALUES (2);"
+        "CREATE TABLE comes (id INT PRIMARY KEY, e ENUM('a'), KEY k (e)); INSERT INTO comes VALUES (1, 'a')",
+    )
+    for more in ("--dry-run",), ():
+        ran = sync(pair, *more)
+        assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+        assert _said(ran, "V124") == "the source has this table, and the run did not"
+        assert _said(ran, "V115") == "cannot be compared: the source no longer has the table"
+    assert postgres(target, "SELECT * FROM stays ORDER BY 1") == [(1,), (2,)]
+    assert postgres(target, 'SELECT e::text FROM "goes.x"') == [("a",)]
+    mysql(source, "CREATE VIEW v AS SELECT id FROM stays")
+    ran = sync(pair)
+    assert (ran.code, "T011" in ran.err) == (3, True), ran.err
+    mysql(
+        source,
+        "DROP VIEW v; ALTER TABLE stays ADD parent INT, ADD FOREIGN KEY (parent) REFERENCES comes (id)",
+    )
+    ran = sync(pair)
+    assert (ran.code, "T011" in ran.err) == (3, True), ran.err

@@ -6,10 +6,14 @@ compared again. So a verified target is never worse than before, whatever the so
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import replace
+
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
+from converge.model.plan import Plan, digest
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.run.attempt import MigrateOptions
@@ -25,8 +29,9 @@ from converge.run.verify import verify
 def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dry_run: bool) -> Result:
     """Brings the target up to date; with `dry_run` a note says how many rows would be replaced.
 
-    Raises UsageError where the ledger knows no run, or for options that are not the run's; BlockedError when
-    the source's schema has changed since, or the run did not finish.
+    Tables that are new or gone in the source are named, and the others brought up to date. Raises UsageError
+    where the ledger knows no run, or for options that are not the run's; BlockedError when the schema of
+    others has changed since, or the run did not finish.
     """
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded):
@@ -34,9 +39,24 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
-        # New tables, columns and views are not in the run's plan, and would be left out in silence.
-        require_plan_of(run, now.plan)
+        # A new view or index is not in the run's plan, and would be left out in silence. What is new or gone
+        # as a whole table is named by the comparison.
+        names = {table.source for table in run.plan.tables} ^ {table.source for table in now.plan.tables}
+        if digest(_without(run.plan, names)) != digest(_without(now.plan, names)):
+            require_plan_of(run, now.plan)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
     result.command = "sync"
     return result
+
+
+def _without(plan: Plan, names: Set[str]) -> Plan:
+    """The plan without these source tables, and what belongs to them."""
+    return replace(
+        plan,
+        tables=tuple(one for one in plan.tables if one.source not in names),
+        statements=tuple(one for one in plan.statements if one.object not in names),
+        outcomes=tuple(
+            one for one in plan.outcomes if not any(f"{one.name}.".startswith(f"{name}.") for name in names)
+        ),
+    )
