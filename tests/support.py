@@ -92,9 +92,14 @@ def _command(
 
 
 def begun(
-    source: str, target: str, *arguments: str, command: Iterable[str] = ("-m", "converge"), **how: Any
+    source: str,
+    target: str,
+    *arguments: str,
+    program: Iterable[str] = ("-m", "converge"),
+    command: str = "migrate",
+    **how: Any,
 ) -> subprocess.Popen[str]:
-    """Starts `converge migrate`, which hears signals, whatever the shell of the tests has done with them."""
+    """Starts the command, which hears signals, whatever the shell of the tests has done with them."""
 
     def hear() -> None:
         for number in (signal.SIGINT, signal.SIGHUP):
@@ -102,7 +107,7 @@ def begun(
 
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        [sys.executable, *command, "migrate", "--source", source, "--target", target, *arguments],
+        [sys.executable, *program, command, "--source", source, "--target", target, *arguments],
         text=True,
         start_new_session=True,
         preexec_fn=hear,

@@ -289,7 +289,7 @@ def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: P
     postgres(target, "CREATE TABLE note (id int PRIMARY KEY, text varchar(20))")
     page, document = tmp_path / "note.md", tmp_path / "note.json"
     stops = ("-c", f"{_MOMENTS[moment]}setattr(C, n, f)\n{_RUNS}")
-    run = begun(small, target, "--mode", "load", "--report", str(document), "--json", command=stops)
+    run = begun(small, target, "--mode", "load", "--report", str(document), "--json", program=stops)
     out, err = run.communicate(timeout=60)
     assert (run.returncode, "error[R130]" in err) == (130, True), err
     assert "converge recover" in err

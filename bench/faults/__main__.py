@@ -31,6 +31,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20, help="rounds of each fault (default 20)")
     parser.add_argument("--kills", type=int, default=1000, help="random kills (default 1000)")
     parser.add_argument("--snapshots", type=int, default=100, help="parallel snapshots (default 100)")
+    parser.add_argument("--syncs", type=int, default=200, help="kills of sync (default 200)")
     parser.add_argument("--loads", type=int, default=200, help="kills in load mode (default 200)")
     parser.add_argument("--lanes", type=int, default=3, help="rounds side by side (default 3)")
     parser.add_argument(

@@ -9,6 +9,7 @@ from faults import busy, refusals, rounds
 from faults.every import FAULTS, MORE
 from faults.own import kill_a_load
 from faults.rounds import Round
+from faults.syncs import kill_syncs
 
 from bench.faults import wide
 
@@ -22,7 +23,7 @@ class Kind:
     name: str
     one: Round
     bound: str = "seeds"
-    """The option that says how many rounds there are; `kills`: how many faults in all rounds together."""
+    """The option that says how many rounds there are; `kills`, `syncs`: how many faults in all of them."""
     alone: bool = False
     """Whether nothing else may run beside it: what it shows is a rate."""
 
@@ -54,5 +55,6 @@ KINDS = (
     Kind("two runs at once", refusals.two_runs),
     Kind("rows of up to 300 MB", wide.rows),
     Kind("random kills of all sorts", partial(rounds.random_kills, most=_KILLS_A_ROUND), "kills"),
+    Kind("kill of `sync` while an application writes, then `sync`", kill_syncs, "syncs"),
     Kind("kill in load mode, then --resume or recover", kill_a_load, "loads"),
 )

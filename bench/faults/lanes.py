@@ -62,7 +62,7 @@ def _seeds(kind: Kind, number: int, lanes: int, record: Record, options: argpars
     wanted: int = getattr(options, kind.bound)
     for seed in count(1 + number, lanes):
         ended = [one for one in record if one.kind == kind.name]
-        done = sum(one.injected for one in ended) if kind.bound == "kills" else seed - 1
+        done = sum(one.injected for one in ended) if kind.bound in ("kills", "syncs") else seed - 1
         if done >= wanted:
             return
         if seed not in {one.seed for one in ended}:

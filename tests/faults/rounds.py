@@ -22,7 +22,7 @@ Pair = tuple[Server, Server]
 ATTEMPTS = 4
 """Of `--resume` after one fault."""
 EXACT = Verdict(0, 0, 0, "")
-_KILLS = (
+KILLS = (
     injectors.kill_tool,
     injectors.kill_tool,
     injectors.kill_worker,
@@ -142,9 +142,9 @@ def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
         options: list[str] = []
         for _ in range(4 * most):
             stage.begin(*options, slowly=stage.chance.random() < 0.7)
-            while killed < most and not _over(stage, stage.chance.uniform(0.3, 4.0)):
+            while killed < most and not over(stage, stage.chance.uniform(0.3, 4.0)):
                 with suppress(NeverHappened):  # there was nothing to hit at that moment
-                    stage.chance.choice(_KILLS)(stage)
+                    stage.chance.choice(KILLS)(stage)
                     killed += 1
             ran = stage.end()
             if ran.code in (0, 1) or (killed >= most and options == ["--resume"]):
@@ -153,7 +153,7 @@ def random_kills(servers: Pair, source: str, seed: int, most: int) -> Outcome:
         return replace(settle(stage, ran, killed), alone=not options)
 
 
-def _over(stage: Scene, seconds: float) -> bool:
+def over(stage: Scene, seconds: float) -> bool:
     try:
         stage.process.wait(seconds)
     except subprocess.TimeoutExpired:

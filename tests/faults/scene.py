@@ -72,12 +72,13 @@ class Scene:
         self.cleanup.callback(mysql, self.source, f"DROP USER {name}@'%'")
         self.reader = name
 
-    def begin(self, *options: str, slowly: bool = True) -> None:
+    def begin(self, *options: str, slowly: bool = True, command: str = "migrate") -> None:
         """Starts `converge migrate`; its copy takes a few seconds when it goes `slowly`."""
         self.target_proxy.rate = _RATE if slowly else 0
         source = self._through(self.source, self.source_proxy, self.reader)
         target = self._through(self.target, self.target_proxy, self.user)
-        self._process = begun(source, target, "--json", "--jobs", "2", *options, command=("-c", _COMMAND))
+        options = ("--json", "--jobs", "2", *options)
+        self._process = begun(source, target, *options, program=("-c", _COMMAND), command=command)
 
     def wait_for(self, what: str, happened: Callable[[], bool], seconds: float = 60.0) -> None:
         """Waits until `happened`. Raises NeverHappened when the run is over before, or the time is."""
@@ -121,6 +122,11 @@ class Scene:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' "
         )
         return int(postgres(self.target, query + "AND application_name = 'converge'")[0][0])
+
+    def wait_for_nobody(self) -> None:
+        """Waits until no session of a run is at work in the target: that of a killed run may still be."""
+        self._process = None
+        self.wait_for("the end of all sessions", lambda: self.open_copies() == 0)
 
     def unlogged(self) -> int:
         """Tables that a crash of PostgreSQL would empty."""

@@ -13,6 +13,7 @@ from faults.disk import why_not
 from faults.every import FAULTS, Fault
 from faults.rounds import settle, well
 from faults.scene import Scene
+from faults.syncs import kill_syncs
 
 pytestmark = pytest.mark.faults
 
@@ -64,6 +65,10 @@ def test_a_source_that_rests_loads_nothing_again(stage: Scene) -> None:
         postgres(stage.target, "SELECT min(xmin::text::bigint) FROM keyless"),
     )
     assert before == after
+
+
+def test_a_killed_sync_has_happened_or_has_not(servers: rounds.Pair, moving_source: str) -> None:
+    well(kill_syncs(servers, moving_source, 1, most=2))
 
 
 def test_a_full_disk(servers: rounds.Pair, source: str) -> None:
