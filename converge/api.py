@@ -15,6 +15,7 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
+from converge.follow.follow import follow as _follow
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
 from converge.model.event import Event as Event
@@ -111,6 +112,28 @@ def sync(
     a note says how many rows would be replaced.
     """
     return _sync(_source(source), _target(target), options or Options(), on_event, dry_run=dry_run)
+
+
+def follow(
+    source: Address,
+    target: Address,
+    options: Options | None = None,
+    *,
+    once: bool = False,
+    interval: float = 1.0,
+    on_event: Callable[[Event], None] = silent,
+    result: Result | None = None,
+) -> Result:
+    """Keeps the target of a finished run equal to the source, by its binary log: every `interval` seconds the
+    rows that have changed are replaced in one transaction, until KeyboardInterrupt, which raises Interrupted.
+
+    With `once` it returns after the first time. Raises SourceError for what the log cannot tell, and
+    BlockedError for tables that cannot be followed; the target stays as it is.
+    """
+    here, there = _source(source), _target(target)
+    result = Result("follow", str(here), str(there)) if result is None else result
+    _follow(here, there, options or Options(), on_event, once=once, interval=interval, result=result)
+    return result
 
 
 def migrate_several(moves: Sequence[Move], *, on_event: Callable[[Event], None] = silent) -> Results:

@@ -39,6 +39,7 @@ _PARTS = {
     "T": "The target",
     "U": "Options and settings",
     "V": "Values, and their comparison",
+    "W": "Following the source's log",
     "X": "Temporary servers, dumps and the matrix",
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from converge import api
 from converge.api import MigrateOptions, Move, migrate, migrate_several
 from converge.cli.exports import export_options
 from converge.cli.many import again, only, options_of, tell
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
 @click.option(
     "--join-seconds", type=click.FloatRange(0), default=120, help="wait for them at most for this time"
 )
+@click.option("--follow", is_flag=True, help="then keep the target up to date, as `converge follow` does")
 @limit_options
 @report_option
 @yes_option
@@ -108,6 +110,7 @@ def command(
     alembic: str | None,
     workers: tuple[str, ...],
     join_seconds: float,
+    follow: bool,
     reports: tuple[str, ...],
     yes: bool,
     as_json: bool,
@@ -132,8 +135,8 @@ def command(
         raise UsageError("--resume excludes --recreate and --truncate", code=Code.U014, hint=START_AGAIN)
     plans = plans_of(plan_file) if plan_file else None
     chosen = databases(where)  # after all that is quickly said: it may load a dump
-    if alembic:
-        only(chosen, "--alembic")
+    if alembic or follow:
+        only(chosen, "--alembic" if alembic else "--follow")
     wanted = MigrateOptions(
         common=options,
         verify=verify,
@@ -159,7 +162,11 @@ def command(
         raise
     begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
     code = finish(results, reports, emit, again(RESUME, where) if begun else "", as_json=as_json)
-    return told(partial(_write_rejects, results, rejects_file)) or code
+    code = told(partial(_write_rejects, results, rejects_file)) or code
+    if follow and code == 0:
+        # By the options that the ledger has of the run.
+        api.follow(moves[0].source, moves[0].target, Options(limits=options.limits), on_event=emit)
+    return code
 
 
 def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: str | None) -> Move:

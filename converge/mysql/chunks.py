@@ -64,7 +64,7 @@ def _arithmetic(connection: Connection[Any], extent: Extent, chunks: int) -> lis
 
 def _walk(connection: Connection[Any], extent: Extent, rows: int) -> Iterator[Bound]:
     names = [name for name, _ in extent.key]
-    columns = ",".join(_literal(name, type_) for name, type_ in extent.key)
+    columns = ",".join(literal(my_name(name), type_) for name, type_ in extent.key)
     order = ",".join(map(my_name, names))
     low: Bound | None = None
     while True:
@@ -83,9 +83,8 @@ def _walk(connection: Connection[Any], extent: Extent, rows: int) -> Iterator[Bo
         yield low
 
 
-def _literal(name: str, type_: str) -> str:
+def literal(reference: str, type_: str) -> str:
     """MySQL expression that prints a key value as a literal which compares like the value itself."""
-    reference = my_name(name)
     if type_ in _BINARY:
         return f"CONCAT('x\\'',HEX({reference}),'\\'')"
     if type_ in _TEXT:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import pymysql
@@ -19,8 +19,9 @@ from pymysql.connections import Connection
 
 from converge.codes import Code
 from converge.errors import SourceError
+from converge.model.log import LogPosition
 from converge.model.quote import my_name
-from converge.mysql.capabilities import capabilities
+from converge.mysql.log import in_flight, log_position
 from converge.mysql.query import fetch, rows
 from converge.providers import source_provider
 
@@ -45,6 +46,8 @@ class Logs:
     """GTIDs or binary log."""
     writes: str | None = None
     """How often the redo log was written to."""
+    log: LogPosition | None = field(default=None, compare=False)
+    """The place in the binary log, whatever is known of its GTIDs."""
 
     @property
     def history(self) -> str | None:
@@ -57,6 +60,8 @@ class Snapshot:
     level: Level
     logs: Logs
     """As they stood."""
+    log: LogPosition | None = None
+    """All commits before this place of the binary log are in it, and none after; None where there is none."""
 
 
 def take(connection: Connection[Any], tables: list[str], begin: Callable[[], None]) -> Snapshot:
@@ -95,7 +100,18 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
         return Snapshot("none", Logs())
     reached = level()
     _wait_at_most(connection, _PATIENCE_SECONDS)
-    return Snapshot(reached, Logs() if reached == "none" else logs)
+    if reached == "none":
+        return Snapshot("none", Logs())
+    exact = reached == "locked" or _nothing_in_flight(connection, logs)
+    return Snapshot(reached, logs, logs.log if exact else None)
+
+
+def _nothing_in_flight(connection: Connection[Any], logs: Logs) -> bool:
+    """Whether no commit that is in the binary log was still to become visible, as far as the user may see."""
+    try:
+        return not in_flight(connection) and read_logs(connection) == logs
+    except SourceError:
+        return False
 
 
 def begin(connection: Connection[Any]) -> None:
@@ -146,28 +162,19 @@ def _wait_at_most(connection: Connection[Any], seconds: int) -> None:
 
 def read_logs(connection: Connection[Any]) -> Logs:
     """Where the logs stand now."""
-    return Logs(_position(connection), _redo_writes(connection))
-
-
-def _position(connection: Connection[Any]) -> str | None:
-    """A log's place is a place of this very server: another one at the same address may have the same."""
-    query = "SELECT VERSION(), @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed, @@server_uuid"
-    version, has_gtids, executed, server = cast(tuple[str, int, str, str], fetch(connection, query)[0])
+    ((has_gtids, executed),) = fetch(connection, "SELECT @@log_bin AND @@gtid_mode = 'ON', @@gtid_executed")
+    position: str | None = None
     try:
-        rows = fetch(connection, capabilities(version).binary_log_status)
-    except pymysql.err.MySQLError as error:
-        if error.args[0] in _DENIED:
-            return executed if has_gtids else None
-        raise
-    if not rows:
-        return None
-    file, place, only, ignored = rows[0][:4]
-    # A log that leaves out databases says nothing of them.
-    if only or ignored:
-        return None
-    if has_gtids:
-        return executed
-    return f"{server}:{file}:{place}" if _logs_what_it_applies(connection) else None
+        log = log_position(connection)
+    except SourceError:
+        log, position = None, executed if has_gtids else None
+    if log is not None:
+        if has_gtids:
+            position = executed
+        elif _logs_what_it_applies(connection):
+            # A place of this very server: another one at the same address may have the same.
+            position = f"{log.server}:{log}"
+    return Logs(position, _redo_writes(connection), log)
 
 
 def _logs_what_it_applies(connection: Connection[Any]) -> bool:

@@ -19,8 +19,9 @@ from converge.model.words import counted
 from converge.model.work import Copied
 from converge.mysql.chunks import cut
 from converge.mysql.definitions import counter_values, next_values
-from converge.mysql.snapshot import Snapshot, hold_schema
+from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.catalog import shape_now
+from converge.postgres.following import note_start
 from converge.postgres.history import record_there
 from converge.postgres.ledger import Ledger
 from converge.postgres.made import changed_since, record_schema, set_next_values
@@ -208,6 +209,8 @@ class Run:
             earlier = {}
         # Until the earlier chunks are compared, the finished ones are of no single instant.
         self.ledger.set_snapshot(now.level, None if earlier else now.logs.position)
+        names = [table.source for table in self.plan.tables]
+        note_start(self.postgres, self.ledger.run, now.log, read_identities(here, catalog.database, names))
         return now, earlier
 
     def _load(self, workers: Workers, builder: Builder, now: Snapshot, earlier: Chunks) -> None:

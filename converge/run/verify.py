@@ -14,7 +14,8 @@ from converge.model.plan import Finding, Plan
 from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut
-from converge.mysql.snapshot import Snapshot, hold_schema
+from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
+from converge.postgres.following import note_start
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
 from converge.postgres.saved import has_kept
@@ -117,11 +118,23 @@ class _Comparison(Comparison):
         found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
         if repair.on_sql is None:
             self.prove().look_back(then)
+            self._note_place(then)
         elif found:
             self.result.verdict = "ready"
         else:
             self.prove()
         self.result.findings += found
+
+    def _note_place(self, then: Snapshot) -> None:
+        """Lets `converge follow` go on from the snapshot, which the target is equal to now."""
+        both, names = self.both, [table.source for table in self.plan.tables]
+        if (
+            both.run is not None
+            and self.result.verdict == "verified"
+            and len(names) == len(both.run.plan.tables)
+        ):
+            identities = read_identities(both.source, both.catalog.database, names)
+            note_start(both.target, both.run.run, then.log, identities)
 
 
 def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:

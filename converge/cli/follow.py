@@ -1,0 +1,59 @@
+"""`converge follow`."""
+
+from __future__ import annotations
+
+import click
+
+from converge import api
+from converge.cli.exports import export_options
+from converge.cli.many import only, options_of
+from converge.cli.options import comparing_options, database_options, output_options
+from converge.cli.outputs import finish, report_option, require_reports
+from converge.model.event import Sink
+from converge.model.result import Named, Results
+from converge.run.options import Options
+from converge.settings.addresses import Where, databases
+
+interval_option = click.option(
+    "--interval",
+    type=click.FloatRange(0),
+    default=1,
+    metavar="SECONDS",
+    help="the least time from one epoch to the next",
+)
+
+
+@click.command("follow")
+@database_options
+@click.option("--once", is_flag=True, help="make the target equal to the source once, and end")
+@interval_option
+@comparing_options
+@report_option
+@export_options
+@output_options
+def command(
+    where: Where,
+    options: Options,
+    once: bool,
+    interval: float,
+    reports: tuple[str, ...],
+    as_json: bool,
+    emit: Sink,
+) -> int:
+    """Keep the target up to date from the source's binary log, until the cutover.
+
+    Goes on where the last migration, sync or follow ended. Rows that have changed are replaced in one
+    transaction, again and again, so the target is always the source of one snapshot. Ctrl-C stops it, and
+    nothing is lost.
+
+    \b
+    Examples:
+      converge follow
+      converge follow --once --json
+    """
+    require_reports("--report", reports)
+    one = only(databases(where), "follow")
+    result = api.follow(
+        one.source, one.target, options_of(one, options), once=once, interval=interval, on_event=emit
+    )
+    return finish(Results("follow", (Named("", result),)), reports, emit, as_json=as_json)

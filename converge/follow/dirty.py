@@ -1,0 +1,294 @@
+"""The rows of an epoch that may differ: their keys in the target's session, beside the rows that replace
+them.
+
+Temporary tables hold all of it, so that memory does not grow with the changes: the keys as MySQL literals,
+as the log gives them; then for each table its keys in the target's own types, and the source's rows of these
+keys. A key is turned into the target's types by the expressions that the plan has for its columns, carried
+out on literals in the source: on the copy's own road.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from converge.follow.changes import Key
+from converge.follow.tables import DIGEST, MOVED, Child, Followed
+from converge.model.quote import my_name
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.digest import number as my_number
+from converge.mysql.digest import row_digest as my_row_digest
+from converge.mysql.query import fetch
+from converge.mysql.rows import marked, select_text, stream
+from converge.postgres.copy import copy_statement, encode, write
+from converge.postgres.digest import number as pg_number
+from converge.postgres.digest import row_digest as pg_row_digest
+from converge.postgres.query import value
+
+_KEYS = "pg_temp.converge_dirty"
+_AT_ONCE = 2000
+"""Keys that the source is asked for at once: a few hundred kilobytes of SQL."""
+_IN_MEMORY = 100_000
+"""Keys that are kept here before they go to the target."""
+_BETWEEN = "\1"
+"""Between the literals of a key's columns."""
+
+
+class Dirty:
+    """The keys of one epoch, in the target's session."""
+
+    def __init__(self, target: psycopg.Connection[Any], tables: Sequence[Followed]) -> None:
+        self._target, self._tables = target, tables
+        self._held: list[dict[Key, bool]] = [{} for _ in tables]
+        self._count = self.count = 0
+        self._made: set[int] = set()
+        self.active: set[int] = set()
+        """Tables that have keys."""
+        self._sums: dict[int, tuple[int, Any]] = {}
+        """Of tables as a whole: the source's rows, and the sum of their digests."""
+        self.whole: set[int] = set()
+        """Tables that are replaced as a whole."""
+        target.execute(
+            f"CREATE TEMPORARY TABLE {_KEYS.removeprefix('pg_temp.')} "
+            '(t int, k text COLLATE "C", moved boolean, round int NOT NULL DEFAULT 0)'
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction of the target; when it is rolled back, what was staged in it is forgotten."""
+        made = {*self._made}
+        try:
+            with self._target.transaction():
+                yield
+        except BaseException:
+            self._made, self.active = made, self.active & made
+            raise
+
+    def begin(self) -> None:
+        """Forgets all."""
+        self._held = [{} for _ in self._tables]
+        self._count = self.count = 0
+        self.whole, self._sums = set(), {}
+        used = [name for number in self.active for name in (_rows(number), _keys(number), _asked(number))]
+        self._target.execute(f"TRUNCATE {', '.join([_KEYS, *used])}".encode())
+        self.active = set()
+
+    def add(self, number: int, key: Key, moved: bool) -> None:
+        """Notes a key; `moved` where rows that refer to it may have changed with it."""
+        if not key:
+            # It has none that can be followed.
+            self.whole.add(number)
+            return
+        held = self._held[number]
+        before = held.get(key)
+        if before is None:
+            self._count += 1
+            held[key] = moved
+            if self._count >= _IN_MEMORY:
+                self.flush()
+        elif moved and not before:
+            held[key] = True
+
+    def flush(self) -> None:
+        """Sends what is here to the target."""
+
+        def lines() -> Iterator[bytes]:
+            for table, held in zip(self._tables, self._held, strict=True):
+                if table.number not in self.whole:
+                    for key, moved in held.items():
+                        made = (make(data) for make, data in zip(table.literals, key, strict=True))
+                        yield f"{table.number}\t{_BETWEEN.join(made)}\t{moved:d}\n".encode()
+
+        if self._count:
+            write(self._target, f"COPY {_KEYS} (t, k, moved) FROM STDIN", lines())
+        self._held = [{} for _ in self._tables]
+        self.count += self._count
+        self._count = 0
+
+    # ---- keys and rows in the target's types ---------------------------------------------------------
+
+    def stage(self, source: WatchedConnection) -> None:
+        """Brings keys and rows of all tables, and of those that cascades may have changed, in a
+        transaction."""
+        round_ = 0
+        while found := self._numbers(f"round = {round_}"):
+            for number in found - self.whole:
+                self._make(number)
+                for batch in self._batches(number, f"round = {round_}"):
+                    self._copy_keys(source, self._tables[number], batch)
+            for number in sorted(found | self.whole):
+                for child in self._tables[number].children:
+                    if child.table not in self.whole:
+                        self._cascade(source, self._tables[number], child, round_)
+            round_ += 1
+        self._spread()
+        for number in sorted(self._numbers("true") - self.whole):
+            for batch in self._batches(number, "true"):
+                self._copy_rows(source, self._tables[number], batch)
+            self._target.execute(f"ANALYZE {_keys(number)}, {_rows(number)}".encode())
+
+    def _numbers(self, condition: str) -> set[int]:
+        self._target.execute(f"ANALYZE {_KEYS}")
+        query = f"SELECT DISTINCT t FROM {_KEYS} WHERE {condition}"
+        return {number for (number,) in self._target.execute(query.encode()).fetchall()}
+
+    def _batches(self, number: int, condition: str) -> Iterator[list[tuple[str, ...]]]:
+        """Keys as literals, the last of which is whether they have moved."""
+        query = (
+            f"SELECT k, bool_or(moved)::int::text FROM {_KEYS} WHERE t = {number} AND {condition} GROUP BY k"
+        )
+        with self._target.cursor("converge_dirty") as cursor:
+            cursor.execute(query.encode())
+            while batch := cursor.fetchmany(_AT_ONCE):
+                yield [(*key.split(_BETWEEN), moved) for key, moved in batch]
+
+    def _copy_keys(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
+        """The keys as the target has them: one text of all, which the source makes of the literals."""
+        made = ",".join(map(table.key_text, keys))
+        parts = [part for _, read in stream(source, f"SELECT CONCAT({made})") for part in read]
+        block = encode(parts) if marked(table.key_plan) else b"".join(parts)
+        write(self._target, f"COPY {_keys(table.number)} ({table.keys},{MOVED}) FROM STDIN", [block])
+
+    def _copy_rows(self, source: WatchedConnection, table: Followed, keys: Sequence[Sequence[str]]) -> None:
+        plan = table.row_plan
+        encoded = encode if marked(plan) else b"".join
+        reads = stream(source, f"{select_text(plan)}{table.where(keys)}")
+        copy = f"COPY {_rows(table.number)} ({table.columns},{DIGEST}) FROM STDIN"
+        write(self._target, copy, (encoded(parts) for _, parts in reads))
+
+    def _make(self, number: int) -> None:
+        """The temporary tables of a table, once in a session."""
+        table = self._tables[number]
+        self.active.add(number)
+        if number in self._made:
+            return
+        for name, listed in (
+            (_rows(number), f"{table.columns}, 0::bigint AS {DIGEST}"),
+            (_keys(number), f"{table.keys}, false AS {MOVED}"),
+            (_asked(number), table.keys),
+        ):
+            as_ = f"AS SELECT {listed} FROM {table.name} LIMIT 0"
+            self._target.execute(f"CREATE TEMPORARY TABLE {name.removeprefix('pg_temp.')} {as_}".encode())
+        self._made.add(number)
+
+    # ---- rows that cascades have changed -------------------------------------------------------------
+
+    def _cascade(self, source: WatchedConnection, parent: Followed, child: Child, round_: int) -> None:
+        """Adds the keys of rows that refer to keys which have moved: as the target has them, and as the
+        source has them where a cascade changes the key itself."""
+        table = self._tables[child.table]
+        if parent.number in self.whole or not (child.on and table.literals and None not in table.of_texts):
+            moved = f"SELECT EXISTS (SELECT FROM {_keys(parent.number)} WHERE {MOVED})"
+            if parent.number in self.whole or value(self._target, moved):
+                self.whole.add(table.number)
+            return
+        self._make(table.number)
+        self._target.execute(f"ANALYZE {_keys(parent.number)}".encode())
+        keys = ",".join(f"c.{name}" for name in table.key_names)
+        parents = ",".join(f"p.{name}" for name in parent.key_names)
+        on = " AND ".join(f"c.{one}=p.{other}" for one, other in child.on)
+        moved = f"SELECT {parent.keys} FROM {_keys(parent.number)} WHERE {MOVED}"
+        query = (
+            f"INSERT INTO {_asked(table.number)} SELECT DISTINCT {keys} FROM {table.name} c "
+            f"JOIN {parent.name} p ON {on} WHERE ({parents}) IN ({moved}) "
+            f"EXCEPT SELECT {table.keys} FROM {_asked(table.number)} "
+            f"RETURNING {','.join(f'{name}::text' for name in table.key_names)}"
+        )
+        found = self._target.execute(query.encode())
+        while rows := found.fetchmany(_AT_ONCE):
+            made = (
+                [make(one) for make, one in zip(table.of_texts, row, strict=True) if make] for row in rows
+            )
+            self._add(table.number, made, round_ + 1)
+        if child.in_source:
+            for batch in self._batches(parent.number, f"round = {round_} AND moved"):
+                query = f"{child.in_source}{parent.where(batch, 'p')}"
+                self._add(table.number, fetch(source, query), round_ + 1)
+
+    def _add(self, number: int, keys: Iterable[Sequence[str]], round_: int) -> None:
+        """Notes more keys, as literals, that are not noted yet."""
+        texts = [_BETWEEN.join(key) for key in keys]
+        self._target.execute(
+            f'INSERT INTO {_KEYS} SELECT %s, k, true, %s FROM (SELECT unnest(%s::text[]) COLLATE "C" '
+            f"EXCEPT SELECT k FROM {_KEYS} WHERE t = %s AND moved) AS new (k)".encode(),
+            (number, round_, texts, number),
+        )
+
+    def _spread(self) -> None:
+        """A table is replaced as a whole where the source makes other keys of the target's, or where one is
+        to which it refers."""
+        for number in self.active - self.whole:
+            asked = f"SELECT {self._tables[number].keys} FROM {_asked(number)}"
+            known = f"SELECT {self._tables[number].keys} FROM {_keys(number)}"
+            if value(self._target, f"SELECT EXISTS ({asked} EXCEPT {known})"):
+                self.whole.add(number)
+        todo = [*self.whole]
+        while todo:
+            children = {child.table for child in self._tables[todo.pop()].children} - self.whole
+            self.whole |= children
+            todo += children
+
+    # ---- the target's rows ---------------------------------------------------------------------------
+
+    def delete(self, table: Followed) -> None:
+        """Deletes the target's rows of these keys."""
+        if table.number not in self.whole:
+            self._target.execute(f"DELETE FROM {table.name}{self._chosen(table)}".encode())
+        else:
+            # Its foreign keys, and those to it, are away.
+            clear = "TRUNCATE ONLY" if table.own.owned else "DELETE FROM"
+            self._target.execute(f"{clear} {table.name}".encode())
+
+    def insert(self, source: WatchedConnection, schema: str, table: Followed) -> int:
+        """Inserts the source's; how many there are."""
+        plan = table.plan
+        if table.number not in self.whole:
+            insert = f"INSERT INTO {table.name} ({table.columns}) OVERRIDING SYSTEM VALUE"
+            rows = f"SELECT DISTINCT ON ({table.keys}) {table.columns} FROM {_rows(table.number)}"
+            return self._target.execute(f"{insert} {rows}".encode()).rowcount
+        encoded = encode if marked(plan) else b"".join
+        reads = stream(source, select_text(plan))
+        copied = write(self._target, copy_statement(schema, plan), (encoded(parts) for _, parts in reads))
+        digest = my_number(my_row_digest(plan))
+        ((count, total),) = fetch(source, f"SELECT COUNT(*), SUM({digest}) FROM {my_name(plan.source)}")
+        self._sums[table.number] = int(count), total
+        return copied
+
+    def equal(self, table: Followed) -> bool:
+        """Whether the target's rows of these keys have the digests of the source's, as far as digests
+        tell."""
+        digest = pg_number(pg_row_digest(table.plan))
+        sums = f"SELECT count(*), sum({digest}) FROM {table.name}{self._chosen(table)}"
+        if table.number in self.whole:
+            here = self._sums.get(table.number, (0, 0))
+        else:
+            once = f"SELECT DISTINCT ON ({table.keys}) {DIGEST} AS d FROM {_rows(table.number)}"
+            here = self._target.execute(f"SELECT count(*), sum(d) FROM ({once}) AS once".encode()).fetchall()[
+                0
+            ]
+        there = self._target.execute(sums.encode()).fetchall()[0]
+        by_text = all(column.judge == "text" for column in table.plan.columns)
+        return bool(here == there if by_text else here[0] == there[0])
+
+    def _chosen(self, table: Followed) -> str:
+        """The target's rows that are replaced; the source may find a row by a key that it takes for equal."""
+        if table.number in self.whole:
+            return ""
+        places = (_keys(table.number), _rows(table.number))
+        keys = " UNION ".join(f"SELECT {table.keys} FROM {place}" for place in places)
+        return f" WHERE ({table.keys}) IN ({keys})"
+
+
+def _keys(number: int) -> str:
+    return f"pg_temp.converge_keys_{number}"
+
+
+def _asked(number: int) -> str:
+    return f"pg_temp.converge_asked_{number}"
+
+
+def _rows(number: int) -> str:
+    return f"pg_temp.converge_rows_{number}"

@@ -1,0 +1,263 @@
+"""An epoch: the target is made equal to the source at one instant, in one transaction.
+
+The log says which rows may differ, never how. A view of the source is opened; then the log is read to its
+end, so that every change that the view shows is among the keys; then the rows of these keys are replaced by
+those of the view. So no order of changes matters, nor what happened to a row twice, and maps and policies
+apply as in the copy. All tables are in one transaction: it needs no order of parents and children, values of
+unique keys may be swapped, and what the target shows is always the source at an instant.
+
+Foreign keys and triggers of the tables are away in that transaction, as in `run.repair`, and foreign keys
+come back NOT VALID: new rows are checked, and no time is spent that grows with the tables. The cutover has
+them validated.
+
+What is not yet visible in the view though it is in the log must be read again: the next epoch begins at a
+place that was settled for this one (`mysql.log`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import pymysql
+
+from converge.codes import Code
+from converge.errors import SourceError, TargetError
+from converge.follow.changes import Changes
+from converge.follow.dirty import Dirty
+from converge.follow.events import Log
+from converge.follow.tables import Followed, watched_tables
+from converge.model.catalog import Catalog, changed
+from converge.model.endpoint import Endpoint
+from converge.model.existing import OFF, Existing
+from converge.model.log import LogPosition
+from converge.model.quote import my_name
+from converge.mysql.catalog import read_catalog
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.log import in_flight, log_position
+from converge.mysql.privileges import read_privileges
+from converge.mysql.query import fetch
+from converge.mysql.snapshot import begin, read_identities
+from converge.postgres.following import Following, note_epoch, note_written
+
+_SETTLE_SECONDS = 1.0
+_LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+_CHANGED = 1412
+"""ER_TABLE_DEF_CHANGED: a table was made anew after the view began."""
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What came of one."""
+
+    number: int
+    rows: Mapping[str, int]
+    """Rows that were brought, by source table."""
+    whole: tuple[str, ...]
+    """Tables that were replaced as a whole."""
+    seconds: float
+    seen_at: str
+    log: LogPosition
+    """Where the log stood before the view."""
+    keys: int
+    """How many keys the log has told of, at most."""
+
+
+class Epochs:
+    """The epochs of a run, one after the other, on connections of their own."""
+
+    def __init__(
+        self,
+        source: Endpoint,
+        here: WatchedConnection,
+        view: WatchedConnection,
+        target: psycopg.Connection[Any],
+        catalog: Catalog,
+        existing: Existing,
+        schema: str,
+        tables: tuple[Followed, ...],
+        run: int,
+        following: Following,
+    ) -> None:
+        """`here` asks about the source as it is, `view` reads it as it was at an instant."""
+        self._source, self._here, self.view, self._target = source, here, view, target
+        self._catalog, self._existing, self._schema = catalog, existing, schema
+        self._tables, self._run, self.state = tables, run, following
+        self._dirty = Dirty(target, tables)
+        self._pending: tuple[LogPosition, frozenset[str]] | None = None
+        ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
+        self._folds = bool(folds)
+        fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
+
+    @contextmanager
+    def next(self) -> Iterator[Epoch]:
+        """Carries out an epoch; inside, the view is still open, and the target is equal to it.
+
+        Raises SourceError for what cannot be followed.
+        """
+        started = time.monotonic()
+        self._dirty.begin()
+        # Before the view, which is to be short.
+        self._read(begins=True)
+        for left in reversed(range(_TRIES)):
+            try:
+                done = self._epoch(started, holds=left < _TRIES - 1)
+                break
+            except (pymysql.err.MySQLError, psycopg.Error) as error:
+                # A table was made anew before it was read, or others hold locks.
+                if not left or not (isinstance(error, _LOCKS) or error.args[0] == _CHANGED):
+                    raise
+                self.view.rollback()
+        try:
+            yield done
+        finally:
+            self.view.rollback()
+
+    def _epoch(self, started: float, *, holds: bool) -> Epoch:
+        place = self.place()
+        settled = self._settled(place)
+        begin(self.view)
+        if holds:
+            # What has been read cannot be made anew before the view ends.
+            for name in self._names():
+                fetch(self.view, f"SELECT 1 FROM {my_name(name)} LIMIT 1")
+        ((seen_at,),) = fetch(self._here, "SELECT CONCAT(UTC_TIMESTAMP(6), '+00')")
+        identities = read_identities(self._here, self._catalog.database, self._names())
+        before = self.state.identities
+        others = {
+            table.number
+            for table, name in zip(self._tables, self._names(), strict=True)
+            if identities.get(name) != tuple(before.get(name, ()))
+        }
+        self._read()
+        if others or self._changes.altered:
+            self._require_definitions()
+        self._dirty.whole |= others
+        with self._dirty.transaction():
+            self._dirty.stage(self.view)
+            rows = self._replaced()
+            state = replace(
+                self.state,
+                log=self._start(settled, place),
+                identities=identities,
+                epoch=self.state.epoch + 1,
+                rows=self.state.rows + sum(rows.values()),
+                seen_at=seen_at,
+            )
+            note_epoch(self._target, self._run, state)
+        self.state = state
+        whole = tuple(self._tables[number].plan.source for number in sorted(self._dirty.whole))
+        seconds = time.monotonic() - started
+        return Epoch(state.epoch, rows, whole, seconds, seen_at, place, self._dirty.count)
+
+    # ---- the source --------------------------------------------------------------------------------------
+
+    def place(self) -> LogPosition:
+        """Where the log stands. Raises SourceError for a server whose log cannot be followed."""
+        place = log_position(self._here)
+        if place is None or place.server != self.state.log.server:
+            why = "writes no binary log, or leaves out databases" if place is None else "is another server"
+            code = Code.W002 if place is None else Code.W003
+            raise SourceError(f"the source {why}", code=code, hint="converge sync; then converge follow")
+        return place
+
+    def _settled(self, place: LogPosition) -> LogPosition | None:
+        """The last place of which everything will be visible in a view that begins now."""
+        candidate = place, in_flight(self._here)
+        flying, until = candidate[1], time.monotonic() + _SETTLE_SECONDS
+        while candidate[1] & flying and time.monotonic() < until:
+            flying = in_flight(self._here)
+        if not candidate[1] & flying:
+            self._pending = None
+            return place
+        earlier, self._pending = self._pending, self._pending or candidate
+        if earlier is not None and not earlier[1] & flying:
+            self._pending = candidate
+            return earlier[0]
+        return None
+
+    def _start(self, settled: LogPosition | None, place: LogPosition) -> LogPosition:
+        """Where the next epoch reads from: not behind a transaction that XA has prepared."""
+        start = settled or self.state.log
+        first = self._changes.whole_before((start.file, start.position))
+        return start if first == (start.file, start.position) else LogPosition(start.server, *first, place.at)
+
+    def _read(self, *, begins: bool = False) -> None:
+        """Reads the log to its end, from where the epoch begins or where it was read to."""
+        if begins:
+            self._come = start = self.state.log
+            fold = str.casefold if self._folds else str
+            watched = watched_tables(self._catalog.database, self._tables, fold=self._folds)
+            self._changes = Changes(watched, fold, self._dirty.add, (start.file, start.position))
+        log = Log(self._source, self._come)
+        for event in log:
+            self._changes.take(event, (log.file, event[2]))
+        self._dirty.flush()
+        self._come = replace(self._come, file=log.file, position=log.position)
+
+    def _names(self) -> list[str]:
+        return [one.plan.source for one in self._tables]
+
+    def _require_definitions(self) -> None:
+        """Raises SourceError for tables that are no longer what was planned."""
+        names = self._names()
+        after = read_catalog(self._here, read_privileges(self._here, self._catalog.database), names)
+        if others := changed(self._catalog, after, names):
+            raise SourceError(
+                f"{', '.join(others[:20])}: changed in the source since the run was planned",
+                code=Code.W006,
+                hint="undo the change; or converge migrate --recreate (in load mode: --truncate) --follow",
+            )
+
+    # ---- the target --------------------------------------------------------------------------------------
+
+    def _replaced(self) -> dict[str, int]:
+        """Replaces the rows of all dirty keys; rows by table."""
+        dirty = self._dirty
+        tables = [self._tables[number] for number in sorted(dirty.active | dirty.whole)]
+        before, after = self._aside(tables)
+        for statement in before:
+            self._target.execute(statement.encode())
+        for table in tables:
+            dirty.delete(table)
+        rows = {table.plan.source: dirty.insert(self.view, self._schema, table) for table in tables}
+        for statement in after:
+            self._target.execute(statement.encode())
+        if others := [table.plan.source for table in tables if not dirty.equal(table)]:
+            raise TargetError(
+                f"{', '.join(others)}: other rows were written than read; nothing has been changed",
+                code=Code.W009,
+                hint="converge verify says which rows differ; converge sync replaces them",
+            )
+        if rows:
+            note_written(self._target, self._run, [*rows])
+        return rows
+
+    def _aside(self, tables: list[Followed]) -> tuple[list[str], list[str]]:
+        """Statements that take away what must not act while rows are replaced, and those that bring it
+        back."""
+        quoted = [table.name for table in tables]
+        keys = self._existing.keys_of(quoted)
+        switched = [
+            (table.name, trigger)
+            for table in tables for trigger in table.own.triggers if trigger.enabled != OFF
+        ]  # fmt: skip
+        named = [name for key in keys for name in (key.table, key.parent)] + [name for name, _ in switched]
+        locked = ", ".join(dict.fromkeys(named))
+        before = [
+            "SET LOCAL lock_timeout = '60s'",
+            *([f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"] if locked else []),
+            *(key.remove for key in keys),
+            *(trigger.switch(name, OFF) for name, trigger in switched),
+        ]
+        after = [
+            "SET CONSTRAINTS ALL IMMEDIATE",
+            *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
+            *(statement for key in keys for statement in key.restore),
+        ]
+        return before, after

@@ -1,0 +1,197 @@
+"""`converge follow`: epochs until it is told to stop, each from where the ledger says that the last one
+ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from converge.codes import Code
+from converge.errors import BlockedError, ConvergeError, Interrupted, SourceError, UsageError
+from converge.follow.epoch import Epoch, Epochs
+from converge.follow.tables import Followed, followed
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink
+from converge.model.plan import Finding
+from converge.model.recorded import Recorded
+from converge.model.result import Result, TableResult
+from converge.model.words import counted, said
+from converge.mysql.connect import connect
+from converge.mysql.query import fetch
+from converge.postgres.existing import read_existing
+from converge.postgres.following import read_following
+from converge.postgres.ledger import lock, upgrade
+from converge.run.attempt import MigrateOptions
+from converge.run.blockers import check_source
+from converge.run.compared import recorded_run
+from converge.run.gate import Gate
+from converge.run.migrate import require_plan_of, with_fixed_options
+from converge.run.options import Options
+from converge.run.prepare import Prepared, prepare
+from converge.run.retry import RUN_TRIES, pauses
+
+GO_ON = "converge follow"
+_TELL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Open:
+    """A run that can be followed, on open connections."""
+
+    run: Recorded
+    prepared: Prepared
+    epochs: Epochs
+    gate: Gate
+    findings: tuple[Finding, ...]
+
+
+@contextmanager
+def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Iterator[Open]:
+    """Connects, and finds where to go on. Raises UsageError, BlockedError or SourceError where that cannot
+    be."""
+    run = recorded_run(source, target, options)
+    if not isinstance(run, Recorded) or run.state != "finished":
+        why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.message.partition(": ")[2]
+        raise UsageError(f"nothing to follow: {why}", code=Code.T010, hint="converge migrate --follow")
+    options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
+    with ExitStack() as stack:
+        prepared = stack.enter_context(
+            prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source)
+        )
+        require_plan_of(run, prepared.plan)
+        here, there = prepared.source, prepared.target
+        assert there is not None
+        lock(there)
+        upgrade(target)
+        following = read_following(there, run.run)
+        if following is None:
+            raise BlockedError(
+                f"run {run.run} does not know where the source's binary log stood in its snapshot",
+                code=Code.W001,
+                hint="converge sync notes it, with a user who may see the log; then converge follow",
+            )
+        if following.certificate is not None:
+            at = following.certificate["at"]
+            raise BlockedError(
+                f"the cutover of run {run.run} was at {at}: the target is the application's", code=Code.W012
+            )
+        _require_log(prepared)
+        catalog = prepared.inputs.catalog
+        existing = read_existing(there, prepared.plan.schema)
+        view = stack.enter_context(closing(connect(source)))
+        tables = followed(here, catalog, prepared.plan, existing)
+        epochs = Epochs(
+            source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
+        )
+        yield Open(run, prepared, epochs, Gate(options.limits, here, emit), tuple(_whole(tables)))
+
+
+def _whole(tables: Sequence[Followed]) -> Iterator[Finding]:
+    if whole := [table.plan.source for table in tables if not table.literals]:
+        message = said(len(whole), "have no key that can be followed: a change replaces all rows", "table")
+        yield Finding(Code.W008, "note", "source", message, evidence=", ".join(whole))
+
+
+def _require_log(prepared: Prepared) -> None:
+    """Raises SourceError for a log that has no rows of all that is committed."""
+    query = "SELECT @@log_bin, @@GLOBAL.binlog_format"
+    ((written, form),) = fetch(prepared.source, query)
+    updates = fetch(prepared.source, r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
+    if not written:
+        raise SourceError(
+            "the source writes no binary log", code=Code.W002, hint="log_bin, and a restart of it"
+        )
+    if form != "ROW":
+        hint = "SET GLOBAL binlog_format = ROW; and new connections of the application; then converge sync"
+        raise SourceError(f"the source's binary log has the format {form}", code=Code.W002, hint=hint)
+    if any(value != "ON" for _, value in updates):
+        name = updates[0][0]
+        message = "the source's binary log leaves out what it applies as a replica"
+        raise SourceError(message, code=Code.W002, hint=f"{name} = ON, and a restart; or follow its source")
+
+
+def follow(
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    emit: Sink,
+    *,
+    once: bool,
+    interval: float,
+    result: Result,
+) -> None:
+    """Makes the target equal to the source again and again; with `once` one time. `result` has what came of
+    it.
+
+    A server that goes away is met by new connections. Raises Interrupted when the user stops it.
+    """
+    waits = pauses(RUN_TRIES)
+    told = _Told(emit)
+    while True:
+        try:
+            with opened(source, target, options, emit) as open_:
+                for epoch in _epochs(open_, once=once, interval=interval):
+                    waits = pauses(RUN_TRIES)
+                    told.add(epoch)
+                    _note(result, epoch, open_.findings)
+            return
+        except ConvergeError as error:
+            pause = next(waits, None) if error.lost else None
+            if pause is None:
+                raise
+            emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
+            time.sleep(pause)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "stopped; the target stays as it is", code=Code.R130, hint=f"{GO_ON} goes on"
+            ) from None
+
+
+def _epochs(open_: Open, *, once: bool, interval: float) -> Iterator[Epoch]:
+    while True:
+        started = time.monotonic()
+        while not open_.gate():
+            time.sleep(0.2)
+        with open_.epochs.next() as epoch:
+            pass
+        yield epoch
+        if once:
+            return
+        time.sleep(max(0.0, started + interval - time.monotonic()))
+
+
+class _Told:
+    """Tells of epochs now and then."""
+
+    def __init__(self, emit: Sink) -> None:
+        self._emit, self._next, self._rows = emit, 0.0, 0
+
+    def add(self, epoch: Epoch) -> None:
+        self._rows += sum(epoch.rows.values())
+        if time.monotonic() < self._next:
+            return
+        rows = counted(self._rows, "row")
+        self._emit(
+            Said(f"epoch {epoch.number}: {rows} replaced, in {epoch.seconds:.1f} s; as of {epoch.seen_at}")
+        )
+        self._next, self._rows = time.monotonic() + _TELL_SECONDS, 0
+
+
+def _note(result: Result, epoch: Epoch, known: Sequence[Finding]) -> None:
+    """The result is of the last epoch, with the rows of all."""
+    tables = {one.source: one for one in result.tables}
+    for name, rows in epoch.rows.items():
+        one = tables.get(name) or TableResult(name, name)
+        if name not in tables:
+            result.tables.append(one)
+        one.rows_written = (one.rows_written or 0) + rows
+    total = sum(one.rows_written or 0 for one in result.tables)
+    whole = f"; as a whole: {', '.join(epoch.whole)}" if epoch.whole else ""
+    message = (
+        f"epoch {epoch.number}: the target is the source as of {epoch.seen_at}; "
+        f"{counted(total, 'row')} replaced, each compared by its digest{whole}"
+    )
+    result.verdict = "migrated"
+    result.findings = [*known, Finding(Code.W013, "note", "target", message)]

@@ -1,0 +1,211 @@
+"""The planned tables as they are followed: by keys, or as a whole, and who refers to whom.
+
+A foreign key of the source that cascades changes rows which the log does not tell of (MySQL 8.0 manual,
+"InnoDB and FOREIGN KEY Constraints": cascaded actions are not written to the binary log).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pymysql
+
+from converge.codes import Code
+from converge.errors import BlockedError
+from converge.follow.changes import Watched
+from converge.follow.keys import Literal, OfText, literal_of, of_text
+from converge.model.catalog import Catalog, ForeignKey, Table
+from converge.model.existing import Existing, OwnTable
+from converge.model.plan import ColumnPlan, Plan, TablePlan
+from converge.model.quote import my_name, pg_name
+from converge.mysql.chunks import literal
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.digest import number as digest_number
+from converge.mysql.digest import row_digest
+from converge.mysql.query import fetch
+from converge.mysql.rows import select_text
+
+DIGEST = '"converge.digest"'
+"""Column beside a row: its digest in the source."""
+MOVED = '"converge.moved"'
+"""Column beside a key: whether rows that refer to it may have changed with it."""
+_FLAG = ColumnPlan("converge.moved", "converge.moved", "", "boolean", False, "", "", read="`converge.moved`")
+_NO_LITERALS = frozenset({"enum", "bit"})
+_CASCADES = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A foreign key of another table to this one, whose rows change with this one's."""
+
+    table: int
+    """The number of the table that has it."""
+    on: tuple[tuple[str, str], ...]
+    """Pairs of quoted columns of the target: the child's, and the parent's. Empty where its rows cannot be
+    found, so that the whole table goes with any row of the parent that moves."""
+    in_source: str = ""
+    """Where a cascade changes the child's own key: SELECT of its keys as literals, from `c` and the parent
+    `p`."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A table of the plan."""
+
+    number: int
+    plan: TablePlan
+    own: OwnTable
+    watched: Watched
+    literals: tuple[Literal, ...]
+    """Of the key's columns; empty where only the whole table can be replaced."""
+    of_texts: tuple[OfText | None, ...]
+    children: tuple[Child, ...] = ()
+    pieces: tuple[str | int, ...] = ()
+    """MySQL expression of the key as COPY takes it: texts, and the places of the key's literals."""
+
+    @property
+    def name(self) -> str:
+        """The target's table, quoted."""
+        return self.own.quoted
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Quoted columns of the target's key."""
+        return tuple(pg_name(column.target) for column in self.plan.keys)
+
+    @property
+    def keys(self) -> str:
+        """The same as a list."""
+        return ",".join(self.key_names)
+
+    @property
+    def columns(self) -> str:
+        """Quoted columns that COPY fills."""
+        return ",".join(pg_name(column.target) for column in self.plan.copied)
+
+    @property
+    def key_plan(self) -> TablePlan:
+        """The table with nothing but its key, which the target does not compute, and whether that has
+        moved."""
+        return replace(self.plan, columns=(*(replace(one, generated=None) for one in self.plan.keys), _FLAG))
+
+    @property
+    def row_plan(self) -> TablePlan:
+        """The table with the digest of each row, as the source makes it of what it has stored."""
+        digest = digest_number(row_digest(self.plan))
+        column = replace(
+            _FLAG, source=DIGEST, target=DIGEST, nullable=True, read=digest, is_null=f"{digest} IS NULL"
+        )
+        return replace(self.plan, columns=(*self.plan.columns, column))
+
+    def where(self, keys: Sequence[Sequence[str]], alias: str = "") -> str:
+        """The source's rows with these keys, and any that its collations take for equal."""
+        of = f"{my_name(alias)}." if alias else ""
+        names = [f"{of}{my_name(name)}" for name in self.plan.key]
+        listed = ",".join(f"({','.join(key[: len(names)])})" for key in keys)
+        force = "" if alias else " FORCE INDEX (PRIMARY)"
+        return f"{force} WHERE ({','.join(names)}) IN ({listed})"
+
+    def key_text(self, literals: Sequence[str]) -> str:
+        """The expression for this key."""
+        return "".join(piece if isinstance(piece, str) else literals[piece] for piece in self.pieces)
+
+
+def followed(
+    source: WatchedConnection, catalog: Catalog, plan: Plan, existing: Existing
+) -> tuple[Followed, ...]:
+    """The plan's tables, in its order. Raises BlockedError for those that cannot be kept up to date."""
+    by_name = {table.name: table for table in catalog.tables}
+    numbers = {table.source: number for number, table in enumerate(plan.tables)}
+    tables = []
+    for number, table in enumerate(plan.tables):
+        own = existing.by_name[table.target]
+        _require_followed(table, own)
+        tables.append(_followed(source, number, table, own, by_name[table.source]))
+    for here in catalog.tables:
+        for key in here.foreign_keys:
+            parent = numbers.get(key.parent) if key.parent_database == catalog.database else None
+            if parent is not None and here.name in numbers and {key.on_delete, key.on_update} & _CASCADES:
+                child = _child(numbers[here.name], plan, here, key)
+                tables[parent] = _with_child(tables[parent], by_name[key.parent], child, key)
+    return tuple(tables)
+
+
+def _require_followed(table: TablePlan, own: OwnTable) -> None:
+    ours = {column.target for column in table.columns}
+    others = [one.name for one in own.columns if one.name not in ours and not one.generated]
+    why = own.obstacle
+    if others:
+        why = f"the target's own columns {', '.join(others)} would lose their values"
+    if table.rows:
+        why = "the target's own rows have been kept in it"
+    if why:
+        raise BlockedError(f"{table.source} cannot be followed: {why}", code=Code.W007, hint="converge sync")
+
+
+def _followed(
+    source: WatchedConnection, number: int, table: TablePlan, own: OwnTable, catalog: Table
+) -> Followed:
+    names = [column.name for column in catalog.columns]
+    watched = Watched(number, len(names), tuple(map(names.index, table.key)), ())
+    columns = [catalog.column(name) for name in table.key]
+    literals = [literal_of(column) for column in columns]
+    whole = Followed(number, table, own, Watched(number, len(names), (), ()), (), ())
+    computed = any(column.generated is not None for column in table.keys)
+    if not columns or None in literals or len(table.keys) < len(columns) or computed:
+        return whole
+    found = tuple(one for one in literals if one is not None)
+    texts = tuple(of_text(one, to.target_type) for one, to in zip(columns, table.keys, strict=True))
+    made = Followed(number, table, own, watched, found, texts)
+    rows = my_name(table.source)
+    expression = select_text(made.key_plan).removeprefix("SELECT ").removesuffix(f" FROM {rows}")
+    places = {my_name(name): place for place, name in enumerate((*table.key, _FLAG.source))}
+    parts = re.split("(" + "|".join(map(re.escape, places)) + ")", expression)
+    try:
+        # A map may make a key of other columns, too.
+        listed = ",".join([*map(my_name, table.key), f"1 AS {_FLAG.read}"])
+        query = f"SELECT {expression} FROM (SELECT {listed} FROM {rows} LIMIT 0) AS k"
+        fetch(source, query)
+    except pymysql.err.MySQLError:
+        return whole
+    return replace(made, pieces=tuple(places.get(part, part) for part in parts))
+
+
+def _child(number: int, plan: Plan, table: Table, key: ForeignKey) -> Child:
+    here = {one.source: pg_name(one.target) for one in plan.table(table.name).columns}
+    there = {one.source: pg_name(one.target) for one in plan.table(key.parent).columns}
+    types = [(name, table.column(name).type) for name in plan.table(table.name).key]
+    changes_key = key.on_update == "CASCADE" and {*key.columns} & {name for name, _ in types}
+    if any(one not in here or other not in there for one, other in key.pairs):
+        return Child(number, ())
+    on = tuple((here[one], there[other]) for one, other in key.pairs)
+    if not changes_key:
+        return Child(number, on)
+    if any(type_ in _NO_LITERALS for _, type_ in types):
+        return Child(number, ())
+    listed = ",".join(literal(f"c.{my_name(name)}", type_) for name, type_ in types)
+    joined = " AND ".join(f"c.{my_name(one)}=p.{my_name(other)}" for one, other in key.pairs)
+    tables = f"{my_name(table.name)} AS c JOIN {my_name(key.parent)} AS p ON {joined}"
+    return Child(number, on, f"SELECT {listed} FROM {tables}")
+
+
+def _with_child(parent: Followed, catalog: Table, child: Child, key: ForeignKey) -> Followed:
+    names = [column.name for column in catalog.columns]
+    watched = parent.watched
+    if parent.literals:
+        more = tuple(names.index(name) for name in key.parent_columns)
+        # A column of the key is looked at as one of the key.
+        referred = dict.fromkeys([*watched.referred, *more])
+        watched = replace(watched, referred=tuple(one for one in referred if one not in watched.key))
+    return replace(parent, watched=watched, children=(*parent.children, child))
+
+
+def watched_tables(
+    database: str, tables: Sequence[Followed], *, fold: bool
+) -> Mapping[tuple[str, str], Watched]:
+    """By the names that the log has."""
+    names = ((database, one.plan.source) for one in tables)
+    folded = ((schema.casefold(), name.casefold()) if fold else (schema, name) for schema, name in names)
+    return {name: table.watched for name, table in zip(folded, tables, strict=True)}

@@ -1,0 +1,156 @@
+"""`follow`: the target is the source at an instant, whatever its writers have done, and however often it
+stops."""
+
+from __future__ import annotations
+
+import pytest
+from judge import compare
+from support import Ran, converge, migrated, mysql, postgres
+
+SOURCE = """
+CREATE TABLE top ( id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, place INT UNIQUE, note TEXT, size INT
+AS (CHAR_LENGTH(note)) VIRTUAL); CREATE TABLE middle ( top_id INT NOT NULL, number SMALLINT UNSIGNED NOT NULL,
+note VARCHAR(30), PRIMARY KEY (top_id, number), FOREIGN KEY (top_id) REFERENCES top (id) ON DELETE CASCADE ON
+UPDATE CASCADE); CREATE TABLE leaf ( id BINARY(16) PRIMARY KEY, top_id INT NOT NULL, number SMALLINT UNSIGNED
+NOT NULL, document JSON, FOREIGN KEY (top_id, number) REFERENCES middle (top_id, number) ON DELETE CASCADE ON
+UPDATE CASCADE); CREATE TABLE loose ( id BIGINT UNSIGNED PRIMARY KEY, code VARCHAR(20), boss BIGINT UNSIGNED,
+FOREIGN KEY (code) REFERENCES top (code) ON DELETE SET NULL ON UPDATE CASCADE, FOREIGN KEY (boss) REFERENCES
+loose (id) ON DELETE SET NULL); CREATE TABLE keyless (number INT, body VARCHAR(200)); CREATE TABLE log (id INT
+AUTO_INCREMENT PRIMARY KEY, body VARCHAR(20)); INSERT INTO top (id, code, place, note) VALUES (1, 'a', 10,
+'one'), (2, 'b', 20, NULL), (3, 'c', 30, 'tab\\there'), (4, 'd', NULL, ''), (5, 'e', 50, 'x'); INSERT INTO
+middle SELECT id, n, CONCAT(id, n) FROM top, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 65535) AS m; INSERT
+INTO leaf SELECT UNHEX(MD5(CONCAT(top_id, '-', number))), top_id, number, JSON_OBJECT('n', number) FROM
+middle; INSERT INTO loose VALUES
+    (1, 'a', NULL), (2, 'b', 1), (3, 'c', 2), (18446744073709551615, 'd', 1), (5,
+NULL, 3); INSERT INTO keyless VALUES (1, 'x'), (1, 'x'), (2, 'y'); INSERT INTO log (body) VALUES ('1'), ('2'),
+('3');
+"""
+ROUNDS = (
+    # Values of unique keys are swapped.
+    "UPDATE top SET place = 99 WHERE id = 1; UPDATE top SET place = 10 WHERE id = 2; "
+    "UPDATE top SET place = 20 WHERE id = 1",
+    # Three levels of cascades, by a changed key and by a row that is gone and comes back.
+    "UPDATE top SET id = 7 WHERE id = 3; DELETE FROM top WHERE id = 4; "
+    "INSERT INTO top (id, code) VALUES (4, 'd')",
+    "UPDATE top SET code = 'z' WHERE code = 'a'; UPDATE top SET note = 'only this' WHERE id = 2",
+    "DELETE FROM loose WHERE id = 2; DELETE FROM top WHERE id = 5",
+    "INSERT INTO keyless VALUES (3, 'z'); DELETE FROM keyless WHERE number = 1 LIMIT 1",
+    # Nothing of it is left, or all of it is new.
+    "TRUNCATE log; INSERT INTO log (body) VALUES ('new')",
+    "BEGIN; INSERT INTO top (id, code) VALUES (50, 'gone'); ROLLBACK; DELETE FROM middle WHERE number = 1",
+    "REPLACE INTO top (id, code) VALUES (1, 'y'); INSERT INTO middle VALUES (1, 3, 'x')",
+)
+
+
+UTC = "SET time_zone = '+00:00'"
+KEYS = {
+    "a": ("INT ZEROFILL", "1", "4000000000"),
+    "b": ("MEDIUMINT", "-8388608", "7"),
+    "c": ("BIGINT UNSIGNED", "1", "18446744073709551615"),
+    "d": ("VARCHAR(20) CHARACTER SET latin1", "'é'", "'É '"),
+    "e": ("CHAR(255) CHARACTER SET utf8mb3", "'a  b'", "'ü'"),
+    "f": ("VARCHAR(9) COLLATE utf8mb4_general_ci", "'x'", "'X'"),
+    "g": ("BINARY(4)", "'a'", "x'ff000000'"),
+    "h": ("VARBINARY(300)", "x'00'", "x'0000'"),
+    "i": ("DECIMAL(23,11)", "-0.5", "123456789012.00000000001"),
+    "j": ("DECIMAL(9,0)", "-999999999", "0"),
+    "k": ("DATE", "'1000-01-01'", "'9999-12-31'"),
+    "l": ("DATETIME(3)", "'2020-02-29 23:59:59.999'", "'1000-01-01'"),
+    "m": ("TIMESTAMP(6) NOT NULL", "'1970-01-01 00:00:01.5'", "'2038-01-19 03:14:07.999999'"),
+    "n": ("TIME(1)", "'00:00:00.1'", "'23:59:58'"),
+    "o": ("YEAR", "1901", "2155"),
+    "p": ("ENUM('one', 'zwölf', 'tab\\t')", "'zwölf'", "'tab\\t'"),
+    "q": ("BIT(11)", "b'1'", "b'10000000001'"),
+    "r": ("BIT(1)", "0", "1"),
+    "s": ("TINYINT(1)", "0", "1"),
+    "t": ("VARCHAR(200) CHARACTER SET cp932", "'表'", "'x'"),
+    "u": ("DATETIME", "'2000-01-01'", "'2000-01-02 01:02:03'"),
+    "v": ("SET('x','y')", "'x,y'", "''"),
+    "w": ("DOUBLE", "0.1", "2"),
+}
+"""Types of keys, each with two values."""
+
+
+@pytest.fixture
+def pair(both_databases: tuple[str, str]) -> tuple[str, str]:
+    """A run that has ended."""
+    return migrated(both_databases, SOURCE)
+
+
+def follow(pair: tuple[str, str], *more: str) -> Ran:
+    return converge("follow", "--once", "--source", pair[0], "--target", pair[1], "--json", *more)
+
+
+def test_the_target_is_the_source_after_each_epoch(pair: tuple[str, str]) -> None:
+    source, target = pair
+    for statements in ROUNDS:
+        mysql(source, statements)
+        ran = follow(pair)
+        assert (ran.code, ran.json["verdict"]) == (0, "migrated"), ran.err
+        judged = compare(source, target)
+        assert judged.equal, f"{statements}\n{judged}"
+
+
+def test_keys_of_every_type(both_databases: tuple[str, str]) -> None:
+    source, target = both_databases
+    migrated(
+        both_databases,
+        f"{UTC};"
+        + "".join(
+            f"CREATE TABLE {name} (k {type_} NOT NULL, n TINYINT, v INT, d JSON, PRIMARY KEY (n, k));"
+            f"INSERT INTO {name} VALUES ({one}, 1, 1, '[]'), ({other}, 2, 1, NULL);"
+            for name, (type_, one, other) in KEYS.items()
+        ),
+    )
+    changes = (
+        "UPDATE {0} SET v = 2 WHERE n = 1; DELETE FROM {0} WHERE n = 2; "
+        "INSERT INTO {0} VALUES ({2}, 3, 3, NULL)",
+        "UPDATE {0} SET k = {2}, d = NULL WHERE n = 1; "
+        "INSERT INTO {0} SELECT k, 4, v, d FROM {0} WHERE n = 3",
+    )
+    for image in ("FULL", "MINIMAL", "NOBLOB"):
+        for change in changes:
+            for name, (_, *values) in KEYS.items():
+                statements = change.format(name, *values)
+                mysql(source, f"{UTC}, binlog_row_image = {image}; {statements}")
+            ran = follow(both_databases)
+            assert ran.code == 0, ran.err
+            judged = compare(source, target)
+            assert judged.equal, str(judged)
+        for name, (_, one, other) in KEYS.items():
+            mysql(source, f"{UTC}; DELETE FROM {name}; "
+                  f"INSERT INTO {name} VALUES ({one}, 1, 1, '[]'), ({other}, 2, 1, NULL)")  # fmt: skip
+    # Those of a SET or a number of floating point are replaced as a whole.
+    assert [one["evidence"] for one in ran.json["findings"] if one["code"] == "W008"] == ["v, w"]
+
+
+def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(databases, SOURCE)
+    mysql(source, "SET binlog_format = STATEMENT; UPDATE log SET body = 'by a statement' WHERE id = 1")
+    ran = follow(pair)
+    assert (ran.code, "W005" in ran.err, "UPDATE log" in ran.err) == (4, True, True), ran.err
+    assert postgres(target, "SELECT epoch FROM converge.follow") == [(0,)]
+    # A comparison of all rows needs no log, and notes where it goes on.
+    ran = converge("sync", "--source", source, "--target", target)
+    assert ran.code == 0, ran.err
+    mysql(source, "UPDATE log SET body = 'by its row' WHERE id = 2")
+    assert follow(pair).code == 0
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    mysql(source, "ALTER TABLE log ADD more INT; ALTER TABLE log DROP more; UPDATE log SET body = 'back'")
+    ran = follow(pair)
+    assert (ran.code, "log" in ran.json["findings"][-1]["message"]) == (0, True), ran.err
+    assert compare(source, target).equal
+    mysql(source, "ALTER TABLE log ADD more INT")
+    ran = follow(pair)
+    assert (ran.code, "T011" in ran.err) == (3, True), ran.err
+    mysql(source, "ALTER TABLE log DROP more")
+    postgres(target, 'UPDATE converge.follow SET log = log || \'{"file": "binlog.000000"}\'')
+    ran = follow(pair)
+    assert (ran.code, "W003" in ran.err) == (4, True), ran.err
+    postgres(target, 'UPDATE converge.follow SET log = log || \'{"server": "another"}\'')
+    ran = follow(pair)
+    assert (ran.code, "W003" in ran.err) == (4, True), ran.err
+    postgres(target, "DELETE FROM converge.follow")
+    ran = follow(pair)
+    assert (ran.code, "W001" in ran.err) == (3, True), ran.err
