@@ -12,6 +12,13 @@ from conftest import NewDatabase
 from judge import compare
 from support import Ran, converge, migrated, mysql, postgres
 
+from converge.errors import BlockedError
+from converge.model.endpoint import parse
+from converge.model.recorded import Recorded
+from converge.model.work import Differing, FindTask
+from converge.postgres.connect import connect
+from converge.postgres.history import last_recorded
+from converge.run.replace import choose
 from converge.sandbox import Server
 
 SOURCE = """
@@ -162,8 +169,8 @@ def test_the_targets_own_columns_keep_their_values(pair: tuple[str, str]) -> Non
     assert postgres(target, seen) == [(1, 41, 0), (2, 42, 1), (4, 44, 2), (30, 0, 15), (500, 0, 250)]
 
 
-def test_what_is_refused_changes_nothing(pair: tuple[str, str]) -> None:
-    _, target = pair
+def test_what_is_refused_changes_nothing(pair: tuple[str, str], tmp_path: Path) -> None:
+    source, target = pair
     postgres(target, "ALTER TABLE parent ADD CONSTRAINT few CHECK (id < 500)")
     before = postgres(target, "SELECT p.*, p.xmin::text FROM parent p ORDER BY id")
     ran = verify(pair, "--repair", "--yes")
@@ -178,6 +185,14 @@ def test_what_is_refused_changes_nothing(pair: tuple[str, str]) -> None:
     assert (ran.code, "V123" in ran.err) == (3, True), ran.err
     for options in (["--sql", "x.sql"], ["--repair", "--level", "counts"]):
         assert verify(pair, *options).code == 2
+    # A row is gone, or another one is in its place, before the tables are locked.
+    with connect(parse(target)) as connection:
+        run = last_recorded(connection, parse(source), None)
+        assert isinstance(run, Recorded)
+        task = FindTask("public", run.plan.table("still"), str(tmp_path / "keys"), (), False, False)
+        for place in ("(0,9)", "(0,1)"):
+            with pytest.raises(BlockedError, match="1 key has been written in the target meanwhile"):
+                choose(connection, task, iter([Differing("0" * 32, 1, (place,))]))
 
 
 def test_tables_of_the_application(

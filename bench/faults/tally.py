@@ -31,6 +31,9 @@ refusal says, and everything has to arrive. A run that could not hold off a chan
 and to name the table; it does not go on, though it stands under `after --resume` here.
 Snapshots without a lock are of readers that begin one after another, and move no rows: each that is called
 quiet has to be one.
+A `sync` is killed while an application writes to the source, in half of the cases within its transaction.
+After each kill the target's rows and catalog have to be those from before, or the transaction has to be in
+the ledger; after ten, the application stops, and a last `sync` has to make both sides equal.
 """
 
 
