@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -260,3 +261,45 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 2, done.stderr
         Watched({"stdout": done.stdout, "stderr": done.stderr}).clean()
+
+
+DASK = """
+import pickle, sys
+from distributed import LocalCluster, SchedulerPlugin
+
+class Tasks(SchedulerPlugin):
+    def transition(self, key, start, finish, *arguments, **more):
+        if (start, finish) == ("waiting", "processing"):
+            print(pickle.dumps(cluster.scheduler.tasks[key].run_spec), flush=True)
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=4, threads_per_worker=1, dashboard_address=None) as cluster:
+        cluster.scheduler.add_plugin(Tasks())
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_workers_that_dask_starts(setup: Setup, tmp_path: Path) -> None:
+    """They have the addresses of their own environment, and those of this machine hear theirs by a pipe."""
+    script = tmp_path / "cluster.py"
+    script.write_text(DASK)
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **setup.variables}
+    cluster = subprocess.Popen([sys.executable, script], text=True, cwd=tmp_path, env=environment, **streams)
+    try:
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip().replace("tcp://", "dask://")
+        arguments = ("--jobs", "1", "--workers", address, "--workers", "local:1", "--json")
+        ran, seen = watched(setup, tmp_path, "migrate", *arguments, **setup.variables)
+        out, err = cluster.communicate("", timeout=60)
+    finally:
+        cluster.kill()
+        cluster.wait()
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert "R006" not in [finding["code"] for finding in ran.json["findings"]], ran.err
+    assert postgres(setup.admin, "SELECT count(*) FROM converge.worker WHERE taken") == [(5,)]
+    assert out.count("converge.cluster.start") == 4, "what Dask was asked to do"
+    seen.places |= {"Dask's output": out, "Dask's log": err}
+    seen.clean()
+    Watched(written(setup, tmp_path)).clean()

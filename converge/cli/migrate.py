@@ -86,8 +86,9 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     multiple=True,
-    metavar="join:N",
-    help="wait for N workers of other machines before the snapshot (converge worker); repeatable",
+    metavar="WHERE",
+    help="workers beside those of --jobs: join:N waits for N that are started elsewhere (converge worker), "
+    "dask://HOST:PORT starts one in each Dask worker, local:N on this machine; repeatable",
 )
 @click.option(
     "--join-seconds", type=click.FloatRange(0), default=120, help="wait for them at most for this time"
@@ -174,6 +175,9 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
     folder = _folder(alembic or (one.entry.alembic if one.entry else None))
     common = replace(options_of(one, wanted.common), seen=file.scanned if file else None)
     wanted = replace(wanted, common=common, expected_digest=file.digest if file else "", alembic=folder)
+    if one.entry:
+        # Dask's workers find the entry in their own converge.toml.
+        wanted = replace(wanted, awaited=replace(wanted.awaited, arguments=("--database", one.name)))
     return Move(one.name, one.source, one.target, wanted)
 
 

@@ -45,9 +45,6 @@ from converge.run.workers import Workers
 
 _LOOK_SECONDS = 2.0
 _POLL_SECONDS = 0.2
-_RETURN_SECONDS = 60.0
-"""So long a worker waits for a run that goes on by itself, or is resumed."""
-
 Ended = Literal["left", "again"]
 
 
@@ -65,6 +62,8 @@ class Joining:
     leaving: Callable[[], bool]
     """Whether somebody wants it to leave."""
     emit: Sink
+    returns: float = 60.0
+    """So long it waits for a run that goes on by itself, or is resumed."""
 
 
 def serve(joining: Joining) -> str:
@@ -87,11 +86,11 @@ def serve(joining: Joining) -> str:
                 if _Guest(joining, ledger, run, door).serve() == "left":
                     return "left, as it was asked to"
         except ConvergeError as error:
-            if not (error.lost and run and time.monotonic() < until + _RETURN_SECONDS):
+            if not (error.lost and run and time.monotonic() < until + joining.returns):
                 raise
             joining.emit(Said(f"{error.message}; trying again"))
             time.sleep(1)
-        served, until = True, time.monotonic() + _RETURN_SECONDS
+        served, until = True, time.monotonic() + joining.returns
 
 
 def _connect(target: Endpoint, name: str) -> psycopg.Connection[Any]:
@@ -290,9 +289,9 @@ class _Guest:
         self._ledger.execute(told.encode(), (*parameters, run_channel(self._door.attempt)))
 
     def _is_over(self) -> bool:
-        """Whether the run no longer has this worker: asked now and then, and when it was told of nothing."""
+        """Whether the run no longer has this worker: asked now and then, and when the run says so."""
         now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
+        if now - self._looked < _LOOK_SECONDS and not self._mailbox.over:
             return False
         self._looked = now
         query = (

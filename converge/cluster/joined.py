@@ -6,7 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from pymysql.connections import Connection
 
 from converge import __version__
 from converge.cluster.messages import (
+    OVER,
     PRESENCE,
     RETURNED,
     Door,
@@ -23,6 +24,7 @@ from converge.cluster.messages import (
     run_channel,
     worker_channel,
 )
+from converge.cluster.start import Started, dask, local
 from converge.codes import Code
 from converge.model.event import Progress, Said, Sink
 from converge.model.plan import Finding
@@ -66,6 +68,9 @@ class Guests:
         """While all begin: when those that have not answered are left out."""
         self.returned: deque[object] = deque()
         self.findings: list[Finding] = []
+        self.others = 0
+        """Workers that somebody else starts."""
+        self.started: list[Started] = []
         self._set_door(door)
 
     @property
@@ -75,15 +80,18 @@ class Guests:
 
     # ---- joining ---------------------------------------------------------------------------------------
 
-    def gather(self, awaited: int, seconds: float) -> None:
-        """Waits until so many are ready, at most for this time; then nobody else may join."""
+    def gather(self, seconds: float) -> None:
+        """Waits until all are ready, at most for this time; then nobody else may join."""
+        awaited = self.others + sum(one.count for one in self.started)
         self._emit(Said(f"waiting for {counted(awaited, 'worker')} to join run {self._run}"))
         until = time.monotonic() + seconds
-        ready = "SELECT count(*) FROM converge.worker WHERE {}"
-        while (
-            time.monotonic() < until and value(self._connection, ready.format(_READY), self._names) < awaited
+        query = f"SELECT count(*) FROM converge.worker WHERE {_READY}"
+        failed: list[str] = []
+        while time.monotonic() < until and value(self._connection, query, self._names) < awaited - len(
+            failed
         ):
             time.sleep(0.1)
+            failed = [said for one in self.started for said in one.failed()]
         with self._connection.transaction():
             rows = self._connection.execute(
                 f"UPDATE converge.worker SET taken = true WHERE {_READY} RETURNING id, host, jobs",
@@ -95,7 +103,9 @@ class Guests:
         self._emit(Said(f"joined: {hosts}"))
         if len(rows) < awaited:
             message = f"{len(rows)} of {counted(awaited, 'worker')} joined within {seconds:g} s"
-            self.findings.append(Finding(Code.R006, "note", "workers", message))
+            why = "; ".join(dict.fromkeys(failed))
+            self._emit(Said(f"{message}: {why}" if why else message))
+            self.findings.append(Finding(Code.R006, "note", "workers", message, evidence=why))
 
     @property
     def _names(self) -> dict[str, Any]:
@@ -207,7 +217,7 @@ class Guests:
     def close(self) -> None:
         """Tells all that there is nothing more to do, which the run's row says."""
         for member in self._members.values():
-            self._connection.execute("SELECT pg_notify(%s, '')", (worker_channel(member.id),))
+            self._connection.execute("SELECT pg_notify(%s, %s)", (worker_channel(member.id), OVER))
 
 
 _READY = (
@@ -227,7 +237,17 @@ def opened(ledger: Ledger, source: Connection[Any], job: Job, settings: dict[str
     named = {"application_name": "converge workers"}
     with closing(connect(job.target, **named, synchronous_commit="off")) as connection:
         guests = Guests(Mailbox(connection, run_channel(attempt)), ledger.run, door, job.emit)
-        try:
+        awaited = job.options.awaited
+        with ExitStack() as stack:
+            for place in awaited.places:
+                kind, address = place
+                if kind == "join":
+                    guests.others += int(address)
+                elif kind == "local":
+                    how = local(int(address), job.source, job.target, ledger.run)
+                    guests.started.append(stack.enter_context(how))
+                else:
+                    how = dask(address, ledger.run, awaited.arguments, awaited.seconds)
+                    guests.started.append(stack.enter_context(how))
+            stack.callback(guests.close)
             yield guests
-        finally:
-            guests.close()

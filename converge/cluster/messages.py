@@ -90,17 +90,23 @@ class Door:
     """Not any more: all readers have begun."""
 
 
+OVER = "over"
+
+
 class Mailbox:
     """A session of the ledger that hears when there are messages; can be waited for."""
 
     def __init__(self, connection: psycopg.Connection[Any], channel: str) -> None:
         self.connection = connection
         self._nudged, self._next = True, 0.0
+        self.over = False
+        """Whether the run has said that it is over."""
         connection.add_notify_handler(self._nudge)
         connection.execute(f"LISTEN {channel}".encode())
 
-    def _nudge(self, _: object) -> None:
+    def _nudge(self, notify: psycopg.Notify) -> None:
         self._nudged = True
+        self.over |= notify.payload == OVER
 
     def fileno(self) -> int:
         return self.connection.fileno()

@@ -124,7 +124,7 @@ class Run:
             workers.gate = self.gate
             if workers.joined is not None:
                 with phase(result, self.emit, "workers"):
-                    workers.joined.gather(job.options.awaited.count, job.options.awaited.seconds)
+                    workers.joined.gather(job.options.awaited.seconds)
             self.copy.rate = job.options.common.limits.rate / workers.size
             with phase(result, self.emit, "snapshot"):
                 now, earlier = self._snapshot(workers, builder)

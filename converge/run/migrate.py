@@ -147,7 +147,7 @@ class _Attempt:
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             with explained(job.source, job.target):
-                if job.options.awaited.count:
+                if job.options.awaited.places:
                     from converge.cluster.joined import opened
 
                     workers.joined = stack.enter_context(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -25,21 +26,29 @@ def default_jobs() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Workers of other machines that a run waits for before its snapshot."""
+    """Workers that a run waits for before its snapshot, beside its own."""
 
-    count: int = 0
+    places: tuple[tuple[str, str], ...] = ()
+    """Where they are: ``join N``, ``local N`` or ``dask host:port``."""
     seconds: float = 120.0
+    arguments: tuple[str, ...] = ()
+    """Of the command `converge worker` that is started elsewhere."""
 
 
-def awaited(workers: Iterable[str], seconds: float) -> Awaited:
+_PLACE = re.compile(r"(?:(join|local):([1-9]\d{0,3})|(dask)://([^/@\s]+:\d+))/?")
+
+
+def awaited(workers: Iterable[str], seconds: float, arguments: tuple[str, ...] = ()) -> Awaited:
     """What --workers means. Raises UsageError."""
-    count = 0
+    places = []
     for text in workers:
-        kind, _, number = text.partition(":")
-        if kind != "join" or not number.isdecimal():
-            raise UsageError(f"--workers {text} is not join:N", code=Code.U038, hint="--workers join:4")
-        count += int(number)
-    return Awaited(count, seconds)
+        found = _PLACE.fullmatch(text)
+        if found is None:
+            hint = "--workers join:4, local:4 or dask://host:8786"
+            raise UsageError(f"--workers {text} is not a kind of workers", code=Code.U038, hint=hint)
+        kind, address = filter(None, found.groups())
+        places.append((kind, address))
+    return Awaited(tuple(places), seconds, arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ class Joined(Protocol):
     def jobs(self) -> int:
         """Worker processes of all."""
 
-    def gather(self, awaited: int, seconds: float) -> None:
-        """Waits for this many of them, at most for this time."""
+    def gather(self, seconds: float) -> None:
+        """Waits for those that are awaited, at most for this time."""
 
     def fileno(self) -> int:
         """Can be read when somebody has said something."""
