@@ -471,3 +471,36 @@ def test_one_schema_by_two_names_of_its_host_is_refused(project: Project) -> Non
     assert (ran.code, ran.json["verdict"]) == (2, "failed"), ran.err
     assert "have the same target and schema" in ran.err + ran.out
     assert postgres(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+
+def test_all_databases_of_a_pattern(
+    mysql_8033: Server, postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> None:
+    """One entry, a schema each, one verdict; what an interruption leaves is resumed."""
+    names = [f"pattern_{number}" for number in range(4)]
+    source = mysql_8033.create_database("pattern")  # which the pattern does not match
+    target = new_postgres_database(postgres_175)
+    for name in names:
+        mysql(
+            mysql_8033.create_database(name),
+            "CREATE TABLE note (id INT PRIMARY KEY); INSERT INTO note VALUES (1)",
+        )
+    entry = f'[[database]]\nname = "all"\nsource = "{source}_*"\ntarget = "{target}"\n'
+    try:
+        (tmp_path / "converge.toml").write_text(entry)
+        ran = run(tmp_path, "plan")
+        assert (ran.code, "pattern_0 and pattern_1 have the same target" in ran.err) == (2, True), ran.err
+        (tmp_path / "converge.toml").write_text(entry + 'schema = "*"\n')
+        ran = run(tmp_path, "migrate", "--database", "pattern_2", "--json")
+        assert [one["name"] for one in ran.json["databases"]] == ["pattern_2"]
+        mysql(source, "INSERT INTO pattern_1.note VALUES (2)")
+        ran = run(tmp_path, "migrate", "--resume", "--json", "--report", "all.html")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        assert [one["name"] for one in ran.json["databases"]] == names
+        assert postgres(target, "SELECT count(*) FROM pattern_1.note") == [(2,)]
+        assert all(name in (tmp_path / "all.html").read_text() for name in names)
+        for picked_, code in (("all", 0), ("pattern", 2), ("pattern_9", 2)):
+            assert run(tmp_path, "status", "--database", picked_).code == code
+    finally:
+        for name in ("pattern", *names):
+            mysql_8033.drop_database(name)

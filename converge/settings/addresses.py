@@ -13,14 +13,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Literal
 from urllib.parse import unquote
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
+from converge.model.quote import require_schema
+from converge.mysql.connect import connect
+from converge.mysql.query import fetch
 from converge.settings.file import Database, Project, read, same_target
 from converge.settings.variables import DOTENV_PARTS, ENV_FILE, VARIABLE, address, dotenv, of_kind, parts_of
 
@@ -122,19 +127,47 @@ def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
             hint=f"give its entry both, or leave out --database {lacking}",
         )
     chosen: dict[tuple[object, ...], Chosen] = {}
-    for entry in running:
-        here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
-        schema = (there.host, there.port, there.database, entry.target_schema)
+    for one in (one for entry in running for one in _matching(finder, entry, where.names)):
+        there, name = one.target, one.name
+        if any(other.name == name for other in chosen.values()):
+            raise UsageError(f"two databases are called {name}", code=Code.U031, hint="name = …")
+        schema = (there.host, there.port, there.database, one.schema)
         if schema in chosen:
-            raise same_target(chosen[schema].name, entry.name)
-        chosen[schema] = Chosen((here, there), entry)
+            raise same_target(chosen[schema].name, name)
+        chosen[schema] = one
+    known = {one.name for one in chosen.values()} | {entry.name for entry in running}
+    if unknown := [name for name in where.names if name not in known]:
+        raise _unknown(finder.project, unknown[0], known)
     return tuple(chosen.values())
+
+
+def _matching(finder: _Finder, entry: Database, names: Iterable[str]) -> Iterator[Chosen]:
+    """The entry; for a pattern each database of the source that it matches, as far as it is picked."""
+    here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
+    if not entry.is_pattern:
+        yield Chosen((here, there), entry)
+        return
+    with closing(connect(replace(here, database=""))) as source:
+        known = [name for (name,) in fetch(source, "SHOW DATABASES")]
+    found = [name for name in known if fnmatchcase(name, here.database) and name not in _OF_THE_SERVER]
+    if not found:
+        raise UsageError(f"the database {entry.name}: none in {here} has such a name", code=Code.U031)
+    for name in found:
+        if not names or name in names or entry.name in names:
+            schema = require_schema(entry.target_schema.replace("*", name), f"the database {name} schema")
+            own = entry.model_copy(update={"name": name, "target_schema": schema})
+            target = replace(there, database=there.database.replace("*", name))
+            yield Chosen((replace(here, database=name), target), own)
+
+
+_OF_THE_SERVER = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 def picked(project: Project, where: Where) -> tuple[Database, ...]:
     """The entries that --database names, or all; none when the command line names an address.
 
-    Raises UsageError for a name that no entry has.
+    A pattern is among them where a name is perhaps that of a database that it matches. Raises UsageError for
+    a name that no entry has.
     """
     if where.source or where.target or where.dump:
         if where.names:
@@ -143,14 +176,22 @@ def picked(project: Project, where: Where) -> tuple[Database, ...]:
             raise UsageError(message, code=Code.U032, hint="leave out one of them")
         return ()
     known = {one.name: one for one in project.databases}
-    for name in where.names:
-        if name not in known:
-            raise UsageError(
-                f"--database {name}: {project.path} has no such entry{did_you_mean(name, known)}",
-                code=Code.U032,
-                hint=f"one of: {', '.join(known)}" if known else '[[database]]\nname = "…"',
-            )
-    return tuple(one for one in project.databases if not where.names or one.name in where.names)
+    others = [name for name in where.names if name not in known]
+    if others and not any(one.is_pattern for one in project.databases):
+        raise _unknown(project, others[0], known)
+    return tuple(
+        one
+        for one in project.databases
+        if not where.names or one.name in where.names or (others and one.is_pattern)
+    )
+
+
+def _unknown(project: Project, name: str, known: Collection[str]) -> UsageError:
+    return UsageError(
+        f"--database {name}: {project.path} has no such entry{did_you_mean(name, known)}",
+        code=Code.U032,
+        hint=f"one of: {', '.join(known)}" if known else '[[database]]\nname = "…"',
+    )
 
 
 def stated(side: Side, url: str | None) -> Endpoint:

@@ -46,15 +46,22 @@ class Database(Table):
     """One ``[[database]]``: its addresses are as written, with their variables."""
 
     name: Text = Field(default="", description="for `--database NAME` and for reports")
-    source: Text = Field(default="", description=_ADDRESS)
-    target: Text = Field(default="", description=_ADDRESS)
+    source: Text = Field(default="", description=_ADDRESS + "; `tenant_*` for all databases of such a name")
+    target: Text = Field(default="", description=_ADDRESS + "; there `*` stands for the database's name")
     maps: Texts = Field(default=(), alias="map", description=_MAPS)
     mode: Mode = Field(default="create", description="as `--mode`")
-    target_schema: Text = Field(default="public", alias="schema", description="as `--schema`")
+    target_schema: Text = Field(
+        default="public", alias="schema", description="as `--schema`; `*` as in `target`"
+    )
     include: Texts = Field(default=(), description="as `--include`: only these tables")
     exclude: Texts = Field(default=(), description="as `--exclude`: not these tables")
     alembic: Text = Field(default="", description="the folder of the target's revisions; empty for none")
     provision: Provision | None = Field(default=None, description="what `converge provision` makes")
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it stands for all databases of the source whose names match."""
+        return "*" in self.source
 
     @property
     def runs(self) -> bool:
@@ -135,6 +142,12 @@ def _require_apart(place: str, project: Project, databases: Sequence[Database]) 
     for one in databases:
         if names.count(one.name) > 1:
             raise UsageError(f"{place}: two databases are called {one.name}", code=Code.U031, hint="name = …")
+        if one.is_pattern and one.provision is not None:
+            raise UsageError(
+                f"{place}: the database {one.name} is a pattern, which cannot be provisioned",
+                code=Code.U031,
+                hint="an entry for each database, with its role",
+            )
         if one.source and not one.target:
             raise UsageError(
                 f"{place}: the database {one.name} has a source and no target",
