@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +101,7 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 
 def test_joined_workers_come_to_the_same_result(
-    source: str, target: str, postgres_175: Server, new_postgres_database: NewDatabase
+    source: str, target: str, postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
 ) -> None:
     alone = converge(
         "migrate", "--source", source, "--target", new_postgres_database(postgres_175), "--json"
@@ -108,10 +110,14 @@ def test_joined_workers_come_to_the_same_result(
         joining(source, target) as first,
         joining(source, target, "--run", "1") as second,
         joining(source, target, "--wait-seconds", "0") as early,
-        begun(source, target, "--json", "--jobs", "1", "--workers", "join:2", "--max-rate", "40MB/s") as run,
+        begun(
+            *(source, target, "--json", "--jobs", "1", "--workers", "join:2", "--max-rate", "20MB/s"),
+            *("--metrics-file", str(tmp_path / "shop.prom")),
+        ) as run,
     ):
         until(lambda: copying(target))
         with joining(source, target) as late:
+            watched = converge("status", "--watch", "--json", "--interval", "0.2", "--target", target)
             assert (late.wait(30), "R008" in late.communicate()[1]) == (6, True)
         found = document(run)
         assert (first.wait(30), second.wait(30)) == (0, 0)
@@ -125,6 +131,14 @@ def test_joined_workers_come_to_the_same_result(
     ]
     assert postgres(target, WORKERS) == [(True, 1, True, True, "the run has ended")] * 2
     assert postgres(target, "SELECT sum(rows) FROM converge.worker")[0][0] > ROWS / 3
+    first = json.loads(watched.out.splitlines()[0])
+    assert [(bool(one["host"]), one["jobs"]) for one in first["workers"]] == [(True, 1)] * 2
+    own = {one["application"] for one in first["sessions"] if one["ours"]}
+    assert own >= {"converge worker 1", "converge worker 2"}
+    metrics = (tmp_path / "shop.prom").read_text()
+    done = re.findall(r'converge_worker_tasks_total{.*worker="(\d)",host=".+"} (\d+)', metrics)
+    tasks = "SELECT id::text, tasks::text FROM converge.worker ORDER BY id"
+    assert done and sorted(done) == postgres(target, tasks)
 
 
 def test_one_leaves_one_is_killed_and_one_loses_its_source(source: str, target: str) -> None:

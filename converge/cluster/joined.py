@@ -26,7 +26,7 @@ from converge.cluster.messages import (
 )
 from converge.cluster.start import Started, dask, local
 from converge.codes import Code
-from converge.model.event import Progress, Said, Sink
+from converge.model.event import Progress, Said, Sink, WorkerAnswered
 from converge.model.plan import Finding
 from converge.model.words import counted
 from converge.model.work import Copied, CopyTask
@@ -177,8 +177,10 @@ class Guests:
                 member.jobs = result[RETURNED]
                 self._return(task)
             else:
+                copied = (result.rows, result.bytes) if isinstance(result, Copied) else (0, 0)
+                self._emit(WorkerAnswered(member.id, member.host, *copied))
                 if isinstance(result, Copied):
-                    yield Progress(result.table, result.rows, result.bytes)
+                    yield Progress(result.table, *copied)
                 yield result
 
     def _look_for_gone(self) -> None:

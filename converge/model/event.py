@@ -70,6 +70,18 @@ class WorkersBusy:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerAnswered:
+    """A worker of another machine has done a task."""
+
+    worker: int
+    """Its number in the ledger."""
+    host: str
+    rows: int = 0
+    """That it has copied."""
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Something that a user should read now."""
 
@@ -111,8 +123,8 @@ class Ended:
 
 
 Event = (
-    PhaseStarted | PhaseEnded | CopyStarted | Progress | TableCopied | Advanced | WorkersBusy | Said
-    | DatabaseStarted | DatabaseEnded | Ended
+    PhaseStarted | PhaseEnded | CopyStarted | Progress | TableCopied | Advanced | WorkersBusy
+    | WorkerAnswered | Said | DatabaseStarted | DatabaseEnded | Ended
 )  # fmt: skip
 Sink = Callable[[Event], None]
 

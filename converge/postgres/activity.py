@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from converge.postgres.ledger import BUILDER
+from converge.postgres.query import value
 from converge.resources import sql
 
 _NAMES = ["converge", BUILDER]
@@ -19,6 +20,19 @@ def sessions(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         query = sql("converge.postgres", "activity").encode()
         return cursor.execute(query, {"names": _NAMES}).fetchall()
+
+
+def joined(connection: psycopg.Connection[Any], run: int) -> list[dict[str, Any]]:
+    """The workers of other machines that the run has, or had in its last attempt."""
+    if value(connection, "SELECT to_regclass('converge.worker')") is None:
+        return []  # an older ledger
+    query = (
+        "SELECT w.id, host, jobs, tasks, rows, bytes, left_at::text, reason FROM converge.worker w "
+        "JOIN converge.run r ON r.id = run_id AND attempt = joins ->> 'attempt' "
+        "WHERE run_id = %s AND taken ORDER BY w.id"
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, (run,)).fetchall()
 
 
 @dataclass

@@ -18,6 +18,7 @@ from converge.model.event import (
     PhaseEnded,
     PhaseStarted,
     Progress,
+    WorkerAnswered,
     WorkersBusy,
 )
 from converge.model.result import TableResult
@@ -27,6 +28,8 @@ _METRICS = (
     ("converge_end_time_seconds", "gauge", "When it ended."),
     ("converge_phase_seconds", "gauge", "Duration of each phase; that of the current one grows."),
     ("converge_workers_busy", "gauge", "Worker processes that carry out a task."),
+    ("converge_worker_tasks", "counter", "Tasks that each joined worker has done."),
+    ("converge_worker_bytes", "counter", "Bytes that each joined worker has copied."),
     ("converge_rows", "counter", "Rows that the copy has written."),
     ("converge_bytes", "counter", "Bytes that the copy has sent."),
     ("converge_size_bytes", "gauge", "Size of each table in the copy, an estimate until the end."),
@@ -94,6 +97,10 @@ class Metrics:
                 self._values["converge_phase_seconds"][labels] = round(self._phases[labels], 3)
             case WorkersBusy(count):
                 self._set("converge_workers_busy", count)
+            case WorkerAnswered(worker, host, _, count):
+                labels = self._of(worker=str(worker), host=host)
+                self._values["converge_worker_tasks"][labels] += 1
+                self._values["converge_worker_bytes"][labels] += count
             case CopyStarted(tables):
                 for table in tables:
                     self._set("converge_rows", table.rows_done, table=table.name)
