@@ -8,6 +8,7 @@ exit code. Callbacks get the events of `converge.model.event`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from converge.errors import BlockedError as BlockedError
 from converge.errors import ConvergeError as ConvergeError
@@ -15,6 +16,8 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
+from converge.follow.cutover import Window as Window
+from converge.follow.cutover import cutover as _cutover
 from converge.follow.follow import follow as _follow
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
@@ -134,6 +137,25 @@ def follow(
     result = Result("follow", str(here), str(there)) if result is None else result
     _follow(here, there, options or Options(), on_event, once=once, interval=interval, result=result)
     return result
+
+
+def cutover(
+    source: Address,
+    target: Address,
+    options: Options | None = None,
+    window: Window | None = None,
+    *,
+    on_event: Callable[[Event], None] = silent,
+    result: Result | None = None,
+) -> dict[str, Any]:
+    """Cuts over to a target that is followed; returns the certificate: {} where rows differ, or of a dry run.
+
+    `result` has the comparison. Raises BlockedError where the window would be too long or the source does not
+    stand still: then the target can be followed as before.
+    """
+    here, there = _source(source), _target(target)
+    result = Result("cutover", str(here), str(there)) if result is None else result
+    return _cutover(here, there, options or Options(), window or Window(), on_event, result)
 
 
 def migrate_several(moves: Sequence[Move], *, on_event: Callable[[Event], None] = silent) -> Results:

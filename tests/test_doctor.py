@@ -57,7 +57,7 @@ def test_both_sides_in_order(source: str, target: str, tmp_path: Path) -> None:
     for words in (
         "ready to migrate: no blockers; rows are not checked · 3 notes to read",
         " from --source\n",
-        ", 10 of 10 privileges",
+        ", 11 of 11 privileges",
         "MySQL 8.0.33",
         "1 table, 0 views",
         "locked: FLUSH TABLES WITH READ LOCK",

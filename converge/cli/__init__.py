@@ -29,9 +29,9 @@ _INTERRUPTED = 130
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = (
-    "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow", "verify",
-    "rollback", "status", "recover", "report", "migrations", "backfill", "audit", "matrix", "provision",
-    "demo", "completion",
+    "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow",
+    "cutover", "verify", "rollback", "status", "recover", "report", "migrations", "backfill", "audit",
+    "matrix", "provision", "demo", "completion",
 )  # fmt: skip
 
 

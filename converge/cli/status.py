@@ -16,6 +16,7 @@ from converge.model.documents import head
 from converge.model.event import Sink
 from converge.model.words import counted
 from converge.postgres.connect import connect
+from converge.postgres.following import following_now
 from converge.postgres.history import Move, last_run, last_verification
 from converge.report.document import Tone, Verdict, facts
 from converge.report.text import to_text
@@ -67,6 +68,7 @@ def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, An
     found = last_verification(connection, run["id"]) if run else None
     if run is not None:
         run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
+        run["follow"] = following_now(connection, run["id"])
     return run
 
 
@@ -97,6 +99,19 @@ def _text(run: dict[str, Any] | None) -> str:
             ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
             ("rows", f"{run['rows']:,}"),
             ("verify", f"{in_utc(found['at'])}: {found['verdict']}, level {found['level']}" if found else ""),
+            *_following(run["follow"]),
             ("next", _NEXT.get(run["state"], "")),
         ),
     )
+
+
+def _following(follow: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Up to where the source is followed; nothing where no epoch has been yet."""
+    if follow is None or not follow["epoch"]:
+        return []
+    proof, cut = follow["proof"], follow["certificate"]
+    lag = f"epoch {follow['epoch']:,}, {follow['lag']:,.0f} s ago; {counted(follow['rows'], 'row')} replaced"
+    return [
+        ("follow", f"cut over at {in_utc(cut['at'])}" if cut else lag),
+        ("proof", f"{proof['verdict']}, as of {in_utc(proof['seen_at'])}" if proof else "none since the run"),
+    ]

@@ -91,6 +91,8 @@ class SourceFacts:
     """Bytes."""
     binary_log: str
     """Its format; OFF when there is none."""
+    binary_log_seconds: int
+    """How long it is kept; 0 is for ever."""
     gtid_mode: str
     snapshot: PossibleSnapshot
     tables: int

@@ -40,6 +40,7 @@ _ON_SERVER = (
      "the snapshot is proven by logs that stand still, or by LOCK TABLES"),
     ("REPLICATION CLIENT", "reads the binary log's position, which shows later whether the source has moved",
      "without GTIDs, only a redo log that stands still shows that"),
+    ("REPLICATION SLAVE", "reads the binary log, to keep the target up to date", "no `converge follow`"),
     ("BACKUP_ADMIN", "holds changes of the schema off (LOCK INSTANCE FOR BACKUP)",
      "nobody may change the schema during a run"),
     ("PROCESS", "sees long statements, behind which the read lock would wait",

@@ -42,6 +42,17 @@ def read_following(connection: psycopg.Connection[Any], run: int) -> Following |
     return None if row is None else decode(Following, row)
 
 
+def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
+    """The row as JSON values, with the lag in seconds: how long ago the source was as the target is now."""
+    readable = "SELECT has_table_privilege(to_regclass('converge.follow'), 'SELECT')"
+    if not value(connection, readable):
+        return None
+    lag = "jsonb_build_object('lag', extract(epoch FROM clock_timestamp() - seen_at))"
+    query = f"SELECT to_jsonb(f) - 'identities' - 'run_id' || {lag} FROM converge.follow f WHERE run_id = %s"
+    found: dict[str, Any] | None = value(connection, query, (run,))
+    return found
+
+
 def note_start(
     connection: psycopg.Connection[Any],
     run: int,
@@ -80,4 +91,16 @@ def note_written(connection: psycopg.Connection[Any], run: int, tables: list[str
         "INSERT INTO converge.repair (run_id, source_table, xid) "
         "SELECT %s, name, pg_current_xact_id()::xid FROM unnest(%s::text[]) name",
         (run, tables),
+    )
+
+
+def note_proof(connection: psycopg.Connection[Any], run: int, proof: Mapping[str, Any]) -> None:
+    """Notes a comparison of every row."""
+    connection.execute("UPDATE converge.follow SET proof = %s WHERE run_id = %s", (json.dumps(proof), run))
+
+
+def note_certificate(connection: psycopg.Connection[Any], run: int, certificate: Mapping[str, Any]) -> None:
+    """Notes the cutover: nothing replaces the target's rows from here on."""
+    connection.execute(
+        "UPDATE converge.follow SET certificate = %s WHERE run_id = %s", (json.dumps(certificate), run)
     )

@@ -189,7 +189,7 @@ def _source(facts: SourceFacts) -> list[Line]:
         ("size", f"{seen}, about {counted(facts.rows, 'row')}, {bytes_}"),
         ("largest", ", ".join(f"{name} {size(count)}" for name, count in facts.largest)),
         ("snapshot", str(facts.snapshot)),
-        ("log", f"binary log {facts.binary_log}, GTID {facts.gtid_mode}"),
+        ("log", f"binary log {facts.binary_log}, {_kept(facts.binary_log_seconds)}, GTID {facts.gtid_mode}"),
         ("charset", f"{facts.database_charset}; server {facts.server_charset}"),
         ("time zone", facts.time_zone),
         ("sql_mode", facts.sql_mode.replace(",", ", ") or "empty"),
@@ -231,3 +231,7 @@ def _if(label: str, words: str) -> str:
 
 def _tls(tls: Tls) -> str:
     return f"{tls.version} {tls.cipher}, verified: {tls.verified}" if tls.version else "none"
+
+
+def _kept(seconds: int) -> str:
+    return f"kept for {seconds / 86400:,.3g} days" if seconds else "kept for ever"

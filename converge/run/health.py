@@ -17,6 +17,7 @@ from converge.providers import Provider
 
 Row = tuple[bool, Code, Severity, str, str]
 """Whether it is so; then code, severity, message and fix of the finding."""
+_DAY = 86_400
 _LONG_SECONDS = 5
 """The read lock is waited for no longer than this."""
 _STRICT = ("STRICT_TRANS_TABLES", "STRICT_ALL_TABLES")
@@ -64,6 +65,13 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Find
         (facts.max_allowed_packet < _FULL_PACKET, Code.S028, "note",
          f"a row longer than max_allowed_packet, {facts.max_allowed_packet:,} bytes of text, stops a run",
          f"SET GLOBAL max_allowed_packet = {_FULL_PACKET};"),
+        (facts.binary_log != "ROW", Code.W002, "note",
+         f"the binary log is {facts.binary_log} and does not name each row: converge follow cannot read it",
+         "SET PERSIST binlog_format = ROW; and new connections of the application"
+         if facts.binary_log != "OFF" else "log_bin in the server's configuration, and a restart"),
+        (facts.binary_log == "ROW" and 0 < facts.binary_log_seconds < _DAY, Code.W015, "note",
+         f"the binary log is kept for {facts.binary_log_seconds:,} s: converge follow could not go on after "
+         "a longer run or pause", f"SET PERSIST binlog_expire_logs_seconds = {7 * _DAY};"),
         _optional(Code.S020, facts.rights),
     ]  # fmt: skip
     return _findings("source", rows)

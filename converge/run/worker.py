@@ -289,7 +289,7 @@ def main(pipe: Pipe) -> None:
         pipe.send(("failed", error))
 
 
-_METHODS: dict[type, Callable[[Worker, Any], object]] = {
+METHODS: dict[type, Callable[[Worker, Any], object]] = {
     str: Worker.begin,
     CopyTask: Worker.copy,
     DigestTask: Worker.digest,
@@ -310,7 +310,7 @@ def _serve(worker: Worker, pipe: Pipe) -> None:
         try:
             if task is None:
                 return
-            pipe.send(("done", _METHODS[type(task)](worker, task)))
+            pipe.send(("done", METHODS[type(task)](worker, task)))
         except (ConvergeError, NullRow, *DRIVER_ERRORS) as error:
             if isinstance(error, BrokenPipeError):
                 raise

@@ -1,0 +1,72 @@
+"""`converge cutover`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from converge import api
+from converge.cli.exports import export_options
+from converge.cli.many import only, options_of
+from converge.cli.options import comparing_options, database_options, output_options
+from converge.cli.outputs import finish, report_option, require_reports, require_writable, write_private
+from converge.model.event import Sink
+from converge.model.result import Named, Result, Results
+from converge.run.options import Options
+from converge.settings.addresses import Where, databases
+
+
+@click.command("cutover")
+@database_options
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(5),
+    default=60,
+    help="the longest window: from the stop of the writers until the application may start",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="do all that comes before the window, and say how long it would be"
+)
+@click.option(
+    "--stop", metavar="COMMAND", help="a command that stops the writers; else stop them when asked to"
+)
+@click.option("-o", "--certificate", metavar="FILE", help="write the certificate, as JSON")
+@comparing_options
+@report_option
+@export_options
+@output_options
+def command(
+    where: Where,
+    options: Options,
+    max_seconds: float,
+    dry_run: bool,
+    stop: str | None,
+    certificate: str | None,
+    reports: tuple[str, ...],
+    as_json: bool,
+    emit: Sink,
+) -> int:
+    """Cut over to the target that `converge follow` keeps up to date, in a window of a minute.
+     Compares every row first, with the application at work. Then the writers are stopped, the source is
+    proven to stand still, the last rows are replaced and compared, and sequences go on where the source's
+    do. What cannot be had in time gives the window up, and the target is followed as before. End `converge
+    follow` first.
+
+    \b
+        Examples:
+          converge cutover --dry-run
+          converge cutover --stop 'kubectl scale deploy/shop --replicas 0' -o certificate.json
+    """
+    require_reports("--report", reports)
+    if certificate:
+        require_writable(certificate)
+    one = only(databases(where), "cutover")
+    result = Result("cutover", str(one.source), str(one.target))
+    window = api.Window(max_seconds, dry_run, stop or "")
+    proof = api.cutover(
+        one.source, one.target, options_of(one, options), window, on_event=emit, result=result
+    )
+    if certificate and proof:
+        write_private(certificate, json.dumps(proof, indent=2) + "\n")
+    return finish(Results("cutover", (Named("", result),)), reports, emit, as_json=as_json)

@@ -1,0 +1,291 @@
+"""`converge cutover`: the last epoch, on a source that stands still, with the proof of what was moved.
+
+The comparison of all rows, which takes the longer the more there are, is made before the window, in the
+snapshot of an epoch; each epoch from then on compares what it replaces. So the window has only what does not
+grow with the tables: the last epoch, the next values, and materialized views. What grows again, the check of
+all rows of foreign keys that hold already, comes when the application may start: it blocks no reader and no
+writer.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from converge.codes import Code
+from converge.errors import BlockedError
+from converge.follow.epoch import Epoch
+from converge.follow.follow import Open, opened
+from converge.model.endpoint import Endpoint
+from converge.model.event import Said, Sink, phase
+from converge.model.existing import OwnForeignKey
+from converge.model.extent import Range
+from converge.model.plan import Finding
+from converge.model.result import Result, TableResult
+from converge.model.words import counted, said
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.definitions import counter_values, next_values
+from converge.mysql.log import in_flight
+from converge.postgres.existing import read_existing
+from converge.postgres.following import note_certificate, note_proof
+from converge.postgres.made import changed_since, set_next_values
+from converge.postgres.query import value
+from converge.run.options import Options
+from converge.run.proof import Proof
+from converge.run.worker import METHODS, Worker
+
+_MOST_EPOCHS = 20
+_STILL_SECONDS = 2.0
+"""So long the source's log must not move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the operator wants."""
+
+    max_seconds: float = 60.0
+    """From the moment when the writers are stopped until the application may start."""
+    dry_run: bool = False
+    stop: str = ""
+    """A command of the shell that stops the writers; empty where the operator does."""
+
+
+class _InView(Worker):
+    """Carries out a comparison's tasks on the view of an epoch, one after the other."""
+
+    def __init__(self, source: WatchedConnection, target: psycopg.Connection[Any]) -> None:
+        self.source, self.target = source, target
+
+    def work(self, tasks: Any) -> Iterator[Any]:
+        """The tasks' results."""
+        for task in tasks:
+            yield METHODS[type(task)](self, task)
+
+
+def cutover(
+    source: Endpoint, target: Endpoint, options: Options, window: Window, emit: Sink, result: Result
+) -> dict[str, Any]:
+    """Makes the target the application's; returns the certificate, which the ledger keeps, or {}.
+
+    Raises BlockedError where the window would be too long or the source does not stand still: then the
+    target goes on being followed.
+    """
+    with opened(source, target, options, emit) as open_:
+        _require_parents(open_)
+        run = _Cutover(open_, window, emit, result)
+        with phase(result, emit, "catch up"):
+            run.approach()
+        with phase(result, emit, "proof"), open_.epochs.next() as epoch:
+            run.prove(epoch)
+        if result.verdict == "differs":
+            return {}
+        with phase(result, emit, "catch up again"):
+            last = run.approach()
+        if window.dry_run:
+            words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
+            result.verdict = "ready"
+            result.findings.append(Finding(Code.W014, "note", "target", words))
+            return {}
+        certificate = run.window()
+        run.afterwards()
+        return certificate
+
+
+@dataclass
+class _Cutover:
+    open_: Open
+    window_: Window
+    emit: Sink
+    result: Result
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of the window's steps."""
+    rows: int = 0
+    """Replaced since the proof."""
+
+    def approach(self) -> Epoch:
+        """Epochs until one is short. Raises BlockedError where they do not become so."""
+        most = self.window_.max_seconds / 4
+        for _ in range(_MOST_EPOCHS):
+            with self.open_.epochs.next() as epoch:
+                self.rows += sum(epoch.rows.values())
+            if epoch.seconds <= most:
+                return epoch
+        raise BlockedError(
+            f"an epoch takes {epoch.seconds:.0f} s, for {counted(epoch.keys, 'key')}: too long for a window "
+            f"of {self.window_.max_seconds:.0f} s",
+            code=Code.W010,
+            hint="let converge follow run until it has caught up; or more --max-seconds",
+        )
+
+    def prove(self, epoch: Epoch) -> None:
+        """Compares all rows and views in the snapshot of the epoch, and notes that in the ledger."""
+        open_, result, started = self.open_, self.result, time.monotonic()
+        plan, there = open_.prepared.plan, open_.prepared.target
+        assert there is not None
+        tables = {one.source: TableResult(one.source, f"{plan.schema}.{one.target}") for one in plan.tables}
+        workers: Any = _InView(open_.epochs.view, there)
+        ranges = {one.source: [Range()] for one in plan.tables}
+        result.tables = [*tables.values()]
+        result.differences, result.views, result.checks, result.not_compared = [], [], [], []
+        Proof(
+            plan, workers, open_.prepared.source, there, ranges, "full", result, self.emit, tables
+        ).prove()  # fmt: skip
+        self.rows = 0
+        proof = {
+            "epoch": epoch.number,
+            "seen_at": epoch.seen_at,
+            "seconds": round(time.monotonic() - started, 1),
+            "verdict": result.verdict,
+            "tables": [
+                {"source": one.source, "rows": one.rows_target, "digest": one.digest} for one in result.tables
+            ],
+        }
+        open_.epochs.state = replace(open_.epochs.state, proof=proof)
+        note_proof(there, open_.run.run, proof)
+
+    # ---- the window ------------------------------------------------------------------------------------
+
+    def window(self) -> dict[str, Any]:
+        """From the writers' stop until the application may start."""
+        open_, started = self.open_, time.monotonic()
+        self._stop()
+        self._step("stop", started)
+        proof = open_.epochs.state.proof or {}
+        with open_.epochs.next() as epoch:
+            self.rows += sum(epoch.rows.values())
+            self._step("last epoch", started)
+            if proof.get("seconds", 0) < (self.window_.max_seconds - (time.monotonic() - started)) / 2:
+                self.prove(epoch)
+                self._step("proof", started)
+        self._numbers()
+        self._step("next values and materialized views", started)
+        position = open_.epochs.place()
+        if position.order != epoch.log.order or in_flight(open_.prepared.source, idle=True):
+            raise _not_still(f"its log stood at {epoch.log}, and stands at {position}")
+        took = time.monotonic() - started
+        if took > self.window_.max_seconds or self.result.verdict != "verified":
+            why = f"it has taken {took:.0f} s" if self.result.verdict == "verified" else "rows differ"
+            raise BlockedError(
+                f"the window was given up: {why}; the target is still followed",
+                code=Code.W010,
+                hint="let the application write to the source again",
+            )
+        return self._certify(epoch, took)
+
+    def _stop(self) -> None:
+        """Has the writers stopped, and waits until nothing moves. Raises BlockedError."""
+        here, epochs = self.open_.prepared.source, self.open_.epochs
+        if self.window_.stop:
+            done = subprocess.run(self.window_.stop, shell=True, check=False)
+            if done.returncode:
+                raise BlockedError(
+                    f"the command that stops the writers ended with {done.returncode}: {self.window_.stop}",
+                    code=Code.W011,
+                )
+        else:
+            self.emit(Said("stop the application's writes to the source now"))
+        give_up = time.monotonic() + self.window_.max_seconds
+        still, place = time.monotonic(), epochs.place()
+        while time.monotonic() - still < _STILL_SECONDS:
+            if time.monotonic() > give_up:
+                raise _not_still(f"its log has moved to {place}, or a transaction that has written is open")
+            time.sleep(0.2)
+            now = epochs.place()
+            if now.order != place.order or in_flight(here, idle=True):
+                still, place = time.monotonic(), now
+
+    def _numbers(self) -> None:
+        """Sequences go on where the source does; materialized views have the last rows."""
+        here, there, plan = self.open_.prepared.source, self.open_.prepared.target, self.open_.prepared.plan
+        assert there is not None
+        numbered = sorted({one.table for one in plan.identities if one.auto_increment})
+        counters = counter_values(here, {one.table: one.next_value for one in plan.counters})
+        set_next_values(there, plan, next_values(here, numbered), counters)
+        for name, _ in read_existing(there, plan.schema).materialized:
+            there.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
+
+    def _certify(self, epoch: Epoch, took: float) -> dict[str, Any]:
+        there = self.open_.prepared.target
+        assert there is not None
+        certificate = {
+            "converge": 1,
+            "command": "cutover",
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "source": self.result.source,
+            "target": self.result.target,
+            "run": self.open_.run.run,
+            "log": asdict(epoch.log),
+            "epoch": epoch.number,
+            "seen_at": epoch.seen_at,
+            "proof": self.open_.epochs.state.proof,
+            "rows_since_proof": self.rows,
+            "window_seconds": round(took, 1),
+            "seconds": self.seconds,
+        }
+        note_certificate(there, self.open_.run.run, certificate)
+        words = (
+            f"cut over at {certificate['at']}, after {took:.1f} s: the application may start on the target"
+        )
+        self.emit(Said(words))
+        self.result.findings.append(
+            Finding(Code.W014, "note", "target", words, evidence=json.dumps(self.seconds))
+        )
+        return certificate
+
+    def _step(self, name: str, started: float) -> None:
+        self.seconds[name] = round(time.monotonic() - started - sum(self.seconds.values()), 1)
+
+    # ---- afterwards ------------------------------------------------------------------------------------
+
+    def afterwards(self) -> None:
+        """With the application at work: foreign keys are valid again, statistics are new."""
+        open_, plan, there = self.open_, self.open_.prepared.plan, self.open_.prepared.target
+        assert there is not None
+        with phase(self.result, self.emit, "validate"):
+            for key in _unchecked(open_):
+                check = replace(key, validated=True).validate
+                if check:
+                    there.execute(check.encode())
+        with phase(self.result, self.emit, "analyze"):
+            for table in read_existing(there, plan.schema).tables:
+                there.execute(f"ANALYZE {table.quoted}".encode())
+        if open_.run.made is not None:
+            self.result.findings += changed_since(there, plan, open_.run.made)
+
+
+def _not_still(why: str) -> BlockedError:
+    return BlockedError(
+        f"the source does not stand still: {why}; the target is still followed",
+        code=Code.W011,
+        hint="stop every writer, jobs too: SET GLOBAL super_read_only = ON; ends their commits",
+    )
+
+
+def _unchecked(open_: Open) -> Sequence[OwnForeignKey]:
+    """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
+    there, made = open_.prepared.target, open_.run.made
+    assert there is not None
+    texts = made.objects.values() if made else ()
+    valid = {json.loads(text).get("definition") for text in texts if '"definition"' in text}
+    keys = read_existing(there, open_.prepared.plan.schema).foreign_keys
+    return [key for key in keys if not key.validated and key.definition in valid]
+
+
+def _require_parents(open_: Open) -> None:
+    """Raises BlockedError for rows without a parent: the key could not be made valid after the cutover."""
+    there = open_.prepared.target
+    assert there is not None
+    for key in _unchecked(open_):
+        if orphans := value(there, key.orphans):
+            raise BlockedError(
+                f"{key.table}: {said(orphans, 'have no parent', 'row')} by the foreign key {key.name}",
+                code=Code.W010,
+                hint="repair them in the source, where foreign_key_checks was off",
+            )

@@ -1,0 +1,65 @@
+"""`cutover`: the last epoch on a source that stands still, and the proof of what was moved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from judge import compare
+from support import converge, migrated, mysql, postgres
+from test_follow import ROUNDS, SOURCE, follow
+
+from converge.sandbox.server import connect_mysql
+
+KEYS = "SELECT count(*), count(*) FILTER (WHERE convalidated) FROM pg_constraint WHERE contype = 'f'"
+
+
+def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = pair = migrated(both_databases, SOURCE)
+    ends = ("--source", source, "--target", target)
+    ((keys, _),) = postgres(target, KEYS)
+    for statements in ROUNDS[:3]:
+        mysql(source, statements)
+    assert follow(pair).code == 0
+    assert postgres(target, KEYS) != [(keys, keys)]
+    ran = converge("cutover", *ends, "--dry-run", "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["findings"][-1]["code"]) == (0, "ready", "W014"), ran.err
+    shown = converge("status", "--target", target)
+    assert (shown.code, "epoch " in shown.out, "verified, as of " in shown.out) == (0, True, True), shown.out
+    mysql(source, "INSERT INTO log (id, body) VALUES (700, 'last'); DELETE FROM log WHERE id = 700")
+    file = tmp_path / "certificate.json"
+    ran = converge("cutover", *ends, "--stop", "true", "-o", str(file), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    certificate = json.loads(file.read_text("utf-8"))
+    assert certificate["proof"]["verdict"] == "verified"
+    rows = {one["source"]: one["rows"] for one in certificate["proof"]["tables"]}
+    assert rows == {one["source"]: one["rows_target"] for one in ran.json["tables"]}
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    # As the run has left them.
+    assert postgres(target, KEYS) == [(keys, keys)]
+    assert postgres(target, "INSERT INTO log (body) VALUES ('next') RETURNING id") == [(701,)]
+    for command in (("follow", "--once"), ("cutover",)):
+        ran = converge(*command, *ends)
+        assert (ran.code, "W012" in ran.err) == (3, True), ran.err
+
+
+def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(databases, SOURCE)
+    ends = ("--source", source, "--target", target, "--max-seconds", "5")
+    with connect_mysql(source) as writer, writer.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE log SET body = 'open' WHERE id = 1")
+        ran = converge("cutover", *ends, "--stop", "true")
+        assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+        cursor.execute("COMMIT")
+    ran = converge("cutover", *ends, "--stop", "exit 7")
+    assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+    assert postgres(target, "SELECT certificate FROM converge.follow") == [(None,)]
+    # A row that somebody has changed in the target is found before the window.
+    postgres(target, "UPDATE log SET body = 'other' WHERE id = 2")
+    ran = converge("cutover", *ends, "--stop", "exit 7", "--json")
+    assert (ran.code, ran.json["verdict"], ran.json["differences"][0]["key"]) == (1, "differs", "id=2"), (
+        ran.err
+    )
+    assert follow(pair).code == 0
