@@ -28,8 +28,8 @@ _RECORDS = Struct("32s"), Struct("38s")
 """Of the source, and of the target: with a row's ctid, as tidsend() writes it."""
 _PLACED = Struct("32s6s")
 _TID = Struct(">IH")
-_ROWS = 50_000
-"""Of one side that are compared at once: where all of them differ, in about 60 MB."""
+_ROWS = 20_000
+"""Of one side that are compared at once: where all of them differ, in about 25 MB."""
 _MOST_PARTS = 256
 """A byte has no more values."""
 _KEPT = 50_000
