@@ -19,6 +19,7 @@ from support import ENVIRONMENT, mysql, postgres
 
 from converge import __version__
 from converge.cli import _group
+from converge.errors import BlockedError, SourceError, TooLate, UsageError
 
 ROOT = Path(__file__).parents[1]
 
@@ -131,13 +132,14 @@ def require_command(words: list[str]) -> None:
     command.make_context(words[0], words[1:])
 
 
-def test_the_compose_file_runs_the_command_with_addresses_from_the_environment() -> None:
-    text = (ROOT / "deploy/compose.yaml").read_text("utf-8")
-    (service,) = documents("deploy/compose.yaml")[0]["services"].values()
+@pytest.mark.parametrize("name", ["deploy/compose.yaml", "deploy/workers.compose.yaml"])
+def test_the_compose_file_runs_the_command_with_addresses_from_the_environment(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    (service,) = documents(name)[0]["services"].values()
     assert (ROOT / "deploy" / service["build"] / "Dockerfile").is_file()
     require_command(service["command"])
-    for name, value in service["environment"].items():
-        assert value.startswith(f"${{{name}:?"), name
+    for variable, value in service["environment"].items():
+        assert value.startswith(f"${{{variable}:?"), variable
     examples = re.findall(r"^# +docker compose .* converge (.*)$", text, re.M)
     for example in (one for one in examples if not one.startswith("cp")):
         require_command(shlex.split(example))
@@ -154,6 +156,22 @@ def test_the_job_runs_the_command_with_addresses_from_its_secret() -> None:
     mounts = {one["name"] for one in container["volumeMounts"]}
     assert mounts == {one["name"] for one in pod["volumes"]}
     assert pod["securityContext"]["runAsNonRoot"] and job["spec"]["backoffLimit"] == 0
+
+
+def test_the_job_of_workers_knows_the_exit_codes() -> None:
+    """Its command line is run by test_workers."""
+    (job,) = documents("deploy/workers.yaml")
+    spec, (container,) = job["spec"], job["spec"]["template"]["spec"]["containers"]
+    require_command(container["args"])
+    assert container["image"].endswith(f":{__version__}")
+    assert (spec["completionMode"], spec["completions"]) == ("Indexed", spec["parallelism"])
+    codes = {
+        rule["action"]: rule["onExitCodes"]["values"]
+        for rule in spec["podFailurePolicy"]["rules"]
+        if "onExitCodes" in rule
+    }
+    fatal = {kind.exit_code for kind in (UsageError, BlockedError, SourceError)} | {70}
+    assert codes == {"FailIndex": [TooLate.exit_code], "FailJob": sorted(fatal)}
 
 
 def test_the_image_copies_what_the_build_needs_and_is_not_root() -> None:

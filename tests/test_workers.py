@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import NewDatabase
 from faults.application import COINS, TOTAL, fill, writers
 from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
@@ -27,6 +28,7 @@ from converge.postgres.copy import claim
 from converge.postgres.ledger import attempt_of, lock
 from converge.sandbox import Server
 
+ROOT = Path(__file__).parents[1]
 ROWS = 60_000
 SOURCE = f"""
 SET SESSION cte_max_recursion_depth = {ROWS};
@@ -58,11 +60,16 @@ def target(postgres_175: Server, new_postgres_database: NewDatabase) -> str:
 
 @contextmanager
 def joining(source: str, target: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    addresses = ("--source", source, "--join", target)
+    with started("worker", "--jobs", "1", "--source", source, "--join", target, *arguments) as process:
+        yield process
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     streams: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(
-        [sys.executable, "-m", "converge", "worker", "--jobs", "1", *addresses, *arguments],
-        env=ENVIRONMENT,
+        [sys.executable, "-m", "converge", *arguments],
+        env=ENVIRONMENT | environment,
         start_new_session=True,
         **streams,
     )
@@ -72,6 +79,14 @@ def joining(source: str, target: str, *arguments: str) -> Iterator[subprocess.Po
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def of_the_job(source: str, target: str, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A worker as the manifest of Kubernetes starts it, with the variables that its secret has."""
+    (job,) = yaml.safe_load_all((ROOT / "deploy/workers.yaml").read_text("utf-8"))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    secret = {"CONVERGE_SOURCE_URL": source, "CONVERGE_TARGET_URL": target}
+    return started(*container["args"], *arguments, **secret)
 
 
 def until(what: Callable[[], object]) -> None:
@@ -108,7 +123,7 @@ def test_joined_workers_come_to_the_same_result(
     ).json
     with (
         joining(source, target) as first,
-        joining(source, target, "--run", "1") as second,
+        of_the_job(source, target, "--run", "1") as second,
         joining(source, target, "--wait-seconds", "0") as early,
         begun(
             *(source, target, "--json", "--jobs", "1", "--workers", "join:2", "--max-rate", "20MB/s"),
