@@ -156,24 +156,29 @@ def test_joined_workers_come_to_the_same_result(
     assert done and sorted(done) == postgres(target, tasks)
 
 
-def test_one_leaves_one_is_killed_and_one_loses_its_source(source: str, target: str) -> None:
+def test_they_leave_are_killed_stop_or_lose_their_source(source: str, target: str) -> None:
     with (
         joining(source, target) as leaves,
         joining(source, target) as killed,
+        joining(source, target) as stops,
         joining(source, target) as loses,
-        begun(source, target, "--json", "--jobs", "1", "--workers", "join:3", "--max-rate", "10MB/s") as run,
+        begun(source, target, "--json", "--jobs", "1", "--workers", "join:4", "--max-rate", "10MB/s") as run,
     ):
         until(lambda: copying(target))
         leaves.terminate()
         os.killpg(killed.pid, signal.SIGKILL)
+        os.kill(stops.pid, signal.SIGSTOP)
         for thread in _threads(source, workers_of(loses.pid)):
             mysql(source, f"KILL {thread}")
         assert (leaves.wait(30), loses.wait(60)) == (0, 6)
         found = document(run)
+        os.kill(stops.pid, signal.SIGCONT)
+        assert stops.wait(30) == 6
     # The run itself has lost nothing, and is in its first attempt.
-    assert (found["verdict"], codes(found).count("R005"), codes(found).count("R003")) == ("verified", 3, 0)
-    reasons = sorted(row[4] for row in postgres(target, WORKERS))
-    assert reasons[:2] == ["its session has ended", "stopped"] and "Lost connection to MySQL" in reasons[2]
+    assert (found["verdict"], codes(found).count("R005"), codes(found).count("R003")) == ("verified", 4, 0)
+    reasons = [row[4] for row in postgres(target, WORKERS)]
+    assert (reasons.count("it no longer answers"), reasons.count("stopped")) == (2, 1)
+    assert sum("Lost connection to MySQL" in reason for reason in reasons) == 1
 
 
 def _threads(source: str, processes: list[int]) -> list[int]:

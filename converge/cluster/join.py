@@ -295,9 +295,10 @@ class _Guest:
             return False
         self._looked = now
         query = (
-            f"SELECT left_at IS NULL AND state = 'running' AND {ALIVE}, left_at IS NULL, taken, "
-            "(joins ->> 'open')::boolean FROM converge.worker w JOIN converge.run r ON r.id = run_id "
-            "WHERE w.id = %(number)s"
+            "UPDATE converge.worker w SET seen_at = clock_timestamp() FROM converge.run r "
+            "WHERE r.id = run_id AND w.id = %(number)s "
+            f"RETURNING left_at IS NULL AND state = 'running' AND {ALIVE}, left_at IS NULL, taken, "
+            "(joins ->> 'open')::boolean"
         )
         row = self._ledger.execute(
             query.encode(), {"number": self.number, "attempt": self._door.attempt}

@@ -39,6 +39,8 @@ from converge.run.attempt import Job
 _BEGIN_SECONDS = 1.0
 """Who has not begun by then is not waited for: it is the time that writers of the source are held off."""
 _LOOK_SECONDS = 1.0
+_SILENT_SECONDS = 20.0
+"""A worker says every two seconds that it lives: its session may outlive it behind a proxy."""
 
 
 @dataclass
@@ -187,11 +189,11 @@ class Guests:
         there = self._connection.execute(
             "SELECT w.id FROM converge.worker w JOIN pg_locks l ON l.locktype = 'advisory' "
             "AND (l.classid, l.objid, l.objsubid) = (%s::oid, w.id::oid, 2) AND l.granted "
-            "WHERE w.id = ANY (%s) AND left_at IS NULL",
-            (PRESENCE, list(self._members)),
+            "WHERE w.id = ANY (%s) AND left_at IS NULL AND seen_at > clock_timestamp() - %s * interval '1 s'",
+            (PRESENCE, list(self._members), _SILENT_SECONDS),
         ).fetchall()
         for number in self._members.keys() - {number for (number,) in there}:
-            self._part(self._members[number], "its session has ended")
+            self._part(self._members[number], "it no longer answers")
 
     def _part(self, member: _Member, why: str) -> None:
         """Without this worker; whatever it still does in the target is rolled back."""

@@ -30,6 +30,7 @@ def upgrade() -> None:
             rows bigint NOT NULL DEFAULT 0,
             bytes bigint NOT NULL DEFAULT 0,
             joined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             left_at timestamptz,
             reason text
         )
