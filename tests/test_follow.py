@@ -8,22 +8,37 @@ from judge import compare
 from support import Ran, converge, migrated, mysql, postgres
 
 SOURCE = """
-CREATE TABLE top ( id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, place INT UNIQUE, note TEXT, size INT
-AS (CHAR_LENGTH(note)) VIRTUAL); CREATE TABLE middle ( top_id INT NOT NULL, number SMALLINT UNSIGNED NOT NULL,
-note VARCHAR(30), PRIMARY KEY (top_id, number), FOREIGN KEY (top_id) REFERENCES top (id) ON DELETE CASCADE ON
-UPDATE CASCADE); CREATE TABLE leaf ( id BINARY(16) PRIMARY KEY, top_id INT NOT NULL, number SMALLINT UNSIGNED
-NOT NULL, document JSON, FOREIGN KEY (top_id, number) REFERENCES middle (top_id, number) ON DELETE CASCADE ON
-UPDATE CASCADE); CREATE TABLE loose ( id BIGINT UNSIGNED PRIMARY KEY, code VARCHAR(20), boss BIGINT UNSIGNED,
-FOREIGN KEY (code) REFERENCES top (code) ON DELETE SET NULL ON UPDATE CASCADE, FOREIGN KEY (boss) REFERENCES
-loose (id) ON DELETE SET NULL); CREATE TABLE keyless (number INT, body VARCHAR(200)); CREATE TABLE log (id INT
-AUTO_INCREMENT PRIMARY KEY, body VARCHAR(20)); INSERT INTO top (id, code, place, note) VALUES (1, 'a', 10,
-'one'), (2, 'b', 20, NULL), (3, 'c', 30, 'tab\\there'), (4, 'd', NULL, ''), (5, 'e', 50, 'x'); INSERT INTO
-middle SELECT id, n, CONCAT(id, n) FROM top, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 65535) AS m; INSERT
-INTO leaf SELECT UNHEX(MD5(CONCAT(top_id, '-', number))), top_id, number, JSON_OBJECT('n', number) FROM
-middle; INSERT INTO loose VALUES
-    (1, 'a', NULL), (2, 'b', 1), (3, 'c', 2), (18446744073709551615, 'd', 1), (5,
-NULL, 3); INSERT INTO keyless VALUES (1, 'x'), (1, 'x'), (2, 'y'); INSERT INTO log (body) VALUES ('1'), ('2'),
-('3');
+CREATE TABLE top (
+    id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, place INT UNIQUE, note TEXT,
+    size INT AS (CHAR_LENGTH(note)) VIRTUAL);
+CREATE TABLE middle (
+    top_id INT NOT NULL, number SMALLINT UNSIGNED NOT NULL, note VARCHAR(30), PRIMARY KEY (top_id, number),
+    FOREIGN KEY (top_id) REFERENCES top (id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE leaf (
+    id BINARY(16) PRIMARY KEY, top_id INT NOT NULL, number SMALLINT UNSIGNED NOT NULL, document JSON,
+    FOREIGN KEY (top_id, number) REFERENCES middle (top_id, number) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE loose (
+    id BIGINT UNSIGNED PRIMARY KEY, code VARCHAR(20), boss BIGINT UNSIGNED,
+    FOREIGN KEY (code) REFERENCES top (code) ON DELETE SET NULL ON UPDATE CASCADE,
+    FOREIGN KEY (boss) REFERENCES loose (id) ON DELETE SET NULL);
+CREATE TABLE two (id INT PRIMARY KEY);
+CREATE TABLE three (id INT PRIMARY KEY, two INT, FOREIGN KEY (two) REFERENCES two (id) ON DELETE CASCADE);
+CREATE TABLE four (
+    id INT PRIMARY KEY, three INT, FOREIGN KEY (three) REFERENCES three (id) ON DELETE CASCADE);
+CREATE TABLE keyless (number INT, body VARCHAR(200));
+CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, body VARCHAR(20));
+INSERT INTO top (id, code, place, note) VALUES
+    (1, 'a', 10, 'one'), (2, 'b', 20, NULL),
+    (3, 'c', 30, 'tab\\there'), (4, 'd', NULL, ''), (5, 'e', 50, 'x');
+INSERT INTO middle
+    SELECT id, n, CONCAT(id, n) FROM top, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 65535) AS m;
+INSERT INTO leaf
+    SELECT UNHEX(MD5(CONCAT(top_id, '-', number))), top_id, number, JSON_OBJECT('n', number) FROM middle;
+INSERT INTO loose VALUES
+    (1, 'a', NULL), (2, 'b', 1), (3, 'c', 2), (18446744073709551615, 'd', 1), (5, NULL, 3);
+INSERT INTO two VALUES (1); INSERT INTO three VALUES (1, 1); INSERT INTO four VALUES (1, 1), (2, 1);
+INSERT INTO keyless VALUES (1, 'x'), (1, 'x'), (2, 'y');
+INSERT INTO log (body) VALUES ('1'), ('2'), ('3');
 """
 ROUNDS = (
     # Values of unique keys are swapped.
@@ -35,6 +50,8 @@ ROUNDS = (
     "UPDATE top SET code = 'z' WHERE code = 'a'; UPDATE top SET note = 'only this' WHERE id = 2",
     "DELETE FROM loose WHERE id = 2; DELETE FROM top WHERE id = 5",
     "INSERT INTO keyless VALUES (3, 'z'); DELETE FROM keyless WHERE number = 1 LIMIT 1",
+    # A row gets another parent, and goes with it and its own children, of which no event tells.
+    "INSERT INTO two VALUES (9); UPDATE three SET two = 9 WHERE id = 1; DELETE FROM two WHERE id = 9",
     # Nothing of it is left, or all of it is new.
     "TRUNCATE log; INSERT INTO log (body) VALUES ('new')",
     "BEGIN; INSERT INTO top (id, code) VALUES (50, 'gone'); ROLLBACK; DELETE FROM middle WHERE number = 1",

@@ -119,15 +119,15 @@ class Dirty:
                 self._make(number)
                 for batch in self._batches(number, f"round = {round_}"):
                     self._copy_keys(source, self._tables[number], batch)
+                    self._copy_rows(source, self._tables[number], batch)
+                self._mark_gone(self._tables[number])
             for number in sorted(found | self.whole):
                 for child in self._tables[number].children:
                     if child.table not in self.whole:
                         self._cascade(source, self._tables[number], child, round_)
             round_ += 1
         self._spread()
-        for number in sorted(self._numbers("true") - self.whole):
-            for batch in self._batches(number, "true"):
-                self._copy_rows(source, self._tables[number], batch)
+        for number in self.active - self.whole:
             self._target.execute(f"ANALYZE {_keys(number)}, {_rows(number)}".encode())
 
     def _numbers(self, condition: str) -> set[int]:
@@ -175,6 +175,18 @@ class Dirty:
         self._made.add(number)
 
     # ---- rows that cascades have changed -------------------------------------------------------------
+
+    def _mark_gone(self, table: Followed) -> None:
+        """A row that is gone takes those along that refer to it, also where no event of its own has said so.
+
+        It may have been given another parent, and have gone with that one.
+        """
+        if table.children:
+            rows = f"SELECT {table.keys} FROM {_rows(table.number)}"
+            self._target.execute(
+                f"UPDATE {_keys(table.number)} SET {MOVED} = true "
+                f"WHERE NOT {MOVED} AND ({table.keys}) NOT IN ({rows})".encode()
+            )
 
     def _cascade(self, source: WatchedConnection, parent: Followed, child: Child, round_: int) -> None:
         """Adds the keys of rows that refer to keys which have moved: as the target has them, and as the
