@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: demo test quick coverage check browser docs bench fidelity faults clean
 
@@ -9,7 +10,7 @@ demo: $(VENV)/.demo
 	$(BIN)/converge demo --report converge-report.html --report converge-report.md --report converge-report.json
 
 test: check browser
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 # The daily loop, in two minutes: style, types, and a few tests of each part. Name others: make quick TESTS=tests/test_load.py
 TESTS ?= $(addprefix tests/test_,api.py codes.py help.py pure.py plan.py rejects.py resume.py reports.py views.py)
@@ -21,7 +22,7 @@ quick: $(VENV)/.dev
 # All tests, with the lines of converge that they run: fails below the floor in pyproject.toml.
 coverage: $(VENV)/.dev browser
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -44,8 +44,9 @@ CREATE TABLE child (
     a INT, b VARCHAR(20), parent INT, PRIMARY KEY (a, b),
     FOREIGN KEY (parent) REFERENCES account (id) ON DELETE CASCADE);
 INSERT INTO child VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3);
-CREATE TABLE keyless (a INT, b VARCHAR(10));
-INSERT INTO keyless VALUES (1, 'a'), (1, 'a'), (2, NULL);
+CREATE TABLE keyless (a INT, b VARCHAR(10), doc JSON, born DATE, lost INT);
+INSERT INTO keyless (a, b, doc, born, lost) VALUES
+    (1, 'a', '{"n": 1.50}', '0000-00-00', 7), (1, 'a', NULL, NULL, NULL), (2, NULL, NULL, NULL, NULL);
 CREATE TABLE emptied (a INT PRIMARY KEY, b TEXT);
 INSERT INTO emptied VALUES (1, 'a'), (2, 'b');
 CREATE TABLE quiet (id INT PRIMARY KEY, b TEXT);
@@ -55,6 +56,14 @@ MAP = """
 [[column]]
 match = { table = "account", column = "born" }
 policy = { zero_date = "null" }
+
+[[column]]
+match = { table = "keyless", column = "born" }
+policy = { zero_date = "null" }
+
+[[column]]
+match = { table = "keyless", column = "lost" }
+skip = true
 
 [[column]]
 match = { table = "account", column = "lost" }
@@ -91,7 +100,7 @@ CHANGES = (
     "DELETE FROM child WHERE a = 2",
     "INSERT INTO child VALUES (5, 'new', 31), (5, 'New!', NULL)",
     "DELETE FROM keyless WHERE b IS NULL",
-    "INSERT INTO keyless VALUES (9, 'n'), (NULL, NULL)",
+    "INSERT INTO keyless (a, b, doc) VALUES (9, 'n', '{\"n\": 2.50}'), (NULL, NULL, NULL)",
     "TRUNCATE emptied",
     "INSERT INTO emptied VALUES (2, 'again'), (7, E'q\\n')",
 )
@@ -117,7 +126,7 @@ def kinds(both_databases: tuple[str, str], tmp_path: Path) -> Iterator[tuple[str
     (tmp_path / "map.toml").write_text(MAP)
     ran = prepared(both_databases, KINDS, "--map", str(tmp_path / "map.toml"))
     found = {(one["object"], one["severity"]) for one in ran.json["findings"] if one["code"] == "V130"}
-    lossy = {"account.born", "account.lost", "account.shout"}
+    lossy = {"account.born", "account.lost", "account.shout", "keyless.born", "keyless.lost"}
     assert found == {*((name, "lossy") for name in lossy), ("keyless", "note")}
     for statement in CHANGES:
         postgres(both_databases[1], statement)
@@ -133,8 +142,8 @@ def test_all_kinds_of_values_come_back(kinds: tuple[str, str], tmp_path: Path) -
     source, target = kinds
     done = rollback(kinds, "--apply", "--yes")
     assert counts(done) == {
-        "kinds": (3, 1, 1), "account": (1, 2, 1), "child": (2, 0, 2), "keyless": (4, 0, 3),
-        "emptied": (2, 0, 2),
+        "kinds": (3, 1, 1), "account": (1, 2, 1), "child": (2, 0, 2), "keyless": (2, 0, 1),
+        "emptied": (1, 1, 1),
     }  # fmt: skip
     validate(done.json, schemas()["rollback.schema.json"])
     assert done.json["verdict"] == "verified"
@@ -147,7 +156,7 @@ def test_all_kinds_of_values_come_back(kinds: tuple[str, str], tmp_path: Path) -
         (31, "c", None, None, None),
     ]  # fmt: skip
     judged = compare(source, target)
-    assert judged.equal or {one.table for one in judged.differences} <= {"account"}, str(judged)
+    assert judged.equal or {one.table for one in judged.differences} <= {"account", "keyless"}, str(judged)
     assert counts(rollback(kinds, "--apply", "--yes")) == {}
     assert postgres(target, "SELECT count(*) FROM converge.changed") == [(0,)]
     # Later changes are noted, too.
@@ -163,10 +172,9 @@ def test_the_script_does_the_same(kinds: tuple[str, str], tmp_path: Path) -> Non
     assert mysql(source, "CHECKSUM TABLE kinds, account, child, keyless, emptied, quiet") == before
     assert script.stat().st_mode & 0o077 == 0
     mysql(source, script.read_text("utf-8"))
-    assert sum(map(sum, wanted.values())) == 24
+    assert sum(map(sum, wanted.values())) == 19
     done = rollback(kinds, "--apply", "--yes")
-    # A table that goes back as a whole is written again.
-    assert counts(done) == {"keyless": (4, 0, 4), "emptied": (2, 0, 2)}
+    assert counts(done) == {}
 
 
 def test_the_application_needs_no_privilege_and_may_print_as_it_likes(databases: tuple[str, str]) -> None:
@@ -224,7 +232,7 @@ def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
     for wrong in ([], ["--prepare", "--apply"]):
         ran = rollback(databases, *wrong)
         assert (ran.code, "error[U113]" in ran.err) == (2, True)
-    for early in (["--apply", "--yes"], ["--sql", "/dev/null"], ["--remove"]):
+    for early in (["--apply", "--yes"], ["--sql", "/dev/null"]):
         ran = rollback(databases, *early)
         assert (ran.code, "error[V133]" in ran.err) == (3, True), ran.err
     assert rollback(databases, "--prepare").code == 0
@@ -237,8 +245,12 @@ def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
     mysql(source, "DROP TRIGGER noted")
     assert rollback(databases, "--prepare").code == 0  # again: what was noted stays
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
-    assert rollback(databases, "--remove").code == 0
+    postgres(target, "DELETE FROM t")
+    ran = rollback(databases, "--remove")
+    assert (ran.code, "forget changes of 1 table with 1 row" in ran.err) == (2, True), ran.err
+    assert rollback(databases, "--remove", "--yes").code == 0
     assert postgres(target, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
+    postgres(target, "INSERT INTO t VALUES (1, 1)")
     assert converge("verify", *addresses).code == 0
 
 
@@ -276,3 +288,74 @@ def test_kills_lose_nothing(databases: tuple[str, str]) -> None:
     assert rollback(databases, "--apply", "--yes").code == 0
     judged = compare(source, target)
     assert judged.equal, str(judged)
+
+
+KEYS = """
+CREATE TABLE big (d DECIMAL(30,0) PRIMARY KEY, v INT);
+SET SESSION cte_max_recursion_depth = 2000;
+INSERT INTO big WITH RECURSIVE s AS (SELECT 1 n UNION ALL SELECT n + 1 FROM s WHERE n < 500)
+    SELECT 1234567890123456789000 + n, 1 FROM s;
+CREATE TABLE pair (t INT, id BIGINT, v INT UNIQUE, PRIMARY KEY (t, id));
+INSERT INTO pair VALUES (1, 1234567890123456788, 1), (1, 1234567890123456789, 2), (1, 7, 3);
+CREATE TABLE span (t INT, at TIME(3), d DOUBLE, v INT, PRIMARY KEY (t, at, d));
+INSERT INTO span VALUES (1, '-10:00:00.5', 0.1, 1), (1, '10:00:00', 0.1, 2), (2, '-10:00:00.25', 1e300, 3);
+CREATE TABLE real4 (f FLOAT PRIMARY KEY, v INT);
+INSERT INTO real4 VALUES (0.1, 1), (0.3, 2), (1e10, 3);
+CREATE TABLE moment (at TIMESTAMP(2), day DATE, y YEAR, b BIT(9), raw BINARY(3), e ENUM('x','y'), v INT,
+    PRIMARY KEY (at, day, y, b, raw, e));
+INSERT INTO moment VALUES ('2020-01-01 00:00:00.25', '2020-01-01', 2020, b'101', 'a', 'y', 1),
+    ('2020-01-01 00:00:00.50', '2020-01-01', 2020, b'101', 'a', 'y', 2);
+CREATE TABLE spelled (`a%b` VARCHAR(20) PRIMARY KEY, v INT, g VARCHAR(20) AS (UPPER(v)) STORED UNIQUE);
+INSERT INTO spelled (`a%b`, v) VALUES ('a', 1), ('c', 2), ('b', 3);
+CREATE TABLE prefix (t INT, b TEXT, v INT UNIQUE, PRIMARY KEY (t, b(10)));
+INSERT INTO prefix VALUES (1, 'abc', 1), (1, 'abd', 2);
+"""
+
+
+def test_keys_of_all_types_find_their_rows_and_no_others(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(databases, KEYS, "--map", "friendly")
+    for change in (
+        "DELETE FROM big WHERE d NOT IN (1234567890123456789100, 1234567890123456789101)",
+        "DELETE FROM pair WHERE id = 1234567890123456789; UPDATE pair SET v = v + 10",
+        "UPDATE pair SET v = CASE v WHEN 11 THEN 3 ELSE 1 END",
+        "DELETE FROM span WHERE v = 1; UPDATE span SET v = 7 WHERE v = 3",
+        "DELETE FROM real4 WHERE f < 0.2; UPDATE real4 SET v = 9 WHERE f > 1",
+        "DELETE FROM moment WHERE v = 1; UPDATE moment SET v = 5",
+        'UPDATE spelled SET "a%b" = upper("a%b") WHERE v = 1; UPDATE spelled SET v = 4 WHERE v = 2',
+        "UPDATE spelled SET v = 2 WHERE v = 3; UPDATE spelled SET v = 3 WHERE v = 4",
+        "UPDATE prefix SET v = v + 5; UPDATE prefix SET v = 1 WHERE b = 'abd'",
+    ):
+        postgres(target, change)
+    counts(rollback(databases, "--apply", "--yes"))
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+
+
+def test_changes_that_were_not_noted_are_no_reason_to_pass(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20), z DATE); "
+        "INSERT INTO t (id, v) VALUES (1, 'a'), (2, 'b'); CREATE TABLE other (id INT PRIMARY KEY)",
+    )
+    for unnoticed, again in (
+        ("DROP TRIGGER converge_update ON t", None),
+        ("ALTER TABLE t DISABLE TRIGGER USER; ALTER TABLE t ENABLE TRIGGER USER", None),
+        ("ALTER TABLE t RENAME TO gone; CREATE TABLE t (LIKE gone INCLUDING ALL)", "DROP TABLE t; "
+         "ALTER TABLE gone RENAME TO t"),
+        ("CREATE TABLE heir () INHERITS (t)", "DROP TABLE heir"),
+    ):  # fmt: skip
+        postgres(target, unnoticed)
+        ran = rollback(databases, "--apply", "--yes")
+        assert (ran.code, "error[V133]" in ran.err and '"public"."t"' in ran.err) == (3, True), ran.err
+        postgres(target, again or "SELECT 1")
+        assert rollback(databases, "--prepare").code == 0
+    # Written anew, the table is compared as a whole.
+    postgres(target, "ALTER TABLE t ALTER v TYPE varchar(20) USING upper(v)")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (0, 2, 0)}
+    assert counts(rollback(databases, "--apply", "--yes")) == {}
+    mysql(source, "ALTER TABLE t ENGINE = MyISAM")
+    postgres(target, "UPDATE t SET v = 'x'")
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "error[V136]" in ran.err) == (3, True), ran.err

@@ -64,7 +64,7 @@ def command(
         if prepare:
             found = prepare_rollback(*sides)
         elif remove:
-            found = remove_rollback(*sides)
+            found = remove_rollback(*sides, approver(yes))
         elif sql is None:
             found = apply_rollback(*sides, approver(yes))
         else:

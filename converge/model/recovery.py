@@ -47,7 +47,7 @@ class LoadRun:
 class Removal:
     """What is about to be removed from a target, or replaced."""
 
-    verb: Literal["change", "drop", "empty", "remove rows from", "repair"]
+    verb: Literal["change", "drop", "empty", "forget changes of", "remove rows from", "repair"]
     target: str
     """Its address, without the password."""
     tables: tuple[tuple[str, int], ...]

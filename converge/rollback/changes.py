@@ -7,8 +7,10 @@ and rows whose unique values change are made anew beside their table: values may
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
@@ -16,14 +18,12 @@ import psycopg
 
 from converge.model.catalog import Table
 from converge.model.plan import TablePlan
-from converge.model.quote import my_name, pg_name
-from converge.mysql import digest as on_source
+from converge.model.quote import my_name, my_text, pg_name, pg_text
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
-from converge.postgres import digest as on_target
-from converge.rollback.inverse import given, noted_by, one_way, taken
-from converge.rollback.triggers import CHANGED
-from converge.run.relation import Row, as_text, of_table, row_text
+from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
+from converge.rollback.triggers import CHANGED, note_file, written_anew
+from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
 from converge.types.field import Field
 
 _AT_ONCE = 500
@@ -31,9 +31,10 @@ _AT_ONCE = 500
 _BYTES_AT_ONCE = 32 * 1024 * 1024
 _LONGEST = 64 * 1024
 """Bytes up to which values are fetched to be compared; of longer ones, digests."""
+_DOCUMENT = 1024 * 1024 * 1024
 _STATEMENT = 1024 * 1024
 """Characters of a statement from which on rows go into the next."""
-_BESIDE = "`converge_rows`"
+_BESIDE, _KEYS = "`converge_rows`", "`converge_keys`"
 _SPOOLED = 16 * 1024 * 1024
 _PLACES = ("delete", "swap", "update", "insert")
 
@@ -52,17 +53,20 @@ class Script:
     inserted: int = 0
     _parts: dict[str, IO[bytes]] = field(default_factory=lambda: dict(zip(_PLACES, _files(), strict=True)))
 
-    def add(self, place: str, statement: str) -> None:
-        self._parts[place].write(f"{statement};\n".encode())
+    def add(self, place: str, statement: str, rows: int | None = None) -> None:
+        """A statement, and how many rows it is to change; None where that is not known."""
+        self._parts[place].write(f"{'' if rows is None else rows}\t{statement};\n".encode())
 
     def close(self) -> None:
         for part in self._parts.values():
             part.close()
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[tuple[int | None, bytes]]:
         for part in self._parts.values():
             part.seek(0)
-            yield from part
+            for line in part:
+                rows, _, statement = line.partition(b"\t")
+                yield (int(rows) if rows else None), statement
 
     @property
     def rows(self) -> int:
@@ -93,61 +97,70 @@ class Changed:
         self, source: WatchedConnection, target: psycopg.Connection[Any], schema: str, table: TablePlan,
         known: Table,
     ) -> None:  # fmt: skip
-        self._source, self._target, self._schema, self.table = source, target, schema, table
+        self._source, self._target, self.table = source, target, table
         self.key = noted_by(table)
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
         self.columns = [one for one in table.copied if not one_way(one)]
         back = {one.source for one in self.columns} | {one.source for one in table.columns if one.generated}
         relation = of_table(schema, table)
         places = [place for place, one in enumerate(table.columns) if one.source in back]
-        self._fields: list[Field] = [relation.fields[place] for place in places]
+        self._fields: list[Field] = [
+            # Only the whole of a document tells that 1.50 is 1.5.
+            replace(field, longest=_DOCUMENT) if field.judge == "json" else field
+            for field in (relation.fields[place] for place in places)
+        ]
         self._names = [table.columns[place].source for place in places]
         own = {one.name for one in known.columns if not one.generated}
         self._all = [name for name in (one.name for one in known.columns) if name in own]
         self._stamped = [one.name for one in known.columns if one.on_update_now]
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}
+        computed = {one.name for one in known.columns if one.generated}
         expressions = any(one.unique and len(one.columns) < len(one.parts) for one in known.indexes)
-        self._unique = set(self._names) if expressions else unique
+        self._unique = set(self._names) if expressions or unique & computed else unique
+        primary = next((one.parts for one in known.indexes if one.primary), ())
+        self._index = ",".join(
+            my_name(part.column or "") + (f"({part.prefix})" if part.prefix else "") for part in primary
+        )
         self._types = self._types_of()
-        self._compared = tuple(table.columns[place] for place in places)
         self._key_names = [my_name(one.source) for one in self.key]
-        self._swapping = False
+        self._swapped = 0
+        self.whole = self._is_whole()
         self._at_once = max(1, min(_AT_ONCE, _BYTES_AT_ONCE * table.rows_estimate // (table.data_bytes + 1)))
-
-    @property
-    def _index(self) -> str:
-        return f"PRIMARY KEY ({','.join(self._key_names)})"
-
-    @property
-    def whole(self) -> bool:
-        """Whether all rows of the table have to go back."""
-        query = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
-        return bool(self._one(query))
 
     def forget(self) -> None:
         """What was noted, once it is in the source."""
         self._target.execute(f"DELETE FROM {CHANGED} WHERE target_table = %s".encode(), (self._quoted,))
+        note_file(self._target, self._quoted)
 
     def script(self) -> Script:
         """The statements that make the source's rows equal to the target's."""
         made = Script()
-        if self.whole:
-            self._write_whole(made)
+        if not self.key:
+            if self.whole:
+                self._write_difference(made)
             return made
+        found = 0
         for pairs in self._batches():
+            found += sum(one.here is not None for one in pairs)
             self._write(made, pairs)
         self._end_swap(made)
+        if self.whole and (left := self._count() - found):
+            self._delete_others(made, left)
         return made
 
     def differing(self) -> Iterator[str]:
         """What of the changed rows is not the same on both sides."""
-        if self.whole:
-            if self._unequal_whole():
+        if not self.key:
+            if self.whole and any(self._difference()):
                 yield f"{self.table.source}: not all rows are the same"
             return
+        found = 0
         for pairs in self._batches():
+            found += len(pairs)
             for one in pairs:
                 yield from self._differing(one)
+        if self.whole and found != (rows := self._count()):
+            yield f"{self.table.source}: {rows:,} rows in the source, {found:,} in the target"
 
     def _differing(self, pair: _Pair) -> Iterator[str]:
         if pair.here is None and pair.there is None:
@@ -166,22 +179,29 @@ class Changed:
         row = self._target.execute(query.encode(), (self._quoted,)).fetchone()
         return row[0] if row else None
 
-    def _types_of(self) -> dict[str, str]:
+    def _is_whole(self) -> bool:
+        """Whether any row may have changed: the table was emptied or written anew, or has no key."""
+        noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
+        return bool(self._one(noted)) or written_anew(self._target, self._quoted)
+
+    def _types_of(self) -> dict[str, tuple[str, bool]]:
+        """Of each column its type, and whether that has a collation."""
         query = (
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "SELECT attname, format_type(atttypid, atttypmod), attcollation <> 0 FROM pg_attribute "
             "WHERE attrelid = %s::regclass AND attnum > 0"
         )
-        return dict(self._target.execute(query, (self._quoted,)).fetchall())
+        found = self._target.execute(query, (self._quoted,)).fetchall()
+        return {name: (kind, collated) for name, kind, collated in found}
 
     def _keys(self) -> str:
         """The noted keys as rows of the key's columns."""
         columns = ", ".join(
-            f"(key[{number}])::{self._types[one.target]} AS {pg_name(one.target)}"
+            f"(key[{number}])::{self._types[one.target][0]} AS {pg_name(one.target)}"
             for number, one in enumerate(self.key, 1)
         )
         return (
             f"SELECT {columns} FROM (SELECT DISTINCT key FROM {CHANGED} "
-            "WHERE target_table = %s AND key IS NOT NULL) AS noted"
+            f"WHERE target_table = {pg_text(self._quoted)} AND key IS NOT NULL) AS noted"
         )
 
     def _listed(self) -> tuple[str, int, int]:
@@ -196,14 +216,22 @@ class Changed:
             return
         listed, keys, columns = self._listed()
         names = [pg_name(one.target) for one in self.key]
-        order = ",".join(f"noted.{name}" for name in names)
+        # A collation may take several spellings of a key for one: the row has the one that is its own.
+        spelled = [
+            f' AND own.{name}::text COLLATE "C" = noted.{name}::text COLLATE "C"'
+            for name, one in zip(names, self.key, strict=True)
+            if self._types[one.target][1]
+        ]
         query = (
-            f"SELECT own.ctid IS NOT NULL,{listed} FROM ({self._keys()}) AS noted "
-            f"LEFT JOIN {self._quoted} AS own USING ({','.join(names)}) ORDER BY {order}"
+            f"SELECT own.ctid IS NOT NULL{''.join(spelled)},{listed} FROM ({self._keys()}) AS noted "
+            f"LEFT JOIN {self._quoted} AS own USING ({','.join(names)})"
         )
+        if self.whole:
+            query = f"SELECT true,{listed} FROM {self._quoted}"
         with self._target.cursor("converge_changed") as cursor:
             cursor.itersize = self._at_once
-            cursor.execute(query.encode(), (self._quoted,))
+            # Without parameters, because a name may have a % in it.
+            cursor.execute(query.encode())
             while rows := cursor.fetchmany(self._at_once):
                 found = [(there, tuple(map(as_text, values))) for there, *values in rows]
                 here = self._here([values[:keys] for _, values in found])
@@ -234,17 +262,20 @@ class Changed:
 
     def _where(self, keys: Iterable[Row]) -> str:
         """MySQL condition: the row has one of these keys."""
-        columns = self.key
-        rows = [",".join(taken(*pair) for pair in zip(columns, key, strict=True)) for key in keys]
-        if len(columns) == 1:
-            return f"{my_name(columns[0].source)} IN ({','.join(rows)})"
-        names = ",".join(my_name(one.source) for one in columns)
-        return f"({names}) IN ({','.join(f'({row})' for row in rows)})"
+        names = [my_name(one.source) for one in self.key]
+        rows = [[found_by(one, text or "") for one, text in zip(self.key, key, strict=True)] for key in keys]
+        if len(names) == 1:
+            return f"{names[0]} IN ({','.join(value for (value,) in rows)})"
+        # Not as tuples: the server compares those of one row by other rules than those of several.
+        equal = (
+            " AND ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows
+        )
+        return " OR ".join(f"({one})" for one in equal)
 
     def _write(self, made: Script, pairs: Sequence[_Pair]) -> None:
         if gone := [one.key for one in pairs if one.here is not None and one.there is None]:
             made.deleted += len(gone)
-            made.add("delete", f"DELETE FROM {self._name} WHERE {self._where(gone)}")
+            made.add("delete", f"DELETE FROM {self._name} WHERE {self._where(gone)}", len(gone))
         self._insert(made, [one.texts for one in pairs if one.here is None and one.there is not None])
         changes = [(one.key, sets) for one in pairs if (sets := self._sets(one))]
         made.updated += len(changes)
@@ -252,7 +283,7 @@ class Changed:
         self._swap(made, swapped)
         for key, sets in changes:
             if not self._unique & sets.keys():
-                made.add("update", self._update(self._name, key, sets))
+                made.add("update", self._update(self._name, key, sets), 1)
 
     def _sets(self, pair: _Pair) -> dict[str, str]:
         """The columns that differ, with their values."""
@@ -282,7 +313,8 @@ class Changed:
         for number, row in enumerate(rows, 1):
             values.append(f"({','.join(map(taken, self.columns, row))})")
             if number == len(rows) or sum(map(len, values)) > _STATEMENT:
-                made.add("insert", f"INSERT INTO {self._name} ({names}) VALUES {','.join(values)}")
+                insert = f"INSERT INTO {self._name} ({names}) VALUES {','.join(values)}"
+                made.add("insert", insert, len(values))
                 values = []
 
     def _swap(self, made: Script, changes: Sequence[tuple[Row, Mapping[str, str]]]) -> None:
@@ -291,36 +323,93 @@ class Changed:
             return
         names = ",".join(map(my_name, self._all))
         rows = f"SELECT {names} FROM {self._name} WHERE {self._where(key for key, _ in changes)}"
-        begun, self._swapping = self._swapping, True
-        how = f"INSERT INTO {_BESIDE}" if begun else f"CREATE TEMPORARY TABLE {_BESIDE} ({self._index}) AS"
-        made.add("swap", f"{how} {rows}")
+        begun, self._swapped = self._swapped, self._swapped + len(changes)
+        how = (
+            f"INSERT INTO {_BESIDE}"
+            if begun
+            else f"CREATE TEMPORARY TABLE {_BESIDE} (PRIMARY KEY ({self._index})) AS"
+        )
+        made.add("swap", f"{how} {rows}", len(changes))
         for key, sets in changes:
-            made.add("swap", self._update(_BESIDE, key, sets))
+            made.add("swap", self._update(_BESIDE, key, sets), 1)
 
     def _end_swap(self, made: Script) -> None:
-        if not self._swapping:
+        if not self._swapped:
             return
         names = ",".join(map(my_name, self._all))
         same = " AND ".join(f"own.{name}=new.{name}" for name in self._key_names)
-        made.add("swap", f"DELETE own FROM {self._name} AS own JOIN {_BESIDE} AS new ON {same}")
-        made.add("swap", f"INSERT INTO {self._name} ({names}) SELECT {names} FROM {_BESIDE}")
+        made.add(
+            "swap", f"DELETE own FROM {self._name} AS own JOIN {_BESIDE} AS new ON {same}", self._swapped
+        )
+        made.add("swap", f"INSERT INTO {self._name} ({names}) SELECT {names} FROM {_BESIDE}", self._swapped)
         made.add("swap", f"DROP TEMPORARY TABLE {_BESIDE}")
 
     # ---- a table as a whole -------------------------------------------------------------------------------
 
-    def _write_whole(self, made: Script) -> None:
-        made.deleted = int(fetch(self._source, f"SELECT COUNT(*) FROM {self._name}")[0][0])
-        made.add("delete", f"DELETE FROM {self._name}")
-        listed = ",".join(map(given, self.columns))
-        with self._target.cursor("converge_whole") as cursor:
-            cursor.itersize = self._at_once
-            cursor.execute(f"SELECT {listed} FROM {self._quoted}".encode())
-            while rows := cursor.fetchmany(self._at_once):
-                self._insert(made, [tuple(map(as_text, row)) for row in rows])
+    def _delete_others(self, made: Script, left: int) -> None:
+        """So many rows whose key the target does not have."""
+        names = ",".join(self._key_names)
+        made.deleted += left
+        made.add("delete", f"CREATE TEMPORARY TABLE {_KEYS} (PRIMARY KEY ({self._index})) AS "
+                           f"SELECT {names} FROM {self._name} LIMIT 0")  # fmt: skip
+        for pairs in self._batches():
+            rows = (map(found_by, self.key, map(str, one.key)) for one in pairs)
+            values = ",".join(f"({','.join(row)})" for row in rows)
+            made.add("delete", f"INSERT INTO {_KEYS} ({names}) VALUES {values}", len(pairs))
+        same = " AND ".join(f"own.{name}=kept.{name}" for name in self._key_names)
+        others = f"LEFT JOIN {_KEYS} AS kept ON {same} WHERE kept.{self._key_names[0]} IS NULL"
+        made.add("delete", f"DELETE own FROM {self._name} AS own {others}", left)
+        made.add("delete", f"DROP TEMPORARY TABLE {_KEYS}")
 
-    def _unequal_whole(self) -> bool:
-        compared = replace(self.table, columns=self._compared)
-        here = f"SELECT COUNT(*),SUM({on_source.number(on_source.row_digest(compared))}) FROM {self._name}"
-        there = on_target.digest_query(self._schema, compared, "")
-        (left,), (right,) = fetch(self._source, here), self._target.execute(there.encode()).fetchall()
-        return tuple(map(str, left)) != tuple(map(str, right))
+    def _count(self) -> int:
+        return int(fetch(self._source, f"SELECT COUNT(*) FROM {self._name}")[0][0])
+
+    def _difference(self) -> tuple[Counter[str], Counter[Row]]:
+        """Of a table without a key: digests of the rows that the target does not have, and rows that the
+        source does not have, as `taken` expects them; each with how many there are.
+        """
+        digest, there = row_digests(self._fields)
+        here: Counter[str] = Counter()
+        grouped = f"SELECT {digest},COUNT(*) FROM {self._name} GROUP BY 1"
+        here.update({as_text(one) or "": int(rows) for one, rows in fetch(self._source, grouped)})
+        query = f"SELECT {there},count(*) FROM {self._quoted} GROUP BY 1"
+        theirs = Counter(dict(self._target.execute(query.encode()).fetchall()))
+        surplus, lacking = here - theirs, theirs - here
+        ours = self._of_digests(f"{digest},{','.join(one.fetched(_LONGEST)[0] for one in self._fields)}",
+                                self._name, digest, surplus, on_source=True)  # fmt: skip
+        compared = ",".join(one.fetched(_LONGEST)[1] for one in self._fields)
+        columns = ",".join(map(given, self.columns))
+        others = self._of_digests(f"{there},{compared},{columns}", self._quoted, there, lacking)
+        width = len(self._fields)
+        # Documents may mean the same and have other texts.
+        left, right, _ = unequal(
+            self._fields,
+            [row[:width] for one, row in ours.items() for _ in range(surplus[one])],
+            [row[:width] for one, row in others.items() for _ in range(lacking[one])],
+        )
+        digests = {row[:width]: one for one, row in ours.items()}
+        texts = {row[:width]: row[width:] for row in others.values()}
+        return Counter(digests[row] for row in left), Counter(texts[row] for row in right)
+
+    def _of_digests(
+        self, listed: str, name: str, digest: str, wanted: Iterable[str], *, on_source: bool = False
+    ) -> dict[str, Row]:
+        """A row of each digest."""
+        found: dict[str, Row] = {}
+        digests = iter(wanted)
+        while some := [*islice(digests, self._at_once)]:
+            query = f"SELECT {listed} FROM {name} WHERE {digest} IN ({','.join(map(my_text, some))})"
+            rows = (
+                fetch(self._source, query) if on_source else self._target.execute(query.encode()).fetchall()
+            )
+            for one, *values in rows:
+                found[as_text(one) or ""] = tuple(map(as_text, values))
+        return found
+
+    def _write_difference(self, made: Script) -> None:
+        gone, new = self._difference()
+        digest, _ = row_digests(self._fields)
+        for one, rows in gone.items():
+            made.deleted += rows
+            made.add("delete", f"DELETE FROM {self._name} WHERE {digest}='{one}' LIMIT {rows}", rows)
+        self._insert(made, [*new.elements()])

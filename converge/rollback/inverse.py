@@ -10,6 +10,8 @@ compared with the target's by the comparison's own texts, in the transaction tha
 
 from __future__ import annotations
 
+import re
+
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_text, pg_name
 from converge.types.forms import array_text
@@ -23,6 +25,7 @@ _SPATIAL = frozenset(
     }
 )  # fmt: skip
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _EWKB_SRID = 0x20
 """The bit of a type's highest byte that says that an SRID follows (PostGIS manual, "Geometry Data Type")."""
 _UUID_BYTES = 16
@@ -43,9 +46,12 @@ def partly_lost(column: ColumnPlan) -> str:
 
 
 def noted_by(table: TablePlan) -> tuple[ColumnPlan, ...]:
-    """The key by which a changed row is noted, and found again in the source; empty: the table as a whole."""
-    whole = len(table.keys) == len(table.key) and not any(map(one_way, table.keys))
-    return table.keys if whole else ()
+    """The key by which a changed row is noted, and found again in the source; empty: the table as a whole.
+
+    No literal is equal to what a FLOAT has stored.
+    """
+    lost = any(one_way(one) or _base(one) == "float" for one in table.keys)
+    return table.keys if len(table.keys) == len(table.key) and not lost else ()
 
 
 def given(column: ColumnPlan) -> str:
@@ -86,6 +92,22 @@ def taken(column: ColumnPlan, text: str | None) -> str:
         # '0' would be 2000, and 0 is 0000 (MySQL 8.0 manual, "The YEAR Type").
         return f"({my_text(text)}+0)"
     return my_text(text)
+
+
+def found_by(column: ColumnPlan, text: str) -> str:
+    """MySQL expression of a key's value, of the column's own type.
+
+    A text would be compared with a number or a time as doubles where no index is used: many decimals of more
+    than 15 digits are equal then (MySQL 8.0 manual, "Type Conversion in Expression Evaluation").
+    """
+    source = _base(column)
+    if source in ("date", "time"):
+        return f"CAST({my_text(text)} AS {source.upper()}{'(6)' * (source == 'time')})"
+    if source in ("datetime", "timestamp"):
+        return f"CAST({my_text(text)} AS DATETIME(6))"
+    if source in (_NUMBERS | {"decimal", "double"}) - {"bit"} and _NUMBER.fullmatch(text):
+        return f"{text}e0" if source == "double" and "e" not in text else text
+    return taken(column, text)
 
 
 def _base(column: ColumnPlan) -> str:

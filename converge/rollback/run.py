@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
+from pymysql.cursors import Cursor
+
 from converge.codes import Code
 from converge.errors import BlockedError, SourceError, first_of
 from converge.model.documents import document
@@ -27,11 +29,11 @@ from converge.mysql.definitions import next_values
 from converge.mysql.privileges import read_privileges
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import revisions_recorded, sequence_values
-from converge.postgres.query import rows, value
+from converge.postgres.query import rows
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script
 from converge.rollback.inverse import noted_by, one_way, partly_lost
-from converge.rollback.triggers import forget_changes, note_changes
+from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, Scope, compared
 from converge.run.options import Options
@@ -101,12 +103,16 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
     return result
 
 
-def remove_rollback(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Rollback:
-    """Changes are no longer noted, and those that were noted are forgotten."""
+def remove_rollback(
+    source: Endpoint, target: Endpoint, options: Options, emit: Sink, approve: Approve | None
+) -> Rollback:
+    """Changes are no longer noted, and those that were noted are forgotten; asks where there are any."""
     result = Rollback("remove", str(source), str(target))
     with compared(source, target, options, emit) as both:
-        _require_prepared(both)
+        _require_prepared(both, whole=False)
         lock(both.target)
+        if approve is not None and (noted := _noted(both)):
+            approve(Removal("forget changes of", str(target), noted))
         with revisions_recorded(both.target), both.target.transaction():
             names = {pg_name(both.plan.schema, one.target): one.source for one in both.plan.tables}
             gone = forget_changes(both.target, both.plan.schema)
@@ -122,7 +128,7 @@ def write_rollback(
     with _changes(source, target, options, emit, result) as (_, scripts):
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         for _, script in scripts:
-            for statement in script:
+            for _, statement in script:
                 write(statement)
         write(b"COMMIT;\n")
     return result
@@ -147,8 +153,8 @@ def apply_rollback(
             for changed, script in scripts:
                 if script.rows:
                     emit(Said(f"{changed.table.source}: {script}"))
-                for statement in script:
-                    cursor.execute(statement)
+                for rows, statement in script:
+                    _carry_out(cursor, changed, rows, statement)
             for changed, _ in scripts:
                 _require_equal(changed)
             cursor.execute("COMMIT")
@@ -181,11 +187,14 @@ def _changes(
         tables = _going_back(both.plan)
         names = ", ".join(pg_name(both.plan.schema, table.target) for table in tables)
         both.target.execute("SET LOCAL lock_timeout = '60s'")
-        both.target.execute(f"LOCK TABLE {names} IN SHARE MODE".encode())
+        if tables:
+            both.target.execute(f"LOCK TABLE {names} IN SHARE MODE".encode())
         scripts = []
         for table in tables:
             changed = Changed(here, both.target, both.plan.schema, table, known[table.source])
             script = stack.enter_context(closing(changed.script()))
+            if script.rows and known[table.source].engine.lower() != "innodb":
+                raise _no_transaction(table, known[table.source].engine)
             if script.rows:
                 result.tables.append(Returned(table.source, script.inserted, script.updated, script.deleted))
             scripts.append((changed, script))
@@ -193,6 +202,27 @@ def _changes(
         losses = _losses(both, [table for table in tables if table.source in moved])
         result.findings += [*losses, *_numbers(both)]
         yield here, scripts
+
+
+def _no_transaction(table: TablePlan, engine: str) -> BlockedError:
+    return BlockedError(
+        f"{table.source} is {engine} in the source, where nothing could be undone",
+        code=Code.V136,
+        hint=f"ALTER TABLE {my_name(table.source)} ENGINE=InnoDB;",
+    )
+
+
+def _carry_out(cursor: Cursor, changed: Changed, rows: int | None, statement: bytes) -> None:
+    """Raises SourceError where the statement changes more rows than are meant, or removes or brings fewer."""
+    done = cursor.execute(statement.decode())
+    # An UPDATE that changes nothing counts no row.
+    if rows is not None and (done > rows or (done < rows and not statement.startswith(b"UPDATE"))):
+        raise SourceError(
+            f"{changed.table.source}: {said(done, 'would change', 'row')}, and {rows:,} should; "
+            "nothing has been changed",
+            code=Code.V132,
+            details=[statement[:200].decode("utf-8", "replace")],
+        )
 
 
 def _require_equal(changed: Changed) -> None:
@@ -206,18 +236,27 @@ def _require_equal(changed: Changed) -> None:
         )
 
 
-def _require_prepared(both: Compared) -> None:
-    there = ledger_tables(both.target)
-    functions = (
-        "SELECT EXISTS (SELECT FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid JOIN pg_proc p ON p.oid = "
-        "tgfoid WHERE pronamespace = to_regnamespace('converge') AND relnamespace = to_regnamespace(%s))"
-    )
-    if "changed" not in there or not value(both.target, functions, (pg_name(both.plan.schema),)):
+def _require_prepared(both: Compared, *, whole: bool = True) -> None:
+    """Raises BlockedError where changes are not noted, or, if `whole`, not those of all tables."""
+    names = [pg_name(both.plan.schema, table.target) for table in _going_back(both.plan)]
+    if "changed" not in ledger_tables(both.target):
+        unnoted = names
+    else:
+        unnoted = not_noted(both.target, names) if whole else []
+    if unnoted:
         raise BlockedError(
-            "which rows have changed in the target was not noted",
+            "which rows have changed in the target was not noted, or not of all tables",
             code=Code.V133,
-            hint="converge rollback --prepare, before the application writes there",
+            details=first_of(unnoted, _MOST),
+            hint="converge rollback --prepare, before the application writes there; converge verify finds "
+            "what has changed before",
         )
+
+
+def _noted(both: Compared) -> tuple[tuple[str, int], ...]:
+    """Tables with the number of their rows that are noted."""
+    query = f"SELECT target_table, count(DISTINCT key) FROM {CHANGED} GROUP BY 1 ORDER BY 1"
+    return tuple(both.target.execute(query.encode()).fetchall())
 
 
 def _going_back(plan: Plan) -> list[TablePlan]:
@@ -245,6 +284,12 @@ def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
             words = "the target has kept rows of its own: none goes back"
             yield Finding(Code.V130, "lossy", table.source, words)
     yield from _losses(both, tables)
+    engines = {table.name: table.engine for table in both.catalog.tables}
+    for table in tables:
+        if engines[table.source].lower() != "innodb":
+            words = f"it is {engines[table.source]} in the source: nothing could be undone there"
+            hint = f"ALTER TABLE {my_name(table.source)} ENGINE=InnoDB;"
+            yield Finding(Code.V136, "note", table.source, words, hint)
     for words, statement in _acting(both):
         message = f"{words}: it would act on the rows that come back"
         yield Finding(Code.V131, "note", "source", message, statement)

@@ -6,13 +6,14 @@ without a key, and one that was emptied by TRUNCATE, is noted as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
 
 from converge.model.plan import TablePlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.postgres.query import value
 from converge.rollback.inverse import noted_by
 
 CHANGED = "converge.changed"
@@ -22,6 +23,8 @@ _EVENTS = {
     "DELETE": "REFERENCING OLD TABLE AS converge_old",
     "TRUNCATE": "",
 }
+_FILE = "converge_truncate"
+"""The trigger whose comment has the table's file."""
 # Keys are texts that must not depend on the application's session.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -49,6 +52,38 @@ def note_changes(connection: psycopg.Connection[Any], schema: str, tables: Itera
     for table in tables:
         for statement in _statements(schema, table):
             connection.execute(statement.encode())
+        note_file(connection, pg_name(schema, table.target))
+
+
+def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
+    """Those of these tables, quoted, of which changes can have gone unnoticed.
+
+    A table needs all of its triggers, always enabled; they do not fire for the rows of tables that inherit.
+    """
+    query = """
+        SELECT name FROM unnest(%s::text[]) AS name
+         WHERE (SELECT count(*) FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid
+                 WHERE tgrelid = to_regclass(name) AND tgenabled = 'A' AND tgname = ANY (%s)
+                   AND pronamespace = to_regnamespace('converge')) <> %s
+            OR EXISTS (SELECT FROM pg_inherits WHERE inhparent = to_regclass(name))"""
+    triggers = [f"converge_{event.lower()}" for event in _EVENTS]
+    return [name for (name,) in connection.execute(query, ([*names], triggers, len(triggers))).fetchall()]
+
+
+def note_file(connection: psycopg.Connection[Any], name: str) -> None:
+    """Notes in which file the table is: ALTER TABLE may write its rows anew, with other values."""
+    file = value(connection, "SELECT pg_relation_filenode(%s)", (name,))
+    connection.execute(f"COMMENT ON TRIGGER {_FILE} ON {name} IS '{file}'".encode())
+
+
+def written_anew(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether the table is in another file than it was; that VACUUM FULL moves it, too, only costs time."""
+    return not value(
+        connection,
+        "SELECT obj_description(oid, 'pg_trigger') = pg_relation_filenode(tgrelid)::text FROM pg_trigger "
+        "WHERE tgrelid = %s::regclass AND tgname = %s",
+        (name, _FILE),
+    )
 
 
 def forget_changes(connection: psycopg.Connection[Any], schema: str) -> list[str]:
@@ -80,5 +115,5 @@ def _statements(schema: str, table: TablePlan) -> Iterator[str]:
             f"CREATE OR REPLACE TRIGGER {pg_name(f'converge_{event.lower()}')} AFTER {event} "
             f"ON {name} {rows} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
         )
-        # Also what comes by replication, or with session_replication_role = replica.
+        # Also with session_replication_role = replica.
         yield f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {pg_name(f'converge_{event.lower()}')}"

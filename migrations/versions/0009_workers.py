@@ -41,7 +41,7 @@ def upgrade() -> None:
     # Messages of a moment, which nobody needs after a crash.
     op.execute(
         """
-        CREATE UNLOGGED TABLE converge.task (
+        CREATE TABLE converge.task (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             worker_id integer NOT NULL REFERENCES converge.worker ON DELETE CASCADE,
             task text NOT NULL,
