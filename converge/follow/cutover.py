@@ -167,7 +167,7 @@ class _Cutover:
         self._numbers()
         self._step("next values and materialized views", started)
         position = open_.epochs.place()
-        if position.order != epoch.log.order or in_flight(open_.prepared.source, idle=True):
+        if position.order != epoch.log.order or in_flight(open_.prepared.source, idle=True) != frozenset():
             raise _not_still(f"its log stood at {epoch.log}, and stands at {position}")
         took = time.monotonic() - started
         if took > self.window_.max_seconds or self.result.verdict != "verified":
@@ -195,10 +195,11 @@ class _Cutover:
         still, place = time.monotonic(), epochs.place()
         while time.monotonic() - still < _STILL_SECONDS:
             if time.monotonic() > give_up:
-                raise _not_still(f"its log has moved to {place}, or a transaction that has written is open")
+                why = "a transaction that has written is open, or others read INNODB_TRX all the time"
+                raise _not_still(f"its log has moved to {place}, {why}")
             time.sleep(0.2)
             now = epochs.place()
-            if now.order != place.order or in_flight(here, idle=True):
+            if now.order != place.order or in_flight(here, idle=True) != frozenset():
                 still, place = time.monotonic(), now
 
     def _numbers(self) -> None:

@@ -168,13 +168,16 @@ class Epochs:
 
     def _settled(self, place: LogPosition) -> LogPosition | None:
         """The last place of which everything will be visible in a view that begins now."""
-        candidate = place, in_flight(self._here)
-        flying, until = candidate[1], time.monotonic() + _SETTLE_SECONDS
-        while candidate[1] & flying and time.monotonic() < until:
+        flying = first = in_flight(self._here)
+        until = time.monotonic() + _SETTLE_SECONDS
+        while first and flying and first & flying and time.monotonic() < until:
             flying = in_flight(self._here)
-        if not candidate[1] & flying:
+        if first is None or flying is None:
+            return None
+        if not first & flying:
             self._pending = None
             return place
+        candidate = place, first
         earlier, self._pending = self._pending, self._pending or candidate
         if earlier is not None and not earlier[1] & flying:
             self._pending = candidate
@@ -198,7 +201,7 @@ class Epochs:
         for event in log:
             self._changes.take(event, (log.file, event[2]))
         self._dirty.flush()
-        self._come = replace(self._come, file=log.file, position=log.position)
+        self._come = log.come
 
     def _names(self) -> list[str]:
         return [one.plan.source for one in self._tables]

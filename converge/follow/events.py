@@ -51,6 +51,7 @@ _LENGTH = Struct("<I")
 _NON_BLOCK = 1
 _LONGEST = 0xFFFFFF
 _CHECKSUM_BYTES = 4
+_MOST_BYTES = 0xFFFFFFFF
 _DENIED, _NO_LOG = 1227, 1236
 
 Event = tuple[int, bytes, int]
@@ -58,12 +59,19 @@ Event = tuple[int, bytes, int]
 
 
 class Log:
-    """One reading of the log, from a place to its end; `file` and `position` say how far it has come."""
+    """One reading of the log, from a place to its end; `come` says how far it has come."""
 
     def __init__(self, source: Endpoint, start: LogPosition) -> None:
         self._source, self._start = source, start
         self.file, self.position = start.file, start.position
+        self._begun = start.at
         self._has_checksum = False
+
+    @property
+    def come(self) -> LogPosition:
+        """Where another reading goes on: the file there may have been begun since the first place was
+        noted."""
+        return LogPosition(self._start.server, self.file, self.position, self._begun)
 
     def __iter__(self) -> Iterator[Event]:
         """Raises SourceError for a log that no longer has the place, or an event that cannot be followed."""
@@ -73,6 +81,8 @@ class Log:
             self._has_checksum = name == "CRC32"
             # Both names: each version knows one of them, and the other harms nobody.
             fetch(connection, f"SET @source_binlog_checksum='{name}', @master_binlog_checksum='{name}'")
+            if self.position > _MOST_BYTES:
+                raise self._too_long()
             place = pack("<IHI", self.position, _NON_BLOCK, 0) + self.file.encode()
             driver: Any = connection
             try:
@@ -86,10 +96,7 @@ class Log:
         time, kind, _, _, end, _ = _HEADER.unpack_from(packet)
         if kind == FORMAT:
             self._has_checksum = packet[-5] == 1
-            if self.file == self._start.file and time > self._start.at:
-                raise _gone(
-                    f"{self.file} was begun after the place {self._start} was noted: the log was reset"
-                )
+            self._begin(time)
         if self._has_checksum:
             stored = _LENGTH.unpack_from(packet, len(packet) - _CHECKSUM_BYTES)[0]
             packet = packet[:-_CHECKSUM_BYTES]
@@ -101,8 +108,9 @@ class Log:
         if kind == ROTATE:
             self.position, self.file = _rotated(body)
             return
-        if end:
-            self.position = end
+        if end < self.position and end:
+            raise self._too_long()
+        self.position = end or self.position
         if kind not in _KNOWN:
             raise refused(f"{self.file}:{self.position}", kind)
         if kind == PAYLOAD:
@@ -112,6 +120,21 @@ class Log:
                 yield inner, content, self.position
         elif kind not in _SILENT:
             yield kind, body, self.position
+
+    def _begin(self, time: int) -> None:
+        """A file that the log goes on in is newer than the place that was noted; that place's own is not."""
+        if self.file != self._start.file:
+            self._begun = max(self._begun, time)
+        elif time > self._begun:
+            raise _gone(f"{self.file} was begun after the place {self._start} was noted: the log was reset")
+
+    def _too_long(self) -> SourceError:
+        """A transaction is never split, so a file may become longer than an event can say."""
+        return SourceError(
+            f"{self.file}: the file of the binary log has more than 4 GB, which its events cannot count",
+            code=Code.W005,
+            hint="FLUSH BINARY LOGS; then converge sync, and converge follow",
+        )
 
     def _explained(self, error: pymysql.err.MySQLError) -> SourceError | None:
         if error.args[0] == _DENIED:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import uuid4
 
 import pymysql
 from pymysql.connections import Connection
@@ -21,13 +22,16 @@ from converge.mysql.capabilities import capabilities
 from converge.mysql.query import fetch
 
 _DENIED = frozenset({1044, 1045, 1142, 1227})
-LIST_SECONDS = 0.15
-"""INNODB_TRX is a copy that is made anew when it is older than a tenth of a second."""
-# A transaction that has written has a number of its own; others show the address of a structure.
+_LIST_SECONDS = 0.15
+"""INNODB_TRX is a copy that is made anew when nobody has read it for a tenth of a second: beside a monitor
+that reads it all the time it never is."""
+_LIST_TRIES = 6
+# A transaction that has written has a number of its own; others show the address of a structure. Ours is
+# listed with this very query where the copy was made for it.
 _IN_FLIGHT = (
-    "SELECT t.trx_id, COALESCE(p.COMMAND, '') <> 'Sleep' FROM information_schema.INNODB_TRX AS t "
-    "LEFT JOIN information_schema.PROCESSLIST AS p ON p.ID = t.trx_mysql_thread_id "
-    "WHERE CAST(t.trx_id AS UNSIGNED) < 281474976710656"
+    "SELECT '{token}', t.trx_id, COALESCE(p.COMMAND, '') <> 'Sleep', LOCATE('{token}', t.trx_query), "
+    "CAST(t.trx_id AS UNSIGNED) < 281474976710656 FROM information_schema.INNODB_TRX AS t "
+    "LEFT JOIN information_schema.PROCESSLIST AS p ON p.ID = t.trx_mysql_thread_id"
 )
 
 
@@ -43,11 +47,23 @@ def log_position(connection: Connection[Any]) -> LogPosition | None:
     return LogPosition(server, rows[0][0], int(rows[0][1]), int(now))
 
 
-def in_flight(connection: Connection[Any], *, idle: bool = False) -> frozenset[str]:
-    """Transactions that may be in the log and not yet visible; with `idle` all that have written."""
-    time.sleep(LIST_SECONDS)
-    rows = _allowed(connection, _IN_FLIGHT, "PROCESS")
-    return frozenset(str(number) for number, active in rows if active or idle)
+def in_flight(connection: Connection[Any], *, idle: bool = False) -> frozenset[str] | None:
+    """Transactions that may be in the log and not yet visible; with `idle` all that have written.
+
+    None where others read the list so often that it is not made anew. Ends the connection's transaction.
+    """
+    for _ in range(_LIST_TRIES):
+        time.sleep(_LIST_SECONDS)
+        fetch(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        try:
+            rows = _allowed(connection, _IN_FLIGHT.format(token=uuid4()), "PROCESS")
+        finally:
+            connection.rollback()
+        if any(ours for _, _, _, ours, _ in rows):
+            return frozenset(
+                str(number) for _, number, active, _, written in rows if written and (active or idle)
+            )
+    return None
 
 
 def _allowed(connection: Connection[Any], query: str, privilege: str) -> list[Any]:

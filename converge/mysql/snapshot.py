@@ -109,7 +109,7 @@ def take(connection: Connection[Any], tables: list[str], begin: Callable[[], Non
 def _nothing_in_flight(connection: Connection[Any], logs: Logs) -> bool:
     """Whether no commit that is in the binary log was still to become visible, as far as the user may see."""
     try:
-        return not in_flight(connection) and read_logs(connection) == logs
+        return in_flight(connection) == frozenset() and read_logs(connection) == logs
     except SourceError:
         return False
 
