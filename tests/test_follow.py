@@ -3,9 +3,17 @@ stops."""
 
 from __future__ import annotations
 
+import shutil
+import time
+from pathlib import Path
+from threading import Event, Thread
+
 import pytest
 from judge import compare
 from support import Ran, converge, migrated, mysql, postgres
+
+from converge.mysql.log import in_flight
+from converge.sandbox.server import connect_mysql
 
 SOURCE = """
 CREATE TABLE top (
@@ -26,6 +34,8 @@ CREATE TABLE three (id INT PRIMARY KEY, two INT, FOREIGN KEY (two) REFERENCES tw
 CREATE TABLE four (
     id INT PRIMARY KEY, three INT, FOREIGN KEY (three) REFERENCES three (id) ON DELETE CASCADE);
 CREATE TABLE keyless (number INT, body VARCHAR(200));
+CREATE TABLE old (id INT PRIMARY KEY) ENGINE = MyISAM;
+CREATE TABLE preset (region INT DEFAULT 7, id INT, PRIMARY KEY (region, id));
 CREATE TABLE log (id INT AUTO_INCREMENT PRIMARY KEY, body VARCHAR(20));
 INSERT INTO top (id, code, place, note) VALUES
     (1, 'a', 10, 'one'), (2, 'b', 20, NULL),
@@ -38,6 +48,7 @@ INSERT INTO loose VALUES
     (1, 'a', NULL), (2, 'b', 1), (3, 'c', 2), (18446744073709551615, 'd', 1), (5, NULL, 3);
 INSERT INTO two VALUES (1); INSERT INTO three VALUES (1, 1); INSERT INTO four VALUES (1, 1), (2, 1);
 INSERT INTO keyless VALUES (1, 'x'), (1, 'x'), (2, 'y');
+INSERT INTO old VALUES (1), (2);
 INSERT INTO log (body) VALUES ('1'), ('2'), ('3');
 """
 ROUNDS = (
@@ -53,7 +64,9 @@ ROUNDS = (
     # A row gets another parent, and goes with it and its own children, of which no event tells.
     "INSERT INTO two VALUES (9); UPDATE three SET two = 9 WHERE id = 1; DELETE FROM two WHERE id = 9",
     # Nothing of it is left, or all of it is new.
-    "TRUNCATE log; INSERT INTO log (body) VALUES ('new')",
+    "TRUNCATE log; INSERT INTO log (body) VALUES ('new'); TRUNCATE TABLE /* all */ `old`",
+    # A part of the key that the log does not have.
+    "SET binlog_row_image = MINIMAL; INSERT INTO preset (id) VALUES (1)",
     "BEGIN; INSERT INTO top (id, code) VALUES (50, 'gone'); ROLLBACK; DELETE FROM middle WHERE number = 1",
     "REPLACE INTO top (id, code) VALUES (1, 'y'); INSERT INTO middle VALUES (1, 3, 'x')",
 )
@@ -141,7 +154,7 @@ def test_keys_of_every_type(both_databases: tuple[str, str]) -> None:
     assert [one["evidence"] for one in ran.json["findings"] if one["code"] == "W008"] == ["v, w"]
 
 
-def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str]) -> None:
+def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = pair = migrated(databases, SOURCE)
     mysql(source, "SET binlog_format = STATEMENT; UPDATE log SET body = 'by a statement' WHERE id = 1")
     ran = follow(pair)
@@ -150,7 +163,27 @@ def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str]) -> Non
     # A comparison of all rows needs no log, and notes where it goes on.
     ran = converge("sync", "--source", source, "--target", target)
     assert ran.code == 0, ran.err
-    mysql(source, "UPDATE log SET body = 'by its row' WHERE id = 2")
+    # A file that is begun within an epoch is none of another log.
+    time.sleep(1.1)
+    mysql(source, "FLUSH BINARY LOGS; UPDATE log SET body = 'by its row' WHERE id = 2")
+    for _ in range(2):
+        ran = follow(pair)
+        assert ran.code == 0, ran.err
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    # Its rows come back by a file.
+    ((place, database),) = mysql(source, "SELECT @@datadir, DATABASE()")
+    with connect_mysql(source) as connection, connection.cursor() as cursor:
+        cursor.execute("FLUSH TABLES log FOR EXPORT")
+        for end in ("ibd", "cfg"):
+            shutil.copy2(Path(place, database, f"log.{end}"), tmp_path)
+    mysql(source, "UPDATE log SET body = 'newer'")
+    assert follow(pair).code == 0
+    mysql(source, "ALTER TABLE log DISCARD TABLESPACE")
+    for end in ("ibd", "cfg"):
+        # Of whoever the server runs as.
+        Path(shutil.copy(tmp_path / f"log.{end}", Path(place, database))).chmod(0o666)
+    mysql(source, "ALTER TABLE log IMPORT TABLESPACE")
     assert follow(pair).code == 0
     judged = compare(source, target)
     assert judged.equal, str(judged)
@@ -171,3 +204,53 @@ def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str]) -> Non
     postgres(target, "DELETE FROM converge.follow")
     ran = follow(pair)
     assert (ran.code, "W001" in ran.err) == (3, True), ran.err
+
+
+def test_a_list_that_is_not_made_anew_settles_nothing(databases: tuple[str, str]) -> None:
+    """InnoDB makes its list of transactions anew only when nobody has read it for a tenth of a second."""
+    source, stop = databases[0], Event()
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY)")
+
+    def monitor() -> None:
+        with connect_mysql(source) as connection, connection.cursor() as cursor:
+            while not stop.wait(0.02):
+                cursor.execute("SELECT COUNT(*) FROM information_schema.INNODB_TRX")
+
+    thread = Thread(target=monitor)
+    with connect_mysql(source) as writer, connect_mysql(source) as reader, writer.cursor() as cursor:
+        thread.start()
+        try:
+            time.sleep(0.3)
+            cursor.execute("BEGIN")
+            cursor.execute("INSERT INTO t VALUES (1)")
+            beside = in_flight(reader, idle=True)
+        finally:
+            stop.set()
+            thread.join()
+        assert beside is None
+        assert in_flight(reader, idle=True)
+
+
+def test_cascades_that_the_target_would_not_see(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE p (code VARCHAR(9) PRIMARY KEY, n INT);"
+        "CREATE TABLE c (id INT PRIMARY KEY, code VARCHAR(9), "
+        "CONSTRAINT f FOREIGN KEY (code) REFERENCES p (code) ON DELETE CASCADE);"
+        "INSERT INTO p VALUES ('a', 1), ('b', 2); INSERT INTO c VALUES (1, 'A'), (2, 'b')",
+    )
+    ends = ("--source", source, "--target", target)
+    (tmp_path / "map.toml").write_text(
+        '[[foreign_key]]\nmatch = { table = "c" }\nvalidate = false\n', "utf-8"
+    )
+    ran = converge("migrate", *ends, "--map", str(tmp_path / "map.toml"))
+    assert ran.code == 0, ran.err
+    mysql(source, "DELETE FROM p WHERE code = 'a'")
+    ran = follow(databases)
+    assert ran.code == 0, ran.err
+    assert postgres(target, "SELECT id FROM c") == [(2,)]
+    ran = converge("migrate", *ends, "--exclude", "p", "--recreate", "--yes")
+    assert ran.code == 0, ran.err
+    ran = follow(databases)
+    assert (ran.code, "W007" in ran.err, "f changes its rows" in ran.err) == (3, True, True), ran.err

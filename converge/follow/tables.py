@@ -33,6 +33,7 @@ MOVED = '"converge.moved"'
 """Column beside a key: whether rows that refer to it may have changed with it."""
 _FLAG = ColumnPlan("converge.moved", "converge.moved", "", "boolean", False, "", "", read="`converge.moved`")
 _NO_LITERALS = frozenset({"enum", "bit"})
+_WHOLE_NUMBER = re.compile("(?:tiny|small|medium|big)?int")
 _CASCADES = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
@@ -123,14 +124,53 @@ def followed(
     for number, table in enumerate(plan.tables):
         own = existing.by_name[table.target]
         _require_followed(table, own)
+        _require_followed_parents(by_name[table.source], catalog.database, numbers)
         tables.append(_followed(source, number, table, own, by_name[table.source]))
-    for here in catalog.tables:
-        for key in here.foreign_keys:
-            parent = numbers.get(key.parent) if key.parent_database == catalog.database else None
-            if parent is not None and here.name in numbers and {key.on_delete, key.on_update} & _CASCADES:
-                child = _child(numbers[here.name], plan, here, key)
-                tables[parent] = _with_child(tables[parent], by_name[key.parent], child, key)
+    for here in [by_name[table.source] for table in plan.tables]:
+        for key in _cascades(here):
+            parent = numbers[key.parent]
+            child = _child(numbers[here.name], plan, here, key)
+            if not _found_by_equality(plan, existing, tables[child.table], tables[parent], key):
+                child = Child(child.table, ())
+            tables[parent] = _with_child(tables[parent], by_name[key.parent], child, key)
     return tuple(tables)
+
+
+def _cascades(table: Table) -> list[ForeignKey]:
+    return [key for key in table.foreign_keys if {key.on_delete, key.on_update} & _CASCADES]
+
+
+def _require_followed_parents(table: Table, database: str, numbers: Mapping[str, int]) -> None:
+    """Raises BlockedError for rows that change with those of a table whose changes nobody looks at."""
+    for key in _cascades(table):
+        if key.parent_database != database or key.parent not in numbers:
+            raise BlockedError(
+                f"{table.name} cannot be followed: {key.name} changes its rows with those of "
+                f"{key.parent_database}.{key.parent}, which is not followed, and the binary log is silent",
+                code=Code.W007,
+                hint=f"migrate with {key.parent}, or without {table.name}; or converge sync",
+            )
+
+
+def _found_by_equality(
+    plan: Plan, existing: Existing, child: Followed, parent: Followed, key: ForeignKey
+) -> bool:
+    """Whether the target takes for equal what the source does, whose collations may ignore case: where its
+    own foreign key was checked, or the values are numbers as they are."""
+    names = [(child.plan, one) for one in key.columns] + [(parent.plan, one) for one in key.parent_columns]
+    columns = [column for table, name in names for column in table.columns if column.source == name]
+    if all(one.read == my_name(one.source) and _WHOLE_NUMBER.match(one.source_type) for one in columns):
+        return True
+    ours = {column.source: column.target for column in child.plan.columns}
+    theirs = {column.source: column.target for column in parent.plan.columns}
+    wanted = {(ours.get(one), theirs.get(other)) for one, other in key.pairs}
+    checks = {one.sql for one in plan.statements if one.phase == "validate"}
+    return any(
+        (own.table, own.parent) == (child.name, parent.name)
+        and {*zip(own.columns, own.parent_columns, strict=True)} == wanted
+        and (own.partitioned or replace(own, validated=True).validate in checks)
+        for own in existing.foreign_keys
+    )
 
 
 def _require_followed(table: TablePlan, own: OwnTable) -> None:
