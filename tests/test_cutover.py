@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from judge import compare
@@ -44,7 +45,7 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
         assert (ran.code, "W012" in ran.err) == (3, True), ran.err
 
 
-def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str]) -> None:
+def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = pair = migrated(databases, SOURCE)
     ends = ("--source", source, "--target", target, "--max-seconds", "5")
     with connect_mysql(source) as writer, writer.cursor() as cursor:
@@ -55,6 +56,15 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str]) -> None
         cursor.execute("COMMIT")
     ran = converge("cutover", *ends, "--stop", "exit 7")
     assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+    stop = tmp_path / "stop.py"
+    stop.write_text(
+        "from converge.sandbox.server import connect_mysql\n"
+        f"connect_mysql({source!r}).cursor().execute('CREATE TABLE late (id INT PRIMARY KEY)')\n",
+        "utf-8",
+    )
+    ran = converge("cutover", "--source", source, "--target", target, "--stop", f"{sys.executable} {stop}")
+    assert (ran.code, "W011" in ran.err, "late" in ran.err) == (3, True, True), ran.err
+    mysql(source, "DROP TABLE late")
     assert postgres(target, "SELECT certificate FROM converge.follow") == [(None,)]
     # A row that somebody has changed in the target is found before the window.
     postgres(target, "UPDATE log SET body = 'other' WHERE id = 2")

@@ -164,6 +164,13 @@ class _Cutover:
             if proof.get("seconds", 0) < (self.window_.max_seconds - (time.monotonic() - started)) / 2:
                 self.prove(epoch)
                 self._step("proof", started)
+        if unplanned := open_.epochs.unplanned:
+            raise BlockedError(
+                f"{', '.join(sorted(unplanned))}: new in the source since the cutover began; the target is "
+                "still followed",
+                code=Code.W011,
+                hint="converge cutover again says whether the run would have migrated them",
+            )
         self._numbers()
         self._step("next values and materialized views", started)
         position = open_.epochs.place()

@@ -41,7 +41,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.log import in_flight, log_position
 from converge.mysql.privileges import read_privileges
 from converge.mysql.query import fetch
-from converge.mysql.snapshot import begin, read_identities
+from converge.mysql.snapshot import begin, read_identities, table_names
 from converge.postgres.following import Following, note_epoch, note_written
 
 _SETTLE_SECONDS = 1.0
@@ -90,6 +90,9 @@ class Epochs:
         self._tables, self._run, self.state = tables, run, following
         self._dirty = Dirty(target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
+        self._there = table_names(here, catalog.database)
+        self.unplanned: frozenset[str] = frozenset()
+        """Tables that were made since, which nothing follows."""
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
@@ -207,8 +210,9 @@ class Epochs:
         return [one.plan.source for one in self._tables]
 
     def _require_definitions(self) -> None:
-        """Raises SourceError for tables that are no longer what was planned."""
+        """Raises SourceError for tables that are no longer what was planned, and notes those that are new."""
         names = self._names()
+        self.unplanned = table_names(self._here, self._catalog.database) - self._there
         after = read_catalog(self._here, read_privileges(self._here, self._catalog.database), names)
         if others := changed(self._catalog, after, names):
             raise SourceError(

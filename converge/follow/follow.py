@@ -4,7 +4,7 @@ ended."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
@@ -134,7 +134,7 @@ def follow(
             with opened(source, target, options, emit) as open_:
                 for epoch in _epochs(open_, once=once, interval=interval):
                     waits = pauses(RUN_TRIES)
-                    told.add(epoch)
+                    told.add(epoch, open_.epochs.unplanned)
                     _note(result, epoch, open_.findings)
             return
         except ConvergeError as error:
@@ -168,14 +168,14 @@ class _Told:
     def __init__(self, emit: Sink) -> None:
         self._emit, self._next, self._rows = emit, 0.0, 0
 
-    def add(self, epoch: Epoch) -> None:
+    def add(self, epoch: Epoch, unplanned: Collection[str]) -> None:
         self._rows += sum(epoch.rows.values())
         if time.monotonic() < self._next:
             return
         rows = counted(self._rows, "row")
-        self._emit(
-            Said(f"epoch {epoch.number}: {rows} replaced, in {epoch.seconds:.1f} s; as of {epoch.seen_at}")
-        )
+        new = f"; not followed, as they are new: {', '.join(sorted(unplanned))}" if unplanned else ""
+        words = f"{rows} replaced, in {epoch.seconds:.1f} s; as of {epoch.seen_at}{new}"
+        self._emit(Said(f"epoch {epoch.number}: {words}"))
         self._next, self._rows = time.monotonic() + _TELL_SECONDS, 0
 
 

@@ -279,6 +279,11 @@ def read_identities(connection: Connection[Any], database: str, tables: Iterable
     return {name: (str(created[name]), *sorted(numbers.get(name.casefold(), ()))) for name in wanted}
 
 
+def table_names(connection: Connection[Any], database: str) -> frozenset[str]:
+    """All tables that are there now, whatever is planned of them."""
+    return frozenset(name for name, _ in rows(connection, "created", database))
+
+
 def known_by_time(identities: dict[str, Identity]) -> list[str]:
     """The tables that only their time of creation tells from others."""
     return [name for name, identity in identities.items() if len(identity) == 1]
