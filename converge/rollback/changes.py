@@ -19,6 +19,7 @@ import psycopg
 from converge.model.catalog import Table
 from converge.model.plan import TablePlan
 from converge.model.quote import my_name, my_text, pg_name, pg_text
+from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
 from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
@@ -160,7 +161,7 @@ class Changed:
             for one in pairs:
                 yield from self._differing(one)
         if self.whole and found != (rows := self._count()):
-            yield f"{self.table.source}: {rows:,} rows in the source, {found:,} in the target"
+            yield f"{self.table.source}: {counted(rows, 'row')} in the source, {found:,} in the target"
 
     def _differing(self, pair: _Pair) -> Iterator[str]:
         if pair.here is None and pair.there is None:
