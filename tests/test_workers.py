@@ -164,12 +164,14 @@ def test_they_leave_are_killed_stop_or_lose_their_source(source: str, target: st
         joining(source, target) as loses,
         begun(source, target, "--json", "--jobs", "1", "--workers", "join:4", "--max-rate", "10MB/s") as run,
     ):
+        # While it reads: one that has nothing more to do would not notice.
+        until(lambda: _reading(source, workers_of(loses.pid)))
+        for thread in _reading(source, workers_of(loses.pid)):
+            mysql(source, f"KILL {thread}")
         until(lambda: copying(target))
         leaves.terminate()
         os.killpg(killed.pid, signal.SIGKILL)
         os.kill(stops.pid, signal.SIGSTOP)
-        for thread in _threads(source, workers_of(loses.pid)):
-            mysql(source, f"KILL {thread}")
         assert (leaves.wait(30), loses.wait(60)) == (0, 6)
         found = document(run)
         os.kill(stops.pid, signal.SIGCONT)
@@ -181,10 +183,11 @@ def test_they_leave_are_killed_stop_or_lose_their_source(source: str, target: st
     assert sum("Lost connection to MySQL" in reason for reason in reasons) == 1
 
 
-def _threads(source: str, processes: list[int]) -> list[int]:
-    """The source's threads of these processes of this machine."""
+def _reading(source: str, processes: list[int]) -> list[int]:
+    """The source's threads of these processes of this machine that read rows of the large table."""
     query = (
-        "SELECT processlist_id FROM performance_schema.session_connect_attrs "
+        "SELECT a.processlist_id FROM performance_schema.session_connect_attrs AS a "
+        "JOIN information_schema.PROCESSLIST AS p ON p.ID = a.processlist_id AND p.INFO LIKE '%FROM `wide`%' "
         "WHERE attr_name = '_pid' AND attr_value IN ('{}')"
     )
     return [thread for (thread,) in mysql(source, query.format("','".join(map(str, processes))))]
