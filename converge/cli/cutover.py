@@ -48,15 +48,16 @@ def command(
     emit: Sink,
 ) -> int:
     """Cut over to the target that `converge follow` keeps up to date, in a window of a minute.
-     Compares every row first, with the application at work. Then the writers are stopped, the source is
+
+    Compares every row first, with the application at work. Then the writers are stopped, the source is
     proven to stand still, the last rows are replaced and compared, and sequences go on where the source's
     do. What cannot be had in time gives the window up, and the target is followed as before. End `converge
     follow` first.
 
     \b
-        Examples:
-          converge cutover --dry-run
-          converge cutover --stop 'kubectl scale deploy/shop --replicas 0' -o certificate.json
+    Examples:
+      converge cutover --dry-run
+      converge cutover --stop 'kubectl scale deploy/shop --replicas 0' -o certificate.json
     """
     require_reports("--report", reports)
     if certificate:
