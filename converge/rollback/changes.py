@@ -2,7 +2,7 @@
 
 Both sides are read by the keys that the triggers have noted. A row that both have is changed in the columns
 that differ, so that the others keep even what could not arrive in the target. Rows go before others come,
-and rows whose unique values change are made anew beside their table: values may be swapped.
+and rows whose unique values change are built beside their table: values may be swapped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from converge.model.quote import my_name, my_text, pg_name, pg_text
 from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
+from converge.postgres.query import value
 from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
 from converge.rollback.triggers import CHANGED, note_file, written_anew
 from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
@@ -111,13 +112,11 @@ class Changed:
             for field in (relation.fields[place] for place in places)
         ]
         self._names = [table.columns[place].source for place in places]
-        own = {one.name for one in known.columns if not one.generated}
-        self._all = [name for name in (one.name for one in known.columns) if name in own]
+        self._all = [one.name for one in known.columns if not one.generated]
         self._stamped = [one.name for one in known.columns if one.on_update_now]
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}
-        computed = {one.name for one in known.columns if one.generated}
         expressions = any(one.unique and len(one.columns) < len(one.parts) for one in known.indexes)
-        self._unique = set(self._names) if expressions or unique & computed else unique
+        self._unique = set(self._names) if expressions or unique - {*self._all} else unique
         primary = next((one.parts for one in known.indexes if one.primary), ())
         self._index = ",".join(
             my_name(part.column or "") + (f"({part.prefix})" if part.prefix else "") for part in primary
@@ -170,20 +169,21 @@ class Changed:
         if pair.here is None or pair.there is None:
             yield f"{where}: only the {'source' if pair.there is None else 'target'} has the row"
             return
-        for name, one, here, there in zip(self._names, self._fields, pair.here, pair.there, strict=True):
-            if one.meaning(here) != one.meaning(there):
-                yield f"{where}: {name} is {row_text((here,))} here, {row_text((there,))} in the target"
+        for name, here, there in self._unequal(pair.here, pair.there):
+            yield f"{where}: {name} is {row_text((here,))} here, {row_text((there,))} in the target"
+
+    def _unequal(self, here: Row, there: Row) -> Iterator[tuple[str, str | None, str | None]]:
+        """The columns in which two rows differ, with both values."""
+        for name, one, left, right in zip(self._names, self._fields, here, there, strict=True):
+            if one.meaning(left) != one.meaning(right):
+                yield name, left, right
 
     # ---- reading ------------------------------------------------------------------------------------------
-
-    def _one(self, query: str) -> Any:
-        row = self._target.execute(query.encode(), (self._quoted,)).fetchone()
-        return row[0] if row else None
 
     def _is_whole(self) -> bool:
         """Whether any row may have changed: the table was emptied or written anew, or has no key."""
         noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
-        return bool(self._one(noted)) or written_anew(self._target, self._quoted)
+        return bool(value(self._target, noted, (self._quoted,))) or written_anew(self._target, self._quoted)
 
     def _types_of(self) -> dict[str, tuple[str, bool]]:
         """Of each column its type, and whether that has a collation."""
@@ -266,10 +266,11 @@ class Changed:
         names = [my_name(one.source) for one in self.key]
         rows = [[found_by(one, text or "") for one, text in zip(self.key, key, strict=True)] for key in keys]
         if len(names) == 1:
-            return f"{names[0]} IN ({','.join(value for (value,) in rows)})"
+            return f"{names[0]} IN ({','.join(literal for (literal,) in rows)})"
         # Not as tuples: the server compares those of one row by other rules than those of several.
         equal = (
-            " AND ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows
+            " AND ".join(f"{name}={literal}" for name, literal in zip(names, row, strict=True))
+            for row in rows
         )
         return " OR ".join(f"({one})" for one in equal)
 
@@ -290,11 +291,7 @@ class Changed:
         """The columns that differ, with their values."""
         if pair.here is None or pair.there is None:
             return {}
-        differ = {
-            name
-            for name, one, here, there in zip(self._names, self._fields, pair.here, pair.there, strict=True)
-            if one.meaning(here) != one.meaning(there)
-        }
+        differ = {name for name, _, _ in self._unequal(pair.here, pair.there)}
         return {
             one.source: taken(one, text)
             for one, text in zip(self.columns, pair.texts, strict=True)
@@ -304,7 +301,7 @@ class Changed:
     def _update(self, name: str, key: Row, sets: Mapping[str, str]) -> str:
         # ON UPDATE CURRENT_TIMESTAMP leaves a column alone that is set, also to what it is.
         kept = {column: my_name(column) for column in self._stamped if column not in sets}
-        values = ",".join(f"{my_name(column)}={value}" for column, value in (kept | dict(sets)).items())
+        values = ",".join(f"{my_name(column)}={made}" for column, made in (kept | dict(sets)).items())
         return f"UPDATE {name} SET {values} WHERE {self._where([key])}"
 
     def _insert(self, made: Script, rows: Sequence[Row]) -> None:

@@ -16,6 +16,7 @@ from pymysql.cursors import Cursor
 
 from converge.codes import Code
 from converge.errors import BlockedError, SourceError, first_of
+from converge.model.catalog import Table
 from converge.model.documents import document
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
@@ -175,7 +176,7 @@ def _changes(
             raise blocked(gone)
         if acting := _acting(both):
             raise BlockedError(
-                f"{said(len(acting), 'of the source would act on the rows that come back', 'trigger')}",
+                said(len(acting), "of the source would act on the rows that come back", "trigger"),
                 code=Code.V131,
                 details=first_of([words for words, _ in acting], _MOST),
                 hint="\n".join(statement for _, statement in acting[:_MOST]),
@@ -193,9 +194,11 @@ def _changes(
         for table in tables:
             changed = Changed(here, both.target, both.plan.schema, table, known[table.source])
             script = stack.enter_context(closing(changed.script()))
-            if script.rows and known[table.source].engine.lower() != "innodb":
-                raise _no_transaction(table, known[table.source].engine)
             if script.rows:
+                if engine := _without_transactions(known[table.source]):
+                    raise BlockedError(
+                        f"{table.source}: {engine.message}", code=engine.code, hint=engine.hint
+                    )
                 result.tables.append(Returned(table.source, script.inserted, script.updated, script.deleted))
             scripts.append((changed, script))
         moved = {one.source for one in result.tables}
@@ -204,12 +207,13 @@ def _changes(
         yield here, scripts
 
 
-def _no_transaction(table: TablePlan, engine: str) -> BlockedError:
-    return BlockedError(
-        f"{table.source} is {engine} in the source, where nothing could be undone",
-        code=Code.V136,
-        hint=f"ALTER TABLE {my_name(table.source)} ENGINE=InnoDB;",
-    )
+def _without_transactions(table: Table) -> Finding | None:
+    """What is to be said of a table whose engine keeps what a statement has written."""
+    if table.engine.lower() == "innodb":
+        return None
+    words = f"it is {table.engine} in the source: nothing could be undone there"
+    hint = f"ALTER TABLE {my_name(table.name)} ENGINE=InnoDB;"
+    return Finding(Code.V136, "note", table.name, words, hint)
 
 
 def _carry_out(cursor: Cursor, changed: Changed, rows: int | None, statement: bytes) -> None:
@@ -284,12 +288,10 @@ def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
             words = "the target has kept rows of its own: none goes back"
             yield Finding(Code.V130, "lossy", table.source, words)
     yield from _losses(both, tables)
-    engines = {table.name: table.engine for table in both.catalog.tables}
-    for table in tables:
-        if engines[table.source].lower() != "innodb":
-            words = f"it is {engines[table.source]} in the source: nothing could be undone there"
-            hint = f"ALTER TABLE {my_name(table.source)} ENGINE=InnoDB;"
-            yield Finding(Code.V136, "note", table.source, words, hint)
+    names = {table.source for table in tables}
+    yield from filter(
+        None, (_without_transactions(table) for table in both.catalog.tables if table.name in names)
+    )
     for words, statement in _acting(both):
         message = f"{words}: it would act on the rows that come back"
         yield Finding(Code.V131, "note", "source", message, statement)
