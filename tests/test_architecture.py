@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,11 @@ def test_there_are_three_walks() -> None:
 def test_a_walk_names_at_most_seven_modules(title: str, text: str) -> None:
     modules = {match["module"] for match in REFERENCE.finditer(text)}
     assert 3 <= len(modules) <= 7
+
+
+def test_no_two_files_of_tests_make_a_role_of_the_same_name() -> None:
+    """Files share the servers, in an order of their own, and a role belongs to a whole server."""
+    made: dict[str, str] = {}
+    for file in Path(__file__).parent.glob("test_*.py"):
+        for kind, name in re.findall(r"CREATE (ROLE|USER) (?!IF\b)([a-z_]+)", file.read_text("utf-8")):
+            assert made.setdefault(f"{kind} {name}", file.name) == file.name, name

@@ -168,14 +168,14 @@ def test_all_that_a_limited_user_and_role_lack(source: str, target: str) -> None
     ],
 )
 def test_the_snapshot_that_is_possible_and_why(rights: str, level: str, how: str, source: str) -> None:
-    mysql(source, "CREATE USER keeper@'%' IDENTIFIED WITH mysql_native_password BY 'x'")
+    mysql(source, "CREATE USER doctored@'%' IDENTIFIED WITH mysql_native_password BY 'x'")
     try:
-        mysql(source, f"GRANT SELECT, {rights} ON *.* TO keeper@'%'")
-        ran = converge("doctor", "--source", source.replace("root@", "keeper:x@"), "--json")
+        mysql(source, f"GRANT SELECT, {rights} ON *.* TO doctored@'%'")
+        ran = converge("doctor", "--source", source.replace("root@", "doctored:x@"), "--json")
         snapshot = ran.json["source"]["snapshot"]
         assert (ran.json["snapshot"], how in snapshot["how"]) == (level, True), snapshot
     finally:
-        mysql(source, "DROP USER keeper@'%'")
+        mysql(source, "DROP USER doctored@'%'")
 
 
 def test_what_can_go_wrong_later(source: str, target: str) -> None:

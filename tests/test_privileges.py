@@ -208,17 +208,17 @@ def test_each_selected_table_without_the_privilege_has_its_grant(
 
 @both_ends
 def test_a_role_that_is_not_active(source: str, target: str, user: Login) -> None:
-    mysql(source, "CREATE ROLE keeper")
+    mysql(source, "CREATE ROLE keeper_role")
     try:
-        reader = user("keeper")
-        mysql(source, f"GRANT SELECT ON `{parse(source).database}`.* TO keeper")
+        reader = user("keeper_role")
+        mysql(source, f"GRANT SELECT ON `{parse(source).database}`.* TO keeper_role")
         planned = agree(reader, target, ["S004"])
-        assert "`keeper`@`%`" in planned.out
+        assert "`keeper_role`@`%`" in planned.out
         assert hints(planned).startswith("SET DEFAULT ROLE ALL TO 'limited_")
         paste(source, hints(planned), mysql)
         assert converge("plan", "--source", reader).code == 0
     finally:
-        mysql(source, "DROP ROLE keeper")
+        mysql(source, "DROP ROLE keeper_role")
 
 
 @both_ends

@@ -216,11 +216,11 @@ def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]
     assert (ran.code, "a (1): s is (x,z) here, (z,x) in the target" in ran.err) == (4, True), ran.err
     assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
     # Rows that the role does not see are not gone.
-    role = "CREATE ROLE hidden LOGIN; GRANT ALL ON SCHEMA public, converge TO hidden; "
-    postgres(target, role + "GRANT ALL ON ALL TABLES IN SCHEMA public, converge TO hidden; "
+    role = "CREATE ROLE few_rows LOGIN; GRANT ALL ON SCHEMA public, converge TO few_rows; "
+    postgres(target, role + "GRANT ALL ON ALL TABLES IN SCHEMA public, converge TO few_rows; "
              "UPDATE a SET s = NULL; ALTER TABLE a ENABLE ROW LEVEL SECURITY")  # fmt: skip
-    ran = rollback((source, target.replace("postgres@", "hidden@")), "--apply", "--yes")
-    postgres(target, "DROP OWNED BY hidden; DROP ROLE hidden")
+    ran = rollback((source, target.replace("postgres@", "few_rows@")), "--apply", "--yes")
+    postgres(target, "DROP OWNED BY few_rows; DROP ROLE few_rows")
     assert (ran.code, "V115" in ran.err) == (3, True), ran.err
 
 
