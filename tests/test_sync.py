@@ -140,3 +140,28 @@ def test_new_and_dropped_tables_are_named(databases: tuple[str, str]) -> None:
     )
     ran = sync(pair)
     assert (ran.code, "T011" in ran.err) == (3, True), ran.err
+
+
+def test_tables_of_an_earlier_run_are_left_out_and_named(databases: tuple[str, str]) -> None:
+    """A new table that was migrated by itself makes the last run no smaller a promise than it seems."""
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    mysql(source, "CREATE TABLE extra (id INT PRIMARY KEY)")
+    addresses = ("--source", source, "--target", target, "--json")
+    assert converge("migrate", *addresses, "--include", "extra").code == 0
+    mysql(source, "INSERT INTO t VALUES (2); INSERT INTO extra VALUES (2)")
+    ran = sync((source, target))
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert "1 table is of run 1 and not of run 2" in _said(ran, "V114")
+    reasons = {one["name"]: one["why"] for one in ran.json["not_compared"]}
+    assert reasons == {"t": "run 1 has migrated it: --run 1"}
+    assert postgres(target, "SELECT count(*) FROM t") == [(1,)]
+    ran = sync((source, target), "--run", "1")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
+    assert compare(source, target).equal
+    for command in ("verify", "sync"):
+        ran = converge(command, *addresses, "--run", "7")
+        assert (ran.code, "error[T010]: the ledger knows no run 7" in ran.err) == (2, True), ran.err
+    # What a later run has made again is that run's.
+    assert converge("migrate", *addresses, "--include", "t", "--recreate", "--yes").code == 0
+    ran = converge("verify", *addresses, "--run", "1")
+    assert (ran.code, "error[T010]: later runs" in ran.err) == (2, True), ran.err

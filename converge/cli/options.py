@@ -223,8 +223,18 @@ limit_options = group(
     gather=_limited,
 )
 """How much of the servers may be taken, for a command that has `options` already."""
-comparing_options = group(load_option, gather=partial(_limited, max_rate=None))
-"""The same for a command that copies no chunks."""
+
+
+def _comparing(options: Options, max_load: tuple[str, ...], run: int | None) -> dict[str, Any]:
+    return _limited(replace(options, run=run), None, max_load)
+
+
+comparing_options = group(
+    click.option("--run", type=int, metavar="ID", help="an earlier run  [default: the last of the source]"),
+    load_option,
+    gather=_comparing,
+)
+"""The same for a command that copies no chunks, and is about an earlier run."""
 
 
 def _clearing(options: Options, recreate: bool, truncate: bool, strict: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from converge.postgres.following import read_following
 from converge.postgres.ledger import lock, upgrade
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
-from converge.run.compared import recorded_run
+from converge.run.compared import others_of, recorded_run
 from converge.run.gate import Gate
 from converge.run.migrate import require_plan_of, with_fixed_options
 from converge.run.options import Options
@@ -85,7 +85,8 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         epochs = Epochs(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
-        yield Open(run, prepared, epochs, Gate(options.limits, here, emit), tuple(_whole(tables)))
+        findings = (*others_of(run), *_whole(tables))
+        yield Open(run, prepared, epochs, Gate(options.limits, here, emit), findings)
 
 
 def _whole(tables: Sequence[Followed]) -> Iterator[Finding]:

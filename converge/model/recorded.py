@@ -64,6 +64,8 @@ class Recorded:
     """None where the run has not come to its end."""
     position: str | None = None
     """Where the source's log stood in the run's snapshot, as far as its user might know."""
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    """Source tables that another finished run has made in the same schema, or made last, with that run."""
 
 
 if TYPE_CHECKING:

@@ -100,17 +100,21 @@ def keep_report(endpoint: Endpoint, move: Move, report: object) -> None:
         )
 
 
-def last_evidence(connection: psycopg.Connection[Any], source: str, schema: str) -> Evidence | None:
-    """What the last run of this source into this schema was decided by; None where that is not to be seen.
+def last_evidence(
+    connection: psycopg.Connection[Any], source: str, schema: str, number: int | None = None
+) -> Evidence | None:
+    """What the last run of this source into this schema was decided by, or the run of this number; None
+    where that is not to be seen.
 
     Raises BlockedError for a load whose tables another version of converge has read.
     """
     if not _readable(connection, "evidence"):
         return None
     query = (
-        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s ORDER BY id DESC LIMIT 1"
+        "SELECT evidence FROM converge.run WHERE source = %s AND target_schema = %s "
+        "AND id = coalesce(%s, id) ORDER BY id DESC LIMIT 1"
     )
-    document = value(connection, query, (source, schema))
+    document = value(connection, query, (source, schema, number))
     found = decode(Evidence, document) if document else None
     if found is not None and found.existing is not None:
         _require_reader(found.existing, schema)
@@ -256,23 +260,26 @@ def last_made(connection: psycopg.Connection[Any]) -> list[tuple[int, str, Made]
 
 
 def last_recorded(
-    connection: psycopg.Connection[Any], source: Endpoint, schema: str | None
+    connection: psycopg.Connection[Any], source: Endpoint, schema: str | None, number: int | None = None
 ) -> Recorded | Finding:
-    """The last run of this source, into this schema where one is named, or why there is none to be seen.
+    """The last run of this source, into this schema or of this number where one is named, or why there is
+    none to be seen.
 
     Another user of the same server is the same source; so is a database of the same name elsewhere, such as
     a replica, where no run has this very address.
     """
     tables = ledger_tables(connection)
-    none = unseen(f"the ledger knows no run of this source{f' into the schema {schema}' if schema else ''}")
+    which = f"run {number} of this source" if number else "run of this source"
+    none = unseen(f"the ledger knows no {which}{f' into the schema {schema}' if schema else ''}")
     if "run" not in tables:
         return none
     if (denied := unreadable_ledger(connection)) is not None:
         return unseen(denied.message, denied.hint or "")
     rows = connection.execute(
         "SELECT id, source FROM converge.run WHERE state <> 'recovered' "
-        "AND (%(schema)s::text IS NULL OR target_schema = %(schema)s) ORDER BY id DESC",
-        {"schema": schema},
+        "AND (%(schema)s::text IS NULL OR target_schema = %(schema)s) "
+        "AND (%(number)s::bigint IS NULL OR id = %(number)s) ORDER BY id DESC",
+        {"schema": schema, "number": number},
     ).fetchall()
     ranked = [(rank, -run) for run, url in rows if (rank := _distance(source, url)) is not None]
     if not ranked:
@@ -288,10 +295,26 @@ def last_recorded(
     if row is None:
         return unseen(_NO_PLAN)
     url, state, started, position, options, plan, made = row
+    known: Plan = decode(Plan, plan)
     return Recorded(
-        run, url, state, started, decode(RunOptions, options), decode(Plan, plan),
-        _made(made), position,
+        run, url, state, started, decode(RunOptions, options), known, _made(made), position,
+        _elsewhere(connection, run, url, known),
     )  # fmt: skip
+
+
+def _elsewhere(connection: psycopg.Connection[Any], run: int, source: str, plan: Plan) -> dict[str, int]:
+    """Source tables whose rows are another finished run's, with the last such run."""
+    query = (
+        "SELECT id, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run WHERE state = 'finished' "
+        "AND id <> %s AND (source, target_schema) = (%s, %s) ORDER BY id"
+    )
+    own = {table.source for table in plan.tables} | {counter.table for counter in plan.counters}
+    return {
+        table: other
+        for other, targets in connection.execute(query, (run, source, plan.schema))
+        for table in targets
+        if other > run or table not in own
+    }
 
 
 def record_verification(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -55,10 +55,14 @@ class Compared:
 
 
 def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding:
-    """The last run that these options mean, or why there is none to be seen."""
+    """The run that these options mean, or why there is none to be seen. Raises UsageError for --run alone."""
     with explained(source, target), connect(target) as connection:
         schema = options.schema if "schema" in options.given else None
-        return last_recorded(connection, source, schema)
+        run = last_recorded(connection, source, schema, options.run)
+    if options.run is not None and not isinstance(run, Recorded):
+        why = run.message.partition(": ")[2]
+        raise UsageError(why, code=Code.T010, hint="converge status shows the last run")
+    return run
 
 
 @contextmanager
@@ -121,7 +125,11 @@ def _by_run(
     if run.state != "finished":
         hint = f"{RESUME} finishes it"
         notes.append((Code.V114, f"run {run.run} is {run.state}: {hint}", hint))
-    plan = run.plan
+    made_again = run.elsewhere.keys() & {table.source for table in run.plan.tables}
+    plan = narrowed(run.plan, {table.source for table in run.plan.tables} - made_again)
+    if made_again and not plan.tables:
+        message = f"later runs have made all tables of run {run.run} again"
+        raise UsageError(message, code=Code.T010, hint="leave out --run")
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
         if len(plan.tables) < len(run.plan.tables):
@@ -130,8 +138,15 @@ def _by_run(
             notes.append((Code.V114, words, ""))
     return Compared(
         here, there, read_target(there, plan.schema), catalog, replace(plan, source=str(source)), run,
-        tuple(Finding(code, "note", "plan", message, hint) for code, message, hint in notes),
+        (*(Finding(code, "note", "plan", message, hint) for code, message, hint in notes), *others_of(run)),
     )  # fmt: skip
+
+
+def others_of(run: Recorded) -> Iterator[Finding]:
+    """That tables of the same schema are other runs'."""
+    for other, count in sorted(Counter(run.elsewhere.values()).items()):
+        message = said(count, f"are of run {other} and not of run {run.run}: left out here", "table")
+        yield Finding(Code.V114, "note", "plan", message, f"--run {other}")
 
 
 def other_options(run: Recorded, options: Options, names: Iterable[str]) -> list[tuple[str, str]]:
@@ -262,6 +277,9 @@ class Scope:
     def not_compared(self) -> Iterator[NotCompared]:
         """Tables and columns of both sides that are left out."""
         known = {(one.kind, one.name): one.why for one in self.whole.outcomes}
+        elsewhere = self._both.run.elsewhere if self._both.run else {}
+        for name, run in elsewhere.items():
+            known["table", name] = f"run {run} has migrated it: --run {run}"
         compared = {table.source: table for table in self.plan.tables}
         planned = {table.source for table in self.whole.tables}
         free = {name.lower() for name in self._there} - {table.target.lower() for table in self.whole.tables}
@@ -274,10 +292,13 @@ class Scope:
                 for column in sorted(others):
                     yield NotCompared("column", f"{name}.{column}", "only the target has it")
             elif name in planned:
-                yield NotCompared("table", name, "left out of this comparison")
+                why = known.get(("table", name), "left out of this comparison")
+                yield NotCompared("table", name, why)
             else:
-                both = "; the target has a table of this name, too" if name.lower() in free else ""
-                yield NotCompared("table", name, known.get(("table", name), _NEW) + both)
+                why = known.get(("table", name), _NEW)
+                if name.lower() in free and name not in elsewhere:
+                    why += "; the target has a table of this name, too"
+                yield NotCompared("table", name, why)
         for one in self.whole.computed:
             if one not in self.plan.computed:
                 yield NotCompared(one.kind, one.source, "it reads a table that is not compared")

@@ -79,6 +79,8 @@ class Options:
     jobs: int = field(default_factory=default_jobs)
     limits: Limits = field(default_factory=Limits)
     """How much of the servers may be taken."""
+    run: int | None = None
+    """The earlier run that is meant; None for the last one."""
     given: frozenset[str] = frozenset()
     """Names of the options that the command line gives: only these replace what an earlier run had."""
 

@@ -87,7 +87,7 @@ def prepare(
                 inputs = replace(inputs, lacking=(*inputs.lacking, *_occupied(inputs, there)))
         recorded = known
         if recorded is None and there is not None and as_recorded:
-            recorded = last_evidence(there, str(source), options.schema)
+            recorded = last_evidence(there, str(source), options.schema, options.run)
         if recorded is not None:
             inputs = replace(inputs, evidence=recorded)
         elif options.mode == "load":
