@@ -40,8 +40,9 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
         # A new view or index is not in the run's plan, and would be left out in silence. What is new or gone
-        # as a whole table is named by the comparison.
+        # as a whole table is named by the comparison, and so is another run's.
         names = {table.source for table in run.plan.tables} ^ {table.source for table in now.plan.tables}
+        names |= run.elsewhere.keys()
         if digest(_without(run.plan, names)) != digest(_without(now.plan, names)):
             require_plan_of(run, now.plan)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
