@@ -158,12 +158,15 @@ def cutover(
     return _cutover(here, there, options or Options(), window or Window(), on_event, result)
 
 
-def migrate_several(moves: Sequence[Move], *, on_event: Callable[[Event], None] = silent) -> Results:
+def migrate_several(
+    moves: Sequence[Move], *, parallel: int = 1, on_event: Callable[[Event], None] = silent
+) -> Results:
     """Migrates several databases in their order; all are planned before any is written.
 
-    What came of each, an error too, is in the results.
+    With `parallel` so many at a time, in processes of their own: they share the jobs and the rate of their
+    options, and their events come as `OfDatabase`. What came of each, an error too, is in the results.
     """
-    return _migrate_several(moves, on_event)
+    return _migrate_several(moves, on_event, parallel)
 
 
 def verify(

@@ -10,14 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import psycopg
 import pytest
 from conftest import NewDatabase
+from judge import compare
 from support import Ran, converge, mysql, postgres, relations
 
 from converge.errors import UsageError
@@ -73,6 +75,39 @@ def project(
     made = Project(tmp_path, sources, targets)
     made.write()
     return made
+
+
+def in_the_foreground(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A command that hears SIGINT, whatever the shell of the tests has done with it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "converge", *arguments],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)}, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )  # fmt: skip
+
+
+def until_it_waits(process: subprocess.Popen[str], target: str) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    deadline = time.monotonic() + 120
+    while postgres(target, waiting, parse(target).database) == [(0,)]:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def refuse_tables(target: str) -> None:
+    """The target refuses a table, as no plan could know, until the trigger is dropped."""
+    trigger = (
+        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS "
+        "(SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.note') THEN "
+        "RAISE 'no tables today'; END IF; END$$"
+    )
+    postgres(target, trigger)
+    postgres(
+        target,
+        "CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION public.refuse()",
+    )
 
 
 def zero_date(url: str) -> None:
@@ -157,25 +192,8 @@ def test_what_is_there_already_blocks_all(project: Project) -> None:
     assert relations(project.targets[0]) == []
 
 
-@pytest.fixture
-def full_target(project: Project) -> Iterator[Project]:
-    """The second target refuses a row, as no plan could know."""
-    trigger = (
-        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN IF EXISTS "
-        "(SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.note') THEN "
-        "RAISE 'no tables today'; END IF; END$$"
-    )
-    postgres(project.targets[1], trigger)
-    postgres(
-        project.targets[1],
-        "CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE') "
-        "EXECUTE FUNCTION public.refuse()",
-    )
-    yield project
-
-
-def test_a_failure_leaves_what_is_finished_and_resume_goes_on(full_target: Project) -> None:
-    project = full_target
+def test_a_failure_leaves_what_is_finished_and_resume_goes_on(project: Project) -> None:
+    refuse_tables(project.targets[1])
     ran = project.run("migrate", "--json", "--report", "r.json")
     assert (ran.code, ran.json["verdict"], ran.json["exit_code"]) == (5, "failed", 5), ran.err
     assert [one["verdict"] for one in ran.json["databases"]] == ["verified", "failed"]
@@ -278,17 +296,8 @@ def test_ctrl_c_in_the_second(project: Project) -> None:
     with psycopg.connect(project.targets[1]) as other:
         # Whoever makes the ledger's schema waits for this one.
         other.execute("CREATE SCHEMA converge")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "converge", "migrate", "--json", *picks],
-            cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(project.folder)}, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-        )  # fmt: skip
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
-        deadline = time.monotonic() + 120
-        while postgres(project.targets[1], waiting, parse(project.targets[1]).database) == [(0,)]:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+        process = in_the_foreground(project.folder, "migrate", "--json", *picks)
+        until_it_waits(process, project.targets[1])
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     document = json.loads(out)
@@ -504,3 +513,64 @@ def test_all_databases_of_a_pattern(
     finally:
         for name in ("pattern", *names):
             mysql_8033.drop_database(name)
+
+
+@pytest.fixture
+def tenants(
+    mysql_8033: Server, postgres_175: Server, tmp_path: Path
+) -> Iterator[tuple[Callable[..., Ran], list[str], list[str]]]:
+    """Six databases of a pattern, three at a time: the command, the sources and the targets."""
+    names = [f"several_{number}" for number in range(6)]
+    sources = [mysql_8033.create_database(name) for name in names]
+    targets = [postgres_175.create_database(name) for name in names]
+    for source in sources:
+        mysql(source, "CREATE TABLE note (id INT PRIMARY KEY); INSERT INTO note VALUES (1), (2)")
+    (tmp_path / "converge.toml").write_text(
+        f'parallel = 3\n[[database]]\nname = "all"\nsource = "{sources[0][:-1]}*"\n'
+        f'target = "{targets[0].rpartition("/")[0]}/*"\n'
+    )
+    yield partial(run, tmp_path), sources, targets
+    for server in (mysql_8033, postgres_175):
+        for name in names:
+            server.drop_database(name)
+
+
+def test_several_at_a_time(tenants: tuple[Callable[..., Ran], list[str], list[str]], tmp_path: Path) -> None:
+    """Stopped, then one that fails, then resumed: each is moved once, and those that have begun end."""
+    run, sources, targets = tenants
+    verdicts = _stopped_at(targets[1], tmp_path)
+    # Those that go on are stopped, and the others never begin.
+    assert (verdicts[1], verdicts[5], relations(targets[5])) == ("interrupted", "ready", []), verdicts
+    failing = verdicts.index("ready")
+    refuse_tables(targets[failing])
+    ran = run("migrate", "--resume", "--json", "--jobs", "3")
+    verdicts = [one["verdict"] for one in ran.json["databases"]]
+    assert (ran.code, ran.json["verdict"], verdicts.count("failed")) == (5, "failed", 1), ran.err
+    assert f"several_{failing}" in ran.err and set(verdicts) <= {"verified", "failed", "ready"}
+    postgres(targets[failing], "DROP EVENT TRIGGER refuse")
+    ran = run("migrate", "--resume", "--json", "--events", "e.jsonl", "--metrics-file", "m.prom")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    for source, target in zip(sources, targets, strict=True):
+        assert compare(source, target).equal
+        assert postgres(target, "SELECT count(*), min(state) FROM converge.run") == [(1, "finished")]
+    told = map(json.loads, (tmp_path / "e.jsonl").read_text().splitlines())
+    assert f"several_{failing}" in {one["database"] for one in told if one["event"] == "PhaseEnded"}
+    assert f"several_{failing}: copy: " in ran.err
+    assert f'database="several_{failing}",phase="copy"' in (tmp_path / "m.prom").read_text()
+    # Somebody who may remove rows is asked where the terminal is.
+    ran = run("migrate", "--recreate", "--json")
+    assert (ran.code, ran.err.count("U181"), ran.json["verdict"]) == (2, 6, "failed"), ran.err
+
+
+def _stopped_at(target: str, folder: Path) -> list[str]:
+    """The verdicts of a run that is stopped while it waits for this target."""
+    with psycopg.connect(target) as other:
+        # Whoever makes the ledger's schema waits for this one.
+        other.execute("CREATE SCHEMA converge")
+        process = in_the_foreground(folder, "migrate", "--json", "--jobs", "3")
+        until_it_waits(process, target)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    document = json.loads(out)
+    assert (process.returncode, document["verdict"]) == (130, "interrupted"), err
+    return [one["verdict"] for one in document["databases"]]

@@ -25,6 +25,7 @@ from converge.postgres.facts import free_space, read_facts
 from converge.postgres.privileges import lacking
 from converge.postgres.target import read_target
 from converge.run.health import check_source, check_space, check_target
+from converge.run.options import Options
 from converge.sandbox import Server
 from tools.schemas import schemas
 
@@ -225,7 +226,7 @@ def test_checks_of_the_target_are_pure(target: str) -> None:
     assert [one.code for one in lacking(worse)] == ["T014", "T008", "T004"]
     assert 'GRANT CREATE ON TABLESPACE "slow" TO "postgres";' in [one.hint for one in lacking(worse)]
     worse_facts = replace(facts, locks=600, settings=(Setting("wal_level", "logical"),), superuser=False)
-    found = check_target(worse_facts, replace(at, host="db.example"), 60, tables=101)
+    found = check_target(worse_facts, replace(at, host="db.example"), Options(jobs=60), tables=101)
     assert [one.code for one in found] == ["T021", "T023", "T022", "T027"]
     tight = replace(facts, disk=Disk("/data", 1_000))
     severities = [[one.severity for one in check_space(tight, needed)] for needed in (500, 501, 1_001)]
@@ -241,7 +242,8 @@ def test_checks_of_the_source_are_pure(source: str) -> None:
         facts, connections=150, max_connections=151, idle_roles=("`r`@`%`",), sql_mode="",
         longest_statement=60, plugin="mysql_native_password",
     )  # fmt: skip
-    found = check_source(worse, replace(at, host="db.example"), 4)
+    found = check_source(worse, replace(at, host="db.example"), Options(jobs=4, parallel=3))
+    assert "--jobs 4 with parallel = 3 needs 6" in found[0].message
     assert [one.code for one in found] == ["S021", "S022", "S023", "S024", "S026", "S027", "S028"]
 
 

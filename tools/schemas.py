@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from converge.matrix.result import MatrixVerdict, Step, Varied
 from converge.model.check import CheckResult
-from converge.model.event import Event
+from converge.model.event import Plain
 from converge.model.facts import SourceFacts, TargetFacts
 from converge.model.plan import Converted, Finding, Outcome, Plan
 from converge.model.port import Hours, Work
@@ -200,6 +200,8 @@ def event_of(kind: type) -> type[BaseModel]:
     """What `report/export.event_line` writes of this event."""
     fields: dict[str, Any] = {"time": str, "event": Literal[kind.__name__], **get_type_hints(kind)}
     keys: dict[str, Any] = {name: (hint, ...) for name, hint in fields.items()}
+    about = "which of several that are migrated at the same time"
+    keys["database"] = (str, Field(default="", description=about))
     return create_model(kind.__name__, __base__=Part, __doc__=kind.__doc__, **keys)
 
 
@@ -251,7 +253,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
         "rollback": rollback,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list
-        "event": Union[tuple(map(event_of, get_args(Event)))],  # noqa: UP007
+        "event": Union[tuple(map(event_of, get_args(Plain)))],  # noqa: UP007
         "converge.toml": Project,
     }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

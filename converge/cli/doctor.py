@@ -18,6 +18,7 @@ from converge.report.document import Document
 from converge.report.several import several_document
 from converge.run.options import Options
 from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.file import read
 
 
 @click.command("doctor")
@@ -54,12 +55,15 @@ def command(
     options = replace(options, mode=mode, maps=maps, scan=False)
     parts: list[tuple[str, Document]] = []
 
+    chosen = databases(where, source="known", target="known")
+    parallel = read(where.config).parallel
+
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        found = api.doctor(*one.known, options_of(one, options))
+        near = sum(one.meets(other) for other in chosen)
+        found = api.doctor(*one.known, replace(options_of(one, options), parallel=min(parallel, near)))
         parts.append((one.name, doctor_document(found)))
         return doctor_json(found), doctor_text(found, verbose=verbose)
 
-    chosen = databases(where, source="known", target="known")
     document, text = look_at("doctor", chosen, look, emit)
     write_pages(several_document(document, parts), html, md)
     return show(document, text, as_json=as_json)

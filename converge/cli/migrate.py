@@ -42,6 +42,7 @@ from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options, awaited
 from converge.run.proof import VerifyLevel
 from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.file import read
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
@@ -182,7 +183,7 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
 
 
 def _several(moves: Sequence[Move], where: Where, emit: Sink) -> Results:
-    results = migrate_several(moves, on_event=emit)
+    results = migrate_several(moves, parallel=read(where.config).parallel, on_event=emit)
     for done in results.each:
         if done.error is not None:
             done.error.hint = again(done.error.hint or "", where) or None

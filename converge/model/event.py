@@ -122,10 +122,21 @@ class Ended:
     exit_code: int
 
 
-Event = (
+Plain = (
     PhaseStarted | PhaseEnded | CopyStarted | Progress | TableCopied | Advanced | WorkersBusy
     | WorkerAnswered | Said | DatabaseStarted | DatabaseEnded | Ended
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OfDatabase:
+    """An event of one of several databases that are migrated at the same time."""
+
+    database: str
+    event: Plain
+
+
+Event = Plain | OfDatabase
 Sink = Callable[[Event], None]
 
 

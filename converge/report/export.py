@@ -15,6 +15,7 @@ from converge.model.event import (
     DatabaseStarted,
     Ended,
     Event,
+    OfDatabase,
     PhaseEnded,
     PhaseStarted,
     Progress,
@@ -45,7 +46,10 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 def event_line(event: Event) -> str:
     """``{"time": "2026-03-01T10:20:30.123+00:00", "event": "PhaseEnded", "name": "copy", …}``."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return json.dumps({"time": now, "event": type(event).__name__, **plain(event)}) + "\n"
+    more = {}
+    if isinstance(event, OfDatabase):
+        more, event = {"database": event.database}, event.event
+    return json.dumps({"time": now, "event": type(event).__name__, **more, **plain(event)}) + "\n"
 
 
 class Metrics:
@@ -71,6 +75,8 @@ class Metrics:
     def __call__(self, event: Event) -> None:
         # Statements end in threads of their own.
         with self._lock:
+            if isinstance(event, OfDatabase):
+                self._database, event = event.database, event.event
             self._take(event)
 
     def text(self) -> str:
@@ -117,7 +123,9 @@ class Metrics:
             case Ended(_, exit_code):
                 self._spend()
                 self._open.clear()
-                self._set("converge_workers_busy", 0)
+                self._values["converge_workers_busy"] = dict.fromkeys(
+                    self._values["converge_workers_busy"], 0
+                )
                 self._set("converge_exit_code", exit_code)
                 self._set("converge_end_time_seconds", round(time.time(), 3))
 

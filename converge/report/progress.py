@@ -16,6 +16,7 @@ from converge.model.event import (
     CopyStarted,
     DatabaseStarted,
     Event,
+    OfDatabase,
     PhaseEnded,
     PhaseStarted,
     Progress,
@@ -33,9 +34,11 @@ _UNDRAWN = 1e-9
 
 
 class Lines:
-    """A line for each phase, and one every ten seconds of the copy."""
+    """A line for each phase, and one every ten seconds of the copy; of several databases with its name."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._prefix = f"{one_line(name)}: " if name else ""
+        self._each: dict[str, Lines] = {}
         self._rows = self._bytes = 0
         self._said = time.monotonic()
 
@@ -55,21 +58,28 @@ class Lines:
                 self._say(f"{name}: {one_line(what)}")
             case Said() | DatabaseStarted():
                 self._say(visible(str(event)))
+            case OfDatabase(database, inner):
+                self._each.setdefault(database, Lines(database))(inner)
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()
         try:
-            print(text, file=sys.stderr, flush=True)
+            print(self._prefix + text, file=sys.stderr, flush=True)
         except BrokenPipeError:
             # Nobody reads the progress any more; that is no reason to end the run.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Bars(ExitStack):
-    """One bar for the whole copy in bytes and rows, one below for each table at work; closed at the end."""
+    """One bar for the whole copy in bytes and rows, one below for each table at work; closed at the end.
 
-    def __init__(self) -> None:
+    Of several databases each has its own.
+    """
+
+    def __init__(self, name: str = "") -> None:
         super().__init__()
+        self._prefix = f"{one_line(name)}: " if name else ""
+        self._each: dict[str, Bars] = {}
         self._lock = threading.Lock()
         self._total: tqdm[Never] | None = None
         self._phase: tqdm[Never] | None = None
@@ -89,28 +99,32 @@ class Bars(ExitStack):
                 self._sizes = {table.name: table for table in tables}
                 total = sum(table.bytes for table in tables)
                 done = sum(table.bytes_done for table in tables)
-                self._total = self._copy_bar("copy", total, done)
+                self._total = self._copy_bar(f"{self._prefix}copy", total, done)
                 self._total.set_postfix_str(counted(self._rows, "row"))
             case Progress(table, rows, count):
                 self._advance(table, rows, count)
             case TableCopied(table):
                 self._end(table)
             case PhaseStarted(name, units) if units:
-                self._phase = self._bar(desc=name, total=units, unit="")
+                self._phase = self._bar(desc=self._prefix + name, total=units, unit="")
             case Advanced(_, what) if self._phase is not None:
                 self._phase.set_postfix_str(one_line(what), refresh=False)
                 self._phase.update()
             case PhaseEnded(name, took):
                 self._close(name, took)
             case Said() | DatabaseStarted():
-                tqdm.write(visible(str(event)), file=sys.stderr)
+                tqdm.write(self._prefix + visible(str(event)), file=sys.stderr)
+            case OfDatabase(database, inner):
+                if database not in self._each:
+                    self._each[database] = self.enter_context(Bars(database))
+                self._each[database](inner)
 
     def _advance(self, table: str, rows: int, count: int) -> None:
         if self._total is None or not count:
             return
         if table not in self._tables:
             known = self._sizes[table]
-            name = f"  {one_line(table)}"
+            name = f"  {self._prefix}{one_line(table)}"
             self._tables[table] = self._copy_bar(name, known.bytes, known.bytes_done, leave=False)
         self._rows += rows
         self._tables[table].update(count)
@@ -133,7 +147,7 @@ class Bars(ExitStack):
         self._phase = None
         if name == "copy":
             self._total = None
-        tqdm.write(f"{name}: {seconds(took)}", file=sys.stderr)
+        tqdm.write(f"{self._prefix}{name}: {seconds(took)}", file=sys.stderr)
 
     def _copy_bar(self, name: str, total: int, done: int, *, leave: bool = True) -> tqdm[Never]:
         # What was done before counts for the length of the bar and not for its rate.

@@ -90,7 +90,7 @@ def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Fin
         facts = read_source_facts(connection, own, provider)
         readable = list(filter(own.may_read, table_names(connection, endpoint.database)))
     missing = missing_select(own, readable, options.selection.names)
-    return facts, [*missing, *check_source(facts, endpoint, options.jobs), *check_provider(provider)]
+    return facts, [*missing, *check_source(facts, endpoint, options), *check_provider(provider)]
 
 
 def _target(
@@ -103,7 +103,7 @@ def _target(
         refused = refused_queries(connection, map_.checks, options.schema, made=options.mode == "load")
     return facts, [
         *lacking(target),
-        *check_target(facts, endpoint, options.jobs, tables=tables),
+        *check_target(facts, endpoint, options, tables=tables),
         *check_provider(provider),
         *missing_tables(map_.applications, target),
         *refused_checks(target.version, target.functions, map_.checks, refused),

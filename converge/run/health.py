@@ -14,6 +14,7 @@ from converge.model.words import counted
 from converge.postgres.privileges import raise_locks
 from converge.postgres.target import Target
 from converge.providers import Provider
+from converge.run.options import Options
 
 Row = tuple[bool, Code, Severity, str, str]
 """Whether it is so; then code, severity, message and fix of the finding."""
@@ -32,12 +33,13 @@ _LOCKS_A_TABLE = 6
 """A table, its TOAST table with its index, and some indexes: --recreate drops all tables at once."""
 
 
-def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Finding]:
+def check_source(facts: SourceFacts, endpoint: Endpoint, options: Options) -> list[Finding]:
     """All findings but those of privileges that a run cannot go without."""
-    needed, longest = jobs + 1, facts.longest_statement or 0
+    needed, longest = options.parallel * (options.share + 1), facts.longest_statement or 0
+    jobs = _jobs(options)
     rows: list[Row] = [
         (0 < facts.user_connections < needed, Code.S021, "block",
-         f"{facts.account} may have {facts.user_connections} connections, --jobs {jobs} needs {needed}",
+         f"{facts.account} may have {facts.user_connections} connections, {jobs} needs {needed}",
          f"ALTER USER {facts.account} WITH MAX_USER_CONNECTIONS {needed};"),
         _connections(Code.S021, facts, jobs, needed, "SET GLOBAL max_connections = {};"),
         (facts.plugin == "mysql_native_password", Code.S022, "note",
@@ -77,14 +79,15 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, jobs: int) -> list[Find
     return _findings("source", rows)
 
 
-def check_target(facts: TargetFacts, endpoint: Endpoint, jobs: int, *, tables: int) -> list[Finding]:
+def check_target(facts: TargetFacts, endpoint: Endpoint, options: Options, *, tables: int) -> list[Finding]:
     """All findings but those of what a run cannot go without; `tables` are the source's."""
     # The workers' and the builders' connections, the coordinator's two, and one to look after them.
-    needed, locks, may_have = 2 * jobs + 3, tables * _LOCKS_A_TABLE, facts.role_connections
+    needed = options.parallel * (2 * options.share + 3)
+    jobs, locks, may_have = _jobs(options), tables * _LOCKS_A_TABLE, facts.role_connections
     role, database = pg_name(facts.role), pg_name(facts.database)
     rows: list[Row] = [
         (may_have is not None and may_have < needed, Code.T021, "block",
-         f"the role or the database may have {may_have} connections, --jobs {jobs} needs {needed}",
+         f"the role or the database may have {may_have} connections, {jobs} needs {needed}",
          f"ALTER ROLE {role} CONNECTION LIMIT {needed};\n"
          f"ALTER DATABASE {database} CONNECTION LIMIT {needed};"),
         _connections(Code.T021, facts, jobs, needed,
@@ -156,9 +159,14 @@ def _findings(side: str, rows: Iterable[Row]) -> list[Finding]:
     return [Finding(code, severity, side, said, fix) for wrong, code, severity, said, fix in rows if wrong]
 
 
-def _connections(code: Code, facts: SourceFacts | TargetFacts, jobs: int, needed: int, fix: str) -> Row:
+def _jobs(options: Options) -> str:
+    parallel = f" with parallel = {options.parallel}" if options.parallel > 1 else ""
+    return f"--jobs {options.jobs}{parallel}"
+
+
+def _connections(code: Code, facts: SourceFacts | TargetFacts, jobs: str, needed: int, fix: str) -> Row:
     most, free = facts.max_connections, facts.max_connections - facts.connections + 1
-    message = f"{free} of {most} connections are free now, --jobs {jobs} needs {needed}"
+    message = f"{free} of {most} connections are free now, {jobs} needs {needed}"
     return free < needed, code, "note", message, fix.format(most + needed)
 
 

@@ -1,14 +1,15 @@
-"""Several databases, one after the other: all are planned before any is written."""
+"""Several databases, one after the other or some at a time: all are planned before any is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
 from converge.model.event import DatabaseStarted, Sink, phase
+from converge.model.recovery import Approve, Removal
 from converge.model.result import Named, Result, Results
 from converge.postgres.connect import connect
 from converge.postgres.history import last_run, report_of, server_and_database
@@ -16,6 +17,7 @@ from converge.postgres.ledger import require_free, require_same
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
 from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
+from converge.run.movers import Ask, Movers
 from converge.settings.file import same_target
 
 
@@ -33,46 +35,105 @@ class Move:
         return Result("migrate", str(self.source), str(self.target))
 
 
-def migrate_several(moves: Sequence[Move], emit: Sink) -> Results:
-    """Runs all of them in their order; what came of each is in the results, and nothing is raised for it.
+def migrate_several(moves: Sequence[Move], emit: Sink, parallel: int = 1) -> Results:
+    """Runs all of them, `parallel` at a time; what came of each is in the results, nothing is raised for it.
 
-    When one is blocked or cannot be planned, none is written. One that fails ends the run: those before it
-    are finished, those after it planned. With `resume`, finished ones are left alone, interrupted ones
-    go on, and others begin.
+    When one is blocked or cannot be planned, none is written. After one that fails none begins: those that
+    have begun come to their end, and the others stay planned. With `resume`, finished ones are left alone,
+    interrupted ones go on, and others begin.
     """
-    steps = [_Step(move, emit) for move in moves]
+    asks = {move.name: move.options.approve for move in moves}
+
+    def ask(name: str, removal: Removal) -> None:
+        if approve := asks[name]:
+            approve(removal)
+
+    size = min(parallel, len(moves))
+    steps = [_Step(move, size) for move in moves]
+    with Movers(size, emit, ask) if size > 1 else _InTurn(emit, ask) as movers:
+        steps = movers.each(steps, goes_on=True)
+        _require_apart(steps)
+        if not any(step.error for step in steps):
+            ready = [step for step in steps if step.to_do]
+            for step in ready:
+                step.parallel = min(size, len(ready))
+            ended = {step.name: step for step in movers.each(ready, goes_on=False)}
+            steps = [ended.get(step.name, step) for step in steps]
+    return Results("migrate", tuple(Named(step.name, step.result, step.error) for step in steps))
+
+
+def _share(options: MigrateOptions, parallel: int) -> MigrateOptions:
+    """What one move may take of what all of them may take together."""
+    common = replace(options.common, parallel=parallel)
+    limits = replace(common.limits, rate=common.limits.rate // parallel)
+    return replace(options, common=replace(common, jobs=common.share, limits=limits))
+
+
+def _require_apart(steps: Iterable[_Step]) -> None:
     seen: dict[tuple[object, ...], str] = {}
     for step in steps:
-        step.attempt(partial(step.plan, seen))
-    if not any(step.error for step in steps):
+        if step.place and (other := seen.setdefault(step.place, step.name)) != step.name:
+            step.lost(same_target(other, step.name))
+
+
+class _InTurn:
+    """As `Movers`, in this process: one after the other."""
+
+    def __init__(self, emit: Sink, ask: Ask) -> None:
+        self._emit, self._ask = emit, ask
+
+    def __enter__(self) -> _InTurn:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def each(self, steps: Sequence[_Step], *, goes_on: bool) -> list[_Step]:
         for step in steps:
-            if step.to_do:
-                step.attempt(step.run)
-            if step.error:
+            step.go(self._emit, partial(self._ask, step.name))
+            if step.error is not None and not goes_on:
                 break
-    return Results("migrate", tuple(Named(step.move.name, step.result, step.error) for step in steps))
+        return [*steps]
 
 
 class _Step:
-    """One database, and what has come of it so far."""
+    """One database, and what has come of it so far: `go` plans it, then carries the plan out."""
 
-    def __init__(self, move: Move, emit: Sink) -> None:
-        self.move, self._emit = move, emit
-        self.result = move.result()
+    def __init__(self, move: Move, parallel: int) -> None:
+        self._asks = move.options.approve is not None
+        # What asks a user stays in the process that has one.
+        self._move, self.result = replace(move, options=replace(move.options, approve=None)), move.result()
+        self.parallel = parallel
         self.error: ConvergeError | None = None
         self.to_do = True
+        self.place: tuple[object, ...] = ()
+        """Which schema it writes into, whatever its host is called; empty before it is planned."""
 
-    def attempt(self, action: Callable[[], None]) -> None:
-        """Does it; an error is kept."""
+    @property
+    def name(self) -> str:
+        return self._move.name
+
+    @property
+    def alone(self) -> tuple[object, ...] | None:
+        # The ledger of a database has one run at a time.
+        return self.place[:-1] or None
+
+    def go(self, emit: Sink, ask: Approve) -> None:
         try:
-            action()
+            if self.place:
+                self._run(emit)
+            else:
+                self._plan(emit, ask)
         except ConvergeError as error:
             self.error = error
 
-    def plan(self, seen: dict[tuple[object, ...], str]) -> None:
-        """How this move would go; `seen` has the places of the others. Writes nothing."""
-        move = self.move
-        self._emit(DatabaseStarted(move.name, "plan"))
+    def lost(self, error: ConvergeError) -> None:
+        note(self.result, error)
+        self.error = error
+
+    def _plan(self, emit: Sink, ask: Approve) -> None:
+        """How this move would go. Writes nothing."""
+        move = self._move
+        emit(DatabaseStarted(move.name, "plan"))
         try:
             options = with_fixed_options(move.source, move.target, move.options)
             digest = ""
@@ -81,32 +142,30 @@ class _Step:
                 if done is not None:
                     self.result, self.to_do = done, False
                     return
-            options = replace(options, resume=bool(digest))
-            job = Job(move.source, move.target, options, self._emit, self.result)
-            with phase(self.result, self._emit, "plan"), planned(job) as prepared:
+            options = replace(options, resume=bool(digest), approve=ask if self._asks else None)
+            job = Job(move.source, move.target, _share(options, self.parallel), emit, self.result)
+            with phase(self.result, emit, "plan"), planned(job) as prepared:
                 assert prepared.target is not None
-                # Which schema it writes into, whatever its host is called.
                 place = (*server_and_database(prepared.target), options.common.schema)
                 require_free(prepared.target)
                 if digest:
                     require_same(prepared.plan, digest)
-            if (other := seen.setdefault(place, move.name)) != move.name:
-                raise same_target(other, move.name)
         except ConvergeError as error:
             note(self.result, error)
             raise
-        self.result.verdict = "ready"
+        self.result.verdict, self.place = "ready", place
         # Who approves was asked just now.
         plan, known = prepared.plan, prepared.inputs.evidence
         options = replace(options, expected_digest=plan.digest, known=known, approve=None)
-        self.move = replace(move, options=options)
+        self._move = replace(move, options=options)
 
-    def run(self) -> None:
+    def _run(self, emit: Sink) -> None:
         """Carries the plan out."""
-        move, self.result = self.move, replace(self.move.result(), phases=self.result.phases)
-        self._emit(DatabaseStarted(move.name))
+        move, self.result = self._move, replace(self._move.result(), phases=self.result.phases)
+        emit(DatabaseStarted(move.name))
         try:
-            migrate(move.source, move.target, move.options, self._emit, self.result)
+            options = _share(move.options, self.parallel)
+            migrate(move.source, move.target, options, emit, self.result)
         except KeyboardInterrupt:
             # Before the ledger knew of it.
             stopped = interrupted(move.options.common.mode)

@@ -77,6 +77,8 @@ class Options:
     compression: Compression = "lz4"
     """By what the target compresses long values, where it can; `default` leaves it to the server."""
     jobs: int = field(default_factory=default_jobs)
+    parallel: int = 1
+    """Databases of the same servers that are migrated at a time, and share `jobs`."""
     limits: Limits = field(default_factory=Limits)
     """How much of the servers may be taken."""
     run: int | None = None
@@ -100,6 +102,11 @@ class Options:
                 hint="--recreate drops the planned tables and makes them again",
             )
         return self.recreate if self.mode == "create" else self.truncate
+
+    @property
+    def share(self) -> int:
+        """Jobs of each of them."""
+        return max(1, self.jobs // self.parallel)
 
     @property
     def recorded(self) -> RunOptions:

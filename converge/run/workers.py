@@ -17,6 +17,7 @@ from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
@@ -69,6 +70,20 @@ class Joined(Protocol):
         """What they have said. Raises the error of a task that failed."""
 
 
+def share_server(context: ForkServerContext, module: str) -> None:
+    """Starts the server that processes are forked from, with this module; a process of one has that already.
+
+    Python would start another there, which imports everything again: its `ensure_running` says in its
+    docstring that it reuses the parent's, and looks for what only the parent knows (CPython 3.11 to 3.14,
+    Lib/multiprocessing/forkserver.py).
+    """
+    if forkserver.get_inherited_fds() is None:
+        context.set_forkserver_preload([module])
+        forkserver.ensure_running()
+    else:
+        vars(forkserver._forkserver)["ensure_running"] = lambda: None
+
+
 Place = Pipe | Joined
 """Where a task may go."""
 
@@ -85,8 +100,7 @@ class Workers:
         os.environ["PYTHONSAFEPATH"] = "1"
         self._size, self._emit = size, emit
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["converge.run.worker"])
-        forkserver.ensure_running()
+        share_server(self._context, "converge.run.worker")
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         self.joined: Joined | None = None

@@ -69,6 +69,11 @@ class Chosen:
         """Which of the target's runs an entry's are, by source and schema; None means the last one."""
         return (str(self.source), self.entry.target_schema) if self.entry else None
 
+    def meets(self, other: Chosen) -> bool:
+        """Whether both have a server in common; a database has with itself."""
+        pairs = zip(self.known, other.known, strict=True)
+        return other is self or any(a and b and (a.host, a.port) == (b.host, b.port) for a, b in pairs)
+
     @property
     def source(self) -> Endpoint:
         """Raises UsageError when it is named nowhere."""

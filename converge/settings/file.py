@@ -76,6 +76,7 @@ class Project(Table):
     target: Text = Field(default="", description=_ADDRESS)
     maps: Texts = Field(default=(), alias="map", description=_MAPS)
     admin: Text = Field(default="", description="the address by which databases and roles are made")
+    parallel: int = Field(default=1, ge=1, le=64, description="how many databases `migrate` moves at a time")
     databases: tuple[Database, ...] = Field(
         default=(), alias="database", strict=False, description="several databases, in their order"
     )
