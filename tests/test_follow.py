@@ -254,3 +254,20 @@ def test_cascades_that_the_target_would_not_see(databases: tuple[str, str], tmp_
     assert ran.code == 0, ran.err
     ran = follow(databases)
     assert (ran.code, "W007" in ran.err, "f changes its rows" in ran.err) == (3, True, True), ran.err
+
+
+def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(
+        databases, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)"
+    )
+    mysql(
+        source,
+        "CREATE TABLE fresh (id INT PRIMARY KEY, t_id INT NOT NULL, FOREIGN KEY (t_id) REFERENCES t (id)"
+        " ON DELETE CASCADE); INSERT INTO t VALUES (2), (3); INSERT INTO fresh VALUES (1, 2), (2, 3)",
+    )
+    ran = follow(pair)
+    assert (ran.code, "as a whole: fresh" in ran.json["findings"][-1]["message"]) == (0, True), ran.err
+    assert compare(source, target).equal
+    mysql(source, "DELETE FROM t WHERE id = 2; INSERT INTO fresh VALUES (3, 1)")
+    assert follow(pair).code == 0
+    assert compare(source, target).equal

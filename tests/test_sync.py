@@ -111,7 +111,7 @@ def test_what_sync_does_not_bring_up_to_date(databases: tuple[str, str]) -> None
     assert (ran.code, "V123" in ran.err) == (3, True), ran.err
 
 
-def test_new_and_dropped_tables_are_named(databases: tuple[str, str]) -> None:
+def test_new_tables_come_too_and_dropped_ones_are_named(databases: tuple[str, str]) -> None:
     source, target = pair = migrated(
         databases,
         "CREATE TABLE stays (id INT PRIMARY KEY); INSERT INTO stays VALUES (1);"
@@ -122,15 +122,26 @@ def test_new_and_dropped_tables_are_named(databases: tuple[str, str]) -> None:
     mysql(
         source,
         "DROP TABLE `goes.x`; INSERT INTO stays VALUES (2);"
-        "CREATE TABLE comes (id INT PRIMARY KEY, e ENUM('a'), KEY k (e)); INSERT INTO comes VALUES (1, 'a')",
+        "CREATE TABLE comes (id INT AUTO_INCREMENT PRIMARY KEY, e ENUM('a'), stays_id INT NOT NULL,"
+        " ok TINYINT(1), KEY k (e), FOREIGN KEY (stays_id) REFERENCES stays (id));"
+        "INSERT INTO comes VALUES (7, 'a', 2, 1)",
     )
-    for more in ("--dry-run",), ():
-        ran = sync(pair, *more)
-        assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
-        assert _said(ran, "V124") == "the source has this table, and the run did not"
+    ran = sync(pair, "--dry-run")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+    assert _said(ran, "V124") == "the source has this table, and the run did not"
+    assert not postgres(target, "SELECT to_regclass('comes') IS NOT NULL")[0][0]
+    for _ in range(2):
+        ran = sync(pair)
+        assert (ran.code, ran.json["verdict"], _said(ran, "V124")) == (1, "differs", ""), ran.err
         assert _said(ran, "V115") == "cannot be compared: the source no longer has the table"
+        assert {one["source"]: one["verified"] for one in ran.json["tables"]}["comes"]
     assert postgres(target, "SELECT * FROM stays ORDER BY 1") == [(1,), (2,)]
     assert postgres(target, 'SELECT e::text FROM "goes.x"') == [("a",)]
+    assert postgres(target, "SELECT e::text, ok FROM comes") == [("a", True)]
+    assert postgres(target, "INSERT INTO comes (stays_id) VALUES (1) RETURNING id") == [(8,)]
+    postgres(target, "DELETE FROM comes WHERE id = 8")
+    keys = "SELECT convalidated FROM pg_constraint WHERE contype = 'f' AND conrelid = 'comes'::regclass"
+    assert postgres(target, keys) == [(True,)]
     mysql(source, "CREATE VIEW v AS SELECT id FROM stays")
     ran = sync(pair)
     assert (ran.code, "T011" in ran.err) == (3, True), ran.err

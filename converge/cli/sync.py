@@ -29,7 +29,8 @@ def command(
     """Bring the target up to date: replace the rows that differ from the source's, and verify every row.
 
     Needs no binary log: both sides are compared in a new snapshot, and the rows are replaced in one
-    transaction. Rows that others have written to the target stay, and are named.
+    transaction. Tables that are new in the source are made first. Rows that others have written to the
+    target stay, and are named.
 
     \b
     Examples:

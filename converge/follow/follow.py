@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, Interrupted, SourceError, UsageError
@@ -25,9 +25,10 @@ from converge.postgres.following import read_following
 from converge.postgres.ledger import lock, upgrade
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
-from converge.run.compared import others_of, recorded_run
+from converge.run.compared import narrowed, others_of, recorded_run
+from converge.run.extend import extend, new_tables, require_same_but
 from converge.run.gate import Gate
-from converge.run.migrate import require_plan_of, with_fixed_options
+from converge.run.migrate import with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
@@ -60,7 +61,10 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         prepared = stack.enter_context(
             prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source)
         )
-        require_plan_of(run, prepared.plan)
+        require_same_but(run, prepared.plan, new_tables(run, prepared.plan) | run.elsewhere.keys())
+        plan = extend(run, prepared, source, target, options, emit)
+        own = {table.source for table in plan.tables} - run.elsewhere.keys()
+        prepared = replace(prepared, plan=narrowed(plan, own))
         here, there = prepared.source, prepared.target
         assert there is not None
         lock(there)

@@ -333,6 +333,12 @@ class Plan:
         migrated = collections.Counter(one.kind for one in counted if one.state != "not migrated")
         return tuple(Converted(kind, number, migrated[kind]) for kind, number in every.items())
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """What the target calls each source table that is filled, or read for a next value."""
+        tables = {table.source: table.target for table in self.tables}
+        return tables | {counter.table: counter.target for counter in self.counters}
+
     def table(self, source: str) -> TablePlan:
         """The plan of this source table. Raises KeyError."""
         return self._by_source[source]

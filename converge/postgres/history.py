@@ -12,6 +12,7 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, UsageError
+from converge.model.documents import plain
 from converge.model.endpoint import Endpoint, parse
 from converge.model.evidence import Evidence
 from converge.model.existing import Existing
@@ -224,6 +225,27 @@ def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptio
     )
 
 
+def replace_plan(
+    connection: psycopg.Connection[Any], run: int, plan: Plan, evidence: Evidence, numbers: Mapping[int, int]
+) -> None:
+    """Gives a run another plan, in which its statements have these `numbers` by those that they had."""
+    document = json.dumps(plan.to_json())
+    connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
+    connection.execute(
+        "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb WHERE id = %s",
+        (plan.digest, encoded(plain(evidence)), json.dumps(plan.targets), run),
+    )
+    # No two may have one number in between.
+    connection.execute(
+        "UPDATE converge.step SET number = -1 - n.now FROM unnest(%s::int[], %s::int[]) n(was, now) "
+        "WHERE run_id = %s AND number = n.was",
+        ([*numbers], [*numbers.values()], run),
+    )
+    connection.execute(
+        "UPDATE converge.step SET number = -1 - number WHERE run_id = %s AND number < 0", (run,)
+    )
+
+
 def record_there(connection: psycopg.Connection[Any], run: int, objects: Mapping[str, str]) -> None:
     """Keeps the names of the objects that are there before the run's first statement."""
     connection.execute(
@@ -308,7 +330,7 @@ def _elsewhere(connection: psycopg.Connection[Any], run: int, source: str, plan:
         "SELECT id, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run WHERE state = 'finished' "
         "AND id <> %s AND (source, target_schema) = (%s, %s) ORDER BY id"
     )
-    own = {table.source for table in plan.tables} | {counter.table for counter in plan.counters}
+    own = plan.targets
     return {
         table: other
         for other, targets in connection.execute(query, (run, source, plan.schema))

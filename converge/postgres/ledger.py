@@ -301,9 +301,8 @@ def _begin(connection: psycopg.Connection[Any], plan: Plan, evidence: Evidence, 
         "INSERT INTO converge.run (source, target_schema, plan_digest, state, evidence, truncates, targets) "
         "VALUES (%s, %s, %s, 'running', %s::json, %s, %s::jsonb) RETURNING id"
     )
-    seen, targets = encoded(plain(evidence)), {table.source: table.target for table in plan.tables}
-    targets |= {counter.table: counter.target for counter in plan.counters}
-    values = (plan.source, plan.schema, plan.digest, seen, clears, json.dumps(targets))
+    seen, targets = encoded(plain(evidence)), json.dumps(plan.targets)
+    values = (plan.source, plan.schema, plan.digest, seen, clears, targets)
     return int(value(connection, statement, values))
 
 

@@ -5,7 +5,7 @@ The target tries translations, and its own rows are compared with the source's, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -36,14 +36,23 @@ _BATCH = 5_000
 _SHOWN = 5
 
 
-def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink, position: str | None) -> Evidence:
-    """Scans the source unless the options say no, or an earlier scan has seen the same rows.
+def gather(
+    source: Endpoint,
+    inputs: Inputs,
+    options: Options,
+    emit: Sink,
+    position: str | None,
+    only: Set[str] | None = None,
+) -> Evidence:
+    """Scans the source, or `only` these tables, unless the options say no or an earlier scan has seen them.
 
-    They are the same where the log stands at the same `position`.
+    The rows are the same where the log stands at the same `position`.
     """
     if not options.scan:
         return inputs.evidence
     todo, known = all_questions(inputs), dict[str, TableFacts]()
+    if only is not None:
+        todo = [one for one in todo if one.table in only]
     if options.seen is not None and options.seen.position == position:
         answers = ((one.table, options.seen.answers(one)) for one in todo)
         known = {table: facts for table, facts in answers if facts is not None}
@@ -56,7 +65,9 @@ def gather(source: Endpoint, inputs: Inputs, options: Options, emit: Sink, posit
             seconds=options.scan_seconds,
             on_table=lambda table: emit(Advanced(PHASE, table)),
         )
-    return replace(inputs.evidence, tables=known | tables, seen_before=tuple(known))
+    return replace(
+        inputs.evidence, tables={**inputs.evidence.tables, **known, **tables}, seen_before=tuple(known)
+    )
 
 
 def ask_target(

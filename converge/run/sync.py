@@ -6,20 +6,17 @@ compared again. So a verified target is never worse than before, whatever the so
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import replace
-
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Plan, digest
 from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
-from converge.run.migrate import require_plan_of, with_fixed_options
+from converge.run.extend import extend, require_same_but
+from converge.run.migrate import with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import prepare
 from converge.run.repair import Repair
@@ -29,9 +26,9 @@ from converge.run.verify import verify
 def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dry_run: bool) -> Result:
     """Brings the target up to date; with `dry_run` a note says how many rows would be replaced.
 
-    Tables that are new or gone in the source are named, and the others brought up to date. Raises UsageError
-    where the ledger knows no run, or for options that are not the run's; BlockedError when the schema of
-    others has changed since, or the run did not finish.
+    In create mode tables that are new in the source are made, and come with the others; those that are gone
+    are named. Raises UsageError where the ledger knows no run, or for options that are not the run's;
+    BlockedError when the schema of other tables has changed since, or the run did not finish.
     """
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded):
@@ -39,25 +36,13 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
-        # A new view or index is not in the run's plan, and would be left out in silence. What is new or gone
-        # as a whole table is named by the comparison, and so is another run's.
+        # A new view or index is not in the run's plan, and would be left out in silence. What is gone as a
+        # whole table is named by the comparison, and so is another run's.
         names = {table.source for table in run.plan.tables} ^ {table.source for table in now.plan.tables}
-        names |= run.elsewhere.keys()
-        if digest(_without(run.plan, names)) != digest(_without(now.plan, names)):
-            require_plan_of(run, now.plan)
+        require_same_but(run, now.plan, names | run.elsewhere.keys())
+        if not dry_run:
+            extend(run, now, source, target, options, emit)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
     result.command = "sync"
     return result
-
-
-def _without(plan: Plan, names: Set[str]) -> Plan:
-    """The plan without these source tables, and what belongs to them."""
-    return replace(
-        plan,
-        tables=tuple(one for one in plan.tables if one.source not in names),
-        statements=tuple(one for one in plan.statements if one.object not in names),
-        outcomes=tuple(
-            one for one in plan.outcomes if not any(f"{one.name}.".startswith(f"{name}.") for name in names)
-        ),
-    )
