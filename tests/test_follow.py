@@ -271,3 +271,8 @@ def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, st
     mysql(source, "DELETE FROM t WHERE id = 2; INSERT INTO fresh VALUES (3, 1)")
     assert follow(pair).code == 0
     assert compare(source, target).equal
+    # A table that is gone is left out from the next start on, and stays in the target.
+    mysql(source, "DROP TABLE fresh; INSERT INTO t VALUES (4)")
+    ran = follow(pair)
+    assert (ran.code, "1 table is no longer in the source" in ran.out) == (0, True), ran.err
+    assert postgres(target, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM fresh)") == [(3, 2)]

@@ -142,6 +142,15 @@ def test_new_tables_come_too_and_dropped_ones_are_named(databases: tuple[str, st
     postgres(target, "DELETE FROM comes WHERE id = 8")
     keys = "SELECT convalidated FROM pg_constraint WHERE contype = 'f' AND conrelid = 'comes'::regclass"
     assert postgres(target, keys) == [(True,)]
+    # What is gone on both sides is forgotten, and what stands in the way of a new table is named.
+    postgres(target, 'DROP TABLE "goes.x"; DROP TYPE "goes.x_e"; CREATE TABLE late (id INT)')
+    mysql(source, "CREATE TABLE late (id INT PRIMARY KEY)")
+    ran = sync(pair)
+    assert (ran.code, "T005" in ran.err, "public.late" in ran.err) == (3, True, True), ran.err
+    postgres(target, "DROP TABLE late")
+    ran = sync(pair)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
+    assert compare(source, target).equal
     mysql(source, "CREATE VIEW v AS SELECT id FROM stays")
     ran = sync(pair)
     assert (ran.code, "T011" in ran.err) == (3, True), ran.err

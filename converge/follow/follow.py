@@ -25,10 +25,10 @@ from converge.postgres.following import read_following
 from converge.postgres.ledger import lock, upgrade
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
-from converge.run.compared import narrowed, others_of, recorded_run
-from converge.run.extend import extend, new_tables, require_same_but
+from converge.run.compared import others_of, recorded_run
+from converge.run.extend import extend
 from converge.run.gate import Gate
-from converge.run.migrate import with_fixed_options
+from converge.run.migrate import require_plan_of, with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import Prepared, prepare
 from converge.run.retry import RUN_TRIES, pauses
@@ -61,10 +61,11 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         prepared = stack.enter_context(
             prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source)
         )
-        require_same_but(run, prepared.plan, new_tables(run, prepared.plan) | run.elsewhere.keys())
         plan = extend(run, prepared, source, target, options, emit)
-        own = {table.source for table in plan.tables} - run.elsewhere.keys()
-        prepared = replace(prepared, plan=narrowed(plan, own))
+        if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():
+            # What is new, and could not be made here, is not to be missing after a cutover.
+            require_plan_of(run, prepared.plan)
+        prepared = replace(prepared, plan=plan)
         here, there = prepared.source, prepared.target
         assert there is not None
         lock(there)
@@ -89,7 +90,7 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         epochs = Epochs(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
-        findings = (*others_of(run), *_whole(tables))
+        findings = (*others_of(run, run.plan.targets.keys() - plan.targets.keys()), *_whole(tables))
         yield Open(run, prepared, epochs, Gate(options.limits, here, emit), findings)
 
 

@@ -228,13 +228,18 @@ def record_plan(connection: psycopg.Connection[Any], run: int, options: RunOptio
 def replace_plan(
     connection: psycopg.Connection[Any], run: int, plan: Plan, evidence: Evidence, numbers: Mapping[int, int]
 ) -> None:
-    """Gives a run another plan, in which its statements have these `numbers` by those that they had."""
+    """Gives a run another plan, in which its statements have these `numbers` by those that they had.
+
+    The plan has none of the others.
+    """
     document = json.dumps(plan.to_json())
     connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
     connection.execute(
         "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb WHERE id = %s",
         (plan.digest, encoded(plain(evidence)), json.dumps(plan.targets), run),
     )
+    gone = "DELETE FROM converge.step WHERE run_id = %s AND NOT number = ANY (%s)"
+    connection.execute(gone, (run, [*numbers]))
     # No two may have one number in between.
     connection.execute(
         "UPDATE converge.step SET number = -1 - n.now FROM unnest(%s::int[], %s::int[]) n(was, now) "

@@ -142,8 +142,11 @@ def _by_run(
     )  # fmt: skip
 
 
-def others_of(run: Recorded) -> Iterator[Finding]:
-    """That tables of the same schema are other runs'."""
+def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]:
+    """That tables of the same schema are other runs', and that the source does not have `names` any more."""
+    if names:
+        message = said(len(names), "are no longer in the source: left out here", "table")
+        yield Finding(Code.V114, "note", "plan", message, evidence=", ".join(sorted(names)))
     for other, count in sorted(Counter(run.elsewhere.values()).items()):
         message = said(count, f"are of run {other} and not of run {run.run}: left out here", "table")
         yield Finding(Code.V114, "note", "plan", message, f"--run {other}")

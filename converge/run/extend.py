@@ -1,4 +1,4 @@
-"""A finished run gets the tables that are new in the source: made, and empty, for `sync` or `follow` to fill.
+"""A finished run gets the tables that are new in the source: empty, for `sync` and `follow` to fill.
 
 They are scanned and planned as in a new run, among the tables that are there. The statements that the plan
 has more are carried out in one transaction, in which the run's plan in the ledger becomes this one: from then
@@ -7,8 +7,9 @@ on every command knows these tables as the run's own. A kill leaves either plan,
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from glob import escape
 from typing import Any, get_args
@@ -26,58 +27,60 @@ from converge.postgres.catalog import read_rows, shape_of
 from converge.postgres.history import record_made, replace_plan
 from converge.postgres.ledger import lock, run_steps, upgrade
 from converge.postgres.made import sequence_values
+from converge.postgres.target import occupied
 from converge.run.blockers import blocked
+from converge.run.compared import narrowed
 from converge.run.evidence import ask_target, gather
 from converge.run.migrate import require_plan_of
 from converge.run.options import Options
 from converge.run.prepare import Prepared
 
 
-def require_same_but(run: Recorded, plan: Plan, names: Set[str]) -> None:
-    """Raises BlockedError where the plan is another than the run's also without these source tables."""
-    if digest(_without(run.plan, names)) != digest(_without(plan, names)):
-        require_plan_of(run, plan)
-
-
-def new_tables(run: Recorded, plan: Plan) -> set[str]:
-    """Source tables that the run can get: those that neither it nor another run has migrated.
-
-    None in load mode, where the application's migrations make tables.
-    """
-    if plan.mode == "load":
-        return set()
-    known = {table.source for table in run.plan.tables} | run.elsewhere.keys()
-    return {table.source for table in plan.tables} - known
+def require_same_but_tables(run: Recorded, plan: Plan) -> None:
+    """Raises BlockedError where more is another than in the run's plan than which tables there are."""
+    names = {table.source for table in run.plan.tables} ^ {table.source for table in plan.tables}
+    names |= run.elsewhere.keys()
+    was, now = _without(run.plan, names), _without(plan, names)
+    if digest(was) != digest(now):
+        require_plan_of(replace(run, plan=was), now)
 
 
 def extend(
     run: Recorded, now: Prepared, source: Endpoint, target: Endpoint, options: Options, emit: Sink
 ) -> Plan:
-    """Makes the new tables of a finished run, and returns the plan that it has from now on.
+    """Gives a finished run its new tables, and takes those from its plan that neither side has any more.
 
-    Raises BlockedError for what stops a run.
+    Returns the plan that the run has from now on, without tables of other runs and those that the source
+    no longer has. In load mode, where the application's migrations make tables, nothing is new. Raises
+    BlockedError for a plan that is another in more than its tables, and for what stops a run.
     """
-    names = new_tables(run, now.plan)
-    if not names or run.state != "finished" or run.made is None:
-        return now.plan
-    there, inputs = now.target, now.inputs
-    assert there is not None
+    require_same_but_tables(run, now.plan)
+    there, inputs, facts = now.target, now.inputs, now.inputs.facts
+    assert there is not None and facts is not None
+    known, planned = ({table.source: table for table in plan.tables} for plan in (run.plan, now.plan))
+    own = planned.keys() - run.elsewhere.keys()
+    new = own - known.keys() if now.plan.mode == "create" else set()
+    left = {name for name, table in known.items() if table.target in facts.names} - own
+    gone = known.keys() - own - left
+    if not (new or gone) or run.state != "finished" or run.made is None:
+        return narrowed(now.plan, own & known.keys())
     exclude = (*inputs.selection.exclude, *map(escape, run.elsewhere))
     inputs = replace(inputs, selection=Selection(inputs.selection.include, exclude))
-    scanned = gather(source, inputs, options, emit, now.position, only=names)
+    scanned = gather(source, inputs, options, emit, now.position, only=new)
     _, asked = ask_target(replace(inputs, evidence=scanned), there, now.source)
     evidence = replace(asked, refused={**asked.refused, **inputs.evidence.refused})
     plan = make_plan(replace(inputs, evidence=evidence))
     if plan.blocks:
         raise blocked(plan.blocks)
-    gone = {table.source for table in run.plan.tables} - {table.source for table in plan.tables}
-    require_same_but(run, plan, names | gone | run.elsewhere.keys())
-    plan = _with(plan, run.plan, gone)
+    require_same_but_tables(run, plan)
+    if found := occupied(there, facts, [plan.table(name).target for name in new]):
+        raise blocked([replace(found, hint="no run has made them: drop or rename them")])
+    whole = _with(plan, run.plan, left)
     lock(there)
     upgrade(target)
     with there.transaction():
         there.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        _carry_out(there, run, run.made, plan, evidence)
+        _carry_out(there, run, run.made, whole, evidence)
     return plan
 
 
@@ -85,15 +88,27 @@ def _carry_out(
     target: psycopg.Connection[Any], run: Recorded, made: Made, plan: Plan, evidence: Evidence
 ) -> None:
     before = _shape(target, plan.schema)
-    done = _numbers(run.plan, plan)
+    done = dict(_numbers(run.plan, plan))
     replace_plan(target, run.run, plan, evidence, done)
-    left = [step for step in enumerate(plan.statements) if step[0] not in done.values()]
+    steps = [step for step in enumerate(plan.statements) if step[0] not in done.values()]
     order = get_args(Phase)
-    run_steps(target, run.run, sorted(left, key=lambda step: order.index(step[1].phase)))
-    objects = {name: text for name, text in _shape(target, plan.schema).items() if before.get(name) != text}
+    run_steps(target, run.run, sorted(steps, key=lambda step: order.index(step[1].phase)))
+    added = {name: text for name, text in _shape(target, plan.schema).items() if before.get(name) != text}
+    tables = {table.source for table in run.plan.tables} - plan.targets.keys()
+    makes = [one.makes for one in run.plan.statements if one.object in tables]
+    query = (
+        "SELECT format('%%s %%I.%%I', kind, name[1], name[2]) FROM (SELECT lower(split_part(makes, ' ', 1)), "
+        "parse_ident(substr(makes, strpos(makes, ' '))) FROM unnest(%s::text[]) makes "
+        "WHERE makes ~ '^(TABLE|TYPE) ') m (kind, name)"
+    )
+    gone = {name for (name,) in target.execute(query, (makes,))}
+    kept = {
+        name: text
+        for name, text in made.objects.items()
+        if name not in gone and json.loads(text).get("of") not in gone
+    }
     numbers = {name: number for _, name, number, _ in sequence_values(target, plan)}
-    after = Made({**made.objects, **objects}, {**numbers, **made.next_values}, READER)
-    record_made(target, run.run, after)
+    record_made(target, run.run, Made({**kept, **added}, {**numbers, **made.next_values}, READER))
 
 
 def _shape(target: psycopg.Connection[Any], schema: str) -> dict[str, str]:
@@ -103,14 +118,14 @@ def _shape(target: psycopg.Connection[Any], schema: str) -> dict[str, str]:
         return shape_of(read_rows(target, schema))
 
 
-def _numbers(was: Plan, plan: Plan) -> dict[int, int]:
-    """The number of each statement of the run's plan in the new plan."""
+def _numbers(was: Plan, plan: Plan) -> Iterator[tuple[int, int]]:
+    """The number of each statement of the run's plan in the new plan, where that has it."""
     places = defaultdict[Any, list[int]](list)
     for number, one in enumerate(plan.statements):
         places[one.phase, one.object, one.sql].append(number)
-    return {
-        number: places[one.phase, one.object, one.sql].pop(0) for number, one in enumerate(was.statements)
-    }
+    for number, one in enumerate(was.statements):
+        if found := places[one.phase, one.object, one.sql]:
+            yield number, found.pop(0)
 
 
 def _without(plan: Plan, names: Set[str]) -> Plan:
@@ -124,7 +139,7 @@ def _without(plan: Plan, names: Set[str]) -> Plan:
 
 
 def _with(plan: Plan, was: Plan, gone: Set[str]) -> Plan:
-    """The plan with the tables that the source no longer has: the target has them, and they stay named."""
+    """The plan with tables that only the target still has, and those of other runs: they stay named."""
     plan = replace(
         plan,
         tables=(*plan.tables, *(one for one in was.tables if one.source in gone)),

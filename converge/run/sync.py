@@ -15,7 +15,7 @@ from converge.model.result import Result
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
-from converge.run.extend import extend, require_same_but
+from converge.run.extend import extend, require_same_but_tables
 from converge.run.migrate import with_fixed_options
 from converge.run.options import Options
 from converge.run.prepare import prepare
@@ -36,11 +36,10 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
-        # A new view or index is not in the run's plan, and would be left out in silence. What is gone as a
-        # whole table is named by the comparison, and so is another run's.
-        names = {table.source for table in run.plan.tables} ^ {table.source for table in now.plan.tables}
-        require_same_but(run, now.plan, names | run.elsewhere.keys())
-        if not dry_run:
+        # A new view or index is not in the run's plan, and would be left out in silence.
+        if dry_run:
+            require_same_but_tables(run, now.plan)
+        else:
             extend(run, now, source, target, options, emit)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)
     result = verify(source, target, options, "full", emit, repair=repair)
