@@ -124,18 +124,23 @@ def follow(
     *,
     once: bool = False,
     interval: float = 1.0,
+    prove_share: float = 0.1,
     on_event: Callable[[Event], None] = silent,
     result: Result | None = None,
 ) -> Result:
     """Keeps the target of a finished run equal to the source, by its binary log: every `interval` seconds the
     rows that have changed are replaced in one transaction, until KeyboardInterrupt, which raises Interrupted.
 
-    With `once` it returns after the first time. Raises SourceError for what the log cannot tell, and
-    BlockedError for tables that cannot be followed; the target stays as it is.
+    In `prove_share` of that time rows are compared, a part of a table after the other: where some differ, it
+    returns, and the result has them. With `once` it returns after the first time. Raises SourceError for what
+    the log cannot tell, and BlockedError for tables that cannot be followed; the target stays as it is.
     """
     here, there = _source(source), _target(target)
     result = Result("follow", str(here), str(there)) if result is None else result
-    _follow(here, there, options or Options(), on_event, once=once, interval=interval, result=result)
+    _follow(
+        here, there, options or Options(), on_event, once=once, interval=interval, prove_share=prove_share,
+        result=result,
+    )  # fmt: skip
     return result
 
 

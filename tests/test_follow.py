@@ -206,7 +206,7 @@ def test_it_stops_where_the_log_does_not_tell(databases: tuple[str, str], tmp_pa
     assert (ran.code, "W001" in ran.err) == (3, True), ran.err
 
 
-def test_a_list_that_is_not_made_anew_settles_nothing(databases: tuple[str, str]) -> None:
+def test_a_list_that_is_not_made_anew_says_nothing(databases: tuple[str, str]) -> None:
     """InnoDB makes its list of transactions anew only when nobody has read it for a tenth of a second."""
     source, stop = databases[0], Event()
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY)")
@@ -276,3 +276,84 @@ def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, st
     ran = follow(pair)
     assert (ran.code, "1 table is no longer in the source" in ran.out) == (0, True), ran.err
     assert postgres(target, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM fresh)") == [(3, 2)]
+
+
+ROLLING = """
+CREATE TABLE wide (id INT PRIMARY KEY, body VARCHAR(20));
+INSERT INTO wide SELECT a.help_topic_id * 100 + b.help_topic_id, 'x'
+    FROM mysql.help_topic AS a, mysql.help_topic AS b WHERE a.help_topic_id < 60 AND b.help_topic_id < 100;
+CREATE TABLE turned (id INT PRIMARY KEY);
+INSERT INTO turned SELECT id FROM wide;
+CREATE TABLE pair (id INT, name VARCHAR(20), body INT, PRIMARY KEY (id, name));
+INSERT INTO pair SELECT id % 100, CONCAT('n', id), id FROM wide;
+CREATE TABLE named (name VARCHAR(20) PRIMARY KEY, document JSON);
+INSERT INTO named VALUES ('a', '{"n": 1e300}'), ('B', '{"n": 1}');
+CREATE TABLE keyless (number INT);
+INSERT INTO keyless VALUES (1), (1);
+CREATE TABLE bare (id INT PRIMARY KEY);
+"""
+PROVEN = (
+    "SELECT source_table, (proof->>'epoch')::int, (proof->>'rows')::int, "
+    "replaced - (proof->>'replaced')::int FROM converge.proven ORDER BY source_table"
+)
+
+
+def test_rows_are_proven_while_they_are_followed(both_databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = both_databases
+    mysql(source, ROLLING)
+    turned = tmp_path / "turned.toml"
+    turned.write_text(
+        '[[column]]\nmatch = { table = "turned", column = "id" }\nusing = "7000 - {}"\n', "utf-8"
+    )
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(turned))
+    assert ran.code == 0, ran.err
+    rows = {"bare": 0, "keyless": 2, "named": 2, "pair": 6000, "turned": 6000, "wide": 6000}
+    # What the migration has compared counts.
+    assert follow(both_databases, "--prove-share", "0").code == 0
+    assert postgres(target, PROVEN) == [(name, 0, count, 0) for name, count in rows.items()]
+    # In parts, of which none may be all of a table, until all is newer than the first epoch.
+    began = postgres(target, "SELECT epoch FROM converge.follow")[0][0]
+    for _ in range(40):
+        assert follow(both_databases, "--prove-share", "0.03").code == 0
+        if all(epoch > began for _, epoch, _, _ in postgres(target, PROVEN)):
+            break
+    assert [(name, count) for name, _, count, _ in postgres(target, PROVEN)] == [*rows.items()]
+    shown = converge("status", "--target", target, "--json").json["run"]["follow"]["proof"]
+    assert (shown["tables"], shown["verified"], shown["epoch"] > began) == (6, 6, True)
+    assert "proof     verified, " in converge("status", "--target", target).out
+
+
+def test_the_rolling_proof_finds_what_no_log_tells(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(databases, ROLLING)
+    changes = (
+        ("UPDATE wide SET body = '{}' WHERE id = 5999", "other", "x", "id=5999", "body"),
+        # Beyond the last keys, on both sides.
+        ("UPDATE wide SET id = {} WHERE body = 'x' AND id IN (0, -5)", "-5", "0", "id=-5", None),
+        ("UPDATE wide SET id = {} WHERE id IN (5999, 100000)", "100000", "5999", "id=100000", None),
+        ("UPDATE named SET document = '{}' WHERE name = 'B'", '{"n": 2}', '{"n": 1}', "name=B", "document"),
+        ("UPDATE keyless SET number = {}", "2", "1", "(2 rows)", None),
+    )
+    for statement, other, right, key, column in changes:
+        postgres(target, statement.replace("{}", other))
+        ran = follow(pair, "--prove-share", "1", "--interval", "20")
+        assert (ran.code, ran.json["verdict"]) == (1, "differs"), f"{statement}\n{ran.err}"
+        assert (key, column) in [(one["key"], one["column"]) for one in ran.json["differences"]]
+        # It is looked at first, until it is right.
+        ran = converge("cutover", "--source", source, "--target", target, "--dry-run")
+        assert ran.code == 1, ran.err
+        postgres(target, statement.replace("{}", right))
+    assert follow(pair, "--prove-share", "1", "--interval", "20").code == 0
+    began = postgres(target, "SELECT epoch FROM converge.follow")[0][0]
+    assert {epoch for _, epoch, _, _ in postgres(target, PROVEN)} == {began}
+    # An epoch compares what it replaces; where only the values can tell, the proof does it anew.
+    mysql(source, "UPDATE wide SET body = 'y' WHERE id < 5; UPDATE named SET name = 'c' WHERE name = 'a';"
+          "INSERT INTO keyless VALUES (3)")  # fmt: skip
+    assert follow(pair, "--prove-share", "0").code == 0
+    assert postgres(target, PROVEN) == [
+        ("bare", began, 0, 0), ("keyless", began + 1, 3, 0), ("named", None, None, None),
+        ("pair", began, 6000, 0), ("turned", began, 6000, 0), ("wide", began, 6000, 5),
+    ]  # fmt: skip
+    assert "5 of 6 tables verified" in converge("status", "--target", target).out
+    assert follow(pair).code == 0
+    assert ("named", began + 2, 2, 0) in postgres(target, PROVEN)

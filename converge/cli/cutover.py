@@ -29,6 +29,9 @@ from converge.settings.addresses import Where, databases
     "--dry-run", is_flag=True, help="do all that comes before the window, and say how long it would be"
 )
 @click.option(
+    "--full-proof", is_flag=True, help="compare all rows anew, whatever converge follow has compared before"
+)
+@click.option(
     "--stop", metavar="COMMAND", help="a command that stops the writers; else stop them when asked to"
 )
 @click.option("-o", "--certificate", metavar="FILE", help="write the certificate, as JSON")
@@ -41,6 +44,7 @@ def command(
     options: Options,
     max_seconds: float,
     dry_run: bool,
+    full_proof: bool,
     stop: str | None,
     certificate: str | None,
     reports: tuple[str, ...],
@@ -49,10 +53,10 @@ def command(
 ) -> int:
     """Cut over to the target that `converge follow` keeps up to date, in a window of a minute.
 
-    Compares every row first, with the application at work. Then the writers are stopped, the source is
-    proven to stand still, the last rows are replaced and compared, and sequences go on where the source's
-    do. What cannot be had in time gives the window up, and the target is followed as before. End `converge
-    follow` first.
+    With the application at work, compares what `converge follow` has not compared yet, and all views. Then
+    the writers are stopped, the source is proven to stand still, the last rows are replaced and compared,
+    and sequences go on where the source's do. What cannot be had in time gives the window up, and the target
+    is followed as before. End `converge follow` first.
 
     \b
     Examples:
@@ -64,7 +68,7 @@ def command(
         require_writable(certificate)
     one = only(databases(where), "cutover")
     result = Result("cutover", str(one.source), str(one.target))
-    window = api.Window(max_seconds, dry_run, stop or "")
+    window = api.Window(max_seconds, dry_run, full_proof, stop or "")
     proof = api.cutover(
         one.source, one.target, options_of(one, options), window, on_event=emit, result=result
     )

@@ -23,10 +23,20 @@ interval_option = click.option(
 )
 
 
+prove_share_option = click.option(
+    "--prove-share",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    metavar="SHARE",
+    help="the share of the time in which rows are compared meanwhile; 0 compares none",
+)
+
+
 @click.command("follow")
 @database_options
 @click.option("--once", is_flag=True, help="make the target equal to the source once, and end")
 @interval_option
+@prove_share_option
 @comparing_options
 @report_option
 @export_options
@@ -36,6 +46,7 @@ def command(
     options: Options,
     once: bool,
     interval: float,
+    prove_share: float,
     reports: tuple[str, ...],
     as_json: bool,
     emit: Sink,
@@ -43,8 +54,9 @@ def command(
     """Keep the target up to date from the source's binary log, until the cutover.
 
     Goes on where the last migration, sync or follow ended. Rows that have changed are replaced in one
-    transaction, again and again, so the target is always the source of one snapshot. Ctrl-C stops it, and
-    nothing is lost.
+    transaction, again and again, so the target is always the source of one snapshot. All rows are compared
+    meanwhile, a part at a time: rows that differ are shown, and end it with exit code 1. Ctrl-C stops it,
+    and nothing is lost.
 
     \b
     Examples:
@@ -54,6 +66,7 @@ def command(
     require_reports("--report", reports)
     one = only(databases(where), "follow")
     result = api.follow(
-        one.source, one.target, options_of(one, options), once=once, interval=interval, on_event=emit
-    )
+        one.source, one.target, options_of(one, options), once=once, interval=interval,
+        prove_share=prove_share, on_event=emit,
+    )  # fmt: skip
     return finish(Results("follow", (Named("", result),)), reports, emit, as_json=as_json)

@@ -167,7 +167,8 @@ def command(
     code = told(partial(_write_rejects, results, rejects_file)) or code
     if follow and code == 0:
         # By the options that the ledger has of the run.
-        api.follow(moves[0].source, moves[0].target, Options(limits=options.limits), on_event=emit)
+        result = api.follow(moves[0].source, moves[0].target, Options(limits=options.limits), on_event=emit)
+        code = finish(Results("follow", (Named("", result),)), (), emit, as_json=as_json)
     return code
 
 

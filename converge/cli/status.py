@@ -20,7 +20,7 @@ from converge.postgres.following import following_now
 from converge.postgres.history import Move, last_run, last_verification
 from converge.report.document import Tone, Verdict, facts
 from converge.report.text import to_text
-from converge.report.words import in_utc
+from converge.report.words import in_utc, proof_age
 from converge.run.connections import explained
 from converge.settings.addresses import Chosen, Where, databases
 
@@ -109,9 +109,10 @@ def _following(follow: dict[str, Any] | None) -> list[tuple[str, str]]:
     """Up to where the source is followed; nothing where no epoch has been yet."""
     if follow is None or not follow["epoch"]:
         return []
-    proof, cut = follow["proof"], follow["certificate"]
-    lag = f"epoch {follow['epoch']:,}, {follow['lag']:,.0f} s ago; {counted(follow['rows'], 'row')} replaced"
+    proof, cut = follow.get("proof"), follow["certificate"]
+    lag = f"epoch {follow['epoch']:,} of {counted(follow['keys'], 'key')}, {follow['lag']:,.0f} s ago"
+    lag += f"; {counted(follow['rows'], 'row')} replaced"
     return [
         ("follow", f"cut over at {in_utc(cut['at'])}" if cut else lag),
-        ("proof", f"{proof['verdict']}, as of {in_utc(proof['seen_at'])}" if proof else "none since the run"),
+        ("proof", proof_age(proof) if proof else ""),
     ]

@@ -1,10 +1,9 @@
-"""`converge cutover`: the last epoch, on a source that stands still, with the proof of what was moved.
+"""`converge cutover`: the last epoch, on a source that stands still, and the certificate.
 
-The comparison of all rows, which takes the longer the more there are, is made before the window, in the
-snapshot of an epoch; each epoch from then on compares what it replaces. So the window has only what does not
-grow with the tables: the last epoch, the next values, and materialized views. What grows again, the check of
-all rows of foreign keys that hold already, comes when the application may start: it blocks no reader and no
-writer.
+All rows have been compared before the window, by the rolling proof of the epochs; each epoch from then on
+compares what it replaces. So the window has only what does not grow with the tables: the last epoch, the next
+values, and materialized views. What grows again, the check of all rows of foreign keys that hold already,
+comes when the application may start: it blocks no reader and no writer.
 """
 
 from __future__ import annotations
@@ -12,36 +11,33 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
-
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.follow.epoch import Epoch
-from converge.follow.follow import Open, opened
+from converge.follow.follow import Open, note_unequal, opened
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
 from converge.model.existing import OwnForeignKey
-from converge.model.extent import Range
 from converge.model.plan import Finding
 from converge.model.result import Result, TableResult
 from converge.model.words import counted, said
-from converge.mysql.connect import WatchedConnection
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import in_flight
 from converge.postgres.existing import read_existing
-from converge.postgres.following import note_certificate, note_proof
+from converge.postgres.following import note_certificate
 from converge.postgres.made import changed_since, set_next_values
 from converge.postgres.query import value
 from converge.run.options import Options
 from converge.run.proof import Proof
-from converge.run.worker import METHODS, Worker
 
 _MOST_EPOCHS = 20
+_PROOF_SECONDS = 5.0
+"""Of one epoch before the window."""
 _STILL_SECONDS = 2.0
 """So long the source's log must not move."""
 
@@ -53,20 +49,10 @@ class Window:
     max_seconds: float = 60.0
     """From the moment when the writers are stopped until the application may start."""
     dry_run: bool = False
+    full_proof: bool = False
+    """Whether all rows are compared anew."""
     stop: str = ""
     """A command of the shell that stops the writers; empty where the operator does."""
-
-
-class _InView(Worker):
-    """Carries out a comparison's tasks on the view of an epoch, one after the other."""
-
-    def __init__(self, source: WatchedConnection, target: psycopg.Connection[Any]) -> None:
-        self.source, self.target = source, target
-
-    def work(self, tasks: Any) -> Iterator[Any]:
-        """The tasks' results."""
-        for task in tasks:
-            yield METHODS[type(task)](self, task)
 
 
 def cutover(
@@ -82,8 +68,8 @@ def cutover(
         run = _Cutover(open_, window, emit, result)
         with phase(result, emit, "catch up"):
             run.approach()
-        with phase(result, emit, "proof"), open_.epochs.next() as epoch:
-            run.prove(epoch)
+        with phase(result, emit, "proof"):
+            run.prove()
         if result.verdict == "differs":
             return {}
         with phase(result, emit, "catch up again"):
@@ -106,15 +92,13 @@ class _Cutover:
     result: Result
     seconds: dict[str, float] = field(default_factory=dict)
     """Of the window's steps."""
-    rows: int = 0
-    """Replaced since the proof."""
 
     def approach(self) -> Epoch:
         """Epochs until one is short. Raises BlockedError where they do not become so."""
         most = self.window_.max_seconds / 4
         for _ in range(_MOST_EPOCHS):
             with self.open_.epochs.next() as epoch:
-                self.rows += sum(epoch.rows.values())
+                pass
             if epoch.seconds <= most:
                 return epoch
         raise BlockedError(
@@ -124,31 +108,39 @@ class _Cutover:
             hint="let converge follow run until it has caught up; or more --max-seconds",
         )
 
-    def prove(self, epoch: Epoch) -> None:
-        """Compares all rows and views in the snapshot of the epoch, and notes that in the ledger."""
-        open_, result, started = self.open_, self.result, time.monotonic()
+    def prove(self) -> None:
+        """Goes on with the rolling proof until it is complete, then compares views and asks the maps' checks.
+
+        A few seconds go into what was compared longest ago, so that a small database is compared anew.
+        """
+        open_ = self.open_
+        if self.window_.full_proof:
+            open_.proof.forget()
+        while True:
+            with open_.epochs.next() as epoch:
+                found = open_.proof.step(epoch, _PROOF_SECONDS)
+                if found is not None:
+                    note_unequal(self.result, found)
+                    return
+                if open_.proof.complete:
+                    self._prove_computed()
+                    return
+
+    def _prove_computed(self) -> None:
+        open_, result = self.open_, self.result
         plan, there = open_.prepared.plan, open_.prepared.target
         assert there is not None
-        tables = {one.source: TableResult(one.source, f"{plan.schema}.{one.target}") for one in plan.tables}
-        workers: Any = _InView(open_.epochs.view, there)
-        ranges = {one.source: [Range()] for one in plan.tables}
-        result.tables = [*tables.values()]
-        result.differences, result.views, result.checks, result.not_compared = [], [], [], []
+        result.tables = [
+            TableResult(
+                one.source, f"{plan.schema}.{one.target}", rows_source=rows, rows_target=rows, verified=True
+            )
+            for rows_of in [{one["source"]: one["rows"] for one in open_.proof.tables()}]
+            for one in plan.tables for rows in [rows_of[one.source]]
+        ]  # fmt: skip
+        result.verdict = "verified"
         Proof(
-            plan, workers, open_.prepared.source, there, ranges, "full", result, self.emit, tables
-        ).prove()  # fmt: skip
-        self.rows = 0
-        proof = {
-            "epoch": epoch.number,
-            "seen_at": epoch.seen_at,
-            "seconds": round(time.monotonic() - started, 1),
-            "verdict": result.verdict,
-            "tables": [
-                {"source": one.source, "rows": one.rows_target, "digest": one.digest} for one in result.tables
-            ],
-        }
-        open_.epochs.state = replace(open_.epochs.state, proof=proof)
-        note_proof(there, open_.run.run, proof)
+            plan, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
+        ).prove_computed()  # fmt: skip
 
     # ---- the window ------------------------------------------------------------------------------------
 
@@ -157,12 +149,13 @@ class _Cutover:
         open_, started = self.open_, time.monotonic()
         self._stop()
         self._step("stop", started)
-        proof = open_.epochs.state.proof or {}
         with open_.epochs.next() as epoch:
-            self.rows += sum(epoch.rows.values())
             self._step("last epoch", started)
-            if proof.get("seconds", 0) < (self.window_.max_seconds - (time.monotonic() - started)) / 2:
-                self.prove(epoch)
+            if not open_.proof.complete:
+                # Only the values tell whether rows of the last epoch are equal, or the proof is not over.
+                found = open_.proof.step(epoch, self.window_.max_seconds - (time.monotonic() - started))
+                if found is not None:
+                    note_unequal(self.result, found)
                 self._step("proof", started)
         if unplanned := open_.epochs.unplanned:
             raise BlockedError(
@@ -177,8 +170,9 @@ class _Cutover:
         if position.order != epoch.log.order or in_flight(open_.prepared.source, idle=True) != frozenset():
             raise _not_still(f"its log stood at {epoch.log}, and stands at {position}")
         took = time.monotonic() - started
-        if took > self.window_.max_seconds or self.result.verdict != "verified":
-            why = f"it has taken {took:.0f} s" if self.result.verdict == "verified" else "rows differ"
+        verified = self.result.verdict == "verified" and open_.proof.complete
+        if took > self.window_.max_seconds or not verified:
+            why = f"it has taken {took:.0f} s" if verified else "not all rows are verified"
             raise BlockedError(
                 f"the window was given up: {why}; the target is still followed",
                 code=Code.W010,
@@ -232,8 +226,7 @@ class _Cutover:
             "log": asdict(epoch.log),
             "epoch": epoch.number,
             "seen_at": epoch.seen_at,
-            "proof": self.open_.epochs.state.proof,
-            "rows_since_proof": self.rows,
+            "proof": {**self.open_.proof.summary(), "tables": self.open_.proof.tables()},
             "window_seconds": round(took, 1),
             "seconds": self.seconds,
         }

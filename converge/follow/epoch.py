@@ -11,7 +11,7 @@ come back NOT VALID: new rows are checked, and no time is spent that grows with 
 them validated.
 
 What is not yet visible in the view though it is in the log must be read again: the next epoch begins at a
-place that was settled for this one (`mysql.log`).
+place of which all was visible to this one (`mysql.log`).
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from converge.mysql.log import in_flight, log_position
 from converge.mysql.privileges import read_privileges
 from converge.mysql.query import fetch
 from converge.mysql.snapshot import begin, read_identities, table_names
-from converge.postgres.following import Following, note_epoch, note_written
+from converge.postgres.following import Following, note_epoch, note_replaced, note_written
 
-_SETTLE_SECONDS = 1.0
+_VISIBLE_SECONDS = 1.0
 _LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _CHANGED = 1412
 """ER_TABLE_DEF_CHANGED: a table was made anew after the view began."""
@@ -123,7 +123,7 @@ class Epochs:
 
     def _epoch(self, started: float, *, holds: bool) -> Epoch:
         place = self.place()
-        settled = self._settled(place)
+        visible = self._visible(place)
         begin(self.view)
         if holds:
             # What has been read cannot be made anew before the view ends.
@@ -146,13 +146,16 @@ class Epochs:
             rows = self._replaced()
             state = replace(
                 self.state,
-                log=self._start(settled, place),
+                log=self._start(visible, place),
                 identities=identities,
                 epoch=self.state.epoch + 1,
                 rows=self.state.rows + sum(rows.values()),
                 seen_at=seen_at,
+                keys=self._dirty.count,
             )
             note_epoch(self._target, self._run, state)
+            if rows:
+                self._note_rows(state, rows)
         self.state = state
         whole = tuple(self._tables[number].plan.source for number in sorted(self._dirty.whole))
         seconds = time.monotonic() - started
@@ -169,10 +172,10 @@ class Epochs:
             raise SourceError(f"the source {why}", code=code, hint="converge sync; then converge follow")
         return place
 
-    def _settled(self, place: LogPosition) -> LogPosition | None:
+    def _visible(self, place: LogPosition) -> LogPosition | None:
         """The last place of which everything will be visible in a view that begins now."""
         flying = first = in_flight(self._here)
-        until = time.monotonic() + _SETTLE_SECONDS
+        until = time.monotonic() + _VISIBLE_SECONDS
         while first and flying and first & flying and time.monotonic() < until:
             flying = in_flight(self._here)
         if first is None or flying is None:
@@ -187,9 +190,9 @@ class Epochs:
             return earlier[0]
         return None
 
-    def _start(self, settled: LogPosition | None, place: LogPosition) -> LogPosition:
+    def _start(self, visible: LogPosition | None, place: LogPosition) -> LogPosition:
         """Where the next epoch reads from: not behind a transaction that XA has prepared."""
-        start = settled or self.state.log
+        start = visible or self.state.log
         first = self._changes.whole_before((start.file, start.position))
         return start if first == (start.file, start.position) else LogPosition(start.server, *first, place.at)
 
@@ -241,9 +244,16 @@ class Epochs:
                 code=Code.W009,
                 hint="converge verify says which rows differ; converge sync replaces them",
             )
-        if rows:
-            note_written(self._target, self._run, [*rows])
         return rows
+
+    def _note_rows(self, after: Following, rows: Mapping[str, int]) -> None:
+        """Lets them count as the run's, and as compared."""
+        whole, unsure = (
+            [self._tables[number].plan.source for number in numbers]
+            for numbers in (self._dirty.whole - self._dirty.unsure, self._dirty.unsure)
+        )
+        note_written(self._target, self._run, [*rows])
+        note_replaced(self._target, self._run, after, rows, whole, unsure)
 
     def _aside(self, tables: list[Followed]) -> tuple[list[str], list[str]]:
         """Statements that take away what must not act while rows are replaced, and those that bring it

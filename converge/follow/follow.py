@@ -4,13 +4,17 @@ ended."""
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, Interrupted, SourceError, UsageError
 from converge.follow.epoch import Epoch, Epochs
+from converge.follow.rolling import RollingProof
 from converge.follow.tables import Followed, followed
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
@@ -22,7 +26,9 @@ from converge.mysql.connect import connect
 from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
+from converge.postgres.history import last_verification, report_of
 from converge.postgres.ledger import lock, upgrade
+from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import others_of, recorded_run
@@ -44,6 +50,7 @@ class Open:
     run: Recorded
     prepared: Prepared
     epochs: Epochs
+    proof: RollingProof
     gate: Gate
     findings: tuple[Finding, ...]
 
@@ -90,8 +97,17 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         epochs = Epochs(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
+        proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run))
         findings = (*others_of(run, run.plan.targets.keys() - plan.targets.keys()), *_whole(tables))
-        yield Open(run, prepared, epochs, Gate(options.limits, here, emit), findings)
+        yield Open(run, prepared, epochs, proof, Gate(options.limits, here, emit), findings)
+
+
+def _compared(target: psycopg.Connection[Any], run: int) -> dict[str, int]:
+    """Rows of the tables that the run, or a later comparison, has found to be equal."""
+    later = last_verification(target, run)
+    report = (later["report"] if later else report_of(target, run)) or {}
+    tables = report.get("tables", ()) if report.get("verdict") == "verified" else ()
+    return {one["source"]: one["rows_target"] for one in tables if one["verified"]}
 
 
 def _whole(tables: Sequence[Followed]) -> Iterator[Finding]:
@@ -126,10 +142,11 @@ def follow(
     *,
     once: bool,
     interval: float,
+    prove_share: float,
     result: Result,
 ) -> None:
     """Makes the target equal to the source again and again; with `once` one time. `result` has what came of
-    it.
+    it, and rows that the rolling proof finds to differ, which ends it.
 
     A server that goes away is met by new connections. Raises Interrupted when the user stops it.
     """
@@ -138,10 +155,13 @@ def follow(
     while True:
         try:
             with opened(source, target, options, emit) as open_:
-                for epoch in _epochs(open_, once=once, interval=interval):
+                for epoch, unequal in _epochs(open_, once=once, interval=interval, prove_share=prove_share):
                     waits = pauses(RUN_TRIES)
-                    told.add(epoch, open_.epochs.unplanned)
+                    told.add(epoch, open_)
                     _note(result, epoch, open_.findings)
+                    if unequal is not None:
+                        note_unequal(result, unequal)
+                        return
             return
         except ConvergeError as error:
             pause = next(waits, None) if error.lost else None
@@ -155,17 +175,29 @@ def follow(
             ) from None
 
 
-def _epochs(open_: Open, *, once: bool, interval: float) -> Iterator[Epoch]:
+def _epochs(
+    open_: Open, *, once: bool, interval: float, prove_share: float
+) -> Iterator[tuple[Epoch, Result | None]]:
+    """Each epoch, with the rows that the rolling proof has found to differ in it."""
     while True:
         started = time.monotonic()
         while not open_.gate():
             time.sleep(0.2)
         with open_.epochs.next() as epoch:
-            pass
-        yield epoch
+            unequal = open_.proof.step(epoch, prove_share * max(interval, epoch.seconds))
+        yield epoch, unequal
         if once:
             return
         time.sleep(max(0.0, started + interval - time.monotonic()))
+
+
+def note_unequal(result: Result, unequal: Result) -> None:
+    """The result is of a table whose rows differ."""
+    (table,) = unequal.tables
+    result.tables = [table if one.source == table.source else one for one in result.tables]
+    if table not in result.tables:
+        result.tables.append(table)
+    result.verdict, result.differences = "differs", unequal.differences
 
 
 class _Told:
@@ -174,13 +206,15 @@ class _Told:
     def __init__(self, emit: Sink) -> None:
         self._emit, self._next, self._rows = emit, 0.0, 0
 
-    def add(self, epoch: Epoch, unplanned: Collection[str]) -> None:
+    def add(self, epoch: Epoch, open_: Open) -> None:
         self._rows += sum(epoch.rows.values())
         if time.monotonic() < self._next:
             return
         rows = counted(self._rows, "row")
-        new = f"; not followed, as they are new: {', '.join(sorted(unplanned))}" if unplanned else ""
-        words = f"{rows} replaced, in {epoch.seconds:.1f} s; as of {epoch.seen_at}{new}"
+        unplanned = sorted(open_.epochs.unplanned)
+        new = f"; not followed, as they are new: {', '.join(unplanned)}" if unplanned else ""
+        proof = proof_age(open_.proof.summary())
+        words = f"{rows} replaced, in {epoch.seconds:.1f} s; as of {epoch.seen_at}; {proof}{new}"
         self._emit(Said(f"epoch {epoch.number}: {words}"))
         self._next, self._rows = time.monotonic() + _TELL_SECONDS, 0
 

@@ -1,6 +1,7 @@
-"""Where the source's binary log stands, and up to where every commit in it can be seen by a new snapshot.
- A commit is in the log before it is visible: between both, its transaction is still in InnoDB's list (MySQL
-8.0 manual, "The INFORMATION_SCHEMA INNODB_TRX Table"). So a place in the log is *settled* for a snapshot when
+"""Where the source's binary log stands, and up to where a new snapshot shows every commit in it.
+
+A commit is in the log before it is visible: between both, its transaction is still in InnoDB's list (MySQL
+8.0 manual, "The INFORMATION_SCHEMA INNODB_TRX Table"). So a snapshot shows all up to a place in the log when
 no transaction that was in that list after the place was noted is still in it before the snapshot begins. That
 needs no GTIDs and no lock. A session that sleeps commits nothing; what XA has prepared is told by the log.
 """

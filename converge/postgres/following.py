@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,13 @@ import psycopg
 from converge.model.log import LogPosition
 from converge.model.recorded import decode
 from converge.postgres.query import value
+
+# The proof as a whole is as old as that of the table which was compared first.
+_PROOF = """
+    SELECT jsonb_build_object('tables', count(*), 'verified', count(proof),
+        'epoch', min((proof->>'epoch')::bigint), 'seen_at', min((proof->>'seen_at')::timestamptz),
+        'age', greatest(0, extract(epoch FROM clock_timestamp() - min((proof->>'seen_at')::timestamptz))))
+    FROM converge.proven WHERE run_id = %(run)s"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,8 @@ class Following:
     """Rows that were replaced in all."""
     seen_at: str | None = None
     """When the source was as the target is now, by its clock; None of the run itself."""
-    proof: dict[str, Any] | None = None
-    """The last comparison of every row: its epoch, time, seconds and verdict."""
+    keys: int = 0
+    """Keys of the last epoch, at most."""
     certificate: dict[str, Any] | None = None
     """Of the cutover; from then on the target is the application's."""
 
@@ -47,9 +54,14 @@ def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, An
     readable = "SELECT has_table_privilege(to_regclass('converge.follow'), 'SELECT')"
     if not value(connection, readable):
         return None
-    lag = "jsonb_build_object('lag', extract(epoch FROM clock_timestamp() - seen_at))"
-    query = f"SELECT to_jsonb(f) - 'identities' - 'run_id' || {lag} FROM converge.follow f WHERE run_id = %s"
-    found: dict[str, Any] | None = value(connection, query, (run,))
+    more = "'lag', extract(epoch FROM clock_timestamp() - seen_at)"
+    if value(connection, "SELECT to_regclass('converge.proven') IS NOT NULL"):
+        more += f", 'proof', ({_PROOF})"
+    query = (
+        f"SELECT to_jsonb(f) - 'identities' - 'run_id' || jsonb_build_object({more}) "
+        "FROM converge.follow f WHERE run_id = %(run)s"
+    )
+    found: dict[str, Any] | None = value(connection, query, {"run": run})
     return found
 
 
@@ -72,14 +84,15 @@ def note_start(
 def note_epoch(connection: psycopg.Connection[Any], run: int, after: Following) -> None:
     """Notes an epoch, in its transaction."""
     connection.execute(
-        "UPDATE converge.follow SET log = %s, identities = %s, epoch = %s, rows = %s, seen_at = %s "
-        "WHERE run_id = %s",
+        "UPDATE converge.follow SET log = %s, identities = %s, epoch = %s, rows = %s, seen_at = %s, "
+        "keys = %s WHERE run_id = %s",
         (
             json.dumps(asdict(after.log)),
             json.dumps(after.identities),
             after.epoch,
             after.rows,
             after.seen_at,
+            after.keys,
             run,
         ),
     )
@@ -94,13 +107,128 @@ def note_written(connection: psycopg.Connection[Any], run: int, tables: list[str
     )
 
 
-def note_proof(connection: psycopg.Connection[Any], run: int, proof: Mapping[str, Any]) -> None:
-    """Notes a comparison of every row."""
-    connection.execute("UPDATE converge.follow SET proof = %s WHERE run_id = %s", (json.dumps(proof), run))
-
-
 def note_certificate(connection: psycopg.Connection[Any], run: int, certificate: Mapping[str, Any]) -> None:
     """Notes the cutover: nothing replaces the target's rows from here on."""
     connection.execute(
         "UPDATE converge.follow SET certificate = %s WHERE run_id = %s", (json.dumps(certificate), run)
     )
+
+
+# ---- the rolling proof -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """When a table was compared, by the names of its JSON in the ledger: rows that have been replaced since
+    were compared by the epochs that did it."""
+
+    epoch: int
+    seen_at: str
+    replaced: int
+    """Rows that epochs had replaced by then."""
+    rows: int
+    """Rows of the table, each counted when it was compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToProve:
+    """The table whose proof is missing, or is the oldest."""
+
+    source_table: str
+    replaced: int
+    proof: Proven | None
+    began: Proven | None
+    """None where its comparison is to begin."""
+    upto: tuple[str, ...] | None
+    """The key up to which the comparison has come, in the target's texts."""
+
+
+def begin_proof(connection: psycopg.Connection[Any], run: int, tables: Mapping[str, int | None]) -> None:
+    """Notes tables with the rows that were compared in the snapshot with which following begins; None for
+    those that were not."""
+    connection.execute(
+        "DELETE FROM converge.proven WHERE run_id = %s AND source_table <> ALL (%s)", (run, [*tables])
+    )
+    connection.execute(
+        "INSERT INTO converge.proven (run_id, source_table, proof) "
+        "SELECT run_id, name, CASE WHEN n IS NOT NULL AND epoch = 0 THEN jsonb_build_object('epoch', 0, "
+        "'seen_at', to_timestamp((log->>'at')::bigint), 'replaced', 0, 'rows', n) END "
+        "FROM converge.follow, unnest(%s::text[], %s::bigint[]) new (name, n) WHERE run_id = %s "
+        "ON CONFLICT DO NOTHING",
+        ([*tables], [*tables.values()], run),
+    )
+
+
+def next_to_prove(connection: psycopg.Connection[Any], run: int) -> ToProve:
+    """A comparison that has begun goes on, then comes a table without a proof, then the oldest one."""
+    query = (
+        "SELECT to_jsonb(p) FROM converge.proven p WHERE run_id = %s "
+        "ORDER BY began IS NULL, proof IS NOT NULL, (proof->>'epoch')::bigint, source_table LIMIT 1"
+    )
+    return decode(ToProve, value(connection, query, (run,)))
+
+
+def note_compared(
+    connection: psycopg.Connection[Any], run: int, table: str, began: Proven, upto: tuple[str, ...] | None
+) -> None:
+    """Notes that a table was compared up to a key, or to its end."""
+    now = json.dumps(asdict(began))
+    set_, values = ("proof = %s, began = NULL", [now]) if upto is None else ("began = %s", [now])
+    connection.execute(
+        f"UPDATE converge.proven SET {set_}, upto = %s WHERE run_id = %s AND source_table = %s".encode(),
+        (*values, None if upto is None else [*upto], run, table),
+    )
+
+
+def note_replaced(
+    connection: psycopg.Connection[Any],
+    run: int,
+    after: Following,
+    rows: Mapping[str, int],
+    whole: Collection[str],
+    unsure: Collection[str],
+) -> None:
+    """Notes the rows that an epoch has replaced, in its transaction: tables that it has replaced as a `whole`
+    are compared with that, and of those that are `unsure` nothing is known any more."""
+    now = "jsonb_build_object('epoch', %(epoch)s::bigint, 'seen_at', %(at)s::timestamptz, 'replaced', "
+    now += "replaced + n, 'rows', n)"
+    anew = "source_table = ANY (%(whole)s) OR source_table = ANY (%(unsure)s)"
+    connection.execute(
+        "UPDATE converge.proven SET replaced = replaced + n, "
+        "proof = CASE WHEN source_table = ANY (%(unsure)s) THEN NULL "
+        f"WHEN source_table = ANY (%(whole)s) THEN {now} ELSE proof END, "
+        f"began = CASE WHEN NOT ({anew}) THEN began END, upto = CASE WHEN NOT ({anew}) THEN upto END "
+        "FROM unnest(%(names)s::text[], %(rows)s::bigint[]) new (name, n) "
+        "WHERE run_id = %(run)s AND source_table = name".encode(),
+        {
+            "run": run, "epoch": after.epoch, "at": after.seen_at, "names": [*rows], "rows": [*rows.values()],
+            "whole": [*whole], "unsure": [*unsure],
+        },
+    )  # fmt: skip
+
+
+def proof_now(connection: psycopg.Connection[Any], run: int) -> dict[str, Any]:
+    """How many tables there are and are verified; epoch, time and age in seconds of the oldest proof."""
+    found: dict[str, Any] = value(connection, _PROOF, {"run": run})
+    return found
+
+
+def forget_proof(connection: psycopg.Connection[Any], run: int, table: str | None = None) -> None:
+    """Lets a table, or all of them, be compared anew."""
+    connection.execute(
+        "UPDATE converge.proven SET proof = NULL, began = NULL, upto = NULL "
+        "WHERE run_id = %s AND source_table = coalesce(%s, source_table)",
+        (run, table),
+    )
+
+
+def proven(connection: psycopg.Connection[Any], run: int) -> list[dict[str, Any]]:
+    """Of each table, by name: rows, the epoch and the time of its proof, and the rows replaced and compared
+    since then; None where it has none."""
+    rows = connection.execute(
+        "SELECT jsonb_build_object('source', source_table, 'rows', proof->'rows', 'epoch', proof->'epoch', "
+        "'seen_at', proof->'seen_at', 'replaced_since', replaced - (proof->>'replaced')::bigint) "
+        "FROM converge.proven WHERE run_id = %s ORDER BY source_table",
+        (run,),
+    )
+    return [one for (one,) in rows]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from converge.model.words import counted
 
@@ -32,6 +34,18 @@ def seconds(value: float) -> str:
     if value < 99.5:
         return f"{value:.0f} s"
     return f"{int(value) // 60}:{int(value) % 60:02d} min"
+
+
+def proof_age(proof: Mapping[str, Any]) -> str:
+    """``verified, 3 minutes old`` of a rolling proof, or ``3 of 12 tables verified``."""
+    if proof["verified"] < proof["tables"]:
+        return f"{proof['verified']:,} of {counted(proof['tables'], 'table')} verified"
+    age, unit = proof["age"], "second"
+    for size_, next_ in ((60, "minute"), (60, "hour"), (24, "day")):
+        if age < 2 * size_:
+            break
+        age, unit = age / size_, next_
+    return f"verified, {counted(int(age), unit)} old"
 
 
 def now() -> str:

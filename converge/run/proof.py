@@ -73,6 +73,16 @@ def take_snapshot(
     return taken, require_schema
 
 
+def digest_task(schema: str, table: TablePlan, here: str | None, there: str | None) -> DigestTask:
+    """Sums up the digests of the rows of two WHERE clauses; None where a side is not asked."""
+    return DigestTask(
+        table.source,
+        "" if here is None else source_digest(table, here),
+        "" if there is None else target_digest(schema, table, there),
+        uncut=any(change.trap == "using" for column in table.columns for change in column.changes),
+    )
+
+
 @dataclass
 class Proof:
     """Two databases compared by a plan, under the workers' snapshot; `result` gets what comes of it."""
@@ -93,10 +103,7 @@ class Proof:
     """What was summed up, by table."""
 
     def prove(self) -> None:
-        """Compares, and gives the verdict; only a full comparison can end in `verified`.
-
-        The checks of the maps go with every level.
-        """
+        """Compares, and gives the verdict; only a full comparison can end in `verified`."""
         result, full = self.result, self.level == "full"
         todo = self.tasks()
         with phase(result, self.emit, "verify", len(todo)):
@@ -113,6 +120,11 @@ class Proof:
                 self._judge()
                 same = all(table.verified for table in self.tables.values())
                 result.verdict = "verified" if same else "differs"
+        self.prove_computed()
+
+    def prove_computed(self) -> None:
+        """Compares views and the expressions of indexes, with the level `full`, and asks the maps' checks."""
+        result, full = self.result, self.level == "full"
         if full:
             tables = [NotCompared("table", one.table, one.why) for one in self.plan.counters]
             result.not_compared += [one for one in tables if one not in result.not_compared]
@@ -164,14 +176,9 @@ class Proof:
         )
 
     def _digests(self, table: TablePlan, pages: int) -> Iterator[DigestTask]:
-        has_using = any(change.trap == "using" for column in table.columns for change in column.changes)
         for part, page in zip_longest(self.ranges[table.source], page_ranges(pages)):
-            yield DigestTask(
-                table.source,
-                "" if part is None else source_digest(table, where(table.key, part)),
-                "" if page is None else target_digest(self.plan.schema, table, page),
-                uncut=has_using,
-            )
+            here = None if part is None else where(table.key, part)
+            yield digest_task(self.plan.schema, table, here, page)
 
     def _changes(self) -> Iterator[Changed]:
         """What the declared policies did, column by column; those that did nothing are left out."""
