@@ -228,6 +228,10 @@ class TablePlan:
         return tuple(column for column in self.columns if column.generated is None)
 
 
+WHOLE = -1
+"""All columns, among `Computed.undefined`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Computed:
     """What the target computes from its rows, and the comparison reads on both servers as it reads rows."""
@@ -252,7 +256,7 @@ class Computed:
     unsorted: tuple[tuple[int, str], ...] = ()
     """Columns of GROUP_CONCAT without ORDER BY, with the separator: their parts come in any order."""
     undefined: tuple[tuple[int, str], ...] = ()
-    """Columns that need not be equal, with the reason, e.g. ``RAND()``; -1 stands for all of them."""
+    """Columns that need not be equal, with the reason, e.g. ``RAND()``; `WHOLE` stands for all."""
 
 
 @dataclass(frozen=True, slots=True)

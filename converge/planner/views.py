@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from converge.codes import Code
 from converge.model.catalog import Table, View
-from converge.model.plan import TARGET_SCHEMA, Computed
+from converge.model.plan import TARGET_SCHEMA, WHOLE, Computed
 from converge.model.quote import fit, pg_name
 from converge.planner.draft import Draft
 from converge.postgres.capabilities import major
@@ -39,7 +39,6 @@ _OPEN_CALLS = frozenset(
 _OPEN_NODES = (exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.SessionParameter)
 _OF_ORDER = frozenset({"row_number", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"})
 """Window functions that count rows, also such as tie."""
-WHOLE = -1
 Keys = Sequence[tuple[Set[str], Set[str]]]
 
 

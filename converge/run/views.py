@@ -17,7 +17,7 @@ import psycopg
 import pymysql
 
 from converge.errors import SourceError
-from converge.model.plan import Computed, TablePlan
+from converge.model.plan import WHOLE, Computed, TablePlan
 from converge.model.quote import fit, my_name, pg_name, pg_text
 from converge.model.result import Difference, ViewResult
 from converge.model.words import counted
@@ -25,7 +25,6 @@ from converge.model.work import ViewTask
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import describe as describe_source
 from converge.mysql.query import fetch
-from converge.planner.views import WHOLE
 from converge.postgres.query import describe as describe_target
 from converge.postgres.query import read_only
 from converge.run.relation import (
