@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -18,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+import pytest
 from pymysql.constants import CLIENT
 
 from converge.cli import COMMANDS, main
@@ -114,6 +116,15 @@ def begun(
         env=ENVIRONMENT,
         **streams | how,
     )
+
+
+def soon(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    """Waits until this is so; fails where the process ends before, or after a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"too late: {process.communicate()}")
+        time.sleep(0.02)
 
 
 def limited(process: subprocess.Popen[Any]) -> None:

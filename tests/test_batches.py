@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-import pytest
 from conftest import NewDatabase
 from local_servers import durable
-from support import begun, converge, mysql, postgres
+from support import begun, converge, mysql, postgres, soon
 
 from converge.sandbox import Server
 
@@ -49,24 +45,16 @@ def test_a_batch_that_waits_for_a_lock_ends_with_the_run(databases: tuple[str, s
     mysql(source, SOURCE)
     process = begun(source, target, "--jobs", "2", "-q")
     with psycopg.connect(target) as other:
-        _soon(process, lambda: postgres(target, "SELECT to_regclass('t20') IS NOT NULL") == [(True,)])
+        soon(process, lambda: postgres(target, "SELECT to_regclass('t20') IS NOT NULL") == [(True,)])
         # COPY goes on beside it, and no index is built.
         other.execute("LOCK TABLE t20 IN ROW EXCLUSIVE MODE")
         waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 't20'::regclass"
-        _soon(process, lambda: postgres(target, waits) == [(True,)])
+        soon(process, lambda: postgres(target, waits) == [(True,)])
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     ran = converge("migrate", "--source", source, "--target", target, "--resume", "--json")
     assert (ran.code, ran.json["verdict"]) == (0, "verified")
-
-
-def _soon(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"too late: {process.communicate()}")
-        time.sleep(0.02)
 
 
 def test_batches_leave_room_in_the_table_of_locks(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 from judge import compare
-from support import Ran, converge, migrated, mysql, postgres
+from support import Ran, begun, converge, migrated, mysql, postgres, soon
 from test_resume import CHANGES, SOURCE
 
 
@@ -88,6 +89,61 @@ def test_what_is_refused_leaves_the_target_as_it_was(pair: tuple[str, str]) -> N
         assert postgres(target, "SELECT * FROM parent ORDER BY id") == rows
     assert postgres(target, "SELECT state FROM converge.run") == [("finished",)]
     assert sync(pair).code == 0
+
+
+def test_the_proof_takes_only_what_a_snapshot_holds_still(databases: tuple[str, str], tmp_path: Path) -> None:
+    """The source is asked again where it may have moved behind the comparison; the target is always."""
+    source, target = databases
+    map_ = tmp_path / "map.toml"
+    map_.write_text('[[column]]\nmatch = { table = "odd" }\npolicy = { zero_date = "null" }\n', "utf-8")
+    number = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT"
+    mysql(
+        source,
+        "CREATE TABLE still (id INT PRIMARY KEY, v TEXT);"
+        "CREATE TABLE keyless (id INT, v TEXT);"
+        "CREATE TABLE moves (id INT PRIMARY KEY, v TEXT) ENGINE=MyISAM;"
+        f"INSERT INTO still {number} i, i FROM n; INSERT INTO keyless SELECT id DIV 3, v FROM still;"
+        "INSERT INTO moves SELECT * FROM still; CREATE TABLE odd (id INT PRIMARY KEY, d DATE);"
+        f"SET sql_mode = ''; INSERT INTO odd {number} i, IF(i < 4, 0, '2024-02-29') FROM n",
+    )
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    mysql(source, "UPDATE keyless SET v = 'new' WHERE id = 7")
+
+    def reads() -> dict[str, int]:
+        return dict(
+            mysql(
+                source,
+                "SELECT object_name, count_read FROM performance_schema.table_io_waits_summary_by_table "
+                "WHERE object_schema = DATABASE()",
+            )
+        )
+
+    before = reads()
+    ran = sync(databases)
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
+    times = {name: round((count - before[name]) / 900) for name, count in reads().items()}
+    # The rows that differ are read once more.
+    assert times == {"still": 1, "keyless": 2, "moves": 2, "odd": 2}
+    assert [(one["column"], one["rows"]) for one in ran.json["changes"]] == [("d", 3)]
+
+    mysql(source, "UPDATE still SET v = 'new' WHERE id = 1")
+    with psycopg.connect(target) as other:
+        other.execute("UPDATE still SET v = 'theirs' WHERE id = 2")
+        process = begun(source, target, "--json", command="sync")
+        waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'still'::regclass"
+        soon(process, lambda: postgres(target, waits) == [(True,)])
+        for table in "still", "moves":
+            mysql(source, f"UPDATE {table} SET v = 'later' WHERE id = 3")
+        other.commit()
+    out, err = process.communicate(timeout=60)
+    ran = Ran(process.returncode, out, err)
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.out
+    differ = {one["table"]: (one["key"], one["target"]) for one in ran.json["differences"]}
+    assert differ == {"still": ("id=2", "theirs"), "moves": ("id=3", "3")}
+    assert postgres(target, "SELECT v FROM still WHERE id IN (1, 3) ORDER BY id") == [("new",), ("3",)]
+    assert ran.json["going_back"]["tables"] == ["still"]
 
 
 def test_what_sync_does_not_bring_up_to_date(databases: tuple[str, str]) -> None:

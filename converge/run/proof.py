@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -99,6 +99,8 @@ class Proof:
     tables: dict[str, TableResult]
     tell: Tell | None = None
     """Gets every row that differs; `result` has the first of each table."""
+    known: Mapping[str, Digest] = field(default_factory=dict)
+    """Sums of the source's tables under this very snapshot: of these only the target is asked."""
     totals: dict[str, Digest] = field(default_factory=dict)
     """What was summed up, by table."""
 
@@ -107,7 +109,10 @@ class Proof:
         result, full = self.result, self.level == "full"
         todo = self.tasks()
         with phase(result, self.emit, "verify", len(todo)):
-            self.totals = self.sums(todo, "verify")
+            self.totals = {
+                name: self.known.get(name, Digest(name)) + asked
+                for name, asked in self.sums(todo, "verify").items()
+            }
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
@@ -142,17 +147,16 @@ class Proof:
             result.verdict = "differs"
 
     def tasks(self) -> list[DigestTask]:
-        """The queries of both sides, the largest table first.
+        """The queries of both sides, the table of most rows first: its ranges take longest.
 
         Without a comparison only the rows that declared policies change are counted.
         """
         if self.level == "full":
             sizes = pages_of(self.target, self.plan.schema, self.plan.tables)
-            parts = [
-                list(self._digests(table, pages))
-                for table, pages in zip(self.plan.tables, sizes, strict=True)
-            ]
-            return [task for table in sorted(parts, key=len, reverse=True) for task in table]
+            tables = sorted(
+                zip(self.plan.tables, sizes, strict=True), key=lambda one: one[0].rows_estimate, reverse=True
+            )
+            return [task for table, pages in tables for task in self._digests(table, pages)]
         counts = [(table, self._count(table)) for table in self.plan.tables]
         if self.level == "counts":
             return [task for _, task in counts]
@@ -176,7 +180,8 @@ class Proof:
         )
 
     def _digests(self, table: TablePlan, pages: int) -> Iterator[DigestTask]:
-        for part, page in zip_longest(self.ranges[table.source], page_ranges(pages)):
+        ranges = () if table.source in self.known else self.ranges[table.source]
+        for part, page in zip_longest(ranges, page_ranges(pages)):
             here = None if part is None else where(table.key, part)
             yield digest_task(self.plan.schema, table, here, page)
 

@@ -11,10 +11,10 @@ else its writer may be the application, and its table has to be named.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +30,7 @@ from converge.model.recovery import Approve, Removal
 from converge.model.result import Result
 from converge.model.words import counted, said
 from converge.model.work import (
+    Digest,
     Fetched,
     FetchTask,
     FindTask,
@@ -39,6 +40,7 @@ from converge.model.work import (
     RepairTask,
 )
 from converge.mysql.definitions import counter_values, next_values
+from converge.mysql.digest import change_counts
 from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
 from converge.postgres.digest import pages_of
@@ -92,6 +94,15 @@ class Comparison:
     """The source's, by table."""
     result: Result
     emit: Sink
+    known: dict[str, Digest]
+    """The source's sums, by table, where the last proof need not ask for them again."""
+
+    def know(self, sums: Iterable[Digest]) -> None:
+        """Keeps the source's side of these sums, of the tables that a snapshot holds still."""
+        still = {table.name for table in self.both.catalog.tables if table.engine == "InnoDB"}
+        self.known |= {
+            one.table: replace(one, target_rows=0, target_sum=0) for one in sums if one.table in still
+        }
 
 
 def require_repairable(both: Compared, repair: Repair) -> None:
@@ -119,9 +130,10 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
         if both.run is not None:
             upgrade(target)
     with TemporaryDirectory(prefix="converge-") as folder:
-        tables = sorted(map(on.plan.table, suspects), key=lambda table: table.data_bytes, reverse=True)
+        tables = sorted(map(on.plan.table, suspects), key=lambda table: table.rows_estimate, reverse=True)
         places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}
-        found = _find(on, tables, places, repair)
+        differing = _Rows(on, tables, places, repair).found()
+        found = [differing[name] for name in on.ranges if name in differing]
         with phase(on.result, on.emit, "repair"):
             task = _task(on, found, places, repair)
             _fetch(on, found, places)
@@ -131,43 +143,77 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
     return list(_findings(found, repair))
 
 
-def _find(
-    on: Comparison, tables: Sequence[TablePlan], places: Mapping[str, Path], repair: Repair
-) -> list[Repaired]:
-    """What differs of each table; its folder gets the file that says which rows."""
-    plan, target = on.plan, on.both.target
-    named = Selection(repair.delete_extra)
-    ours = writers(target, on.both.run.run) if on.both.run else {}
-    todo, finds = list[RecordsTask](), list[FindTask]()
-    for table, pages in zip(tables, pages_of(target, plan.schema, tables), strict=True):
-        place, rows = places[table.source], about_rows(table, pages)
+class _Rows:
+    """The comparison of single rows: the digests of both sides of a table, and then what differs of it."""
+
+    def __init__(
+        self, on: Comparison, tables: Sequence[TablePlan], places: Mapping[str, Path], repair: Repair
+    ) -> None:
+        self._on, self._places, self._repair = on, places, repair
+        self._named = Selection(repair.delete_extra)
+        both = on.both
+        self._ours = writers(both.target, both.run.run) if both.run else {}
+        self._todo = deque[RecordsTask | FindTask]()
+        self._finds, self._left, self._sums = dict[str, FindTask](), Counter[str](), dict[str, Digest]()
+        for table, pages in zip(tables, pages_of(both.target, on.plan.schema, tables), strict=True):
+            self._add(table, pages)
+
+    def _add(self, table: TablePlan, pages: int) -> None:
+        name, place, rows = table.source, self._places[table.source], about_rows(table, pages)
         place.mkdir()
         find = FindTask(
-            plan.schema, table, f"{place}/keys", tuple(ours.get(table.source, ())),
-            bool(repair.delete_extra) and named.takes(table.source), repair.catches_up,
+            self._on.plan.schema, table, f"{place}/keys", tuple(self._ours.get(name, ())),
+            bool(self._repair.delete_extra) and self._named.takes(name), self._repair.catches_up,
         )  # fmt: skip
         if rows >= WHOLE_ROWS:
-            finds.append(find)
-            continue
-        task = RecordsTask(plan.schema, table, str(place), parts_of(rows))
-        finds.append(replace(find, folder=task.folder, parts=task.parts))
-        here = (where(table.key, part).removeprefix(" WHERE ") or "1=1" for part in on.ranges[table.source])
-        listed = list(pages_at_once(pages))
-        there = (tuple(listed[start : start + _PAGES]) for start in range(0, len(listed), _PAGES))
-        # Both servers work at the same time.
-        for part, some in zip_longest(here, there):
-            if part is not None:
-                todo.append(replace(task, part=part))
-            if some is not None:
-                todo.append(replace(task, pages=some))
-    found = dict[str, Repaired]()
-    with phase(on.result, on.emit, "compare", len(todo) + len(finds)):
-        for answer in chain(on.workers.work(todo), on.workers.work(finds)):
-            if isinstance(answer, str | Repaired):
-                on.emit(Advanced("compare", answer if isinstance(answer, str) else answer.table))
-            if isinstance(answer, Repaired):
-                found[answer.table] = answer
-    return [found[table.source] for table in plan.tables if table.source in found]
+            self._todo.append(find)
+            return
+        task = RecordsTask(self._on.plan.schema, table, str(place), parts_of(rows))
+        self._finds[name] = replace(find, folder=task.folder, parts=task.parts)
+        self._sums[name] = Digest(name)
+        records = list(_records(task, self._on.ranges[name], pages))
+        self._left[name] = len(records)
+        self._todo += records
+
+    def found(self) -> dict[str, Repaired]:
+        """What differs of each table; its folder gets the file that says which rows."""
+        on, found = self._on, dict[str, Repaired]()
+        with phase(on.result, on.emit, "compare", len(self._todo) + len(self._finds)):
+            for answer in on.workers.work(self._tasks()):
+                if isinstance(answer, Digest):
+                    self._note(answer)
+                elif isinstance(answer, Repaired):
+                    found[answer.table] = answer
+                if isinstance(answer, Digest | Repaired):
+                    on.emit(Advanced("compare", answer.table))
+        # The proof counts what policies change, too.
+        on.know(one for name, one in self._sums.items() if not change_counts(on.plan.table(name)))
+        return found
+
+    def _tasks(self) -> Iterator[RecordsTask | FindTask | None]:
+        while self._todo or self._left:
+            yield self._todo.popleft() if self._todo else None
+
+    def _note(self, digest: Digest) -> None:
+        name = digest.table
+        self._sums[name] += digest
+        self._left[name] -= 1
+        if not self._left[name]:
+            del self._left[name]
+            # Beside what is read of other tables.
+            self._todo.appendleft(self._finds[name])
+
+
+def _records(task: RecordsTask, ranges: Sequence[Range], pages: int) -> Iterator[RecordsTask]:
+    """The ranges of both sides, so that both servers work at the same time."""
+    here = (where(task.table.key, part).removeprefix(" WHERE ") or "1=1" for part in ranges)
+    listed = list(pages_at_once(pages))
+    there = (tuple(listed[start : start + _PAGES]) for start in range(0, len(listed), _PAGES))
+    for part, some in zip_longest(here, there):
+        if part is not None:
+            yield replace(task, part=part)
+        if some is not None:
+            yield replace(task, pages=some)
 
 
 def _fetch(on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path]) -> None:

@@ -27,6 +27,8 @@ NONE = bytes(HALF)
 _RECORDS = Struct("32s"), Struct("38s")
 """Of the source, and of the target: with a row's ctid, as tidsend() writes it."""
 _PLACED = Struct("32s6s")
+_LOW = bytes(byte & 15 for byte in range(256))
+"""The second half of each byte."""
 _TID = Struct(">IH")
 _ROWS = 20_000
 """Of one side that are compared at once: where all of them differ, in about 25 MB."""
@@ -54,12 +56,18 @@ class Parts:
     folder: str
     count: int
 
-    def add(self, side: int, blocks: Records) -> None:
-        """Adds records of the source (0) or the target (1)."""
+    def add(self, side: int, blocks: Records) -> tuple[int, int]:
+        """Adds records of the source (0) or the target (1).
+
+        Returns the source's rows, and the sum of their digests as `mysql.digest` has it.
+        """
         own: list[list[bytes]] = [[] for _ in range(self.count)]
         add = [own[byte % self.count].append for byte in range(256)]
-        kept = 0
+        kept = rows = total = 0
         for block in blocks:
+            if side == 0:
+                rows += len(block) // _RECORDS[0].size
+                total += _sum(block)
             for (record,) in _RECORDS[side].iter_unpack(block):
                 add[record[0]](record)
                 kept += 1
@@ -67,6 +75,7 @@ class Parts:
                 self._write(side, own)
                 kept = 0
         self._write(side, own)
+        return rows, total
 
     def unlike(self) -> Iterator[Unlike]:
         """What differs. Removes the files."""
@@ -130,6 +139,16 @@ def _compared(source: bytes, target: bytes) -> Iterator[Unlike]:
         differing.target[_digest(record)] += 1
         differing.places[_digest(record)].append("({},{})".format(*_TID.unpack(place)))
     yield from found.values()
+
+
+def _sum(block: bytes) -> int:
+    """Of the first 60 bits of the source's digests, byte by byte: a third of the time of number by number.
+
+    A row without a digest adds nothing, as in SUM().
+    """
+    size = _RECORDS[0].size
+    eight = sum(sum(block[HALF + place :: size]) << 56 - 8 * place for place in range(8))
+    return eight - sum(block[HALF + 7 :: size].translate(_LOW)) >> 4
 
 
 def _digest(record: bytes) -> str:

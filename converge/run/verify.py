@@ -62,7 +62,7 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        comparison = _Comparison(both, plan, workers, ranges, result, emit, require_schema, level)
+        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, require_schema, level)
         if repair is None:
             comparison.prove(tell)
         elif repair.catches_up:
@@ -90,7 +90,7 @@ class _Comparison(Comparison):
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in self.both.plan.tables}
         proof = Proof(
             plan, self.workers, self.both.source, self.both.target, self.ranges, self.level, result,
-            self.emit, tables, tell,
+            self.emit, tables, tell, self.known,
         )  # fmt: skip
         proof.prove()
         self.require_schema()
@@ -104,7 +104,7 @@ class _Comparison(Comparison):
         """Compares, repairs the tables that differ, and compares again."""
         result = self.result
         known, uncompared = list(result.findings), list(result.not_compared)
-        self.prove(tell)
+        self.know(self.prove(tell).totals.values())
         if suspects := {one.source: one.unequal for one in result.tables if one.unequal}:
             found = carry_out(self, target, suspects, repair)
             if repair.on_sql is None and found:

@@ -179,10 +179,10 @@ class Worker:
         drill = Drill(self.source, self.target, task.schema, task.table, parts)
         return choose(self.target, task, drill.differing())
 
-    def records(self, task: RecordsTask) -> str:
-        """Adds the digests of a range of rows to the table's files; tells the table."""
-        Parts(task.folder, task.parts).add(*records(self.source, self.target, task))
-        return task.table.source
+    def records(self, task: RecordsTask) -> Digest:
+        """Adds the digests of a range of rows to the table's files; sums those of the source."""
+        rows, total = Parts(task.folder, task.parts).add(*records(self.source, self.target, task))
+        return Digest(task.table.source, rows, total)
 
     def fetch(self, task: FetchTask) -> Fetched:
         """Reads the source's rows that are to come."""

@@ -165,6 +165,8 @@ class Workers:
     def work(self, tasks: Iterable[object]) -> Iterator[Any]:
         """Gives out the tasks in order; yields `Progress` and, as they end, the tasks' results.
 
+        Where the next task hangs on results, `tasks` gives None.
+
         Now and then it yields None, so that a caller who also waits for something else can look.
         Raises the error of the first task that fails.
         """
@@ -186,6 +188,7 @@ class Workers:
                 self._emit(WorkersBusy(busy))
             if self.busy:
                 yield from self._receive()
+                more = True
             elif not is_open:
                 time.sleep(_POLL_SECONDS)
                 yield None
