@@ -64,6 +64,7 @@ def cutover(
     target goes on being followed.
     """
     with opened(source, target, options, emit) as open_:
+        result.findings += open_.findings
         _require_parents(open_)
         run = _Cutover(open_, window, emit, result)
         with phase(result, emit, "catch up"):

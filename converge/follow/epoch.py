@@ -221,7 +221,8 @@ class Epochs:
             raise SourceError(
                 f"{', '.join(others[:20])}: changed in the source since the run was planned",
                 code=Code.W006,
-                hint="undo the change; or converge migrate --recreate (in load mode: --truncate) --follow",
+                hint="undo the change; what is gone is left out when converge follow starts again; else "
+                "converge migrate --recreate (in load mode: --truncate) --follow",
             )
 
     # ---- the target --------------------------------------------------------------------------------------
