@@ -1,9 +1,10 @@
-"""Joined workers under writers and under kills: `python -m bench.joined snapshots|kills`.
+"""Joined workers beside a pool, under writers and kills: `python -m bench.joined walls|snapshots|kills`.
 
 `snapshots` takes one snapshot after the other with workers of this process and joined ones, those 5 ms away
 from both servers, while an application commits; all must see the same. `kills` ends workers, their processes,
 Dask's scheduler, nannies and workers, and the run itself with SIGKILL at random moments, resumes where the
-run was among them, and looks for rows that are lost or doubled. Both print what docs/workers.md tells.
+run was among them, and looks for rows that are lost or doubled. `walls` migrates the same with a pool of four
+and with one process and three joined workers, in turn. All print what docs/workers.md tells.
 """
 
 from __future__ import annotations
@@ -122,6 +123,31 @@ def snapshots(source: str, target: str, count: int) -> None:
     print(f"held off: median {1000 * statistics.median(held):.0f} ms, most {1000 * held[-1]:.0f} ms")
 
 
+def walls(source: str, target: str, count: int) -> None:
+    """Prints the median seconds of both ways, and the median of their ratios."""
+    mysql(source, _TABLES.replace(str(_ROWS), str(5 * _ROWS)))
+    ways = {"--jobs 4": ("--jobs", "4"), "local:3": ("--jobs", "1", "--workers", "local:3")}
+    took: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(count):
+        # Whatever grows on the machine meanwhile meets both.
+        for way in [*ways] if number % 2 else [*ways][::-1]:
+            _fresh(target)
+            postgres(target, "CHECKPOINT")
+            started = time.monotonic()
+            run = converge("migrate", "--source", source, "--target", target, *ways[way])
+            assert run.wait() == 0
+            took[way].append(time.monotonic() - started)
+    pairs = zip(*took.values(), strict=True)
+    print({way: round(statistics.median(seconds), 1) for way, seconds in took.items()})
+    print(f"median of ratios: {statistics.median(joined / own for own, joined in pairs):.2f}")
+
+
+def _fresh(target: str) -> None:
+    admin, _, name = target.rpartition("/")
+    postgres(f"{admin}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    postgres(f"{admin}/postgres", f"CREATE DATABASE {name}")
+
+
 @contextmanager
 def dask(source: str, target: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two nannies with a worker each, and the scheduler's address."""
@@ -161,11 +187,9 @@ def kills(source: str, target: str, count: int, seed: int) -> None:
     mysql(source, _TABLES)
     chance, done, rounds, right = random.Random(seed), Counter[str](), 0, 0
     expected = mysql(source, "SELECT COUNT(*), SUM(number) FROM keyless")
-    admin, _, name = target.rpartition("/")
     while sum(done.values()) < count:
         rounds += 1
-        postgres(f"{admin}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        postgres(f"{admin}/postgres", f"CREATE DATABASE {name}")
+        _fresh(target)
         right += _round(source, target, chance, done)
         found = postgres(target, "SELECT count(*), sum(number)::int FROM keyless")
         if [tuple(map(int, row)) for row in found] != [tuple(map(int, row)) for row in expected]:
@@ -226,13 +250,15 @@ def _copying(target: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["snapshots", "kills"])
+    parser.add_argument("what", choices=["walls", "snapshots", "kills"])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     with sandbox.start("mysql:8.0.33", "postgres:17.5") as (source, target):
         urls = source.create_database("joined"), target.create_database("joined")
-        if chosen.what == "snapshots":
+        if chosen.what == "walls":
+            walls(*urls, chosen.count)
+        elif chosen.what == "snapshots":
             snapshots(*urls, chosen.count)
         else:
             kills(*urls, chosen.count, chosen.seed)

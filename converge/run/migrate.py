@@ -204,6 +204,8 @@ def planned(job: Job) -> Iterator[Prepared]:
     Raises BlockedError for what must be settled first.
     """
     options, result = job.options, job.result
+    # The scan has the connections that the workers of other machines will have.
+    common = replace(options.common, jobs=options.common.jobs + options.awaited.count)
 
     def first(target: psycopg.Connection[Any], facts: Target, inputs: Inputs) -> None:
         clears = options.common.clears and not options.resume
@@ -214,7 +216,7 @@ def planned(job: Job) -> Iterator[Prepared]:
     with prepare(
         job.source,
         job.target,
-        options.common,
+        common,
         job.emit,
         as_recorded=options.resume,
         known=options.known,

@@ -34,6 +34,11 @@ class Awaited:
     arguments: tuple[str, ...] = ()
     """Of the command `converge worker` that is started elsewhere."""
 
+    @property
+    def count(self) -> int:
+        """Workers whose number is known before they join."""
+        return sum(int(address) for kind, address in self.places if kind != "dask")
+
 
 _PLACE = re.compile(r"(?:(join|local):([1-9]\d{0,3})|(dask)://([^/@\s]+:\d+))/?")
 
