@@ -19,6 +19,8 @@ from converge.errors import UsageError as UsageError
 from converge.follow.cutover import Window as Window
 from converge.follow.cutover import cutover as _cutover
 from converge.follow.follow import follow as _follow
+from converge.merge import Merge as Merge
+from converge.merge.run import Merging
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
 from converge.model.event import Event as Event
@@ -164,14 +166,19 @@ def cutover(
 
 
 def migrate_several(
-    moves: Sequence[Move], *, parallel: int = 1, on_event: Callable[[Event], None] = silent
+    moves: Sequence[Move],
+    *,
+    parallel: int = 1,
+    merges: Sequence[Merge] = (),
+    on_event: Callable[[Event], None] = silent,
 ) -> Results:
     """Migrates several databases in their order; all are planned before any is written.
 
     With `parallel` so many at a time, in processes of their own: they share the jobs and the rate of their
-    options, and their events come as `OfDatabase`. What came of each, an error too, is in the results.
+    options, and their events come as `OfDatabase`. Each of `merges` then merges some of them into one schema.
+    What came of each, an error too, is in the results.
     """
-    return _migrate_several(moves, on_event, parallel)
+    return _migrate_several(moves, on_event, parallel, [Merging(one) for one in merges])
 
 
 def verify(

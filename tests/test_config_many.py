@@ -399,6 +399,7 @@ ENTRY = '[[database]]\nname = "a"\nsource = "mysql://u:canary@h/d"\ntarget = "po
         (ENTRY + ENTRY, "U031", "two databases are called a"),
         (ENTRY + ENTRY.replace('"a"', '"b"'), "U031", "a and b have the same target and schema"),
         ("source = 'mysql://u:canary@h/d'\n" + ENTRY, "U031", "beside them"),
+        (ENTRY + "merge = {}", "U031", "a cannot be merged"),
         ("[[database]]\nname = 'a'\nprovision = {}", "U001", "no source is named"),
         (ENTRY.replace("mysql://u:canary@", "mysql://u:${NOT_SET}@"), "U030", "NOT_SET is not set"),
         (ENTRY.replace("postgresql:", "mysql:"), "U002", "where a postgres one is needed"),

@@ -12,6 +12,7 @@ import click
 
 from converge.codes import Code
 from converge.errors import ConvergeError, UsageError
+from converge.merge import Merge
 from converge.model.documents import together
 from converge.model.event import DatabaseStarted, Sink
 from converge.planner.inputs import Selection
@@ -40,6 +41,13 @@ def options_of(one: Chosen, options: Options) -> Options:
         # It is what tells an entry's runs from another's.
         given=options.given | {"schema"},
     )
+
+
+def merge_of(merged: Chosen, names: Sequence[str]) -> Merge:
+    """What these databases are merged into."""
+    assert merged.entry is not None and merged.entry.merge is not None
+    (source, schema), column = merged.move or ("", ""), merged.entry.merge.column
+    return Merge(merged.name, source, merged.target, schema, tuple(names), column)
 
 
 def only(chosen: Sequence[Chosen], what: str = "this command") -> Chosen:

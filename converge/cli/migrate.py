@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from converge import api
-from converge.api import MigrateOptions, Move, migrate, migrate_several
+from converge.api import Merge, MigrateOptions, Move, migrate, migrate_several
 from converge.cli.exports import export_options
-from converge.cli.many import again, only, options_of, tell
+from converge.cli.many import again, merge_of, only, options_of, tell
 from converge.cli.options import (
     approver,
     clear_options,
@@ -151,7 +151,7 @@ def command(
     results = Results("migrate", (Named("", moves[0].result()),))
     try:
         if chosen[0].entry:
-            results = _several(moves, where, emit)
+            results = _several(moves, _merges(chosen), where, emit)
         else:
             (move,), result = moves, results.each[0].result
             migrate(move.source, move.target, move.options, on_event=emit, result=result)
@@ -183,8 +183,18 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
     return Move(one.name, one.source, one.target, wanted)
 
 
-def _several(moves: Sequence[Move], where: Where, emit: Sink) -> Results:
-    results = migrate_several(moves, parallel=read(where.config).parallel, on_event=emit)
+def _merges(chosen: Sequence[Chosen]) -> list[Merge]:
+    """What the databases of patterns are merged into, as their entries want it."""
+    shards: dict[Chosen, list[str]] = {}
+    for one in chosen:
+        if one.merged is not None:
+            shards.setdefault(one.merged, []).append(one.name)
+    return [merge_of(merged, names) for merged, names in shards.items()]
+
+
+def _several(moves: Sequence[Move], merges: Sequence[Merge], where: Where, emit: Sink) -> Results:
+    parallel = read(where.config).parallel
+    results = migrate_several(moves, parallel=parallel, merges=merges, on_event=emit)
     for done in results.each:
         if done.error is not None:
             done.error.hint = again(done.error.hint or "", where) or None

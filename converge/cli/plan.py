@@ -13,7 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from converge.cli.many import look_at, only, options_of
+from converge.api import MigrateOptions, Move
+from converge.cli.many import look_at, merge_of, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import (
     require_ending,
@@ -25,10 +26,12 @@ from converge.cli.outputs import (
 )
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.merge.run import Merging
 from converge.model.documents import plain
 from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
 from converge.model.plan import Finding, Plan
+from converge.planner.inputs import Inputs
 from converge.report.errors import without_passwords
 from converge.report.map import fixes_toml, map_toml
 from converge.report.plan import plan_document, plan_json, plan_sql
@@ -37,7 +40,7 @@ from converge.report.port import port_files
 from converge.report.several import several_document
 from converge.run.options import Options
 from converge.run.prepare import prepare, since_last
-from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 # What a command prints and writes is asked anew each time.
 _OF_OUTPUT = ("as_json", "quiet", "verbose", "no_progress", "output", "html", "md", "sql", "write_map",
@@ -118,20 +121,16 @@ def command(
     _require_files(files)
     if write_routines:
         require_new_folder("--write-routines", write_routines)
-    chosen = databases(where, target="known")
+    chosen = with_merged(databases(where, target="known"))
     for option, given in {**maps, "--write-routines": write_routines, "--since": since}.items():
         if given:
             only(chosen, option)
-    plans: list[tuple[str, Plan]] = []
-    scans: list[Scan | None] = []
+    plans = _Plans(chosen, options, since, emit)
 
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
-        with prepare(one.source, one.known[1], options_of(one, options), emit) as prepared:
-            plan = since_last(prepared, since)
-            scans.append(prepared.scan)
-        plans.append((one.name, plan))
+        plan = plans.add(one)
         if write_map:
-            write_private(write_map, map_toml(prepared.inputs))
+            write_private(write_map, map_toml(plans.inputs[0]))
         if write_fixes:
             write_private(write_fixes, fixes_toml(plan))
         if write_routines:
@@ -142,25 +141,56 @@ def command(
         return plan_json(asked), plan_text(plan, shown=SECTIONS if verbose else shown, following=last)
 
     def following() -> list[tuple[str, str]]:
-        if len(plans) < len(chosen):
+        if len(plans.each) < len(chosen):
             return []
         return [
             *_following(
                 files | {"--write-routines": write_routines},
-                {one: plan.blocks for one, (_, plan) in zip(chosen, plans, strict=True) if plan.blocks},
+                {one: plan.blocks for one, (_, plan) in zip(chosen, plans.each, strict=True) if plan.blocks},
                 len(chosen) > 1,
             )
         ]
 
     document, text = look_at("plan", chosen, look, emit, following)
-    if len(plans) == len(chosen):
-        _write(document, plans, scans, files)
+    if len(plans.each) == len(chosen):
+        _write(document, plans.each, plans.scans, files)
     elif any(files.values()):
         emit(Said("no file is written, because not every database could be planned"))
     code = show(document, text, as_json=as_json, quiet=sql == "-")
     levels = _FAILING[fail_on] if fail_on else ()
-    fails = any(finding.level in levels for _, plan in plans for finding in plan.findings)
+    fails = any(finding.level in levels for _, plan in plans.each for finding in plan.findings)
     return code or int(fails)
+
+
+class _Plans:
+    """The plan of each database, and of what databases are merged into, as far as they could be made."""
+
+    def __init__(self, chosen: Sequence[Chosen], options: Options, since: str | None, emit: Sink) -> None:
+        self._chosen, self._options, self._since, self._emit = chosen, options, since, emit
+        self.each: list[tuple[str, Plan]] = []
+        self.scans: list[Scan | None] = []
+        self.inputs: list[Inputs] = []
+        self._shards: dict[str, Move] = {}
+
+    def add(self, one: Chosen) -> Plan:
+        """Raises ConvergeError."""
+        if one.is_merge:
+            names = [shard.name for shard in self._chosen if shard.merged is one]
+            plan, scan = Merging(merge_of(one, names)).merged(self._shards), None
+        else:
+            plan, scan = self._of(one)
+        self.each.append((one.name, plan))
+        self.scans.append(scan)
+        return plan
+
+    def _of(self, one: Chosen) -> tuple[Plan, Scan | None]:
+        options = options_of(one, self._options)
+        with prepare(one.source, one.known[1], options, self._emit) as prepared:
+            self.inputs.append(prepared.inputs)
+            if one.merged is not None:
+                known = MigrateOptions(options, known=prepared.inputs.evidence)
+                self._shards[one.name] = Move(one.name, one.source, one.target, known)
+            return since_last(prepared, self._since), prepared.scan
 
 
 def _require_files(files: Mapping[str, str | None]) -> None:

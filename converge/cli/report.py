@@ -19,7 +19,7 @@ from converge.postgres.connect import connect
 from converge.postgres.history import Move, last_run, last_verification, report_of
 from converge.report.words import in_utc
 from converge.run.connections import attempt, explained
-from converge.settings.addresses import Where, databases
+from converge.settings.addresses import Where, databases, with_merged
 
 
 @click.command("report")
@@ -39,7 +39,7 @@ def command(where: Where, paths: tuple[str, ...], verify: bool, as_json: bool, e
       converge report --verify -o verify.json
     """
     require_reports("-o", paths)
-    chosen, command = databases(where, source="unused"), "verify" if verify else "migrate"
+    chosen, command = with_merged(databases(where, source="unused")), "verify" if verify else "migrate"
     each, runs = [], []
     for one in chosen:
         found, error = attempt(partial(_last, one.target, one.move, verify=verify))

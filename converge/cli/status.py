@@ -22,7 +22,7 @@ from converge.report.document import Tone, Verdict, facts
 from converge.report.text import to_text
 from converge.report.words import in_utc, proof_age
 from converge.run.connections import explained
-from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 _NEXT = dict.fromkeys(("interrupted", "failed"), "converge migrate --resume") | {
     "recovering": "converge recover"
@@ -60,7 +60,9 @@ def command(where: Where, watching: bool, interval: float, as_json: bool, emit: 
             run = _run(connection, one.move)
         return _document(run), _text(run)
 
-    return show(*look_at("status", databases(where, source="unused"), look, emit), as_json=as_json)
+    return show(
+        *look_at("status", with_merged(databases(where, source="unused")), look, emit), as_json=as_json
+    )
 
 
 def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, Any] | None:

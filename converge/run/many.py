@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from converge.errors import ConvergeError
 from converge.model.endpoint import Endpoint
@@ -35,12 +36,29 @@ class Move:
         return Result("migrate", str(self.source), str(self.target))
 
 
-def migrate_several(moves: Sequence[Move], emit: Sink, parallel: int = 1) -> Results:
+class Then(Protocol):
+    """What follows several moves, when all of them have come to a good end. It keeps its errors."""
+
+    name: str
+    shards: tuple[str, ...]
+    """Names of the moves that it is about."""
+    result: Result
+    error: ConvergeError | None
+
+    def plan(self, moves: Mapping[str, Move], emit: Sink, ask: Approve) -> None:
+        """Before anything is written."""
+
+    def run(self, results: Mapping[str, Result], emit: Sink) -> None: ...
+
+
+def migrate_several(
+    moves: Sequence[Move], emit: Sink, parallel: int = 1, then: Sequence[Then] = ()
+) -> Results:
     """Runs all of them, `parallel` at a time; what came of each is in the results, nothing is raised for it.
 
     When one is blocked or cannot be planned, none is written. After one that fails none begins: those that
     have begun come to their end, and the others stay planned. With `resume`, finished ones are left alone,
-    interrupted ones go on, and others begin.
+    interrupted ones go on, and others begin. `then` follows.
     """
     asks = {move.name: move.options.approve for move in moves}
 
@@ -54,12 +72,19 @@ def migrate_several(moves: Sequence[Move], emit: Sink, parallel: int = 1) -> Res
         steps = movers.each(steps, goes_on=True)
         _require_apart(steps)
         if not any(step.error for step in steps):
+            for one in then:
+                planned = {step.name: step.move for step in steps if step.name in one.shards}
+                one.plan(planned, emit, partial(ask, one.shards[0]))
+        if not any(step.error for step in _all(steps, then)):
             ready = [step for step in steps if step.to_do]
             for step in ready:
                 step.parallel = min(size, len(ready))
             ended = {step.name: step for step in movers.each(ready, goes_on=False)}
             steps = [ended.get(step.name, step) for step in steps]
-    return Results("migrate", tuple(Named(step.name, step.result, step.error) for step in steps))
+            if not any(step.error for step in steps):
+                for one in then:
+                    one.run({step.name: step.result for step in steps if step.name in one.shards}, emit)
+    return Results("migrate", tuple(Named(step.name, step.result, step.error) for step in _all(steps, then)))
 
 
 def _share(options: MigrateOptions, parallel: int) -> MigrateOptions:
@@ -67,6 +92,10 @@ def _share(options: MigrateOptions, parallel: int) -> MigrateOptions:
     common = replace(options.common, parallel=parallel)
     limits = replace(common.limits, rate=common.limits.rate // parallel)
     return replace(options, common=replace(common, jobs=common.share, limits=limits))
+
+
+def _all(steps: Iterable[_Step], then: Iterable[Then]) -> list[_Step | Then]:
+    return [*steps, *then]
 
 
 def _require_apart(steps: Iterable[_Step]) -> None:
@@ -101,7 +130,7 @@ class _Step:
     def __init__(self, move: Move, parallel: int) -> None:
         self._asks = move.options.approve is not None
         # What asks a user stays in the process that has one.
-        self._move, self.result = replace(move, options=replace(move.options, approve=None)), move.result()
+        self.move, self.result = replace(move, options=replace(move.options, approve=None)), move.result()
         self.parallel = parallel
         self.error: ConvergeError | None = None
         self.to_do = True
@@ -110,7 +139,7 @@ class _Step:
 
     @property
     def name(self) -> str:
-        return self._move.name
+        return self.move.name
 
     @property
     def alone(self) -> tuple[object, ...] | None:
@@ -132,7 +161,7 @@ class _Step:
 
     def _plan(self, emit: Sink, ask: Approve) -> None:
         """How this move would go. Writes nothing."""
-        move = self._move
+        move = self.move
         emit(DatabaseStarted(move.name, "plan"))
         try:
             options = with_fixed_options(move.source, move.target, move.options)
@@ -157,11 +186,11 @@ class _Step:
         # Who approves was asked just now.
         plan, known = prepared.plan, prepared.inputs.evidence
         options = replace(options, expected_digest=plan.digest, known=known, approve=None)
-        self._move = replace(move, options=options)
+        self.move = replace(move, options=options)
 
     def _run(self, emit: Sink) -> None:
         """Carries the plan out."""
-        move, self.result = self._move, replace(self._move.result(), phases=self.result.phases)
+        move, self.result = self.move, replace(self.move.result(), phases=self.result.phases)
         emit(DatabaseStarted(move.name))
         try:
             options = _share(move.options, self.parallel)

@@ -53,11 +53,18 @@ class Chosen:
     entry: Database | None = None
     maps: tuple[str, ...] = ()
     """Of `converge.toml` without entries."""
+    merged: Chosen | None = None
+    """What this one and the others of its pattern are merged into, when all of them are meant."""
 
     @property
     def name(self) -> str:
         """Of the entry; empty without one."""
         return self.entry.name if self.entry else ""
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it is what the databases of its pattern are merged into."""
+        return self.known[0] is not None and "*" in self.known[0].database
 
     @property
     def schema(self) -> str | None:
@@ -87,6 +94,12 @@ class Chosen:
         if self.known[1] is None:
             raise _missing("target")
         return self.known[1]
+
+
+def with_merged(chosen: Iterable[Chosen]) -> tuple[Chosen, ...]:
+    """These, and after them what they are merged into."""
+    chosen = tuple(chosen)
+    return (*chosen, *dict.fromkeys(one.merged for one in chosen if one.merged is not None))
 
 
 Side = Literal["source", "target"]
@@ -157,12 +170,18 @@ def _matching(finder: _Finder, entry: Database, names: Iterable[str]) -> Iterato
     found = [name for name in known if fnmatchcase(name, here.database) and name not in _OF_THE_SERVER]
     if not found:
         raise UsageError(f"the database {entry.name}: none in {here} has such a name", code=Code.U031)
+    merged = None
+    if entry.merge is not None and (not names or entry.name in names):
+        update = {
+            "target_schema": require_schema(entry.merge.target_schema, f"the database {entry.name} merge")
+        }
+        merged = Chosen((here, there), entry.model_copy(update=update))
     for name in found:
         if not names or name in names or entry.name in names:
             schema = require_schema(entry.target_schema.replace("*", name), f"the database {name} schema")
             own = entry.model_copy(update={"name": name, "target_schema": schema})
             target = replace(there, database=there.database.replace("*", name))
-            yield Chosen((replace(here, database=name), target), own)
+            yield Chosen((replace(here, database=name), target), own, merged=merged)
 
 
 _OF_THE_SERVER = ("information_schema", "mysql", "performance_schema", "sys")

@@ -42,6 +42,16 @@ class Provision(Table):
     extensions: Texts = Field(default=(), description="made in the schema `public`")
 
 
+class Merge(Table):
+    """What the databases of a pattern are merged into; each is migrated into a schema of its own first."""
+
+    target_schema: Text = Field(default="public", alias="schema", description="takes the rows of all")
+    column: Text = Field(
+        default="",
+        description="is added to tables and keys and holds the database's name; empty: keys are disjoint",
+    )
+
+
 class Database(Table):
     """One ``[[database]]``: its addresses are as written, with their variables."""
 
@@ -56,6 +66,7 @@ class Database(Table):
     include: Texts = Field(default=(), description="as `--include`: only these tables")
     exclude: Texts = Field(default=(), description="as `--exclude`: not these tables")
     alembic: Text = Field(default="", description="the folder of the target's revisions; empty for none")
+    merge: Merge | None = Field(default=None, description="what the databases of a pattern are merged into")
     provision: Provision | None = Field(default=None, description="what `converge provision` makes")
 
     @property
@@ -137,6 +148,10 @@ def same_target(first: str, second: str) -> UsageError:
     )
 
 
+def _plain(entry: Database) -> bool:
+    return "*" not in entry.target and entry.mode == "create" and not entry.alembic
+
+
 def _require_apart(place: str, project: Project, databases: Sequence[Database]) -> None:
     """Raises UsageError for entries that say the same twice, or only half."""
     names = [one.name for one in databases]
@@ -148,6 +163,13 @@ def _require_apart(place: str, project: Project, databases: Sequence[Database]) 
                 f"{place}: the database {one.name} is a pattern, which cannot be provisioned",
                 code=Code.U031,
                 hint="an entry for each database, with its role",
+            )
+        if one.merge is not None and not (one.is_pattern and "*" in one.target_schema and _plain(one)):
+            raise UsageError(
+                f"{place}: the database {one.name} cannot be merged",
+                code=Code.U031,
+                hint='source = "mysql://…/tenant_*", target = "postgresql://…/app" without *, schema = "*", '
+                'mode = "create", and no alembic',
             )
         if one.source and not one.target:
             raise UsageError(

@@ -1,0 +1,128 @@
+"""The merged schema: what the planner makes of the shards' catalog, with the shard column in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from converge.codes import Code
+from converge.errors import BlockedError, first_of
+from converge.model.catalog import Catalog, Column, Index, IndexPart, Table
+from converge.model.evidence import Count, Evidence
+from converge.model.plan import Outcome, Plan, Statement, digest
+from converge.model.quote import pg_name
+from converge.planner.inputs import Inputs
+from converge.planner.plan import all_questions, make_plan
+from converge.planner.rehearsal import changes
+
+_LENGTH = 64
+"""Of a name in MySQL, in characters of at most 4 bytes."""
+_SHOWN = 20
+_HOOKS = ("after create", "after copy", "after finish")
+_SET_NULL_OF_COLUMNS = 15
+"""PostgreSQL manual, "CREATE TABLE": ON DELETE SET NULL (column)."""
+_KEY = re.compile(r"FOREIGN KEY \((?P<columns>.*?)\) REFERENCES .* ON DELETE SET NULL(?= ON UPDATE)")
+
+
+def merged_plan(inputs: Inputs, column: str) -> Plan:
+    """How the schema of a shard becomes the merged one, into which all shards' rows fit.
+
+    Without a shard column it is the shard's. Raises BlockedError for tables that cannot have the column.
+    """
+    views = inputs.catalog.views
+    if column:
+        inputs = replace(
+            inputs, catalog=replace(inputs.catalog, tables=_tables(inputs.catalog, column), views=())
+        )
+        inputs = replace(inputs, evidence=_answered(inputs, column))
+    plan = make_plan(inputs)
+    statements = [one for one in plan.statements if one.phase not in _HOOKS]
+    outcomes = plan.outcomes
+    if column:
+        statements = [_keeping(one, plan, column) for one in statements]
+        why = "it may join or count rows of different shards: write it with the shard column"
+        outcomes += tuple(Outcome("view", view.name, "not migrated", "", why) for view in views)
+    # A number of each shard's own is what the shard column is for.
+    findings = tuple(one for one in plan.findings if not (column and one.code == Code.P153))
+    plan = replace(
+        plan, statements=tuple(statements), outcomes=outcomes, findings=findings, checks=(), computed=()
+    )
+    return replace(plan, digest=digest(plan))
+
+
+def require_same(shards: dict[str, Plan]) -> Plan:
+    """The plan of all shards. Raises BlockedError where one is planned otherwise than the first."""
+    (first, plan), *others = shards.items()
+    for name, other in others:
+        if other.digest != plan.digest:
+            raise BlockedError(
+                f"the shards {first} and {name} do not have the same schema",
+                code=Code.P170,
+                details=first_of(changes(plan, other) or [*_first_difference(plan, other)], _SHOWN),
+                hint="alter one of them, or decide the columns by a map",
+            )
+    return plan
+
+
+def _first_difference(plan: Plan, other: Plan) -> Iterator[str]:
+    texts = [[one.sql for one in each.statements] for each in (plan, other)]
+    yield from (f"{was} → {now}" for was, now in zip(*texts, strict=False) if was != now)
+
+
+def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:
+    """With the column in front, also in each key that rows are told apart by, or refer to."""
+    if taken := [table.name for table in catalog.tables if any(one.name == name for one in table.columns)]:
+        raise BlockedError(
+            f"{', '.join(taken)}: has a column {name} already", code=Code.P171, hint="merge = { column = … }"
+        )
+    column = Column(
+        name, f"varchar({_LENGTH})", "varchar", nullable=False, length=_LENGTH, charset="utf8mb4",
+        collation="utf8mb4_bin",
+    )  # fmt: skip
+    return tuple(
+        replace(
+            table,
+            columns=(column, *table.columns),
+            indexes=tuple(_index(index, name) for index in table.indexes),
+            foreign_keys=tuple(
+                replace(key, columns=(name, *key.columns), parent_columns=(name, *key.parent_columns))
+                for key in table.foreign_keys
+            ),
+        )
+        for table in catalog.tables
+    )
+
+
+def _index(index: Index, name: str) -> Index:
+    return replace(index, parts=(IndexPart(name), *index.parts)) if index.unique else index
+
+
+def _answered(inputs: Inputs, column: str) -> Evidence:
+    """What the shard's scan has seen, and that the names of databases are nothing odd."""
+    known = dict(inputs.evidence.tables)
+    for asked in all_questions(inputs):
+        if (facts := known.get(asked.table)) is not None:
+            conditions = [*asked.conditions, *(one.condition for one in asked.oversize)]
+            known[asked.table] = replace(
+                facts,
+                counts=dict.fromkeys(conditions, Count(0)) | dict(facts.counts),
+                longest={column: 4 * _LENGTH} | dict(facts.longest),
+                found={one.name: Count(0) for one in asked.searches} | dict(facts.found),
+            )
+    return replace(inputs.evidence, tables=known)
+
+
+def _keeping(statement: Statement, plan: Plan, column: str) -> Statement:
+    """The statement; of a key that forgets its parent, so that it keeps the shard. Raises BlockedError."""
+    found = _KEY.search(statement.sql) if statement.phase == "foreign key" else None
+    if found is None:
+        return statement
+    if int(plan.target_version.split(".")[0]) < _SET_NULL_OF_COLUMNS or "ON UPDATE SET NULL" in statement.sql:
+        raise BlockedError(
+            f"{statement.object}: a foreign key that sets columns to NULL would do so with {column}, too",
+            code=Code.P171,
+            hint="PostgreSQL 15 or newer; or leave the key out by a map",
+        )
+    others = found["columns"].removeprefix(f"{pg_name(column)}, ")
+    return replace(statement, sql=f"{found.string[: found.end()]} ({others}){found.string[found.end() :]}")

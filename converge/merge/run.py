@@ -1,0 +1,303 @@
+"""Fills the merged schema from the shards' own, and proves it, in one transaction of the target."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, get_args
+
+import psycopg
+
+from converge.codes import Code
+from converge.errors import ConvergeError, TargetError
+from converge.merge import Merge
+from converge.merge.plan import merged_plan, require_same
+from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
+from converge.model.evidence import NOTHING_KNOWN
+from converge.model.plan import ColumnPlan, Finding, Phase, Plan, TablePlan
+from converge.model.quote import pg_name, pg_text
+from converge.model.recorded import Recorded
+from converge.model.recovery import Approve
+from converge.model.result import Result, TableResult
+from converge.planner.rehearsal import fingerprint
+from converge.postgres.connect import connect
+from converge.postgres.digest import digest_query
+from converge.postgres.history import last_evidence, last_recorded, last_run, record_plan, report_of
+from converge.postgres.ledger import Ledger, run_steps
+from converge.postgres.made import sequence_values, set_next_values
+from converge.run.blockers import check_plan, check_target, drop
+from converge.run.connections import explained
+from converge.run.many import Move
+from converge.run.migrate import interrupted, note
+from converge.run.options import RESUME
+from converge.run.prepare import prepare
+
+_MERGED = ("verified", "migrated")
+"""Verdicts of shards that may be merged."""
+_SETTINGS = {"synchronous_commit": "on", "maintenance_work_mem": "256MB"}
+_ROWS: tuple[Phase, ...] = ("shared", "create", "view")
+"""Phases before the rows; the others are after them."""
+_KEY = re.compile(r"\((?P<columns>.*)\)=\(")
+Sums = tuple[int, int]
+"""Rows, and the sum of their digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    name: str
+    schema: str
+    plan: Plan
+    report: Mapping[str, TableResult]
+    """By source table."""
+
+
+class Merging:
+    """A merge, and what has come of it (`run/many.Then`)."""
+
+    def __init__(self, merge: Merge) -> None:
+        self.merge = merge
+        self.name, self.shards = merge.name, merge.shards
+        self.result = Result("migrate", merge.source, str(merge.target), verdict="ready")
+        self.error: ConvergeError | None = None
+        self._to_do, self.ledger_run = True, 0
+        self.made: Plan | None = None
+        """The plan of the merged schema."""
+        self._moves: Mapping[str, Move] = {}
+
+    def plan(self, moves: Mapping[str, Move], emit: Sink, ask: Approve) -> None:
+        """How the shards of these moves would be merged. Writes nothing; errors are kept."""
+        emit(DatabaseStarted(self.name, "plan"))
+        self._moves = moves
+        with self._kept(), phase(self.result, emit, "plan"):
+            resume = any(move.options.resume for move in moves.values())
+            if resume and (done := self._done()) is not None:
+                self.result, self._to_do = done, False
+                return
+            self.made = plan = self.merged(moves, ask)
+            self.result.findings += plan.findings
+            self.result.fingerprint = fingerprint(plan, whole=True)
+            self.result.not_migrated = list(plan.not_migrated)
+            self.result.source_version, self.result.target_version = plan.source_version, plan.target_version
+            check_plan(plan, expected_digest="")
+
+    def run(self, shards: Mapping[str, Result], emit: Sink) -> None:
+        """Merges what came of the moves. Errors are kept, and leave nothing behind."""
+        if not self._to_do or any(one.verdict not in _MERGED for one in shards.values()):
+            return
+        emit(DatabaseStarted(self.name))
+        merge, result = self.merge, self.result
+        with (
+            self._kept(RESUME),
+            explained(merge.target, merge.target),
+            connect(merge.target, **_SETTINGS) as connection,
+            connection.transaction(),
+        ):
+            # All shards are read as they are at one moment.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            _Filling(merge, self, [*self._shards(connection, shards)], connection, emit).go()
+            verified = all(one.verdict == "verified" for one in shards.values())
+            result.verdict = "verified" if verified else "migrated"
+            Ledger(connection, self.ledger_run).set_state("finished", report=result.to_json())
+
+    @contextmanager
+    def _kept(self, hint: str | None = None) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.error = interrupted("create")
+            note(self.result, self.error)
+        except ConvergeError as error:
+            error.hint = error.hint or hint
+            note(self.result, error)
+            self.error = error
+
+    def _done(self) -> Result | None:
+        """The result of an earlier merge of what these shards are."""
+        merge = self.merge
+        with explained(merge.target, merge.target), connect(merge.target) as connection:
+            run = last_run(connection, (merge.source, merge.schema))
+            if run is None or run["state"] != "finished":
+                return None
+            for move in self._moves.values():
+                shard = last_run(connection, (str(move.source), move.options.common.schema))
+                if shard is None or shard["id"] > run["id"]:
+                    return None
+            report = report_of(connection, run["id"])
+        return Result.from_json(report) if report else None
+
+    def merged(self, moves: Mapping[str, Move], ask: Approve | None = None) -> Plan:
+        """The plan of the merged schema. With `ask` the target is looked at as before a run.
+
+        Raises BlockedError for shards that are not of one schema, or that cannot have the column.
+        """
+        plans = dict[str, Plan]()
+        for name, move in moves.items():
+            plans[name] = self._plan(move, None if plans else ask)
+        return replace(require_same(plans), source=self.merge.source)
+
+    def _plan(self, move: Move, ask: Approve | None) -> Plan:
+        """By what is known of one shard."""
+        options, schema = move.options, move.options.common.schema
+        known = options.known
+        if known is None:
+            with explained(move.source, move.target), connect(move.target) as connection:
+                known = last_evidence(connection, str(move.source), schema)
+        common = replace(options.common, schema=self.merge.schema)
+        first = partial(check_target, clears=common.clears, approve=ask) if ask else None
+        with prepare(move.source, move.target, common, silent, known=known, first=first) as prepared:
+            return replace(merged_plan(prepared.inputs, self.merge.column), source=str(move.source))
+
+    def _shards(self, connection: psycopg.Connection[Any], results: Mapping[str, Result]) -> Iterator[_Shard]:
+        for name, result in results.items():
+            move = self._moves[name]
+            run = last_recorded(connection, move.source, move.options.common.schema)
+            assert isinstance(run, Recorded)
+            yield _Shard(name, run.plan.schema, run.plan, {one.source: one for one in result.tables})
+
+
+def _value(column: ColumnPlan, own: ColumnPlan) -> str:
+    """A shard's value as the merged column has it: a type that the run has made is one for each schema."""
+    name = pg_name(own.target)
+    return name if own.target_type == column.target_type else f"{name}::text::{column.target_type}"
+
+
+class _Filling:
+    """The merge in its transaction."""
+
+    def __init__(
+        self,
+        merge: Merge,
+        merging: Merging,
+        shards: list[_Shard],
+        connection: psycopg.Connection[Any],
+        emit: Sink,
+    ) -> None:
+        assert merging.made is not None
+        self._merge, self._merging, self._shards = merge, merging, shards
+        self._connection, self._emit = connection, emit
+        self._plan, self._result = merging.made, merging.result
+
+    def go(self) -> None:
+        """Raises TargetError for keys that are not disjoint, and for rows that are not the shards'."""
+        plan, result = self._plan, self._result
+        common = next(iter(self._merging._moves.values())).options.common
+        if common.clears:
+            drop(self._connection, plan)
+        ledger = Ledger.open(self._connection, plan, NOTHING_KNOWN, resume=False, clears=False, again=False)
+        self._merging.ledger_run = self._run = ledger.run
+        record_plan(self._connection, ledger.run, replace(common, schema=plan.schema).recorded, plan)
+        self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {pg_name(plan.schema)}".encode())
+        before = set(_ROWS)
+        self._carry_out(*_ROWS)
+        with phase(result, self._emit, "merge", len(plan.tables)):
+            for table in plan.tables:
+                self._fill(table)
+        with phase(result, self._emit, "index"):
+            self._carry_out(*(one for one in get_args(Phase) if one not in before))
+            self._number()
+        with phase(result, self._emit, "verify", len(plan.tables)):
+            result.tables = [self._proven(table) for table in plan.tables]
+
+    def _carry_out(self, *phases: Phase) -> None:
+        """The plan's statements of these phases, each entered in the ledger."""
+        for phase_ in phases:
+            for number, statement in enumerate(self._plan.statements):
+                if statement.phase != phase_:
+                    continue
+                try:
+                    refused = run_steps(self._connection, self._run, [(number, statement)])
+                except psycopg.errors.UniqueViolation as error:
+                    raise self._clash(error, self._plan.table(statement.object)) from error
+                for reason in refused.values():
+                    message = f"the target refused {statement.why}: {reason}"
+                    self._result.findings.append(
+                        Finding(Code.P052, "lossy", statement.object, message, statement.sql)
+                    )
+
+    def _of_shard(self, table: TablePlan) -> str:
+        """The quoted name of the shard column; empty where there is none."""
+        return "".join(pg_name(one.target) for one in table.columns if one.source == self._merge.column)
+
+    def _fill(self, table: TablePlan) -> None:
+        into, column = pg_name(self._merge.schema, table.target), self._of_shard(table)
+        columns = [one for one in table.copied if one.source != self._merge.column]
+        names = ", ".join([*filter(None, [column]), *(pg_name(one.target) for one in columns)])
+        for shard in self._shards:
+            own = {one.source: one for one in shard.plan.table(table.source).columns}
+            values = [pg_text(shard.name)] if column else []
+            values += [_value(one, own[one.source]) for one in columns]
+            self._connection.execute(
+                f"INSERT INTO {into} ({names}) OVERRIDING SYSTEM VALUE "
+                f"SELECT {', '.join(values)} FROM {pg_name(shard.schema, table.target)}".encode()
+            )
+        self._emit(Advanced("merge", table.source))
+
+    def _number(self) -> None:
+        """Sequences go on behind those of all shards."""
+        most: dict[str, int] = {}
+        for shard in self._shards:
+            for name, _, next_value, _ in sequence_values(self._connection, shard.plan):
+                most[name] = max(next_value, most.get(name, 1))
+        columns = {one.table: most.get(f"{one.table}.{one.column}", 1) for one in self._plan.identities}
+        set_next_values(self._connection, self._plan, columns, most)
+
+    def _proven(self, table: TablePlan) -> TableResult:
+        """The merged rows of a table: shard by shard those of its own table, as its report has them."""
+        column, schema = self._of_shard(table), self._merge.schema
+        total = [0, 0]
+        for shard in self._shards:
+            planned, reported = shard.plan.table(table.source), shard.report[table.source]
+            own = self._sums(digest_query(shard.schema, planned, ""))
+            total = [sum(pair) for pair in zip(total, own, strict=True)]
+            if reported.digest and reported.digest != f"{own[1]:x}":
+                raise self._differ(table, f"the rows of {shard.name} have changed since they were verified")
+            if column:
+                condition = f" WHERE {column} = {pg_text(shard.name)}"
+                if self._sums(digest_query(schema, planned, condition)) != own:
+                    raise self._differ(
+                        table, f"the merged rows of {shard.name} are not those of {shard.schema}"
+                    )
+        planned = self._shards[0].plan.table(table.source)
+        rows, digest = self._sums(digest_query(schema, planned, ""))
+        if [rows, digest] != total:
+            raise self._differ(table, "the merged rows are not those of all shards")
+        self._emit(Advanced("verify", table.source))
+        return TableResult(
+            table.source, f"{schema}.{table.target}", rows_read=total[0], rows_written=rows,
+            rows_source=total[0], rows_target=rows,
+            verified=all(one.report[table.source].verified for one in self._shards),
+            digest=f"{digest:x}",
+        )  # fmt: skip
+
+    def _sums(self, query: str) -> Sums:
+        ((rows, digests),) = self._connection.execute(query.encode()).fetchall()
+        return int(rows), int(digests or 0)
+
+    def _differ(self, table: TablePlan, words: str) -> TargetError:
+        return TargetError(f"{table.source}: {words}; nothing was merged", code=Code.V125)
+
+    def _clash(self, error: psycopg.errors.UniqueViolation, table: TablePlan) -> TargetError:
+        """A key that two shards have, which the server names without its shards."""
+        found = _KEY.search(error.diag.message_detail or "")
+        details = [error.diag.message_detail or ""]
+        if found is not None and not self._merge.column:
+            row = f"ROW({found['columns']})::text"
+            merged = pg_name(self._merge.schema, table.target)
+            same = f"SELECT {row} FROM {merged} GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
+            (key,) = self._connection.execute(same.encode()).fetchall()
+
+            def has(shard: _Shard) -> bool:
+                own = f"SELECT FROM {pg_name(shard.schema, table.target)} WHERE {row} = %s LIMIT 1"
+                return self._connection.execute(own.encode(), key).fetchone() is not None
+
+            names = ", ".join(one.name for one in self._shards if has(one))
+            details = [f"({found['columns']}) = {key[0]} is in {names}"]
+        return TargetError(
+            f"{table.source}: the keys of the shards are not disjoint; nothing was merged",
+            code=Code.T046,
+            details=details,
+            hint='merge = { column = "shard" } tells the shards apart',
+        )

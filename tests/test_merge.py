@@ -1,0 +1,167 @@
+"""Shards of one schema merged into one: with a shard column or disjoint keys, proven, or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import NewDatabase
+from support import Ran, converge, mysql, postgres
+
+from converge.sandbox import Server
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("tenant_a", "tenant_b", "tenant_c")
+PERSON = "SELECT name, born, kind::text, updated FROM {} ORDER BY name"
+NOTE = "SELECT id, body, n, flag FROM {} ORDER BY id"
+SHARD = """
+CREATE TABLE person (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(60) COMMENT 'of birth', born DATE,
+    kind ENUM('old', 'new') NOT NULL DEFAULT 'new', UNIQUE KEY (name),
+    updated TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
+CREATE TABLE note (id BIGINT PRIMARY KEY AUTO_INCREMENT, person INT, body TEXT, flag TINYINT(1),
+    n INT GENERATED ALWAYS AS (LENGTH(body)) STORED, CHECK (body <> 'no'),
+    CONSTRAINT of_person FOREIGN KEY (person) REFERENCES person (id) ON DELETE SET NULL);
+CREATE TABLE nothing (id INT PRIMARY KEY);
+CREATE VIEW notes AS
+    SELECT p.name, COUNT(*) AS n FROM person p JOIN note o ON o.person = p.id GROUP BY p.name;
+INSERT INTO person (id, name, born) VALUES ({0} + 1, 'Anna {0}', '2024-01-01'), ({0} + 2, 'Bob {0}', NULL);
+INSERT INTO note (id, person, body, flag)
+    VALUES ({0} + 1, {0} + 1, 'x\ty', 1), ({0} + 2, {0} + 1, '{0}', 0), ({0} + 3, NULL, NULL, NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Shards:
+    folder: Path
+    source: str
+    """Of any of them, but for the name."""
+    target: str
+
+    def write(self, merge: str) -> None:
+        """The example of the page, with this merge."""
+        (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/shards.md").read_text("utf-8"), re.S)
+        assert example.count("merge = ") == 1
+        (self.folder / "converge.toml").write_text(re.sub("merge = .*", f"merge = {merge}", example))
+
+    def run(self, *arguments: str) -> Ran:
+        where = {"MYSQL": self.source, "PG": self.target, "HOME": str(self.folder)}
+        return converge(*arguments, folder=str(self.folder), **where)
+
+    def migrate(self, *arguments: str) -> Ran:
+        return self.run("migrate", "--json", "--jobs", "2", *arguments)
+
+    def merged(self) -> list[str]:
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'app' ORDER BY 1"
+        return [name for (name,) in postgres(self.target, tables)]
+
+
+@pytest.fixture
+def shards(
+    mysql_8033: Server, postgres_175: Server, new_postgres_database: NewDatabase, tmp_path: Path
+) -> Iterator[Shards]:
+    urls = [mysql_8033.create_database(name) for name in NAMES]
+    yield Shards(tmp_path, urls[0].rpartition("/")[0], new_postgres_database(postgres_175))
+    for name in NAMES:
+        mysql_8033.drop_database(name)
+
+
+def fill(shards: Shards, apart: int) -> None:
+    """Shards whose numbers begin so far apart."""
+    for number, name in enumerate(NAMES):
+        mysql(f"{shards.source}/{name}", SHARD.format(number * apart))
+
+
+def test_with_a_shard_column(shards: Shards) -> None:
+    fill(shards, 0)
+    shards.write('{ schema = "app", column = "tenant" }')
+    planned = shards.run("plan", "--json", "-o", "plan.json")
+    assert planned.code == 0, planned.err
+    assert [one["name"] for one in planned.json["databases"]] == [*NAMES, "tenants"]
+    ran = shards.migrate("--plan", "plan.json", "--report", "all.html")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    result = ran.json["databases"][3]
+    assert [(one["source"], one["rows_source"], one["rows_target"]) for one in result["tables"]] == [
+        ("note", 9, 9), ("nothing", 0, 0), ("person", 6, 6),
+    ]  # fmt: skip
+    assert [(one["kind"], one["name"]) for one in result["not_migrated"]] == [("view", "notes")]
+    for query, table in ((PERSON, "person"), (NOTE, "note")):
+        for name in NAMES:
+            own = postgres(shards.target, query.format(f"{name}.{table}"))
+            part = f"(SELECT * FROM app.{table} WHERE tenant = '{name}') AS part"
+            assert own and postgres(shards.target, query.format(part)) == own
+    # Keys hold within a shard, and one that forgets its parent keeps its shard; numbers go on behind all.
+    postgres(shards.target, "DELETE FROM app.person WHERE (tenant, id) = ('tenant_b', 1)")
+    left = "SELECT tenant, count(person) FROM app.note GROUP BY 1 ORDER BY 1"
+    assert postgres(shards.target, left) == [("tenant_a", 2), ("tenant_b", 0), ("tenant_c", 2)]
+    inserted = "INSERT INTO app.note (tenant, body) VALUES ('tenant_c', 'new') RETURNING id"
+    assert postgres(shards.target, inserted) == [(4,)]
+    comment = (
+        "SELECT col_description('app.person'::regclass, attnum) FROM pg_attribute WHERE attname = 'name' "
+    )
+    assert postgres(shards.target, comment + "AND attrelid = 'app.person'::regclass") == [("of birth",)]
+    # What is merged is left alone.
+    again = shards.migrate("--resume")
+    assert (again.code, again.json["databases"][3]) == (0, result), again.err
+    status = shards.run("status", "--json").json["databases"][3]
+    assert (status["name"], status["run"]["state"]) == ("tenants", "finished")
+    assert shards.migrate("--recreate").err.count("U181") == len(NAMES)
+    anew = shards.migrate("--recreate", "--yes")
+    assert (anew.code, anew.json["verdict"]) == (0, "verified"), anew.err
+    assert postgres(shards.target, left) == [(name, 2) for name in NAMES]
+
+
+def test_keys_that_are_not_disjoint(shards: Shards) -> None:
+    """Nothing is merged; with a column what is left is done, but not where a shard was written meanwhile."""
+    fill(shards, 0)
+    shards.write('{ schema = "app" }')
+    ran = shards.migrate()
+    assert (ran.code, ran.json["verdict"], shards.merged()) == (5, "failed", []), ran.err
+    assert "error[T046]: tenants: note: " in ran.err and re.search(
+        r"\(id\) = \([123]\) is in tenant_a, tenant_b, tenant_c", ran.err
+    )
+    shards.write('{ schema = "app", column = "tenant" }')
+    postgres(shards.target, "UPDATE tenant_b.note SET body = 'other' WHERE id = 1")
+    ran = shards.migrate("--resume")
+    assert (ran.code, "error[V125]: tenants: note: " in ran.err, shards.merged()) == (5, True, []), ran.err
+    postgres(shards.target, "UPDATE tenant_b.note SET body = E'x\\ty' WHERE id = 1")
+    ran = shards.migrate("--resume")
+    assert (ran.code, shards.merged()) == (0, ["note", "nothing", "person"]), ran.err
+
+
+def test_keys_that_are_disjoint(shards: Shards) -> None:
+    fill(shards, 10)
+    shards.write('{ schema = "app" }')
+    ran = shards.migrate()
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    every = " UNION ALL ".join(f"SELECT * FROM {name}.note" for name in NAMES)
+    assert postgres(shards.target, NOTE.format("app.note")) == postgres(
+        shards.target, NOTE.format(f"({every}) AS every")
+    )
+    assert postgres(shards.target, "SELECT sum(n), count(*) FROM app.notes") == [(6, 3)]
+    digests = [
+        [int(table["digest"], 16) for table in one["tables"]] for one in json.loads(ran.out)["databases"]
+    ]
+    assert [sum(shard) for shard in zip(*digests[:3], strict=True)] == digests[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ("ALTER TABLE note MODIFY body VARCHAR(9)", "P170", "column note.body: text → varchar(9)"),
+        ("ALTER TABLE note ADD tenant INT", "P171", "note: has a column tenant already"),
+    ],
+)
+def test_shards_that_cannot_be_merged(shards: Shards, change: str, code: str, words: str) -> None:
+    for name in NAMES:
+        mysql(f"{shards.source}/{name}", "CREATE TABLE note (id INT PRIMARY KEY, body TEXT)")
+    mysql(f"{shards.source}/tenant_b", change)
+    shards.write('{ schema = "app", column = "tenant" }')
+    ran = shards.migrate()
+    assert (ran.code, f"error[{code}]: tenants: " in ran.err, words in ran.err) == (3, True, True), ran.err
+    assert [one["verdict"] for one in ran.json["databases"]] == ["ready"] * 3 + ["blocked"]
+    assert postgres(shards.target, "SELECT count(*) FROM pg_tables WHERE schemaname ~ '^tenant'") == [(0,)]
+    assert shards.run("plan").code == 3
