@@ -52,7 +52,8 @@ _STATEMENTS = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _TRANSACTIONAL = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})
-_FILES = re.compile(r"\b(?:DISCARD|IMPORT)\b.*\bTABLESPACE\b", re.DOTALL | re.IGNORECASE)
+_ANEW = re.compile(r"\b(?:(?:DISCARD|IMPORT)\b.*\bTABLESPACE|RENAME|EXCHANGE)\b", re.DOTALL | re.IGNORECASE)
+"""What ALTER TABLE does to rows without an event, or lets others do under another name."""
 _UNQUOTED = dict.fromkeys(map(ord, '`"'))
 """Names in the text of a statement may have quotes, doubled quotes, and a character set that is not told."""
 _XA_END = re.compile(r"XA (?:COMMIT|ROLLBACK) (.*)", re.IGNORECASE)
@@ -241,7 +242,7 @@ class Changes:
                 )
             self._spans.append((begun, place))
         self.altered = self.altered or word not in _TRANSACTIONAL
-        if word == "TRUNCATE" or (word == "ALTER" and _FILES.search(text)):
+        if word in ("TRUNCATE", "RENAME") or (word == "ALTER" and _ANEW.search(text)):
             self._replace_named(text)
 
     def _replace_named(self, text: str) -> None:
