@@ -142,7 +142,10 @@ class Drill:
                 both = {identity for identity, _, rows, *places in batch if rows != "0" and places}
                 # Rows of one side alone differ, and those of a table without a key are told by their values.
                 asked = both if self._relation.key else {identity for identity, *_ in batch}
-                same = asked - self._judge([*asked])[2] if by_meaning and asked else set()
+                # Without a key equal rows belong to an identity, too, and no batch has their places.
+                keyed = batch if self._relation.key else []
+                places = [place for identity, _, _, *places in keyed if identity in both for place in places]
+                same = asked - self._judge([*asked], places)[2] if by_meaning and asked else set()
                 for identity, digest, rows, *places in batch:
                     if identity not in same:
                         yield Differing(digest, int(rows), tuple(places))
@@ -160,18 +163,23 @@ class Drill:
                 if one.source[digest] != one.target[digest]:
                     yield f"{identity} {digest} {one.source[digest]} {' '.join(one.places[digest])}\n"
 
-    def _judge(self, identities: Sequence[str]) -> tuple[Counts, list[Difference], set[str]]:
+    def _judge(
+        self, identities: Sequence[str], places: Sequence[str] = ()
+    ) -> tuple[Counts, list[Difference], set[str]]:
         """Compares the values of these rows by meaning; long JSON a few megabytes at a time.
 
-        The last are the identities that differ.
+        Where their `places` are known, the target is not searched for them. The last are the identities that
+        differ.
         """
-        source, target = (side.rows(identities, None) for side in self._suspects.sides)
+        here, there = self._suspects.sides
+        source, target = here.rows(identities, None), there.rows(identities, None, places)
         large = {one: self._json_bytes(source.get(one, []), target.get(one, [])) for one in identities}
         counts, found, meant = self._compare([one for one in identities if not large[one]], source, target)
         del source, target
         for batch in by_size({one: size for one, size in large.items() if size}, _PARSED_BYTES):
+            here, there = self._whole
             more, differences, others = self._compare(
-                batch, *(side.rows(batch, None) for side in self._whole)
+                batch, here.rows(batch, None), there.rows(batch, None, places)
             )
             counts += more
             found += differences

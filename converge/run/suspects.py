@@ -81,14 +81,16 @@ class Side:
         query = f"SELECT {self.identity},{self.key} FROM {self.place} WHERE {self.identity} IN ({chosen})"
         return {str(as_text(identity)): as_text(key) or "" for identity, key in self.ask(query)}
 
-    def rows(self, identities: Sequence[str], most: int | None) -> Rows:
-        """The rows with these identities, at most so many."""
+    def rows(self, identities: Sequence[str], most: int | None, places: Sequence[str] = ()) -> Rows:
+        """The rows with these identities, at most so many; of the target those at these `places` (ctid)."""
         chosen = ",".join(f"'{identity}'" for identity in identities)
+        there = ",".join(f'"{place}"' for place in places)
+        within = f"ctid = ANY ('{{{there}}}') AND " if places else ""
         limit = "" if most is None else f" LIMIT {most}"
         listed = ",".join([self.identity, *self.values])
         found: Rows = defaultdict(list)
         for identity, *values in self.ask(
-            f"SELECT {listed} FROM {self.place} WHERE {self.identity} IN ({chosen}){limit}"
+            f"SELECT {listed} FROM {self.place} WHERE {within}{self.identity} IN ({chosen}){limit}"
         ):
             found[identity].append(tuple(map(as_text, values)))
         return found
