@@ -25,8 +25,9 @@ from converge.model.plan import Plan, Statement
 from converge.model.recorded import encoded
 from converge.model.result import Reject
 from converge.model.work import Copied
-from converge.postgres.connect import backend
+from converge.postgres.connect import backend, connect
 from converge.postgres.query import value
+from converge.postgres.target import is_old, ledger_tables
 from converge.resources import folder
 
 _UNFINISHED = ("running", "interrupted", "failed")
@@ -370,6 +371,9 @@ def _bound(value: Sequence[str] | None) -> tuple[str, ...] | None:
 
 def upgrade(endpoint: Endpoint) -> None:
     """Makes the ledger's tables, or brings them to this version's shape, by the shipped migrations."""
+    with connect(endpoint) as connection:
+        if "alembic_version" in ledger_tables(connection) and not is_old(connection):
+            return
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import text

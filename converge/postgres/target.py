@@ -111,7 +111,7 @@ def read_target(connection: psycopg.Connection[Any], schema: str) -> Target:
     closed = tuple(name for name, table in tables.items() if not table.writable)
     foreign = tuple(name for name, table in tables.items() if not table.owned)
     # Where we cannot look, the ledger is as new as any; the privileges to look come first.
-    outdated = bool(foreign) and usable and "alembic_version" not in closed and _is_old(connection)
+    outdated = bool(foreign) and usable and "alembic_version" not in closed and is_old(connection)
     steps = usable and "step" in tables and "step" not in closed
     return Target(
         **facts | {"functions": frozenset(facts["functions"]), "stripped": tuple(facts["stripped"])},
@@ -141,11 +141,11 @@ def ledger_tables(connection: psycopg.Connection[Any]) -> dict[str, LedgerTable]
     return {name: LedgerTable(*facts) for name, *facts in rows(connection, "ledger_tables")}
 
 
-def _is_old(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the ledger is not what this version of converge works with."""
-    from alembic.script import ScriptDirectory
-
-    newest = ScriptDirectory(str(folder("migrations"))).get_current_head()
+def is_old(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the ledger that is there is not what this version of converge works with."""
+    # Alembic takes its time to load.
+    versions = (folder("migrations") / "versions").glob("[0-9]*.py")
+    newest = max(path.stem.partition("_")[0] for path in versions)
     return bool(value(connection, "SELECT version_num FROM converge.alembic_version") != newest)
 
 
