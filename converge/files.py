@@ -1,11 +1,13 @@
-"""Files that hold plans, reports, maps and SQL: their owner's alone, and whole or not there."""
+"""Files that hold plans, reports, maps, SQL and rows: their owner's alone, and whole or not there."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -72,6 +74,39 @@ def write_new(path: str, blocks: Iterable[bytes | bytearray | memoryview]) -> No
             os.close(folder)
     finally:
         Path(name).unlink()
+
+
+_ROWS = "converge-rows-"
+
+
+@contextmanager
+def folder_of_rows() -> Iterator[str]:
+    """A folder for rows in TMPDIR, removed in the end; before, what killed processes have left is removed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_ROWS}*"):
+        # Somebody's who is at work, or another user's.
+        with suppress(OSError):
+            _remove_left(left)
+    with tempfile.TemporaryDirectory(prefix=_ROWS) as folder:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            # A file system without locks keeps what is left.
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(handle)
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes a folder that no process has locked. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # An empty one may be of somebody who is about to lock it.
+        if any(folder.iterdir()):
+            shutil.rmtree(folder)
+    finally:
+        os.close(handle)
 
 
 def why_not(path: str) -> str | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -26,6 +30,14 @@ def _said(ran: Ran, code: str) -> str:
     return "; ".join(one["message"] for one in ran.json["findings"] if one["code"] == code)
 
 
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    yield
+    os.close(handle)
+
+
 def test_only_what_has_moved_is_replaced(pair: tuple[str, str], tmp_path: Path) -> None:
     source, target = pair
     looked = sync(pair, "--dry-run")
@@ -33,8 +45,17 @@ def test_only_what_has_moved_is_replaced(pair: tuple[str, str], tmp_path: Path) 
     # Nobody's log tells of these.
     mysql(source, f"SET sql_log_bin = 0; {CHANGES}")
     before = postgres(target, "SELECT id, xmin::text FROM parent ORDER BY id")
-    looked = sync(pair, "--dry-run")
+    left, used = (tmp_path / f"converge-rows-{name}" for name in ("left", "used"))
+    for folder in left, used:
+        folder.mkdir()
+        (folder / "rows").touch()
+    with _held(used):
+        looked = converge(
+            "sync", "--source", source, "--target", target, "--json", "--dry-run", TMPDIR=str(tmp_path)
+        )
     assert (looked.code, looked.json["verdict"]) == (0, "ready"), looked.err
+    # A killed process has left the one, and somebody is at work in the other.
+    assert [one.name for one in tmp_path.glob("converge-rows-*")] == [used.name]
     assert postgres(target, "SELECT id, xmin::text FROM parent ORDER BY id") == before
     assert postgres(target, "SELECT count(*) FROM converge.verification") == [(0,)]
     events = tmp_path / "events.jsonl"

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError
+from converge.files import folder_of_rows
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
@@ -129,7 +129,7 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
-    with TemporaryDirectory(prefix="converge-") as folder:
+    with folder_of_rows() as folder:
         tables = sorted(map(on.plan.table, suspects), key=lambda table: table.rows_estimate, reverse=True)
         places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}
         differing = _Rows(on, tables, places, repair).found()

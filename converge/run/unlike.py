@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from struct import Struct
-from tempfile import TemporaryDirectory
+
+from converge.files import folder_of_rows
 
 Digests = Counter[str]
 """The digests of the rows of one identity, with their number; an empty one is of a row that has none."""
@@ -114,7 +115,7 @@ def unlike(source: Records, target: Records, rows: int) -> Iterator[Unlike]:
 
     Both sides are read at the same time; nothing is given before.
     """
-    with TemporaryDirectory(prefix="converge-") as folder:
+    with folder_of_rows() as folder:
         parts = Parts(folder, parts_of(rows))
         with ThreadPoolExecutor(1) as pool:
             other = pool.submit(parts.add, 1, target)
