@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
-    "Interrupted", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Result",
+    "Interrupted", "Merge", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Result",
     "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "doctor",
     "migrate", "migrate_several", "plan", "recover", "sync", "verify",
 ]  # fmt: skip

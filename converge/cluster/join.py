@@ -20,6 +20,7 @@ import psycopg
 
 from converge import __version__
 from converge.cluster.messages import (
+    DOOR,
     PRESENCE,
     RETURNED,
     Door,
@@ -34,7 +35,6 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, SourceError, TooLate, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.recorded import decode
 from converge.model.work import Copied
 from converge.mysql.query import fetch
 from converge.postgres.connect import connect
@@ -119,7 +119,7 @@ def _await(
             if state == "finished" and (served or run is not None):
                 return f"run {found} is finished"
             if state == "running" and alive:
-                door = decode(Door, joins)
+                door = DOOR.validate_python(joins)
                 if door.open:
                     return found, door
                 raise TooLate(

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from pydantic import TypeAdapter
 
 from converge import errors
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.check import CheckResult
 from converge.model.documents import plain
-from converge.model.recorded import decode
 from converge.model.result import Difference, ViewResult
 from converge.model.work import (
     CheckTask,
@@ -35,14 +35,17 @@ from converge.model.work import (
     WrittenTask,
 )
 
-_KINDS: dict[str, Any] = {
-    kind.__name__: kind
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
     for kind in (
         str, CopyTask, DigestTask, WrittenTask, DrillTask, CheckTask, ViewTask,
         Copied, Digest, Written, Drilled, CheckResult,
     )
-} | {"tuple": tuple[ViewResult, list[Difference]], "NoneType": None}  # fmt: skip
-"""What may be in a message. Those of an attempt are of one version, and `Returned` is apart."""
+} | {"tuple": TypeAdapter(tuple[ViewResult, list[Difference]]), "NoneType": TypeAdapter(None)}  # fmt: skip
+"""What may be in a message. Those of an attempt are of one version, and `Returned` is apart.
+
+Made when this is imported: by the server that local workers are forked from, and not by each of them.
+"""
 RETURNED = "returned"
 """The answer to a task that its worker could not do."""
 PRESENCE = 0x636F6E77
@@ -68,7 +71,7 @@ def decoded(text: str) -> Any:
     if kind == "error":
         named = {**more[0], "code": Code(more[0]["code"])}
         raise getattr(errors, content)(named.pop("message"), **named)
-    return content if kind == RETURNED else decode(_KINDS[kind], content)
+    return content if kind == RETURNED else _KINDS[kind].validate_python(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Door:
     """Not any more: all readers have begun."""
 
 
+DOOR = TypeAdapter(Door)
 OVER = "over"
 
 

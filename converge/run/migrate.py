@@ -143,7 +143,8 @@ class _Attempt:
         """Raises ConvergeError."""
         job = self.job
         with ExitStack() as stack:
-            workers = stack.enter_context(Workers(job.options.common.jobs, job.emit))
+            module = "converge.cluster.start" if job.options.awaited.places else "converge.run.worker"
+            workers = stack.enter_context(Workers(job.options.common.jobs, job.emit, module))
             with phase(job.result, job.emit, "plan"):
                 self.run = run = self._prepare(stack)
             with explained(job.source, job.target):

@@ -95,12 +95,13 @@ class Workers:
     when `connect` tells them to.
     """
 
-    def __init__(self, size: int, emit: Sink = silent) -> None:
+    def __init__(self, size: int, emit: Sink = silent, module: str = "converge.run.worker") -> None:
+        """`module` is what all processes need that are forked from the server."""
         # Python would look for modules in the working folder first, in the processes behind these, too.
         os.environ["PYTHONSAFEPATH"] = "1"
         self._size, self._emit = size, emit
         self._context = multiprocessing.get_context("forkserver")
-        share_server(self._context, "converge.run.worker")
+        share_server(self._context, module)
         self._processes: dict[Pipe, BaseProcess] = {}
         self._busy: set[Pipe] = set()
         self.joined: Joined | None = None
