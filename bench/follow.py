@@ -4,13 +4,15 @@ The databases are empty ones of servers that may be written to. Writers swap val
 keys, delete parents of three levels of children, truncate, load files, commit transactions of many rows,
 prepare by XA, and compress transactions where the server can. After each epoch all rows of the view are
 compared with all rows of the target, value by value, by queries that share nothing with converge. With
---delay commits are held between the log and their visibility (binlog_group_commit_sync_delay). Prints
-figures; a difference ends it.
+--delay commits are held between the log and their visibility (binlog_group_commit_sync_delay). With --kills
+a process that follows is killed so often, each time within an epoch after one or two others, and all rows are
+compared in the end. Prints figures; a difference ends it.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import random
 import threading
 import time
@@ -181,6 +183,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--delay", type=int, default=0, metavar="MICROSECONDS")
+    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     source, target = parse(arguments.source), parse(arguments.target)
@@ -196,12 +199,17 @@ def main() -> None:
         for writer in writers:
             writer.start()
         try:
-            _follow(source, target, arguments, writers)
+            if arguments.kills:
+                _kill(source, target, arguments)
+            else:
+                _follow(source, target, arguments, writers)
         finally:
             stop.set()
             for writer in writers:
                 writer.join()
             cursor.execute("SET GLOBAL binlog_group_commit_sync_delay = 0")
+    if arguments.kills:
+        _compare_at_rest(source, target, arguments, writers)
 
 
 def _fill(url: str) -> None:
@@ -242,6 +250,48 @@ def _follow(source: Any, target: Any, arguments: argparse.Namespace, writers: li
         f"{done} epochs, 0 differ; {transactions:,} transactions ({transactions / took:,.0f} a second), "
         f"{rows:,} rows replaced, {seconds / done:.2f} s an epoch; as a whole: {dict(whole)}"
     )
+
+
+def _followed(source: Any, target: Any) -> None:
+    result = api.follow(source, target, interval=0.0)
+    raise SystemExit(f"{result.verdict}: {result.differences}")
+
+
+def _kill(source: Any, target: Any, arguments: argparse.Namespace) -> None:
+    forks, one = multiprocessing.get_context("forkserver"), random.Random(arguments.seed)
+    forks.set_forkserver_preload(["bench.follow"])
+    with psycopg.connect(arguments.target, autocommit=True) as judge:
+        for number in range(arguments.kills):
+            process = forks.Process(target=_followed, args=(source, target))
+            process.start()
+            last = _epoch(judge) + one.randint(1, 2)
+            began = time.monotonic()
+            while _epoch(judge) < last:
+                if not process.is_alive() or time.monotonic() > began + 120:
+                    raise SystemExit(f"kill {number}: follow has ended by itself, or stands still")
+                time.sleep(0.02)
+            # Somewhere in the next epoch.
+            time.sleep(one.random() * 1.2)
+            process.kill()
+            process.join()
+            if number % 20 == 19:
+                print(f"{number + 1} kills, epoch {_epoch(judge)}", flush=True)
+
+
+def _epoch(judge: psycopg.Connection[Any]) -> int:
+    found = judge.execute("SELECT max(epoch) FROM converge.follow").fetchone()
+    return int(found[0] if found else 0)
+
+
+def _compare_at_rest(source: Any, target: Any, arguments: argparse.Namespace, writers: list[Writer]) -> None:
+    for _ in range(2):
+        api.follow(source, target, once=True)
+    with connect_mysql(arguments.source) as here, psycopg.connect(arguments.target, autocommit=True) as judge:
+        differ = [table for table in TABLES if _rows_of(here, table) != _target_rows(judge, table)]
+        rows, epochs = judge.execute("SELECT rows, epoch FROM converge.follow").fetchall()[0]
+    transactions = sum(writer.transactions for writer in writers)
+    print(f"{arguments.kills} kills, {epochs} epochs, {transactions:,} transactions, {rows:,} rows replaced; "
+          f"{len(differ)} tables differ: {differ}")  # fmt: skip
 
 
 def _rows_of(connection: Any, table: str) -> Counter[tuple[str | None, ...]] | None:
