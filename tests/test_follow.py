@@ -350,7 +350,8 @@ def test_rows_are_proven_while_they_are_followed(both_databases: tuple[str, str]
     assert [(name, count) for name, _, count, _ in postgres(target, PROVEN)] == [*rows.items()]
     shown = converge("status", "--target", target, "--json").json["run"]["follow"]["proof"]
     assert (shown["tables"], shown["verified"], shown["epoch"] > began) == (6, 6, True)
-    assert "proof     verified, " in converge("status", "--target", target).out
+    shown = converge("status", "--target", target, "--watch").out
+    assert "proof     verified, " in shown and " s ago; verified, " in shown, shown
 
 
 def test_the_rolling_proof_finds_what_no_log_tells(databases: tuple[str, str]) -> None:

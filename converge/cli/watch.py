@@ -21,7 +21,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.words import counted
 from converge.postgres.activity import Course, joined, sessions
 from converge.postgres.connect import connect
-from converge.report.words import now, one_line, seconds, short, size
+from converge.report.words import now, one_line, proof_age, seconds, short, size
 from converge.run.connections import explained
 
 _RATE_SECONDS = 60.0
@@ -124,6 +124,9 @@ def _line(document: Document) -> str:
     if document["seconds_left"] is not None:
         parts.append(f"{size(document['bytes_per_second'])}/s, {seconds(document['seconds_left'])} left")
     parts.append(f"{document['statements_done']} of {counted(document['statements'], 'statement')}")
+    if (follow := run["follow"]) and follow["epoch"]:
+        parts.append(f"epoch {follow['epoch']:,}, {follow['lag']:,.0f} s ago")
+        parts += [proof_age(follow["proof"])] if "proof" in follow else []
     parts += [f"{one['pid']} waits for {_pids(one)}" for one in found if one["waits_for"]]
     return "; ".join(parts)
 
