@@ -79,10 +79,8 @@ class Target:
     @property
     def plan(self) -> Plan:
         """As much of a plan as the ledger takes."""
-        tables = [SimpleNamespace(source=name, target=own) for name, own in loaded(self.before)]
-        return cast(
-            Plan, SimpleNamespace(source=SOURCE, schema="app", digest="d", tables=tables, counters=())
-        )
+        targets = dict(loaded(self.before))
+        return cast(Plan, SimpleNamespace(source=SOURCE, schema="app", digest="d", targets=targets))
 
     def recover(self) -> Recovery:
         return recover(self.endpoint, "app", silent)

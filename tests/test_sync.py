@@ -250,7 +250,12 @@ def test_tables_of_an_earlier_run_are_left_out_and_named(databases: tuple[str, s
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert "1 table is of run 1 and not of run 2" in _said(ran, "V114")
     reasons = {one["name"]: one["why"] for one in ran.json["not_compared"]}
-    assert reasons == {"t": "run 1 has migrated it: --run 1"}
+    assert reasons == {"t": "run 1 has migrated it: --run 1"} and ran.json["not_migrated"] == []
+    shown = converge("sync", "--source", source, "--target", target)
+    assert "data verified · 1 table not compared · 0 objects not migrated" in shown.out, shown.out
+    # A certificate is of the whole schema, or says that it is not.
+    ran = converge("cutover", *addresses, "--stop", "true")
+    assert (ran.code, "1 table of other runs would be left out" in ran.err) == (3, True), ran.err
     assert postgres(target, "SELECT count(*) FROM t") == [(1,)]
     ran = sync((source, target), "--run", "1")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
@@ -270,3 +275,32 @@ def test_tables_of_an_earlier_run_are_left_out_and_named(databases: tuple[str, s
     assert converge("migrate", *addresses, "--include", "t", "--recreate", "--yes").code == 0
     ran = converge("verify", *addresses, "--run", "1")
     assert (ran.code, "error[T010]: later runs" in ran.err) == (2, True), ran.err
+
+
+def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, str]) -> None:
+    source, target = pair = migrated(
+        databases,
+        "CREATE TABLE m (id INT PRIMARY KEY, v INT, KEY k (v)); INSERT INTO m VALUES (1, 1);"
+        "CREATE TABLE b (id INT PRIMARY KEY)",
+    )
+    # An earlier run's table is nobody's when a later run would have taken it.
+    mysql(source, "DROP TABLE b")
+    assert converge("migrate", "--source", source, "--target", target, "--recreate", "--yes").code == 0
+    mysql(
+        source,
+        "CREATE TABLE b (id INT PRIMARY KEY, w INT); INSERT INTO b VALUES (1, 2);"
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT, KEY k (v));"
+        "CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW SET NEW.v = NEW.v + 1;"
+        "INSERT INTO a VALUES (3, 7)",
+    )
+    ran = sync(pair)
+    assert (ran.code, "T005" in ran.err, "public.b" in ran.err) == (3, True, True), ran.err
+    postgres(target, "DROP TABLE b")
+    for _ in range(2):
+        ran = sync(pair)
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert compare(source, target).equal
+    assert postgres(target, "INSERT INTO a VALUES (4, 1) RETURNING v") == [(2,)]
+    mysql(source, "DROP TABLE a")
+    ran = sync(pair)
+    assert (ran.code, _said(ran, "V115")) == (1, "cannot be compared: the source no longer has the table")

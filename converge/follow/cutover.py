@@ -36,6 +36,7 @@ from converge.run.options import Options
 from converge.run.proof import Proof
 
 _MOST_EPOCHS = 20
+_MOST_NAMED = 20
 _PROOF_SECONDS = 5.0
 """Of one epoch before the window."""
 _STILL_SECONDS = 2.0
@@ -65,6 +66,7 @@ def cutover(
     """
     with opened(source, target, options, emit) as open_:
         result.findings += open_.findings
+        _require_whole(open_, options)
         _require_parents(open_)
         run = _Cutover(open_, window, emit, result)
         with phase(result, emit, "catch up"):
@@ -224,6 +226,7 @@ class _Cutover:
             "source": self.result.source,
             "target": self.result.target,
             "run": self.open_.run.run,
+            "tables_of_other_runs": sorted(self.open_.run.elsewhere),
             "log": asdict(epoch.log),
             "epoch": epoch.number,
             "seen_at": epoch.seen_at,
@@ -278,6 +281,19 @@ def _unchecked(open_: Open) -> Sequence[OwnForeignKey]:
     valid = {json.loads(text).get("definition") for text in texts if '"definition"' in text}
     keys = read_existing(there, open_.prepared.plan.schema).foreign_keys
     return [key for key in keys if not key.validated and key.definition in valid]
+
+
+def _require_whole(open_: Open, options: Options) -> None:
+    """Raises BlockedError where other runs have made tables of the schema, which this cutover leaves out."""
+    others = open_.run.elsewhere
+    if others and options.run is None:
+        raise BlockedError(
+            f"{counted(len(others), 'table')} of other runs would be left out",
+            code=Code.W010,
+            details=[f"{name}: run {others[name]}" for name in sorted(others)[:_MOST_NAMED]],
+            hint=f"converge migrate --recreate --follow makes all by one run; or --run {open_.run.run} cuts "
+            "over to its tables alone, and sync --run brings the others",
+        )
 
 
 def _require_parents(open_: Open) -> None:

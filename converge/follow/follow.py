@@ -66,7 +66,9 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
     with ExitStack() as stack:
         prepared = stack.enter_context(
-            prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source)
+            prepare(
+                source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
+            )
         )
         plan = extend(run, prepared, source, target, options, emit)
         if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():

@@ -235,7 +235,8 @@ def replace_plan(
     document = json.dumps(plan.to_json())
     connection.execute("UPDATE converge.plan SET plan = %s::json WHERE run_id = %s", (document, run))
     connection.execute(
-        "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb WHERE id = %s",
+        "UPDATE converge.run SET plan_digest = %s, evidence = %s::json, targets = %s::jsonb, "
+        """report = jsonb_set(report::jsonb, '{verdict}', '"migrated"')::json WHERE id = %s""",
         (plan.digest, encoded(plain(evidence)), json.dumps(plan.targets), run),
     )
     gone = "DELETE FROM converge.step WHERE run_id = %s AND NOT number = ANY (%s)"
@@ -325,20 +326,21 @@ def last_recorded(
     known: Plan = decode(Plan, plan)
     return Recorded(
         run, url, state, started, decode(RunOptions, options), known, _made(made), position,
-        _elsewhere(connection, run, url, known),
+        _elsewhere(connection, run, source, known),
     )  # fmt: skip
 
 
-def _elsewhere(connection: psycopg.Connection[Any], run: int, source: str, plan: Plan) -> dict[str, int]:
-    """Source tables whose rows are another finished run's, with the last such run."""
+def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, plan: Plan) -> dict[str, int]:
+    """Source tables that another finished run of this source has made, with the last such run."""
     query = (
-        "SELECT id, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run WHERE state = 'finished' "
-        "AND id <> %s AND (source, target_schema) = (%s, %s) ORDER BY id"
+        "SELECT id, source, coalesce(to_jsonb(run) -> 'targets', '{}') FROM converge.run "
+        "WHERE state = 'finished' AND id <> %s AND target_schema = %s ORDER BY id"
     )
     own = plan.targets
     return {
         table: other
-        for other, targets in connection.execute(query, (run, source, plan.schema))
+        for other, url, targets in connection.execute(query, (run, plan.schema))
+        if _distance(source, url) in (0, 1)
         for table in targets
         if other > run or table not in own
     }

@@ -62,7 +62,20 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
     if options.run is not None and not isinstance(run, Recorded):
         why = run.message.partition(": ")[2]
         raise UsageError(why, code=Code.T010, hint="converge status shows the last run")
-    return run
+    if not isinstance(run, Recorded):
+        return run
+    # A table that this run would have taken, had it been there, is no earlier run's any more.
+    return replace(
+        run,
+        elsewhere={
+            name: other for name, other in run.elsewhere.items() if other > run.run or not _takes(run, name)
+        },
+    )
+
+
+def _takes(run: Recorded, name: str) -> bool:
+    """Whether the run's --include and --exclude mean the table."""
+    return Selection(run.options.include, run.options.exclude).takes(name)
 
 
 @contextmanager
@@ -298,7 +311,8 @@ class Scope:
                 why = known.get(("table", name), "left out of this comparison")
                 yield NotCompared("table", name, why)
             else:
-                why = known.get(("table", name), _NEW)
+                taken = self._both.run is None or _takes(self._both.run, name)
+                why = known.get(("table", name), _NEW if taken else "the run's options leave it out")
                 if name.lower() in free and name not in elsewhere:
                     why += "; the target has a table of this name, too"
                 yield NotCompared("table", name, why)

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import psycopg
 
+from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import Evidence
@@ -36,13 +37,21 @@ from converge.run.options import Options
 from converge.run.prepare import Prepared
 
 
-def require_same_but_tables(run: Recorded, plan: Plan) -> None:
+def require_same_but_tables(run: Recorded, plan: Plan, catalog: Catalog) -> None:
     """Raises BlockedError where more is another than in the run's plan than which tables there are."""
-    names = {table.source for table in run.plan.tables} ^ {table.source for table in plan.tables}
-    names |= run.elsewhere.keys()
-    was, now = _without(run.plan, names), _without(plan, names)
+    names = _tables(run.plan) ^ _tables(plan) | run.elsewhere.keys()
+    # A trigger goes with its table, and the outcomes do not say with which.
+    triggers = {one.name for one in catalog.routines if one.table in names}
+    there = {one.name for one in catalog.routines}
+    gone = {one.name for one in run.plan.outcomes if one.kind == "trigger" and one.name not in there}
+    was, now = (_without(one, names, triggers | gone) for one in (run.plan, plan))
     if digest(was) != digest(now):
         require_plan_of(replace(run, plan=was), now)
+
+
+def _tables(plan: Plan) -> set[str]:
+    """All tables of the source, also those that are not migrated."""
+    return {one.name for one in plan.outcomes if one.kind == "table"} | plan.targets.keys()
 
 
 def extend(
@@ -54,7 +63,8 @@ def extend(
     no longer has. In load mode, where the application's migrations make tables, nothing is new. Raises
     BlockedError for a plan that is another in more than its tables, and for what stops a run.
     """
-    require_same_but_tables(run, now.plan)
+    catalog = now.inputs.catalog
+    require_same_but_tables(run, now.plan, catalog)
     there, inputs, facts = now.target, now.inputs, now.inputs.facts
     assert there is not None and facts is not None
     known, planned = ({table.source: table for table in plan.tables} for plan in (run.plan, now.plan))
@@ -72,7 +82,7 @@ def extend(
     plan = make_plan(replace(inputs, evidence=evidence))
     if plan.blocks:
         raise blocked(plan.blocks)
-    require_same_but_tables(run, plan)
+    require_same_but_tables(run, plan, catalog)
     if found := occupied(there, facts, [plan.table(name).target for name in new]):
         raise blocked([replace(found, hint="no run has made them: drop or rename them")])
     whole = _with(plan, run.plan, left)
@@ -128,13 +138,21 @@ def _numbers(was: Plan, plan: Plan) -> Iterator[tuple[int, int]]:
             yield number, found.pop(0)
 
 
-def _without(plan: Plan, names: Set[str]) -> Plan:
-    """The plan without these source tables, and what belongs to them."""
+def _without(plan: Plan, names: Set[str], triggers: Set[str]) -> Plan:
+    """The plan without these source tables and triggers, and what belongs to them."""
     return replace(
         plan,
         tables=tuple(one for one in plan.tables if one.source not in names),
-        statements=tuple(one for one in plan.statements if one.object not in names),
-        outcomes=tuple(one for one in plan.outcomes if not _belongs(one.name, names)),
+        statements=tuple(
+            one
+            for one in plan.statements
+            if one.object not in (triggers if one.phase == "trigger" else names)
+        ),
+        outcomes=tuple(
+            one
+            for one in plan.outcomes
+            if not (one.name in triggers if one.kind == "trigger" else _belongs(one.name, names))
+        ),
     )
 
 

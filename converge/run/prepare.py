@@ -15,11 +15,13 @@ from converge.codes import Code
 from converge.errors import BlockedError, UsageError
 from converge.mapping.read import load_documents
 from converge.mapping.rules import Map
+from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import NOTHING_KNOWN, Evidence, Scan
 from converge.model.existing import Existing
 from converge.model.plan import Finding, Plan
+from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
@@ -68,19 +70,23 @@ def prepare(
     as_recorded: bool = False,
     resuming: bool = False,
     known: Evidence | None = None,
+    of: Recorded | None = None,
     first: Callable[[psycopg.Connection[Any], Target, Inputs], None] | None = None,
 ) -> Iterator[Prepared]:
     """Connects, reads, looks at the data and plans; closes the connections in the end.
 
     `as_recorded` decides by what the ledger knows of the last run, so that its tables are met as it made or
     found them; `known` is what this very command has seen of the data already. `resuming` says that
-    tables and rows of an interrupted run may exist. `first` may refuse the target before the data is looked
-    at. Inside, the drivers' errors become ConvergeErrors.
+    tables and rows of an interrupted run may exist. Tables that the run `of` had planned come before new
+    ones, which so take no name of an object of theirs. `first` may refuse the target before the data is
+    looked at. Inside, the drivers' errors become ConvergeErrors.
     """
     map_ = load_documents(options.map_documents)
     with explained(source, target), ExitStack() as stack:
         here, there = reach(source, target, stack)
         inputs = replace(_read(here, source, map_, options), may_hold_rows=resuming or options.clears)
+        if of is not None:
+            inputs = replace(inputs, catalog=_in_order_of(of.plan, inputs.catalog))
         if there is not None:
             inputs = _with_target(inputs, there, target, options)
             if options.mode == "create" and not (inputs.may_hold_rows or as_recorded):
@@ -103,6 +109,14 @@ def prepare(
         else:
             plan = make_plan(inputs)
         yield Prepared(here, there, inputs, plan, position)
+
+
+def _in_order_of(plan: Plan, catalog: Catalog) -> Catalog:
+    """Its tables as the plan has them, new ones last."""
+    places = {one.name: place for place, one in enumerate(plan.outcomes) if one.kind == "table"}
+    last = len(places) + len(plan.outcomes)
+    tables = sorted(catalog.tables, key=lambda table: places.get(table.name, last))
+    return replace(catalog, tables=tuple(tables))
 
 
 def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Options) -> Inputs:

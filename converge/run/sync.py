@@ -35,10 +35,12 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         why = run.message.partition(": ")[2]
         raise UsageError(f"nothing to bring up to date: {why}", code=Code.T010, hint="converge migrate")
     options = with_fixed_options(source, target, MigrateOptions(common=options, resume=True)).common
-    with prepare(source, target, options, emit, as_recorded=True, resuming=True, first=check_source) as now:
+    with prepare(
+        source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
+    ) as now:
         # A new view or index is not in the run's plan, and would be left out in silence.
         if dry_run:
-            require_same_but_tables(run, now.plan)
+            require_same_but_tables(run, now.plan, now.inputs.catalog)
         else:
             extend(run, now, source, target, options, emit)
     repair = Repair(on_sql=(lambda _: None) if dry_run else None, catches_up=True)

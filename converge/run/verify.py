@@ -150,8 +150,10 @@ def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
             )
     scope = Scope(both)
     result.source_version, result.target_version = both.catalog.version, both.facts.version
-    lost = [finding for finding in scope.whole.findings if finding.severity == "lossy"]
-    result.not_migrated = list(scope.whole.not_migrated)
+    # What this run has left out, and another one has migrated, is not lost.
+    elsewhere = both.run.elsewhere.keys() if both.run else set[str]()
+    lost = [one for one in scope.whole.findings if one.severity == "lossy" and one.object not in elsewhere]
+    result.not_migrated = [one for one in scope.whole.not_migrated if one.name not in elsewhere]
     result.not_compared = list(scope.not_compared())
     result.findings = [*both.findings, *lost, *scope.gone, *scope.new(result.not_compared)]
     # A merge that has kept nothing of the target leaves no table of what it has kept.
