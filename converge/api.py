@@ -19,6 +19,7 @@ from converge.errors import UsageError as UsageError
 from converge.follow.cutover import Window as Window
 from converge.follow.cutover import cutover as _cutover
 from converge.follow.follow import follow as _follow
+from converge.follow.follow import require_followable as _require_followable
 from converge.merge import Merge as Merge
 from converge.merge.run import Merging
 from converge.model.endpoint import Endpoint as Endpoint
@@ -117,6 +118,11 @@ def sync(
     a note says how many rows would be replaced.
     """
     return _sync(_source(source), _target(target), options or Options(), on_event, dry_run=dry_run)
+
+
+def require_followable(source: Address) -> None:
+    """Raises SourceError where the source's log or its user's privileges do not let `follow` work."""
+    _require_followable(_source(source))
 
 
 def follow(

@@ -46,7 +46,7 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     # As the run has left them.
     assert postgres(target, KEYS) == [(keys, keys)]
     assert postgres(target, "INSERT INTO log (body) VALUES ('next') RETURNING id") == [(701,)]
-    for command in (("follow", "--once"), ("cutover",)):
+    for command in (("follow", "--once"), ("cutover", "--yes")):
         ran = converge(*command, *ends)
         assert (ran.code, "W012" in ran.err) == (3, True), ran.err
 
@@ -62,6 +62,8 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         cursor.execute("COMMIT")
     ran = converge("cutover", *ends, "--stop", "exit 7")
     assert (ran.code, "W011" in ran.err) == (3, True), ran.err
+    ran = converge("cutover", *ends)
+    assert (ran.code, "error[U114]" in ran.err) == (2, True), ran.err
     stop = tmp_path / "stop.py"
     stop.write_text(
         "from converge.sandbox.server import connect_mysql\n"

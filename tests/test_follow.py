@@ -10,8 +10,9 @@ from threading import Event, Thread
 
 import pytest
 from judge import compare
-from support import Ran, converge, migrated, mysql, postgres
+from support import Ran, converge, migrated, mysql, postgres, relations
 
+from converge.model.endpoint import parse
 from converge.mysql.log import in_flight
 from converge.sandbox.server import connect_mysql
 
@@ -387,3 +388,15 @@ def test_the_rolling_proof_finds_what_no_log_tells(databases: tuple[str, str]) -
     assert "5 of 6 tables verified" in converge("status", "--target", target).out
     assert follow(pair).code == 0
     assert ("named", began + 2, 2, 0) in postgres(target, PROVEN)
+
+
+def test_what_cannot_be_followed_is_said_before_anything_is_copied(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY)")
+    user = f"only_{parse(source).database}"
+    mysql(source, f"CREATE USER {user}@'%%'; GRANT SELECT ON *.* TO {user}@'%%'")
+    reader = source.replace("root@", f"{user}@")
+    ran = converge("migrate", "--source", reader, "--target", target, "--follow")
+    mysql(source, f"DROP USER {user}@'%%'")
+    assert (ran.code, "W004" in ran.err, "GRANT REPLICATION SLAVE" in ran.err) == (4, True, True), ran.err
+    assert relations(target) == []

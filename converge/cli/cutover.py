@@ -9,8 +9,10 @@ import click
 from converge import api
 from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
-from converge.cli.options import comparing_options, database_options, output_options
+from converge.cli.options import comparing_options, database_options, may_ask, output_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, write_private
+from converge.codes import Code
+from converge.errors import UsageError
 from converge.model.event import Sink
 from converge.model.result import Named, Result, Results
 from converge.run.options import Options
@@ -34,6 +36,7 @@ from converge.settings.addresses import Where, databases
 @click.option(
     "--stop", metavar="COMMAND", help="a command that stops the writers; else stop them when asked to"
 )
+@click.option("--yes", is_flag=True, help="the writers are stopped already: do not ask")
 @click.option("-o", "--certificate", metavar="FILE", help="write the certificate, as JSON")
 @comparing_options
 @report_option
@@ -46,6 +49,7 @@ def command(
     dry_run: bool,
     full_proof: bool,
     stop: str | None,
+    yes: bool,
     certificate: str | None,
     reports: tuple[str, ...],
     as_json: bool,
@@ -66,12 +70,22 @@ def command(
     require_reports("--report", reports)
     if certificate:
         require_writable(certificate)
+    if not (stop or yes or dry_run or may_ask()):
+        raise UsageError(
+            "would cut over as soon as the source is quiet, and nobody says that its writers are stopped",
+            code=Code.U114,
+            hint="--stop COMMAND; or --yes where they are stopped already",
+        )
     one = only(databases(where), "cutover")
     result = Result("cutover", str(one.source), str(one.target))
-    window = api.Window(max_seconds, dry_run, full_proof, stop or "")
+    window = api.Window(max_seconds, dry_run, full_proof, stop or "", None if yes else _wait)
     proof = api.cutover(
         one.source, one.target, options_of(one, options), window, on_event=emit, result=result
     )
     if certificate and proof:
         write_private(certificate, json.dumps(proof, indent=2) + "\n")
     return finish(Results("cutover", (Named("", result),)), reports, emit, as_json=as_json)
+
+
+def _wait() -> None:
+    click.pause("Stop the application's writes to the source, then press any key …", err=True)

@@ -139,6 +139,9 @@ def command(
     chosen = databases(where)  # after all that is quickly said: it may load a dump
     if alembic or follow:
         only(chosen, "--alembic" if alembic else "--follow")
+    if follow:
+        # Not after hours of copying.
+        api.require_followable(chosen[0].source)
     wanted = MigrateOptions(
         common=options,
         verify=verify,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +54,8 @@ class Window:
     """Whether all rows are compared anew."""
     stop: str = ""
     """A command of the shell that stops the writers; empty where the operator does."""
+    wait: Callable[[], None] | None = None
+    """Without a command: returns when the operator has stopped them; None where they are stopped already."""
 
 
 def cutover(
@@ -149,6 +151,8 @@ class _Cutover:
 
     def window(self) -> dict[str, Any]:
         """From the writers' stop until the application may start."""
+        if not self.window_.stop and self.window_.wait is not None:
+            self.window_.wait()
         open_, started = self.open_, time.monotonic()
         self._stop()
         self._step("stop", started)
@@ -193,8 +197,6 @@ class _Cutover:
                     f"the command that stops the writers ended with {done.returncode}: {self.window_.stop}",
                     code=Code.W011,
                 )
-        else:
-            self.emit(Said("stop the application's writes to the source now"))
         give_up = time.monotonic() + self.window_.max_seconds
         still, place = time.monotonic(), epochs.place()
         while time.monotonic() - still < _STILL_SECONDS:

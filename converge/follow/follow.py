@@ -14,6 +14,7 @@ import psycopg
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, Interrupted, SourceError, UsageError
 from converge.follow.epoch import Epoch, Epochs
+from converge.follow.events import Log
 from converge.follow.rolling import RollingProof
 from converge.follow.tables import Followed, followed
 from converge.model.endpoint import Endpoint
@@ -22,7 +23,8 @@ from converge.model.plan import Finding
 from converge.model.recorded import Recorded
 from converge.model.result import Result, TableResult
 from converge.model.words import counted, said
-from converge.mysql.connect import connect
+from converge.mysql.connect import WatchedConnection, connect
+from converge.mysql.log import in_flight, log_position
 from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
@@ -32,6 +34,7 @@ from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import others_of, recorded_run
+from converge.run.connections import explained
 from converge.run.extend import extend
 from converge.run.gate import Gate
 from converge.run.migrate import require_plan_of, with_fixed_options
@@ -91,7 +94,7 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
             raise BlockedError(
                 f"the cutover of run {run.run} was at {at}: the target is the application's", code=Code.W012
             )
-        _require_log(prepared)
+        _require_log(here)
         catalog = prepared.inputs.catalog
         existing = read_existing(there, prepared.plan.schema)
         view = stack.enter_context(closing(connect(source)))
@@ -118,11 +121,21 @@ def _whole(tables: Sequence[Followed]) -> Iterator[Finding]:
         yield Finding(Code.W008, "note", "source", message, evidence=", ".join(whole))
 
 
-def _require_log(prepared: Prepared) -> None:
+def require_followable(source: Endpoint) -> None:
+    """Raises SourceError for a source that could not be followed: its log, or what its user may not do."""
+    with explained(source, None), closing(connect(source)) as here:
+        _require_log(here)
+        place = log_position(here)
+        in_flight(here)
+        if place is not None:
+            next(iter(Log(source, place)), None)
+
+
+def _require_log(source: WatchedConnection) -> None:
     """Raises SourceError for a log that has no rows of all that is committed."""
     query = "SELECT @@log_bin, @@GLOBAL.binlog_format"
-    ((written, form),) = fetch(prepared.source, query)
-    updates = fetch(prepared.source, r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
+    ((written, form),) = fetch(source, query)
+    updates = fetch(source, r"SHOW GLOBAL VARIABLES LIKE 'log\_%\_updates'")
     if not written:
         raise SourceError(
             "the source writes no binary log", code=Code.W002, hint="log_bin, and a restart of it"

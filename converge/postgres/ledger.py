@@ -264,8 +264,8 @@ def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
 
 
 def require_free(connection: psycopg.Connection[Any]) -> None:
-    """Raises BlockedError when another run is at work on this target."""
-    lock(connection)
+    """Raises BlockedError when another run is at work on this target: not for who only asks, as we do."""
+    lock(connection, seconds=1)
     connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
