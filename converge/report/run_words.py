@@ -54,6 +54,11 @@ def verdict_words(result: Result) -> str:
 
 
 def _outcome_words(result: Result) -> str:
+    if result.verdict in ("migrated", "ready"):
+        # What `follow` and `cutover` have come to.
+        for one in result.findings:
+            if one.code in (Code.W013, Code.W014):
+                return one.message
     if result.verdict in ("differs", "failed") and (words := _of_revisions(result)):
         return words
     if result.verdict == "differs":

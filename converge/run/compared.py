@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, TargetError, UsageError
+from converge.errors import BlockedError, TargetError, UsageError, first_of
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
@@ -35,6 +35,7 @@ from converge.run.connections import explained, reach
 from converge.run.options import RESUME, Options
 from converge.run.prepare import prepare
 
+_SHOWN = 20
 _NEW = "the plan does not have it: new since then"
 
 
@@ -158,8 +159,9 @@ def _by_run(
 def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]:
     """That tables of the same schema are other runs', and that the source does not have `names` any more."""
     if names:
-        message = said(len(names), "are no longer in the source: left out here", "table")
-        yield Finding(Code.V114, "note", "plan", message, evidence=", ".join(sorted(names)))
+        listed = ", ".join(first_of(sorted(names), _SHOWN))
+        message = said(len(names), f"are no longer in the source, and left out here: {listed}", "table")
+        yield Finding(Code.V114, "note", "plan", message)
     for other, count in sorted(Counter(run.elsewhere.values()).items()):
         message = said(count, f"are of run {other} and not of run {run.run}: left out here", "table")
         yield Finding(Code.V114, "note", "plan", message, f"--run {other}")
