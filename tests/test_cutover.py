@@ -6,10 +6,16 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
 from judge import compare
 from support import converge, migrated, mysql, postgres
 from test_follow import ROUNDS, SOURCE, follow
 
+from converge import api
+from converge.codes import Code
+from converge.errors import BlockedError
+from converge.follow.cutover import Window
+from converge.model.event import Advanced, Event
 from converge.sandbox.server import connect_mysql
 
 KEYS = "SELECT count(*), count(*) FILTER (WHERE convalidated) FROM pg_constraint WHERE contype = 'f'"
@@ -81,3 +87,17 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         ran.err
     )
     assert follow(pair).code == 1
+
+
+def test_a_table_that_is_made_while_the_cutover_starts(databases: tuple[str, str]) -> None:
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    mysql(source, "CREATE TABLE fresh (id INT PRIMARY KEY)")
+
+    def at_scan(event: Event) -> None:
+        # Of the new table, so the catalog has been read.
+        if isinstance(event, Advanced):
+            mysql(source, "CREATE TABLE IF NOT EXISTS late (id INT PRIMARY KEY)")
+
+    with pytest.raises(BlockedError, match="late: new in the source") as raised:
+        api.cutover(source, target, window=Window(stop="true"), on_event=at_scan)
+    assert raised.value.code == Code.W011

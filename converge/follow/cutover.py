@@ -164,6 +164,7 @@ class _Cutover:
                 if found is not None:
                     note_unequal(self.result, found)
                 self._step("proof", started)
+        open_.epochs.look_for_new()
         if unplanned := open_.epochs.unplanned:
             raise BlockedError(
                 f"{', '.join(sorted(unplanned))}: new in the source since the cutover began; the target is "

@@ -39,7 +39,7 @@ from converge.model.quote import my_name
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.log import in_flight, log_position
-from converge.mysql.privileges import read_privileges
+from converge.mysql.privileges import Privileges, read_privileges
 from converge.mysql.query import fetch
 from converge.mysql.snapshot import begin, read_identities, table_names
 from converge.postgres.following import Following, note_epoch, note_replaced, note_written
@@ -90,9 +90,8 @@ class Epochs:
         self._tables, self._run, self.state = tables, run, following
         self._dirty = Dirty(target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
-        self._there = table_names(here, catalog.database)
         self.unplanned: frozenset[str] = frozenset()
-        """Tables that were made since, which nothing follows."""
+        """Tables that were made since the catalog was read, which nothing follows."""
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
@@ -214,9 +213,8 @@ class Epochs:
 
     def _require_definitions(self) -> None:
         """Raises SourceError for tables that are no longer what was planned, and notes those that are new."""
-        names = self._names()
-        self.unplanned = table_names(self._here, self._catalog.database) - self._there
-        after = read_catalog(self._here, read_privileges(self._here, self._catalog.database), names)
+        names, own = self._names(), self.look_for_new()
+        after = read_catalog(self._here, own, names)
         if others := changed(self._catalog, after, names):
             raise SourceError(
                 f"{', '.join(others[:20])}: changed in the source since the run was planned",
@@ -224,6 +222,17 @@ class Epochs:
                 hint="undo the change; what is gone is left out when converge follow starts again; else "
                 "converge migrate --recreate (in load mode: --truncate) --follow",
             )
+
+    def look_for_new(self) -> Privileges:
+        """Notes the tables that the plan was made without; returns the privileges to read them."""
+        catalog = self._catalog
+        own = read_privileges(self._here, catalog.database)
+        there = filter(own.may_read, table_names(self._here, catalog.database))
+        # A MERGE table is a view of the catalog.
+        self.unplanned = frozenset(there) - {
+            name for kind, name in catalog.objects() if kind in ("table", "view")
+        }
+        return own
 
     # ---- the target --------------------------------------------------------------------------------------
 
