@@ -400,3 +400,39 @@ def test_what_cannot_be_followed_is_said_before_anything_is_copied(databases: tu
     mysql(source, f"DROP USER {user}@'%%'")
     assert (ran.code, "W004" in ran.err, "GRANT REPLICATION SLAVE" in ran.err) == (4, True, True), ran.err
     assert relations(target) == []
+
+
+def test_only_the_runs_own_comparison_is_a_proof(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1), (2, 2);"
+        "CREATE TABLE b (id INT PRIMARY KEY)",
+    )
+    ends = ("--source", source, "--target", target)
+    ran = converge("migrate", *ends, "--verify", "none")
+    assert ran.code == 0, ran.err
+    loose = tmp_path / "loose.toml"
+    loose.write_text('[[column]]\nmatch = { table = "a", column = "v" }\nskip = true\n', "utf-8")
+    postgres(target, "UPDATE a SET v = 99 WHERE id = 2")
+    ran = converge("verify", *ends, "--map", str(loose), "--json")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert converge("status", "--target", target, "--json").json["run"]["verification"] is None
+    assert converge("report", "--target", target, "--verify", "-o", str(tmp_path / "verify.md")).code == 0
+    assert follow(databases, "--prove-share", "0").code == 0
+    assert postgres(target, PROVEN) == [("a", None, None, None), ("b", None, None, None)]
+    postgres(target, "UPDATE a SET v = 2 WHERE id = 2")
+    assert converge("sync", *ends).code == 0
+    assert follow(databases, "--prove-share", "0").code == 0
+    assert postgres(target, PROVEN) == [("a", 0, 2, 0), ("b", 0, 0, 0)]
+    # Nor does an older proof outlive a comparison that finds other rows.
+    assert follow(databases).code == 0
+    proven = [("a", 2, 2, 0), ("b", 2, 0, 0)]
+    assert postgres(target, PROVEN) == proven
+    assert converge("verify", *ends, "--level", "counts").code == 0
+    assert postgres(target, PROVEN) == proven
+    postgres(target, "UPDATE a SET v = 99 WHERE id = 2")
+    assert converge("verify", *ends).code == 1
+    assert postgres(target, PROVEN) == [("a", None, None, None), ("b", 2, 0, 0)]
+    assert converge("verify", *ends, "--map", str(loose)).code == 0
+    assert converge("status", "--target", target, "--json").json["verdict"] == "differs"

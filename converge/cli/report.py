@@ -63,7 +63,7 @@ def _last(target: Endpoint, move: Move | None, *, verify: bool) -> tuple[int, Re
     with explained(target, target), connect(target) as connection:
         run = last_run(connection, move)
         report = report_of(connection, run["id"]) if run else None
-        later = last_verification(connection, run["id"]) if run else None
+        later = last_verification(connection, run["id"], others=verify) if run else None
     if run is None:
         raise UsageError(f"no converge run found in {target}", code=Code.U008, hint="converge migrate")
     if verify:

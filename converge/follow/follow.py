@@ -102,16 +102,18 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         epochs = Epochs(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
-        proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run))
+        proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
         findings = (*others_of(run, run.plan.targets.keys() - plan.targets.keys()), *_whole(tables))
         yield Open(run, prepared, epochs, proof, Gate(options.limits, here, emit), findings)
 
 
-def _compared(target: psycopg.Connection[Any], run: int) -> dict[str, int]:
-    """Rows of the tables that the run, or a later comparison, has found to be equal."""
+def _compared(target: psycopg.Connection[Any], run: int, source: Endpoint) -> dict[str, int]:
+    """Rows of the tables that the run, or a later comparison of its own plan with this source, has found to
+    be equal."""
     later = last_verification(target, run)
     report = (later["report"] if later else report_of(target, run)) or {}
-    tables = report.get("tables", ()) if report.get("verdict") == "verified" else ()
+    own = not later or (report.get("of_run") and report["source"]["url"] == str(source))
+    tables = report.get("tables", ()) if own and report.get("verdict") == "verified" else ()
     return {one["source"]: one["rows_target"] for one in tables if one["verified"]}
 
 

@@ -104,7 +104,7 @@ class RollingProof:
                     return None
                 raise
             if found is not None:
-                forget_proof(self._target, self._run, todo.source_table)
+                forget_proof(self._target, self._run, [todo.source_table])
                 return found
         return None
 
@@ -144,7 +144,7 @@ class RollingProof:
         if high is not None:
             self._pace = rows / (time.monotonic() - started)
         began = replace(began, rows=began.rows + rows)
-        note_compared(self._target, self._run, table.plan.source, began, high)
+        note_compared(self._target, self._run, todo, began, high)
         return None
 
     def _bound(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -169,14 +169,16 @@ def next_to_prove(connection: psycopg.Connection[Any], run: int) -> ToProve:
 
 
 def note_compared(
-    connection: psycopg.Connection[Any], run: int, table: str, began: Proven, upto: tuple[str, ...] | None
+    connection: psycopg.Connection[Any], run: int, todo: ToProve, began: Proven, upto: tuple[str, ...] | None
 ) -> None:
-    """Notes that a table was compared up to a key, or to its end."""
-    now = json.dumps(asdict(began))
+    """Notes that a table was compared up to a key, or to its end; not where its proof has been forgotten
+    meanwhile."""
+    now, was = json.dumps(asdict(began)), todo.proof and json.dumps(asdict(todo.proof))
     set_, values = ("proof = %s, began = NULL", [now]) if upto is None else ("began = %s", [now])
     connection.execute(
-        f"UPDATE converge.proven SET {set_}, upto = %s WHERE run_id = %s AND source_table = %s".encode(),
-        (*values, None if upto is None else [*upto], run, table),
+        f"UPDATE converge.proven SET {set_}, upto = %s WHERE run_id = %s AND source_table = %s "
+        "AND upto IS NOT DISTINCT FROM %s AND proof IS NOT DISTINCT FROM %s::jsonb".encode(),
+        (*values, upto and [*upto], run, todo.source_table, todo.upto and [*todo.upto], was),
     )
 
 
@@ -213,12 +215,12 @@ def proof_now(connection: psycopg.Connection[Any], run: int) -> dict[str, Any]:
     return found
 
 
-def forget_proof(connection: psycopg.Connection[Any], run: int, table: str | None = None) -> None:
-    """Lets a table, or all of them, be compared anew."""
+def forget_proof(connection: psycopg.Connection[Any], run: int, tables: Sequence[str] | None = None) -> None:
+    """Lets these source tables, or all of them, be compared anew."""
     connection.execute(
         "UPDATE converge.proven SET proof = NULL, began = NULL, upto = NULL "
-        "WHERE run_id = %s AND source_table = coalesce(%s, source_table)",
-        (run, table),
+        "WHERE run_id = %s AND source_table = ANY (coalesce(%s, ARRAY[source_table]))",
+        (run, tables),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +21,7 @@ from converge.model.quote import pg_name
 from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, encoded
 from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
+from converge.postgres.following import forget_proof
 from converge.postgres.ledger import STATE
 from converge.postgres.privileges import LEDGER
 from converge.postgres.query import value
@@ -65,15 +66,21 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
     return report
 
 
-def last_verification(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
-    """The last `verify` of a run: when, level and verdict, with its report; None where there was none."""
+def last_verification(
+    connection: psycopg.Connection[Any], run: int, *, others: bool = False
+) -> dict[str, Any] | None:
+    """The last `verify` of a run: when, level and verdict, with its report; None where there was none.
+
+    With `others` also one by another plan or with another source, which says nothing of the run.
+    """
     if not _readable(connection, "report", "verification"):
         return None
     query = (
         "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
-        "'report', report) FROM converge.verification WHERE run_id = %s ORDER BY id DESC LIMIT 1"
+        "'report', report) FROM converge.verification WHERE run_id = %s "
+        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false') ORDER BY id DESC LIMIT 1"
     )
-    found: dict[str, Any] | None = value(connection, query, (run,))
+    found: dict[str, Any] | None = value(connection, query, (run, others))
     return found
 
 
@@ -347,15 +354,22 @@ def _elsewhere(connection: psycopg.Connection[Any], run: int, source: Endpoint, 
 
 
 def record_verification(
-    connection: psycopg.Connection[Any], run: int, level: str, report: Mapping[str, Any]
+    connection: psycopg.Connection[Any],
+    run: int,
+    level: str,
+    report: Mapping[str, Any],
+    unequal: Sequence[str],
 ) -> str:
-    """Enters what came of a verification; returns why the ledger could not take it, or nothing."""
+    """Enters what came of a verification, and lets source tables that are not equal lose their rolling
+    proof; returns why the ledger could not take it, or nothing."""
     try:
         connection.execute(
             "INSERT INTO converge.verification (run_id, level, verdict, report) "
             "VALUES (%s, %s, %s, %s::json)",
             (run, level, report["verdict"], encoded(report)),
         )
+        if unequal and "proven" in ledger_tables(connection):
+            forget_proof(connection, run, unequal)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
         return str(error.diag.message_primary)
     return ""

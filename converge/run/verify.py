@@ -75,7 +75,9 @@ def verify(
         if any(finding.severity == "block" for finding in result.findings):
             result.verdict = "differs"
         if repair is None or repair.on_sql is None:
-            _record(both, ", ".join(filter(None, (level, scope.partly))), result)
+            # What a sync has brought the target to is the run's source from now on.
+            synced = repair is not None and repair.catches_up
+            _record(both, level, scope.partly, result, synced=synced)
     return result
 
 
@@ -184,9 +186,18 @@ def _compare_schema(both: Compared, result: Result) -> None:
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
 
-def _record(both: Compared, level: str, result: Result) -> None:
-    """The ledger's entry, where there is a run that it belongs to, and the role may write."""
+def _record(both: Compared, level: VerifyLevel, partly: str | None, result: Result, *, synced: bool) -> None:
+    """The ledger's entry, where there is a run that it belongs to, and the role may write: whether it is of
+    the run's own plan and source, so that it says something of the run."""
     if both.run is None:
         return
-    if why := record_verification(both.target, both.run.run, level, result.to_json()):
+    plan = both.run.plan
+    own = both.plan.digest == plan.digest and (synced or both.plan.source == both.run.source)
+    unequal = [
+        one.source
+        for one in result.tables
+        if not (one.verified or (level == "counts" and one.rows_source == one.rows_target is not None))
+    ]
+    words, report = ", ".join(filter(None, (level, partly))), {**result.to_json(), "of_run": own}
+    if why := record_verification(both.target, both.run.run, words, report, unequal):
         result.findings.append(Finding(Code.V116, "note", "ledger", f"no entry in the ledger: {why}"))
