@@ -436,3 +436,9 @@ def test_only_the_runs_own_comparison_is_a_proof(databases: tuple[str, str], tmp
     assert postgres(target, PROVEN) == [("a", None, None, None), ("b", 2, 0, 0)]
     assert converge("verify", *ends, "--map", str(loose)).code == 0
     assert converge("status", "--target", target, "--json").json["verdict"] == "differs"
+    postgres(target, "DROP TABLE b")
+    for command in (("follow", "--once"), ("cutover", "--dry-run")):
+        ran = converge(*command, *ends)
+        assert (ran.code, "W007" in ran.err, "no longer has the table b" in ran.err) == (3, True, True), (
+            ran.err
+        )

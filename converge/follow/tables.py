@@ -122,8 +122,7 @@ def followed(
     numbers = {table.source: number for number, table in enumerate(plan.tables)}
     tables = []
     for number, table in enumerate(plan.tables):
-        own = existing.by_name[table.target]
-        _require_followed(table, own)
+        own = _require_followed(table, existing.by_name.get(table.target))
         _require_followed_parents(by_name[table.source], catalog.database, numbers)
         tables.append(_followed(source, number, table, own, by_name[table.source]))
     for here in [by_name[table.source] for table in plan.tables]:
@@ -173,7 +172,14 @@ def _found_by_equality(
     )
 
 
-def _require_followed(table: TablePlan, own: OwnTable) -> None:
+def _require_followed(table: TablePlan, own: OwnTable | None) -> OwnTable:
+    if own is None:
+        raise BlockedError(
+            f"{table.source} cannot be followed: the target no longer has the table {table.target}",
+            code=Code.W007,
+            hint="make it again as it was, then converge sync; or converge migrate --recreate (in load mode: "
+            "--truncate) --follow",
+        )
     ours = {column.target for column in table.columns}
     others = [one.name for one in own.columns if one.name not in ours and not one.generated]
     why = own.obstacle
@@ -183,6 +189,7 @@ def _require_followed(table: TablePlan, own: OwnTable) -> None:
         why = "the target's own rows have been kept in it"
     if why:
         raise BlockedError(f"{table.source} cannot be followed: {why}", code=Code.W007, hint="converge sync")
+    return own
 
 
 def _followed(
