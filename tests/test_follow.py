@@ -442,3 +442,21 @@ def test_only_the_runs_own_comparison_is_a_proof(databases: tuple[str, str], tmp
         assert (ran.code, "W007" in ran.err, "no longer has the table b" in ran.err) == (3, True, True), (
             ran.err
         )
+
+
+def test_rows_whose_key_is_null_are_in_a_part(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE a (id INT PRIMARY KEY);"
+        "INSERT INTO a SELECT help_topic_id FROM mysql.help_topic WHERE help_topic_id < 600;"
+        "INSERT INTO a SELECT 600 + id FROM a; INSERT INTO a SELECT 1200 + id FROM a",
+    )
+    postgres(target, "CREATE TABLE a (id int UNIQUE)")
+    ran = converge("migrate", "--source", source, "--target", target, "--mode", "load")
+    assert ran.code == 0, ran.err
+    postgres(target, "INSERT INTO a VALUES (NULL)")
+    # So short that the first part is not the last.
+    for _ in range(3):
+        ran = follow(databases, "--prove-share", "0.01")
+    assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
