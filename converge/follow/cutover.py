@@ -195,8 +195,10 @@ class _Cutover:
             done = subprocess.run(self.window_.stop, shell=True, check=False)
             if done.returncode:
                 raise BlockedError(
-                    f"the command that stops the writers ended with {done.returncode}: {self.window_.stop}",
+                    f"the command that stops the writers ended with {done.returncode}: {self.window_.stop}; "
+                    "the target is still followed",
                     code=Code.W011,
+                    hint="let the writers go on; converge cutover again, with a command that ends with 0",
                 )
         give_up = time.monotonic() + self.window_.max_seconds
         still, place = time.monotonic(), epochs.place()
