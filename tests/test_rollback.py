@@ -229,9 +229,9 @@ def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
     mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, b INT); CREATE TABLE log (id INT PRIMARY KEY)")
     addresses = ("--source", source, "--target", target)
     assert converge("migrate", *addresses).code == 0
-    for wrong in ([], ["--prepare", "--apply"]):
+    for wrong, words in (([], "say what rollback is to do"), (["--prepare", "--apply"], "one thing")):
         ran = rollback(databases, *wrong)
-        assert (ran.code, "error[U113]" in ran.err) == (2, True)
+        assert (ran.code, "error[U113]" in ran.err, words in ran.err) == (2, True, True)
     for early in (["--apply", "--yes"], ["--sql", "/dev/null"]):
         ran = rollback(databases, *early)
         assert (ran.code, "error[V133]" in ran.err) == (3, True), ran.err
@@ -241,7 +241,8 @@ def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
     assert (ran.code, "--yes" in ran.err) == (2, True), ran.err
     mysql(source, "CREATE TRIGGER noted AFTER INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.id)")
     ran = rollback(databases, "--apply", "--yes")
-    assert (ran.code, "DROP TRIGGER `noted`;" in ran.err) == (3, True), ran.err
+    assert (ran.code, "error[V131]: 1 trigger of the source would act" in ran.err) == (3, True), ran.err
+    assert "SHOW CREATE TRIGGER `noted`; -- keep it, " in ran.err and "DROP TRIGGER `noted`;" in ran.err
     mysql(source, "DROP TRIGGER noted")
     assert rollback(databases, "--prepare").code == 0  # again: what was noted stays
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
@@ -359,3 +360,52 @@ def test_changes_that_were_not_noted_are_no_reason_to_pass(databases: tuple[str,
     postgres(target, "UPDATE t SET v = 'x'")
     ran = rollback(databases, "--apply", "--yes")
     assert (ran.code, "error[V136]" in ran.err) == (3, True), ran.err
+
+
+def test_tables_of_one_side_are_left_out(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    addresses = ("--source", source, "--target", target)
+    names = ("t", "gone_here", "gone_there")
+    mysql(source, "".join(f"CREATE TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY);" for name in names))
+    assert converge("migrate", *addresses).code == 0
+    mysql(source, "DROP TABLE gone_here")
+    postgres(target, "DROP TABLE gone_there")
+
+    def left_out(ran: Ran) -> list[tuple[str, str]]:
+        assert ran.code == 0, ran.err
+        return [(one["object"], one["severity"]) for one in ran.json["findings"] if one["code"] == "V130"]
+
+    both = [("gone_here", "lossy"), ("gone_there", "lossy")]
+    ran = rollback(databases, "--prepare")
+    assert (left_out(ran), [one["source"] for one in ran.json["tables"]]) == (both, ["t"])
+    postgres(target, "TRUNCATE t; INSERT INTO t VALUES (1)")
+    script = tmp_path / "back.sql"
+    for more in (["--sql", str(script)], ["--apply", "--yes"]):
+        ran = rollback(databases, *more)
+        assert (left_out(ran), counts(ran)) == (both, {"t": (1, 0, 0)})
+    postgres(target, "INSERT INTO t VALUES (2)")
+    mysql(source, "RENAME TABLE t TO away")
+    for more in (["--prepare"], ["--sql", str(script)], ["--apply", "--yes"]):
+        ran = rollback(databases, *more)
+        assert (ran.code, "error[V115]" in ran.err, "1 changed row" in ran.err) == (3, True, True), ran.err
+    mysql(source, "RENAME TABLE away TO t; ALTER TABLE t RENAME COLUMN id TO other")
+    ran = rollback(databases, "--prepare")
+    assert (ran.code, ran.json["verdict"], "no longer has the column" in ran.out) == (3, "blocked", True)
+
+
+def test_a_reader_is_told_what_a_writer_needs(databases: tuple[str, str]) -> None:
+    source, target = databases
+    prepared(databases, "CREATE TABLE t (id INT PRIMARY KEY)")
+    postgres(target, "TRUNCATE t; INSERT INTO t VALUES (1)")
+    name = source.rpartition("/")[2]
+    mysql(source, f"CREATE USER reader; GRANT SELECT, TRIGGER, SHOW VIEW ON {name}.* TO reader")
+    try:
+        ran = rollback((source.replace("root@", "reader@"), target), "--apply", "--yes")
+    finally:
+        mysql(source, "DROP USER reader")
+    grant = f"GRANT INSERT, UPDATE, DELETE, CREATE TEMPORARY TABLES ON `{name}`.* TO 'reader'@'%';"
+    assert (ran.code, "error[S004]" in ran.err, grant in ran.err) == (4, True, True), ran.err
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
+    # Neither our triggers nor what they note of the table's file are a difference.
+    ran = converge("verify", "--source", source, "--target", target)
+    assert ran.code == 0, ran.err

@@ -50,9 +50,10 @@ def command(
       converge rollback --sql back.sql
       converge rollback --apply --yes
     """
-    if sum((prepare, apply, remove, sql is not None)) != 1:
+    if (actions := sum((prepare, apply, remove, sql is not None))) != 1:
+        words = "rollback does one thing at a time" if actions else "say what rollback is to do"
         hint = "converge rollback --prepare, --sql FILE, --apply or --remove"
-        raise UsageError("rollback does one thing at a time", code=Code.U113, hint=hint)
+        raise UsageError(words, code=Code.U113, hint=hint)
     if sql:
         require_writable(sql)
     chosen = databases(where)

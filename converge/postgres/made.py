@@ -53,21 +53,20 @@ def record_schema(
 
 def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> list[Finding]:
     """A finding for each object that is gone, no longer the same, or new and acting on a table's rows."""
-    now = shape_now(connection, plan.schema)
-    gone = made.objects.keys() - now.keys()
+    now, then = _judged(shape_now(connection, plan.schema)), _judged(made.objects)
+    gone = then.keys() - now.keys()
     found = [
         Finding(Code.V111, "block", name, words, _HINT)
-        for name, was in sorted(made.objects.items())
+        for name, was in sorted(then.items())
         if not name.startswith(_OTHERS)
         and (words := difference(was, now.get(name), _ignored(name)))
         and not _belongs(was, gone)
     ]
-    added = sorted((name, now[name]) for name in now.keys() - made.objects.keys())
+    added = sorted((name, now[name]) for name in now.keys() - then.keys())
     found += [
         Finding(Code.V111, "block", name, difference(None, text), _HINT)
         for name, text in added
-        if (name.startswith(_ACTING) or _only_unique(name, text, dict(added)))
-        and _belongs(text, made.objects.keys())
+        if (name.startswith(_ACTING) or _only_unique(name, text, dict(added))) and _belongs(text, then.keys())
     ]
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
     for column, sequence, next_value, largest in sequence_values(connection, plan):
@@ -100,6 +99,15 @@ def revisions_recorded(connection: psycopg.Connection[Any]) -> Iterator[None]:
             kept = {name: text for name, text in made.objects.items() if name not in meant}
             objects = kept | {name: now[name] for name in meant if name in now}
             record_made(connection, run, Made(objects, made.next_values, READER))
+
+
+def _judged(shape: Mapping[str, str]) -> dict[str, str]:
+    """Without the triggers of `rollback --prepare`, which change no row; it looks after them itself."""
+    return {
+        name: text
+        for name, text in shape.items()
+        if not (name.startswith("trigger converge_") and "EXECUTE FUNCTION converge." in text)
+    }
 
 
 def _ignored(name: str) -> frozenset[str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
+import pymysql
 from pymysql.cursors import Cursor
 
 from converge.codes import Code
@@ -23,20 +24,21 @@ from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name, pg_name
 from converge.model.recovery import Approve, Removal
-from converge.model.words import said
+from converge.model.words import counted
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.connect import connect as connect_source
 from converge.mysql.definitions import next_values
+from converge.mysql.errors import explain
 from converge.mysql.privileges import read_privileges
 from converge.postgres.ledger import lock, upgrade
-from converge.postgres.made import revisions_recorded, sequence_values
+from converge.postgres.made import sequence_values
 from converge.postgres.query import rows
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script
 from converge.rollback.inverse import noted_by, one_way, partly_lost
 from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_changes
 from converge.run.blockers import blocked
-from converge.run.compared import Compared, Scope, compared
+from converge.run.compared import Compared, Scope, compared, narrowed
 from converge.run.options import Options
 
 Action = Literal["prepare", "sql", "apply", "remove"]
@@ -45,6 +47,8 @@ _SESSION = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', "
     "time_zone='+00:00', foreign_key_checks=0, unique_checks=1"
 )
+_WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
+"""Privileges that --apply needs."""
 _MOST = 20
 """Rows that an error names."""
 
@@ -92,12 +96,14 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
     """
     result = Rollback("prepare", str(source), str(target))
     with compared(source, target, options, emit) as both:
+        both, left_out = _of_both_sides(both)
         tables = _going_back(both.plan)
-        result.findings += _findings(both, tables)
+        result.findings += [*left_out, *Scope(both).gone]
         if result.verdict != "blocked":
+            result.findings += _findings(both, tables)
             lock(both.target)
             upgrade(target)
-            with revisions_recorded(both.target), both.target.transaction():
+            with both.target.transaction():
                 both.target.execute("SET LOCAL lock_timeout = '60s'")
                 note_changes(both.target, both.plan.schema, tables)
             result.tables += [Returned(table.source) for table in tables]
@@ -114,7 +120,7 @@ def remove_rollback(
         lock(both.target)
         if approve is not None and (noted := _noted(both)):
             approve(Removal("forget changes of", str(target), noted))
-        with revisions_recorded(both.target), both.target.transaction():
+        with both.target.transaction():
             names = {pg_name(both.plan.schema, one.target): one.source for one in both.plan.tables}
             gone = forget_changes(both.target, both.plan.schema)
             result.tables += [Returned(names.get(name, name)) for name in gone]
@@ -147,7 +153,7 @@ def apply_rollback(
         changes = tuple((changed.table.source, script.rows) for changed, script in scripts if script.rows)
         if approve is not None and changes:
             approve(Removal("change", str(source), changes))
-        with here.cursor() as cursor:
+        with _as_writer(here, source), here.cursor() as cursor:
             cursor.execute("SET SESSION transaction_read_only=0")
             cursor.execute(_SESSION)
             cursor.execute("START TRANSACTION")
@@ -170,13 +176,14 @@ def _changes(
 ) -> Iterator[tuple[WatchedConnection, list[tuple[Changed, Script]]]]:
     """What has changed since it was noted. Nobody writes to the target's tables while it is looked at."""
     with ExitStack() as stack:
-        both = stack.enter_context(compared(source, target, options, emit))
+        whole = stack.enter_context(compared(source, target, options, emit))
+        both, left_out = _of_both_sides(whole)
         _require_prepared(both)
         if gone := Scope(both).gone:
             raise blocked(gone)
         if acting := _acting(both):
             raise BlockedError(
-                said(len(acting), "of the source would act on the rows that come back", "trigger"),
+                f"{counted(len(acting), 'trigger')} of the source would act on the rows that come back",
                 code=Code.V131,
                 details=first_of([words for words, _ in acting], _MOST),
                 hint="\n".join(statement for _, statement in acting[:_MOST]),
@@ -203,8 +210,37 @@ def _changes(
             scripts.append((changed, script))
         moved = {one.source for one in result.tables}
         losses = _losses(both, [table for table in tables if table.source in moved])
-        result.findings += [*losses, *_numbers(both)]
+        result.findings += [*left_out, *losses, *_numbers(both)]
         yield here, scripts
+
+
+def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:
+    """Without the tables that only one side still has, and what is to be said of them.
+
+    Raises BlockedError where changes of such a table are noted, which could not come back.
+    """
+    here = {table.name for table in both.catalog.tables}
+    noted = dict(_noted(both))
+    findings, lost = [], []
+    for table in both.plan.tables:
+        if table.source in here and table.target in both.facts.names:
+            continue
+        side, what = "source", "no change of it goes back"
+        if table.source in here:
+            side, what = "target", "the source keeps its rows as they are"
+        words = f"the {side} no longer has the table"
+        findings.append(Finding(Code.V130, "lossy", table.source, f"{words}: {what}"))
+        if rows := noted.get(pg_name(both.plan.schema, table.target)):
+            words = f"{words}, and {counted(rows, 'changed row')} of it is noted"
+            hint = "make the table again; or converge rollback --remove forgets all that is noted"
+            lost.append(Finding(Code.V115, "block", table.source, words, hint))
+    if lost:
+        raise blocked(lost)
+    kept = {table.source for table in both.plan.tables} - {one.object for one in findings}
+    plan = narrowed(both.plan, kept)
+    counters = tuple(one for one in plan.counters if one.table in here)
+    identities = tuple(one for one in plan.identities if one.table in kept)
+    return replace(both, plan=replace(plan, identities=identities, counters=counters)), findings
 
 
 def _without_transactions(table: Table) -> Finding | None:
@@ -216,13 +252,28 @@ def _without_transactions(table: Table) -> Finding | None:
     return Finding(Code.V136, "note", table.name, words, hint)
 
 
+@contextmanager
+def _as_writer(here: WatchedConnection, source: Endpoint) -> Iterator[None]:
+    """Raises SourceError with what lets a user write, for one who may not."""
+    try:
+        yield
+    except pymysql.err.MySQLError as error:
+        refused = explain(error, source)
+        if refused.code != Code.S004:
+            raise
+        own = read_privileges(here, source.database)
+        grant = own.grant(", ".join(one for one in _WRITING if not own.may(one)))
+        refused.hint = f"{grant}\nor a user who may write: --source mysql://USER@…; nothing has been changed"
+        raise refused from error
+
+
 def _carry_out(cursor: Cursor, changed: Changed, rows: int | None, statement: bytes) -> None:
     """Raises SourceError where the statement changes more rows than are meant, or removes or brings fewer."""
     done = cursor.execute(statement.decode())
     # An UPDATE that changes nothing counts no row.
     if rows is not None and (done > rows or (done < rows and not statement.startswith(b"UPDATE"))):
         raise SourceError(
-            f"{changed.table.source}: {said(done, 'would change', 'row')}, and {rows:,} should; "
+            f"{changed.table.source}: {counted(done, 'row')} would change, and {rows:,} should; "
             "nothing has been changed",
             code=Code.V132,
             details=[statement[:200].decode("utf-8", "replace")],
@@ -259,6 +310,8 @@ def _require_prepared(both: Compared, *, whole: bool = True) -> None:
 
 def _noted(both: Compared) -> tuple[tuple[str, int], ...]:
     """Tables with the number of their rows that are noted."""
+    if "changed" not in ledger_tables(both.target):
+        return ()
     query = f"SELECT target_table, count(DISTINCT key) FROM {CHANGED} GROUP BY 1 ORDER BY 1"
     return tuple(both.target.execute(query.encode()).fetchall())
 
@@ -271,7 +324,7 @@ def _acting(both: Compared) -> list[tuple[str, str]]:
     """Triggers of the source on tables that go back, and what is not known of them; with what to do."""
     tables = {table.source for table in _going_back(both.plan)}
     found = [
-        (f"{one.name} {one.when} on {one.table}", f"DROP TRIGGER {my_name(one.name)};")
+        (f"{one.name} {one.when} on {one.table}", _removed(one.name))
         for one in both.catalog.routines
         if one.kind == "trigger" and one.table in tables
     ]
@@ -279,6 +332,11 @@ def _acting(both: Compared) -> list[tuple[str, str]]:
         own = read_privileges(both.source, both.catalog.database)
         found.append(("the source's user may not see which there are", own.grant("TRIGGER")))
     return found
+
+
+def _removed(trigger: str) -> str:
+    name = my_name(trigger)
+    return f"SHOW CREATE TRIGGER {name}; -- keep it, to make the trigger again\nDROP TRIGGER {name};"
 
 
 def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
@@ -296,8 +354,7 @@ def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
         message = f"{words}: it would act on the rows that come back"
         yield Finding(Code.V131, "note", "source", message, statement)
     own = read_privileges(both.source, both.catalog.database)
-    wanted = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
-    if lacking := [one for one in wanted if not own.may(one)]:
+    if lacking := [one for one in _WRITING if not own.may(one)]:
         message = f"the user lacks {', '.join(lacking)}, which only --apply needs"
         yield Finding(Code.V134, "note", "source", message, own.grant(", ".join(lacking)))
 
