@@ -135,9 +135,11 @@ def follow(
     prove_share: float = 0.1,
     on_event: Callable[[Event], None] = silent,
     result: Result | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Keeps the target of a finished run equal to the source, by its binary log: every `interval` seconds the
-    rows that have changed are replaced in one transaction, until KeyboardInterrupt, which raises Interrupted.
+    rows that have changed are replaced in one transaction, until KeyboardInterrupt, or until `stopped` is
+    true after one of them, which raises Interrupted.
 
     In `prove_share` of that time rows are compared, a part of a table after the other: where some differ, it
     returns, and the result has them. With `once` it returns after the first time. Raises SourceError for what
@@ -147,7 +149,7 @@ def follow(
     result = Result("follow", str(here), str(there)) if result is None else result
     _follow(
         here, there, options or Options(), on_event, once=once, interval=interval, prove_share=prove_share,
-        result=result,
+        result=result, stopped=stopped,
     )  # fmt: skip
     return result
 

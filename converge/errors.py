@@ -114,6 +114,14 @@ def verdict_of(error: ConvergeError) -> Literal["blocked", "interrupted", "faile
     return "interrupted" if isinstance(error, Interrupted) else "failed"
 
 
+def of_interrupt(error: BaseException | None) -> bool:
+    """Whether KeyboardInterrupt led to the error: it meets a connection within an answer, and what is sent
+    there on the way out fails."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
 def after(hint: str | None, command: str) -> str:
     """The hint, and the command that goes on; statements stay whole, so that they can be pasted."""
     if not hint:

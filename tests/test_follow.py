@@ -4,13 +4,14 @@ stops."""
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from judge import compare
-from support import Ran, converge, migrated, mysql, postgres, relations
+from support import Ran, begun, converge, migrated, mysql, postgres, relations
 
 from converge.model.endpoint import parse
 from converge.mysql.log import in_flight
@@ -460,3 +461,23 @@ def test_rows_whose_key_is_null_are_in_a_part(databases: tuple[str, str]) -> Non
     for _ in range(3):
         ran = follow(databases, "--prove-share", "0.01")
     assert (ran.code, ran.json["verdict"]) == (1, "differs"), ran.err
+
+
+def test_a_stop_wins_over_the_errors_that_it_causes(databases: tuple[str, str]) -> None:
+    """It may meet a connection in the middle of an answer, which is of no use for the ROLLBACK then."""
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    waits = (
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table metadata%'"
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = begun(source, target, "--interval", "0", command="follow")
+        deadline = time.monotonic() + 30
+        with connect_mysql(source) as holder, holder.cursor() as cursor:
+            while "epoch" not in (process.stderr.readline() if process.stderr else ""):
+                assert time.monotonic() < deadline
+            cursor.execute("LOCK TABLES t WRITE")
+            while mysql(source, waits) == [(0,)]:
+                assert time.monotonic() < deadline
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+        assert (process.returncode, "error[R130]" in err, "again in" in err) == (130, True, False), err

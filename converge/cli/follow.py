@@ -9,6 +9,7 @@ from converge.cli.exports import export_options
 from converge.cli.many import only, options_of
 from converge.cli.options import comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports
+from converge.cli.signals import asked_to_stop
 from converge.model.event import Sink
 from converge.model.result import Named, Results
 from converge.run.options import Options
@@ -67,6 +68,6 @@ def command(
     one = only(databases(where), "follow")
     result = api.follow(
         one.source, one.target, options_of(one, options), once=once, interval=interval,
-        prove_share=prove_share, on_event=emit,
+        prove_share=prove_share, on_event=emit, stopped=asked_to_stop,
     )  # fmt: skip
     return finish(Results("follow", (Named("", result),)), reports, emit, as_json=as_json)

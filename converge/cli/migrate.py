@@ -33,6 +33,7 @@ from converge.cli.outputs import (
     write_files,
     write_reports,
 )
+from converge.cli.signals import asked_to_stop
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
@@ -170,7 +171,8 @@ def command(
     code = told(partial(_write_rejects, results, rejects_file)) or code
     if follow and code == 0:
         # By the options that the ledger has of the run.
-        result = api.follow(moves[0].source, moves[0].target, Options(limits=options.limits), on_event=emit)
+        ends, limits = (moves[0].source, moves[0].target), Options(limits=options.limits)
+        result = api.follow(*ends, limits, on_event=emit, stopped=asked_to_stop)
         code = finish(Results("follow", (Named("", result),)), (), emit, as_json=as_json)
     return code
 

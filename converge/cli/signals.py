@@ -37,6 +37,10 @@ class Stopping:
         if number != signal.SIGHUP and time.monotonic() - self._first > _SAME_WISH_SECONDS:
             _end_now()
 
+    def asked(self) -> bool:
+        """Whether the process shall end: Python ignores an interrupt that meets it in a finalizer."""
+        return self._first is not None
+
 
 class Leaving(Stopping):
     """The same for a worker, which leaves between two tasks."""
@@ -45,9 +49,11 @@ class Leaving(Stopping):
         with suppress(KeyboardInterrupt):
             super().__call__(number, frame)
 
-    def asked(self) -> bool:
-        """Whether it shall leave."""
-        return self._first is not None
+
+def asked_to_stop() -> bool:
+    """Whether a signal has asked this command to stop."""
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(handler, Stopping) and handler.asked()
 
 
 def _leave_terminal() -> None:

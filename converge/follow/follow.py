@@ -4,7 +4,7 @@ ended."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -161,11 +161,13 @@ def follow(
     interval: float,
     prove_share: float,
     result: Result,
+    stopped: Callable[[], bool],
 ) -> None:
     """Makes the target equal to the source again and again; with `once` one time. `result` has what came of
     it, and rows that the rolling proof finds to differ, which ends it.
 
-    A server that goes away is met by new connections. Raises Interrupted when the user stops it.
+    A server that goes away is met by new connections. Raises Interrupted when the user stops it, or
+    `stopped` says so: an interrupt can be lost.
     """
     waits = pauses(RUN_TRIES)
     told = _Told(emit)
@@ -173,6 +175,8 @@ def follow(
         try:
             with opened(source, target, options, emit) as open_:
                 for epoch, unequal in _epochs(open_, once=once, interval=interval, prove_share=prove_share):
+                    if stopped():
+                        raise KeyboardInterrupt
                     waits = pauses(RUN_TRIES)
                     told.add(epoch, open_)
                     _note(result, epoch, open_.findings)
@@ -182,14 +186,18 @@ def follow(
             return
         except ConvergeError as error:
             pause = next(waits, None) if error.lost else None
-            if pause is None:
+            if pause is None and not stopped():
                 raise
+            if stopped() or pause is None:
+                raise _interrupted() from None
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             time.sleep(pause)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped; the target stays as it is", code=Code.R130, hint=f"{GO_ON} goes on"
-            ) from None
+            raise _interrupted() from None
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("stopped; the target stays as it is", code=Code.R130, hint=f"{GO_ON} goes on")
 
 
 def _epochs(

@@ -218,6 +218,7 @@ def narrowed(plan: Plan, names: Set[str]) -> Plan:
     return replace(
         plan,
         tables=tuple(table for table in plan.tables if table.source in names),
+        identities=tuple(one for one in plan.identities if one.table in names),
         computed=tuple(one for one in plan.computed if {*one.reads, one.table} - {""} <= names),
     )
 

@@ -11,7 +11,7 @@ import psycopg
 import pymysql
 
 from converge.codes import Code
-from converge.errors import ConvergeError
+from converge.errors import ConvergeError, Interrupted, of_interrupt
 from converge.model.endpoint import Endpoint
 from converge.mysql import connect as mysql
 from converge.mysql.connect import WatchedConnection
@@ -33,10 +33,15 @@ def explain(error: Exception, source: Endpoint, target: Endpoint | None) -> Conv
 
 @contextmanager
 def explained(source: Endpoint, target: Endpoint | None) -> Iterator[None]:
-    """Raises ConvergeError in place of the drivers' errors."""
+    """Raises ConvergeError in place of the drivers' errors, and KeyboardInterrupt in place of all that it has
+    led to: no server is lost, or wrong, because the user stops."""
     try:
         yield
-    except (psycopg.Error, pymysql.err.Error) as error:
+    except Interrupted:
+        raise
+    except (ConvergeError, psycopg.Error, pymysql.err.Error) as error:
+        if of_interrupt(error):
+            raise KeyboardInterrupt from None
         raise explain(error, source, target) from error
 
 
