@@ -144,19 +144,25 @@ def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
             code=Code.U032,
             hint=f"give its entry both, or leave out --database {lacking}",
         )
-    chosen: dict[tuple[object, ...], Chosen] = {}
-    for one in (one for entry in running for one in _matching(finder, entry, where.names)):
-        there, name = one.target, one.name
-        if any(other.name == name for other in chosen.values()):
-            raise UsageError(f"two databases are called {name}", code=Code.U031, hint="name = …")
-        schema = (there.host, there.port, there.database, one.schema)
-        if schema in chosen:
-            raise same_target(chosen[schema].name, name)
-        chosen[schema] = one
-    known = {one.name for one in chosen.values()} | {entry.name for entry in running}
+    chosen = [one for entry in running for one in _matching(finder, entry, where.names)]
+    _require_apart(with_merged(chosen))
+    known = {one.name for one in chosen} | {entry.name for entry in running}
     if unknown := [name for name in where.names if name not in known]:
         raise _unknown(finder.project, unknown[0], known)
-    return tuple(chosen.values())
+    return tuple(chosen)
+
+
+def _require_apart(chosen: Iterable[Chosen]) -> None:
+    """Raises UsageError for two of one name, or into one schema."""
+    names, schemas = set[str](), dict[tuple[object, ...], str]()
+    for one in chosen:
+        there, name = one.target, one.name
+        if name in names:
+            raise UsageError(f"two databases are called {name}", code=Code.U031, hint="name = …")
+        names.add(name)
+        schema = (there.host, there.port, there.database, one.schema)
+        if (other := schemas.setdefault(schema, name)) != name:
+            raise same_target(other, name)
 
 
 def _matching(finder: _Finder, entry: Database, names: Iterable[str]) -> Iterator[Chosen]:
