@@ -103,6 +103,9 @@ def test_with_a_shard_column(shards: Shards) -> None:
         "SELECT col_description('app.person'::regclass, attnum) FROM pg_attribute WHERE attname = 'name' "
     )
     assert postgres(shards.target, comment + "AND attrelid = 'app.person'::regclass") == [("of birth",)]
+    index = "SELECT pg_get_indexdef('app.of_person'::regclass)"
+    assert "(tenant, person)" in postgres(shards.target, index)[0][0]
+    assert not [one for one in result["findings"] if one["code"] == "F003"]
     # What is merged is left alone.
     again = shards.migrate("--resume")
     assert (again.code, again.json["databases"][3]) == (0, result), again.err
@@ -134,6 +137,9 @@ def test_keys_that_are_not_disjoint(shards: Shards) -> None:
 
 def test_keys_that_are_disjoint(shards: Shards) -> None:
     fill(shards, 10)
+    shards.write('{ schema = "tenant_b" }')
+    ran = shards.run("plan")
+    assert (ran.code, "error[U031]" in ran.err) == (2, True), ran.err
     shards.write('{ schema = "app" }')
     ran = shards.migrate()
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
@@ -146,6 +152,43 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
         [int(table["digest"], 16) for table in one["tables"]] for one in json.loads(ran.out)["databases"]
     ]
     assert [sum(shard) for shard in zip(*digests[:3], strict=True)] == digests[3]
+    # What is merged of shards that were others is not verified; neither is a table merged that a shard lacks.
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            f"CREATE TABLE later (id INT PRIMARY KEY); INSERT later VALUES ({number})",
+        )
+    ran = shards.run("sync", "--database", "tenant_a")
+    assert ran.code == 0, ran.err
+    ran = shards.migrate("--resume")
+    assert (ran.code, "error[T005]: tenants: " in ran.err, ran.json["verdict"]) == (3, True, "blocked"), (
+        ran.err
+    )
+    postgres(shards.target, "DROP SCHEMA app CASCADE")
+    ran = shards.migrate("--resume")
+    assert (ran.code, shards.merged()) == (3, []) and "error[T011]: tenants: tenant_b: " in ran.err, ran.err
+    assert "table later: not there → 1 column" in ran.err
+    ran = shards.run("sync")
+    assert ran.code == 0, ran.err
+    ran = shards.migrate("--resume")
+    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert postgres(shards.target, "SELECT * FROM app.later ORDER BY id") == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize("merge", ['{ schema = "app" }', '{ schema = "app", column = "tenant" }'])
+def test_counts_are_those_of_all_shards(shards: Shards, merge: str) -> None:
+    for number, name in enumerate(NAMES):
+        mysql(
+            f"{shards.source}/{name}",
+            "CREATE TABLE p (id INT PRIMARY KEY); SET foreign_key_checks = 0;"
+            "CREATE TABLE c (id INT PRIMARY KEY, p INT, CONSTRAINT of_p FOREIGN KEY (p) REFERENCES p (id));"
+            + f"INSERT INTO c VALUES ({number}, 1);"
+            * bool(number),
+        )
+    (shards.folder / "map.toml").write_text('[[foreign_key]]\nmatch = { table = "c" }\nvalidate = false\n')
+    shards.write(merge)
+    plan = shards.run("plan", "--json", "--map", "map.toml").json["databases"][3]
+    assert [one["message"][:6] for one in plan["findings"] if one["object"] == "c.of_p"] == ["2 rows"]
 
 
 @pytest.mark.parametrize(

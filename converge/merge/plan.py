@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from converge.codes import Code
 from converge.errors import BlockedError, first_of
 from converge.model.catalog import Catalog, Column, Index, IndexPart, Table
-from converge.model.evidence import Count, Evidence
+from converge.model.evidence import Count, Evidence, TableFacts
 from converge.model.plan import Outcome, Plan, Statement, digest
 from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.planner.rehearsal import changes
+from converge.planner.rows import BYTES
 
 _LENGTH = 64
 """Of a name in MySQL, in characters of at most 4 bytes."""
@@ -59,10 +60,59 @@ def require_same(shards: dict[str, Plan]) -> Plan:
             raise BlockedError(
                 f"the shards {first} and {name} do not have the same schema",
                 code=Code.P170,
-                details=first_of(changes(plan, other) or [*_first_difference(plan, other)], _SHOWN),
+                details=differences(plan, other),
                 hint="alter one of them, or decide the columns by a map",
             )
     return plan
+
+
+def differences(plan: Plan, other: Plan) -> list[str]:
+    """What the other plan decides otherwise, each in a line; the first of them."""
+    return first_of(changes(plan, other) or [*_first_difference(plan, other)], _SHOWN)
+
+
+def inputs_of_all(shards: Sequence[Inputs], plan: Plan) -> Inputs:
+    """Those of the first shard, with rows and counts of all of them; no keys, which several may have.
+
+    Tables that the plan does not fill, which are counters with one row, stay the first shard's.
+    """
+    first = shards[0]
+    tables = []
+    for table in first.catalog.tables:
+        same = [one for shard in shards for one in shard.catalog.tables if one.name == table.name]
+        rows, size = sum(one.rows_estimate for one in same), sum(one.data_bytes for one in same)
+        tables.append(replace(table, rows_estimate=rows, data_bytes=size))
+    facts = {
+        name: _facts_of_all([one.evidence.tables[name] for one in shards if name in one.evidence.tables])
+        for name in sorted(first.evidence.tables.keys() & {table.source for table in plan.tables})
+    }
+    return replace(
+        first,
+        catalog=replace(first.catalog, tables=tuple(tables)),
+        evidence=replace(first.evidence, tables={**first.evidence.tables, **facts}),
+    )
+
+
+def _facts_of_all(facts: Sequence[TableFacts]) -> TableFacts:
+    longest = dict[str, int]()
+    for name, length in (item for one in facts for item in one.longest.items()):
+        longest[name] = max(length, longest.get(name, 0))
+    return replace(
+        facts[0],
+        rows=sum(one.rows for one in facts),
+        counts=_sums([one.counts for one in facts]),
+        longest=longest,
+        found=_sums([one.found for one in facts]),
+        unseen=next((one.unseen for one in facts if one.unseen), ""),
+    )
+
+
+def _sums(counts: Iterable[Mapping[str, Count]]) -> dict[str, Count]:
+    sums = dict[str, Count]()
+    for key, count in (item for one in counts for item in one.items()):
+        known = sums.get(key, Count(0))
+        sums[key] = Count(known.rows + count.rows, of=known.of + count.of)
+    return sums
 
 
 def _first_difference(plan: Plan, other: Plan) -> Iterator[str]:
@@ -84,7 +134,7 @@ def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:
         replace(
             table,
             columns=(column, *table.columns),
-            indexes=tuple(_index(index, name) for index in table.indexes),
+            indexes=tuple(_index(index, table, name) for index in table.indexes),
             foreign_keys=tuple(
                 replace(key, columns=(name, *key.columns), parent_columns=(name, *key.parent_columns))
                 for key in table.foreign_keys
@@ -94,8 +144,13 @@ def _tables(catalog: Catalog, name: str) -> tuple[Table, ...]:
     )
 
 
-def _index(index: Index, name: str) -> Index:
-    return replace(index, parts=(IndexPart(name), *index.parts)) if index.unique else index
+def _index(index: Index, table: Table, name: str) -> Index:
+    """With the column in front where the index is of a key: rows of a parent are asked for with it."""
+    columns = [part.column for part in index.parts]
+    refers = index.kind == "BTREE" and any(
+        set(columns[: len(key.columns)]) == set(key.columns) for key in table.foreign_keys
+    )
+    return replace(index, parts=(IndexPart(name), *index.parts)) if index.unique or refers else index
 
 
 def _answered(inputs: Inputs, column: str) -> Evidence:
@@ -108,7 +163,11 @@ def _answered(inputs: Inputs, column: str) -> Evidence:
                 facts,
                 counts=dict.fromkeys(conditions, Count(0)) | dict(facts.counts),
                 longest={column: 4 * _LENGTH} | dict(facts.longest),
-                found={one.name: Count(0) for one in asked.searches} | dict(facts.found),
+                # With its own shard's column a key of numbers is one of texts, too.
+                found={
+                    one.name: facts.found.get(one.name.removesuffix(BYTES), Count(0))
+                    for one in asked.searches
+                },
             )
     return replace(inputs.evidence, tables=known)
 

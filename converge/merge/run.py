@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,22 +13,24 @@ from typing import Any, get_args
 import psycopg
 
 from converge.codes import Code
-from converge.errors import ConvergeError, TargetError
+from converge.errors import BlockedError, ConvergeError, TargetError
 from converge.merge import Merge
-from converge.merge.plan import merged_plan, require_same
+from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
-from converge.model.evidence import NOTHING_KNOWN
-from converge.model.plan import ColumnPlan, Finding, Phase, Plan, TablePlan
+from converge.model.evidence import NOTHING_KNOWN, Evidence
+from converge.model.plan import OCCUPIED, ColumnPlan, Finding, Phase, Plan, TablePlan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve
 from converge.model.result import Result, TableResult
+from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect
 from converge.postgres.digest import digest_query
-from converge.postgres.history import last_evidence, last_recorded, last_run, record_plan, report_of
+from converge.postgres.history import last_recorded, last_run, last_verification, record_plan, report_of
 from converge.postgres.ledger import Ledger, run_steps
 from converge.postgres.made import sequence_values, set_next_values
+from converge.postgres.query import value
 from converge.run.blockers import check_plan, check_target, drop
 from converge.run.connections import explained
 from converge.run.many import Move
@@ -40,6 +43,10 @@ _MERGED = ("verified", "migrated")
 _SETTINGS = {"synchronous_commit": "on", "maintenance_work_mem": "256MB"}
 _ROWS: tuple[Phase, ...] = ("shared", "create", "view")
 """Phases before the rows; the others are after them."""
+_OCCUPIED = (
+    "converge migrate --recreate makes shards and merge anew; or drop the merged tables, then "
+    "converge migrate --resume merges the shards as they are now"
+)
 _KEY = re.compile(r"\((?P<columns>.*)\)=\(")
 Sums = tuple[int, int]
 """Rows, and the sum of their digests."""
@@ -76,7 +83,12 @@ class Merging:
             if resume and (done := self._done()) is not None:
                 self.result, self._to_do = done, False
                 return
-            self.made = plan = self.merged(moves, ask)
+            try:
+                self.made = plan = self.merged(moves, ask)
+            except BlockedError as error:
+                if error.code == OCCUPIED:
+                    error.hint = _OCCUPIED
+                raise
             self.result.findings += plan.findings
             self.result.fingerprint = fingerprint(plan, whole=True)
             self.result.not_migrated = list(plan.not_migrated)
@@ -100,7 +112,9 @@ class Merging:
             _Filling(merge, self, [*self._shards(connection, shards)], connection, emit).go()
             verified = all(one.verdict == "verified" for one in shards.values())
             result.verdict = "verified" if verified else "migrated"
-            Ledger(connection, self.ledger_run).set_state("finished", report=result.to_json())
+            ledger = Ledger(connection, self.ledger_run)
+            ledger.set_snapshot(None, self._mark(connection))
+            ledger.set_state("finished", report=result.to_json())
 
     @contextmanager
     def _kept(self, hint: str | None = None) -> Iterator[None]:
@@ -121,41 +135,79 @@ class Merging:
             run = last_run(connection, (merge.source, merge.schema))
             if run is None or run["state"] != "finished":
                 return None
-            for move in self._moves.values():
-                shard = last_run(connection, (str(move.source), move.options.common.schema))
-                if shard is None or shard["id"] > run["id"]:
-                    return None
-            report = report_of(connection, run["id"])
+            mark = Ledger(connection, run["id"]).position()
+            report = report_of(connection, run["id"]) if mark and mark == self._mark(connection) else None
         return Result.from_json(report) if report else None
+
+    def _mark(self, connection: psycopg.Connection[Any]) -> str:
+        """What the shards are: of each its run, what that has planned, and how often its rows were replaced.
+
+        It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
+        """
+        marks = {}
+        for name, move in self._moves.items():
+            run = last_recorded(connection, move.source, move.options.common.schema)
+            if isinstance(run, Recorded):
+                query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
+                marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
+        return json.dumps(marks)
 
     def merged(self, moves: Mapping[str, Move], ask: Approve | None = None) -> Plan:
         """The plan of the merged schema. With `ask` the target is looked at as before a run.
 
         Raises BlockedError for shards that are not of one schema, or that cannot have the column.
         """
-        plans = dict[str, Plan]()
+        inputs, column = dict[str, Inputs](), self.merge.column
         for name, move in moves.items():
-            plans[name] = self._plan(move, None if plans else ask)
-        return replace(require_same(plans), source=self.merge.source)
+            inputs[name] = self._inputs(move, None if inputs else ask)
+        plan = require_same({name: merged_plan(one, column) for name, one in inputs.items()})
+        merged = merged_plan(inputs_of_all([*inputs.values()], plan), column)
+        return replace(merged, source=self.merge.source)
 
-    def _plan(self, move: Move, ask: Approve | None) -> Plan:
-        """By what is known of one shard."""
-        options, schema = move.options, move.options.common.schema
-        known = options.known
-        if known is None:
-            with explained(move.source, move.target), connect(move.target) as connection:
-                known = last_evidence(connection, str(move.source), schema)
+    def _inputs(self, move: Move, ask: Approve | None) -> Inputs:
+        """What is known of one shard, for the merged schema."""
+        options = move.options
+        known = options.known or _known(move)
         common = replace(options.common, schema=self.merge.schema)
         first = partial(check_target, clears=common.clears, approve=ask) if ask else None
         with prepare(move.source, move.target, common, silent, known=known, first=first) as prepared:
-            return replace(merged_plan(prepared.inputs, self.merge.column), source=str(move.source))
+            return prepared.inputs
 
     def _shards(self, connection: psycopg.Connection[Any], results: Mapping[str, Result]) -> Iterator[_Shard]:
         for name, result in results.items():
             move = self._moves[name]
             run = last_recorded(connection, move.source, move.options.common.schema)
             assert isinstance(run, Recorded)
-            yield _Shard(name, run.plan.schema, run.plan, {one.source: one for one in result.tables})
+            tables = _last_proof(connection, run) or result.tables
+            yield _Shard(name, run.plan.schema, run.plan, {one.source: one for one in tables})
+
+
+def _known(move: Move) -> Evidence:
+    """What a shard was decided by that an earlier command has finished.
+
+    Raises BlockedError where its source would be migrated otherwise now: what is merged is planned by it.
+    """
+    common = move.options.common
+    with prepare(move.source, move.target, common, silent, as_recorded=True, resuming=True) as now:
+        assert now.target is not None
+        run = last_recorded(now.target, move.source, common.schema)
+        assert isinstance(run, Recorded)
+        if run.plan.digest != now.plan.digest:
+            raise BlockedError(
+                f"{move.name}: the schema of the source has changed since the shard was migrated",
+                code=Code.T011,
+                details=differences(run.plan, now.plan),
+                hint=f"converge sync --database {move.name} brings new tables; after another change: "
+                "converge migrate --recreate",
+            )
+        return now.inputs.evidence
+
+
+def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[TableResult]:
+    """What `verify` or `sync` has proven last of all tables of a finished run; nothing where none has."""
+    found = last_verification(connection, run.run)
+    proven = found is not None and (found["level"], found["verdict"]) == ("full", "verified")
+    return Result.from_json(found["report"]).tables if found and proven else []
 
 
 def _value(column: ColumnPlan, own: ColumnPlan) -> str:
@@ -253,7 +305,8 @@ class _Filling:
             own = self._sums(digest_query(shard.schema, planned, ""))
             total = [sum(pair) for pair in zip(total, own, strict=True)]
             if reported.digest and reported.digest != f"{own[1]:x}":
-                raise self._differ(table, f"the rows of {shard.name} have changed since they were verified")
+                words = f"the rows of {shard.name} have changed since they were verified"
+                raise self._differ(table, words, f"converge verify --database {shard.name}, then {RESUME}")
             if column:
                 condition = f" WHERE {column} = {pg_text(shard.name)}"
                 if self._sums(digest_query(schema, planned, condition)) != own:
@@ -276,8 +329,8 @@ class _Filling:
         ((rows, digests),) = self._connection.execute(query.encode()).fetchall()
         return int(rows), int(digests or 0)
 
-    def _differ(self, table: TablePlan, words: str) -> TargetError:
-        return TargetError(f"{table.source}: {words}; nothing was merged", code=Code.V125)
+    def _differ(self, table: TablePlan, words: str, hint: str | None = None) -> TargetError:
+        return TargetError(f"{table.source}: {words}; nothing was merged", code=Code.V125, hint=hint)
 
     def _clash(self, error: psycopg.errors.UniqueViolation, table: TablePlan) -> TargetError:
         """A key that two shards have, which the server names without its shards."""

@@ -128,7 +128,7 @@ class Ledger:
         )
         return found
 
-    def set_snapshot(self, level: str, position: str | None) -> None:
+    def set_snapshot(self, level: str | None, position: str | None) -> None:
         """Notes the snapshot, with the source's position where all finished chunks are equal to it."""
         self.connection.execute(
             "UPDATE converge.run SET snapshot = %s, position = %s WHERE id = %s", (level, position, self.run)

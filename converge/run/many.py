@@ -169,7 +169,7 @@ class _Step:
             if options.resume:
                 done, digest = _standing(move, options)
                 if done is not None:
-                    self.result, self.to_do = done, False
+                    self.result, self.to_do, self.move = done, False, replace(move, options=options)
                     return
             options = replace(options, resume=bool(digest), approve=ask if self._asks else None)
             job = Job(move.source, move.target, _share(options, self.parallel), emit, self.result)
