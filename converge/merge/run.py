@@ -188,10 +188,10 @@ def _known(move: Move) -> Evidence:
     Raises BlockedError where its source would be migrated otherwise now: what is merged is planned by it.
     """
     common = move.options.common
-    with prepare(move.source, move.target, common, silent, as_recorded=True, resuming=True) as now:
-        assert now.target is not None
-        run = last_recorded(now.target, move.source, common.schema)
-        assert isinstance(run, Recorded)
+    with explained(move.source, move.target), connect(move.target) as connection:
+        run = last_recorded(connection, move.source, common.schema)
+    assert isinstance(run, Recorded)
+    with prepare(move.source, move.target, common, silent, as_recorded=True, resuming=True, of=run) as now:
         if run.plan.digest != now.plan.digest:
             raise BlockedError(
                 f"{move.name}: the schema of the source has changed since the shard was migrated",
