@@ -59,6 +59,7 @@ class _Shard:
     plan: Plan
     report: Mapping[str, TableResult]
     """By source table."""
+    verified: bool
 
 
 class Merging:
@@ -109,8 +110,9 @@ class Merging:
         ):
             # All shards are read as they are at one moment.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            _Filling(merge, self, [*self._shards(connection, shards)], connection, emit).go()
-            verified = all(one.verdict == "verified" for one in shards.values())
+            known = [*self._shards(connection, shards)]
+            _Filling(merge, self, known, connection, emit).go()
+            verified = all(one.verified for one in known)
             result.verdict = "verified" if verified else "migrated"
             ledger = Ledger(connection, self.ledger_run)
             ledger.set_snapshot(None, self._mark(connection))
@@ -178,8 +180,10 @@ class Merging:
             move = self._moves[name]
             run = last_recorded(connection, move.source, move.options.common.schema)
             assert isinstance(run, Recorded)
-            tables = _last_proof(connection, run) or result.tables
-            yield _Shard(name, run.plan.schema, run.plan, {one.source: one for one in tables})
+            proof = _last_proof(connection, run)
+            tables = {one.source: one for one in proof or result.tables}
+            verified = bool(proof) or result.verdict == "verified"
+            yield _Shard(name, run.plan.schema, run.plan, tables, verified)
 
 
 def _known(move: Move) -> Evidence:
