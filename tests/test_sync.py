@@ -301,6 +301,9 @@ def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, st
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert compare(source, target).equal
     assert postgres(target, "INSERT INTO a VALUES (4, 1) RETURNING v") == [(2,)]
+    mysql(source, "DROP TRIGGER tr")
+    ran = sync(pair)
+    assert (ran.code, "T011" in ran.err) == (3, True), ran.err
     mysql(source, "DROP TABLE a")
     ran = sync(pair)
     assert (ran.code, _said(ran, "V115")) == (1, "cannot be compared: the source no longer has the table")

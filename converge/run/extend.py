@@ -21,6 +21,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.evidence import Evidence
 from converge.model.plan import Phase, Plan, digest
+from converge.model.quote import pg_name
 from converge.model.recorded import READER, Made, Recorded
 from converge.planner.inputs import Selection
 from converge.planner.plan import make_plan
@@ -40,13 +41,23 @@ from converge.run.prepare import Prepared
 def require_same_but_tables(run: Recorded, plan: Plan, catalog: Catalog) -> None:
     """Raises BlockedError where more is another than in the run's plan than which tables there are."""
     names = _tables(run.plan) ^ _tables(plan) | run.elsewhere.keys()
-    # A trigger goes with its table, and the outcomes do not say with which.
+    # A trigger goes with its table, and its outcome does not say with which.
     triggers = {one.name for one in catalog.routines if one.table in names}
-    there = {one.name for one in catalog.routines}
+    there = {one.name for one in catalog.routines} | _triggers_of_others(run.plan, names)
     gone = {one.name for one in run.plan.outcomes if one.kind == "trigger" and one.name not in there}
     was, now = (_without(one, names, triggers | gone) for one in (run.plan, plan))
     if digest(was) != digest(now):
         require_plan_of(replace(run, plan=was), now)
+
+
+def _triggers_of_others(plan: Plan, names: Set[str]) -> set[str]:
+    """Triggers that the plan makes on other tables than these."""
+    others = [f" ON {pg_name(plan.schema, one.target)} " for one in plan.tables if one.source not in names]
+    return {
+        one.object
+        for one in plan.statements
+        if one.phase == "trigger" and any(place in one.sql for place in others)
+    }
 
 
 def _tables(plan: Plan) -> set[str]:
