@@ -1,15 +1,18 @@
-"""Joined workers beside a pool, under writers and kills: `python -m bench.joined walls|snapshots|kills`.
+"""Joined workers beside a pool, under writers and kills: `python -m bench.joined WHAT`.
 
 `snapshots` takes one snapshot after the other with workers of this process and joined ones, those 5 ms away
 from both servers, while an application commits; all must see the same. `kills` ends workers, their processes,
 Dask's scheduler, nannies and workers, and the run itself with SIGKILL at random moments, resumes where the
 run was among them, and looks for rows that are lost or doubled. `walls` migrates the same with a pool of four
-and with one process and three joined workers, in turn. All print what docs/workers.md tells.
+and with one process and three joined workers, in turn. `mixed` has four workers of Dask and four that are
+5 ms away beside one process, and compares what came of it with a run of one machine. All print what
+docs/workers.md tells.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -21,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 
@@ -142,6 +146,26 @@ def walls(source: str, target: str, count: int) -> None:
     print(f"median of ratios: {statistics.median(joined / own for own, joined in pairs):.2f}")
 
 
+def mixed(source: str, target: str) -> None:
+    """Prints whether workers of Dask and far ones together come to what a pool of four comes to."""
+    mysql(source, _TABLES)
+    came = []
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        scheduler, _ = stack.enter_context(dask(source, target, 4))
+        report = Path(folder, "report.json")
+        ends = ("--source", source, "--target", target, "--report", str(report))
+        away = ("worker", "--source", far(source, stack), "--join", far(target, stack))
+        several = ("--jobs", "1", "--workers", scheduler, "--workers", "join:4")
+        for ways, count in ((("--jobs", "4"), 0), (several, 4)):
+            _fresh(target)
+            run, workers = converge("migrate", *ends, *ways), [converge(*away) for _ in range(count)]
+            assert [one.wait() for one in (run, *workers)] == [0] * (count + 1)
+            document = json.loads(report.read_text("utf-8"))
+            tables = {one["source"]: (one["digest"], one["rows_target"]) for one in document["tables"]}
+            came.append((document["verdict"], document["snapshot"], tables))
+    print("the same" if came[0] == came[1] else "not the same", came[1])
+
+
 def _fresh(target: str) -> None:
     admin, _, name = target.rpartition("/")
     postgres(f"{admin}/postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -149,15 +173,15 @@ def _fresh(target: str) -> None:
 
 
 @contextmanager
-def dask(source: str, target: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two nannies with a worker each, and the scheduler's address."""
+def dask(source: str, target: str, count: int = 2) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and nannies with a worker each, and the scheduler's address."""
     port = str(random.randrange(20_000, 30_000))
     own = {"CONVERGE_SOURCE_URL": source, "CONVERGE_TARGET_URL": target}
     with ExitStack() as stack:
         processes = []
         for words in (
             ("scheduler", "--port", port, "--no-dashboard"),
-            *[("worker", f"127.0.0.1:{port}")] * 2,
+            *[("worker", f"127.0.0.1:{port}")] * count,
         ):
             more = ("--nthreads", "1", "--no-dashboard") if words[0] == "worker" else ()
             command = [str(Path(sys.executable).with_name("dask")), *words, *more]
@@ -250,7 +274,7 @@ def _copying(target: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["walls", "snapshots", "kills"])
+    parser.add_argument("what", choices=["walls", "snapshots", "mixed", "kills"])
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
@@ -260,6 +284,8 @@ def main() -> None:
             walls(*urls, chosen.count)
         elif chosen.what == "snapshots":
             snapshots(*urls, chosen.count)
+        elif chosen.what == "mixed":
+            mixed(*urls)
         else:
             kills(*urls, chosen.count, chosen.seed)
 

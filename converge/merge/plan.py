@@ -15,7 +15,7 @@ from converge.model.quote import pg_name
 from converge.planner.inputs import Inputs
 from converge.planner.plan import all_questions, make_plan
 from converge.planner.rehearsal import changes
-from converge.planner.rows import BYTES
+from converge.planner.rows import EXACTLY
 
 _LENGTH = 64
 """Of a name in MySQL, in characters of at most 4 bytes."""
@@ -165,7 +165,7 @@ def _answered(inputs: Inputs, column: str) -> Evidence:
                 longest={column: 4 * _LENGTH} | dict(facts.longest),
                 # With its own shard's column a key of numbers is one of texts, too.
                 found={
-                    one.name: facts.found.get(one.name.removesuffix(BYTES), Count(0))
+                    one.name: facts.found.get(one.name.removesuffix(EXACTLY), Count(0))
                     for one in asked.searches
                 },
             )

@@ -101,7 +101,7 @@ def _compared(draft: Draft, decided: Decision) -> TargetValue:
 # ---- foreign keys: rows without a parent ---------------------------------------------------------------
 
 
-BYTES = ", byte for byte"
+EXACTLY = ", byte for byte"
 """Ends the name of the second question about a key of texts."""
 
 
@@ -187,7 +187,7 @@ def _by_columns(table: Table, key: ForeignKey) -> Iterator[Search]:
         differ = " OR ".join(
             f"{utf8('c', my_name(child))}<>{utf8('p', my_name(other))}" for child, other in texts
         )
-        yield Search(f"{key.name}{BYTES}", join, f"{filled} AND ({missing} OR {differ})")
+        yield Search(f"{key.name}{EXACTLY}", join, f"{filled} AND ({missing} OR {differ})")
 
 
 # ---- unique keys: rows that are equal to others --------------------------------------------------------
