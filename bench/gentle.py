@@ -2,8 +2,8 @@
 
 A load generator asks the source for rows by their key, and changes some, at a steady pace on a few
 connections; it notes how long each answer takes. The same load runs alone, beside a migration as it comes,
-and beside gentle ones. PostgreSQL and converge would have machines of their own, so they are as nice as can
-be. Nothing is asserted.
+and beside gentle ones. MySQL and the generator have one core, PostgreSQL and converge the other, as on
+machines of their own. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pymysql
@@ -27,7 +27,6 @@ from converge.model.endpoint import parse
 _EACH_SECOND = 60
 """Requests of one connection."""
 _ALONE_SECONDS = 10.0
-_NICE = 19
 WAYS = {
     "alone": None,
     "migrate": (),
@@ -79,9 +78,10 @@ class Load:
                 self.times.append(time.monotonic() - began)
 
 
-def _children(process: int) -> Iterator[int]:
+def _pin(process: int, core: int) -> None:
+    """All threads of a process, and what it starts later."""
     for thread in Path(f"/proc/{process}/task").iterdir():
-        yield from map(int, (thread / "children").read_text("ascii").split())
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,9 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--connections", type=int, default=4)
     options = parser.parse_args(arguments)
     with started() as servers:
-        _, postgres = servers.pids
-        for process in (postgres, *_children(postgres)):
-            os.setpriority(os.PRIO_PROCESS, process, _NICE)
+        for process, core in zip((*servers.pids, os.getpid()), (0, 1, 0), strict=True):
+            _pin(process, core)
         source = servers.mysql.create_database("bench")
         create(source, servers.files, scale=options.scale)
         print(f"{'':42} {'p50 ms':>8} {'p99 ms':>8} {'seconds':>8} {'answers':>8}")
@@ -106,8 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     time.sleep(_ALONE_SECONDS)
                 else:
                     # The rows move, so the verdict may be about the snapshot only.
-                    nice = ["nice", "-n", str(_NICE), *command, "-q", *how]
-                    subprocess.run(nice, capture_output=True, check=True)
+                    subprocess.run(
+                        ["taskset", "-c", "1", *command, "-q", *how], capture_output=True, check=True
+                    )
                 took = time.monotonic() - began
             median, slow = load.percentile(0.5), load.percentile(0.99)
             print(f"{name:42} {median:8.2f} {slow:8.2f} {took:8.1f} {len(load.times):8,}", flush=True)
