@@ -135,12 +135,13 @@ class _Cutover:
         open_, result = self.open_, self.result
         plan, there = open_.prepared.plan, open_.prepared.target
         assert there is not None
+        rows = {one["source"]: one["rows"] for one in open_.proof.tables()}
         result.tables = [
             TableResult(
-                one.source, f"{plan.schema}.{one.target}", rows_source=rows, rows_target=rows, verified=True
+                one.source, f"{plan.schema}.{one.target}", rows_source=rows[one.source],
+                rows_target=rows[one.source], verified=True,
             )
-            for rows_of in [{one["source"]: one["rows"] for one in open_.proof.tables()}]
-            for one in plan.tables for rows in [rows_of[one.source]]
+            for one in plan.tables
         ]  # fmt: skip
         result.verdict = "verified"
         Proof(
@@ -170,7 +171,7 @@ class _Cutover:
                 f"{', '.join(sorted(unplanned))}: new in the source since the cutover began; the target is "
                 "still followed",
                 code=Code.W011,
-                hint="converge cutover again says whether the run would have migrated them",
+                hint="converge cutover again makes them and brings their rows, in create mode",
             )
         self._numbers()
         self._step("next values and materialized views", started)

@@ -237,10 +237,8 @@ def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:
     if lost:
         raise blocked(lost)
     kept = {table.source for table in both.plan.tables} - {one.object for one in findings}
-    plan = narrowed(both.plan, kept)
-    counters = tuple(one for one in plan.counters if one.table in here)
-    identities = tuple(one for one in plan.identities if one.table in kept)
-    return replace(both, plan=replace(plan, identities=identities, counters=counters)), findings
+    counters = tuple(one for one in both.plan.counters if one.table in here)
+    return replace(both, plan=replace(narrowed(both.plan, kept), counters=counters)), findings
 
 
 def _without_transactions(table: Table) -> Finding | None:
