@@ -20,12 +20,14 @@ from conftest import NewDatabase
 from faults.application import COINS, TOTAL, fill, writers
 from support import ENVIRONMENT, begun, converge, mysql, postgres, workers_of
 
+from converge.cluster.messages import Mailbox
 from converge.errors import TargetError
 from converge.model.endpoint import parse
 from converge.model.work import CopyTask
 from converge.postgres.connect import connect
 from converge.postgres.copy import claim
 from converge.postgres.ledger import attempt_of, lock
+from converge.run.workers import Workers
 from converge.sandbox import Server
 
 ROOT = Path(__file__).parents[1]
@@ -251,3 +253,18 @@ def test_a_chunk_of_an_ended_attempt_is_not_claimed(source: str, target: str) ->
         lock(run)
         assert claim(worker, task) is None
         worker.rollback()
+
+
+def test_word_that_came_with_another_answer_is_not_slept_over(target: str) -> None:
+    """All readers begin under a lock: whoever looks for word only now and then holds writers off."""
+    with connect(parse(target)) as ledger, connect(parse(target)) as other, Workers(1) as workers:
+        mailbox = Mailbox(ledger, "word")
+        mailbox.each(lambda: None)
+        other.execute("NOTIFY word")
+        ledger.execute("SELECT 1")
+        began = time.monotonic()
+        assert list(workers.hear(mailbox, 60)) == []
+        assert time.monotonic() - began < 30
+        looked: list[bool] = []
+        mailbox.each(lambda: looked.append(True))
+        assert looked == [True] and not mailbox.heard

@@ -128,6 +128,10 @@ class Guests:
     def room(self) -> bool:
         return any(member.room > 0 for member in self._members.values())
 
+    @property
+    def heard(self) -> bool:
+        return self._mailbox.heard
+
     def fileno(self) -> int:
         return self._mailbox.fileno()
 

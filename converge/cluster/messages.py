@@ -102,14 +102,15 @@ class Mailbox:
 
     def __init__(self, connection: psycopg.Connection[Any], channel: str) -> None:
         self.connection = connection
-        self._nudged, self._next = True, 0.0
+        self.heard, self._next = True, 0.0
+        """Whether there may be messages that nobody has looked for."""
         self.over = False
         """Whether the run has said that it is over."""
         connection.add_notify_handler(self._nudge)
         connection.execute(f"LISTEN {channel}".encode())
 
     def _nudge(self, notify: psycopg.Notify) -> None:
-        self._nudged = True
+        self.heard = True
         self.over |= notify.payload == OVER
 
     def fileno(self) -> int:
@@ -119,10 +120,10 @@ class Mailbox:
         """Calls `look` for as long as there may be messages."""
         now = time.monotonic()
         # One that came together with another answer is not in the socket any more.
-        if self._nudged or now >= self._next or select.select([self], [], [], 0)[0]:
-            self._nudged = True
-            while self._nudged:
-                self._nudged = False
+        if self.heard or now >= self._next or select.select([self], [], [], 0)[0]:
+            self.heard = True
+            while self.heard:
+                self.heard = False
                 look()
             self._next = now + _POLL_SECONDS
 

@@ -58,6 +58,10 @@ class Joined(Protocol):
     def gather(self, seconds: float) -> None:
         """Waits for those that are awaited, at most for this time."""
 
+    @property
+    def heard(self) -> bool:
+        """Whether somebody has said something that is read already."""
+
     def fileno(self) -> int:
         """Can be read when somebody has said something."""
 
@@ -236,6 +240,8 @@ class Workers:
 
         `lost`, with the error, is the last word of one that is gone.
         """
+        if other and other.heard:
+            seconds = 0
         for ready in wait([*self._busy, *([other] if other else [])], seconds):
             pipe: Any = ready
             if pipe is other:
