@@ -4,15 +4,13 @@ The databases are empty ones of servers that may be written to. Writers swap val
 keys, delete parents of three levels of children, truncate, load files, commit transactions of many rows,
 prepare by XA, and compress transactions where the server can. After each epoch all rows of the view are
 compared with all rows of the target, value by value, by queries that share nothing with converge. With
---delay commits are held between the log and their visibility (binlog_group_commit_sync_delay). With --kills
-a process that follows is killed so often, each time within an epoch after one or two others, and all rows are
-compared in the end. Prints figures; a difference ends it.
+--delay commits are held between the log and their visibility (binlog_group_commit_sync_delay). Prints
+figures; a difference ends it.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
 import threading
 import time
@@ -54,32 +52,41 @@ _TOPS = 300
 _TRUNCATED = 1412
 _EXPECTED = (1062, 1205, 1213, 1216, 1217, 1451, 1452, 1614, 1615, 1761)
 """Duplicates, deadlocks, foreign keys: as applications meet them."""
+_LOST = (1053, 2003, 2006, 2013)
+"""The server is going, gone, or not back yet."""
 
 
 class Writer(threading.Thread):
     """One connection of the application."""
 
-    def __init__(self, url: str, seed: int, folder: Path, stop: threading.Event) -> None:
+    def __init__(
+        self, url: str, seed: int, folder: Path, stop: threading.Event, *, outlives_server: bool = False
+    ) -> None:
         super().__init__(daemon=True)
         self._url, self._folder, self._stop_ = url, folder, stop
+        self._expected = _EXPECTED + (_LOST if outlives_server else ())
         self._random = random.Random(seed)
         self.transactions = self.statements = 0
 
     def run(self) -> None:
         while not self._stop_.is_set():
-            # What an error leaves open ends with the connection.
-            with connect_mysql(self._url, local_infile=True) as connection, connection.cursor() as cursor:
-                cursor.execute("SET SESSION innodb_lock_wait_timeout = 2")
-                with suppress(pymysql.err.Error):
-                    compress = self._random.random() < 0.5
-                    cursor.execute(f"SET SESSION binlog_transaction_compression = {compress}")
-                try:
-                    while not self._stop_.is_set():
-                        self._transaction(cursor)
-                        self.transactions += 1
-                except pymysql.err.MySQLError as error:
-                    if error.args[0] not in _EXPECTED:
-                        raise
+            try:
+                self._write()
+            except pymysql.err.MySQLError as error:
+                if error.args[0] not in self._expected:
+                    raise
+                self._stop_.wait(0.2 if error.args[0] in _LOST else 0)
+
+    def _write(self) -> None:
+        """Until an error: what it leaves open ends with the connection."""
+        with connect_mysql(self._url, local_infile=True) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = 2")
+            with suppress(pymysql.err.Error):
+                compress = self._random.random() < 0.5
+                cursor.execute(f"SET SESSION binlog_transaction_compression = {compress}")
+            while not self._stop_.is_set():
+                self._transaction(cursor)
+                self.transactions += 1
 
     def _transaction(self, cursor: Any) -> None:
         pick = self._random.choices([*_KINDS], [*_KINDS.values()])[0]
@@ -128,7 +135,7 @@ _SINGLE = {
     "truncate": ("TRUNCATE log",),
     "large": (
         "UPDATE wide SET body = '{tag}' ORDER BY id LIMIT 20000",
-        "DELETE FROM wide ORDER BY id LIMIT 3000",
+        "DELETE FROM wide ORDER BY id LIMIT 30000",
     ),
 }
 
@@ -183,11 +190,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--delay", type=int, default=0, metavar="MICROSECONDS")
-    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     source, target = parse(arguments.source), parse(arguments.target)
-    _fill(arguments.source)
+    fill(arguments.source)
     api.migrate(source, target)
     stop = threading.Event()
     with TemporaryDirectory() as name, connect_mysql(arguments.source) as root, root.cursor() as cursor:
@@ -199,20 +205,16 @@ def main() -> None:
         for writer in writers:
             writer.start()
         try:
-            if arguments.kills:
-                _kill(source, target, arguments)
-            else:
-                _follow(source, target, arguments, writers)
+            _follow(source, target, arguments, writers)
         finally:
             stop.set()
             for writer in writers:
                 writer.join()
             cursor.execute("SET GLOBAL binlog_group_commit_sync_delay = 0")
-    if arguments.kills:
-        _compare_at_rest(source, target, arguments, writers)
 
 
-def _fill(url: str) -> None:
+def fill(url: str) -> None:
+    """Makes the tables, and rows for the writers to begin with."""
     with connect_mysql(url) as connection, connection.cursor() as cursor:
         for statement in SCHEMA.split(";\n"):
             if statement.strip():
@@ -236,7 +238,7 @@ def _follow(source: Any, target: Any, arguments: argparse.Namespace, writers: li
                         differ = [
                             table
                             for table in TABLES
-                            if _rows_of(open_.epochs.view, table) not in (None, _target_rows(judge, table))
+                            if rows_of(open_.epochs.view, table) not in (None, target_rows(judge, table))
                         ]
                     if differ:
                         raise SystemExit(f"epoch {epoch.number}: {differ} differ")
@@ -252,50 +254,8 @@ def _follow(source: Any, target: Any, arguments: argparse.Namespace, writers: li
     )
 
 
-def _followed(source: Any, target: Any) -> None:
-    result = api.follow(source, target, interval=0.0)
-    raise SystemExit(f"{result.verdict}: {result.differences}")
-
-
-def _kill(source: Any, target: Any, arguments: argparse.Namespace) -> None:
-    forks, one = multiprocessing.get_context("forkserver"), random.Random(arguments.seed)
-    forks.set_forkserver_preload(["bench.follow"])
-    with psycopg.connect(arguments.target, autocommit=True) as judge:
-        for number in range(arguments.kills):
-            process = forks.Process(target=_followed, args=(source, target))
-            process.start()
-            last = _epoch(judge) + one.randint(1, 2)
-            began = time.monotonic()
-            while _epoch(judge) < last:
-                if not process.is_alive() or time.monotonic() > began + 120:
-                    raise SystemExit(f"kill {number}: follow has ended by itself, or stands still")
-                time.sleep(0.02)
-            # Somewhere in the next epoch.
-            time.sleep(one.random() * 1.2)
-            process.kill()
-            process.join()
-            if number % 20 == 19:
-                print(f"{number + 1} kills, epoch {_epoch(judge)}", flush=True)
-
-
-def _epoch(judge: psycopg.Connection[Any]) -> int:
-    found = judge.execute("SELECT max(epoch) FROM converge.follow").fetchone()
-    return int(found[0] if found else 0)
-
-
-def _compare_at_rest(source: Any, target: Any, arguments: argparse.Namespace, writers: list[Writer]) -> None:
-    for _ in range(2):
-        api.follow(source, target, once=True)
-    with connect_mysql(arguments.source) as here, psycopg.connect(arguments.target, autocommit=True) as judge:
-        differ = [table for table in TABLES if _rows_of(here, table) != _target_rows(judge, table)]
-        rows, epochs = judge.execute("SELECT rows, epoch FROM converge.follow").fetchall()[0]
-    transactions = sum(writer.transactions for writer in writers)
-    print(f"{arguments.kills} kills, {epochs} epochs, {transactions:,} transactions, {rows:,} rows replaced; "
-          f"{len(differ)} tables differ: {differ}")  # fmt: skip
-
-
-def _rows_of(connection: Any, table: str) -> Counter[tuple[str | None, ...]] | None:
-    """None for a table that was truncated after the epoch, and cannot be seen any more."""
+def rows_of(connection: Any, table: str) -> Counter[tuple[str | None, ...]] | None:
+    """Of the source; None for a table that was truncated after the epoch, and cannot be seen any more."""
     with connection.cursor() as cursor:
         try:
             cursor.execute(f"SELECT * FROM `{table}`")
@@ -306,7 +266,8 @@ def _rows_of(connection: Any, table: str) -> Counter[tuple[str | None, ...]] | N
         return Counter(tuple(map(_text, row)) for row in cursor.fetchall())
 
 
-def _target_rows(connection: psycopg.Connection[Any], table: str) -> Counter[tuple[str | None, ...]]:
+def target_rows(connection: psycopg.Connection[Any], table: str) -> Counter[tuple[str | None, ...]]:
+    """In the words of `rows_of`."""
     return Counter(tuple(map(_text, row)) for row in connection.execute(f'SELECT * FROM "{table}"'.encode()))
 
 

@@ -13,8 +13,13 @@ import pytest
 from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, relations
 
+from converge.errors import TargetError
+from converge.follow.follow import opened
 from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.model.work import DigestTask
 from converge.mysql.log import in_flight
+from converge.run.options import Options
 from converge.sandbox.server import connect_mysql
 
 SOURCE = """
@@ -481,3 +486,16 @@ def test_a_stop_wins_over_the_errors_that_it_causes(databases: tuple[str, str]) 
             process.send_signal(number)
             _, err = process.communicate(timeout=30)
         assert (process.returncode, "error[R130]" in err, "again in" in err) == (130, True, False), err
+
+
+def test_a_server_that_is_lost_is_not_hidden_by_an_unread_answer(databases: tuple[str, str]) -> None:
+    """The rolling proof asks both servers at once: `follow` ended instead of connecting again."""
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)")
+    task = DigestTask("t", "SELECT COUNT(*), 0 FROM t", "SELECT pg_terminate_backend(pg_backend_pid()), 0")
+    with (
+        pytest.raises(TargetError) as caught,
+        opened(parse(source), parse(target), Options(), silent) as open_,
+        open_.epochs.next(),
+    ):
+        open_.proof.workers.digest(task)
+    assert caught.value.lost

@@ -115,10 +115,9 @@ class Epochs:
                 if not left or not (isinstance(error, _LOCKS) or error.args[0] == _CHANGED):
                     raise
                 self.view.rollback()
-        try:
-            yield done
-        finally:
-            self.view.rollback()
+        yield done
+        # Not after an error: an answer may be left unread, and all connections are ended then.
+        self.view.rollback()
 
     def _epoch(self, started: float, *, holds: bool) -> Epoch:
         place = self.place()
