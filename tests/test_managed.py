@@ -172,6 +172,17 @@ def test_a_source_without_a_snapshot_is_refused(databases: tuple[str, str]) -> N
         _refused(source, databases[1], databases[1], "S030", "reads with READ-COMMITTED")
 
 
+def test_a_source_without_md5_is_refused(databases: tuple[str, str]) -> None:
+    """As MySQL 9.6 is until its component has been installed."""
+    mysql(databases[0], "CREATE TABLE film (id INT PRIMARY KEY)")
+
+    def rewrite(block: bytes, to_server: bool) -> bytes:
+        return block.replace(b"SELECT MD5('')", b"SELECT MD9('')") if to_server else block
+
+    with through(databases[0], rewrite) as source:
+        _refused(source, databases[1], databases[1], "S033", "INSTALL COMPONENT")
+
+
 @pytest.mark.parametrize("version", ["8.0.30-Vitess", "8.0.23-PlanetScale"])
 def test_a_source_without_long_transactions_is_refused(version: str, databases: tuple[str, str]) -> None:
     mysql(databases[0], "CREATE TABLE film (id INT PRIMARY KEY)")

@@ -15,11 +15,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
 
+from converge.codes import Code
+from converge.errors import SourceError
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_name
+from converge.mysql.query import fetch
+
+_NO_FUNCTION = (1305, 1370)
+"""To an account without EXECUTE any unknown name is a stored function that it may not run."""
+
+
+def require_md5(connection: Connection[Any]) -> None:
+    """Raises SourceError for a server without MD5(); the connection has a database.
+
+    Since 9.6 a component has it; in FIPS mode it gives NULL (MySQL 9.6 manual, "Legacy Hashing Component").
+    """
+    try:
+        ((digest,),) = fetch(connection, "SELECT MD5('')")
+    except pymysql.err.MySQLError as error:
+        if error.args[0] not in _NO_FUNCTION:
+            raise
+        digest = None
+    if digest is None:
+        raise SourceError(
+            "the source has no MD5(), by which both servers compare rows",
+            code=Code.S033,
+            hint="INSTALL COMPONENT 'file://component_classic_hashing';\n"
+            "by an account with INSERT on mysql.component; in FIPS mode MD5() gives NULL",
+        )
 
 
 def row_digest(table: TablePlan) -> str:

@@ -12,6 +12,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import silent
 from converge.model.facts import Diagnosis, SourceFacts, TargetFacts
 from converge.model.plan import Finding
+from converge.mysql.digest import require_md5
 from converge.mysql.facts import read_facts as read_source_facts
 from converge.mysql.facts import table_names
 from converge.mysql.privileges import missing_select, read_privileges
@@ -86,6 +87,7 @@ def _source(endpoint: Endpoint, options: Options) -> tuple[SourceFacts, list[Fin
     with explained(endpoint, None), closing(connect_source(endpoint)) as connection:
         require_snapshots(connection)
         own = read_privileges(connection, endpoint.database)
+        require_md5(connection)
         provider = source_provider(connection)
         facts = read_source_facts(connection, own, provider)
         readable = list(filter(own.may_read, table_names(connection, endpoint.database)))

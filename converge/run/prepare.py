@@ -25,6 +25,7 @@ from converge.model.recorded import Recorded
 from converge.model.result import Result
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
+from converge.mysql.digest import require_md5
 from converge.mysql.privileges import missing_select, possible_snapshot, read_privileges
 from converge.mysql.snapshot import read_logs, require_snapshots
 from converge.planner.inputs import Inputs
@@ -123,6 +124,7 @@ def _read(source: WatchedConnection, endpoint: Endpoint, map_: Map, options: Opt
     """What the source is, and what it lacks for a run."""
     require_snapshots(source)
     own = read_privileges(source, endpoint.database)
+    require_md5(source)
     catalog = read_catalog(source, own)
     readable = [table.name for table in catalog.tables]
     return Inputs(
