@@ -272,7 +272,7 @@ _HIDDEN = 1227
 def read_identities(connection: Connection[Any], database: str, tables: Iterable[str]) -> dict[str, Identity]:
     """What these tables are now, by their names; one that is gone is left out."""
     created = dict(rows(connection, "created", database))
-    numbers = _numbers(rows(connection, "tablespaces", database), database)
+    numbers = _numbers(_seen(connection, "tablespaces", database), database)
     wanted = [name for name in tables if name in created]
     if any(name.casefold() not in numbers for name in wanted):
         numbers = _shared(connection, database) | numbers
@@ -289,17 +289,20 @@ def known_by_time(identities: dict[str, Identity]) -> list[str]:
     return [name for name, identity in identities.items() if len(identity) == 1]
 
 
-def _shared(connection: Connection[Any], database: str) -> dict[str, list[str]]:
-    """Of tables that share a tablespace, as far as the user may look (PROCESS).
-
-    InnoDB writes other characters as numbers here ("Mapping of Identifiers to File Names").
-    """
+def _seen(connection: Connection[Any], name: str, database: str = "") -> list[tuple[Any, ...]]:
+    """The rows of a query, as far as the user may look: some want PROCESS, in MySQL 9.7 all of them."""
     try:
-        found = rows(connection, "shared_tablespaces")
+        return rows(connection, name, database)
     except pymysql.err.MySQLError as error:
         if error.args[0] != _HIDDEN:
             raise
-        return {}
+        return []
+
+
+def _shared(connection: Connection[Any], database: str) -> dict[str, list[str]]:
+    """Of tables that share a tablespace; InnoDB writes other characters as numbers here ("Mapping of
+    Identifiers to File Names")."""
+    found = _seen(connection, "shared_tablespaces")
     decoded = ((re.sub("@([0-9a-f]{4})", lambda m: chr(int(m[1], 16)), name), it) for name, it in found)
     return _numbers(decoded, database)
 
