@@ -15,9 +15,20 @@ from converge import api
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.follow.cutover import Window
+from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
 from converge.sandbox.server import connect_mysql
 
+LOSES_ITSELF = """
+CREATE FUNCTION loses_itself() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_query() LIKE '%VALIDATE%' THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+    END IF;
+END $$;
+CREATE EVENT TRIGGER loses_itself ON ddl_command_start EXECUTE FUNCTION loses_itself();
+"""
+"""Ends the session that has the keys of a cutover validated."""
 KEYS = "SELECT count(*), count(*) FILTER (WHERE convalidated) FROM pg_constraint WHERE contype = 'f'"
 
 
@@ -52,9 +63,38 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     # As the run has left them.
     assert postgres(target, KEYS) == [(keys, keys)]
     assert postgres(target, "INSERT INTO log (body) VALUES ('next') RETURNING id") == [(701,)]
-    for command in (("follow", "--once"), ("cutover", "--yes")):
+    for command in (("follow", "--once"), ("cutover", "--dry-run")):
         ran = converge(*command, *ends)
         assert (ran.code, "W012" in ran.err) == (3, True), ran.err
+
+
+def test_what_comes_after_the_cutover_is_finished_later(databases: tuple[str, str], tmp_path: Path) -> None:
+    """Who loses a server, or the command, after the cutover must know that it was, and can go on."""
+    source, target = pair = migrated(databases, SOURCE)
+    ((keys, _),) = postgres(target, KEYS)
+    for statements in ROUNDS[:3]:
+        mysql(source, statements)
+    assert follow(pair).code == 0
+    postgres(target, LOSES_ITSELF)
+    file = tmp_path / "certificate.json"
+    stop = tmp_path / "stopped"
+    cut = ("cutover", "--source", source, "--target", target, "--stop", f"touch {stop}", "-o", str(file))
+    ran = converge(*cut)
+    assert (ran.code, "the cutover was at " in ran.err, "again, finishes it" in ran.err) == (
+        5, True, True,
+    ), ran.err  # fmt: skip
+    assert postgres(target, "SELECT count(certificate) FROM converge.follow") == [(1,)]
+    assert postgres(target, KEYS) != [(keys, keys)]
+    assert json.loads(file.read_text("utf-8"))["command"] == "cutover"
+    postgres(target, "DROP EVENT TRIGGER loses_itself")
+    stop.unlink()
+    file.unlink()
+    # The source may be gone by then.
+    ran = converge(*(word.replace(f":{parse(source).port}/", ":1/") for word in cut), "--json")
+    assert (ran.code, ran.json["verdict"], stop.exists()) == (0, "verified", False), ran.err
+    assert "cut over at " in ran.json["findings"][-1]["message"]
+    assert postgres(target, KEYS) == [(keys, keys)]
+    assert json.loads(file.read_text("utf-8"))["command"] == "cutover"
 
 
 def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -60,7 +61,8 @@ def command(
     With the application at work, compares what `converge follow` has not compared yet, and all views. Then
     the writers are stopped, the source is proven to stand still, the last rows are replaced and compared,
     and sequences go on where the source's do. What cannot be had in time gives the window up, and the target
-    is followed as before. End `converge follow` first.
+    is followed as before. End `converge follow` first. After a cutover,
+    finishes what it has left.
 
     \b
     Examples:
@@ -78,12 +80,13 @@ def command(
         )
     one = only(databases(where), "cutover")
     result = Result("cutover", str(one.source), str(one.target))
-    window = api.Window(max_seconds, dry_run, full_proof, stop or "", None if yes else _wait)
-    proof = api.cutover(
-        one.source, one.target, options_of(one, options), window, on_event=emit, result=result
-    )
-    if certificate and proof:
-        write_private(certificate, json.dumps(proof, indent=2) + "\n")
+
+    def write(proof: dict[str, Any]) -> None:
+        if certificate:
+            write_private(certificate, json.dumps(proof, indent=2) + "\n")
+
+    window = api.Window(max_seconds, dry_run, full_proof, stop or "", None if yes else _wait, write)
+    api.cutover(one.source, one.target, options_of(one, options), window, on_event=emit, result=result)
     return finish(Results("cutover", (Named("", result),)), reports, emit, as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 All rows have been compared before the window, by the rolling proof of the epochs; each epoch from then on
 compares what it replaces. So the window has only what does not grow with the tables: the last epoch, the next
 values, and materialized views. What grows again, the check of all rows of foreign keys that hold already,
-comes when the application may start: it blocks no reader and no writer.
+comes `afterwards`: it blocks no reader and no writer.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from converge.codes import Code
 from converge.errors import BlockedError
+from converge.follow.afterwards import compared_tables, cut_over, finish, finished, unchecked_keys
 from converge.follow.epoch import Epoch
 from converge.follow.follow import Open, note_unequal, opened
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
-from converge.model.existing import OwnForeignKey
 from converge.model.plan import Finding
-from converge.model.result import Result, TableResult
+from converge.model.result import Result
 from converge.model.words import counted, said
 from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import in_flight
 from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate
-from converge.postgres.made import changed_since, set_next_values
+from converge.postgres.made import set_next_values
 from converge.postgres.query import value
 from converge.run.options import Options
 from converge.run.proof import Proof
@@ -56,16 +56,22 @@ class Window:
     """A command of the shell that stops the writers; empty where the operator does."""
     wait: Callable[[], None] | None = None
     """Without a command: returns when the operator has stopped them; None where they are stopped already."""
+    on_certificate: Callable[[dict[str, Any]], None] = lambda _: None
+    """Gets the certificate as soon as the application may start."""
 
 
 def cutover(
     source: Endpoint, target: Endpoint, options: Options, window: Window, emit: Sink, result: Result
 ) -> dict[str, Any]:
-    """Makes the target the application's; returns the certificate, which the ledger keeps, or {}.
+    """Makes the target the application's; returns the certificate, which the ledger keeps, or {}. Where that
+    has been done, finishes what was left to be done afterwards.
 
     Raises BlockedError where the window would be too long or the source does not stand still: then the
     target goes on being followed.
     """
+    tell = window.on_certificate
+    if not window.dry_run and (certificate := finished(source, target, options, emit, result, tell)):
+        return certificate
     with opened(source, target, options, emit) as open_:
         result.findings += open_.findings
         _require_whole(open_, options)
@@ -85,7 +91,10 @@ def cutover(
             result.findings.append(Finding(Code.W014, "note", "target", words))
             return {}
         certificate = run.window()
-        run.afterwards()
+        tell(certificate)
+        with cut_over(certificate, source, target):
+            assert open_.prepared.target is not None
+            finish(replace(open_.run, plan=open_.prepared.plan), open_.prepared.target, emit, result)
         return certificate
 
 
@@ -135,14 +144,7 @@ class _Cutover:
         open_, result = self.open_, self.result
         plan, there = open_.prepared.plan, open_.prepared.target
         assert there is not None
-        rows = {one["source"]: one["rows"] for one in open_.proof.tables()}
-        result.tables = [
-            TableResult(
-                one.source, f"{plan.schema}.{one.target}", rows_source=rows[one.source],
-                rows_target=rows[one.source], verified=True,
-            )
-            for one in plan.tables
-        ]  # fmt: skip
+        result.tables = compared_tables(plan, open_.proof.tables())
         result.verdict = "verified"
         Proof(
             plan, open_.proof.workers, open_.prepared.source, there, {}, "full", result, self.emit, {}
@@ -253,23 +255,6 @@ class _Cutover:
     def _step(self, name: str, started: float) -> None:
         self.seconds[name] = round(time.monotonic() - started - sum(self.seconds.values()), 1)
 
-    # ---- afterwards ------------------------------------------------------------------------------------
-
-    def afterwards(self) -> None:
-        """With the application at work: foreign keys are valid again, statistics are new."""
-        open_, plan, there = self.open_, self.open_.prepared.plan, self.open_.prepared.target
-        assert there is not None
-        with phase(self.result, self.emit, "validate"):
-            for key in _unchecked(open_):
-                check = replace(key, validated=True).validate
-                if check:
-                    there.execute(check.encode())
-        with phase(self.result, self.emit, "analyze"):
-            for table in read_existing(there, plan.schema).tables:
-                there.execute(f"ANALYZE {table.quoted}".encode())
-        if open_.run.made is not None:
-            self.result.findings += changed_since(there, plan, open_.run.made)
-
 
 def _not_still(why: str) -> BlockedError:
     return BlockedError(
@@ -277,16 +262,6 @@ def _not_still(why: str) -> BlockedError:
         code=Code.W011,
         hint="stop every writer, jobs too: SET GLOBAL super_read_only = ON; ends their commits",
     )
-
-
-def _unchecked(open_: Open) -> Sequence[OwnForeignKey]:
-    """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
-    there, made = open_.prepared.target, open_.run.made
-    assert there is not None
-    texts = made.objects.values() if made else ()
-    valid = {json.loads(text).get("definition") for text in texts if '"definition"' in text}
-    keys = read_existing(there, open_.prepared.plan.schema).foreign_keys
-    return [key for key in keys if not key.validated and key.definition in valid]
 
 
 def _require_whole(open_: Open, options: Options) -> None:
@@ -306,7 +281,7 @@ def _require_parents(open_: Open) -> None:
     """Raises BlockedError for rows without a parent: the key could not be made valid after the cutover."""
     there = open_.prepared.target
     assert there is not None
-    for key in _unchecked(open_):
+    for key in unchecked_keys(open_.run, there):
         if orphans := value(there, key.orphans):
             raise BlockedError(
                 f"{key.table}: {said(orphans, 'have no parent', 'row')} by the foreign key {key.name}",

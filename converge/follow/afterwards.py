@@ -1,0 +1,110 @@
+"""What comes after a cutover, with the application at work: foreign keys are valid again, statistics are new.
+
+It needs no source and may take its time, so it may be lost: with a server, or with the command. The ledger
+has the certificate by then, and `converge cutover`, again, finishes what is left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from converge.codes import Code
+from converge.errors import ConvergeError, Interrupted
+from converge.model.endpoint import Endpoint
+from converge.model.event import Sink, phase
+from converge.model.existing import OwnForeignKey
+from converge.model.plan import Finding, Plan
+from converge.model.recorded import Recorded
+from converge.model.result import Result, TableResult
+from converge.postgres.connect import connect
+from converge.postgres.existing import read_existing
+from converge.postgres.following import read_following
+from converge.postgres.ledger import lock, upgrade
+from converge.postgres.made import changed_since
+from converge.run.compared import recorded_run
+from converge.run.connections import explained
+from converge.run.options import Options
+
+
+def finished(
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    emit: Sink,
+    result: Result,
+    on_certificate: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Finishes what an earlier cutover of the run has left; its certificate, or {} where there was none."""
+    run = recorded_run(source, target, options)
+    if not isinstance(run, Recorded) or run.state != "finished":
+        return {}
+    with explained(source, target), connect(target) as there:
+        lock(there)
+        upgrade(target)
+        following = read_following(there, run.run)
+        if following is None or not (certificate := following.certificate):
+            return {}
+        on_certificate(certificate)
+        with cut_over(certificate, source, target):
+            finish(run, there, emit, result)
+    result.tables = compared_tables(run.plan, certificate["proof"]["tables"])
+    result.verdict = "verified"
+    words = f"cut over at {certificate['at']}; nothing is compared anew"
+    result.findings.append(Finding(Code.W014, "note", "target", words))
+    return certificate
+
+
+@contextmanager
+def cut_over(certificate: dict[str, Any], source: Endpoint, target: Endpoint) -> Iterator[None]:
+    """An error says that the cutover was."""
+    try:
+        with explained(source, target):
+            yield
+    except (ConvergeError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            error = Interrupted("stopped", code=Code.R130)
+        error.message = (
+            f"the cutover was at {certificate['at']}: the application may start on the target; what comes "
+            f"afterwards is not finished: {error.message}"
+        )
+        error.hint = "\n".join(filter(None, ("converge cutover, again, finishes it", error.hint)))
+        raise error from None
+
+
+def finish(run: Recorded, there: psycopg.Connection[Any], emit: Sink, result: Result) -> None:
+    """With the application at work: foreign keys are valid again, statistics are new."""
+    with phase(result, emit, "validate"):
+        for key in unchecked_keys(run, there):
+            if check := replace(key, validated=True).validate:
+                there.execute(check.encode())
+    with phase(result, emit, "analyze"):
+        for table in read_existing(there, run.plan.schema).tables:
+            there.execute(f"ANALYZE {table.quoted}".encode())
+    if run.made is not None:
+        result.findings += changed_since(there, run.plan, run.made)
+
+
+def unchecked_keys(run: Recorded, there: psycopg.Connection[Any]) -> Sequence[OwnForeignKey]:
+    """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
+    texts = run.made.objects.values() if run.made else ()
+    valid = {json.loads(text).get("definition") for text in texts if '"definition"' in text}
+    keys = read_existing(there, run.plan.schema).foreign_keys
+    return [key for key in keys if not key.validated and key.definition in valid]
+
+
+def compared_tables(plan: Plan, proven: Sequence[Mapping[str, Any]]) -> list[TableResult]:
+    """Of the rolling proof's tables (`RollingProof.tables`)."""
+    rows = {one["source"]: one["rows"] for one in proven}
+    return [
+        TableResult(
+            one.source, f"{plan.schema}.{one.target}", rows_source=rows[one.source],
+            rows_target=rows[one.source], verified=True,
+        )
+        for one in plan.tables if one.source in rows
+    ]  # fmt: skip
