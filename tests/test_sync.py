@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, soon
 from test_resume import CHANGES, SOURCE
+
+from converge.model.result import Result
+from converge.report.run import run_text
 
 
 @pytest.fixture
@@ -26,8 +30,8 @@ def sync(pair: tuple[str, str], *more: str) -> Ran:
     return converge("sync", "--source", pair[0], "--target", pair[1], "--json", *more)
 
 
-def _said(ran: Ran, code: str) -> str:
-    return "; ".join(one["message"] for one in ran.json["findings"] if one["code"] == code)
+def _said(ran: Ran, code: str, key: str = "message") -> str:
+    return "; ".join(one[key] for one in ran.json["findings"] if one["code"] == code)
 
 
 @contextmanager
@@ -54,6 +58,8 @@ def test_only_what_has_moved_is_replaced(pair: tuple[str, str], tmp_path: Path) 
             "sync", "--source", source, "--target", target, "--json", "--dry-run", TMPDIR=str(tmp_path)
         )
     assert (looked.code, looked.json["verdict"]) == (0, "ready"), looked.err
+    shown = re.findall(r"^rows  +(.+)$", run_text(Result.from_json(looked.json)), re.MULTILINE)
+    assert "; ".join(shown) == _said(looked, "V118", "evidence") != ""
     # A killed process has left the one, and somebody is at work in the other.
     assert [one.name for one in tmp_path.glob("converge-rows-*")] == [used.name]
     assert postgres(target, "SELECT id, xmin::text FROM parent ORDER BY id") == before

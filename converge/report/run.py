@@ -359,7 +359,10 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     absent = ((one.message, one.object) for one in of["absent"])
     yield from (("not migrated", beginning(f"{names}: {words}")) for words, names in _alike(absent))
     yield from (("unmatched", beginning(f"{one.object}: {one.message}")) for one in unmatched)
-    yield from (("note", one.message) for one in own)
+    for one in own:
+        yield "note", one.message
+        if one.code in (Code.V118, Code.V119):
+            yield from _each_table(one.evidence)
     yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
     yield from (("differs", _coded(one)[:_LONGEST]) for one in of["block"] if one.code in OF_SCHEMA)
     different = ((one.source, rows_that_differ(one)) for one in result.tables)
@@ -373,6 +376,14 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
         yield "back", stand_words(result.going_back)
         yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
     yield "next", result.next_command or (_BEHIND[0] if _rows_differ(result) else "")
+
+
+def _each_table(evidence: str) -> Iterator[tuple[str, str]]:
+    """A line a table of what a repair says of its rows, ``film: 1 inserted, 2 deleted``."""
+    tables = evidence.split("; ")
+    yield from (("rows", one) for one in tables[:_MOST_LINES])
+    if len(tables) > _MOST_LINES:
+        yield "rows", f"and {len(tables) - _MOST_LINES:,} more tables"
 
 
 def _alike(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
