@@ -39,7 +39,7 @@ _STUCK_SECONDS = 180
 _USER = "follower"
 _KINDS = {"process": 11, "source session": 3, "target session": 3, "mysql": 1.5, "postgres": 1.5}
 _SOURCE = f"SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{_USER}'"
-_TARGET = "SELECT pid FROM pg_stat_activity WHERE application_name = 'converge'"
+_TARGET = "SELECT pid FROM pg_stat_activity WHERE application_name ~ '^converge( follow .*)?$'"
 
 
 class Kills:

@@ -359,6 +359,7 @@ def test_rows_are_proven_while_they_are_followed(both_databases: tuple[str, str]
     assert (shown["tables"], shown["verified"], shown["epoch"] > began) == (6, 6, True)
     shown = converge("status", "--target", target, "--watch").out
     assert "proof     verified, " in shown and " s ago; verified, " in shown, shown
+    assert "follow is not at work; epoch " in shown and "follow    not at work: " in shown, shown
 
 
 def test_the_rolling_proof_finds_what_no_log_tells(databases: tuple[str, str]) -> None:

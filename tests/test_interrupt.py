@@ -181,9 +181,12 @@ def test_two_runs_at_once(source: str, run: Killed) -> None:
     run.wait_for_chunks(1)
     run.process.send_signal(signal.SIGSTOP)
     second = converge("migrate", "--source", source, "--target", run.target, "--resume")
+    shown = converge("status", "--target", run.target, "--json").json["run"]["at_work"]
     run.process.send_signal(signal.SIGCONT)
     assert second.code == 3
     assert "error[T009]: another converge run is at work" in second.err
+    assert f"converge migrate, process {run.process.pid} on " in second.err, second.err
+    assert (shown["command"], shown["process"]) == ("migrate", run.process.pid)
     out, err = run.process.communicate(timeout=120)
     assert run.process.returncode == 0, err
     assert json.loads(out)["verdict"] == "verified"

@@ -119,7 +119,7 @@ def fill(
         require_privileges([*([] if dry_run else lacking_ledger(found)), *lacking_privileges(found, place)])
         require_fit(connection, place)
         if attempt is not None:
-            lock(connection, seconds=_LOCK_SECONDS)
+            lock(connection, "backfill", seconds=_LOCK_SECONDS)
         with connection.transaction(force_rollback=True) if dry_run else nullcontext():
             with phase(None, emit, f"match {backfill.name}"), ask(database, backfill) as rows:
                 count, kept = resolve(connection, place, rows, again=again)

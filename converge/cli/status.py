@@ -18,6 +18,7 @@ from converge.model.words import counted
 from converge.postgres.connect import connect
 from converge.postgres.following import following_now
 from converge.postgres.history import Move, last_run, last_verification
+from converge.postgres.ledger import at_work, who
 from converge.report.document import Tone, Verdict, facts
 from converge.report.text import to_text
 from converge.report.words import in_utc, proof_age
@@ -71,6 +72,7 @@ def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, An
     if run is not None:
         run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
         run["follow"] = following_now(connection, run["id"])
+        run["at_work"] = at_work(connection)
     return run
 
 
@@ -101,19 +103,22 @@ def _text(run: dict[str, Any] | None) -> str:
             ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
             ("rows", f"{run['rows']:,}"),
             ("verify", f"{in_utc(found['at'])}: {found['verdict']}, level {found['level']}" if found else ""),
-            *_following(run["follow"]),
+            ("at work", who(run["at_work"]) if run["at_work"] else ""),
+            *_following(run["follow"], run["at_work"]),
             ("next", _NEXT.get(run["state"], "")),
         ),
     )
 
 
-def _following(follow: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _following(follow: dict[str, Any] | None, holder: dict[str, Any] | None) -> list[tuple[str, str]]:
     """Up to where the source is followed; nothing where no epoch has been yet."""
     if follow is None or not follow["epoch"]:
         return []
     proof, cut = follow.get("proof"), follow["certificate"]
     lag = f"epoch {follow['epoch']:,} of {counted(follow['keys'], 'key')}, {follow['lag']:,.0f} s ago"
     lag += f"; {counted(follow['rows'], 'row')} replaced"
+    if holder is None:
+        lag = f"not at work: `converge follow` goes on; {lag}"
     return [
         ("follow", f"cut over at {in_utc(cut['at'])}" if cut else lag),
         ("proof", proof_age(proof) if proof else ""),

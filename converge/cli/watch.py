@@ -124,7 +124,10 @@ def _line(document: Document) -> str:
     if document["seconds_left"] is not None:
         parts.append(f"{size(document['bytes_per_second'])}/s, {seconds(document['seconds_left'])} left")
     parts.append(f"{document['statements_done']} of {counted(document['statements'], 'statement')}")
+    if holder := run["at_work"]:
+        parts.append(f"{holder['command'] or 'another session'} is at work")
     if (follow := run["follow"]) and follow["epoch"]:
+        parts += [] if holder or follow["certificate"] else ["follow is not at work"]
         parts.append(f"epoch {follow['epoch']:,}, {follow['lag']:,.0f} s ago")
         parts += [proof_age(follow["proof"])] if "proof" in follow else []
     parts += [f"{one['pid']} waits for {_pids(one)}" for one in found if one["waits_for"]]

@@ -45,7 +45,7 @@ def finished(
     if not isinstance(run, Recorded) or run.state != "finished":
         return {}
     with explained(source, target), connect(target) as there:
-        lock(there)
+        lock(there, "cutover")
         upgrade(target)
         following = read_following(there, run.run)
         if following is None or not (certificate := following.certificate):

@@ -72,7 +72,7 @@ def cutover(
     tell = window.on_certificate
     if not window.dry_run and (certificate := finished(source, target, options, emit, result, tell)):
         return certificate
-    with opened(source, target, options, emit) as open_:
+    with opened(source, target, options, emit, "cutover") as open_:
         result.findings += open_.findings
         _require_whole(open_, options)
         _require_parents(open_)

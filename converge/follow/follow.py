@@ -59,7 +59,9 @@ class Open:
 
 
 @contextmanager
-def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> Iterator[Open]:
+def opened(
+    source: Endpoint, target: Endpoint, options: Options, emit: Sink, command: str = "follow"
+) -> Iterator[Open]:
     """Connects, and finds where to go on. Raises UsageError, BlockedError or SourceError where that cannot
     be."""
     run = recorded_run(source, target, options)
@@ -80,7 +82,7 @@ def opened(source: Endpoint, target: Endpoint, options: Options, emit: Sink) -> 
         prepared = replace(prepared, plan=plan)
         here, there = prepared.source, prepared.target
         assert there is not None
-        lock(there)
+        lock(there, command)
         upgrade(target)
         following = read_following(there, run.run)
         if following is None:

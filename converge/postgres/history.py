@@ -22,7 +22,7 @@ from converge.model.recorded import READER, Made, Recorded, RunOptions, decode, 
 from converge.model.recovery import LoadRun
 from converge.postgres.connect import connect
 from converge.postgres.following import forget_proof
-from converge.postgres.ledger import STATE
+from converge.postgres.ledger import STATE, at_work, who
 from converge.postgres.privileges import LEDGER
 from converge.postgres.query import value
 from converge.postgres.target import ledger_tables
@@ -91,8 +91,12 @@ def set_paused(connection: psycopg.Connection[Any], move: Move | None, paused: b
     """
     run = last_run(connection, move)
     if run is None or run["state"] != "running":
+        other = at_work(connection)
+        message = f"only converge migrate can be paused; at work is {who(other)}" if other else ""
         raise UsageError(
-            "no run is at work on this target", code=Code.U036, hint="converge status shows the last run"
+            message or "no run is at work on this target",
+            code=Code.U036,
+            hint="converge status shows the last run",
         )
     connection.execute("UPDATE converge.run SET paused = %s WHERE id = %s", (paused, run["id"]))
     return int(run["id"])

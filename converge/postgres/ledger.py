@@ -7,6 +7,9 @@ step. So the ledger is the to-do list of a resumed run, and never wrong.
 from __future__ import annotations
 
 import json
+import os
+import re
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +94,7 @@ class Ledger:
         Raises BlockedError when another run holds the lock or the plan has changed since, and
         UsageError when there is nothing to resume.
         """
-        lock(connection)
+        lock(connection, "migrate")
         end_leftovers(connection)
         if resume:
             return cls(connection, _resume(connection, plan, again))
@@ -250,17 +253,47 @@ def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | 
     return None
 
 
-def lock(connection: psycopg.Connection[Any], *, seconds: float = 0) -> None:
-    """Makes the session the only one of converge that writes here. Raises BlockedError after `seconds`."""
+def lock(connection: psycopg.Connection[Any], command: str = "", *, seconds: float = 0) -> None:
+    """Makes the session the only one of converge that writes here, and names it so that others see which
+    command it is. Raises BlockedError after `seconds`."""
     until = time.monotonic() + seconds
     while not value(connection, "SELECT pg_try_advisory_lock(%s)", (_LOCK,)):
         if time.monotonic() >= until:
             raise BlockedError(
                 "another converge run is at work on this target",
                 code=Code.T009,
+                details=[who(holder)] if (holder := at_work(connection)) else [],
                 hint="wait for it, or stop it",
             )
         time.sleep(0.2)
+    if command:
+        name = f"converge {command} {os.getpid()} {socket.gethostname()}"
+        connection.execute("SELECT set_config('application_name', %s, false)", (name,))
+
+
+def at_work(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
+    """Who has the lock, as JSON values, None for those that this role may not see; None where nobody has."""
+    query = (
+        "SELECT jsonb_build_object('session', pid, 'name', application_name, 'role', usename, "
+        "'client', client_addr, 'since', backend_start) FROM pg_locks l JOIN pg_stat_activity USING (pid) "
+        "JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() "
+        f"WHERE l.locktype = 'advisory' AND l.objid = {_LOCK} AND l.granted AND pid <> pg_backend_pid()"
+    )
+    holder: dict[str, Any] | None = value(connection, query)
+    if holder is not None:
+        named = re.fullmatch(r"converge (\S+) (\d+) (.+)", holder.pop("name") or "")
+        command, process, host = named.groups() if named else (None, None, None)
+        holder |= {"command": command, "process": process and int(process), "host": host}
+    return holder
+
+
+def who(holder: Mapping[str, Any]) -> str:
+    """``converge follow, process 4711 on db-7, since 2026-03-01 10:20:30 UTC``."""
+    words = f"converge {holder['command']}, process {holder['process']} on {holder['host']}"
+    if not holder["command"]:
+        words = f"session {holder['session']} of {holder['role']}"
+        words += f" from {holder['client']}" if holder["client"] else ""
+    return words + (f", since {holder['since'][:19].replace('T', ' ')} UTC" if holder["since"] else "")
 
 
 def require_free(connection: psycopg.Connection[Any]) -> None:

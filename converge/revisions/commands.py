@@ -125,7 +125,7 @@ def _move(
     ran: tuple[str, ...] = ()
     # While no other converge writes to the database.
     with explained(target, target), connect(target) as connection:
-        lock(connection)
+        lock(connection, "migrations")
         at = applied(folder, target)
         require_known(folder, at)
         with revisions_recorded(connection):

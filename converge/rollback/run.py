@@ -101,7 +101,7 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
         result.findings += [*left_out, *Scope(both).gone]
         if result.verdict != "blocked":
             result.findings += _findings(both, tables)
-            lock(both.target)
+            lock(both.target, "rollback")
             upgrade(target)
             with both.target.transaction():
                 both.target.execute("SET LOCAL lock_timeout = '60s'")
@@ -117,7 +117,7 @@ def remove_rollback(
     result = Rollback("remove", str(source), str(target))
     with compared(source, target, options, emit) as both:
         _require_prepared(both, whole=False)
-        lock(both.target)
+        lock(both.target, "rollback")
         if approve is not None and (noted := _noted(both)):
             approve(Removal("forget changes of", str(target), noted))
         with both.target.transaction():
@@ -188,7 +188,7 @@ def _changes(
                 details=first_of([words for words, _ in acting], _MOST),
                 hint="\n".join(statement for _, statement in acting[:_MOST]),
             )
-        lock(both.target)
+        lock(both.target, "rollback")
         here = stack.enter_context(closing(connect_source(source)))
         stack.enter_context(both.target.transaction())
         known = {table.name: table for table in both.catalog.tables}

@@ -52,7 +52,7 @@ def recover(target: Endpoint, schema: str | None, emit: Sink, approve: Approve |
             if approve is not None:
                 _ask(connection, target, run, approve)
             upgrade(target)
-            lock(connection)
+            lock(connection, "recover")
             end_leftovers(connection)
             # Whoever had the lock until now may have ended the run.
             run = last_load(connection, schema)

@@ -124,7 +124,7 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
     """
     both = on.both
     if not repair.on_sql:
-        lock(both.target)
+        lock(both.target, "sync" if repair.catches_up else "verify")
         if repair.approve is not None:
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:

@@ -13,7 +13,7 @@ from support import postgres
 from faults.scene import Scene, hit, later
 
 _COPYING = "datname = current_database() AND query LIKE 'COPY%%'"
-_OURS = "datname = current_database() AND application_name = 'converge'"
+_OURS = "datname = current_database() AND application_name ~ '^converge( migrate .*)?$'"
 
 
 @contextmanager

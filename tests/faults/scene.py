@@ -121,7 +121,7 @@ class Scene:
         query = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' "
         )
-        return int(postgres(self.target, query + "AND application_name = 'converge'")[0][0])
+        return int(postgres(self.target, query + "AND application_name ~ '^converge( migrate .*)?$'")[0][0])
 
     def wait_for_nobody(self) -> None:
         """Waits until no session of a run is at work in the target: that of a killed run may still be."""

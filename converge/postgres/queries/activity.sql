@@ -2,7 +2,7 @@
 -- Another role's query and progress are NULL without pg_read_all_stats (manual, "Predefined Roles").
 WITH ours AS (
     SELECT array_agg(pid) AS pids FROM pg_stat_activity
-     WHERE datname = current_database() AND (application_name = ANY (%(names)s) OR application_name ~ '^converge worker \d') AND pid <> pg_backend_pid()),
+     WHERE datname = current_database() AND (application_name = ANY (%(names)s) OR application_name ~ '^converge \S+ \d') AND pid <> pg_backend_pid()),
 waits AS (
     SELECT pid, pg_blocking_pids(pid) AS waits_for FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) w),
 shown AS (
