@@ -16,13 +16,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
+import pymysql
 
 from bench.follow import TABLES, Writer, fill, rows_of, target_rows
 from converge import api
@@ -97,7 +98,9 @@ class Kills:
 
     def _kill(self, kind: str) -> None:
         if kind == "source session":
-            self._root(f"KILL {self._random.choice(self._root(_SOURCE) or [(0,)])[0]}")
+            # It may have ended by itself.
+            with suppress(pymysql.err.OperationalError):
+                self._root(f"KILL {self._random.choice(self._root(_SOURCE) or [(0,)])[0]}")
         elif kind == "target session":
             (pid,) = self._random.choice(self._ask(_TARGET) or [(0,)])
             self._ask("SELECT pg_terminate_backend(%s)", pid)

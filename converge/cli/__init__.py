@@ -6,6 +6,7 @@ import ast
 import errno
 import importlib
 import io
+import logging
 import os
 import re
 import sys
@@ -129,6 +130,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code; all errors end here."""
     Stopping().install()
+    # The driver's warnings say in other words what is raised.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         code: Any = _group.main(args=arguments, prog_name="converge", standalone_mode=False)
         sys.stdout.flush()
