@@ -49,7 +49,9 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     mysql(source, "INSERT INTO log (id, body) VALUES (700, 'last'); DELETE FROM log WHERE id = 700")
     file = tmp_path / "certificate.json"
     ran = converge("cutover", *ends, "--stop", "true", "-o", str(file), "--json")
-    assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+    assert (ran.code, ran.json["verdict"], ran.json["next"]) == (
+        0, "verified", "converge rollback --prepare",
+    ), ran.err  # fmt: skip
     certificate = json.loads(file.read_text("utf-8"))
     proof = {one["source"]: one for one in certificate["proof"]["tables"]}
     assert {name: one["rows"] for name, one in proof.items()} == {

@@ -88,6 +88,7 @@ def cutover(
         if window.dry_run:
             words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
             result.verdict = "ready"
+            result.next_command = "converge cutover --stop COMMAND"
             result.findings.append(Finding(Code.W014, "note", "target", words))
             return {}
         certificate = run.window()
@@ -243,6 +244,7 @@ class _Cutover:
             "seconds": self.seconds,
         }
         note_certificate(there, self.open_.run.run, certificate)
+        self.result.next_command = "converge rollback --prepare"
         words = (
             f"cut over at {certificate['at']}, after {took:.1f} s: the application may start on the target"
         )
