@@ -37,6 +37,12 @@ def test_help_has_sentences_and_examples(name: str) -> None:
     assert isinstance(command, click.Group) or "Examples:" in (command.help or "")
 
 
+def test_help_begins_with_a_commands_own_options() -> None:
+    for command, own in ("follow", "once"), ("cutover", "max_seconds"), ("sync", "dry_run"):
+        names = [option.name for option in COMMANDS[f"converge {command}"].params]
+        assert 0 == names.index(own) < names.index("source") < names.index("as_json"), names
+
+
 def examples() -> list[str]:
     lines = [line.strip() for command in COMMANDS.values() for line in (command.help or "").splitlines()]
     # A shell takes the rest of the line.

@@ -45,8 +45,11 @@ class _File(click.types.StringParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
-def _completing_files(command: click.Command) -> click.Command:
-    """The command, whose options for files say so to shells."""
+def _arranged(command: click.Command) -> click.Command:
+    """The command, its own options first, and whose options for files say so to shells."""
+    from converge.cli.options import shared  # nothing of it where workers are started
+
+    command.params.sort(key=shared)
     for option in command.params:
         if option.type is click.STRING and re.search("FILE|DIR", option.metavar or ""):
             option.type = _File()
@@ -58,7 +61,7 @@ class Group(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         command = super().get_command(context, name)
-        return command and _completing_files(command)
+        return command and _arranged(command)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -91,7 +94,7 @@ class _Lazy(Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return _completing_files(importlib.import_module(f"converge.cli.{_MODULES.get(name, name)}").command)
+        return _arranged(importlib.import_module(f"converge.cli.{_MODULES.get(name, name)}").command)
 
     def summary(self, context: click.Context, name: str) -> str:
         """Read and not imported: all commands together take a second."""

@@ -6,14 +6,14 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
+from functools import cache, partial, reduce, wraps
 from inspect import signature
 from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
-from converge.cli.exports import exported
+from converge.cli.exports import export_options, exported
 from converge.cli.source_dump import dump_options, load, remember
 from converge.codes import Code
 from converge.errors import UsageError, first_of
@@ -316,3 +316,21 @@ def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-progress", is_flag=True, help="print progress as lines, not as bars"),
         gather=gather,
     )(function)
+
+
+def _names(*decorators: Decorator) -> frozenset[str | None]:
+    """Of the options of a command that has these alone."""
+    command = reduce(lambda made, decorator: decorator(made), decorators, lambda **_: None)
+    return frozenset(option.name for option in click.command()(command).params)
+
+
+@cache
+def _shared() -> tuple[frozenset[str | None], frozenset[str | None]]:
+    return _names(database_options), _names(export_options, output_options)
+
+
+def shared(option: click.Parameter) -> int:
+    """Where an option belongs in a command's help: 0 for its own, then what says where and what the databases
+    are, 2 for what says how the result is shown."""
+    databases, output = _shared()
+    return 1 if option.name in databases else 2 if option.name in output else 0
