@@ -41,6 +41,10 @@ def test_addresses(url: str, expected: tuple[object, ...]) -> None:
     assert at.password == "" or (at.password not in str(at) and at.password not in repr(at))
 
 
+def test_a_pattern_is_shown_as_it_is_written() -> None:
+    assert str(parse("mysql://a:b@db/tenant_*")) == "mysql://a@db/tenant_*"
+
+
 @pytest.mark.parametrize(
     ("url", "local"),
     [

@@ -56,7 +56,7 @@ class Endpoint:
         user = f"{quote(self.user)}@" if self.user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
-        return f"{scheme}://{user}{host}{port}/{quote(self.database)}"
+        return f"{scheme}://{user}{host}{port}/{quote(self.database, safe='/*')}"
 
 
 def parse(url: str, *, origin: str = "the command line") -> Endpoint:
