@@ -133,6 +133,8 @@ def test_pages_made_from_the_code_are_current() -> None:
     assert (DOCS / "commands.md").read_text("utf-8") == commands_page.commands_markdown()
     assert (DOCS / "settings.md").read_text("utf-8") == keys_page.settings_markdown()
     assert (DOCS / "maps.md").read_text("utf-8") == keys_page.maps_markdown()
+    for table in settings.Project.model_json_schema(by_alias=True)["$defs"].values():
+        assert all(f"\n| `{key}` |" in keys_page.settings_markdown() for key in table["properties"]), table
 
 
 def tables() -> list[tuple[str, str]]:

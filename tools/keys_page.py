@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from converge.mapping.grammar import json_schema
@@ -55,6 +56,8 @@ collate = "C"
 ctype = "C"
 extensions = ["citext"]
 ```
+
+One entry may stand for many databases, and `merge` them: [how-to](shards.md).
 
 `${NAME}` stands for a variable of the environment or of `.env`: [passwords](security.md#passwords).
 """
@@ -279,17 +282,12 @@ def settings_markdown() -> str:
     """docs/settings.md."""
     schema = Project.model_json_schema(by_alias=True)
     defs = schema["$defs"]
-    parts = [
-        _SETTINGS,
-        "## The file",
-        _keys(schema, defs),
-        "## `[[database]]`",
-        _keys(defs["Database"], defs),
-    ]
-    return (
-        "\n\n".join(part.strip() for part in (*parts, "## `provision`", _keys(defs["Provision"], defs)))
-        + "\n"
-    )
+    entry = defs["Database"]
+    parts = [_SETTINGS, "## The file", _keys(schema, defs), "## `[[database]]`", _keys(entry, defs)]
+    for name, field in entry["properties"].items():
+        with suppress(LookupError):
+            parts += [f"## `{name}`", _keys(model(field, defs), defs)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def maps_markdown() -> str:
