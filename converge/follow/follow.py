@@ -94,7 +94,10 @@ def opened(
         if following.certificate is not None:
             at = following.certificate["at"]
             raise BlockedError(
-                f"the cutover of run {run.run} was at {at}: the target is the application's", code=Code.W012
+                f"the cutover of run {run.run} was at {at}: the target is the application's",
+                code=Code.W012,
+                hint="converge rollback brings its changes to the source, where --prepare has noted them; "
+                "to begin anew, without them: converge migrate --recreate",
             )
         _require_log(here)
         catalog = prepared.inputs.catalog
