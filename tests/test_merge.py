@@ -16,6 +16,7 @@ from converge.sandbox import Server
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("tenant_a", "tenant_b", "tenant_c")
+NEW = "tenant_new"
 PERSON = "SELECT name, born, kind::text, updated FROM {} ORDER BY name"
 NOTE = "SELECT id, body, n, flag FROM {} ORDER BY id"
 SHARD = """
@@ -65,6 +66,7 @@ def shards(
 ) -> Iterator[Shards]:
     urls = [mysql_8033.create_database(name) for name in NAMES]
     yield Shards(tmp_path, urls[0].rpartition("/")[0], new_postgres_database(postgres_175))
+    mysql(urls[0], f"DROP DATABASE IF EXISTS {NEW}")
     for name in NAMES:
         mysql_8033.drop_database(name)
 
@@ -173,6 +175,13 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
     ran = shards.migrate("--resume")
     assert (ran.code, ran.json["databases"][3]["verdict"]) == (0, "verified"), ran.err
     assert postgres(shards.target, "SELECT * FROM app.later ORDER BY id") == [(0,), (1,), (2,)]
+    # A shard that is new is not in what is merged.
+    mysql(f"{shards.source}/{NAMES[0]}", f"CREATE DATABASE {NEW}; CREATE TABLE {NEW}.later LIKE later")
+    mysql(f"{shards.source}/{NEW}", SHARD.format(30))
+    ran = shards.migrate("--resume")
+    assert (ran.code, "error[T005]: tenants: " in ran.err, ran.json["verdict"]) == (3, True, "blocked"), (
+        ran.err
+    )
 
 
 @pytest.mark.parametrize("merge", ['{ schema = "app" }', '{ schema = "app", column = "tenant" }'])

@@ -146,7 +146,8 @@ class Merging:
 
         It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
         """
-        marks = {}
+        # Of one that has no run yet, its name: what is merged is without it.
+        marks = dict[str, object].fromkeys(self._moves)
         for name, move in self._moves.items():
             run = last_recorded(connection, move.source, move.options.common.schema)
             if isinstance(run, Recorded):
