@@ -198,7 +198,7 @@ def test_new_tables_come_too_and_dropped_ones_are_named(databases: tuple[str, st
     source, target = pair = migrated(
         databases,
         "CREATE TABLE stays (id INT PRIMARY KEY); INSERT INTO stays VALUES (1);"
-        "CREATE TABLE `goes.x` (id INT PRIMARY KEY, e ENUM('a'), stays_id INT,"
+        "CREATE TABLE `goes.x` (id INT AUTO_INCREMENT PRIMARY KEY, e ENUM('a'), stays_id INT,"
         " CONSTRAINT c FOREIGN KEY (stays_id) REFERENCES stays (id));"
         "INSERT INTO `goes.x` VALUES (1, 'a', 1)",
     )
@@ -226,13 +226,14 @@ def test_new_tables_come_too_and_dropped_ones_are_named(databases: tuple[str, st
     keys = "SELECT convalidated FROM pg_constraint WHERE contype = 'f' AND conrelid = 'comes'::regclass"
     assert postgres(target, keys) == [(True,)]
     # What is gone on both sides is forgotten, and what stands in the way of a new table is named.
-    postgres(target, 'DROP TABLE "goes.x"; DROP TYPE "goes.x_e"; CREATE TABLE late (id INT)')
+    postgres(target, 'DROP TABLE "goes.x"; CREATE TABLE late (id INT)')
     mysql(source, "CREATE TABLE late (id INT PRIMARY KEY)")
     ran = sync(pair)
     assert (ran.code, "T005" in ran.err, "public.late" in ran.err) == (3, True, True), ran.err
     postgres(target, "DROP TABLE late")
     ran = sync(pair)
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.out
+    assert postgres(target, "SELECT typname FROM pg_type WHERE typtype = 'e'") == [("comes_e",)]
     assert compare(source, target).equal
     mysql(source, "CREATE VIEW v AS SELECT id FROM stays")
     ran = sync(pair)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from dataclasses import replace
 from glob import escape
 from typing import Any, get_args
@@ -123,11 +124,15 @@ def _carry_out(
         "WHERE makes ~ '^(TABLE|TYPE) ') m (kind, name)"
     )
     gone = {name for (name,) in target.execute(query, (makes,))}
-    kept = {
-        name: text
-        for name, text in made.objects.items()
-        if name not in gone and json.loads(text).get("of") not in gone
-    }
+    for type_ in (name for name in gone if name.startswith("type ")):
+        # A table that comes later is to have its name; what the application has made of it stays.
+        with suppress(psycopg.errors.DependentObjectsStillExist), target.transaction():
+            target.execute(f"DROP TYPE IF EXISTS {type_.removeprefix('type ')}".encode())
+    of = {name: json.loads(text).get("of") for name, text in made.objects.items()}
+    # A sequence belongs to a column, and that to a table.
+    while more := {name for name, owner in of.items() if owner in gone} - gone:
+        gone |= more
+    kept = {name: text for name, text in made.objects.items() if name not in gone}
     numbers = {name: number for _, name, number, _ in sequence_values(target, plan)}
     record_made(target, run.run, Made({**kept, **added}, {**numbers, **made.next_values}, READER))
 
