@@ -106,9 +106,11 @@ def snapshots(source: str, target: str, count: int) -> None:
         every = " UNION ALL ".join(f"SELECT coins FROM {purse}" for purse in PURSES)
         task = DigestTask("purses", f"SELECT SUM(coins), COUNT(*) FROM ({every}) p", "")
 
+        marked = snapshot.mark(here)
+
         def begin() -> None:
             started = time.monotonic()
-            workers.everyone("begin")
+            workers.everyone(marked)
             held.append(time.monotonic() - started)
 
         agree = 0

@@ -69,7 +69,7 @@ def prepared(source: str, target: Endpoint) -> AbstractContextManager[Prepared]:
     return prepare(parse(source), target, Options(scan=False), lambda _: None)
 
 
-def begin() -> None:
+def begin(_: str) -> None:
     """No worker has to read anything here."""
 
 

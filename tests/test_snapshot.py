@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pymysql
 import pytest
 from conftest import NewDatabase
 from faults.application import COINS, PURSES, TOTAL, fill, slow_log, writers
+from proxy import Proxy
 from support import converge, mysql, postgres
 
 from converge import sandbox
+from converge.codes import Code
+from converge.errors import SourceError
 from converge.model.endpoint import parse
 from converge.mysql import snapshot
 from converge.mysql.connect import connect
+from converge.run.workers import Workers
 from converge.sandbox import Server
 from converge.sandbox.server import connect_mysql
 
@@ -182,3 +188,40 @@ def test_nobody_who_alters_tables_is_the_victim_of_a_snapshot(
                 snapshot.hold_schema(connection)
     assert [error for error in ended if error] == []
     assert (len(ended) > 50, "locked" in levels) == (True, True)
+
+
+class Balancer(Proxy):
+    """Each connection reaches another server than the one before."""
+
+    others: deque[int]
+
+    async def _serve(self, *ends: Any) -> None:
+        self.others.rotate()
+        self.behind = self.others[0]
+        await super()._serve(*ends)
+
+
+def test_readers_of_another_server_are_refused(
+    mysql_8015: Server, mysql_8033: Server, postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    """Behind a load balancer each connection may reach another: rows were lost, and the run was verified."""
+    target = new_postgres_database(postgres_175)
+    with mysql_8015.new_database("balanced") as url, mysql_8033.new_database("balanced") as other:
+        ports = [port for one in (url, other) if (port := parse(one).port) is not None]
+        balancer = Balancer(ports[0])
+        balancer.others = deque(ports)
+        try:
+            at = parse(url.replace(f":{ports[0]}/", f":{balancer.port}/"))
+            with connect(at) as here, Workers(1) as workers:
+                workers.connect(at, parse(target))
+                with pytest.raises(SourceError, match="not on the server of the run") as caught:
+                    workers.everyone(snapshot.mark(here))
+            assert caught.value.code == Code.S032
+            with connect(at) as here, connect(at) as elsewhere, connect(at) as same:
+                marked = snapshot.mark(here)
+                snapshot.begin(same, marked)
+                snapshot.require_marked(same, marked)
+                with pytest.raises(SourceError):
+                    snapshot.require_marked(elsewhere, marked)
+        finally:
+            balancer.close()

@@ -216,11 +216,14 @@ def test_workers_that_do_not_fit(
     try:
         with (
             begun(source, target, "--json", "--workers", "join:3", "--join-seconds", "5") as run,
-            joining(other, target) as first,
+            joining(other, target, "--run", "1") as first,
             joining(source, role) as second,
         ):
             assert (first.wait(30), "S032" in first.communicate()[1]) == (4, True)
             assert (second.wait(30), "T045" in second.communicate()[1]) == (3, True)
+            # The run of another database is left to its own workers.
+            ran = converge("worker", "--source", other, "--join", target, "--wait-seconds", "1")
+            assert (ran.code, "no run awaits workers here" in ran.err) == (2, True), ran.err
             found = document(run)
     finally:
         postgres(target, "DROP ROLE elsewhere")

@@ -16,6 +16,7 @@ from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.result import Result
 from converge.mysql.chunks import cut
+from converge.mysql.snapshot import mark
 from converge.run.options import Options
 from converge.run.prepare import prepare
 from converge.run.proof import Proof
@@ -67,7 +68,7 @@ def drilled(source: str, target: str, maps: Sequence[str] = ()) -> list[str]:
         prepare(here, there, options, silent, as_recorded=True) as prepared,
     ):
         workers.connect(here, there)
-        workers.everyone("begin")
+        workers.everyone(mark(prepared.source))
         assert prepared.target is not None
         ranges = {table.source: list(cut(prepared.source, table.extent)) for table in prepared.plan.tables}
         proof = Proof(

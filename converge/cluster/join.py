@@ -79,7 +79,7 @@ def serve(joining: Joining) -> str:
                 explained(joining.source, joining.target),
                 closing(_connect(joining.target, "converge worker")) as ledger,
             ):
-                found = _await(ledger, run, until, joining.leaving, served=served)
+                found = _await(ledger, joining, run, until, served=served)
                 if not isinstance(found, tuple):
                     return found
                 run, door = found
@@ -98,14 +98,12 @@ def _connect(target: Endpoint, name: str) -> psycopg.Connection[Any]:
 
 
 def _await(
-    ledger: psycopg.Connection[Any],
-    run: int | None,
-    until: float,
-    leaving: Callable[[], bool],
-    *,
-    served: bool,
+    ledger: psycopg.Connection[Any], joining: Joining, run: int | None, until: float, *, served: bool
 ) -> tuple[int, Door] | str:
-    """The run that awaits workers and how to join it; else how the run has ended."""
+    """The run that awaits workers and how to join it; else how the run has ended.
+
+    Where none is named, the run of another database is left to its own workers.
+    """
     query = (
         f"SELECT id, state, joins, joins IS NOT NULL AND {ALIVE % {'attempt': _ATTEMPT}} "
         "FROM converge.run WHERE %(run)s::bigint IS NULL OR id = %(run)s ORDER BY id DESC LIMIT 1"
@@ -120,20 +118,23 @@ def _await(
                 return f"run {found} is finished"
             if state == "running" and alive:
                 door = DOOR.validate_python(joins)
-                if door.open:
+                ours = run is not None or door.database == joining.source.database
+                if ours and door.open:
                     return found, door
-                raise TooLate(
-                    f"run {found} has its snapshot, which all workers begin together",
-                    code=Code.R008,
-                    hint="start workers before the run, or while it waits for them",
-                )
-        if leaving():
+                if ours:
+                    raise TooLate(
+                        f"run {found} has its snapshot, which all workers begin together",
+                        code=Code.R008,
+                        hint="start workers before the run, or while it waits for them",
+                    )
+        if joining.leaving():
             return "left, as it was asked to"
         if time.monotonic() > until:
             if served and row is not None:
-                raise ConvergeError(f"run {row[0]} has ended: {row[1]}", code=Code.R007)
+                how = "goes on without workers" if row[1] == "running" else f"has ended: {row[1]}"
+                raise ConvergeError(f"run {row[0]} {how}", code=Code.R007)
             raise UsageError(
-                f"{f'run {run}' if run else 'no run'} awaits workers here",
+                f"run {run} does not await workers here" if run else "no run awaits workers here",
                 code=Code.U038,
                 hint="converge migrate --workers join:N",
             )

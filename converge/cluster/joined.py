@@ -87,7 +87,7 @@ class Guests:
         awaited = self.others + sum(one.count for one in self.started)
         self._emit(Said(f"waiting for {counted(awaited, 'worker')} to join run {self._run}"))
         until = time.monotonic() + seconds
-        query = f"SELECT count(*) FROM converge.worker WHERE {_READY}"
+        query = f"SELECT count(*) FROM converge.worker w WHERE {_READY}"
         failed: list[str] = []
         while time.monotonic() < until and value(self._connection, query, self._names) < awaited - len(
             failed
@@ -96,7 +96,7 @@ class Guests:
             failed = [said for one in self.started for said in one.failed()]
         with self._connection.transaction():
             rows = self._connection.execute(
-                f"UPDATE converge.worker SET taken = true WHERE {_READY} RETURNING id, host, jobs",
+                f"UPDATE converge.worker w SET taken = true WHERE {_READY} RETURNING id, host, jobs",
                 self._names,
             ).fetchall()
             self._set_door(replace(self._door, open=False))
@@ -191,10 +191,10 @@ class Guests:
 
     def _look_for_gone(self) -> None:
         there = self._connection.execute(
-            "SELECT w.id FROM converge.worker w JOIN pg_locks l ON l.locktype = 'advisory' "
-            "AND (l.classid, l.objid, l.objsubid) = (%s::oid, w.id::oid, 2) AND l.granted "
-            "WHERE w.id = ANY (%s) AND left_at IS NULL AND seen_at > clock_timestamp() - %s * interval '1 s'",
-            (PRESENCE, list(self._members), _SILENT_SECONDS),
+            f"SELECT w.id FROM converge.worker w JOIN pg_locks l ON {_PRESENT} AND l.granted "
+            "WHERE w.id = ANY (%(members)s) AND left_at IS NULL "
+            "AND seen_at > clock_timestamp() - %(silent)s * interval '1 s'",
+            {"presence": PRESENCE, "members": list(self._members), "silent": _SILENT_SECONDS},
         ).fetchall()
         for number in self._members.keys() - {number for (number,) in there}:
             self._part(self._members[number], "it no longer answers")
@@ -228,10 +228,14 @@ class Guests:
             self._connection.execute("SELECT pg_notify(%s, %s)", (worker_channel(member.id), OVER))
 
 
+# pg_locks has those of all databases, whose workers have the same numbers.
+_PRESENT = (
+    "l.locktype = 'advisory' AND (l.classid, l.objid, l.objsubid) = (%(presence)s::oid, w.id::oid, 2) "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _READY = (
-    "run_id = %(run)s AND attempt = %(attempt)s AND ready AND left_at IS NULL AND EXISTS "
-    "(SELECT FROM pg_locks WHERE locktype = 'advisory' "
-    "AND (classid, objid, objsubid) = (%(presence)s::oid, worker.id::oid, 2))"
+    "w.run_id = %(run)s AND w.attempt = %(attempt)s AND w.ready AND w.left_at IS NULL "
+    f"AND EXISTS (SELECT FROM pg_locks l WHERE {_PRESENT})"
 )
 
 

@@ -41,7 +41,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.log import in_flight, log_position
 from converge.mysql.privileges import Privileges, read_privileges
 from converge.mysql.query import fetch
-from converge.mysql.snapshot import begin, read_identities, table_names
+from converge.mysql.snapshot import begin, mark, read_identities, table_names
 from converge.postgres.following import Following, note_epoch, note_replaced, note_written
 
 _VISIBLE_SECONDS = 1.0
@@ -92,6 +92,7 @@ class Epochs:
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
+        self._mark = mark(here)
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
@@ -122,7 +123,7 @@ class Epochs:
     def _epoch(self, started: float, *, holds: bool) -> Epoch:
         place = self.place()
         visible = self._visible(place)
-        begin(self.view)
+        begin(self.view, self._mark)
         if holds:
             # What has been read cannot be made anew before the view ends.
             for name in self._names():
@@ -201,7 +202,7 @@ class Epochs:
             fold = str.casefold if self._folds else str
             watched = watched_tables(self._catalog.database, self._tables, fold=self._folds)
             self._changes = Changes(watched, fold, self._dirty.add, (start.file, start.position))
-        log = Log(self._source, self._come)
+        log = Log(self._source, self._come, self._mark)
         for event in log:
             self._changes.take(event, (log.file, event[2]))
         self._dirty.flush()

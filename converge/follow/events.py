@@ -30,6 +30,7 @@ from converge.mysql.connect import WatchedConnection, connect
 from converge.mysql.log import grants
 from converge.mysql.query import fetch
 from converge.mysql.rows import READ_BYTES
+from converge.mysql.snapshot import require_marked
 
 QUERY, ROTATE, FORMAT, XID, TABLE_MAP, PAYLOAD, XA_PREPARE = 2, 4, 15, 16, 19, 40, 38
 WRITE, UPDATE, DELETE = (23, 30), (24, 31, 39), (25, 32)
@@ -61,8 +62,9 @@ Event = tuple[int, bytes, int]
 class Log:
     """One reading of the log, from a place to its end; `come` says how far it has come."""
 
-    def __init__(self, source: Endpoint, start: LogPosition) -> None:
-        self._source, self._start = source, start
+    def __init__(self, source: Endpoint, start: LogPosition, marked: str | None = None) -> None:
+        """`marked`: the server's `snapshot.mark`."""
+        self._source, self._start, self._marked = source, start, marked
         self.file, self.position = start.file, start.position
         self._begun = start.at
         self._has_checksum = False
@@ -77,6 +79,8 @@ class Log:
         """Raises SourceError for a log that no longer has the place, or an event that cannot be followed."""
         # The server ends the connection with the log.
         with closing(connect(self._source)) as connection:
+            if self._marked is not None:
+                require_marked(connection, self._marked)
             ((name,),) = fetch(connection, "SELECT @@GLOBAL.binlog_checksum")
             self._has_checksum = name == "CRC32"
             # Both names: each version knows one of them, and the other harms nobody.

@@ -9,6 +9,7 @@ statement runs for long, for a second at a time and five seconds in all (facts: 
 from __future__ import annotations
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -114,17 +115,53 @@ def _nothing_in_flight(connection: Connection[Any], logs: Logs) -> bool:
         return False
 
 
-def begin(connection: Connection[Any]) -> None:
+def mark(connection: Connection[Any]) -> str:
+    """Marks the server for as long as the session lives: `begin` of another session knows it by this.
+
+    Clones have the same server_uuid, and behind a load balancer each connection may reach another server. So
+    it is a lock that nobody else holds (MySQL 8.0 manual, "Locking Functions").
+    """
+    name = f"converge {secrets.token_hex(16)}"
+    try:
+        fetch(connection, "SELECT GET_LOCK(%s, 0)", (name,))
+    except pymysql.err.MySQLError:
+        # A strict Percona XtraDB Cluster has no such locks.
+        ((name,),) = fetch(connection, "SELECT @@server_uuid")
+    return name
+
+
+_IS_MARKED = "IS_USED_LOCK(%s) IS NOT NULL OR @@server_uuid = %s"
+
+
+def require_marked(connection: Connection[Any], marked: str) -> None:
+    """Raises SourceError on a server that does not have the `mark`."""
+    ((same,),) = fetch(connection, f"SELECT {_IS_MARKED}", (marked, marked))
+    if not same:
+        raise _other_server()
+
+
+def _other_server() -> SourceError:
+    return SourceError(
+        "a reader of the source is not on the server of the run's own session",
+        code=Code.S032,
+        hint="the address of one server: behind a load balancer each connection may reach another",
+        lost=True,
+    )
+
+
+def begin(connection: Connection[Any], marked: str | None = None) -> None:
     """Begins a transaction whose queries all see one instant.
 
     Raises SourceError where they do not: a reader of Aurora ignores SET TRANSACTION, a proxy may, and below
     REPEATABLE READ the server warns that it has taken no snapshot (MySQL 8.0 manual, "START TRANSACTION").
+    So it does on a server that does not have the `mark`.
     """
+    name = marked or "no mark"
     with connection.cursor() as cursor:
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         warnings = cursor.warning_count
-        cursor.execute("SELECT @@transaction_isolation")
-        isolation = cast(tuple[str], cursor.fetchone())[0]
+        cursor.execute(f"SELECT @@transaction_isolation, {_IS_MARKED}", (name, name))
+        isolation, same = cast(tuple[str, int], cursor.fetchone())
     if warnings or isolation != "REPEATABLE-READ":
         raise SourceError(
             f"the source ignores SET TRANSACTION and reads with {isolation}: each query would see other rows",
@@ -132,6 +169,8 @@ def begin(connection: Connection[Any]) -> None:
             hint="Aurora: the writer's address, or aurora_read_replica_read_committed = OFF\n"
             "ProxySQL and the like: the address of MySQL itself",
         )
+    if marked is not None and not same:
+        raise _other_server()
 
 
 def require_snapshots(connection: Connection[Any]) -> None:

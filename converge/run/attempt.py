@@ -197,9 +197,7 @@ class Run:
         earlier = by_table(chunk for chunk in finished if not chunk.rejected)
         before = self.ledger.position()
         here, catalog = self.prepared.source, self.prepared.inputs.catalog
-        now, self._require_schema = take_snapshot(
-            here, catalog, self.plan, lambda: workers.everyone("begin"), self.result
-        )
+        now, self._require_schema = take_snapshot(here, catalog, self.plan, workers.everyone, self.result)
         # Later numbers do no harm, and no lock has to wait for tables that are opened.
         numbered = {one.table for one in self.plan.identities if one.auto_increment}
         self.numbers = next_values(here, sorted(numbered))

@@ -42,9 +42,10 @@ VerifyLevel = Literal["full", "counts", "none"]
 
 
 def take_snapshot(
-    here: WatchedConnection, catalog: Catalog, plan: Plan, begin: Callable[[], None], result: Result
+    here: WatchedConnection, catalog: Catalog, plan: Plan, begin: Callable[[str], None], result: Result
 ) -> tuple[Snapshot, Callable[[], None]]:
-    """Takes the snapshot of all workers, which `begin` begins; `result` notes its level.
+    """Takes the snapshot of all workers, which `begin` begins on the server that has this `mark`; `result`
+    notes its level.
 
     The second value is to be called before the workers' snapshot ends: it raises SourceError when a planned
     table is not what was planned, or another one of its name. What a worker has read cannot be renamed, nor
@@ -55,7 +56,8 @@ def take_snapshot(
     if unsure := known_by_time(before):
         message = "only the second of their creation shows whether these are the same tables in the end"
         result.findings.append(Finding(Code.V100, "note", "source", message, evidence=", ".join(unsure)))
-    taken = snapshot.take(here, list(tables), begin)
+    marked = snapshot.mark(here)
+    taken = snapshot.take(here, list(tables), lambda: begin(marked))
     result.snapshot = taken.level
 
     def require_schema() -> None:
@@ -315,7 +317,7 @@ class Proof:
             for part in self.ranges[table.source]
         ]
         with phase(self.result, self.emit, _CHANGES, len(todo)):
-            self.workers.everyone("begin")
+            self.workers.everyone(snapshot.mark(self.source))
             now = self.sums(todo, _CHANGES)
         moved = tuple(
             name

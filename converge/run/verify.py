@@ -55,7 +55,7 @@ def verify(
         workers.connect(source, target)
         workers.gate = gate = Gate(options.limits, both.source, emit)
         here, catalog = both.source, both.catalog
-        then, require_schema = take_snapshot(here, catalog, plan, lambda: workers.everyone("begin"), result)
+        then, require_schema = take_snapshot(here, catalog, plan, workers.everyone, result)
         position = both.run.position if both.run else None
         if not (repair and repair.catches_up) and (position is None or position != then.logs.position):
             moved = Finding(Code.V001, "note", "source", "the source may have moved since the migration")

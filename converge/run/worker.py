@@ -78,9 +78,9 @@ class Worker:
         self.source = mysql.connect(source)
         self._connect_target()
 
-    def begin(self, _: str) -> None:
-        """Takes the snapshot of the source: of all workers under one lock."""
-        begin(self.source)
+    def begin(self, marked: str) -> None:
+        """Takes the snapshot of the source: of all workers under one lock, on the server that is marked."""
+        begin(self.source, marked)
 
     def copy(self, task: CopyTask) -> Copied:
         """One chunk, exactly once. A chunk that the ledger has already is left alone.
