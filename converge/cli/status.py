@@ -68,9 +68,10 @@ def command(where: Where, watching: bool, interval: float, as_json: bool, emit: 
 
 def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, Any] | None:
     run = last_run(connection, move)
-    found = last_verification(connection, run["id"]) if run else None
     if run is not None:
-        run["verification"] = found and {name: found[name] for name in ("at", "level", "verdict")}
+        for key, full in ("verification", False), ("full_verification", True):
+            found = last_verification(connection, run["id"], full=full)
+            run[key] = found and {name: found[name] for name in ("at", "level", "verdict")}
         run["follow"] = following_now(connection, run["id"])
         run["at_work"] = at_work(connection)
     return run
@@ -81,17 +82,18 @@ def _document(run: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _verdict(run: dict[str, Any]) -> str:
-    """The run's, or that of a later comparison which has found other rows."""
-    later = run["verification"]
-    worse = later and run["state"] == "finished" and later["verdict"] != "verified"
-    return str(later["verdict"] if worse else run["verdict"] or run["state"])
+    """The run's, or that of the last full comparison, or of a later one which has found other rows."""
+    last, full = run["verification"], run["full_verification"]
+    if run["state"] == "finished" and last:
+        return str(last["verdict"] if last["verdict"] == "differs" else (full or run)["verdict"])
+    return str(run["verdict"] or run["state"])
 
 
 def _text(run: dict[str, Any] | None) -> str:
     if run is None:
         return to_text(Verdict("never run", "no converge run found in this target", "warn"))
     word = _verdict(run)
-    found, state = run["verification"], f"run {run['id']} is {run['state']}"
+    state = f"run {run['id']} is {run['state']}"
     tone: Tone = "good" if word in ("verified", "running") else "warn" if word == "migrated" else "bad"
     return to_text(
         Verdict(word, f"{state}, {run['chunks_done']:,} of {counted(run['chunks'], 'chunk')} copied", tone),
@@ -102,12 +104,19 @@ def _text(run: dict[str, Any] | None) -> str:
             ("began", in_utc(run["started_at"])),
             ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
             ("rows", f"{run['rows']:,}"),
-            ("verify", f"{in_utc(found['at'])}: {found['verdict']}, level {found['level']}" if found else ""),
+            *_verified(run),
             ("at work", who(run["at_work"]) if run["at_work"] else ""),
             *_following(run["follow"], run["at_work"]),
             ("next", _NEXT.get(run["state"], "")),
         ),
     )
+
+
+def _verified(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The last comparison, and the one before it that has compared more."""
+    last, full = run["verification"], run["full_verification"]
+    shown = [one for one in (last, full if full != last else None) if one]
+    return [("verify", f"{in_utc(one['at'])}: {one['verdict']}, level {one['level']}") for one in shown]
 
 
 def _following(follow: dict[str, Any] | None, holder: dict[str, Any] | None) -> list[tuple[str, str]]:

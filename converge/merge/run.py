@@ -210,8 +210,8 @@ def _known(move: Move) -> Evidence:
 
 def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[TableResult]:
     """What `verify` or `sync` has proven last of all tables of a finished run; nothing where none has."""
-    found = last_verification(connection, run.run)
-    proven = found is not None and (found["level"], found["verdict"]) == ("full", "verified")
+    found = last_verification(connection, run.run, full=True)
+    proven = found is not None and found["verdict"] == "verified"
     return Result.from_json(found["report"]).tables if found and proven else []
 
 

@@ -67,20 +67,22 @@ def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] |
 
 
 def last_verification(
-    connection: psycopg.Connection[Any], run: int, *, others: bool = False
+    connection: psycopg.Connection[Any], run: int, *, others: bool = False, full: bool = False
 ) -> dict[str, Any] | None:
     """The last `verify` of a run: when, level and verdict, with its report; None where there was none.
 
-    With `others` also one by another plan or with another source, which says nothing of the run.
+    With `others` also one by another plan or with another source, which says nothing of the run. `full` is
+    the last that has compared all rows of all tables.
     """
     if not _readable(connection, "report", "verification"):
         return None
     query = (
         "SELECT jsonb_build_object('at', verified_at::text, 'level', level, 'verdict', verdict, "
         "'report', report) FROM converge.verification WHERE run_id = %s "
-        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false') ORDER BY id DESC LIMIT 1"
+        "AND (%s OR report ->> 'of_run' IS DISTINCT FROM 'false') AND (level = 'full' OR NOT %s) "
+        "ORDER BY id DESC LIMIT 1"
     )
-    found: dict[str, Any] | None = value(connection, query, (run, others))
+    found: dict[str, Any] | None = value(connection, query, (run, others, full))
     return found
 
 
