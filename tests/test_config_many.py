@@ -211,6 +211,11 @@ def test_a_failure_leaves_what_is_finished_and_resume_goes_on(project: Project) 
     assert postgres(project.targets[1], "SELECT count(*), min(state) FROM converge.run") == [(1, "finished")]
     assert postgres(project.targets[1], "SELECT id FROM note") == [(1,)]
     assert project.run("verify", "--json").json["exit_code"] == 1
+    # What is finished is verified only where it still is.
+    postgres(project.targets[0], "DROP TABLE note")
+    gone = project.run("migrate", "--resume", "--json")
+    assert (gone.code, [one["verdict"] for one in gone.json["databases"]]) == (5, ["failed", "verified"])
+    assert "error[T012]: shop: 1 of 1 table is no longer in the target" in gone.err, gone.err
 
 
 def test_the_verdict_says_which_counts_are_missing(project: Project) -> None:

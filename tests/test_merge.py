@@ -95,6 +95,12 @@ def test_with_a_shard_column(shards: Shards) -> None:
             own = postgres(shards.target, query.format(f"{name}.{table}"))
             part = f"(SELECT * FROM app.{table} WHERE tenant = '{name}') AS part"
             assert own and postgres(shards.target, query.format(part)) == own
+    # What is merged is left alone, and needs its shards no more.
+    postgres(shards.target, "DROP SCHEMA tenant_a CASCADE")
+    again = shards.migrate("--resume")
+    assert (again.code, again.json["databases"][3]) == (0, result), again.err
+    status = shards.run("status", "--json").json["databases"][3]
+    assert (status["name"], status["run"]["state"]) == ("tenants", "finished")
     # Keys hold within a shard, and one that forgets its parent keeps its shard; numbers go on behind all.
     postgres(shards.target, "DELETE FROM app.person WHERE (tenant, id) = ('tenant_b', 1)")
     left = "SELECT tenant, count(person) FROM app.note GROUP BY 1 ORDER BY 1"
@@ -108,12 +114,15 @@ def test_with_a_shard_column(shards: Shards) -> None:
     index = "SELECT pg_get_indexdef('app.of_person'::regclass)"
     assert "(tenant, person)" in postgres(shards.target, index)[0][0]
     assert not [one for one in result["findings"] if one["code"] == "F003"]
-    # What is merged is left alone.
-    again = shards.migrate("--resume")
-    assert (again.code, again.json["databases"][3]) == (0, result), again.err
-    status = shards.run("status", "--json").json["databases"][3]
-    assert (status["name"], status["run"]["state"]) == ("tenants", "finished")
-    assert shards.migrate("--recreate").err.count("U181") == len(NAMES)
+    # With other rows it is no longer what was verified, nor merged as another column would have it.
+    changed = shards.migrate("--resume")
+    assert (changed.code, "error[V125]: tenants: note: " in changed.err) == (5, True), changed.err
+    assert "T012" not in changed.err
+    shards.write('{ schema = "app", column = "shop" }')
+    other = shards.migrate("--resume").err
+    assert "error[T005]: tenants: " in other and "error[T012]: tenant_a: " in other, other
+    shards.write('{ schema = "app", column = "tenant" }')
+    assert shards.migrate("--recreate").err.count("U181") == len(NAMES) - 1
     anew = shards.migrate("--recreate", "--yes")
     assert (anew.code, anew.json["verdict"]) == (0, "verified"), anew.err
     assert postgres(shards.target, left) == [(name, 2) for name in NAMES]
@@ -154,6 +163,9 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
         [int(table["digest"], 16) for table in one["tables"]] for one in json.loads(ran.out)["databases"]
     ]
     assert [sum(shard) for shard in zip(*digests[:3], strict=True)] == digests[3]
+    postgres(shards.target, "DROP SCHEMA app CASCADE")
+    ran = shards.migrate("--resume")
+    assert (ran.code, shards.merged()) == (0, ["note", "nothing", "person"]), ran.err
     # What is merged of shards that were others is not verified; neither is a table merged that a shard lacks.
     for number, name in enumerate(NAMES):
         mysql(

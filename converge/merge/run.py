@@ -16,6 +16,7 @@ from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, TargetError
 from converge.merge import Merge
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
+from converge.model.endpoint import parse
 from converge.model.event import Advanced, DatabaseStarted, Sink, phase, silent
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import OCCUPIED, ColumnPlan, Finding, Phase, Plan, TablePlan
@@ -27,7 +28,14 @@ from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect
 from converge.postgres.digest import digest_query
-from converge.postgres.history import last_recorded, last_run, last_verification, record_plan, report_of
+from converge.postgres.history import (
+    last_recorded,
+    last_run,
+    last_verification,
+    missing_tables,
+    record_plan,
+    report_of,
+)
 from converge.postgres.ledger import Ledger, run_steps
 from converge.postgres.made import sequence_values, set_next_values
 from converge.postgres.query import value
@@ -45,7 +53,7 @@ _ROWS: tuple[Phase, ...] = ("shared", "create", "view")
 """Phases before the rows; the others are after them."""
 _OCCUPIED = (
     "converge migrate --recreate makes shards and merge anew; or drop the merged tables, then "
-    "converge migrate --resume merges the shards as they are now"
+    "converge migrate --resume merges the shards as they are now, by the column that merge names now"
 )
 _KEY = re.compile(r"\((?P<columns>.*)\)=\(")
 Sums = tuple[int, int]
@@ -71,6 +79,7 @@ class Merging:
         self.result = Result("migrate", merge.source, str(merge.target), verdict="ready")
         self.error: ConvergeError | None = None
         self._to_do, self.ledger_run = True, 0
+        self.stands = False
         self.made: Plan | None = None
         """The plan of the merged schema."""
         self._moves: Mapping[str, Move] = {}
@@ -131,18 +140,30 @@ class Merging:
             self.error = error
 
     def _done(self) -> Result | None:
-        """The result of an earlier merge of what these shards are."""
+        """The result of an earlier merge of what these shards are, whose tables are there.
+
+        Raises TargetError where these do not have the rows that were merged.
+        """
         merge = self.merge
         with explained(merge.target, merge.target), connect(merge.target) as connection:
             run = last_run(connection, (merge.source, merge.schema))
             if run is None or run["state"] != "finished":
                 return None
             mark = Ledger(connection, run["id"]).position()
-            report = report_of(connection, run["id"]) if mark and mark == self._mark(connection) else None
-        return Result.from_json(report) if report else None
+            if mark != self._mark(connection) or missing_tables(connection, run):
+                return None
+            self.stands = True
+            recorded = last_recorded(connection, parse(merge.source), merge.schema)
+            report = report_of(connection, run["id"])
+            assert isinstance(recorded, Recorded) and report is not None
+            done = Result.from_json(report)
+            for table in done.tables:
+                _require_as_merged(connection, recorded.plan, table)
+        return done
 
     def _mark(self, connection: psycopg.Connection[Any]) -> str:
-        """What the shards are: of each its run, what that has planned, and how often its rows were replaced.
+        """The column, and what the shards are: of each its run, what that has planned, and how often its rows
+        were replaced.
 
         It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
         """
@@ -153,7 +174,7 @@ class Merging:
             if isinstance(run, Recorded):
                 query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
                 marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
-        return json.dumps(marks)
+        return json.dumps({"column": self.merge.column, "shards": marks})
 
     def merged(self, moves: Mapping[str, Move], ask: Approve | None = None) -> Plan:
         """The plan of the merged schema. With `ask` the target is looked at as before a run.
@@ -213,6 +234,23 @@ def _last_proof(connection: psycopg.Connection[Any], run: Recorded) -> list[Tabl
     found = last_verification(connection, run.run, full=True)
     proven = found is not None and found["verdict"] == "verified"
     return Result.from_json(found["report"]).tables if found and proven else []
+
+
+def _sums(connection: psycopg.Connection[Any], query: str) -> Sums:
+    ((rows, digests),) = connection.execute(query.encode()).fetchall()
+    return int(rows), int(digests or 0)
+
+
+def _require_as_merged(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> None:
+    """Raises TargetError where the table's rows are not those that the merge has proven."""
+    rows, digest = _sums(connection, digest_query(plan.schema, plan.table(merged.source), ""))
+    if (rows, f"{digest:x}") != (merged.rows_target, merged.digest):
+        raise TargetError(
+            f"{merged.source}: the merged rows have changed since they were verified: "
+            f"{merged.rows_target:,} then, {rows:,} now",
+            code=Code.V125,
+            hint=f"where the application has written them, nothing is left to resume; else {_OCCUPIED}",
+        )
 
 
 def _value(column: ColumnPlan, own: ColumnPlan) -> str:
@@ -307,20 +345,20 @@ class _Filling:
         total = [0, 0]
         for shard in self._shards:
             planned, reported = shard.plan.table(table.source), shard.report[table.source]
-            own = self._sums(digest_query(shard.schema, planned, ""))
+            own = _sums(self._connection, digest_query(shard.schema, planned, ""))
             total = [sum(pair) for pair in zip(total, own, strict=True)]
             if reported.digest and reported.digest != f"{own[1]:x}":
                 words = f"the rows of {shard.name} have changed since they were verified"
                 raise self._differ(table, words, f"converge verify --database {shard.name}, then {RESUME}")
             if column:
                 condition = f" WHERE {column} = {pg_text(shard.name)}"
-                if self._sums(digest_query(schema, planned, condition)) != own:
+                if _sums(self._connection, digest_query(schema, planned, condition)) != own:
                     raise self._differ(
                         table, f"the merged rows of {shard.name} are not those of {shard.schema}"
                     )
-        planned = self._shards[0].plan.table(table.source)
-        rows, digest = self._sums(digest_query(schema, planned, ""))
-        if [rows, digest] != total:
+        # With the shard column in its digest, by which a later command knows it again.
+        rows, digest = _sums(self._connection, digest_query(schema, table, ""))
+        if rows != total[0] or (not column and digest != total[1]):
             raise self._differ(table, "the merged rows are not those of all shards")
         self._emit(Advanced("verify", table.source))
         return TableResult(
@@ -329,10 +367,6 @@ class _Filling:
             verified=all(one.report[table.source].verified for one in self._shards),
             digest=f"{digest:x}",
         )  # fmt: skip
-
-    def _sums(self, query: str) -> Sums:
-        ((rows, digests),) = self._connection.execute(query.encode()).fetchall()
-        return int(rows), int(digests or 0)
 
     def _differ(self, table: TablePlan, words: str, hint: str | None = None) -> TargetError:
         return TargetError(f"{table.source}: {words}; nothing was merged", code=Code.V125, hint=hint)

@@ -58,6 +58,16 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
     return run
 
 
+def missing_tables(connection: psycopg.Connection[Any], run: Mapping[str, Any]) -> list[str]:
+    """The tables of a run, as `last_run` gives it, that are no longer in the target."""
+    query = (
+        "SELECT name FROM unnest(%s::text[]) n(name) WHERE NOT EXISTS (SELECT FROM pg_class c "
+        "JOIN pg_namespace s ON s.oid = relnamespace WHERE (relname, nspname) = (name, %s)) ORDER BY 1"
+    )
+    names = [*run["targets"].values()]
+    return [name for (name,) in connection.execute(query, (names, run["target_schema"]))]
+
+
 def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:
     """A run's report, as `Result.to_json` wrote it; None before that run has ended."""
     # A resumed run still has the report of the attempt before.

@@ -7,19 +7,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from converge.errors import ConvergeError
+from converge.codes import Code
+from converge.errors import START_AGAIN, ConvergeError, TargetError, first_of
 from converge.model.endpoint import Endpoint
 from converge.model.event import DatabaseStarted, Sink, phase
 from converge.model.recovery import Approve, Removal
 from converge.model.result import Named, Result, Results
+from converge.model.words import said
 from converge.postgres.connect import connect
-from converge.postgres.history import last_run, report_of, server_and_database
+from converge.postgres.history import last_run, missing_tables, report_of, server_and_database
 from converge.postgres.ledger import require_free, require_same
 from converge.run.attempt import Job, MigrateOptions
 from converge.run.connections import explained
 from converge.run.migrate import interrupted, migrate, note, planned, with_fixed_options
 from converge.run.movers import Ask, Movers
 from converge.settings.file import same_target
+
+_SHOWN = 5
+"""Names of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Then(Protocol):
     """Names of the moves that it is about."""
     result: Result
     error: ConvergeError | None
+    stands: bool
+    """Whether it was done before, so that the moves' own tables may be gone. Known after `plan`."""
 
     def plan(self, moves: Mapping[str, Move], emit: Sink, ask: Approve) -> None:
         """Before anything is written."""
@@ -75,6 +82,7 @@ def migrate_several(
             for one in then:
                 planned = {step.name: step.move for step in steps if step.name in one.shards}
                 one.plan(planned, emit, partial(ask, one.shards[0]))
+        _require_there(steps, then)
         if not any(step.error for step in _all(steps, then)):
             ready = [step for step in steps if step.to_do]
             for step in ready:
@@ -103,6 +111,15 @@ def _require_apart(steps: Iterable[_Step]) -> None:
     for step in steps:
         if step.place and (other := seen.setdefault(step.place, step.name)) != step.name:
             step.lost(same_target(other, step.name))
+
+
+def _require_there(steps: Iterable[_Step], then: Iterable[Then]) -> None:
+    """What was finished before is no result any more where its tables are gone, unless nothing needs them."""
+    standing = {name for one in then if one.stands for name in one.shards}
+    for step in steps:
+        if step.gone is not None and step.name not in standing:
+            step.result = step.move.result()
+            step.lost(step.gone)
 
 
 class _InTurn:
@@ -134,6 +151,8 @@ class _Step:
         self.parallel = parallel
         self.error: ConvergeError | None = None
         self.to_do = True
+        self.gone: ConvergeError | None = None
+        """Of a finished one that its tables are no longer there."""
         self.place: tuple[object, ...] = ()
         """Which schema it writes into, whatever its host is called; empty before it is planned."""
 
@@ -167,7 +186,7 @@ class _Step:
             options = with_fixed_options(move.source, move.target, move.options)
             digest = ""
             if options.resume:
-                done, digest = _standing(move, options)
+                done, digest, self.gone = _standing(move, options)
                 if done is not None:
                     self.result, self.to_do, self.move = done, False, replace(move, options=options)
                     return
@@ -202,13 +221,21 @@ class _Step:
             raise stopped from None
 
 
-def _standing(move: Move, options: MigrateOptions) -> tuple[Result | None, str]:
-    """The result of a run that is finished; else the digest that it began with, empty where none began."""
+def _standing(move: Move, options: MigrateOptions) -> tuple[Result | None, str, ConvergeError | None]:
+    """The result of a run that is finished; else the digest that it began with, empty where none began.
+
+    With the error of a finished one whose tables are no longer there.
+    """
     with explained(move.source, move.target), connect(move.target) as connection:
         run = last_run(connection, (str(move.source), options.common.schema))
         if run is None:
-            return None, ""
+            return None, "", None
         report = report_of(connection, run["id"]) if run["state"] == "finished" else None
-    done = Result.from_json(report) if report else None
+        missing = missing_tables(connection, run) if report else []
+    done, gone = Result.from_json(report) if report else None, None
+    if missing:
+        words = said(len(missing), "are no longer in the target", "table", of=str(len(run["targets"])))
+        message = f"{words}, though run {run['id']} is finished: {', '.join(first_of(missing, _SHOWN))}"
+        gone = TargetError(message, code=Code.T012, hint=f"{START_AGAIN} --database {move.name}")
     # Rows that were rejected are tried again.
-    return (None if done is None or done.rejects else done), run["plan_digest"]
+    return (None if done is None or done.rejects else done), run["plan_digest"], gone
