@@ -82,7 +82,8 @@ CHANGES = (
     "UPDATE kinds SET tiny = 7, flag = false, d = 0.1, f = 3.5, y = 2001, exact = -0.0001, "
     "bits = B'00000000011', bit1 = false, c = 'z', latin = 'ü', body = E'tab\\t\\\\ ''q''', raw = '\\x', "
     "uuid = 'ffeeddcc-bbaa-4988-9766-554433221100', big = '\\x00', e = 'b c', s = '{y,z}', "
-    "doc = '{\"k\": 1e10, \"ü\": null}', day = '2021-01-01', at = '2021-05-05 01:02:03.5', "
+    'doc = \'{"k": 1e10, "ü": null, "n": [0.12345678901234567890, -12345678901234567890123, 1e300, '
+    "true, \"q''\", {}]}', day = '2021-01-01', at = '2021-05-05 01:02:03.5', "
     "seen = '2021-05-05 01:02:03.000001', took = '100:00:01.5', place = NULL WHERE id = 1",
     "INSERT INTO kinds (tiny, bit1, flag, y, place, other) "
     "SELECT -128, true, true, 2155, place, other FROM kinds ORDER BY id DESC",

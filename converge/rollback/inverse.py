@@ -10,7 +10,10 @@ compared with the target's by the comparison's own texts, in the transaction tha
 
 from __future__ import annotations
 
+import json
 import re
+from decimal import Decimal
+from typing import Any
 
 from converge.model.plan import ColumnPlan, TablePlan
 from converge.model.quote import my_text, pg_name
@@ -29,6 +32,8 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?")
 _EWKB_SRID = 0x20
 """The bit of a type's highest byte that says that an SRID follows (PostGIS manual, "Geometry Data Type")."""
 _UUID_BYTES = 16
+_DECIMAL_DIGITS, _DECIMAL_SCALE = 65, 30
+"""The most of a DECIMAL (MySQL 8.0 manual, "DECIMAL Data Type Characteristics")."""
 
 
 def one_way(column: ColumnPlan) -> str:
@@ -91,7 +96,7 @@ def taken(column: ColumnPlan, text: str | None) -> str:
     if source == "year":
         # '0' would be 2000, and 0 is 0000 (MySQL 8.0 manual, "The YEAR Type").
         return f"({my_text(text)}+0)"
-    return my_text(text)
+    return _document(text) if source == "json" else my_text(text)
 
 
 def found_by(column: ColumnPlan, text: str) -> str:
@@ -108,6 +113,42 @@ def found_by(column: ColumnPlan, text: str) -> str:
     if source in (_NUMBERS | {"decimal", "double"}) - {"bit"} and _NUMBER.fullmatch(text):
         return f"{text}e0" if source == "double" and "e" not in text else text
     return taken(column, text)
+
+
+def _document(text: str) -> str:
+    """MySQL expression of a JSON document: its text, or where that has a number of which MySQL would make
+    another DOUBLE, the document made of its parts, with that number as a DECIMAL. As an example:
+
+        {"n": [0.12345678901234567890]}    JSON_OBJECT('n',JSON_ARRAY(0.12345678901234567890))
+    """
+    numbers = list[Decimal]()
+
+    def number(digits: str) -> Decimal:
+        numbers.append(Decimal(digits))
+        return numbers[-1]
+
+    document = json.loads(text, parse_int=number, parse_float=number)
+    return _made(document) if any(map(_needs_decimal, numbers)) else my_text(text)
+
+
+def _needs_decimal(number: Decimal) -> bool:
+    """Whether a DOUBLE, or an integer of MySQL's, would be printed in another way, and a DECIMAL as it is."""
+    digits = f"{number.copy_abs():f}"
+    whole, _, scale = digits.partition(".")
+    kept = repr(float(digits)) == digits if scale else -(2**63) <= number < 2**64
+    return not kept and len(whole + scale) <= _DECIMAL_DIGITS and len(scale) <= _DECIMAL_SCALE
+
+
+def _made(part: Any) -> str:
+    if isinstance(part, dict):
+        return f"JSON_OBJECT({','.join(f'{my_text(key)},{_made(one)}' for key, one in part.items())})"
+    if isinstance(part, list):
+        return f"JSON_ARRAY({','.join(map(_made, part))})"
+    if isinstance(part, Decimal):
+        whole = part == part.to_integral_value() and -(2**63) <= part < 2**64
+        # With an exponent it is a DOUBLE, as in the text of a document.
+        return f"{part:f}" if whole or _needs_decimal(part) else f"{part:e}"
+    return my_text(part) if isinstance(part, str) else json.dumps(part)
 
 
 def _base(column: ColumnPlan) -> str:

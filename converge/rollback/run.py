@@ -285,7 +285,8 @@ def _require_equal(changed: Changed) -> None:
             "a row does not come back as it is; nothing has been changed",
             code=Code.V132,
             details=differ,
-            hint="change the row in the target so that the source's types hold it, and roll back again",
+            hint="change the row in the target so that the source's types hold it, and roll back again; "
+            "a number in JSON may have 65 digits there, 30 of them decimals",
         )
 
 
