@@ -493,12 +493,15 @@ def test_all_databases_of_a_pattern(
 ) -> None:
     """One entry, a schema each, one verdict; what an interruption leaves is resumed."""
     names = [f"pattern_{number}" for number in range(4)]
-    source = mysql_8033.create_database("pattern")  # which the pattern does not match
+    root = mysql_8033.create_database("pattern")  # which the pattern does not match
+    source = root.replace("root@", "few@")
     target = new_postgres_database(postgres_175)
+    mysql(root, "CREATE USER few; GRANT RELOAD ON *.* TO few")
     for name in names:
         mysql(
             mysql_8033.create_database(name),
-            "CREATE TABLE note (id INT PRIMARY KEY); INSERT INTO note VALUES (1)",
+            "CREATE TABLE note (id INT PRIMARY KEY); INSERT INTO note VALUES (1);"
+            f"GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {name}.* TO few",
         )
     entry = f'[[database]]\nname = "all"\nsource = "{source}_*"\ntarget = "{target}"\n'
     try:
@@ -508,7 +511,7 @@ def test_all_databases_of_a_pattern(
         (tmp_path / "converge.toml").write_text(entry + 'schema = "*"\n')
         ran = run(tmp_path, "migrate", "--database", "pattern_2", "--json")
         assert [one["name"] for one in ran.json["databases"]] == ["pattern_2"]
-        mysql(source, "INSERT INTO pattern_1.note VALUES (2)")
+        mysql(root, "INSERT INTO pattern_1.note VALUES (2)")
         ran = run(tmp_path, "migrate", "--resume", "--json", "--report", "all.html")
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
         assert [one["name"] for one in ran.json["databases"]] == names
@@ -516,7 +519,22 @@ def test_all_databases_of_a_pattern(
         assert all(name in (tmp_path / "all.html").read_text() for name in names)
         for picked_, code in (("all", 0), ("pattern", 2), ("pattern_9", 2)):
             assert run(tmp_path, "status", "--database", picked_).code == code
+        # One that the source no longer shows is not forgotten while it is half copied.
+        assert "few@" in ran.err and "sees only databases for which it has a privilege" in ran.err
+        mysql(root, "REVOKE ALL ON pattern_2.* FROM few; REVOKE ALL ON pattern_3.* FROM few")
+        postgres(target, "UPDATE converge.run SET state = 'failed' WHERE target_schema = 'pattern_2'")
+        ran = run(tmp_path, "status", "--json")
+        assert [one["name"] for one in ran.json["databases"]] == names[:3]
+        assert ran.json["verdict"] == "failed" and "pattern_3 is in the target" in ran.err, ran.err
+        ran = run(tmp_path, "migrate", "--resume", "--json")
+        assert (ran.code, "error[S004]: pattern_2: " in ran.err) == (3, True), ran.err
+        postgres(target, "DROP SCHEMA pattern_2 CASCADE")
+        mysql(root, "GRANT SHOW DATABASES ON *.* TO few; DROP DATABASE pattern_2")
+        ran = run(tmp_path, "status", "--json")
+        assert [one["name"] for one in ran.json["databases"]] == ["pattern_0", "pattern_1", "pattern_3"]
+        assert "sees only" not in ran.err
     finally:
+        mysql(root, "DROP USER few")
         for name in ("pattern", *names):
             mysql_8033.drop_database(name)
 
@@ -566,6 +584,11 @@ def test_several_at_a_time(tenants: tuple[Callable[..., Ran], list[str], list[st
     # Somebody who may remove rows is asked where the terminal is.
     ran = run("migrate", "--recreate", "--json")
     assert (ran.code, ran.err.count("U181"), ran.json["verdict"]) == (2, 6, "failed"), ran.err
+    # Its target is looked into for a database that the source has no more.
+    postgres(targets[5], "UPDATE converge.run SET state = 'failed'")
+    mysql(sources[0], "DROP DATABASE several_5")
+    status = run("status", "--json").json["databases"][-1]
+    assert (status["name"], status["verdict"]) == ("several_5", "failed")
 
 
 def _stopped_at(target: str, folder: Path) -> list[str]:

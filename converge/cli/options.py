@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from converge.cli.exports import export_options, exported
-from converge.cli.source_dump import dump_options, load, remember
+from converge.cli.source_dump import dump_options, load, remember, say
 from converge.codes import Code
 from converge.errors import UsageError, first_of
 from converge.model.event import silent
@@ -89,7 +89,7 @@ def _where(
     dump: Dump | None = None,
 ) -> dict[str, Any]:
     loading = None if dump is None else partial(load, dump)
-    return {"where": Where(source, target, config, names, loading)}
+    return {"where": Where(source, target, config, names, loading, say)}
 
 
 place_options = group(

@@ -21,9 +21,13 @@ _SINK = "converge.sink"
 
 def load(dump: Dump) -> Endpoint:
     """A server with the dump's rows, which is removed when the command ends, however it ends."""
-    context = click.get_current_context()
-    emit: Sink = context.meta.get(_SINK, silent)
-    return context.with_resource(dumped(dump, lambda text: emit(Said(text))))
+    return click.get_current_context().with_resource(dumped(dump, say))
+
+
+def say(text: str) -> None:
+    """A line of the command's progress."""
+    emit: Sink = click.get_current_context().meta.get(_SINK, silent)
+    emit(Said(text))
 
 
 def remember(sink: Sink) -> Sink:

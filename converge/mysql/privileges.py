@@ -14,7 +14,7 @@ from converge.errors import SourceError, first_of
 from converge.model.facts import PossibleSnapshot, Privilege
 from converge.model.plan import Finding
 from converge.model.quote import my_name, my_text
-from converge.mysql.grants import granted_as, on_database, on_server, on_tables, read_grant, read_roles
+from converge.mysql.grants import Grant, granted_as, on_database, on_server, on_tables, read_grant, read_roles
 from converge.mysql.query import fetch
 from converge.providers import Provider
 
@@ -112,9 +112,7 @@ def read_privileges(connection: Connection[Any], database: str) -> Privileges:
     # Where revokes can be partial, database names in grants hold no wildcards.
     query = "SHOW GLOBAL VARIABLES WHERE Variable_name = 'partial_revokes' AND Value = 'ON'"
     literal = bool(fetch(connection, query))
-    using = "" if active == "NONE" else f" USING {active}"
-    lines = tuple(str(line) for (line,) in fetch(connection, f"SHOW GRANTS FOR CURRENT_USER(){using}"))
-    grants = [grant for grant in map(read_grant, lines) if grant is not None]
+    lines, grants = _granted(connection, active)
     on_all = on_database(grants, name, literal=literal)
     tables, partly = on_tables(grants, name)
     # Both statements print a role the same way.
@@ -135,6 +133,22 @@ def read_privileges(connection: Connection[Any], database: str) -> Privileges:
         idle_roles=idle,
         lines=lines,
     )  # fmt: skip
+
+
+def sees_all_databases(connection: Connection[Any]) -> bool:
+    """Whether SHOW DATABASES lists all that there are; other privileges on ``*.*``, such as RELOAD, do not do
+    (tried on 8.0.33, against the manual's "any static global privilege")."""
+    ((active,),) = fetch(connection, "SELECT CURRENT_ROLE()")
+    _, grants = _granted(connection, active)
+    everything = {"SHOW DATABASES", "SELECT", "ALL PRIVILEGES"}
+    return bool(on_server(grants) & everything) and not any(one.revoked for one in grants)
+
+
+def _granted(connection: Connection[Any], active: str) -> tuple[tuple[str, ...], list[Grant]]:
+    """The lines of SHOW GRANTS with these roles, and what they grant."""
+    using = "" if active == "NONE" else f" USING {active}"
+    lines = tuple(str(line) for (line,) in fetch(connection, f"SHOW GRANTS FOR CURRENT_USER(){using}"))
+    return lines, [grant for grant in map(read_grant, lines) if grant is not None]
 
 
 def missing_select(own: Privileges, readable: Sequence[str], names: Sequence[str] | None) -> list[Finding]:

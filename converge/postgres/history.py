@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from typing import Any
 
 import psycopg
@@ -66,6 +66,30 @@ def missing_tables(connection: psycopg.Connection[Any], run: Mapping[str, Any]) 
     )
     names = [*run["targets"].values()]
     return [name for (name,) in connection.execute(query, (names, run["target_schema"]))]
+
+
+def standing_runs(connection: psycopg.Connection[Any], server: Endpoint) -> list[tuple[str, str, bool]]:
+    """The last run of each database of this server into each schema, where tables of it are left.
+
+    The database, the schema, and whether the run is finished. Raises BlockedError as `last_run` does.
+    """
+    if not require_ledger(connection):
+        return []
+    query = (
+        "SELECT jsonb_build_object('source', source, 'target_schema', target_schema, 'state', state, "
+        "'targets', coalesce(to_jsonb(r) -> 'targets', '{}')) FROM converge.run r ORDER BY id"
+    )
+    last = dict[tuple[str, str], dict[str, Any]]()
+    for (run,) in connection.execute(query).fetchall():
+        with suppress(UsageError):  # a dump, which has a name and no address
+            database = parse(run["source"]).database
+            if _distance(replace(server, database=database), run["source"]) in (0, 1):
+                last[database, run["target_schema"]] = run
+    return [
+        (database, schema, run["state"] == "finished")
+        for (database, schema), run in last.items()
+        if run["state"] != "recovered" and len(missing_tables(connection, run)) < len(run["targets"])
+    ]
 
 
 def report_of(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:

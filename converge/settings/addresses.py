@@ -14,9 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Literal
 from urllib.parse import unquote
 
@@ -24,9 +22,8 @@ from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.model.endpoint import Endpoint, parse
 from converge.model.quote import require_schema
-from converge.mysql.connect import connect
-from converge.mysql.query import fetch
 from converge.settings.file import Database, Project, read, same_target
+from converge.settings.patterns import Pattern
 from converge.settings.variables import DOTENV_PARTS, ENV_FILE, VARIABLE, address, dotenv, of_kind, parts_of
 
 
@@ -42,6 +39,8 @@ class Where:
     """Of [[database]] entries; all when there is none."""
     dump: Callable[[], Endpoint] | None = None
     """Loads the dump that is the source; the address is that of a temporary server."""
+    say: Callable[[str], object] = str
+    """Tells which databases of a pattern may be left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def _entries(finder: _Finder, where: Where) -> tuple[Chosen, ...]:
             code=Code.U032,
             hint=f"give its entry both, or leave out --database {lacking}",
         )
-    chosen = [one for entry in running for one in _matching(finder, entry, where.names)]
+    chosen = [one for entry in running for one in _matching(finder, entry, where)]
     _require_apart(with_merged(chosen))
     known = {one.name for one in chosen} | {entry.name for entry in running}
     if unknown := [name for name in where.names if name not in known]:
@@ -165,15 +164,14 @@ def _require_apart(chosen: Iterable[Chosen]) -> None:
             raise same_target(other, name)
 
 
-def _matching(finder: _Finder, entry: Database, names: Iterable[str]) -> Iterator[Chosen]:
+def _matching(finder: _Finder, entry: Database, where: Where) -> Iterator[Chosen]:
     """The entry; for a pattern each database of the source that it matches, as far as it is picked."""
     here, there = finder.of_entry(entry, "source"), finder.of_entry(entry, "target")
     if not entry.is_pattern:
         yield Chosen((here, there), entry)
         return
-    with closing(connect(replace(here, database=""))) as source:
-        known = [name for (name,) in fetch(source, "SHOW DATABASES")]
-    found = [name for name in known if fnmatchcase(name, here.database) and name not in _OF_THE_SERVER]
+    names, pattern = where.names, Pattern(here, there, entry.target_schema)
+    found = pattern.databases(where.say)
     if not found:
         raise UsageError(f"the database {entry.name}: none in {here} has such a name", code=Code.U031)
     merged = None
@@ -186,11 +184,7 @@ def _matching(finder: _Finder, entry: Database, names: Iterable[str]) -> Iterato
         if not names or name in names or entry.name in names:
             schema = require_schema(entry.target_schema.replace("*", name), f"the database {name} schema")
             own = entry.model_copy(update={"name": name, "target_schema": schema})
-            target = replace(there, database=there.database.replace("*", name))
-            yield Chosen((replace(here, database=name), target), own, merged=merged)
-
-
-_OF_THE_SERVER = ("information_schema", "mysql", "performance_schema", "sys")
+            yield Chosen((replace(here, database=name), pattern.target_of(name)), own, merged=merged)
 
 
 def picked(project: Project, where: Where) -> tuple[Database, ...]:
