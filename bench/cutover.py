@@ -25,9 +25,9 @@ import psycopg
 
 from converge.sandbox.server import connect_mysql
 
-_CHANGES = 300
+CHANGES = 300
 """A second."""
-_AT_ONCE = 20_000
+AT_ONCE = 20_000
 _ROWS = "SELECT rows FROM converge.follow"
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args()
     ends = ["--source", arguments.source, "--target", arguments.target]
-    _fill(arguments.source, arguments.rows)
+    fill(arguments.source, arguments.rows)
     _timed("migrate", "migrate", *ends)
     with psycopg.connect(arguments.target, autocommit=True) as judge:
         if arguments.large:
@@ -52,7 +52,7 @@ def main() -> None:
             _cutover(arguments, judge, ends)
 
 
-def _fill(url: str, rows: int) -> None:
+def fill(url: str, rows: int) -> None:
     with connect_mysql(url) as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE narrow (id INT AUTO_INCREMENT PRIMARY KEY, number INT, since DATE, until DATE)"
@@ -90,6 +90,15 @@ def _timed(name: str, *arguments: str) -> None:
     )
 
 
+def change(one: random.Random, rows: int, count: int) -> str:
+    """A statement that changes one row."""
+    return one.choice((
+        f"UPDATE narrow SET number = {count} WHERE id = {one.randint(1, rows)}",
+        f"DELETE FROM narrow WHERE id = {one.randint(1, rows)}",
+        f"INSERT INTO narrow (number) VALUES ({count})",
+    ))  # fmt: skip
+
+
 class Changes(threading.Thread):
     """Single changes of rows, until the file is there: as the command that stops the application makes it."""
 
@@ -103,13 +112,9 @@ class Changes(threading.Thread):
             cursor.execute("SET autocommit = 1")
             began = time.monotonic()
             while not self._stop_.exists():
-                cursor.execute(one.choice((
-                    f"UPDATE narrow SET number = {self.count} WHERE id = {one.randint(1, self._rows)}",
-                    f"DELETE FROM narrow WHERE id = {one.randint(1, self._rows)}",
-                    f"INSERT INTO narrow (number) VALUES ({self.count})",
-                )))  # fmt: skip
+                cursor.execute(change(one, self._rows, self.count))
                 self.count += 1
-                time.sleep(max(0.0, began + self.count / _CHANGES - time.monotonic()))
+                time.sleep(max(0.0, began + self.count / CHANGES - time.monotonic()))
 
 
 def _cutover(arguments: argparse.Namespace, judge: Any, ends: list[str]) -> None:
@@ -126,7 +131,7 @@ def _cutover(arguments: argparse.Namespace, judge: Any, ends: list[str]) -> None
             "JOIN converge.follow USING (run_id)"
         ).fetchone()
         print(f"follow: {rate:.0f} changes a second; compared, since epoch, epoch: {compared}, "
-              f"{_memory(followed.pid)}", flush=True)  # fmt: skip
+              f"{memory(followed.pid)}", flush=True)  # fmt: skip
         followed.send_signal(signal.SIGINT)
         followed.wait()
         began = time.monotonic()
@@ -152,14 +157,14 @@ def _large(arguments: argparse.Namespace, judge: Any, ends: list[str]) -> None:
             nonlocal written
             with connect_mysql(arguments.source) as other, other.cursor() as writes:
                 while not stop.is_set():
-                    low = random.randrange(max(1, arguments.rows - _AT_ONCE))
+                    low = random.randrange(max(1, arguments.rows - AT_ONCE))
                     writes.execute(
-                        f"UPDATE narrow SET number = number + 1 WHERE id > {low} AND id <= {low + _AT_ONCE}"
+                        f"UPDATE narrow SET number = number + 1 WHERE id > {low} AND id <= {low + AT_ONCE}"
                     )
                     other.commit()
-                    written += _AT_ONCE
+                    written += AT_ONCE
                     # The backlog is to stay a few epochs.
-                    while written - (judge_rows() - rows) > 10 * _AT_ONCE and not stop.is_set():
+                    while written - (judge_rows() - rows) > 10 * AT_ONCE and not stop.is_set():
                         time.sleep(0.05)
 
         def judge_rows() -> int:
@@ -167,11 +172,11 @@ def _large(arguments: argparse.Namespace, judge: Any, ends: list[str]) -> None:
                 return int(one.execute(_ROWS).fetchall()[0][0])
 
         time.sleep(3)
-        rows, began, first = judge_rows(), time.monotonic(), _memory(followed.pid)
+        rows, began, first = judge_rows(), time.monotonic(), memory(followed.pid)
         thread = threading.Thread(target=write, daemon=True)
         thread.start()
         time.sleep(arguments.seconds)
-        took, more, last = time.monotonic() - began, judge_rows() - rows, _memory(followed.pid)
+        took, more, last = time.monotonic() - began, judge_rows() - rows, memory(followed.pid)
         stop.set()
         thread.join()
         followed.send_signal(signal.SIGINT)
@@ -179,7 +184,7 @@ def _large(arguments: argparse.Namespace, judge: Any, ends: list[str]) -> None:
         print(f"{more:,} rows replaced in {took:.0f} s, {more / took:,.0f} a second; {first}, then {last}")
 
 
-def _memory(pid: int) -> str:
+def memory(pid: int) -> str:
     """The resident memory now, and at its peak."""
     text = Path(f"/proc/{pid}/status").read_text()
     now, peak = (int(text.split(f"{name}:")[1].split()[0]) // 1024 for name in ("VmRSS", "VmHWM"))
