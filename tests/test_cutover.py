@@ -65,7 +65,10 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     # As the run has left them.
     assert postgres(target, KEYS) == [(keys, keys)]
     assert postgres(target, "INSERT INTO log (body) VALUES ('next') RETURNING id") == [(701,)]
-    for command in (("follow", "--once"), ("cutover", "--dry-run")):
+    postgres(target, "DELETE FROM log WHERE id = 1")
+    for command in (
+        ("follow", "--once"), ("cutover", "--dry-run"), ("sync",), ("verify", "--repair", "--yes"),
+    ):  # fmt: skip
         ran = converge(*command, *ends)
         assert (ran.code, "W012" in ran.err, "converge rollback" in ran.err) == (3, True, True), ran.err
 

@@ -247,12 +247,21 @@ def test_what_is_in_the_way_is_said_first(databases: tuple[str, str]) -> None:
     mysql(source, "DROP TRIGGER noted")
     assert rollback(databases, "--prepare").code == 0  # again: what was noted stays
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
+    # What no trigger has noted: the table is written anew, then its triggers are off for a while.
+    for unnoticed, now in (
+        ("ALTER TABLE t ALTER b TYPE int USING b + 1", 2),
+        ("ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET b = 3; ALTER TABLE t ENABLE TRIGGER USER", 3),
+    ):
+        postgres(target, unnoticed)
+        assert rollback(databases, "--prepare").code == 0
+        assert rollback(databases, "--apply", "--yes").code == 0
+        assert mysql(source, "SELECT b FROM t") == [(now,)]
     postgres(target, "DELETE FROM t")
     ran = rollback(databases, "--remove")
     assert (ran.code, "forget changes of 1 table with 1 row" in ran.err) == (2, True), ran.err
     assert rollback(databases, "--remove", "--yes").code == 0
     assert postgres(target, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
-    postgres(target, "INSERT INTO t VALUES (1, 1)")
+    postgres(target, "INSERT INTO t VALUES (1, 3)")
     assert converge("verify", *addresses).code == 0
 
 

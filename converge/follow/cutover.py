@@ -85,6 +85,7 @@ def cutover(
             return {}
         with phase(result, emit, "catch up again"):
             last = run.approach()
+        _require_parents(open_)
         if window.dry_run:
             words = f"the window would take about {last.seconds + _STILL_SECONDS:.0f} s"
             result.verdict = "ready"

@@ -43,12 +43,20 @@ from converge.mysql.privileges import Privileges, read_privileges
 from converge.mysql.query import fetch
 from converge.mysql.snapshot import begin, mark, read_identities, table_names
 from converge.postgres.following import Following, note_epoch, note_replaced, note_written
+from converge.postgres.query import value
 
 _VISIBLE_SECONDS = 1.0
 _LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _CHANGED = 1412
 """ER_TABLE_DEF_CHANGED: a table was made anew after the view began."""
 _TRIES = 5
+_ACTING = """
+    SELECT coalesce(md5(string_agg(what, ',' ORDER BY what)), '') FROM (
+        SELECT concat(conrelid::regclass, ' ', conname, replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
+          FROM pg_constraint WHERE contype = 'f'
+        UNION ALL SELECT concat(tgrelid::regclass, tgenabled, pg_get_triggerdef(oid))
+          FROM pg_trigger WHERE NOT tgisinternal) AS acting (what)"""
+"""All foreign keys and triggers of the database: those that must not act are known by what `existing` has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Epochs:
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
         self._mark = mark(here)
+        self._acting = value(target, _ACTING)
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
@@ -240,6 +249,17 @@ class Epochs:
         """Replaces the rows of all dirty keys; rows by table."""
         dirty = self._dirty
         tables = [self._tables[number] for number in sorted(dirty.active | dirty.whole)]
+        if tables:
+            # From here on nobody adds a key or a trigger.
+            names = ", ".join(table.name for table in tables)
+            self._target.execute(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE".encode())
+            if value(self._target, _ACTING) != self._acting:
+                raise TargetError(
+                    "foreign keys or triggers of the target are others than when it was begun to follow",
+                    code=Code.W009,
+                    hint="converge follow goes on with those of now",
+                    lost=True,
+                )
         before, after = self._aside(tables)
         for statement in before:
             self._target.execute(statement.encode())

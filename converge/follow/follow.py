@@ -27,7 +27,7 @@ from converge.mysql.connect import WatchedConnection, connect
 from converge.mysql.log import in_flight, log_position
 from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
-from converge.postgres.following import read_following
+from converge.postgres.following import read_following, require_not_cut_over
 from converge.postgres.history import last_verification, report_of
 from converge.postgres.ledger import lock, upgrade
 from converge.report.words import proof_age
@@ -44,6 +44,8 @@ from converge.run.retry import RUN_TRIES, pauses
 
 GO_ON = "converge follow"
 _TELL_SECONDS = 10.0
+_LOST_SECONDS = 40.0
+"""Longer than the server keeps a session whose client is gone (`postgres.connect`: 25 s)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Open:
     """A run that can be followed, on open connections."""
 
     run: Recorded
+    """With what was made of new tables."""
     prepared: Prepared
     epochs: Epochs
     proof: RollingProof
@@ -60,10 +63,16 @@ class Open:
 
 @contextmanager
 def opened(
-    source: Endpoint, target: Endpoint, options: Options, emit: Sink, command: str = "follow"
+    source: Endpoint,
+    target: Endpoint,
+    options: Options,
+    emit: Sink,
+    command: str = "follow",
+    *,
+    patience: float = 0,
 ) -> Iterator[Open]:
     """Connects, and finds where to go on. Raises UsageError, BlockedError or SourceError where that cannot
-    be."""
+    be; `patience`: seconds that another command is waited for."""
     run = recorded_run(source, target, options)
     if not isinstance(run, Recorded) or run.state != "finished":
         why = f"run {run.run} is {run.state}" if isinstance(run, Recorded) else run.message.partition(": ")[2]
@@ -75,29 +84,22 @@ def opened(
                 source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
             )
         )
+        here, there = prepared.source, prepared.target
+        assert there is not None
+        lock(there, command, seconds=patience)
+        upgrade(target)
+        require_not_cut_over(there, run.run)
         plan = extend(run, prepared, source, target, options, emit)
         if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():
             # What is new, and could not be made here, is not to be missing after a cutover.
             require_plan_of(run, prepared.plan)
         prepared = replace(prepared, plan=plan)
-        here, there = prepared.source, prepared.target
-        assert there is not None
-        lock(there, command)
-        upgrade(target)
         following = read_following(there, run.run)
         if following is None:
             raise BlockedError(
                 f"run {run.run} does not know where the source's binary log stood in its snapshot",
                 code=Code.W001,
                 hint="converge sync notes it, with a user who may see the log; then converge follow",
-            )
-        if following.certificate is not None:
-            at = following.certificate["at"]
-            raise BlockedError(
-                f"the cutover of run {run.run} was at {at}: the target is the application's",
-                code=Code.W012,
-                hint="converge rollback brings its changes to the source, where --prepare has noted them; "
-                "to begin anew, without them: converge migrate --recreate",
             )
         _require_log(here)
         catalog = prepared.inputs.catalog
@@ -109,7 +111,9 @@ def opened(
         )
         proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
         findings = (*others_of(run, run.plan.targets.keys() - plan.targets.keys()), *_whole(tables))
-        yield Open(run, prepared, epochs, proof, Gate(options.limits, here, emit), findings)
+        recorded = recorded_run(source, target, options)
+        assert isinstance(recorded, Recorded)
+        yield Open(recorded, prepared, epochs, proof, Gate(options.limits, here, emit), findings)
 
 
 def _compared(target: psycopg.Connection[Any], run: int, source: Endpoint) -> dict[str, int]:
@@ -174,11 +178,11 @@ def follow(
     A server that goes away is met by new connections. Raises Interrupted when the user stops it, or
     `stopped` says so: an interrupt can be lost.
     """
-    waits = pauses(RUN_TRIES)
+    waits, patience = pauses(RUN_TRIES), 0.0
     told = _Told(emit)
     while True:
         try:
-            with opened(source, target, options, emit) as open_:
+            with opened(source, target, options, emit, patience=patience) as open_:
                 for epoch, unequal in _epochs(open_, once=once, interval=interval, prove_share=prove_share):
                     if stopped():
                         raise KeyboardInterrupt
@@ -195,6 +199,8 @@ def follow(
                 raise
             if stopped() or pause is None:
                 raise _interrupted() from None
+            # The session that was lost may have the lock until the server notices.
+            patience = _LOST_SECONDS
             emit(Said(f"{error.message}; trying again in {pause:.0f} s"))
             time.sleep(pause)
         except KeyboardInterrupt:

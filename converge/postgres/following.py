@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from converge.codes import Code
+from converge.errors import BlockedError
 from converge.model.log import LogPosition
 from converge.model.recorded import decode
 from converge.postgres.query import value
@@ -47,6 +49,18 @@ def read_following(connection: psycopg.Connection[Any], run: int) -> Following |
         return None
     row = value(connection, "SELECT to_jsonb(f) FROM converge.follow f WHERE run_id = %s", (run,))
     return None if row is None else decode(Following, row)
+
+
+def require_not_cut_over(connection: psycopg.Connection[Any], run: int) -> None:
+    """Raises BlockedError after the cutover: the target's rows are the application's."""
+    following = read_following(connection, run)
+    if following is not None and following.certificate is not None:
+        raise BlockedError(
+            f"the cutover of run {run} was at {following.certificate['at']}: the target is the application's",
+            code=Code.W012,
+            hint="converge rollback brings its changes to the source, where --prepare has noted them; "
+            "to begin anew, without them: converge migrate --recreate",
+        )
 
 
 def following_now(connection: psycopg.Connection[Any], run: int) -> dict[str, Any] | None:

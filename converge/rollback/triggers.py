@@ -48,11 +48,26 @@ $converge$
 
 
 def note_changes(connection: psycopg.Connection[Any], schema: str, tables: Iterable[TablePlan]) -> None:
-    """From the transaction's commit on, changes of these tables are noted; what is noted already stays."""
+    """From the transaction's commit on, changes of these tables are noted; what is noted already stays.
+
+    Where changes can have gone unnoticed since an earlier time, all rows of the table are to be read.
+    """
     for table in tables:
+        name = pg_name(schema, table.target)
+        if _is_noted(connection, name) and (not_noted(connection, [name]) or written_anew(connection, name)):
+            connection.execute(f"INSERT INTO {CHANGED} (target_table) VALUES (%s)".encode(), (name,))
         for statement in _statements(schema, table):
             connection.execute(statement.encode())
-        note_file(connection, pg_name(schema, table.target))
+        note_file(connection, name)
+
+
+def _is_noted(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether the table has, or had once, some of the triggers; so does one that was switched off."""
+    query = (
+        "SELECT EXISTS (SELECT FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid "
+        "WHERE tgrelid = to_regclass(%s) AND pronamespace = to_regnamespace('converge'))"
+    )
+    return bool(value(connection, query, (name,)))
 
 
 def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:

@@ -45,6 +45,7 @@ from converge.mysql.rows import where
 from converge.planner.inputs import Selection, require_match
 from converge.postgres.digest import pages_of
 from converge.postgres.existing import read_existing
+from converge.postgres.following import require_not_cut_over
 from converge.postgres.ledger import lock, upgrade, writers
 from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
@@ -129,6 +130,7 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
+            require_not_cut_over(both.target, both.run.run)
     with folder_of_rows() as folder:
         tables = sorted(map(on.plan.table, suspects), key=lambda table: table.rows_estimate, reverse=True)
         places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}

@@ -12,6 +12,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
 from converge.model.recorded import Recorded
 from converge.model.result import Result
+from converge.postgres.following import require_not_cut_over
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
 from converge.run.compared import recorded_run
@@ -38,6 +39,8 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
     with prepare(
         source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
     ) as now:
+        assert now.target is not None
+        require_not_cut_over(now.target, run.run)
         # A new view or index is not in the run's plan, and would be left out in silence.
         if dry_run:
             require_same_but_tables(run, now.plan, now.inputs.catalog)
