@@ -17,7 +17,7 @@ from converge.errors import BlockedError
 from converge.follow.cutover import Window
 from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
-from converge.sandbox.server import connect_mysql
+from converge.sandbox.server import connect_mysql, connect_postgres
 
 LOSES_ITSELF = """
 CREATE FUNCTION loses_itself() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -113,6 +113,22 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         cursor.execute("COMMIT")
     ran = converge("cutover", *ends, "--stop", "exit 7")
     assert (ran.code, "W011" in ran.err, "still followed\n  hint " in ran.err) == (3, True, True), ran.err
+    ran = converge("cutover", *ends, "--stop", "sleep 20")
+    assert (ran.code, "ended with nothing within 5 s" in ran.err) == (3, True), ran.err
+    with connect_postgres(target) as holder:
+        # A query of the target, such as a dump's, in the way of the last epoch.
+        holder.autocommit = False
+        holder.execute("SELECT count(*) FROM top, middle")
+        change = tmp_path / "change.py"
+        change.write_text(
+            "from converge.sandbox.server import connect_mysql\n"
+            f"writer = connect_mysql({source!r})\n"
+            "writer.cursor().execute(\"UPDATE top SET note = 'late' WHERE id = 1\")\n"
+            "writer.commit()\n",
+            "utf-8",
+        )
+        ran = converge("cutover", *ends, "--stop", f"{sys.executable} {change}")
+        assert (ran.code, "lock timeout" in ran.err) == (5, True), ran.err
     ran = converge("cutover", *ends)
     assert (ran.code, "error[U114]" in ran.err) == (2, True), ran.err
     stop = tmp_path / "stop.py"

@@ -19,7 +19,7 @@ from typing import Any
 from converge.codes import Code
 from converge.errors import BlockedError
 from converge.follow.afterwards import compared_tables, cut_over, finish, finished, unchecked_keys
-from converge.follow.epoch import Epoch
+from converge.follow.epoch import TRIES, Epoch
 from converge.follow.follow import Open, note_unequal, opened
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
@@ -161,6 +161,7 @@ class _Cutover:
         open_, started = self.open_, time.monotonic()
         self._stop()
         self._step("stop", started)
+        open_.epochs.lock_seconds = max(1.0, self.window_.max_seconds / TRIES)
         with open_.epochs.next() as epoch:
             self._step("last epoch", started)
             if not open_.proof.complete:
@@ -197,10 +198,16 @@ class _Cutover:
         """Has the writers stopped, and waits until nothing moves. Raises BlockedError."""
         here, epochs = self.open_.prepared.source, self.open_.epochs
         if self.window_.stop:
-            done = subprocess.run(self.window_.stop, shell=True, check=False)
-            if done.returncode:
+            how: int | str
+            try:
+                how = subprocess.run(
+                    self.window_.stop, shell=True, timeout=self.window_.max_seconds
+                ).returncode
+            except subprocess.TimeoutExpired:
+                how = f"nothing within {self.window_.max_seconds:.0f} s"
+            if how:
                 raise BlockedError(
-                    f"the command that stops the writers ended with {done.returncode}: {self.window_.stop}; "
+                    f"the command that stops the writers ended with {how}: {self.window_.stop}; "
                     "the target is still followed",
                     code=Code.W011,
                     hint="let the writers go on; converge cutover again, with a command that ends with 0",
@@ -223,8 +230,10 @@ class _Cutover:
         numbered = sorted({one.table for one in plan.identities if one.auto_increment})
         counters = counter_values(here, {one.table: one.next_value for one in plan.counters})
         set_next_values(there, plan, next_values(here, numbered), counters)
+        there.execute(f"SET lock_timeout = '{self.window_.max_seconds:.0f}s'".encode())
         for name, _ in read_existing(there, plan.schema).materialized:
             there.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
+        there.execute("RESET lock_timeout")
 
     def _certify(self, epoch: Epoch, took: float) -> dict[str, Any]:
         there = self.open_.prepared.target

@@ -49,7 +49,7 @@ _VISIBLE_SECONDS = 1.0
 _LOCKS = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _CHANGED = 1412
 """ER_TABLE_DEF_CHANGED: a table was made anew after the view began."""
-_TRIES = 5
+TRIES = 5
 _ACTING = """
     SELECT coalesce(md5(string_agg(what, ',' ORDER BY what)), '') FROM (
         SELECT concat(conrelid::regclass, ' ', conname, replace(pg_get_constraintdef(oid), ' NOT VALID', ''))
@@ -98,6 +98,8 @@ class Epochs:
         self._tables, self._run, self.state = tables, run, following
         self._dirty = Dirty(target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
+        self.lock_seconds = 60.0
+        """So long a lock of the target is waited for, at least 1; again a few times."""
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
         self._mark = mark(here)
@@ -116,9 +118,9 @@ class Epochs:
         self._dirty.begin()
         # Before the view, which is to be short.
         self._read(begins=True)
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             try:
-                done = self._epoch(started, holds=left < _TRIES - 1)
+                done = self._epoch(started, holds=left < TRIES - 1)
                 break
             except (pymysql.err.MySQLError, psycopg.Error) as error:
                 # A table was made anew before it was read, or others hold locks.
@@ -252,6 +254,7 @@ class Epochs:
         if tables:
             # From here on nobody adds a key or a trigger.
             names = ", ".join(table.name for table in tables)
+            self._target.execute(f"SET LOCAL lock_timeout = '{self.lock_seconds:.0f}s'".encode())
             self._target.execute(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE".encode())
             if value(self._target, _ACTING) != self._acting:
                 raise TargetError(
@@ -297,7 +300,6 @@ class Epochs:
         named = [name for key in keys for name in (key.table, key.parent)] + [name for name, _ in switched]
         locked = ", ".join(dict.fromkeys(named))
         before = [
-            "SET LOCAL lock_timeout = '60s'",
             *([f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"] if locked else []),
             *(key.remove for key in keys),
             *(trigger.switch(name, OFF) for name, trigger in switched),
