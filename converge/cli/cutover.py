@@ -61,8 +61,7 @@ def command(
     With the application at work, compares what `converge follow` has not compared yet, and all views. Then
     the writers are stopped, the source is proven to stand still, the last rows are replaced and compared,
     and sequences go on where the source's do. What cannot be had in time gives the window up, and the target
-    is followed as before. End `converge follow` first. After a cutover,
-    finishes what it has left.
+    is followed as before. End `converge follow` first. After a cutover, finishes what it has left.
 
     \b
     Examples:

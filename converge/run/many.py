@@ -114,7 +114,7 @@ def _require_apart(steps: Iterable[_Step]) -> None:
 
 
 def _require_there(steps: Iterable[_Step], then: Iterable[Then]) -> None:
-    """What was finished before is no result any more where its tables are gone, unless nothing needs them."""
+    """What was finished before does not count where its tables are gone, unless nothing needs them."""
     standing = {name for one in then if one.stands for name in one.shards}
     for step in steps:
         if step.gone is not None and step.name not in standing:
