@@ -51,8 +51,8 @@ def finished(
         following = read_following(there, run.run)
         if following is None or not (certificate := following.certificate):
             return {}
-        on_certificate(certificate)
         with cut_over(certificate, source, target):
+            on_certificate(certificate)
             finish(run, there, emit, result)
     result.tables = compared_tables(run.plan, certificate["proof"]["tables"])
     result.verdict = "verified"

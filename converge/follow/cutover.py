@@ -93,8 +93,8 @@ def cutover(
             result.findings.append(Finding(Code.W014, "note", "target", words))
             return {}
         certificate = run.window()
-        tell(certificate)
         with cut_over(certificate, source, target):
+            tell(certificate)
             assert open_.prepared.target is not None
             finish(replace(open_.run, plan=open_.prepared.plan), open_.prepared.target, emit, result)
         return certificate

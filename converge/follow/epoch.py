@@ -17,7 +17,7 @@ place of which all was visible to this one (`mysql.log`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -251,26 +251,10 @@ class Epochs:
         """Replaces the rows of all dirty keys; rows by table."""
         dirty = self._dirty
         tables = [self._tables[number] for number in sorted(dirty.active | dirty.whole)]
-        if tables:
-            # From here on nobody adds a key or a trigger.
-            names = ", ".join(table.name for table in tables)
-            self._target.execute(f"SET LOCAL lock_timeout = '{self.lock_seconds:.0f}s'".encode())
-            self._target.execute(f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE".encode())
-            if value(self._target, _ACTING) != self._acting:
-                raise TargetError(
-                    "foreign keys or triggers of the target are others than when it was begun to follow",
-                    code=Code.W009,
-                    hint="converge follow goes on with those of now",
-                    lost=True,
-                )
-        before, after = self._aside(tables)
-        for statement in before:
-            self._target.execute(statement.encode())
-        for table in tables:
-            dirty.delete(table)
-        rows = {table.plan.source: dirty.insert(self.view, self._schema, table) for table in tables}
-        for statement in after:
-            self._target.execute(statement.encode())
+        with self._set_aside(tables):
+            for table in tables:
+                dirty.delete(table)
+            rows = {table.plan.source: dirty.insert(self.view, self._schema, table) for table in tables}
         if others := [table.plan.source for table in tables if not dirty.equal(table)]:
             raise TargetError(
                 f"{', '.join(others)}: other rows were written than read; nothing has been changed",
@@ -288,25 +272,51 @@ class Epochs:
         note_written(self._target, self._run, [*rows])
         note_replaced(self._target, self._run, after, rows, whole, unsure)
 
-    def _aside(self, tables: list[Followed]) -> tuple[list[str], list[str]]:
-        """Statements that take away what must not act while rows are replaced, and those that bring it
-        back."""
-        quoted = [table.name for table in tables]
-        keys = self._existing.keys_of(quoted)
+    @contextmanager
+    def _set_aside(self, tables: list[Followed]) -> Iterator[None]:
+        """Foreign keys and triggers that must not act while rows of these tables are replaced are away.
+
+        Raises TargetError where the target has others than those that are known.
+        """
+        if tables:
+            # From here on nobody adds a key or a trigger.
+            names = ", ".join(table.name for table in tables)
+            self._carry_out(
+                [
+                    f"SET LOCAL lock_timeout = '{self.lock_seconds:.0f}s'",
+                    f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE",
+                ]
+            )
+            if value(self._target, _ACTING) != self._acting:
+                raise TargetError(
+                    "foreign keys or triggers of the target are others than when it was begun to follow",
+                    code=Code.W009,
+                    hint="converge follow goes on with those of now",
+                    lost=True,
+                )
+        keys = self._existing.keys_of([table.name for table in tables])
         switched = [
             (table.name, trigger)
             for table in tables for trigger in table.own.triggers if trigger.enabled != OFF
         ]  # fmt: skip
         named = [name for key in keys for name in (key.table, key.parent)] + [name for name, _ in switched]
         locked = ", ".join(dict.fromkeys(named))
-        before = [
-            *([f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"] if locked else []),
-            *(key.remove for key in keys),
-            *(trigger.switch(name, OFF) for name, trigger in switched),
-        ]
-        after = [
-            "SET CONSTRAINTS ALL IMMEDIATE",
-            *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
-            *(statement for key in keys for statement in key.restore),
-        ]
-        return before, after
+        self._carry_out(
+            [
+                *([f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"] if locked else []),
+                *(key.remove for key in keys),
+                *(trigger.switch(name, OFF) for name, trigger in switched),
+            ]
+        )
+        yield
+        self._carry_out(
+            [
+                "SET CONSTRAINTS ALL IMMEDIATE",
+                *(trigger.switch(name, trigger.enabled) for name, trigger in switched),
+                *(statement for key in keys for statement in key.restore),
+            ]
+        )
+
+    def _carry_out(self, statements: Iterable[str]) -> None:
+        for statement in statements:
+            self._target.execute(statement.encode())
