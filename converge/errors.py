@@ -44,6 +44,8 @@ class ConvergeError(Exception):
         self.hint = hint
         self.details = tuple(details)
         self.lost = lost
+        self.source = self.target = ""
+        """The addresses of both sides, without passwords, where the command knew them."""
 
 
 class UsageError(ConvergeError):

@@ -9,11 +9,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
-from support import mysql
+from conftest import NewDatabase
+from support import converge, mysql, postgres
 
 from bench.sql import writable
+from converge.codes import Code
+from converge.errors import SourceError
 from converge.mapping.read import load
 from converge.model.endpoint import parse
+from converge.model.event import silent
+from converge.model.extent import Range
 from converge.model.plan import Plan, TablePlan
 from converge.model.quote import my_name, my_text
 from converge.mysql import chunks, connect
@@ -23,6 +28,8 @@ from converge.mysql.query import fetch
 from converge.mysql.rows import NullRow, stream, where
 from converge.planner.inputs import Inputs
 from converge.planner.plan import make_plan
+from converge.run.options import Options
+from converge.run.verify import verify
 from converge.sandbox import Server
 
 _WORDS = (
@@ -205,6 +212,61 @@ def test_every_row_is_in_exactly_one_range(
                 cursor.execute(f"SELECT {key} FROM {my_name(table.source)}{where(table.key, part)}")
                 found.update(cursor.fetchall())
             assert found == expected, (table.source, found - expected, expected - found)
+
+
+def test_ranges_are_of_columns_that_are_indexed_whole(mysql_8033: Server) -> None:
+    """By an index of name(4) MySQL 8 does not find all names beyond another one, where ch is one letter."""
+    name = "prefixes"
+    mysql_8033.drop_database(name)
+    url = mysql_8033.create_database(name)
+    keys = {"first": ("name(4),id", ()), "last": ("id,name(4)", (("id", "int"),)), "whole": ("name,id", None)}
+    streets = ("Hradní", "Hradecká", "Hrachová", "Hrabalova", "Hrázní", "Hrachovec")
+    rows = ",".join(f"('{streets[n % 6]} {n}',{n},REPEAT('x',200))" for n in range(600))
+    connection = writable(url)
+    with connection, connection.cursor() as cursor:
+        for table, (key, _) in keys.items():
+            cursor.execute(
+                f"CREATE TABLE {table} (name VARCHAR(100) COLLATE utf8mb4_czech_ci, id INT, v TEXT, "
+                f"PRIMARY KEY ({key}))"
+            )
+            cursor.execute(f"INSERT INTO {table} VALUES {rows}")
+        connection.commit()
+        catalog = read_catalog(connection, read_privileges(connection, name))
+        plan = make_plan(Inputs(catalog, load()))
+        for table, (_, expected) in keys.items():
+            for extent in (
+                plan.table(table).extent,
+                next(one for one in catalog.tables if one.name == table).extent,
+            ):
+                extent = replace(extent, rows=600, bytes=150_000)
+                assert expected is None or extent.key == expected
+                ranges = list(chunks.cut(connection, extent, 5_000))
+                assert len(ranges) == 1 if expected == () else len(ranges) > 20
+                columns = [column for column, _ in extent.key]
+                counts = [
+                    fetch(connection, f"SELECT COUNT(*) FROM {table}{where(columns, one)}") for one in ranges
+                ]
+                assert sum(count for ((count,),) in counts) == 600, table
+    mysql_8033.drop_database(name)
+
+
+def test_a_row_in_no_range_is_not_missed_twice(
+    mysql_8033: Server,
+    postgres_175: Server,
+    new_mysql_database: NewDatabase,
+    new_postgres_database: NewDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, target = new_mysql_database(mysql_8033), new_postgres_database(postgres_175)
+    values = ",".join(f"({n})" for n in range(40))
+    mysql(source, f"CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES {values}")
+    assert converge("migrate", "--source", source, "--target", target).code == 0
+    postgres(target, "DELETE FROM t WHERE id BETWEEN 11 AND 20")
+    holes = [Range(None, ("10",)), Range(("20",), None)]
+    monkeypatch.setattr("converge.run.verify.cut", lambda *_: holes)
+    with pytest.raises(SourceError, match=r"t: the table has 40 rows, .* have 30") as raised:
+        verify(parse(source), parse(target), Options(), "full", silent)
+    assert raised.value.code == Code.S034
 
 
 def test_a_range_is_read_by_the_primary_key(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,3 +65,9 @@ def test_a_real_run_keeps_to_them(
     for command in ("plan", "migrate", "verify", "plan"):
         document = converge(command, "--source", source, "--target", target, "--json").json
         validate(document, schemas()["plan.schema.json" if command == "plan" else "run.schema.json"])
+    for options, code in ((("--jobs", "2"), 3), (("--jobs", "none"), 2), (("--tarjet", "x"), 2)):
+        ran = converge("migrate", "--source", source, "--target", target, "--json", *options)
+        assert ran.json["exit_code"] == ran.code == code
+        validate(ran.json, schemas()["error.schema.json"])
+        known = source if code == 3 else ""
+        assert ran.json["source"].get("url", "") == known

@@ -108,6 +108,27 @@ class DoctorDocument(Part):
     phases: tuple[()]
 
 
+class Known(Part):
+    """A side that the command knew; without a key where it did not."""
+
+    url: str = ""
+
+
+class ErrorDocument(Part):
+    """What a command prints that ends in an error, with `--json`: nothing was found but the error."""
+
+    converge: Literal[1]
+    command: str
+    verdict: Literal["blocked", "failed", "interrupted"]
+    exit_code: int
+    source: Known
+    target: Known
+    snapshot: None
+    tables: tuple[()]
+    findings: tuple[Finding]
+    phases: tuple[()]
+
+
 class LoadedTable(Part):
     source: str
     rows: int
@@ -253,6 +274,7 @@ def schemas() -> Mapping[str, dict[str, Any]]:
         "rollback": rollback,
         "validation": validation,
         "migrations": Union[tuple(migrations)],  # noqa: UP007 - of a list
+        "error": ErrorDocument,
         "event": Union[tuple(map(event_of, get_args(Plain)))],  # noqa: UP007
         "converge.toml": Project,
     }

@@ -145,11 +145,13 @@ def run(arguments: list[str]) -> int:
         said = io.StringIO()
         error.show(said)
         _tell(visible(without_passwords(said.getvalue().rstrip())))
-        return UsageError.exit_code
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context else None
+        wrong = UsageError(without_passwords(error.format_message()), code=Code.U000, hint=hint)
+        _tell_as_json(wrong, arguments)
+        return wrong.exit_code
     except ConvergeError as error:
-        if "--json" in arguments:
-            command = next((word for word in arguments if word in COMMANDS), "")
-            click.echo(error_json(error, command))
+        _tell_as_json(error, arguments)
         _tell(error_text(error))
         return error.exit_code
     except KeyboardInterrupt:
@@ -173,6 +175,12 @@ def _bug() -> int:
     _tell(visible(without_passwords(traceback.format_exc())))
     _tell(f"error[{Code.B001}]: this is a bug in converge; the target holds what its ledger says")
     return _BUG
+
+
+def _tell_as_json(error: ConvergeError, arguments: list[str]) -> None:
+    if "--json" in arguments:
+        command = next((word for word in arguments if word in COMMANDS), "")
+        click.echo(error_json(error, command))
 
 
 def _tell(text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from converge.model.extent import Extent
@@ -122,11 +123,20 @@ class Table:
         return next((index for index in self.indexes if index.primary), None)
 
     @property
+    def indexed_whole(self) -> tuple[tuple[str, str], ...]:
+        """The leading columns of the primary key that are not indexed by a prefix, with their types.
+
+        MySQL reads `name > 'x'` by an index of name(4) as if prefixes sorted as the names do. Where a
+        collation has contractions (Czech ch) or ignores characters (U+FE0F of emoji), they do not, and rows
+        are missing from what is read.
+        """
+        parts = takewhile(lambda part: not part.prefix, self.primary_key.parts if self.primary_key else ())
+        return tuple((part.column, self.column(part.column).type) for part in parts if part.column)
+
+    @property
     def extent(self) -> Extent:
         """What its rows are cut into ranges by."""
-        names = self.primary_key.columns if self.primary_key else ()
-        key = tuple((name, self.column(name).type) for name in names)
-        return Extent(self.name, key, self.rows_estimate, self.data_bytes)
+        return Extent(self.name, self.indexed_whole, self.rows_estimate, self.data_bytes)
 
     def column(self, name: str) -> Column:
         """The column of this name. Raises KeyError."""

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Literal
 
 from converge.codes import Code
@@ -200,16 +201,21 @@ class TablePlan:
     data_bytes: int
     rows: Rows = ""
     key_types: tuple[str, ...] = ()
-    """The MySQL types of the key's columns; not in a plan of an earlier version."""
+    """The MySQL types of the key's columns, empty from the first on that is indexed by a prefix; not in the
+    plan of an earlier version."""
 
     @property
     def extent(self) -> Extent:
         """What its rows are cut into ranges by."""
         known = {column.source: column.source_type.partition("(")[0].split()[0] for column in self.columns}
         types = self.key_types or [known.get(name, "") for name in self.key]
-        # A table whose key is not known whole is one range.
-        key = tuple(zip(self.key, types, strict=True)) if all(types) else ()
+        key = tuple(takewhile(lambda one: one[1], zip(self.key, types, strict=True)))
         return Extent(self.source, key, self.rows_estimate, self.data_bytes)
+
+    @property
+    def by_prefix(self) -> bool:
+        """Whether the index of the key may miss a row that is asked for (`Table.indexed_whole`)."""
+        return "" in self.key_types
 
     @property
     def keys(self) -> tuple[ColumnPlan, ...]:

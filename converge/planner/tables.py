@@ -100,12 +100,13 @@ def table_plan(
     measured = sized(table, draft.evidence.table(table.name))
     key = table.primary_key
     names = key.columns if key else ()
+    types = [type_ for _, type_ in table.indexed_whole]
     return TablePlan(
         source=table.name,
         target=target,
         columns=tuple(over_changed(draft, table, columns)),
         key=names,
-        key_types=tuple(table.column(name).type for name in names),
+        key_types=(*types, *[""] * (len(names) - len(types))),
         rows_estimate=measured.rows_estimate,
         data_bytes=measured.data_bytes,
         rows=rows,

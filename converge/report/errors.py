@@ -54,8 +54,8 @@ def error_document(error: ConvergeError, command: str) -> dict[str, Any]:
         "hint": error.hint or "",
     }
     return head(command, verdict_of(error), error.exit_code) | {
-        "source": {},
-        "target": {},
+        "source": {"url": error.source} if error.source else {},
+        "target": {"url": error.target} if error.target else {},
         "snapshot": None,
         "tables": [],
         "findings": [finding],

@@ -117,10 +117,6 @@ class Changed:
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}
         expressions = any(one.unique and len(one.columns) < len(one.parts) for one in known.indexes)
         self._unique = set(self._names) if expressions or unique - {*self._all} else unique
-        primary = next((one.parts for one in known.indexes if one.primary), ())
-        self._index = ",".join(
-            my_name(part.column or "") + (f"({part.prefix})" if part.prefix else "") for part in primary
-        )
         self._types = self._types_of()
         self._key_names = [my_name(one.source) for one in self.key]
         self._swapped = 0
@@ -325,7 +321,7 @@ class Changed:
         how = (
             f"INSERT INTO {_BESIDE}"
             if begun
-            else f"CREATE TEMPORARY TABLE {_BESIDE} (PRIMARY KEY ({self._index})) AS"
+            else f"CREATE TEMPORARY TABLE {_BESIDE} (PRIMARY KEY ({','.join(self._key_names)})) AS"
         )
         made.add("swap", f"{how} {rows}", len(changes))
         for key, sets in changes:
@@ -348,7 +344,7 @@ class Changed:
         """So many rows whose key the target does not have."""
         names = ",".join(self._key_names)
         made.deleted += left
-        made.add("delete", f"CREATE TEMPORARY TABLE {_KEYS} (PRIMARY KEY ({self._index})) AS "
+        made.add("delete", f"CREATE TEMPORARY TABLE {_KEYS} (PRIMARY KEY ({names})) AS "
                            f"SELECT {names} FROM {self._name} LIMIT 0")  # fmt: skip
         for pairs in self._batches():
             rows = (map(found_by, self.key, map(str, one.key)) for one in pairs)

@@ -55,7 +55,7 @@ def noted_by(table: TablePlan) -> tuple[ColumnPlan, ...]:
 
     No literal is equal to what a FLOAT has stored.
     """
-    lost = any(one_way(one) or _base(one) == "float" for one in table.keys)
+    lost = table.by_prefix or any(one_way(one) or _base(one) == "float" for one in table.keys)
     return table.keys if len(table.keys) == len(table.key) and not lost else ()
 
 

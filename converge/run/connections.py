@@ -42,7 +42,9 @@ def explained(source: Endpoint, target: Endpoint | None) -> Iterator[None]:
     except (ConvergeError, psycopg.Error, pymysql.err.Error) as error:
         if of_interrupt(error):
             raise KeyboardInterrupt from None
-        raise explain(error, source, target) from error
+        found = explain(error, source, target)
+        found.source, found.target = str(source), str(target or "")
+        raise found from error
 
 
 T = TypeVar("T")

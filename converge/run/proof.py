@@ -22,6 +22,7 @@ from converge.model.extent import Range
 from converge.model.plan import Finding, Plan, TablePlan
 from converge.model.quote import my_name
 from converge.model.result import Changed, Difference, GoingBack, NotCompared, Result, TableResult, ViewResult
+from converge.model.words import counted
 from converge.model.work import CheckTask, Counts, Digest, DigestTask, Drilled, DrillTask, ViewTask
 from converge.mysql import snapshot
 from converge.mysql.catalog import read_catalog
@@ -37,6 +38,8 @@ from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
 _CHANGES = "source changes"
+_WITHOUT_RANGES = -1
+"""In place of a chunk's number: the rows of the table, not asked for by its key."""
 
 VerifyLevel = Literal["full", "counts", "none"]
 
@@ -105,9 +108,14 @@ class Proof:
     """Sums of the source's tables under this very snapshot: of these only the target is asked."""
     totals: dict[str, Digest] = field(default_factory=dict)
     """What was summed up, by table."""
+    _rows: dict[str, int] = field(default_factory=dict)
+    """The source's, of the tables that are read by more than one range."""
 
     def prove(self) -> None:
-        """Compares, and gives the verdict; only a full comparison can end in `verified`."""
+        """Compares, and gives the verdict; only a full comparison can end in `verified`.
+
+        Raises SourceError where the ranges of a table's key do not have all of its rows.
+        """
         result, full = self.result, self.level == "full"
         todo = self.tasks()
         with phase(result, self.emit, "verify", len(todo)):
@@ -115,6 +123,7 @@ class Proof:
                 name: self.known.get(name, Digest(name)) + asked
                 for name, asked in self.sums(todo, "verify").items()
             }
+            self._require_all_rows()
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
@@ -169,9 +178,23 @@ class Proof:
         totals = {table.source: Digest(table.source) for table in self.plan.tables}
         for digest in self.workers.work(todo):
             if isinstance(digest, Digest):
-                totals[digest.table] += digest
+                if digest.chunk == _WITHOUT_RANGES:
+                    self._rows[digest.table] = digest.source_rows
+                else:
+                    totals[digest.table] += digest
                 self.emit(Advanced(phase_, digest.table))
         return totals
+
+    def _require_all_rows(self) -> None:
+        """The copy has read the source by the same ranges: what is in none of them would be missed twice."""
+        for name, rows in self._rows.items():
+            if rows != (found := self.totals[name].source_rows):
+                raise SourceError(
+                    f"{name}: the table has {counted(rows, 'row')}, and the ranges of its primary key have "
+                    f"{found:,}",
+                    code=Code.S034,
+                    hint=f"CHECK TABLE {my_name(name)}; ALTER TABLE {my_name(name)} FORCE;",
+                )
 
     def _count(self, table: TablePlan) -> DigestTask:
         changes = "".join(f",{count}" for count in change_counts(table))
@@ -186,6 +209,9 @@ class Proof:
         for part, page in zip_longest(ranges, page_ranges(pages)):
             here = None if part is None else where(table.key, part)
             yield digest_task(self.plan.schema, table, here, page)
+        if len(self.ranges[table.source]) > 1:
+            count = f"SELECT COUNT(*),0 FROM {my_name(table.source)}"
+            yield DigestTask(table.source, count, "", chunk=_WITHOUT_RANGES)
 
     def _changes(self) -> Iterator[Changed]:
         """What the declared policies did, column by column; those that did nothing are left out."""
