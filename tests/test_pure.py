@@ -33,12 +33,30 @@ from converge.types import Value
         ("mysql+pymysql://a%40b:p%2Fw%3A@db/shop%20two", ("mysql", "db", None, "a@b", "p/w:", "shop two")),
         ("postgres://u:k9!z@[::1]:5433/x?sslmode=disable", ("postgres", "::1", 5433, "u", "k9!z", "x")),
         ("postgresql:///x?host=/var/run", ("postgres", "/var/run", None, "", "", "x")),
+        ("postgresql+psycopg2://u@db/x", ("postgres", "db", None, "u", "", "x")),
+        ("mysql://a@%2Frun%2FMy.sock/b", ("mysql", "", None, "a", "", "b")),
     ],
 )
 def test_addresses(url: str, expected: tuple[object, ...]) -> None:
     at = parse(url)
     assert (at.kind, at.host, at.port, at.user, at.password, at.database) == expected
     assert at.password == "" or (at.password not in str(at) and at.password not in repr(at))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("shop", "has no scheme"),
+        ("redis://h/0", "begins with 'redis'"),
+        ("mysql://root@h:99999/db", "a number up to 65535"),
+        ("mysql://root:canary/@h/db", "percent-encoded"),
+        ("postgresql://a,b:5432,5433/db", "several hosts"),
+    ],
+)
+def test_an_address_that_cannot_be_used_says_why(url: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why) as raised:
+        parse(url)
+    assert "canary" not in error_text(raised.value)
 
 
 def test_a_pattern_is_shown_as_it_is_written() -> None:
@@ -54,6 +72,7 @@ def test_a_pattern_is_shown_as_it_is_written() -> None:
         ("mysql://a@db.example/b", False),
         ("mysql://a@10.0.0.1/b", False),
         ("mysql:///b?unix_socket=/run/my.sock", True),
+        ("mysql://a@%2Frun%2Fmy.sock/b", True),
     ],
 )
 def test_only_loopback_is_local(url: str, local: bool) -> None:

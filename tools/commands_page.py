@@ -39,7 +39,8 @@ The first of these that names a side counts:
 3. `converge.toml` in the working folder, or `--config FILE` ([settings](settings.md));
 4. `.env` in the working folder: the same variables, or `DATABASE_TYPE`, `DATABASE_HOST`, `DATABASE_PORT`,
    `DATABASE_USERNAME`, `DATABASE_PASSWORD` and `DATABASE_NAME`;
-5. what the servers' own clients read: `MYSQL_HOST` and the like, `~/.my.cnf`, `PGHOST` and the like.
+5. what the servers' own clients read: `MYSQL_HOST`, `MYSQL_UNIX_PORT` and the like, `~/.my.cnf`, `PGHOST` and
+   the like.
 
 With `[[database]]` entries in `converge.toml`, these entries count before 2, 4 and 5. `converge doctor` shows
 where each value came from. [Connections](security.md) has the options of a URL.

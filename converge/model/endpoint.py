@@ -11,7 +11,10 @@ from converge.errors import UsageError
 
 SECRET_OPTION = r"\w*(?:passw|pwd)\w*"
 """A regular expression for names of URL options whose value is a secret, as sslpassword."""
-_KINDS = {"mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres"}
+_KINDS = {
+    "mysql": "mysql", "mysql+pymysql": "mysql", "postgresql": "postgres", "postgres": "postgres",
+    "postgresql+psycopg": "postgres", "postgresql+psycopg2": "postgres",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Endpoint:
     def sources(self) -> dict[str, str]:
         """Where each value that is set came from; the others are the driver's."""
         names = [name for name in ("host", "port", "user", "password", "database") if getattr(self, name)]
+        names += ["socket"] if "unix_socket" in dict(self.options) else []
         return {name: dict(self.origins).get(name, self.origin) for name in names}
 
     @property
@@ -63,27 +67,35 @@ def parse(url: str, *, origin: str = "the command line") -> Endpoint:
     """Reads ``mysql://user:pw@host:port/db?ssl-mode=…`` or ``postgresql://…?sslmode=…``.
 
     Percent-encoding, IPv6 in brackets and unix sockets (``?unix_socket=…`` for MySQL, ``?host=/dir``
-    for PostgreSQL) are understood. Raises UsageError; the message never holds the password.
+    for PostgreSQL, or either path as a percent-encoded host) are understood. Raises UsageError; the message
+    never holds the password.
     """
     try:
         parts = urlsplit(url)
+    except ValueError:
+        raise _malformed(origin) from None
+    try:
         port = parts.port
     except ValueError:
         # urlsplit's own words quote what it took for the port, which may be a part of the password.
-        raise _malformed(origin) from None
+        raise _malformed(origin, parts.netloc) from None
     if "@" not in parts.netloc and "@" in url:
         raise _malformed(origin)
     kind = _KINDS.get(parts.scheme)
     if kind is None:
+        begins = f"begins with {parts.scheme!r}" if parts.scheme else "has no scheme"
         raise UsageError(
-            f"the URL from {origin} begins with {parts.scheme or 'no scheme'!r}",
+            f"the URL from {origin} {begins}",
             code=Code.U002,
             hint="mysql://user:password@host:3306/database or postgresql://user:password@host:5432/database",
         )
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    host = options.pop("host", "") or unquote(parts.hostname or "")
+    if kind == "mysql" and host.startswith("/"):
+        host, options["unix_socket"] = "", host
     return Endpoint(
         kind=kind,
-        host=options.pop("host", "") or unquote(parts.hostname or ""),
+        host=host,
         port=port,
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
@@ -102,10 +114,12 @@ def _is_local(host: str) -> bool:
         return False
 
 
-def _malformed(origin: str) -> UsageError:
+def _malformed(origin: str, place: str = "") -> UsageError:
+    if "," in place.rpartition("@")[2]:
+        return UsageError(f"the URL from {origin} names several hosts: one is needed", code=Code.U002)
     return UsageError(
-        f"the URL from {origin} is malformed: its port is not a number, or its user or password holds a "
-        "character that must be percent-encoded",
+        f"the URL from {origin} is malformed: its port is not a number up to 65535, or its user or password "
+        "holds a character that must be percent-encoded",
         code=Code.U002,
         hint="python3 -c 'import getpass, urllib.parse as u; print(u.quote(getpass.getpass(), safe=\"\"))'",
     )

@@ -68,6 +68,8 @@ def end_queries(endpoint: Endpoint, *connections: WatchedConnection) -> None:
 
 def _open(endpoint: Endpoint) -> WatchedConnection:
     options = dict(endpoint.options)
+    # SQLAlchemy's users write it; texts are read in a character set of our own.
+    options.pop("charset", None)
     arguments: dict[str, Any] = {
         "host": endpoint.host or None,
         "port": endpoint.port or 0,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+import psycopg
 
 from converge.codes import Code
 from converge.model.check import Application
@@ -11,6 +14,8 @@ from converge.model.facts import Privilege, SourceFacts, TargetFacts, Tls
 from converge.model.plan import Finding, Severity
 from converge.model.quote import pg_name
 from converge.model.words import counted
+from converge.mysql.connect import WatchedConnection
+from converge.mysql.query import fetch
 from converge.postgres.privileges import raise_locks
 from converge.postgres.target import Target
 from converge.providers import Provider
@@ -29,21 +34,22 @@ _HURTFUL = frozenset(
      "transaction_timeout", "default_transaction_read_only"}
 )  # fmt: skip
 """Settings that converge overrides in its own sessions, and that migrations of others meet."""
+_LIMITS = """
+    SELECT rolname, datname, least(nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+      FROM pg_roles, pg_database
+     WHERE rolname = session_user AND NOT rolsuper AND datname = current_database()"""
 _LOCKS_A_TABLE = 6
 """A table, its TOAST table with its index, and some indexes: --recreate drops all tables at once."""
 
 
 def check_source(facts: SourceFacts, endpoint: Endpoint, options: Options) -> list[Finding]:
     """All findings but those of privileges that a run cannot go without."""
-    needed, longest = options.parallel * (options.share + 1), facts.longest_statement or 0
-    jobs = _jobs(options)
+    needed, longest, jobs = _of_source(options), facts.longest_statement or 0, _jobs(options)
     rows: list[Row] = [
-        (0 < facts.user_connections < needed, Code.S021, "block",
-         f"{facts.account} may have {facts.user_connections} connections, {jobs} needs {needed}",
-         f"ALTER USER {facts.account} WITH MAX_USER_CONNECTIONS {needed};"),
+        _source_limit(facts.account, facts.user_connections, options),
         _connections(Code.S021, facts, jobs, needed, "SET GLOBAL max_connections = {};"),
         (facts.plugin == "mysql_native_password", Code.S022, "note",
-         "the account logs in by mysql_native_password, which MySQL 8.4 has off and 9.0 no more",
+         "the account logs in by mysql_native_password, which MySQL 8.4 disables and 9.0 has removed",
          f"ALTER USER {facts.account} IDENTIFIED WITH caching_sha2_password BY '…';"),
         _unverified(Code.S023, facts.tls, endpoint,
                     "?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE at the end of the source URL"),
@@ -81,15 +87,10 @@ def check_source(facts: SourceFacts, endpoint: Endpoint, options: Options) -> li
 
 def check_target(facts: TargetFacts, endpoint: Endpoint, options: Options, *, tables: int) -> list[Finding]:
     """All findings but those of what a run cannot go without; `tables` are the source's."""
-    # The workers' and the builders' connections, the coordinator's two, and one to look after them.
-    needed = options.parallel * (2 * options.share + 3)
-    jobs, locks, may_have = _jobs(options), tables * _LOCKS_A_TABLE, facts.role_connections
+    needed, jobs, locks = _of_target(options), _jobs(options), tables * _LOCKS_A_TABLE
     role, database = pg_name(facts.role), pg_name(facts.database)
     rows: list[Row] = [
-        (may_have is not None and may_have < needed, Code.T021, "block",
-         f"the role or the database may have {may_have} connections, {jobs} needs {needed}",
-         f"ALTER ROLE {role} CONNECTION LIMIT {needed};\n"
-         f"ALTER DATABASE {database} CONNECTION LIMIT {needed};"),
+        _target_limit(role, database, facts.role_connections, options),
         _connections(Code.T021, facts, jobs, needed,
                      "ALTER SYSTEM SET max_connections = {}; -- and restart the server"),
         _unverified(Code.T023, facts.tls, endpoint,
@@ -114,6 +115,18 @@ def check_target(facts: TargetFacts, endpoint: Endpoint, options: Options, *, ta
         _optional(Code.T020, facts.rights),
     ]  # fmt: skip
     return _findings("target", rows)
+
+
+def few_connections(
+    source: WatchedConnection, target: psycopg.Connection[Any] | None, options: Options
+) -> Iterator[Finding]:
+    """Limits of the account, the role and the database that a run would meet."""
+    ((account, may_have),) = fetch(source, "SELECT CURRENT_USER(), @@session.max_user_connections")
+    yield from _findings("source", [_source_limit(account, may_have, options)])
+    if target is not None:
+        for role, database, most in target.execute(_LIMITS.encode()):
+            limit = _target_limit(pg_name(role), pg_name(database), most, options)
+            yield from _findings("target", [limit])
 
 
 def check_space(facts: TargetFacts, needed: int) -> list[Finding]:
@@ -157,6 +170,35 @@ def missing_tables(applications: Iterable[Application], target: Target) -> Itera
 
 def _findings(side: str, rows: Iterable[Row]) -> list[Finding]:
     return [Finding(code, severity, side, said, fix) for wrong, code, severity, said, fix in rows if wrong]
+
+
+def _of_source(options: Options) -> int:
+    """Connections that a run needs."""
+    return options.parallel * (options.share + 1)
+
+
+def _of_target(options: Options) -> int:
+    """The workers' and the builders', the coordinator's two, and one to look after them."""
+    return options.parallel * (2 * options.share + 3)
+
+
+def _source_limit(account: str, may_have: int, options: Options) -> Row:
+    needed = _of_source(options)
+    return (
+        0 < may_have < needed, Code.S021, "block",
+        f"{account} may have {may_have} connections, {_jobs(options)} needs {needed}",
+        f"fewer --jobs; or ALTER USER {account} WITH MAX_USER_CONNECTIONS {needed};",
+    )  # fmt: skip
+
+
+def _target_limit(role: str, database: str, may_have: int | None, options: Options) -> Row:
+    needed = _of_target(options)
+    return (
+        may_have is not None and may_have < needed, Code.T021, "block",
+        f"the role or the database may have {may_have} connections, {_jobs(options)} needs {needed}",
+        f"fewer --jobs; or ALTER ROLE {role} CONNECTION LIMIT {needed}; and "
+        f"ALTER DATABASE {database} CONNECTION LIMIT {needed};",
+    )  # fmt: skip
 
 
 def _jobs(options: Options) -> str:

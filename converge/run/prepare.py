@@ -39,6 +39,7 @@ from converge.postgres.target import Target, occupied, read_target
 from converge.providers import source_provider
 from converge.run.connections import explained, reach
 from converge.run.evidence import ask_target, gather
+from converge.run.health import few_connections
 from converge.run.options import Options
 from converge.run.recover import require_rolled_back
 
@@ -88,6 +89,7 @@ def prepare(
         inputs = replace(_read(here, source, map_, options), may_hold_rows=resuming or options.clears)
         if of is not None:
             inputs = replace(inputs, catalog=_in_order_of(of.plan, inputs.catalog))
+        inputs = replace(inputs, lacking=(*inputs.lacking, *few_connections(here, there, options)))
         if there is not None:
             inputs = _with_target(inputs, there, target, options)
             if options.mode == "create" and not (inputs.may_hold_rows or as_recorded):

@@ -257,9 +257,9 @@ def _findings(done: Sequence[Repaired], repair: Repair) -> Iterator[Finding]:
         rows = sum(one.kept for one in kept)
         yield Finding(
             Code.V119, "note", "target",
-            said(rows, "are not known as the run's: kept")
+            said(rows, "were not written by the run, and stay")
             + "; converge verify --repair replaces those that the source has, too, and --delete-extra TABLE "
-            "deletes those that it has not",
+            "deletes those that it does not have",
             " ".join(f"--delete-extra {one.table}" for one in kept),
             evidence="; ".join(f"{one.table}: {one.kept:,}" for one in kept),
         )  # fmt: skip
@@ -269,7 +269,7 @@ def _changed(changed: Sequence[Repaired], word: str) -> Finding:
     verbs = ("inserted", "replaced", "deleted")
     listed = ", ".join(f"{sum(getattr(one, verb) for one in changed):,} {verb}" for verb in verbs)
     if overwritten := sum(one.overwritten for one in changed):
-        listed += f", {overwritten:,} of the replaced ones not known as the run's"
+        listed += f", {overwritten:,} of the replaced ones not written by the run"
     return Finding(
         Code.V118, "note", "target", f"{word}: {counted(len(changed), 'table')}; rows: {listed}",
         evidence="; ".join(map(str, changed)),

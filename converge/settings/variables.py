@@ -34,7 +34,7 @@ _PROJECT = {
 }  # fmt: skip
 _MYSQL = {
     "host": "MYSQL_HOST", "port": "MYSQL_TCP_PORT", "user": "MYSQL_USER", "password": "MYSQL_PWD",
-    "database": "MYSQL_DATABASE",
+    "database": "MYSQL_DATABASE", "socket": "MYSQL_UNIX_PORT",
 }  # fmt: skip
 _POSTGRES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "PGDATABASE"}
 
@@ -118,7 +118,7 @@ def parts_of(side: Literal["source", "target"], variables: Mapping[str, str | No
         part: (os.environ[name], name) if os.environ.get(name) else (client.get(part, ""), _MY_CNF)
         for part, name in _MYSQL.items()
     }
-    if not found["host"][0] and not found["user"][0]:
+    if not any(found[part][0] for part in ("host", "user", "socket")):
         return None
     return _endpoint(kind, f"MYSQL_* or {_MY_CNF}", found)
 
@@ -130,13 +130,17 @@ def _endpoint(kind: str, origin: str, parts: Mapping[str, tuple[str, str]]) -> E
     if port and not port.isdigit():
         raise UsageError(f"the port from {parts['port'][1]} is not a number: {port!r}", code=Code.U003)
     local = "localhost" if origin != "PG* variables" else ""
+    host = named.get("host", local)
+    # As mysql itself does: the socket is for localhost where no port is named.
+    socket = named.get("socket", "") if host == "localhost" and not port else ""
     return Endpoint(
         kind=kind,
-        host=named.get("host", local),
+        host="" if socket else host,
         port=int(port) if port else None,
         user=named.get("user", ""),
         password=named.get("password", ""),
         database=named.get("database", ""),
+        options=(("unix_socket", socket),) if socket else (),
         origin=origin,
         origins=tuple((part, place) for part, (_, place) in parts.items() if part in named),
     )
