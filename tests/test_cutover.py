@@ -129,6 +129,22 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         )
         ran = converge("cutover", *ends, "--stop", f"{sys.executable} {change}")
         assert (ran.code, "lock timeout" in ran.err) == (5, True), ran.err
+    # And of a table of which no row has changed before.
+    change.write_text(
+        "import os, time\n"
+        "from converge.sandbox.server import connect_mysql, connect_postgres\n"
+        f"writer = connect_mysql({source!r})\n"
+        "writer.cursor().execute('INSERT INTO preset VALUES (8, 8)')\n"
+        "writer.commit()\n"
+        f"holder = connect_postgres({target!r})\n"
+        "holder.execute('BEGIN; LOCK TABLE preset IN ACCESS EXCLUSIVE MODE')\n"
+        "if os.fork():\n"
+        "    os._exit(0)\n"
+        "time.sleep(12)\n",
+        "utf-8",
+    )
+    ran = converge("cutover", *ends, "--stop", f"{sys.executable} {change}")
+    assert (ran.code, "lock timeout" in ran.err) == (5, True), ran.err
     ran = converge("cutover", *ends)
     assert (ran.code, "error[U114]" in ran.err) == (2, True), ran.err
     stop = tmp_path / "stop.py"
@@ -148,6 +164,34 @@ def test_a_source_that_moves_is_not_cut_over(databases: tuple[str, str], tmp_pat
         ran.err
     )
     assert follow(pair).code == 1
+
+
+def test_nothing_of_the_application_is_replaced_in_load_mode(
+    databases: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1)")
+    postgres(target, "CREATE TABLE a (id int PRIMARY KEY, v int)")
+    ends = ("--source", source, "--target", target)
+    load = ("migrate", *ends, "--mode", "load")
+    assert converge(*load).code == 0
+    ran = converge("cutover", *ends, "--stop", "true")
+    assert ran.code == 0, ran.err
+    postgres(target, "UPDATE a SET v = 7")
+    for rows in ("merge", "source", "target"):
+        (tmp_path / "rows.toml").write_text(
+            f'[[table]]\nmatch = {{ table = "*" }}\nrows = "{rows}"\n', "utf-8"
+        )
+        ran = converge(*load, "--map", str(tmp_path / "rows.toml"))
+        assert (ran.code, "W012" in ran.err) == (3, True), ran.err
+    ran = converge(*load, "--truncate")
+    assert (ran.code, "the application's since the cutover at " in ran.err) == (2, True), ran.err
+    assert postgres(target, "SELECT v FROM a") == [(7,)]
+    # From then on they are a run's again.
+    assert converge(*load, "--truncate", "--yes").code == 0
+    assert converge("sync", *ends).code == 0
+    ran = converge("cutover", *ends, "--run", "1", "--stop", "true")
+    assert (ran.code, "later runs have made all tables" in ran.err) == (2, True), ran.err
 
 
 def test_a_table_that_is_made_while_the_cutover_starts(databases: tuple[str, str]) -> None:

@@ -69,7 +69,8 @@ ROUNDS = (
     "UPDATE top SET place = 99 WHERE id = 1; UPDATE top SET place = 10 WHERE id = 2; "
     "UPDATE top SET place = 20 WHERE id = 1; "
     # As a dump has them.
-    "/*!40000 ALTER TABLE plain DISABLE KEYS */; /*!50001 DROP VIEW IF EXISTS nothing*/",
+    "/*!40000 ALTER TABLE plain DISABLE KEYS */; /*!50001 DROP VIEW IF EXISTS nothing*/; "
+    "-- As migrations have it\n# ALTER\nDROP VIEW IF EXISTS nothing",
     # Three levels of cascades, by a changed key and by a row that is gone and comes back.
     "UPDATE top SET id = 7 WHERE id = 3; DELETE FROM top WHERE id = 4; "
     "INSERT INTO top (id, code) VALUES (4, 'd')",
@@ -292,6 +293,42 @@ def test_cascades_that_the_target_would_not_see(databases: tuple[str, str], tmp_
     assert ran.code == 0, ran.err
     ran = follow(databases)
     assert (ran.code, "W007" in ran.err, "f changes its rows" in ran.err) == (3, True, True), ran.err
+
+
+def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path: Path) -> None:
+    source, target = databases
+    mysql(
+        source,
+        "CREATE TABLE par (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE);"
+        "CREATE TABLE chd (id INT PRIMARY KEY, code VARCHAR(20), "
+        "  FOREIGN KEY (code) REFERENCES par (code) ON DELETE CASCADE ON UPDATE CASCADE);"
+        "CREATE TABLE own (code VARCHAR(20), n INT, PRIMARY KEY (code, n));"
+        "INSERT INTO par VALUES (1, 'abc'), (2, 'def'); INSERT INTO chd VALUES (1, 'ABC'), (2, 'DEF');"
+        "INSERT INTO own VALUES ('Abc', 1)",
+    )
+    postgres(target, "CREATE EXTENSION citext")
+    map_ = tmp_path / "citext.toml"
+    map_.write_text('[[column]]\nmatch = { table = "*", column = "code" }\nto = "citext"\n', "utf-8")
+    ran = converge("migrate", "--source", source, "--target", target, "--map", str(map_))
+    assert ran.code == 0, ran.err
+    mysql(
+        source,
+        "DELETE FROM par WHERE id = 1; UPDATE par SET code = 'new' WHERE id = 2; UPDATE own SET code = 'aBC'",
+    )
+    ran = follow(databases, "--prove-share", "0")
+    assert ran.code == 0, ran.err
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    # What an epoch has left to the cutover is no difference.
+    for command in ("verify", "sync"):
+        ran = converge(command, "--source", source, "--target", target, "--json")
+        assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
+        (unchecked,) = (one for one in ran.json["findings"] if one["code"] == "V111")
+        assert unchecked["severity"] == "note" and "chd_ibfk_1" in unchecked["evidence"]
+    ran = converge("cutover", "--source", source, "--target", target, "--stop", "true")
+    assert ran.code == 0, ran.err
+    ran = converge("verify", "--source", source, "--target", target, "--json")
+    assert "V111" not in {one["code"] for one in ran.json["findings"]}, ran.err
 
 
 def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, str]) -> None:

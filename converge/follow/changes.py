@@ -48,7 +48,7 @@ _ABSENT = b"\0\xff absent \xff\0"
 # Without a row, or with rows that the identity of the table tells of (`follow.epoch`). Dumps have theirs in
 # comments that the server carries out: /*!40000 ALTER TABLE t DISABLE KEYS */.
 _STATEMENTS = re.compile(
-    r"(?:/\*!\d*|/\*(?!!).*?\*/|\s)*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|CREATE|ALTER|DROP|TRUNCATE|RENAME|GRANT|REVOKE"
+    r"(?:/\*!\d*|/\*(?!!).*?\*/|(?:--(?=\s)|\#)[^\n]*|\s)*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|CREATE|ALTER|DROP|TRUNCATE|RENAME|GRANT|REVOKE"
     r"|SET|ANALYZE|OPTIMIZE|REPAIR|FLUSH|INSTALL|UNINSTALL|IMPORT|USE|START|CHECK|CACHE)\b",
     re.DOTALL | re.IGNORECASE,
 )

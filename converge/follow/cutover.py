@@ -227,10 +227,10 @@ class _Cutover:
         """Sequences go on where the source does; materialized views have the last rows."""
         here, there, plan = self.open_.prepared.source, self.open_.prepared.target, self.open_.prepared.plan
         assert there is not None
+        there.execute(f"SET lock_timeout = '{self.window_.max_seconds:.0f}s'".encode())
         numbered = sorted({one.table for one in plan.identities if one.auto_increment})
         counters = counter_values(here, {one.table: one.next_value for one in plan.counters})
         set_next_values(there, plan, next_values(here, numbered), counters)
-        there.execute(f"SET lock_timeout = '{self.window_.max_seconds:.0f}s'".encode())
         for name, _ in read_existing(there, plan.schema).materialized:
             there.execute(f"REFRESH MATERIALIZED VIEW {name}".encode())
         there.execute("RESET lock_timeout")

@@ -35,7 +35,7 @@ from converge.model.catalog import Catalog, changed
 from converge.model.endpoint import Endpoint
 from converge.model.existing import OFF, Existing
 from converge.model.log import LogPosition
-from converge.model.quote import my_name
+from converge.model.quote import my_name, pg_name
 from converge.mysql.catalog import read_catalog
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.log import in_flight, log_position
@@ -57,6 +57,12 @@ _ACTING = """
         UNION ALL SELECT concat(tgrelid::regclass, tgenabled, pg_get_triggerdef(oid))
           FROM pg_trigger WHERE NOT tgisinternal) AS acting (what)"""
 """All foreign keys and triggers of the database: those that must not act are known by what `existing` has."""
+_SCHEMAS = """
+    SELECT coalesce(array_agg(DISTINCT nspname), '{}') FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid
+      LEFT JOIN pg_type b ON b.oid = t.typbasetype
+      JOIN pg_namespace n ON n.oid = coalesce(b.typnamespace, t.typnamespace)
+     WHERE attrelid = ANY (%s::regclass[]) AND attnum > 0 AND nspname <> 'pg_catalog'"""
+"""Of the types of all columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +105,11 @@ class Epochs:
         self._dirty = Dirty(target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
         self.lock_seconds = 60.0
-        """So long a lock of the target is waited for, at least 1; again a few times."""
+        """So long a lock of either side is waited for, at least 1; of the target again a few times."""
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
         self._mark = mark(here)
+        self._compare_as_keys_do()
         self._acting = value(target, _ACTING)
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
@@ -115,6 +122,8 @@ class Epochs:
         Raises SourceError for what cannot be followed.
         """
         started = time.monotonic()
+        self._target.execute(f"SET lock_timeout = '{self.lock_seconds:.0f}s'".encode())
+        fetch(self.view, f"SET SESSION lock_wait_timeout = {self.lock_seconds:.0f}")
         self._dirty.begin()
         # Before the view, which is to be short.
         self._read(begins=True)
@@ -247,6 +256,14 @@ class Epochs:
 
     # ---- the target --------------------------------------------------------------------------------------
 
+    def _compare_as_keys_do(self) -> None:
+        """Lets `=` be that of the keys: citext has its own in the schema of its extension, without which
+        texts are compared, and case counts."""
+        schemas = value(self._target, _SCHEMAS, ([table.name for table in self._tables],))
+        self._target.execute(
+            f"SET search_path = {', '.join(('pg_catalog', *map(pg_name, schemas)))}".encode()
+        )
+
     def _replaced(self) -> dict[str, int]:
         """Replaces the rows of all dirty keys; rows by table."""
         dirty = self._dirty
@@ -281,12 +298,7 @@ class Epochs:
         if tables:
             # From here on nobody adds a key or a trigger.
             names = ", ".join(table.name for table in tables)
-            self._carry_out(
-                [
-                    f"SET LOCAL lock_timeout = '{self.lock_seconds:.0f}s'",
-                    f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE",
-                ]
-            )
+            self._carry_out([f"LOCK TABLE {names} IN ROW EXCLUSIVE MODE"])
             if value(self._target, _ACTING) != self._acting:
                 raise TargetError(
                     "foreign keys or triggers of the target are others than when it was begun to follow",

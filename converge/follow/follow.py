@@ -88,7 +88,7 @@ def opened(
         assert there is not None
         lock(there, command, seconds=patience)
         upgrade(target)
-        require_not_cut_over(there, run.run)
+        require_not_cut_over(there, run.plan.schema, run.plan.targets.values())
         plan = extend(run, prepared, source, target, options, emit)
         if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():
             # What is new, and could not be made here, is not to be missing after a cutover.
@@ -110,7 +110,7 @@ def opened(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
         proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
-        findings = (*others_of(run, run.plan.targets.keys() - plan.targets.keys()), *_whole(tables))
+        findings = (*others_of(run, run.own - plan.targets.keys()), *_whole(tables))
         recorded = recorded_run(source, target, options)
         assert isinstance(recorded, Recorded)
         yield Open(recorded, prepared, epochs, proof, Gate(options.limits, here, emit), findings)

@@ -67,6 +67,11 @@ class Recorded:
     elsewhere: Mapping[str, int] = field(default_factory=dict)
     """Source tables that another finished run has made in the same schema, or made last, with that run."""
 
+    @property
+    def own(self) -> set[str]:
+        """The source tables of the plan that no later run has made again."""
+        return {*self.plan.targets} - self.elsewhere.keys()
+
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

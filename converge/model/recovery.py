@@ -52,14 +52,17 @@ class Removal:
     """Its address, without the password."""
     tables: tuple[tuple[str, int], ...]
     """Each table with the number of rows that will be gone or be others."""
+    cut_over_at: str = ""
+    """When a cutover made them the application's; empty where none did."""
 
     @property
     def title(self) -> str:
         count = len(self.tables)
         rows = sum(rows for _, rows in self.tables)
+        since = f", the application's since the cutover at {self.cut_over_at}" if self.cut_over_at else ""
         return (
             f"{self.verb} {count:,} table{'s' * (count != 1)} with {rows:,} row{'s' * (rows != 1)} "
-            f"in {self.target}"
+            f"in {self.target}{since}"
         )
 
     @property

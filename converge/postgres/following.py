@@ -22,6 +22,16 @@ _PROOF = """
         'age', greatest(0, extract(epoch FROM clock_timestamp() - min((proof->>'seen_at')::timestamptz))))
     FROM converge.proven WHERE run_id = %(run)s"""
 
+_CUT_OVER = """
+    SELECT min(f.certificate ->> 'at') FROM converge.follow f JOIN converge.run r ON r.id = f.run_id,
+           jsonb_each_text(r.targets) AS own (source, name)
+     WHERE f.certificate IS NOT NULL AND r.target_schema = %(schema)s AND own.name = ANY (%(tables)s)
+       AND NOT EXISTS (
+           SELECT FROM converge.run later LEFT JOIN converge.plan p ON p.run_id = later.id,
+                  jsonb_each_text(later.targets) AS new (source, name)
+            WHERE later.id > r.id AND later.target_schema = r.target_schema AND new.name = own.name
+              AND (later.truncates OR p.options ->> 'mode' = 'create'))"""
+
 
 @dataclass(frozen=True, slots=True)
 class Following:
@@ -51,15 +61,23 @@ def read_following(connection: psycopg.Connection[Any], run: int) -> Following |
     return None if row is None else decode(Following, row)
 
 
-def require_not_cut_over(connection: psycopg.Connection[Any], run: int) -> None:
-    """Raises BlockedError after the cutover: the target's rows are the application's."""
-    following = read_following(connection, run)
-    if following is not None and following.certificate is not None:
+def cut_over_at(connection: psycopg.Connection[Any], schema: str, tables: Collection[str]) -> str | None:
+    """When the first of these tables of the target became the application's by a cutover; None where none
+    has, or where a later run has made or emptied it."""
+    if not value(connection, "SELECT to_regclass('converge.follow') IS NOT NULL"):
+        return None
+    at: str | None = value(connection, _CUT_OVER, {"schema": schema, "tables": [*tables]})
+    return at
+
+
+def require_not_cut_over(connection: psycopg.Connection[Any], schema: str, tables: Collection[str]) -> None:
+    """Raises BlockedError after a cutover: the rows of these tables of the target are the application's."""
+    if (at := cut_over_at(connection, schema, tables)) is not None:
         raise BlockedError(
-            f"the cutover of run {run} was at {following.certificate['at']}: the target is the application's",
+            f"the cutover was at {at}: the target is the application's",
             code=Code.W012,
             hint="converge rollback brings its changes to the source, where --prepare has noted them; "
-            "to begin anew, without them: converge migrate --recreate",
+            "to begin anew, without them: converge migrate --recreate (in load mode: --truncate)",
         )
 
 

@@ -15,6 +15,7 @@ from converge.model.existing import Existing, difference
 from converge.model.plan import ColumnPlan, Finding, Identity, Plan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
+from converge.model.words import said
 from converge.postgres.catalog import shape_now
 from converge.postgres.history import last_made, objects_there, record_made
 from converge.postgres.query import lock_room, value
@@ -51,11 +52,26 @@ def record_schema(
     return made
 
 
-def changed_since(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> list[Finding]:
-    """A finding for each object that is gone, no longer the same, or new and acting on a table's rows."""
+def changed_since(
+    connection: psycopg.Connection[Any], plan: Plan, made: Made, *, followed: bool = False
+) -> list[Finding]:
+    """A finding for each object that is gone, no longer the same, or new and acting on a table's rows.
+
+    While the run is followed, foreign keys that have not been validated again are as they are to be.
+    """
     now, then = _judged(shape_now(connection, plan.schema)), _judged(made.objects)
+    unchecked = {
+        name for name, text in now.items() if followed and _validated(text) == then.get(name) != text
+    }
+    now |= {name: then[name] for name in unchecked}
     gone = then.keys() - now.keys()
-    found = [
+    found = []
+    if unchecked:
+        words = said(
+            len(unchecked), "are NOT VALID since rows were replaced, until the cutover", "foreign key"
+        )
+        found.append(Finding(Code.V111, "note", plan.schema, words, evidence=", ".join(sorted(unchecked))))
+    found += [
         Finding(Code.V111, "block", name, words, _HINT)
         for name, was in sorted(then.items())
         if not name.startswith(_OTHERS)
@@ -108,6 +124,10 @@ def _judged(shape: Mapping[str, str]) -> dict[str, str]:
         for name, text in shape.items()
         if not (name.startswith("trigger converge_") and "EXECUTE FUNCTION converge." in text)
     }
+
+
+def _validated(text: str) -> str:
+    return text.replace(' NOT VALID"', '"')
 
 
 def _ignored(name: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ from converge.model.recovery import Approve, Removal
 from converge.model.words import counted
 from converge.planner.inputs import Inputs
 from converge.planner.plan import filled_tables, own_names
+from converge.postgres.following import cut_over_at, require_not_cut_over
 from converge.postgres.ledger import require_free
 from converge.postgres.privileges import require_locks, require_owned
 from converge.postgres.target import Target
@@ -50,6 +51,9 @@ def check_target(
     if any(finding.code == OCCUPIED for finding in inputs.lacking):
         require_free(target)  # the tables may be those of a run that is at work
     require_privileges(inputs.lacking)
+    there = [name for name in own_names(inputs) if name in facts.names]
+    if not clears:
+        require_not_cut_over(target, inputs.schema, there)
     loading = inputs.evidence.existing is not None
     if loading and clears:
         require_locks(target, inputs.schema, filled_tables(inputs))
@@ -58,7 +62,8 @@ def check_target(
     if clears and approve is not None:
         require_free(target)
         if held := rows_held(target, facts, filled_tables(inputs)):
-            approve(Removal("empty" if loading else "drop", str(inputs.target), held))
+            since = cut_over_at(target, inputs.schema, there) or ""
+            approve(Removal("empty" if loading else "drop", str(inputs.target), held, since))
 
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:

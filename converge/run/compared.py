@@ -56,7 +56,10 @@ class Compared:
 
 
 def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Recorded | Finding:
-    """The run that these options mean, or why there is none to be seen. Raises UsageError for --run alone."""
+    """The run that these options mean, or why there is none to be seen.
+
+    Raises UsageError for --run alone, also where no table is that run's any more.
+    """
     with explained(source, target), connect(target) as connection:
         schema = options.schema if "schema" in options.given else None
         run = last_recorded(connection, source, schema, options.run)
@@ -66,12 +69,16 @@ def recorded_run(source: Endpoint, target: Endpoint, options: Options) -> Record
     if not isinstance(run, Recorded):
         return run
     # A table that this run would have taken, had it been there, is no earlier run's any more.
-    return replace(
+    run = replace(
         run,
         elsewhere={
             name: other for name, other in run.elsewhere.items() if other > run.run or not _takes(run, name)
         },
     )
+    if run.plan.targets and not run.own:
+        message = f"later runs have made all tables of run {run.run} again"
+        raise UsageError(message, code=Code.T010, hint="leave out --run")
+    return run
 
 
 def _takes(run: Recorded, name: str) -> bool:
@@ -139,11 +146,7 @@ def _by_run(
     if run.state != "finished":
         hint = f"{RESUME} finishes it"
         notes.append((Code.V114, f"run {run.run} is {run.state}: {hint}", hint))
-    made_again = run.elsewhere.keys() & {table.source for table in run.plan.tables}
-    plan = narrowed(run.plan, {table.source for table in run.plan.tables} - made_again)
-    if made_again and not plan.tables:
-        message = f"later runs have made all tables of run {run.run} again"
-        raise UsageError(message, code=Code.T010, hint="leave out --run")
+    plan = narrowed(run.plan, run.own)
     if options.given & {"include", "exclude"}:
         plan = _selected(plan, known, options.selection)
         if len(plan.tables) < len(run.plan.tables):

@@ -130,7 +130,7 @@ def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], rep
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)
-            require_not_cut_over(both.target, both.run.run)
+        require_not_cut_over(both.target, on.plan.schema, on.plan.targets.values())
     with folder_of_rows() as folder:
         tables = sorted(map(on.plan.table, suspects), key=lambda table: table.rows_estimate, reverse=True)
         places = {table.source: Path(folder, str(number)) for number, table in enumerate(tables)}

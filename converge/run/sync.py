@@ -40,7 +40,7 @@ def sync(source: Endpoint, target: Endpoint, options: Options, emit: Sink, *, dr
         source, target, options, emit, as_recorded=True, resuming=True, of=run, first=check_source
     ) as now:
         assert now.target is not None
-        require_not_cut_over(now.target, run.run)
+        require_not_cut_over(now.target, run.plan.schema, run.plan.targets.values())
         # A new view or index is not in the run's plan, and would be left out in silence.
         if dry_run:
             require_same_but_tables(run, now.plan, now.inputs.catalog)

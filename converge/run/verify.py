@@ -15,7 +15,7 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
-from converge.postgres.following import note_start
+from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since
 from converge.postgres.saved import has_kept
@@ -181,7 +181,9 @@ def _compare_schema(both: Compared, result: Result) -> None:
     elif run.plan.target_version.split(".")[0] != version.split(".")[0]:
         why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"
     else:
-        result.findings += changed_since(both.target, run.plan, run.made)
+        following = read_following(both.target, run.run)
+        followed = following is not None and following.certificate is None
+        result.findings += changed_since(both.target, run.plan, run.made, followed=followed)
         return
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
