@@ -329,7 +329,8 @@ def test_an_older_ledger_of_another_role(source: str, target: str, role: Login) 
     assert migrate(source, target, "--include", "secret").code == 0
     for undone in (
         "DROP TABLE converge.audit, converge.verification, converge.plan, converge.repair",
-        "DROP TABLE converge.task, converge.worker, converge.changed, converge.proven, converge.follow",
+        "DROP TABLE converge.task, converge.worker, converge.changed, converge.prepared, "
+        "converge.proven, converge.follow",
         "DROP TABLE converge.reject",
         "ALTER TABLE converge.chunk DROP COLUMN xid, DROP COLUMN rejected",
         "ALTER TABLE converge.run DROP COLUMN position, DROP COLUMN truncates, DROP COLUMN targets, "

@@ -372,6 +372,67 @@ def test_changes_that_were_not_noted_are_no_reason_to_pass(databases: tuple[str,
     assert (ran.code, "error[V136]" in ran.err) == (3, True), ran.err
 
 
+def test_tables_that_were_not_prepared_in_time_are_compared_as_a_whole(databases: tuple[str, str]) -> None:
+    source, target = databases
+    addresses = ("--source", source, "--target", target)
+    tables = "CREATE TABLE {0} (id INT PRIMARY KEY, v INT); INSERT INTO {0} VALUES (1, 1);"
+    prepared(databases, "".join(map(tables.format, ("rebuilt", "quiet"))))
+    mysql(source, tables.format("new"))
+    assert converge("sync", *addresses).code == 0
+    mysql(source, "UPDATE quiet SET v = 0")  # stays: nothing lets all of its rows be read
+    postgres(
+        target,
+        "UPDATE new SET v = 2; CREATE TABLE other (LIKE rebuilt INCLUDING ALL); "
+        "INSERT INTO other VALUES (1, 2); DROP TABLE rebuilt; ALTER TABLE other RENAME TO rebuilt",
+    )
+    ran = rollback(databases, "--apply", "--yes")
+    assert (ran.code, "error[V133]" in ran.err) == (3, True), ran.err
+    ran = rollback(databases, "--prepare")
+    assert ran.err.count("all of its rows are compared") == 2, ran.err
+    assert counts(rollback(databases, "--apply", "--yes")) == {"new": (0, 1, 0), "rebuilt": (0, 1, 0)}
+    mysql(source, "UPDATE quiet SET v = 1")
+    # After the cutover nothing tells when the application began to write.
+    assert rollback(databases, "--remove", "--yes").code == 0
+    ran = converge("cutover", *addresses, "--yes")
+    assert ran.code == 0, ran.err
+    postgres(target, "UPDATE quiet SET v = 2")
+    assert rollback(databases, "--prepare").code == 0
+    assert counts(rollback(databases, "--apply", "--yes")) == {"quiet": (0, 1, 0)}
+
+
+def test_definitions_that_change_values_are_seen(databases: tuple[str, str]) -> None:
+    source, target = databases
+    own = {"labels": "kind", "domains": "letter", "names": "text", "again": "text", "quiet": "text"}
+    kinds = {"labels": "ENUM('a','b')", "domains": "ENUM('a','b')"}
+    postgres(target, "CREATE TYPE kind AS ENUM ('a', 'b'); CREATE DOMAIN letter AS kind")
+    for name, kind in own.items():
+        postgres(target, f"CREATE TABLE {name} (id int PRIMARY KEY, v {kind}, w text)")
+    prepared(
+        databases,
+        "".join(
+            f"CREATE TABLE {name} (id INT PRIMARY KEY, v {kinds.get(name, 'TEXT')}, w TEXT); "
+            f"INSERT INTO {name} VALUES (1, 'a', 'b'), (2, 'b', 'a');"
+            for name in own
+        ),
+        *("--mode", "load"),
+    )
+    mysql(source, "UPDATE quiet SET v = 'here'")  # stays: nothing lets all of its rows be read
+    for was, becomes in (("a", "c"), ("b", "a"), ("c", "b")):
+        postgres(target, f"ALTER TYPE kind RENAME VALUE '{was}' TO '{becomes}'")
+    postgres(
+        target,
+        "ALTER TABLE names RENAME v TO c; ALTER TABLE names RENAME w TO v; ALTER TABLE names RENAME c TO w; "
+        "ALTER TABLE again DROP v; ALTER TABLE again ADD v text DEFAULT 'z'; "
+        "ALTER TABLE quiet ADD more int DEFAULT 1",
+    )
+    done = rollback(databases, "--apply", "--yes")
+    assert counts(done) == {name: (0, 2, 0) for name in own if name != "quiet"}
+    assert mysql(source, "SELECT v FROM domains UNION ALL SELECT v FROM again ORDER BY v") == [
+        ("a",), ("b",), ("z",), ("z",),
+    ]  # fmt: skip
+    assert counts(rollback(databases, "--apply", "--yes")) == {}
+
+
 def test_tables_of_one_side_are_left_out(databases: tuple[str, str], tmp_path: Path) -> None:
     source, target = databases
     addresses = ("--source", source, "--target", target)

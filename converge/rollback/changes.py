@@ -24,7 +24,7 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.query import fetch
 from converge.postgres.query import value
 from converge.rollback.inverse import found_by, given, noted_by, one_way, taken
-from converge.rollback.triggers import CHANGED, note_file, written_anew
+from converge.rollback.triggers import CHANGED, has_moved, mark_of, note_mark
 from converge.run.relation import Row, as_text, of_table, row_digests, row_text, unequal
 from converge.types.field import Field
 
@@ -120,13 +120,14 @@ class Changed:
         self._types = self._types_of()
         self._key_names = [my_name(one.source) for one in self.key]
         self._swapped = 0
+        self._mark = mark_of(target, schema, table)
         self.whole = self._is_whole()
         self._at_once = max(1, min(_AT_ONCE, _BYTES_AT_ONCE * table.rows_estimate // (table.data_bytes + 1)))
 
     def forget(self) -> None:
         """What was noted, once it is in the source."""
         self._target.execute(f"DELETE FROM {CHANGED} WHERE target_table = %s".encode(), (self._quoted,))
-        note_file(self._target, self._quoted)
+        note_mark(self._target, self._quoted, self._mark)
 
     def script(self) -> Script:
         """The statements that make the source's rows equal to the target's."""
@@ -177,9 +178,10 @@ class Changed:
     # ---- reading ------------------------------------------------------------------------------------------
 
     def _is_whole(self) -> bool:
-        """Whether any row may have changed: the table was emptied or written anew, or has no key."""
+        """Whether any row may have changed: by TRUNCATE or DDL, or unnoticed, or the table has no key."""
         noted = f"SELECT EXISTS (SELECT FROM {CHANGED} WHERE target_table = %s AND key IS NULL)"
-        return bool(value(self._target, noted, (self._quoted,))) or written_anew(self._target, self._quoted)
+        emptied = value(self._target, noted, (self._quoted,))
+        return bool(emptied) or has_moved(self._target, self._quoted, self._mark)
 
     def _types_of(self) -> dict[str, tuple[str, bool]]:
         """Of each column its type, and whether that has a collation."""

@@ -105,7 +105,10 @@ def prepare_rollback(source: Endpoint, target: Endpoint, options: Options, emit:
             upgrade(target)
             with both.target.transaction():
                 both.target.execute("SET LOCAL lock_timeout = '60s'")
-                note_changes(both.target, both.plan.schema, tables)
+                run = both.run.run if both.run else None
+                whole = note_changes(both.target, both.plan.schema, tables, run)
+            for name in whole:
+                emit(Said(f"{name}: changes may not have been noted, so all of its rows are compared"))
             result.tables += [Returned(table.source) for table in tables]
     return result
 
@@ -293,7 +296,7 @@ def _require_equal(changed: Changed) -> None:
 def _require_prepared(both: Compared, *, whole: bool = True) -> None:
     """Raises BlockedError where changes are not noted, or, if `whole`, not those of all tables."""
     names = [pg_name(both.plan.schema, table.target) for table in _going_back(both.plan)]
-    if "changed" not in ledger_tables(both.target):
+    if "prepared" not in ledger_tables(both.target):
         unnoted = names
     else:
         unnoted = not_noted(both.target, names) if whole else []

@@ -13,18 +13,32 @@ import psycopg
 
 from converge.model.plan import TablePlan
 from converge.model.quote import fit, pg_name, pg_text
+from converge.postgres.following import read_following
 from converge.postgres.query import value
 from converge.rollback.inverse import noted_by
 
-CHANGED = "converge.changed"
+CHANGED, PREPARED = "converge.changed", "converge.prepared"
 _EVENTS = {
     "INSERT": "REFERENCING NEW TABLE AS converge_new",
     "UPDATE": "REFERENCING OLD TABLE AS converge_old NEW TABLE AS converge_new",
     "DELETE": "REFERENCING OLD TABLE AS converge_old",
     "TRUNCATE": "",
 }
-_FILE = "converge_truncate"
-"""The trigger whose comment has the table's file."""
+# By what DDL changes values without a trigger. VACUUM FULL writes another file, too, which costs only time.
+_MARK = """
+    WITH RECURSIVE own AS (
+        SELECT attname, attnum, atttypid, attmissingval::text FROM pg_attribute
+         WHERE attrelid = to_regclass(%(table)s) AND attname = ANY (%(columns)s)
+    ), kind AS (
+        SELECT atttypid AS type FROM own
+         UNION SELECT typbasetype FROM kind JOIN pg_type ON oid = type
+    ), label AS (
+        SELECT oid, enumlabel FROM pg_enum WHERE enumtypid IN (SELECT type FROM kind)
+    )
+    SELECT concat_ws(' ', oid, pg_relation_filenode(oid), md5(concat(
+               (SELECT string_agg(own::text, ' ' ORDER BY attnum) FROM own),
+               (SELECT string_agg(label::text, ' ' ORDER BY oid) FROM label))))
+      FROM CAST(to_regclass(%(table)s) AS oid) AS oid"""
 # Keys are texts that must not depend on the application's session.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -47,27 +61,38 @@ $converge$
 """
 
 
-def note_changes(connection: psycopg.Connection[Any], schema: str, tables: Iterable[TablePlan]) -> None:
+def note_changes(
+    connection: psycopg.Connection[Any], schema: str, tables: Iterable[TablePlan], run: int | None
+) -> list[str]:
     """From the transaction's commit on, changes of these tables are noted; what is noted already stays.
 
-    Where changes can have gone unnoticed since an earlier time, all rows of the table are to be read.
+    Returns the source's names of those of which all rows are to be read, as changes can have gone unnoticed:
+    since they were prepared, or where others of the run were, or its cutover was.
     """
+    begun = _has_begun(connection, run)
+    whole = []
     for table in tables:
-        name = pg_name(schema, table.target)
-        if _is_noted(connection, name) and (not_noted(connection, [name]) or written_anew(connection, name)):
+        name, mark = pg_name(schema, table.target), mark_of(connection, schema, table)
+        if begun and (not_noted(connection, [name]) or has_moved(connection, name, mark)):
             connection.execute(f"INSERT INTO {CHANGED} (target_table) VALUES (%s)".encode(), (name,))
+            whole.append(table.source)
         for statement in _statements(schema, table):
             connection.execute(statement.encode())
-        note_file(connection, name)
+        connection.execute(
+            f"INSERT INTO {PREPARED} VALUES (%(name)s, %(run)s, %(mark)s) ON CONFLICT (target_table) "
+            "DO UPDATE SET run_id = %(run)s, mark = %(mark)s".encode(),
+            {"name": name, "run": run, "mark": mark},
+        )
+    return whole
 
 
-def _is_noted(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the table has, or had once, some of the triggers; so does one that was switched off."""
-    query = (
-        "SELECT EXISTS (SELECT FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid "
-        "WHERE tgrelid = to_regclass(%s) AND pronamespace = to_regnamespace('converge'))"
+def _has_begun(connection: psycopg.Connection[Any], run: int | None) -> bool:
+    """Whether the application may have written to the run's tables already."""
+    noted = f"SELECT EXISTS (SELECT FROM {PREPARED} WHERE run_id IS NOT DISTINCT FROM %s)"
+    following = None if run is None else read_following(connection, run)
+    return bool(value(connection, noted, (run,))) or (
+        following is not None and following.certificate is not None
     )
-    return bool(value(connection, query, (name,)))
 
 
 def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
@@ -85,20 +110,21 @@ def not_noted(connection: psycopg.Connection[Any], names: Sequence[str]) -> list
     return [name for (name,) in connection.execute(query, ([*names], triggers, len(triggers))).fetchall()]
 
 
-def note_file(connection: psycopg.Connection[Any], name: str) -> None:
-    """Notes in which file the table is: ALTER TABLE may write its rows anew, with other values."""
-    file = value(connection, "SELECT pg_relation_filenode(%s)", (name,))
-    connection.execute(f"COMMENT ON TRIGGER {_FILE} ON {name} IS '{file}'".encode())
+def mark_of(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:
+    """What the table is: its relation and file, and what its values depend on in the definitions."""
+    columns = [column.target for column in table.columns]
+    return str(value(connection, _MARK, {"table": pg_name(schema, table.target), "columns": columns}))
 
 
-def written_anew(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the table is in another file than it was; that VACUUM FULL moves it, too, only costs time."""
-    return not value(
-        connection,
-        "SELECT obj_description(oid, 'pg_trigger') = pg_relation_filenode(tgrelid)::text FROM pg_trigger "
-        "WHERE tgrelid = %s::regclass AND tgname = %s",
-        (name, _FILE),
-    )
+def note_mark(connection: psycopg.Connection[Any], name: str, mark: str) -> None:
+    """Notes what a table is that is prepared already, once no change of it is left."""
+    connection.execute(f"UPDATE {PREPARED} SET mark = %s WHERE target_table = %s".encode(), (mark, name))
+
+
+def has_moved(connection: psycopg.Connection[Any], name: str, mark: str) -> bool:
+    """Whether the table is not what was noted: DDL may have changed values of all rows."""
+    noted = f"SELECT EXISTS (SELECT FROM {PREPARED} WHERE target_table = %s AND mark = %s)"
+    return not value(connection, noted, (name, mark))
 
 
 def forget_changes(connection: psycopg.Connection[Any], schema: str) -> list[str]:
@@ -114,7 +140,10 @@ def forget_changes(connection: psycopg.Connection[Any], schema: str) -> list[str
     for function in dict.fromkeys(function for *_, function in found):
         connection.execute(f"DROP FUNCTION {pg_name('converge', function)}()".encode())
     tables = [*dict.fromkeys(pg_name(schema, table) for table, *_ in found)]
-    connection.execute(f"DELETE FROM {CHANGED} WHERE target_table = ANY (%s)".encode(), (tables,))
+    for noted in (CHANGED, PREPARED):
+        connection.execute(
+            f"DELETE FROM {noted} WHERE starts_with(target_table, %s)".encode(), (pg_name(schema) + ".",)
+        )
     return tables
 
 
