@@ -38,7 +38,7 @@ from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
 _CHANGES = "source changes"
-_WITHOUT_RANGES = -1
+WITHOUT_RANGES = -1
 """In place of a chunk's number: the rows of the table, not asked for by its key."""
 
 VerifyLevel = Literal["full", "counts", "none"]
@@ -88,6 +88,26 @@ def digest_task(schema: str, table: TablePlan, here: str | None, there: str | No
     )
 
 
+def count_task(table: TablePlan) -> DigestTask:
+    """Counts the source's rows, not by ranges: its answer has WITHOUT_RANGES as its chunk."""
+    count = f"SELECT COUNT(*),0 FROM {my_name(table.source)}"
+    return DigestTask(table.source, count, "", chunk=WITHOUT_RANGES)
+
+
+def require_all_rows(table: str, rows: int, found: int) -> None:
+    """Raises SourceError where the ranges of a table do not have all of its rows.
+
+    Copy and comparison read the source by the same ranges: what is in none of them would be missed twice.
+    """
+    if rows != found:
+        raise SourceError(
+            f"{table}: the table has {counted(rows, 'row')}, and the ranges of its primary key have "
+            f"{found:,}",
+            code=Code.S034,
+            hint=f"CHECK TABLE {my_name(table)}; ALTER TABLE {my_name(table)} FORCE;",
+        )
+
+
 @dataclass
 class Proof:
     """Two databases compared by a plan, under the workers' snapshot; `result` gets what comes of it."""
@@ -123,7 +143,8 @@ class Proof:
                 name: self.known.get(name, Digest(name)) + asked
                 for name, asked in self.sums(todo, "verify").items()
             }
-            self._require_all_rows()
+            for name, rows in self._rows.items():
+                require_all_rows(name, rows, self.totals[name].source_rows)
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
@@ -178,23 +199,12 @@ class Proof:
         totals = {table.source: Digest(table.source) for table in self.plan.tables}
         for digest in self.workers.work(todo):
             if isinstance(digest, Digest):
-                if digest.chunk == _WITHOUT_RANGES:
+                if digest.chunk == WITHOUT_RANGES:
                     self._rows[digest.table] = digest.source_rows
                 else:
                     totals[digest.table] += digest
                 self.emit(Advanced(phase_, digest.table))
         return totals
-
-    def _require_all_rows(self) -> None:
-        """The copy has read the source by the same ranges: what is in none of them would be missed twice."""
-        for name, rows in self._rows.items():
-            if rows != (found := self.totals[name].source_rows):
-                raise SourceError(
-                    f"{name}: the table has {counted(rows, 'row')}, and the ranges of its primary key have "
-                    f"{found:,}",
-                    code=Code.S034,
-                    hint=f"CHECK TABLE {my_name(name)}; ALTER TABLE {my_name(name)} FORCE;",
-                )
 
     def _count(self, table: TablePlan) -> DigestTask:
         changes = "".join(f",{count}" for count in change_counts(table))
@@ -210,8 +220,7 @@ class Proof:
             here = None if part is None else where(table.key, part)
             yield digest_task(self.plan.schema, table, here, page)
         if len(self.ranges[table.source]) > 1:
-            count = f"SELECT COUNT(*),0 FROM {my_name(table.source)}"
-            yield DigestTask(table.source, count, "", chunk=_WITHOUT_RANGES)
+            yield count_task(table)
 
     def _changes(self) -> Iterator[Changed]:
         """What the declared policies did, column by column; those that did nothing are left out."""
