@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import NewDatabase
 from support import mysql, postgres
 
 import converge
+from converge.sandbox import Server
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", Path("docs/api.md").read_text("utf-8"), re.DOTALL)
 
@@ -52,3 +55,16 @@ def test_the_result_of_a_run_that_fails_can_be_read(databases: tuple[str, str]) 
         converge.migrate(source, target, result=result)
     assert result.verdict == "blocked" and result.exit_code == 3
     assert [finding.code for finding in result.findings if finding.severity == "block"] == ["T005"]
+
+
+def test_threads_migrate_side_by_side(
+    databases: tuple[str, str], postgres_175: Server, new_postgres_database: NewDatabase
+) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE item (id INT PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
+    targets = (target, new_postgres_database(postgres_175))
+    with ThreadPoolExecutor() as threads:
+        results = [threads.submit(converge.migrate, source, one) for one in targets]
+    assert [one.result().verdict for one in results] == ["verified", "verified"]
+    for one in targets:
+        assert postgres(one, "SELECT count(*) FROM converge.run, item") == [(2,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import Any
 
 import psycopg
@@ -13,6 +14,9 @@ from converge.postgres import tls
 from converge.postgres.connect import connect
 
 DRIVER = "postgresql+psycopg"
+ALEMBIC = RLock()
+"""Held where revisions run: `alembic.context` and `alembic.op` are the process's, so that two threads would
+carry out their statements in each other's database."""
 # What decides how a revision's own statements are read: as the server has it for any other client.
 _THEIRS = ("search_path", "TimeZone", "DateStyle", "IntervalStyle")
 

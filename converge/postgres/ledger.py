@@ -412,12 +412,12 @@ def upgrade(endpoint: Endpoint) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
-    from converge.postgres.engine import engine
+    from converge.postgres.engine import ALEMBIC, engine
 
     config = Config()
     config.set_main_option("script_location", str(folder("migrations")))
     try:
-        with engine(endpoint).begin() as connection:
+        with ALEMBIC, engine(endpoint).begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

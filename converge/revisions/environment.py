@@ -22,7 +22,7 @@ from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, silent
 from converge.model.revision import Applied
 from converge.postgres.capabilities import older
-from converge.postgres.engine import DRIVER, address, users_engine, without_password
+from converge.postgres.engine import ALEMBIC, DRIVER, address, users_engine, without_password
 from converge.postgres.errors import explain, in_its_words, is_of_value
 from converge.postgres.held import Relation
 from converge.revisions.failures import failed, users_own
@@ -193,7 +193,8 @@ def _run(
             config.attributes["connection"] = connection
             _watch(environment, seen, known)
         told = partial(_told, at, endpoint, way)
-        with environment, suppress(_Enough), _named(at, endpoint, way), users_own(Code.A007, str(at), told):
+        of_user = users_own(Code.A007, str(at), told)
+        with ALEMBIC, environment, suppress(_Enough), _named(at, endpoint, way), of_user:
             environment.script.run_env()
         if endpoint is not None:
             # Of an env.py that leaves it to its caller.

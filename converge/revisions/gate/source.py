@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from converge.codes import Code
 from converge.errors import ConvergeError
 from converge.model.revision import Direction, Revision
+from converge.postgres.engine import ALEMBIC
 from converge.revisions.failures import users_own
 from converge.revisions.folder import Folder
 from converge.revisions.gate.statements import Unreadable
@@ -66,7 +67,7 @@ def executed(folder: Folder, revision: Revision, direction: Direction) -> list[s
     context.impl.emit_begin = context.impl.emit_commit = lambda: None  # type: ignore[method-assign]
     module = folder.script.get_revision(revision.id).module
     try:
-        with users_own(Code.A007, revision.id), Operations.context(context):
+        with ALEMBIC, users_own(Code.A007, revision.id), Operations.context(context):
             (module.upgrade if direction == "up" else module.downgrade)()
     except ConvergeError as error:
         why = error.message.removeprefix(f"{revision.id}: ")
