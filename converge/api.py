@@ -8,8 +8,9 @@ exit code. Callbacks get the events of `converge.model.event`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from converge.codes import Code
 from converge.errors import BlockedError as BlockedError
 from converge.errors import ConvergeError as ConvergeError
 from converge.errors import Interrupted as Interrupted
@@ -22,6 +23,7 @@ from converge.follow.follow import follow as _follow
 from converge.follow.follow import require_followable as _require_followable
 from converge.merge import Merge as Merge
 from converge.merge.run import Merging
+from converge.model.arguments import Within, checked
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
 from converge.model.event import Event as Event
@@ -44,7 +46,7 @@ from converge.run.many import migrate_several as _migrate_several
 from converge.run.migrate import migrate as _migrate
 from converge.run.options import Options as Options
 from converge.run.prepare import prepare, since_last
-from converge.run.proof import Tell, VerifyLevel
+from converge.run.proof import Tell
 from converge.run.recover import recover as _recover
 from converge.run.repair import Repair as Repair
 from converge.run.sync import sync as _sync
@@ -55,16 +57,20 @@ Address = str | Endpoint
 """``mysql://user:password@host:port/database`` or ``postgresql://…``."""
 
 
+@checked
 def doctor(source: Address | None, target: Address | None, options: Options | None = None) -> Diagnosis:
     """Looks at the sides that are named: versions, privileges, settings, disk space; writes nothing.
 
     A side that cannot be reached is a finding. Raises UsageError for a map that cannot be read.
     """
+    if source is None and target is None:
+        raise UsageError("no source and no target is named", code=Code.U001)
     return diagnose(
         _source(source) if source else None, _target(target) if target else None, options or Options()
     )
 
 
+@checked
 def plan(
     source: Address,
     target: Address | None = None,
@@ -83,6 +89,7 @@ def plan(
         return since_last(prepared, None)
 
 
+@checked
 def migrate(
     source: Address,
     target: Address,
@@ -103,6 +110,7 @@ def migrate(
     return result
 
 
+@checked
 def sync(
     source: Address,
     target: Address,
@@ -120,19 +128,21 @@ def sync(
     return _sync(_source(source), _target(target), options or Options(), on_event, dry_run=dry_run)
 
 
+@checked
 def require_followable(source: Address) -> None:
     """Raises SourceError where the source's log or its user's privileges do not let `follow` work."""
     _require_followable(_source(source))
 
 
+@checked
 def follow(
     source: Address,
     target: Address,
     options: Options | None = None,
     *,
     once: bool = False,
-    interval: float = 1.0,
-    prove_share: float = 0.1,
+    interval: Annotated[float, Within(0)] = 1.0,
+    prove_share: Annotated[float, Within(0, 1)] = 0.1,
     on_event: Callable[[Event], None] = silent,
     result: Result | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -154,6 +164,7 @@ def follow(
     return result
 
 
+@checked
 def cutover(
     source: Address,
     target: Address,
@@ -173,10 +184,11 @@ def cutover(
     return _cutover(here, there, options or Options(), window or Window(), on_event, result)
 
 
+@checked
 def migrate_several(
     moves: Sequence[Move],
     *,
-    parallel: int = 1,
+    parallel: Annotated[int, Within(1)] = 1,
     merges: Sequence[Merge] = (),
     on_event: Callable[[Event], None] = silent,
 ) -> Results:
@@ -186,15 +198,18 @@ def migrate_several(
     options, and their events come as `OfDatabase`. Each of `merges` then merges some of them into one schema.
     What came of each, an error too, is in the results.
     """
+    if not moves:
+        raise UsageError("no database is named", code=Code.U001)
     return _migrate_several(moves, on_event, parallel, [Merging(one) for one in merges])
 
 
+@checked
 def verify(
     source: Address,
     target: Address,
     options: Options | None = None,
     *,
-    level: VerifyLevel = "full",
+    level: Literal["full", "counts"] = "full",
     on_event: Callable[[Event], None] = silent,
     on_differences: Tell | None = None,
     repair: Repair | None = None,
@@ -210,6 +225,7 @@ def verify(
     return _verify(*ends, options or Options(), level, on_event, on_differences, repair)
 
 
+@checked
 def recover(
     target: Address,
     schema: str | None = None,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,34 @@ def test_threads_migrate_side_by_side(
     assert [one.result().verdict for one in results] == ["verified", "verified"]
     for one in targets:
         assert postgres(one, "SELECT count(*) FROM converge.run, item") == [(2,)]
+
+
+ENDS = (converge.Endpoint("mysql"), converge.Endpoint("postgres"))
+WRONG: tuple[tuple[Callable[[], object], str], ...] = (
+    (lambda: converge.Options(jobs=0), "Options(jobs=…): expected int from 1 to 64, not 0"),
+    (lambda: converge.Options(jobs="2"), "expected int from 1 to 64, not '2'"),  # type: ignore[arg-type]
+    (lambda: converge.Options(mode="Load"), "expected 'create' or 'load', not 'Load'"),  # type: ignore[arg-type]
+    (lambda: converge.Options(maps="strict"), "expected tuple[str, …], not str"),  # type: ignore[arg-type]
+    (lambda: converge.Options(maps=(1,)), "expected tuple[str, …], not tuple"),  # type: ignore[arg-type]
+    (lambda: converge.Options(schema=None), "(schema=…): expected str, not None"),  # type: ignore[arg-type]
+    (lambda: converge.Options(schema=""), "schema '': a schema's name has 1 to 63 bytes"),
+    (lambda: converge.Options(scan_seconds=nan), "expected float from 0.001 up, not nan"),
+    (lambda: converge.Selection(exclude="tmp_*"), "expected tuple[str, …], not str"),  # type: ignore[arg-type]
+    (lambda: converge.MigrateOptions(verify="rows"), "not 'rows'"),  # type: ignore[arg-type]
+    (lambda: converge.plan(None), "plan(source=…): expected str or Endpoint, not None"),  # type: ignore[arg-type]
+    (lambda: converge.plan("", "", {"schema": "x"}), "expected Options or None, not dict"),  # type: ignore[arg-type]
+    (lambda: converge.migrate("", "", converge.Options()), "not Options"),  # type: ignore[arg-type]
+    (lambda: converge.migrate("", "", on_event=3), "expected a function, not int"),  # type: ignore[arg-type]
+    (lambda: converge.Move("a", *ENDS, converge.Options()), "not Options"),  # type: ignore[arg-type]
+    (lambda: converge.migrate_several([]), "no database is named"),
+    (lambda: converge.doctor(None, None), "no source and no target is named"),
+    (lambda: converge.verify("", "", level="none"), "'full' or 'counts', not 'none'"),  # type: ignore[arg-type]
+    (lambda: converge.Endpoint("mysql", password=1), "expected str, not int"),  # type: ignore[arg-type]
+)
+
+
+@pytest.mark.parametrize(("wrong", "told"), WRONG)
+def test_wrong_arguments_are_refused_before_anything_is_asked(wrong: Callable[[], object], told: str) -> None:
+    with pytest.raises(converge.UsageError) as refused:
+        wrong()
+    assert told in refused.value.message

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
-from typing import TextIO
+from typing import Literal, TextIO
 
 import click
 
@@ -22,7 +22,6 @@ from converge.model.event import Sink
 from converge.model.result import Difference, Named, Result, Results
 from converge.run.migrate import note
 from converge.run.options import Options
-from converge.run.proof import VerifyLevel
 from converge.run.repair import Repair
 from converge.settings.addresses import Chosen, Where, databases
 
@@ -56,7 +55,7 @@ from converge.settings.addresses import Chosen, Where, databases
 def command(
     where: Where,
     options: Options,
-    level: VerifyLevel,
+    level: Literal["full", "counts"],
     reports: tuple[str, ...],
     differences: str | None,
     repair: bool,

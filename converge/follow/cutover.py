@@ -21,6 +21,7 @@ from converge.errors import BlockedError
 from converge.follow.afterwards import compared_tables, cut_over, finish, finished, unchecked_keys
 from converge.follow.epoch import TRIES, Epoch
 from converge.follow.follow import Open, note_unequal, opened
+from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase
 from converge.model.plan import Finding
@@ -44,7 +45,7 @@ _STILL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Checked):
     """What the operator wants."""
 
     max_seconds: float = 60.0

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Checked):
     """Shards that go into one schema, when each of them is migrated."""
 
     name: str

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from converge.codes import Code
 from converge.errors import UsageError
+from converge.model.arguments import Checked
 
 SECRET_OPTION = r"\w*(?:passw|pwd)\w*"
 """A regular expression for names of URL options whose value is a secret, as sslpassword."""
@@ -18,7 +19,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Checked):
     """Where a server is and who we are there. An empty value leaves it to the driver's own rules."""
 
     kind: str

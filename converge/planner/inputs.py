@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
 from converge.mapping.rules import Map
+from converge.model.arguments import Checked
 from converge.model.catalog import Catalog
 from converge.model.evidence import NOTHING_KNOWN, Evidence
 from converge.model.plan import Compression, Finding
@@ -19,7 +20,7 @@ NEWEST = "17.5"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Checked):
     """--include and --exclude: globs over table names; no include means all."""
 
     include: tuple[str, ...] = ()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 from converge.codes import Code
 from converge.errors import TargetError
+from converge.model.arguments import Checked, Within
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
 from converge.model.evidence import Evidence
@@ -40,6 +41,8 @@ from converge.run.workers import Workers
 
 if TYPE_CHECKING:
     from converge.revisions.folder import Folder
+else:
+    Folder = Any  # and not Alembic, which takes half a second
 
 
 _FINISHING: tuple[Phase, ...] = (
@@ -48,13 +51,13 @@ _FINISHING: tuple[Phase, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class MigrateOptions:
+class MigrateOptions(Checked):
     common: Options = field(default_factory=Options)
     verify: VerifyLevel = "full"
     resume: bool = False
     approve: Approve | None = None
     """Asked before --recreate or --truncate removes anything; None where nobody needs to be asked."""
-    most_rejects: int = 0
+    most_rejects: Annotated[int, Within(0)] = 0
     """Rows that the target may refuse in all; with 0 the first one stops the run."""
     expected_digest: str = ""
     """Of a plan that was reviewed before; empty when there is none."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pymysql.connections import Connection
 
 from converge.codes import Code
 from converge.errors import UsageError, did_you_mean
+from converge.model.arguments import Checked, Within
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding
 from converge.mysql.query import fetch
@@ -32,10 +33,10 @@ _WAITING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Checked):
     """How much of the servers a run may take."""
 
-    rate: int = 0
+    rate: Annotated[int, Within(0)] = 0
     """Bytes a second that all workers together copy; 0 is without limit."""
     load: tuple[tuple[str, int], ...] = ()
     """Status variables of the source, each with the largest value at which work is handed out."""

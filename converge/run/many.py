@@ -9,6 +9,7 @@ from typing import Protocol
 
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, TargetError, first_of
+from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import DatabaseStarted, Sink, phase
 from converge.model.recovery import Approve, Removal
@@ -28,7 +29,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Checked):
     """One database of a run over several."""
 
     name: str

@@ -6,12 +6,15 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from converge.codes import Code
 from converge.errors import UsageError
 from converge.mapping.read import Documents, documents
+from converge.model.arguments import Checked, Within
 from converge.model.evidence import Scan
 from converge.model.plan import Compression, Mode
+from converge.model.quote import require_schema
 from converge.model.recorded import RunOptions
 from converge.planner.inputs import Selection
 from converge.run.gate import Limits
@@ -57,7 +60,7 @@ def awaited(workers: Iterable[str], seconds: float, arguments: tuple[str, ...] =
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(Checked):
     """What decides a plan, and how much may be done at a time."""
 
     maps: tuple[str, ...] = ()
@@ -77,12 +80,12 @@ class Options:
     """Look at the data; without it every type is the one that holds every value."""
     seen: Scan | None = None
     """What the plan file's scan saw; it is used where the source's log stands where it stood."""
-    scan_seconds: float = 60.0
+    scan_seconds: Annotated[float, Within(0.001)] = 60.0
     """The most that the scan of one table may take."""
     compression: Compression = "lz4"
     """By what the target compresses long values, where it can; `default` leaves it to the server."""
-    jobs: int = field(default_factory=default_jobs)
-    parallel: int = 1
+    jobs: Annotated[int, Within(1, 64)] = field(default_factory=default_jobs)
+    parallel: Annotated[int, Within(1)] = 1
     """Databases of the same servers that are migrated at a time, and share `jobs`."""
     limits: Limits = field(default_factory=Limits)
     """How much of the servers may be taken."""
@@ -90,6 +93,11 @@ class Options:
     """The earlier run that is meant; None for the last one."""
     given: frozenset[str] = frozenset()
     """Names of the options that the command line gives: only these replace what an earlier run had."""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError."""
+        Checked.__post_init__(self)
+        require_schema(self.schema, "schema")
 
     @property
     def clears(self) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError
 from converge.files import folder_of_rows
+from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Advanced, Sink, phase
 from converge.model.existing import OFF, Existing, OwnForeignKey, OwnTable
@@ -72,7 +73,7 @@ END
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Checked):
     """What `verify` may do about rows that differ."""
 
     delete_extra: tuple[str, ...] = ()
