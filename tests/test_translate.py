@@ -22,6 +22,7 @@ from converge.translate import (
     Untranslatable,
     column_term,
     translate,
+    translate_stored,
     translate_view,
 )
 
@@ -39,6 +40,8 @@ tx text utf8mb4_unicode_ci → text; day date → date; at datetime → timestam
 at6 datetime(6) → timestamp(6); ts timestamp → timestamp(0) with time zone;
 ts6 timestamp(6) → timestamp(6) with time zone; tm time → interval(0); tc time → time(0);
 e enum('small','Medium','it''s') utf8mb4_0900_ai_ci → r_e;
+e1 enum('10','1','2','') utf8mb4_0900_ai_ci → r_e1; et enum('10','1','2') utf8mb4_0900_ai_ci → text;
+s1 set('10','1','2') utf8mb4_0900_ai_ci → text[];
 st set('red','green','blue') utf8mb4_0900_ai_ci → text[]; j json → jsonb; y varbinary(20) → bytea;
 y4 binary(4) → bytea
 """
@@ -73,6 +76,10 @@ def _table() -> tuple[Table, dict[str, ColumnPlan]]:
 
 def _translated(kind: str, text: str) -> str:
     table, plans = _table()
+    if kind.startswith("into_"):
+        plan = plans[kind.removeprefix("into_")]
+        column = table.column(plan.source)
+        return translate_stored(text, plan.target_type, column, TableColumns(table, plans), Context())
     if kind != "query":
         return translate(text, TableColumns(table, plans), Context(immutable=kind == "immutable"))
     columns = {name: column_term(table.column(name), plan, pg_name(name)) for name, plan in plans.items()}

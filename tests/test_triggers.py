@@ -177,8 +177,9 @@ REFUSED = {
     "SET NEW.j = '[1'": "is not JSON",
     "SET NEW.f = POW(NEW.a, 2)": "the last digit of POW can differ",
     "SET NEW.d = NEW.f": "an approximate number is stored as an exact one",
-    "SET NEW.e = LOWER('A')": "e is set to something else than one of its labels",
-    "SET NEW.e = 'A'": "e is set to something else than one of its labels",
+    "SET NEW.e = LOWER('A')": "something else than one of its labels is stored in an ENUM",
+    "SET NEW.e = 'A'": "something else than one of its labels is stored in an ENUM",
+    "SET NEW.n = 1": "something else than one of its labels is stored in an ENUM",
     "SET NEW.k = 'y,x'": "it sets k, a SET",
     "SET NEW.s = NEW.k": "the target keeps a set as it is inserted",
     "SET NEW.b = UUID_TO_BIN(UUID()), NEW.s = HEX(NEW.b)": "the target keeps a binary as it is inserted",
@@ -200,8 +201,8 @@ def test_what_may_store_another_row_is_refused(
         mode, body = (f"SET SESSION {text}; ", "SET NEW.a = 1") if text.startswith("sql_mode") else ("", text)
         mysql(source, f"CREATE TABLE t{number} (id INT PRIMARY KEY AUTO_INCREMENT, a INT, s VARCHAR(40), "
                       "g INT AS (a + 1) STORED, r VARCHAR(40) DEFAULT (UUID()), d DECIMAL(5,2), f DOUBLE, "
-                      "e ENUM('a', 'b'), k SET('x', 'y'), b BINARY(16), rounded FLOAT(7,2), "
-                      "j JSON)")  # fmt: skip
+                      "e ENUM('a', 'b'), n ENUM('10', '1'), k SET('x', 'y'), b BINARY(16), "
+                      "rounded FLOAT(7,2), j JSON)")  # fmt: skip
         body = body.replace("FROM t)", f"FROM t{number})").replace("MAX(t)", "MAX(a)")
         mysql(source, f"{mode}CREATE TRIGGER g{number} BEFORE INSERT ON t{number} FOR EACH ROW {body}")
     # One that cannot be translated takes along what is fired by the same rows, and nothing else.

@@ -136,12 +136,6 @@ class _Body:
         column, plan = self._columns.settable(one.column)
         # A cast to varchar(n) would cut what an assignment refuses.
         to = "text" if base_name(plan.target_type) in TEXTS else plan.target_type
-        if column.type == "enum":
-            value = Translator(self._columns, self._context).value(parse_expression(one.value))
-            refuse_if(
-                value.kind != "null" and value.literal not in column.labels,
-                f"{plan.source} is set to something else than one of its labels",
-            )
         sql = translate_stored(one.value, to, column, self._columns, self._context)
         return f"NEW.{pg_name(plan.target)} := {self._kept(sql)};"
 

@@ -151,6 +151,8 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
     base = base_name(to)
     if value.kind == "null":
         return "NULL"
+    if column is not None and column.labels:
+        _check_members(value, column)
     if base in _NUMERIC:
         return _stored_number(value, to, base, column)
     if base in TEXTS:
@@ -169,9 +171,26 @@ def stored(value: Term, to: str, context: Context, column: Column | None = None)
         return _UUIDS[value.kind].format(value.sql)
     if base == "text[]" and value.kind == "text" and value.literal is not None:
         return pg_array(tuple(value.literal.split(",")) if value.literal else ())
-    if column is not None and column.type == "enum" and value.literal in column.labels:
+    if column is not None and column.type == "enum":
         return value.sql
     raise Untranslatable(f"a {value.kind} is stored as {to}")
+
+
+def _check_members(value: Term, column: Column) -> None:
+    """Raises Untranslatable for what is not plainly the labels that an ENUM or SET is to hold.
+
+    MySQL takes a number for a place among them (1 is '10' of ENUM('10', '1')), and finds a text as the
+    collation compares; of a SET it stores the members once each, in the declared order.
+    """
+    literal = value.literal if value.kind == "text" else None
+    if column.type == "enum":
+        refuse_if(literal not in column.labels, "something else than one of its labels is stored in an ENUM")
+    elif literal != "":
+        given = None if literal is None else [one for one in column.labels if one in literal.split(",")]
+        if given is None or ",".join(given) != literal:
+            raise Untranslatable(
+                "something else than some of its members, in their order, is stored in a SET"
+            )
 
 
 def _check_numbers(document: str) -> None:
