@@ -84,6 +84,11 @@ def changed_since(
         for name, text in added
         if (name.startswith(_ACTING) or _only_unique(name, text, dict(added))) and _belongs(text, then.keys())
     ]
+    return [*found, *too_low(connection, plan, made)]
+
+
+def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:
+    """A finding for each sequence whose next value is used, or is lower than the run has left it."""
     at_end = {one.object for one in plan.findings if one.code == Code.P158}
     for column, sequence, next_value, largest in sequence_values(connection, plan):
         if column in at_end:
@@ -93,8 +98,7 @@ def changed_since(
         if next_value < least:
             message = f"the next value of {sequence} is {next_value}, and has to be {least} or more"
             hint = f"SELECT setval('{sequence}', {least}, false);"
-            found.append(Finding(Code.V112, "block", column, message, hint))
-    return found
+            yield Finding(Code.V112, "block", column, message, hint)
 
 
 @contextmanager

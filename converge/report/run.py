@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from converge.codes import Code
+from converge.errors import first_of
 from converge.model.check import State as CheckState
 from converge.model.plan import Finding
 from converge.model.result import (
@@ -364,7 +365,10 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
         if one.code in (Code.V118, Code.V119):
             yield from _each_table(one.evidence)
     yield "notes", f"{others}; `converge plan --show findings` has their reasons" if others else ""
-    yield from (("differs", _coded(one)[:_LONGEST]) for one in of["block"] if one.code in OF_SCHEMA)
+    schema = [one for one in of["block"] if one.code in OF_SCHEMA]
+    yield from (("differs", _coded(one)[:_LONGEST]) for one in schema)
+    hints = dict.fromkeys(one.hint for one in schema)
+    yield from (("hint", hint.splitlines()[0]) for hint in first_of(list(filter(None, hints)), _MOST_LINES))
     different = ((one.source, rows_that_differ(one)) for one in result.tables)
     yield from (("differs", f"{table}: {words}") for table, words in different if words)
     yield from (("differs", str(difference)) for difference in result.differences)

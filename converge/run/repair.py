@@ -122,14 +122,15 @@ def require_repairable(both: Compared, repair: Repair) -> None:
 
 
 def carry_out(on: Comparison, target: Endpoint, suspects: Mapping[str, int], repair: Repair) -> list[Finding]:
-    """Repairs what differs of these source tables, each with the number of rows that are known to.
+    """Repairs what differs of these source tables, each with the number of rows that are known to, and the
+    next values of all sequences.
 
     Returns what came of it. Raises BlockedError for tables that cannot be repaired; then nothing is.
     """
     both = on.both
     if not repair.on_sql:
         lock(both.target, "sync" if repair.catches_up else "verify")
-        if repair.approve is not None:
+        if repair.approve is not None and suspects:
             repair.approve(Removal("repair", str(target), tuple(suspects.items())))
         if both.run is not None:
             upgrade(target)

@@ -17,7 +17,7 @@ from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
-from converge.postgres.made import changed_since
+from converge.postgres.made import changed_since, too_low
 from converge.postgres.saved import has_kept
 from converge.run.compared import Compared, Scope, compared
 from converge.run.gate import Gate
@@ -107,13 +107,18 @@ class _Comparison(Comparison):
         result = self.result
         known, uncompared = list(result.findings), list(result.not_compared)
         self.know(self.prove(tell).totals.values())
-        if suspects := {one.source: one.unequal for one in result.tables if one.unequal}:
+        suspects = {one.source: one.unequal for one in result.tables if one.unequal}
+        if suspects or self._numbers_too_low():
             found = carry_out(self, target, suspects, repair)
             if repair.on_sql is None and found:
                 result.begin_again(found[0])
                 result.findings, result.not_compared = known, uncompared
                 self.prove()
             result.findings += found
+
+    def _numbers_too_low(self) -> bool:
+        run = self.both.run
+        return bool(run and run.made and any(too_low(self.both.target, run.plan, run.made)))
 
     def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
         """Repairs what differs of all tables, compares, and looks at the source once more."""
