@@ -1,4 +1,4 @@
-"""Settings of the source's server change neither how many rows are read nor what their values are."""
+"""Settings of the servers change neither how many rows are read nor what their values are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CREATE VIEW v AS SELECT id, x / 3 AS third, week('2024-01-01') AS w FROM a
 """
 SETTINGS = {
     "sql_select_limit": "1", "max_join_size": "1", "sql_auto_is_null": "1", "div_precision_increment": "0",
-    "default_week_format": "3",
+    "default_week_format": "3", "completion_type": "2",
 }  # fmt: skip
 
 
@@ -38,6 +38,8 @@ def settings(url: str, values: dict[str, str]) -> Iterator[None]:
 def test_a_server_that_gives_few_rows_loses_none(databases: tuple[str, str]) -> None:
     source, target = databases
     mysql(source, TABLES)
+    database = target.rpartition("/")[2]
+    postgres(target, f"ALTER DATABASE {database} SET quote_all_identifiers = on")
     with settings(source, SETTINGS):
         ran = converge("migrate", "--source", source, "--target", target, "--json", "--yes")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
@@ -49,3 +51,7 @@ def test_a_server_that_gives_few_rows_loses_none(databases: tuple[str, str]) -> 
     assert postgres(target, "SELECT third, w FROM v WHERE id = 1") == [
         (postgres(target, "SELECT 0.3333")[0][0], 0)
     ]
+    # How the target spells names is no difference.
+    postgres(target, f"ALTER DATABASE {database} RESET quote_all_identifiers")
+    again = converge("verify", "--source", source, "--target", target, "--json")
+    assert again.json["verdict"] == "verified", again.out

@@ -29,7 +29,7 @@ _SESSION = (
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
     "lock_wait_timeout=60, transaction_isolation='REPEATABLE-READ', transaction_read_only=1, "
     "sql_quote_show_create=1, sql_select_limit=18446744073709551615, sql_big_selects=1, sql_auto_is_null=0, "
-    "div_precision_increment=4, default_week_format=0, lc_time_names='en_US'"
+    "div_precision_increment=4, default_week_format=0, lc_time_names='en_US', completion_type='NO_CHAIN'"
 )
 # A query's warnings are listed as far as the server can keep them. Later versions want a privilege for that.
 _ALL_WARNINGS = "SET SESSION max_error_count=65535"

@@ -25,8 +25,9 @@ PRINTING = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "search_path": "pg_catalog",
+    "quote_all_identifiers": "off",
 }
-"""How values print must not depend on the role, the database or the server's configuration."""
+"""How values and definitions print must not depend on the role, the database or the server's configuration."""
 _SESSION = {
     **PRINTING,
     "statement_timeout": "0",
