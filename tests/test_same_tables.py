@@ -13,8 +13,10 @@ from conftest import NewDatabase
 from proxy import Proxy
 from support import begun, mysql, postgres
 
+from converge.api import migrate
 from converge.errors import SourceError
 from converge.model.endpoint import Endpoint, parse
+from converge.model.event import Event, PhaseStarted
 from converge.model.result import Result
 from converge.run.options import Options
 from converge.run.prepare import Prepared, prepare
@@ -151,3 +153,18 @@ def test_a_run_does_not_verify_another_table(
     else:
         assert (run.returncode, '"verified"' in out) == (4, False), (out, err)
         assert "log, log_new: changed in the source" in err
+
+
+def test_a_column_that_is_renamed_before_its_rows_are_read(databases: tuple[str, str]) -> None:
+    source, target = databases
+    mysql(source, "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)")
+
+    def rename(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.name == "snapshot":
+            mysql(source, "ALTER TABLE t RENAME COLUMN v TO w")
+
+    with pytest.raises(SourceError, match="was changed while it was read: Unknown column 'v'") as raised:
+        migrate(source, target, on_event=rename)
+    assert raised.value.code == "S011"
+    # It was altered for good, so no --resume can go on.
+    assert "--recreate" in (raised.value.hint or "") and "--resume" not in (raised.value.hint or "")

@@ -27,7 +27,7 @@ PRINTING = {
     "search_path": "pg_catalog",
     "quote_all_identifiers": "off",
 }
-"""How values and definitions print must not depend on the role, the database or the server's configuration."""
+"""How values and names print must not depend on the role, the database or the server's configuration."""
 _SESSION = {
     **PRINTING,
     "statement_timeout": "0",
