@@ -201,14 +201,20 @@ def test_what_does_not_fit_the_source_changes_nothing(databases: tuple[str, str]
         "s SET('x','z')); "
         "CREATE TABLE b (id INT PRIMARY KEY, took TIME); INSERT INTO a VALUES (1, '2020-01-01', 'x', NULL)",
     )
-    for change, words in (
-        ("UPDATE a SET at = 'infinity'", "infinity"),
-        ("INSERT INTO a VALUES (2, NULL, 'X', NULL)", "Duplicate entry"),
-        ("UPDATE a SET at = '0044-03-15 BC'", "BC"),
+    for change, words, row in (
+        ("UPDATE a SET at = 'infinity'", "infinity", "a (1)"),
+        ("INSERT INTO a VALUES (2, NULL, 'X', NULL)", "Duplicate entry", "a (2)"),
+        ("UPDATE a SET at = '0044-03-15 BC'", "BC", "a (1)"),
+        (
+            "INSERT INTO a VALUES (3), (4), (5), (6); UPDATE a SET at = 'infinity' WHERE id = 5",
+            "'infinity' for column 'at'; nothing has been changed",
+            "a (5)",
+        ),
     ):
         postgres(target, f"INSERT INTO b VALUES (1, '01:00'); {change}")
         ran = rollback(databases, "--apply", "--yes")
-        assert (ran.code, words in ran.err) == (4, True), ran.err
+        assert (ran.code, "error[V132]" in ran.err) == (4, True), ran.err
+        assert "MySQL refuses a row: " in ran.err and words in ran.err and f"{row}\n" in ran.err, ran.err
         assert mysql(source, "SELECT COUNT(*) FROM b") == [(0,)]
         postgres(target, "DELETE FROM b; DELETE FROM a WHERE id > 1; UPDATE a SET at = '2020-01-01'")
     # MySQL takes it, and has another value.
@@ -431,6 +437,42 @@ def test_definitions_that_change_values_are_seen(databases: tuple[str, str]) -> 
         ("a",), ("b",), ("z",), ("z",),
     ]  # fmt: skip
     assert counts(rollback(databases, "--apply", "--yes")) == {}
+
+
+def test_columns_that_one_side_computes_come_back(databases: tuple[str, str]) -> None:
+    source, target = databases
+    columns = (
+        "(id int PRIMARY KEY, u int UNIQUE, g text, v text, d text GENERATED ALWAYS AS (upper(v)) STORED)"
+    )
+    postgres(target, f"CREATE TABLE t {columns}; CREATE TABLE keyless (u int, g text); "
+             "CREATE TABLE keyed (g varchar(20) PRIMARY KEY, v text, u int UNIQUE)")  # fmt: skip
+    ran = prepared(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, g TEXT AS (CONCAT('g', u)) STORED, v TEXT, "
+        "d TEXT); "
+        "CREATE TABLE keyless (u INT, g TEXT AS (CONCAT('g', u)) VIRTUAL); "
+        "CREATE TABLE keyed (g VARCHAR(20) AS (CONCAT('g', v)) STORED PRIMARY KEY, v VARCHAR(20), "
+        "u INT UNIQUE); INSERT INTO t (id, u, v, d) VALUES (1, 1, 'a', 'A'), (2, 2, 'b', 'B'); "
+        "INSERT INTO keyless (u) VALUES (1); INSERT INTO keyed (v, u) VALUES ('a', 1), ('b', 2)",
+        *("--mode", "load"),
+    )
+    lossy = {one["object"] for one in ran.json["findings"] if one["severity"] == "lossy"}
+    assert lossy == {"t.g", "keyless.g", "keyed.g"}
+    for change in (
+        "UPDATE t SET u = 5 - u; UPDATE t SET u = u - 2",  # the unique values 1 and 2 change places
+        "UPDATE t SET g = 'g' || u, v = 'c' WHERE id = 1; INSERT INTO t VALUES (3, 3, 'g3', 'e')",
+        "INSERT INTO keyless VALUES (7, 'g7')",
+        "UPDATE keyed SET u = 5 - u; UPDATE keyed SET u = u - 2; INSERT INTO keyed VALUES ('gc', 'c', 3)",
+    ):
+        postgres(target, change)
+    done = counts(rollback(databases, "--apply", "--yes"))
+    assert done == {"t": (1, 2, 0), "keyless": (1, 0, 0), "keyed": (1, 2, 0)}
+    postgres(target, "UPDATE t SET g = 'g' || u")
+    judged = compare(source, target)
+    assert judged.equal, str(judged)
+    # What only the target has is said before, and stops nothing.
+    postgres(target, "UPDATE t SET g = 'other', v = 'x' WHERE id = 1")
+    assert counts(rollback(databases, "--apply", "--yes")) == {"t": (0, 1, 0)}
 
 
 def test_tables_of_one_side_are_left_out(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ and rows whose unique values change are built beside their table: values may be 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,20 +56,23 @@ class Script:
     inserted: int = 0
     _parts: dict[str, IO[bytes]] = field(default_factory=lambda: dict(zip(_PLACES, _files(), strict=True)))
 
-    def add(self, place: str, statement: str, rows: int | None = None) -> None:
-        """A statement, and how many rows it is to change; None where that is not known."""
-        self._parts[place].write(f"{'' if rows is None else rows}\t{statement};\n".encode())
+    def add(self, place: str, statement: str, rows: int | None = None, keys: Sequence[Row] = ()) -> None:
+        """A statement, how many rows it is to change, None where that is not known, and the keys of those
+        that it gives values to, in its order.
+        """
+        line = f"{'' if rows is None else rows}\t{json.dumps(keys)}\t{statement};\n"
+        self._parts[place].write(line.encode())
 
     def close(self) -> None:
         for part in self._parts.values():
             part.close()
 
-    def __iter__(self) -> Iterator[tuple[int | None, bytes]]:
+    def __iter__(self) -> Iterator[tuple[bytes, int | None, list[Row]]]:
         for part in self._parts.values():
             part.seek(0)
             for line in part:
-                rows, _, statement = line.partition(b"\t")
-                yield (int(rows) if rows else None), statement
+                rows, keys, statement = line.split(b"\t", 2)
+                yield statement, int(rows) if rows else None, json.loads(keys)
 
     @property
     def rows(self) -> int:
@@ -102,8 +106,10 @@ class Changed:
         self._source, self._target, self.table = source, target, table
         self.key = noted_by(table)
         self._name, self._quoted = my_name(table.source), pg_name(schema, table.target)
-        self.columns = [one for one in table.copied if not one_way(one)]
-        back = {one.source for one in self.columns} | {one.source for one in table.columns if one.generated}
+        self._all = [one.name for one in known.columns if not one.generated]
+        self.columns = [one for one in table.columns if one.source in self._all and not one_way(one)]
+        computed = (one for one in table.columns if one.generated)
+        back = {one.source for one in (*self.columns, *self.key, *computed)}
         relation = of_table(schema, table)
         places = [place for place, one in enumerate(table.columns) if one.source in back]
         self._fields: list[Field] = [
@@ -112,7 +118,6 @@ class Changed:
             for field in (relation.fields[place] for place in places)
         ]
         self._names = [table.columns[place].source for place in places]
-        self._all = [one.name for one in known.columns if not one.generated]
         self._stamped = [one.name for one in known.columns if one.on_update_now]
         unique = {name for one in known.indexes if one.unique and not one.primary for name in one.columns}
         expressions = any(one.unique and len(one.columns) < len(one.parts) for one in known.indexes)
@@ -276,14 +281,15 @@ class Changed:
         if gone := [one.key for one in pairs if one.here is not None and one.there is None]:
             made.deleted += len(gone)
             made.add("delete", f"DELETE FROM {self._name} WHERE {self._where(gone)}", len(gone))
-        self._insert(made, [one.texts for one in pairs if one.here is None and one.there is not None])
+        new = [one for one in pairs if one.here is None and one.there is not None]
+        self._insert(made, [one.texts for one in new], [one.key for one in new])
         changes = [(one.key, sets) for one in pairs if (sets := self._sets(one))]
         made.updated += len(changes)
         swapped = [(key, sets) for key, sets in changes if self._unique & sets.keys()]
         self._swap(made, swapped)
         for key, sets in changes:
             if not self._unique & sets.keys():
-                made.add("update", self._update(self._name, key, sets), 1)
+                made.add("update", self._update(self._name, key, sets), 1, [key])
 
     def _sets(self, pair: _Pair) -> dict[str, str]:
         """The columns that differ, with their values."""
@@ -302,7 +308,7 @@ class Changed:
         values = ",".join(f"{my_name(column)}={made}" for column, made in (kept | dict(sets)).items())
         return f"UPDATE {name} SET {values} WHERE {self._where([key])}"
 
-    def _insert(self, made: Script, rows: Sequence[Row]) -> None:
+    def _insert(self, made: Script, rows: Sequence[Row], keys: Sequence[Row] = ()) -> None:
         made.inserted += len(rows)
         names = ",".join(my_name(one.source) for one in self.columns)
         values: list[str] = []
@@ -310,14 +316,14 @@ class Changed:
             values.append(f"({','.join(map(taken, self.columns, row))})")
             if number == len(rows) or sum(map(len, values)) > _STATEMENT:
                 insert = f"INSERT INTO {self._name} ({names}) VALUES {','.join(values)}"
-                made.add("insert", insert, len(values))
+                made.add("insert", insert, len(values), keys[number - len(values) : number])
                 values = []
 
     def _swap(self, made: Script, changes: Sequence[tuple[Row, Mapping[str, str]]]) -> None:
         """Rows whose unique values change are changed beside the table, and then take their places."""
         if not changes:
             return
-        names = ",".join(map(my_name, self._all))
+        names = ",".join(map(my_name, dict.fromkeys([*self._all, *(one.source for one in self.key)])))
         rows = f"SELECT {names} FROM {self._name} WHERE {self._where(key for key, _ in changes)}"
         begun, self._swapped = self._swapped, self._swapped + len(changes)
         how = (
@@ -327,7 +333,7 @@ class Changed:
         )
         made.add("swap", f"{how} {rows}", len(changes))
         for key, sets in changes:
-            made.add("swap", self._update(_BESIDE, key, sets), 1)
+            made.add("swap", self._update(_BESIDE, key, sets), 1, [key])
 
     def _end_swap(self, made: Script) -> None:
         if not self._swapped:

@@ -6,6 +6,7 @@ target's before it is committed. What the source has then may be written again: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ from converge.rollback.triggers import CHANGED, forget_changes, not_noted, note_
 from converge.run.blockers import blocked
 from converge.run.compared import Compared, Scope, compared, narrowed
 from converge.run.options import Options
+from converge.run.relation import Row, row_text
 
 Action = Literal["prepare", "sql", "apply", "remove"]
 # Values go back as they are: no number for a 0, and an error rather than another value.
@@ -51,6 +53,11 @@ _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
 """Privileges that --apply needs."""
 _MOST = 20
 """Rows that an error names."""
+_CHANGE_IT = "change the row in the target so that the source's types hold it, and roll back again"
+_VALUES = frozenset({1292, 1364, 1411, 1416, 1525, 1526, 1690, 3037, 3140, 3616, 3617, 3819})
+"""Errors about values that the driver takes for others (MySQL 8.0 Error Reference)."""
+_AT_ROW = re.compile(r" at row ([1-9]\d*)$")
+"""Of the statement's rows; which is none of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ def write_rollback(
     with _changes(source, target, options, emit, result) as (_, scripts):
         write(f"{_SESSION};\nSET NAMES utf8mb4;\nSTART TRANSACTION;\n".encode())
         for _, script in scripts:
-            for _, statement in script:
+            for statement, *_ in script:
                 write(statement)
         write(b"COMMIT;\n")
     return result
@@ -163,8 +170,9 @@ def apply_rollback(
             for changed, script in scripts:
                 if script.rows:
                     emit(Said(f"{changed.table.source}: {script}"))
-                for rows, statement in script:
-                    _carry_out(cursor, changed, rows, statement)
+                for statement, rows, keys in script:
+                    with _naming(changed, keys):
+                        _carry_out(cursor, changed, rows, statement)
             for changed, _ in scripts:
                 _require_equal(changed)
             cursor.execute("COMMIT")
@@ -268,6 +276,26 @@ def _as_writer(here: WatchedConnection, source: Endpoint) -> Iterator[None]:
         raise refused from error
 
 
+@contextmanager
+def _naming(changed: Changed, keys: Sequence[Row]) -> Iterator[None]:
+    """Raises SourceError with the row, or the rows of which it is one, where MySQL refuses a value."""
+    try:
+        yield
+    except pymysql.err.MySQLError as error:
+        number, words = error.args if len(error.args) == 2 else (0, "")
+        if not (number in _VALUES or isinstance(error, (pymysql.DataError, pymysql.IntegrityError))):
+            raise
+        place = _AT_ROW.search(words)
+        refused = keys[int(place[1]) - 1 : int(place[1])] if place else keys
+        raise SourceError(
+            f"{changed.table.source}: MySQL refuses a row: {words[: place and place.start()]}; "
+            "nothing has been changed",
+            code=Code.V132,
+            details=first_of([f"{changed.table.source} {row_text(key)}" for key in refused], _MOST),
+            hint=_CHANGE_IT,
+        ) from error
+
+
 def _carry_out(cursor: Cursor, changed: Changed, rows: int | None, statement: bytes) -> None:
     """Raises SourceError where the statement changes more rows than are meant, or removes or brings fewer."""
     done = cursor.execute(statement.decode())
@@ -288,8 +316,7 @@ def _require_equal(changed: Changed) -> None:
             "a row does not come back as it is; nothing has been changed",
             code=Code.V132,
             details=differ,
-            hint="change the row in the target so that the source's types hold it, and roll back again; "
-            "a number in JSON may have 65 digits there, 30 of them decimals",
+            hint=f"{_CHANGE_IT}; a number in JSON may have 65 digits there, 30 of them decimals",
         )
 
 
@@ -379,9 +406,13 @@ def _losses(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
         if not noted_by(table):
             words = "it has no key that goes back: where it changes, all rows do"
             yield Finding(Code.V130, "note", table.source, words)
+        computed = {one.name for one in known[table.source].columns if one.generated}
         for column in table.copied:
             name = f"{table.source}.{column.source}"
-            if why := one_way(column):
+            if column.source in computed:
+                words = "the source computes it: another value in the target does not go back"
+                yield Finding(Code.V130, "lossy", name, words)
+            elif why := one_way(column):
                 yield Finding(Code.V130, "lossy", name, f"what changes here does not go back: {why}")
             elif words := partly_lost(column):
                 yield Finding(Code.V130, "lossy", name, f"where it changes, {words}: so they go back")
