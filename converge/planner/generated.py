@@ -21,6 +21,9 @@ from converge.types.decimal import Decimal
 from converge.types.integer import Integer
 
 
+_LARGEST_FLOAT = 2**128 - 2**104
+
+
 def plan_generated(draft: Draft, decided: Decision, plans: Mapping[str, ColumnPlan]) -> str | None:
     """The expression by which the target computes the column; None where it cannot, which is said."""
     table, column, name = decided.table, decided.column, decided.name
@@ -57,6 +60,8 @@ def cut(column: Column) -> str | None:
 
     Without strict mode MySQL stores the nearest number that the type holds, where PostgreSQL raises an error.
     """
+    if column.generated and column.type == "float":
+        return f"ABS({column.generated}) > {_LARGEST_FLOAT}"
     if not column.generated or column.type not in Integer.types | Decimal.types:
         return None
     step = f"1e-{column.scale or 0}"

@@ -12,7 +12,7 @@ from sqlglot import exp
 from converge.model.catalog import Column
 from converge.model.quote import pg_array, pg_text
 from converge.translate.context import Context, Untranslatable, refuse_if, unlisted
-from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, Term
+from converge.translate.term import INTEGERS, NUMBERS, TEMPORAL, Term, refuse_volatile
 from converge.translate.translator import Translator, node
 from converge.types import TEXTS, base_name
 
@@ -219,13 +219,27 @@ def _stored_number(value: Term, to: str, base: str, column: Column | None) -> st
         return value.truth()
     if column is not None and column.type == "year":
         # 70 is 1970.
-        written = value.literal is not None and len(value.literal) == 4
+        written = value.kind == "int" and int(value.literal or 0) > 99
         if not (written or value.source == "year" or value.sql.startswith("extract(year ")):
             raise Untranslatable("a number that may have two digits is stored as YEAR")
     refuse_if(value.kind == "double" and base == "numeric", "an approximate number is stored as an exact one")
+    if value.kind == "double" and (column.type if column else base) == "bigint":
+        raise Untranslatable("an approximate number is stored as BIGINT, whose ends it may be beyond")
     if base in ("real", "double precision") and column is not None and column.scale is not None:
         raise Untranslatable(f"{column.raw_type} rounds what it stores")
+    if base == "real" and value.source != "float":
+        return f"{_as_float(value)}::{to}"
     return f"{value.number()}::{to}"
+
+
+def _as_float(value: Term) -> str:
+    """The double that MySQL makes a FLOAT of: 1e-300 is 0 there (or -0), and an error of PostgreSQL's."""
+    if value.kind != "double":
+        return value.double()
+    refuse_volatile(value)
+    sql = value.number()
+    # The half of FLOAT's least number, 2^-150, is even, and rounds to 0.
+    return f"(CASE WHEN abs({sql}) > {2**-150} THEN {sql} ELSE {sql} * 0 END)"
 
 
 def _stored_text(value: Term, to: str, context: Context, column: Column | None) -> str:

@@ -256,13 +256,14 @@ _EMPTY = re.compile(r"(?:^|[(|])(?:$|[)|])")
 
 
 @node(exp.Like, parts="this expression negate")
-def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
-    """x LIKE pattern, without regard to case where the collation has none."""
+def _like(t: Translator, node: exp.Expr, escape: str | None = None) -> Term:
+    """x LIKE pattern [ESCAPE char], without regard to case where the collation has none."""
     value, pattern = t.value(node.this), t.value(node.expression)
     collation = collate.text_of((value, pattern)).collation
     literal = pattern.literal
     refuse_if(collation == "binary" and (literal is None or "_" in literal), "the pattern stands for bytes")
-    if literal is not None and not escape and re.search(r"(?<!\\)(?:\\\\)*\\$", literal):
+    char = "\\" if escape is None else escape
+    if literal is not None and (len(literal) - len(literal.rstrip(char))) % 2:
         raise Untranslatable("the pattern ends in its escape character")
     collate.refuse_accents(literal, collation)
     folds = collate.ignores_case(collation) and collate.has_letters(pattern)
@@ -272,10 +273,23 @@ def _like(t: Translator, node: exp.Expr, escape: str = "") -> Term:
         collate.note_invisible(collation, t.context)
     by_bytes = ' COLLATE "C"' if folds else ""
     subject, wanted = value.text(t.context) + by_bytes, pattern.text(t.context)
+    if char and pattern.kind in STRINGS and not _ends_plainly(node.expression, char):
+        refuse_volatile(pattern)
+        # MySQL takes a single one at the pattern's end for itself, PostgreSQL refuses it when it gets there.
+        quoted = pg_text(char)
+        wanted = f"({wanted} || repeat({quoted}, (length({wanted}) - length(rtrim({wanted}, {quoted}))) % 2))"
     if pattern.alike:
         wanted = f"({wanted}{by_bytes})"
     words = ("NOT " if node.args.get("negate") else "") + ("ILIKE" if folds else "LIKE")
-    return Term(f"({subject} {words} {wanted}{escape})", "bool")
+    clause = "" if escape is None else f" ESCAPE {pg_text(escape)}"
+    return Term(f"({subject} {words} {wanted}{clause})", "bool")
+
+
+def _ends_plainly(pattern: exp.Expr, char: str) -> bool:
+    """Whether it surely ends in another character than this one: a text, or CONCAT('%', x, '%')."""
+    while isinstance(pattern, exp.Anonymous) and str(pattern.this).lower() == "concat":
+        pattern = pattern.expressions[-1]
+    return isinstance(pattern, exp.Literal) and not pattern.name.endswith(char)
 
 
 @node(exp.Escape)
@@ -284,7 +298,7 @@ def _escaped_like(t: Translator, node: exp.Expr) -> Term:
     char = t.value(node.expression)
     if not isinstance(node.this, exp.Like) or char.literal is None or len(char.literal) > 1:
         raise Untranslatable("ESCAPE is not one literal character")
-    return _like(t, node.this, f" ESCAPE {char.sql}")
+    return _like(t, node.this, char.literal)
 
 
 @node(exp.RegexpLike)
