@@ -20,7 +20,6 @@ from converge.translate import TableColumns, Term, Untranslatable, column_term, 
 from converge.types.decimal import Decimal
 from converge.types.integer import Integer
 
-
 _LARGEST_FLOAT = 2**128 - 2**104
 
 
