@@ -518,6 +518,12 @@ def test_a_reader_is_told_what_a_writer_needs(databases: tuple[str, str]) -> Non
         mysql(source, "DROP USER reader")
     grant = f"GRANT INSERT, UPDATE, DELETE, CREATE TEMPORARY TABLES ON `{name}`.* TO 'reader'@'%';"
     assert (ran.code, "error[S004]" in ran.err, grant in ran.err) == (4, True, True), ran.err
+    mysql(source, "SET GLOBAL super_read_only = ON")
+    try:
+        ran = rollback(databases, "--apply", "--yes")
+    finally:
+        mysql(source, "SET GLOBAL super_read_only = OFF, read_only = OFF")
+    assert (ran.code, "SET GLOBAL super_read_only = OFF, read_only = OFF;" in ran.err) == (4, True), ran.err
     assert counts(rollback(databases, "--apply", "--yes")) == {"t": (1, 0, 0)}
     # Neither our triggers nor what they note of the table's file are a difference.
     ran = converge("verify", "--source", source, "--target", target)

@@ -56,6 +56,8 @@ _MOST = 20
 _CHANGE_IT = "change the row in the target so that the source's types hold it, and roll back again"
 _VALUES = frozenset({1292, 1364, 1411, 1416, 1525, 1526, 1690, 3037, 3140, 3616, 3617, 3819})
 """Errors about values that the driver takes for others (MySQL 8.0 Error Reference)."""
+_READ_ONLY = 1290
+"""ER_OPTION_PREVENTS_STATEMENT: such as super_read_only, which the timetable of a cutover sets."""
 _AT_ROW = re.compile(r" at row ([1-9]\d*)$")
 """Of the statement's rows; which is none of the table."""
 
@@ -263,16 +265,21 @@ def _without_transactions(table: Table) -> Finding | None:
 
 @contextmanager
 def _as_writer(here: WatchedConnection, source: Endpoint) -> Iterator[None]:
-    """Raises SourceError with what lets a user write, for one who may not."""
+    """Raises SourceError with what lets a user write, for one who may not, or a server that is read only."""
     try:
         yield
     except pymysql.err.MySQLError as error:
         refused = explain(error, source)
-        if refused.code != Code.S004:
+        if refused.code == Code.S004:
+            own = read_privileges(here, source.database)
+            grant = own.grant(", ".join(one for one in _WRITING if not own.may(one)))
+            refused.hint = (
+                f"{grant}\nor a user who may write: --source mysql://USER@…; nothing has been changed"
+            )
+        elif error.args[0] == _READ_ONLY:
+            refused.hint = "SET GLOBAL super_read_only = OFF, read_only = OFF; while every writer is stopped"
+        else:
             raise
-        own = read_privileges(here, source.database)
-        grant = own.grant(", ".join(one for one in _WRITING if not own.may(one)))
-        refused.hint = f"{grant}\nor a user who may write: --source mysql://USER@…; nothing has been changed"
         raise refused from error
 
 
