@@ -173,11 +173,18 @@ def test_a_run_that_was_killed_can_be_resumed_and_one_of_another_source_is_named
 
 def test_recreate_never_cascades(source: str, target: str) -> None:
     assert converge("migrate", "--source", source, "--target", target).code == 0
-    postgres(target, "CREATE VIEW mine AS SELECT id FROM note")
+    postgres(target, "CREATE VIEW mine AS SELECT id FROM note; CREATE VIEW on_it AS SELECT id FROM mine")
+    postgres(target, "CREATE TABLE child (id INT REFERENCES note, n note); CREATE INDEX ON note (id)")
     ran = converge("migrate", "--source", source, "--target", target, "--recreate", "--yes")
     refused(ran, 3, "T028")
-    assert "mine depends on table" in ran.err
-    assert postgres(target, "SELECT id FROM mine") == [(1,)]
+    for name in ("view public.mine", "constraint child_id_fkey on table public.child",
+                 "column n of table public.child"):  # fmt: skip
+        assert f"{name} depends on t" in ran.err, ran.err
+    for command in ("plan", "doctor"):
+        told = converge(command, "--source", source, "--target", target, "--recreate", "--json")
+        blocks = [one for one in told.json["findings"] if one["severity"] == "block"]
+        assert (told.code, [one["code"] for one in blocks]) == (3, ["T028"]), told.out
+    assert postgres(target, "SELECT id FROM on_it") == [(1,)]
     assert postgres(target, "SELECT count(*) FROM converge.run") == [(1,)]
 
 

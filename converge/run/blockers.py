@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError
+from converge.errors import BlockedError, first_of
 from converge.model.plan import OCCUPIED, Finding, Plan, made_names
 from converge.model.quote import pg_name
 from converge.model.recovery import Approve, Removal
@@ -19,6 +19,7 @@ from converge.planner.plan import filled_tables, own_names
 from converge.postgres.following import cut_over_at, require_not_cut_over
 from converge.postgres.ledger import require_free
 from converge.postgres.privileges import require_locks, require_owned
+from converge.postgres.query import rows
 from converge.postgres.target import Target
 
 _SHOWN = 50
@@ -59,11 +60,11 @@ def check_target(
         require_locks(target, inputs.schema, filled_tables(inputs))
     if not loading and inputs.may_hold_rows:
         require_owned(facts, own_names(inputs))
-    if clears and approve is not None:
-        require_free(target)
-        if held := rows_held(target, facts, filled_tables(inputs)):
-            since = cut_over_at(target, inputs.schema, there) or ""
-            approve(Removal("empty" if loading else "drop", str(inputs.target), held, since))
+    if clears:
+        require_free(target)  # what another run makes is not for us to remove
+    if clears and approve is not None and (held := rows_held(target, facts, filled_tables(inputs))):
+        since = cut_over_at(target, inputs.schema, there) or ""
+        approve(Removal("empty" if loading else "drop", str(inputs.target), held, since))
 
 
 def check_source(_target: psycopg.Connection[Any], _facts: Target, inputs: Inputs) -> None:
@@ -111,7 +112,10 @@ def blocked(findings: Sequence[Finding]) -> BlockedError:
     )
 
 
-_TRIAL_SECONDS = 1
+_DEPENDED = "has objects that depend on what --recreate drops, which it never does with CASCADE"
+_MAKE_AGAIN = (
+    "drop them first and make them again afterwards (a hook does so), or --schema NAME loads beside all of it"
+)
 _DROPPED = ("VIEW", "TABLE", "SEQUENCE", "TYPE", "FUNCTION")
 
 
@@ -120,8 +124,8 @@ def rows_held(
 ) -> tuple[tuple[str, int], ...]:
     """Those of the tables that exist, with their rows."""
     existing = [pg_name(facts.schema, table) for table in tables if table in facts.names]
-    rows = (target.execute(f"SELECT count(*) FROM {name}".encode()).fetchone() for name in existing)
-    return tuple((name, row[0]) for name, row in zip(existing, rows, strict=True) if row)
+    counts = (target.execute(f"SELECT count(*) FROM {name}".encode()).fetchone() for name in existing)
+    return tuple((name, row[0]) for name, row in zip(existing, counts, strict=True) if row)
 
 
 def empty(target: psycopg.Connection[Any], plan: Plan) -> None:
@@ -167,20 +171,14 @@ def drop_left_over(
                 _drop(target, kind, [name])
 
 
-def require_droppable(target: psycopg.Connection[Any], plan: Plan) -> None:
-    """Tries what `drop` will do, and takes it back. Raises BlockedError for what depends on it.
-
-    Where others use the tables, or all of them take more locks than the server has, `drop` itself will tell.
-    """
-    require_free(target)  # what another run holds is not for us to try
-    with (
-        suppress(psycopg.errors.OutOfMemory, psycopg.errors.LockNotAvailable),
-        _dependents_named(),
-        target.transaction(force_rollback=True),
-    ):
-        target.execute(f"SET LOCAL lock_timeout = '{_TRIAL_SECONDS}s'".encode())
-        for kind, names in _drops(plan).items():
-            _drop(target, kind, names)
+def dependents(target: psycopg.Connection[Any], plan: Plan) -> Iterator[Finding]:
+    """What `drop` would be refused for: objects that no plan makes, and that depend on what it drops."""
+    drops = _drops(plan)
+    relations = [*drops["TABLE"], *drops["VIEW"], *drops["SEQUENCE"]]
+    found = rows(target, "dependents", relations=relations, types=drops["TYPE"], functions=drops["FUNCTION"])
+    if found:
+        listed = "; ".join(first_of([f"{other} depends on {on}" for other, on in found], _SHOWN))
+        yield Finding(Code.T028, "block", "target", _DEPENDED, _MAKE_AGAIN, evidence=listed)
 
 
 def _drops(plan: Plan) -> dict[str, list[str]]:
@@ -195,10 +193,10 @@ def _dependents_named() -> Iterator[None]:
         yield
     except psycopg.errors.DependentObjectsStillExist as error:
         raise BlockedError(
-            "others have made objects that depend on what --recreate drops, which it never does with CASCADE",
+            f"the target {_DEPENDED}",
             code=Code.T028,
             details=(error.diag.message_detail or "").splitlines(),
-            hint="drop them first and make them again afterwards, or --schema NAME loads beside all of it",
+            hint=_MAKE_AGAIN,
         ) from error
 
 

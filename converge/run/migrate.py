@@ -33,7 +33,7 @@ from converge.postgres.history import last_recorded, record_plan
 from converge.postgres.ledger import Ledger, lock, require_run, require_same, upgrade
 from converge.postgres.target import Target
 from converge.run.attempt import Job, MigrateOptions, Run
-from converge.run.blockers import check_plan, check_target, require_droppable
+from converge.run.blockers import check_plan, check_target
 from converge.run.compared import other_options, recorded_run
 from converge.run.connections import attempt, explained
 from converge.run.options import RESUME, Options
@@ -181,8 +181,6 @@ class _Attempt:
         assert prepared.target is not None
         if self._earlier is not None:
             end(prepared.target, self._earlier.backend)
-        elif options.common.clears and prepared.plan.mode == "create" and not options.resume:
-            require_droppable(prepared.target, prepared.plan)
         upgrade(job.target)
         with prepared.target.transaction():
             self._ledger = ledger = Ledger.open(

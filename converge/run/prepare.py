@@ -37,6 +37,7 @@ from converge.postgres.privileges import lacking
 from converge.postgres.query import refused
 from converge.postgres.target import Target, occupied, read_target
 from converge.providers import source_provider
+from converge.run.blockers import dependents
 from converge.run.connections import explained, reach
 from converge.run.evidence import ask_target, gather
 from converge.run.health import few_connections
@@ -111,6 +112,8 @@ def prepare(
             inputs = replace(inputs, evidence=evidence)
         else:
             plan = make_plan(inputs)
+        if there is not None and options.clears and options.mode == "create" and not resuming:
+            plan = replace(plan, findings=(*plan.findings, *dependents(there, plan)))
         yield Prepared(here, there, inputs, plan, position)
 
 
