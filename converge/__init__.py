@@ -14,8 +14,8 @@ take, return or raise.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # and not typing's, which takes its time before signals are heard
 if TYPE_CHECKING:
     # ruff: noqa: F403, F405
     from converge.api import *

@@ -331,3 +331,35 @@ def test_a_run_is_resumed_with_its_own_options(small: str, target: str, tmp_path
         assert (ran.code, words in ran.err, "error[T010]" in ran.err) == (2, True, True), ran.err
     again = converge("migrate", *ends, "--resume", "--schema", "public", "--mode", "create")
     assert again.code == 0, again.err
+
+
+_STOP = "os.kill(os.getpid(), signal.SIGINT)"
+_STOPS = {
+    "while it starts": (
+        f"old = signal.pthread_sigmask\ndef block(*mask): old(*mask); {_STOP}\nsignal.pthread_sigmask = block"
+    ),
+    "in a finalizer": f"class D:\n  def __del__(self): {_STOP}\ndef act(): D(); time.sleep(9)",
+    "in the text of an exec": f"def act(): exec('{_STOP}; time.sleep(9)')",
+    "in a class that is made": (
+        f"class N:\n  def __set_name__(self, *_): {_STOP}; time.sleep(9)\n"
+        "def act(): type('C', (), {'n': N()})"
+    ),
+    "when all is said": f"atexit.register(lambda: ({_STOP}, time.sleep(0.1)))",
+}
+
+
+@pytest.mark.parametrize("moment", _STOPS)
+def test_a_stop_is_heard_and_said_at_any_moment(moment: str) -> None:
+    """Some of these Python itself ignores, or takes for another error."""
+    program = (
+        "import atexit, os, signal, sys, time\nfrom converge.__main__ import main\nact = lambda: None\n"
+        f"{_STOPS[moment]}\nfrom converge.cli.signals import Stopping\ninstall = Stopping.install\n"
+        "def hear(self): install(self); act()\nStopping.install = hear\nmain()"
+    )
+    nowhere = ("mysql://root@127.0.0.1:1/shop", "postgresql://postgres@127.0.0.1:1/shop")
+    run = begun(*nowhere, "--json", program=("-c", program), command="sync")
+    out, err = run.communicate(timeout=60)
+    document = json.loads(out)
+    code, label, verdict = (5, "T001", "failed") if "all is said" in moment else (130, "R130", "interrupted")
+    assert (run.returncode, document["exit_code"], document["verdict"]) == (code, code, verdict), err
+    assert err.strip().startswith(f"error[{label}]") and "Traceback" not in err and "ignored" not in err

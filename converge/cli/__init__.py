@@ -21,14 +21,20 @@ from click.shell_completion import CompletionItem
 from converge import __version__
 from converge.cli.signals import Stopping
 from converge.codes import Code
-from converge.errors import ConvergeError, UsageError, did_you_mean
+from converge.errors import ConvergeError, Interrupted, UsageError, did_you_mean
 from converge.report.errors import error_json, error_text, without_passwords
 from converge.report.words import visible
 
 _BUG = 70
-_INTERRUPTED = 130
 # What a full disk, a quota or a limit says to a writer, and a terminal that is gone.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_STOPPED = {
+    "cutover": "converge status says whether the cutover was; converge cutover, again, goes on",
+    "rollback": "all rows go back, or none: converge rollback, again, goes on",
+    "sync": "all rows are replaced, or none: converge sync, again, goes on",
+    "verify": "converge verify; with --repair all rows are replaced, or none",
+}
+"""How to go on after a stop."""
 COMMANDS = (
     "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow",
     "cutover", "verify", "rollback", "status", "recover", "report", "migrations", "backfill", "audit",
@@ -45,10 +51,21 @@ class _File(click.types.StringParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
+class _Context(click.Context):
+    """Ends the hearing of signals with the command, which has printed its result."""
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        code = super().invoke(*args, **kwargs)
+        if not isinstance(self.command, click.Group):
+            self.obj.end()
+        return code
+
+
 def _arranged(command: click.Command) -> click.Command:
     """The command, its own options first, and whose options for files say so to shells."""
     from converge.cli.options import shared  # nothing of it where workers are started
 
+    command.context_class = _Context
     command.params.sort(key=shared)
     for option in command.params:
         if option.type is click.STRING and re.search("FILE|DIR", option.metavar or ""):
@@ -132,16 +149,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs a command and returns its exit code; all errors end here."""
-    Stopping().install()
-    # The driver's warnings say in other words what is raised.
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    stopping = Stopping()
     try:
-        code: Any = _group.main(args=arguments, prog_name="converge", standalone_mode=False)
+        return _run(arguments, stopping)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        stopping.end()
+        hint = _STOPPED.get(_command(arguments))
+        words = "stopped; both servers roll back what was open"
+        return _said(Interrupted(words, code=Code.R130, hint=hint), arguments)
+
+
+def _run(arguments: list[str], stopping: Stopping) -> int:
+    try:
+        stopping.install()
+        # The driver's warnings say in other words what is raised.
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
+        code: Any = _group.main(args=arguments, prog_name="converge", standalone_mode=False, obj=stopping)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
-        return _INTERRUPTED
+        raise
     except click.ClickException as error:
+        stopping.end()
         said = io.StringIO()
         error.show(said)
         _tell(visible(without_passwords(said.getvalue().rstrip())))
@@ -151,16 +180,14 @@ def run(arguments: list[str]) -> int:
         _tell_as_json(wrong, arguments)
         return wrong.exit_code
     except ConvergeError as error:
-        _tell_as_json(error, arguments)
-        _tell(error_text(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        stopping.end()
+        return _said(error, arguments)
     except BrokenPipeError:
         # The reader of our output has left; there is nobody to tell.
         _abandon(sys.stdout.fileno())
         return 1
     except OSError as error:
+        stopping.end()
         if error.errno not in _NO_ROOM:
             return _bug()
         _abandon(sys.stdout.fileno())
@@ -168,7 +195,17 @@ def run(arguments: list[str]) -> int:
         _tell(f"error[{Code.U012}]: the result cannot be printed: {error.strerror}\n  hint   {hint}")
         return 1
     except Exception:  # noqa: BLE001 - a bug of ours: said as one, with its own exit code
+        if stopping.asked():
+            # A stop may come as another error, as out of a class that is being made.
+            raise KeyboardInterrupt from None
+        stopping.end()
         return _bug()
+
+
+def _said(error: ConvergeError, arguments: list[str]) -> int:
+    _tell_as_json(error, arguments)
+    _tell(error_text(error))
+    return error.exit_code
 
 
 def _bug() -> int:
@@ -179,8 +216,14 @@ def _bug() -> int:
 
 def _tell_as_json(error: ConvergeError, arguments: list[str]) -> None:
     if "--json" in arguments:
-        command = next((word for word in arguments if word in COMMANDS), "")
-        click.echo(error_json(error, command))
+        try:
+            click.echo(error_json(error, _command(arguments)))
+        except OSError:
+            _abandon(sys.stdout.fileno())
+
+
+def _command(arguments: list[str]) -> str:
+    return next((word for word in arguments if word in COMMANDS), "")
 
 
 def _tell(text: str) -> None:

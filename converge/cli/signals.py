@@ -6,12 +6,15 @@ import multiprocessing
 import os
 import signal
 import stat
+import sys
 import time
 from contextlib import suppress
 from types import FrameType
 from typing import Never
 
+_ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _EXIT = 130
+_AGAIN_SECONDS = 0.01
 # `timeout`, a shell and the terminal's own Ctrl-C may all pass on the same wish.
 _SAME_WISH_SECONDS = 0.5
 
@@ -21,24 +24,50 @@ class Stopping:
 
     def __init__(self) -> None:
         self._first: float | None = None
+        self._over = False
 
     def install(self) -> None:
-        signal.signal(signal.SIGINT, self)
-        signal.signal(signal.SIGTERM, self)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(signal.SIGHUP, self)
+        """Hears signals, also those that were blocked so far. Raises KeyboardInterrupt."""
+        for number in _ALL:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self)
+        signal.signal(signal.SIGALRM, self._raise)
+        sys.unraisablehook = self._ignored
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+
+    def end(self) -> None:
+        """The result is known, and is said whole: no signal changes it any more."""
+        self._over = True
+        for number in _ALL:
+            signal.signal(number, signal.SIG_IGN)
+        # Python would exit by an interrupt that went through the last exec(), as dataclasses have it.
+        exec("")
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             _leave_terminal()
         if self._first is None:
             self._first = time.monotonic()
-            raise KeyboardInterrupt
-        if number != signal.SIGHUP and time.monotonic() - self._first > _SAME_WISH_SECONDS:
+            self._raise()
+        elif (
+            number != signal.SIGHUP and time.monotonic() - self._first > _SAME_WISH_SECONDS and not self._over
+        ):
             _end_now()
 
+    def _raise(self, *_: object) -> None:
+        if not self._over:
+            raise KeyboardInterrupt
+
+    def _ignored(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Python ignores what is raised in a finalizer, or in a callback as an import has: raised once more,
+        outside of it."""
+        if self._first is not None and unraisable.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            sys.__unraisablehook__(unraisable)
+
     def asked(self) -> bool:
-        """Whether the process shall end: Python ignores an interrupt that meets it in a finalizer."""
+        """Whether the process shall end."""
         return self._first is not None
 
 
