@@ -28,7 +28,7 @@ Made from the command line itself, by `python -m tools.commands_page > docs/comm
 | 5 | the target cannot be reached, or failed |
 | 6 | `converge worker` came too late |
 | 70 | a bug in converge |
-| 130 | interrupted (`R130`): what was open is rolled back; of a run the state is kept, and `converge migrate --resume` continues |
+| 130 | interrupted (`R130`); a run is kept, and `converge migrate --resume` continues it |
 
 ## Where addresses come from
 
