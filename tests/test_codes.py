@@ -101,7 +101,10 @@ def test_explain_tells_what_a_code_means() -> None:
 
 def test_explain_takes_other_objects(mysql_8015: Server, new_mysql_database: NewDatabase) -> None:
     source = new_mysql_database(mysql_8015)
-    mysql(source, "CREATE TABLE film (id INT PRIMARY KEY, title VARCHAR(20), INDEX by_title (title))")
+    mysql(
+        source,
+        "CREATE TABLE film (id INT PRIMARY KEY, title VARCHAR(20), INDEX by_title (title), code INT UNIQUE)",
+    )
     mysql(source, "CREATE VIEW titles AS SELECT title FROM film")
     mysql(source, "CREATE VIEW locks AS SELECT GET_LOCK(title, 1) AS got FROM film")
     mysql(source, "CREATE TRIGGER film_insert BEFORE INSERT ON film FOR EACH ROW SET NEW.title = 'x'")
@@ -113,6 +116,7 @@ def test_explain_takes_other_objects(mysql_8015: Server, new_mysql_database: New
         "one": ("function one is not migrated", "P081"),
         "by_title": ("index film.by_title → ",),
         "film.title": ("title varchar(20)",),
+        "film.code": ("code int(11) → code integer", "  rule     ", "index film.code → code"),
     }.items():
         ran = converge("explain", name, "--source", source)
         assert ran.code == 0, ran.err

@@ -257,11 +257,13 @@ def test_a_report_is_not_a_plan_file(source: str, target: str, tmp_path: Path) -
     ran = converge("migrate", *addresses, "--plan", str(report))
     refused(ran, 2, "U006")
     assert "r.json is the report of `converge migrate`, not a plan file" in ran.err
-    for text, words in (("[1]", "is not a plan file of converge"), ("{", "cannot be read as a plan file")):
+    (tmp_path / "plan.json").write_text("{}")
+    for text in "[1]", "{", "[[table]]":
         nonsense.write_text(text)
-        ran = converge("migrate", *addresses, "--plan", str(nonsense))
+        ran = converge("migrate", *addresses, "--plan", str(nonsense), folder=str(tmp_path))
         refused(ran, 2, "U006")
-        assert words in ran.err and "attribute" not in ran.err
+        # What the hint names can be written: it is not this file, nor another one.
+        assert "n.json is not a plan file of converge\n  hint   converge plan -o plan2.json\n" in ran.err
 
 
 def test_an_unknown_command_gets_a_suggestion() -> None:

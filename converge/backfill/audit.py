@@ -107,7 +107,7 @@ def archive(target: Endpoint, days: int, keep: Keep) -> int:
     """
     if days < KEPT_DAYS:
         raise UsageError(
-            f"rows of the last {KEPT_DAYS} days stay in the audit; {days} days are fewer",
+            f"the audit keeps rows for at least {KEPT_DAYS} days, not {counted(days, 'day')}",
             code=Code.B007,
             hint=f"--older-than {KEPT_DAYS}d",
         )

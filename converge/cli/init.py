@@ -95,7 +95,7 @@ def command(
     written = "\n".join(f"{label:<10}{line}" for label, line in zip(("written", "", ""), files, strict=False))
     resolved = ", when what is named above is resolved" if found.exit_code else ""
     click.echo(f"{doctor_text(found, verbose=verbose)}\n\n{written}")
-    if found.exit_code:
+    if found.unreached:
         click.echo(f"kept      {FILE}, to be corrected where an address is wrong")
     for variable, given, used in zip(_VARIABLES, (here, there), chosen.known, strict=True):
         if str(given) != str(used):

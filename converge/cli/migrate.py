@@ -25,6 +25,7 @@ from converge.cli.options import (
 )
 from converge.cli.outputs import (
     finish,
+    free,
     report_option,
     require_reports,
     require_writable,
@@ -228,28 +229,25 @@ def _write_rejects(results: Results, path: str | None) -> None:
 
 def plans_of(path: str) -> Mapping[str, PlanFile]:
     """Each database's plan, by its name; a single plan under "". Raises UsageError."""
-    again = f"converge plan -o {path}"
+    # Never the name of a file that is something else.
+    hint = f"converge plan -o {free('plan.json')}"
     try:
         document = json.loads(Path(path).read_text("utf-8"))
         if "command" in document:
-            raise UsageError(
-                f"{path} is the report of `converge {document['command']}`, not a plan file",
-                code=Code.U006,
-                hint=again,
-            )
+            message = f"{path} is the report of `converge {document['command']}`, not a plan file"
+            raise UsageError(message, code=Code.U006, hint=hint)
         plans = {one["name"]: one for one in document.get("databases", ())} or {"": document}
         found = {name: decode(PlanFile, one) for name, one in plans.items()}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(
-            f"{path} cannot be read as a plan file: {error}", code=Code.U006, hint=again
-        ) from error
+    except OSError as error:
+        message = f"{path} cannot be read as a plan file: {error.strerror}"
+        raise UsageError(message, code=Code.U006, hint=hint) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=again) from error
+        raise UsageError(f"{path} is not a plan file of converge", code=Code.U006, hint=hint) from error
     if any(plan.digest != digest(plan) for plan in found.values()):
         raise UsageError(
             f"{path} was changed after it was written: its digest stands for another plan",
             code=Code.U013,
-            hint=f"what a plan decides is changed by a map: {again} --map FILE",
+            hint=f"what a plan decides is changed by a map: converge plan -o {path} --map FILE",
         )
     return found
 

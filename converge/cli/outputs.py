@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ def write_folder(path: str, texts: Iterable[tuple[str, str]]) -> None:
             files.write_private(str(folder / name), text)
     except OSError as error:
         raise unwritable(path, str(error.strerror)) from error
+
+
+def free(name: str) -> str:
+    """The name, or one like it, of a file that is not there."""
+    path = Path(name)
+    names = chain([name], (f"{path.stem}{number}{path.suffix}" for number in count(2)))
+    return next(name for name in names if not Path(name).exists())
 
 
 def unwritable(path: str, why: str) -> UsageError:

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from converge.api import MigrateOptions, Move
 from converge.cli.many import look_at, merge_of, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import (
+    free,
     require_ending,
     require_new_folder,
     show,
@@ -200,7 +200,7 @@ def _require_files(files: Mapping[str, str | None]) -> None:
     fixes = files["--write-fixes"]
     if fixes and Path(fixes).exists():
         message = f"--write-fixes {fixes}: the file is there already, and may have been edited"
-        raise UsageError(message, code=Code.U020, hint=f"--write-fixes {_free()}")
+        raise UsageError(message, code=Code.U020, hint=f"--write-fixes {free('fixes.toml')}")
 
 
 def _following(
@@ -220,16 +220,10 @@ def _following(
         yield "next", _command("plan", "--map", *([] if given else maps), fixes)
     elif proposing:
         picked = proposing[0].name if several else ""
-        yield "next", _command("plan", "--write-fixes", _free(), database=picked)
+        yield "next", _command("plan", "--write-fixes", free("fixes.toml"), database=picked)
     else:
         yield "first", "resolve the blockers, as their hints say"
         yield "next", _command("plan", "")
-
-
-def _free() -> str:
-    """A name for a file of fixes that is not there."""
-    names = chain(["fixes.toml"], (f"fixes{number}.toml" for number in count(2)))
-    return next(name for name in names if not Path(name).exists())
 
 
 def _command(name: str, option: str, *values: str | None, database: str = "") -> str:

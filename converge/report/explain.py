@@ -34,8 +34,9 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
     found, column = tables.get(table), name[len(table) + 1 :]
     columns = {one.source: one for one in found.columns} if found else {}
     outcomes = [one for one in plan.outcomes if one.name == name and one.kind not in ("table", "column")]
-    if outcomes and (found is None or column):
-        return "\n".join([*(line for one in outcomes for line in _outcome(plan, one)), *said])
+    told = [line for one in outcomes for line in _outcome(plan, one)]
+    if outcomes and (found is None or (column and column not in columns)):
+        return "\n".join([*told, *said])
     if findings and (found is None or (column and column not in columns)):
         return "\n".join([f"{name} is not migrated", *said])
     if found is None:
@@ -46,7 +47,8 @@ def explain_text(inputs: Inputs, plan: Plan, name: str) -> str:
         raise UsageError(message, code=Code.U007, hint=f"`converge explain {table}` lists the columns")
     decided = {one.column.name: one for one in decisions(inputs, table)}
     if column:
-        lines = _column(decided[column], columns[column])
+        # An index of the column's name, as UNIQUE makes it, comes after it.
+        lines = [*_column(decided[column], columns[column]), *told]
     else:
         lines = [f"{table} → {plan.schema}.{found.target}", f"key      {', '.join(found.key) or 'none'}", ""]
         for one in found.columns:

@@ -204,8 +204,10 @@ def _report(path: str) -> Result:
     try:
         last = Result.from_json(json.loads(Path(path).read_text("utf-8")))
         reason = "" if last.fingerprint else "it has no fingerprint of a plan"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except OSError as error:
+        raise UsageError(f"--since {path} cannot be read: {error.strerror}", code=Code.C011) from error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = "it is another file, or of another version"
     if reason:
         raise UsageError(
             f"--since {path} is not a report of a run: {reason}",
