@@ -75,6 +75,7 @@ def cutover(
         return certificate
     with opened(source, target, options, emit, "cutover") as open_:
         result.findings += open_.findings
+        result.not_migrated = open_.not_migrated
         _require_whole(open_, options)
         _require_parents(open_)
         run = _Cutover(open_, window, emit, result)

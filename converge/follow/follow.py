@@ -19,7 +19,7 @@ from converge.follow.rolling import RollingProof
 from converge.follow.tables import Followed, followed
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
-from converge.model.plan import Finding
+from converge.model.plan import Finding, Outcome
 from converge.model.recorded import Recorded
 from converge.model.result import Result, TableResult
 from converge.model.words import counted, said
@@ -33,7 +33,7 @@ from converge.postgres.ledger import lock, upgrade
 from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
-from converge.run.compared import others_of, recorded_run
+from converge.run.compared import lost, not_migrated_here, others_of, recorded_run
 from converge.run.connections import explained
 from converge.run.extend import extend
 from converge.run.gate import Gate
@@ -59,6 +59,8 @@ class Open:
     proof: RollingProof
     gate: Gate
     findings: tuple[Finding, ...]
+    """What is lost by the plan, and what else is left out here."""
+    not_migrated: list[Outcome]
 
 
 @contextmanager
@@ -89,6 +91,7 @@ def opened(
         lock(there, command, seconds=patience)
         upgrade(target)
         require_not_cut_over(there, run.plan.schema, run.plan.targets.values())
+        whole = prepared.plan
         plan = extend(run, prepared, source, target, options, emit)
         if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():
             # What is new, and could not be made here, is not to be missing after a cutover.
@@ -110,10 +113,12 @@ def opened(
             source, here, view, there, catalog, existing, prepared.plan.schema, tables, run.run, following
         )
         proof = RollingProof(view, there, prepared.plan, tables, run.run, _compared(there, run.run, source))
-        findings = (*others_of(run, run.own - plan.targets.keys()), *_whole(tables))
+        others = others_of(run, run.own - plan.targets.keys())
+        findings = (*lost(whole, run.elsewhere), *others, *_whole(tables))
         recorded = recorded_run(source, target, options)
         assert isinstance(recorded, Recorded)
-        yield Open(recorded, prepared, epochs, proof, Gate(options.limits, here, emit), findings)
+        gate, not_migrated = Gate(options.limits, here, emit), not_migrated_here(whole, run.elsewhere)
+        yield Open(recorded, prepared, epochs, proof, gate, findings, not_migrated)
 
 
 def _compared(target: psycopg.Connection[Any], run: int, source: Endpoint) -> dict[str, int]:
@@ -188,7 +193,7 @@ def follow(
                         raise KeyboardInterrupt
                     waits = pauses(RUN_TRIES)
                     told.add(epoch, open_)
-                    _note(result, epoch, open_.findings)
+                    _note(result, epoch, open_)
                     if unequal is not None:
                         note_unequal(result, unequal)
                         return
@@ -255,7 +260,7 @@ class _Told:
         self._next, self._rows = time.monotonic() + _TELL_SECONDS, 0
 
 
-def _note(result: Result, epoch: Epoch, known: Sequence[Finding]) -> None:
+def _note(result: Result, epoch: Epoch, open_: Open) -> None:
     """The result is of the last epoch, with the rows of all."""
     tables = {one.source: one for one in result.tables}
     for name, rows in epoch.rows.items():
@@ -270,4 +275,5 @@ def _note(result: Result, epoch: Epoch, known: Sequence[Finding]) -> None:
         f"{counted(total, 'row')} replaced, each compared by its digest{whole}"
     )
     result.verdict = "migrated"
-    result.findings = [*known, Finding(Code.W013, "note", "target", message)]
+    result.findings = [*open_.findings, Finding(Code.W013, "note", "target", message)]
+    result.not_migrated = open_.not_migrated

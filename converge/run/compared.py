@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from converge.errors import BlockedError, TargetError, UsageError, first_of
 from converge.model.catalog import Catalog
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink
-from converge.model.plan import Finding, Plan, TablePlan
+from converge.model.plan import Finding, Outcome, Plan, TablePlan
 from converge.model.recorded import Recorded
 from converge.model.result import NotCompared
 from converge.model.words import counted, said
@@ -168,6 +168,16 @@ def others_of(run: Recorded, names: Set[str] = frozenset()) -> Iterator[Finding]
     for other, count in sorted(Counter(run.elsewhere.values()).items()):
         message = said(count, f"are of run {other} and not of run {run.run}: left out here", "table")
         yield Finding(Code.V114, "note", "plan", message, f"--run {other}")
+
+
+def lost(plan: Plan, elsewhere: Container[str]) -> list[Finding]:
+    """What the plan loses; what it has left out, and another run has migrated, is not lost."""
+    return [one for one in plan.findings if one.severity == "lossy" and one.object not in elsewhere]
+
+
+def not_migrated_here(plan: Plan, elsewhere: Container[str]) -> list[Outcome]:
+    """The objects that no run has migrated."""
+    return [one for one in plan.not_migrated if one.name not in elsewhere]
 
 
 def other_options(run: Recorded, options: Options, names: Iterable[str]) -> list[tuple[str, str]]:

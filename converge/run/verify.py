@@ -19,7 +19,7 @@ from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since, too_low
 from converge.postgres.saved import has_kept
-from converge.run.compared import Compared, Scope, compared
+from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
 from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
@@ -157,12 +157,15 @@ def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
             )
     scope = Scope(both)
     result.source_version, result.target_version = both.catalog.version, both.facts.version
-    # What this run has left out, and another one has migrated, is not lost.
-    elsewhere = both.run.elsewhere.keys() if both.run else set[str]()
-    lost = [one for one in scope.whole.findings if one.severity == "lossy" and one.object not in elsewhere]
-    result.not_migrated = [one for one in scope.whole.not_migrated if one.name not in elsewhere]
+    elsewhere = both.run.elsewhere if both.run else {}
+    result.not_migrated = not_migrated_here(scope.whole, elsewhere)
     result.not_compared = list(scope.not_compared())
-    result.findings = [*both.findings, *lost, *scope.gone, *scope.new(result.not_compared)]
+    result.findings = [
+        *both.findings,
+        *lost(scope.whole, elsewhere),
+        *scope.gone,
+        *scope.new(result.not_compared),
+    ]
     # A merge that has kept nothing of the target leaves no table of what it has kept.
     tables = (
         replace(one, rows="")
