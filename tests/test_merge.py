@@ -99,8 +99,10 @@ def test_with_a_shard_column(shards: Shards) -> None:
     postgres(shards.target, "DROP SCHEMA tenant_a CASCADE")
     again = shards.migrate("--resume")
     assert (again.code, again.json["databases"][3]) == (0, result), again.err
-    status = shards.run("status", "--json").json["databases"][3]
+    databases = shards.run("status", "--json").json["databases"]
+    status = databases[3]
     assert (status["name"], status["run"]["state"]) == ("tenants", "finished")
+    assert status["run"]["rows"] == sum(one["run"]["rows"] for one in databases[:3]) > 0
     # Keys hold within a shard, and one that forgets its parent keeps its shard; numbers go on behind all.
     postgres(shards.target, "DELETE FROM app.person WHERE (tenant, id) = ('tenant_b', 1)")
     left = "SELECT tenant, count(person) FROM app.note GROUP BY 1 ORDER BY 1"

@@ -44,7 +44,10 @@ def last_run(connection: psycopg.Connection[Any], move: Move | None = None) -> d
         return None
     query = (
         "SELECT to_jsonb(r) || (SELECT jsonb_build_object('chunks', count(*), 'chunks_done', count(done_at), "
-        "'rows', coalesce(sum(rows), 0)) FROM converge.chunk c WHERE c.run_id = r.id) "
+        # A merge has no chunks.
+        "'rows', coalesce(sum(rows), (SELECT sum((one ->> 'rows_written')::bigint) FROM converge.run m, "
+        "json_array_elements(m.report -> 'tables') one WHERE m.id = r.id), 0)) "
+        "FROM converge.chunk c WHERE c.run_id = r.id) "
         f"FROM (SELECT id, source, target_schema, plan_digest, {STATE} AS state, snapshot, started_at, "
         "finished_at, CASE WHEN state = 'finished' THEN report ->> 'verdict' END AS verdict, "
         "coalesce(to_jsonb(run) -> 'targets', '{}') AS targets, "
