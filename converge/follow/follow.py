@@ -30,6 +30,7 @@ from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following, require_not_cut_over
 from converge.postgres.history import last_verification, report_of
 from converge.postgres.ledger import lock, upgrade
+from converge.postgres.saved import without_idle_merges
 from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
 from converge.run.blockers import check_source
@@ -96,7 +97,7 @@ def opened(
         if prepared.plan.targets.keys() - plan.targets.keys() - run.elsewhere.keys():
             # What is new, and could not be made here, is not to be missing after a cutover.
             require_plan_of(run, prepared.plan)
-        prepared = replace(prepared, plan=plan)
+        prepared = replace(prepared, plan=without_idle_merges(there, plan))
         following = read_following(there, run.run)
         if following is None:
             raise BlockedError(

@@ -6,11 +6,13 @@ All of it is for the time when foreign keys, and the tables' own triggers, are g
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 
 from converge.model.existing import OwnIndex, OwnTable
+from converge.model.plan import Plan
 from converge.model.quote import fit, pg_name
 from converge.postgres.query import value
 
@@ -107,6 +109,18 @@ def has_kept(connection: psycopg.Connection[Any], schema: str, table: str) -> bo
     """Whether there are rows that a merge has kept."""
     kept = kept_table(schema, table)
     return exists(connection, kept) and bool(value(connection, f"SELECT EXISTS (SELECT FROM {kept})"))
+
+
+def without_idle_merges(connection: psycopg.Connection[Any], plan: Plan) -> Plan:
+    """The plan as what has come of it: a merge that has kept no row of the target has the source's alone, as
+    a table has whose own rows were replaced."""
+    tables = (
+        replace(one, rows="")
+        if one.rows == "source" or (one.rows == "merge" and not has_kept(connection, plan.schema, one.target))
+        else one
+        for one in plan.tables
+    )
+    return replace(plan, tables=tuple(tables))
 
 
 def exists(connection: psycopg.Connection[Any], name: str) -> bool:

@@ -34,6 +34,7 @@ from converge.mysql.privileges import read_privileges
 from converge.postgres.ledger import lock, upgrade
 from converge.postgres.made import sequence_values
 from converge.postgres.query import rows
+from converge.postgres.saved import without_idle_merges
 from converge.postgres.target import ledger_tables
 from converge.rollback.changes import Changed, Script
 from converge.rollback.inverse import noted_by, one_way, partly_lost
@@ -228,7 +229,8 @@ def _changes(
 
 
 def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:
-    """Without the tables that only one side still has, and what is to be said of them.
+    """Without the tables that only one side still has, and what is to be said of them and of those that do
+    not go back.
 
     Raises BlockedError where changes of such a table are noted, which could not come back.
     """
@@ -251,7 +253,11 @@ def _of_both_sides(both: Compared) -> tuple[Compared, list[Finding]]:
         raise blocked(lost)
     kept = {table.source for table in both.plan.tables} - {one.object for one in findings}
     counters = tuple(one for one in both.plan.counters if one.table in here)
-    return replace(both, plan=replace(narrowed(both.plan, kept), counters=counters)), findings
+    plan = replace(narrowed(both.plan, kept), counters=counters)
+    plan = without_idle_merges(both.target, plan)
+    words = "the target has kept rows of its own: none goes back"
+    keeping = [Finding(Code.V130, "lossy", table.source, words) for table in plan.tables if table.rows]
+    return replace(both, plan=plan), [*findings, *keeping]
 
 
 def _without_transactions(table: Table) -> Finding | None:
@@ -377,10 +383,6 @@ def _removed(trigger: str) -> str:
 
 def _findings(both: Compared, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     """What does not come back, or not as it is, and what has to be done before anything can."""
-    for table in both.plan.tables:
-        if table.rows:
-            words = "the target has kept rows of its own: none goes back"
-            yield Finding(Code.V130, "lossy", table.source, words)
     yield from _losses(both, tables)
     names = {table.source for table in tables}
     yield from filter(

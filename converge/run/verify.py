@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from converge.codes import Code
 from converge.errors import TargetError
@@ -18,7 +18,7 @@ from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since, too_low
-from converge.postgres.saved import has_kept
+from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
@@ -166,14 +166,7 @@ def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
         *scope.gone,
         *scope.new(result.not_compared),
     ]
-    # A merge that has kept nothing of the target leaves no table of what it has kept.
-    tables = (
-        replace(one, rows="")
-        if one.rows == "merge" and not has_kept(both.target, both.plan.schema, one.target)
-        else one
-        for one in scope.plan.tables
-    )
-    return replace(scope.plan, tables=tuple(tables)), scope
+    return without_idle_merges(both.target, scope.plan), scope
 
 
 def _compare_schema(both: Compared, result: Result) -> None:
