@@ -302,7 +302,7 @@ def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path:
         "CREATE TABLE par (id INT PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE);"
         "CREATE TABLE chd (id INT PRIMARY KEY, code VARCHAR(20), "
         "  FOREIGN KEY (code) REFERENCES par (code) ON DELETE CASCADE ON UPDATE CASCADE);"
-        "CREATE TABLE away (id INT PRIMARY KEY);"
+        "CREATE TABLE away (id INT PRIMARY KEY); CREATE TABLE num (id INT AUTO_INCREMENT PRIMARY KEY);"
         "CREATE TABLE own (code VARCHAR(20), n INT, PRIMARY KEY (code, n));"
         "INSERT INTO par VALUES (1, 'abc'), (2, 'def'); INSERT INTO chd VALUES (1, 'ABC'), (2, 'DEF');"
         "INSERT INTO own VALUES ('Abc', 1)",
@@ -318,7 +318,8 @@ def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path:
     assert ran.code == 0, ran.err
     mysql(
         source,
-        "DELETE FROM par WHERE id = 1; UPDATE par SET code = 'new' WHERE id = 2; UPDATE own SET code = 'aBC'",
+        "DELETE FROM par WHERE id = 1; UPDATE par SET code = 'new' WHERE id = 2; UPDATE own SET code = 'aBC';"
+        "INSERT INTO num VALUES (NULL)",
     )
     ran = follow(databases, "--prove-share", "0")
     assert (ran.code, [one["name"] for one in ran.json["not_migrated"]]) == (0, ["away"]), ran.err
@@ -331,10 +332,12 @@ def test_keys_are_equal_as_their_type_says(databases: tuple[str, str], tmp_path:
         assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
         (unchecked,) = (one for one in ran.json["findings"] if one["code"] == "V111")
         assert unchecked["severity"] == "note" and "chd_ibfk_1" in unchecked["evidence"]
+        low = [one["object"] for one in ran.json["findings"] if one["code"] == "V112"]
+        assert low == (["num.id"] if command == "verify" else [])
     ran = converge("cutover", "--source", source, "--target", target, "--stop", "true")
     assert ran.code == 0, ran.err
     ran = converge("verify", "--source", source, "--target", target, "--json")
-    assert "V111" not in {one["code"] for one in ran.json["findings"]}, ran.err
+    assert not {"V111", "V112"} & {one["code"] for one in ran.json["findings"]}, ran.err
 
 
 def test_a_new_table_is_followed_from_the_next_start_on(databases: tuple[str, str]) -> None:

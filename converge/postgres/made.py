@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -57,7 +58,8 @@ def changed_since(
 ) -> list[Finding]:
     """A finding for each object that is gone, no longer the same, or new and acting on a table's rows.
 
-    While the run is followed, foreign keys that have not been validated again are as they are to be.
+    While the run is followed, foreign keys that have not been validated again are as they are to be, and so
+    are sequences that are too low.
     """
     now, then = _judged(shape_now(connection, plan.schema)), _judged(made.objects)
     unchecked = {
@@ -84,7 +86,10 @@ def changed_since(
         for name, text in added
         if (name.startswith(_ACTING) or _only_unique(name, text, dict(added))) and _belongs(text, then.keys())
     ]
-    return [*found, *too_low(connection, plan, made)]
+    low = too_low(connection, plan, made)
+    if followed:
+        low = (replace(one, severity="note", hint="converge cutover sets it") for one in low)
+    return [*found, *low]
 
 
 def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:
