@@ -22,7 +22,7 @@ from support import converge, mysql, postgres
 from converge.codes import Code
 from converge.model.check import CheckResult
 from converge.model.plan import Finding
-from converge.model.result import NotCompared, Pace, Result, TableResult
+from converge.model.result import GoingBack, NotCompared, Pace, Result, TableResult
 from converge.report.charts import pace_curve, size_bars
 from converge.report.document import Fold, Words, findings, grid, owner, section
 from converge.report.html import to_html
@@ -234,6 +234,15 @@ def test_markdown_holds_any_text() -> None:
     assert widths == {9}
     assert "[d](e)" not in document
     assert "\n````\n" in document
+
+
+def test_a_report_says_when_the_source_was_as_it_says() -> None:
+    """It is read, and written again, when the application has long changed servers."""
+    made = replace(result(), started="2026-03-01T10:20:30+00:00", going_back=GoingBack("still", "no change"))
+    text = " ".join(to_markdown(run_document(made)).split())
+    ended = "As of the end of this run, which began at 2026-03-01 10:20:30 UTC, the source is as it was"
+    assert f"{ended} at the snapshot: no change." in text
+    assert "converge has only read" not in text
 
 
 def test_what_findings_share_is_said_once() -> None:

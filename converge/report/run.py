@@ -13,7 +13,6 @@ from converge.model.result import (
     OF_SCHEMA,
     OF_THE_RUN,
     Difference,
-    GoingBack,
     Reject,
     Result,
     TableResult,
@@ -79,7 +78,7 @@ _REPAIR = (
 )
 _NEXT: dict[Word, tuple[str, str]] = {
     "verified": (
-        "The data is verified. If the source is still written to, verify again before the cutover.",
+        "The data is verified. Before the cutover, verify again if the source is still written to.",
         "converge verify",
     ),
     "migrated": ("The values have not been compared: the proof is missing.", "converge verify"),
@@ -94,12 +93,12 @@ _BEHIND = (
     "converge verify --repair",
 )
 _READ_ONLY = (
-    "converge has only read the source: its sessions there are read only, so the server itself refuses "
+    "The run has only read the source: its sessions there are read only, so the server itself refuses "
     "whatever would write."
 )
 _BACK = (
     "To go back, give the application the source's address again. What it has written to the target since "
-    "the cutover is not in the source."
+    "the cutover is in the source only after `converge rollback --apply`."
 )
 
 
@@ -130,7 +129,7 @@ def run_document(result: Result) -> Document:
             section("tables", "Tables", _tables(result), nothing="no table was reached"),
             *_compared(result),
             _changes(result),
-            _back(result.going_back),
+            _back(result),
             *rest,
         ),
         advice=(Words(words), Paste(result.next_command or command)),
@@ -330,11 +329,12 @@ def _hex(one: Reject) -> str:
     return shown if len(shown) == 2 * one.value_bytes else f"{shown}… ({one.value_bytes:,} bytes)"
 
 
-def _back(back: GoingBack | None) -> Section:
-    """The way back to the source."""
+def _back(result: Result) -> Section:
+    """The way back to the source, which may be read long after the run."""
     blocks: list[Block] = []
-    if back is not None:
-        blocks += map(Words, (_READ_ONLY, sentence(stand_words(back)), _BACK))
+    if (back := result.going_back) is not None:
+        stand = f"As of the end of this run, which began at {moment(result.started)}, {stand_words(back)}"
+        blocks += map(Words, (_READ_ONLY, sentence(stand), _BACK))
         blocks.append(grid("Moved since the snapshot", (("table", "name"),), [(one,) for one in back.tables]))
     return section("going-back", "Rollback", *blocks)
 
