@@ -118,6 +118,16 @@ def test_what_is_refused_leaves_the_target_as_it_was(pair: tuple[str, str]) -> N
     assert sync(pair).code == 0
 
 
+def test_a_value_that_the_chosen_type_cannot_hold(databases: tuple[str, str]) -> None:
+    """A TIME whose values were all within a day is a time of day in the target."""
+    source, target = migrated(databases, "CREATE TABLE t (id INT PRIMARY KEY, at TIME)")
+    mysql(source, "INSERT INTO t VALUES (1, '-01:00:00')")
+    ran = sync((source, target))
+    assert (ran.code, ran.json["findings"][-1]["code"]) == (5, "D001"), ran.out
+    assert "; or converge migrate --recreate, which chooses the types" in ran.json["findings"][-1]["hint"]
+    assert postgres(target, "SELECT * FROM t") == []
+
+
 def test_the_proof_takes_only_what_a_snapshot_holds_still(databases: tuple[str, str], tmp_path: Path) -> None:
     """The source is asked again where it may have moved behind the comparison; the target is always."""
     source, target = databases

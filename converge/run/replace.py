@@ -25,6 +25,7 @@ from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaire
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import READ_BYTES, marked, select_text, stream
 from converge.postgres.connect import PRINTING
+from converge.postgres.errors import explain, is_of_value
 from converge.postgres.copy import copy_statement, encode, write
 from converge.postgres.saved import kept_table
 from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
@@ -234,6 +235,13 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
             details=[words for (words,) in holding],
             hint="run it again when these transactions have ended",
         ) from error
+    except psycopg.Error as error:
+        if not is_of_value(error):
+            raise
+        refused = explain(error)
+        again = "converge migrate --recreate, which chooses the types by all rows again"
+        refused.hint = f"{refused.hint}; or {again}"
+        raise refused from error
 
 
 class _Rows:
