@@ -25,8 +25,8 @@ from converge.model.work import Differing, Fetched, FetchTask, FindTask, Repaire
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import READ_BYTES, marked, select_text, stream
 from converge.postgres.connect import PRINTING
-from converge.postgres.errors import explain, is_of_value
 from converge.postgres.copy import copy_statement, encode, write
+from converge.postgres.errors import explain, is_of_value
 from converge.postgres.saved import kept_table
 from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
 
