@@ -50,7 +50,7 @@ def test_the_cutover_ends_in_a_certificate(both_databases: tuple[str, str], tmp_
     file = tmp_path / "certificate.json"
     ran = converge("cutover", *ends, "--stop", "true", "-o", str(file), "--json")
     assert (ran.code, ran.json["verdict"], ran.json["next"]) == (
-        0, "verified", "converge rollback --prepare",
+        0, "verified", f"converge rollback --prepare {' '.join(ends)}",
     ), ran.err  # fmt: skip
     certificate = json.loads(file.read_text("utf-8"))
     proof = {one["source"]: one for one in certificate["proof"]["tables"]}

@@ -263,7 +263,8 @@ def test_a_report_is_not_a_plan_file(source: str, target: str, tmp_path: Path) -
         ran = converge("migrate", *addresses, "--plan", str(nonsense), folder=str(tmp_path))
         refused(ran, 2, "U006")
         # What the hint names can be written: it is not this file, nor another one.
-        assert "n.json is not a plan file of converge\n  hint   converge plan -o plan2.json\n" in ran.err
+        hint = f"converge plan {' '.join(addresses)} -o plan2.json"
+        assert f"n.json is not a plan file of converge\n  hint   {hint}\n" in ran.err
 
 
 def test_an_unknown_command_gets_a_suggestion() -> None:

@@ -298,7 +298,10 @@ def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: P
     _is_interrupted(target, page)
     verified = converge("verify", "--source", small, "--target", target)
     assert "run 1, which makes it, is interrupted: converge migrate --resume" in verified.out
-    assert verified.out.splitlines()[-2] == "next      converge migrate --resume"
+    # To be pasted as it stands.
+    resume = f"converge migrate --resume --source {small} --target {target}"
+    assert verified.out.splitlines()[-2] == f"next      {resume}"
+    assert f"hint   {resume}\n" in err
     # A run that was killed could enter nothing; nobody is at work for it.
     postgres(target, "UPDATE converge.run SET state = 'running', report = NULL")
     assert "interrupted" in converge("status", "--target", target).out
@@ -309,7 +312,7 @@ def test_all_say_the_same_of_a_stopped_load(small: str, target: str, tmp_path: P
 def _is_interrupted(target: str, page: Path) -> None:
     status = converge("status", "--target", target)
     assert "verdict   interrupted: run 1 is" in status.out
-    assert "\nnext      converge migrate --resume\n" in status.out
+    assert f"\nnext      converge migrate --resume --target {target}\n" in status.out
     assert converge("report", "--target", target, "-o", str(page)).code == 0
     assert "# converge migrate: interrupted" in page.read_text()
 

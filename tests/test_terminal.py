@@ -240,7 +240,7 @@ def test_fixes_are_a_map_of_comments(ends: tuple[str, ...], tmp_path: Path) -> N
         2,
         [
             "error[T010]: there is no interrupted run to resume in this target",
-            "  hint   converge migrate",
+            f"  hint   converge migrate {' '.join(ends)}",
         ],
     )
     text = file.read_text()

@@ -12,6 +12,7 @@ import re
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -23,6 +24,7 @@ from converge.cli.signals import Stopping
 from converge.codes import Code
 from converge.errors import ConvergeError, Interrupted, UsageError, did_you_mean
 from converge.report.errors import error_json, error_text, without_passwords
+from converge.report.text import TO_PASTE
 from converge.report.words import visible
 
 _BUG = 70
@@ -52,10 +54,16 @@ class _File(click.types.StringParamType):
 
 
 class _Context(click.Context):
-    """Ends the hearing of signals with the command, which has printed its result."""
+    """Completes the hints of a command's errors; signals are heard until its result is printed."""
 
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        code = super().invoke(*args, **kwargs)
+        from converge.cli.hints import pasted
+
+        TO_PASTE.set(partial(pasted, self))
+        try:
+            code = super().invoke(*args, **kwargs)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            raise _interrupted(self.info_name) from None
         if not isinstance(self.command, click.Group):
             self.obj.end()
         return code
@@ -154,9 +162,12 @@ def run(arguments: list[str]) -> int:
         return _run(arguments, stopping)
     except (click.exceptions.Abort, KeyboardInterrupt):
         stopping.end()
-        hint = _STOPPED.get(_command(arguments))
-        words = "stopped; both servers roll back what was open"
-        return _said(Interrupted(words, code=Code.R130, hint=hint), arguments)
+        return _said(_interrupted(), arguments)
+
+
+def _interrupted(command: str | None = None) -> Interrupted:
+    words = "stopped; both servers roll back what was open"
+    return Interrupted(words, code=Code.R130, hint=_STOPPED.get(command or ""))
 
 
 def _run(arguments: list[str], stopping: Stopping) -> int:
@@ -216,14 +227,11 @@ def _bug() -> int:
 
 def _tell_as_json(error: ConvergeError, arguments: list[str]) -> None:
     if "--json" in arguments:
+        command = next((word for word in arguments if word in COMMANDS), "")
         try:
-            click.echo(error_json(error, _command(arguments)))
+            click.echo(error_json(error, command))
         except OSError:
             _abandon(sys.stdout.fileno())
-
-
-def _command(arguments: list[str]) -> str:
-    return next((word for word in arguments if word in COMMANDS), "")
 
 
 def _tell(text: str) -> None:

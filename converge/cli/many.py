@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,8 +18,8 @@ from converge.planner.inputs import Selection
 from converge.report.errors import error_document, error_text
 from converge.report.several import several_text
 from converge.run.connections import attempt
-from converge.run.options import RESUME, Options
-from converge.settings.addresses import Chosen, Where
+from converge.run.options import Options
+from converge.settings.addresses import Chosen
 
 T = TypeVar("T")
 Look = Callable[[Chosen], tuple[dict[str, Any], str]]
@@ -102,10 +101,3 @@ def tell(name: str, error: ConvergeError) -> None:
     """Says an error of one database on stderr."""
     error.message = f"{name}: {error.message}"
     click.echo(error_text(error), err=True)
-
-
-def again(text: str, where: Where) -> str:
-    """A hint whose command to resume means the same databases."""
-    picks = [*(["--config", where.config] if where.config else [])]
-    picks += [word for name in where.names for word in ("--database", name)]
-    return text.replace(RESUME, " ".join([RESUME, shlex.join(picks)]).rstrip())

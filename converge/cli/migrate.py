@@ -14,7 +14,7 @@ import click
 from converge import api
 from converge.api import Merge, MigrateOptions, Move, migrate, migrate_several
 from converge.cli.exports import export_options
-from converge.cli.many import again, merge_of, only, options_of, tell
+from converge.cli.many import merge_of, only, options_of, tell
 from converge.cli.options import (
     approver,
     clear_options,
@@ -168,7 +168,7 @@ def command(
             told(partial(_write_rejects, results, rejects_file))
         raise
     begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
-    code = finish(results, reports, emit, again(RESUME, where) if begun else "", as_json=as_json)
+    code = finish(results, reports, emit, RESUME if begun else "", as_json=as_json)
     code = told(partial(_write_rejects, results, rejects_file)) or code
     if follow and code == 0:
         # By the options that the ledger has of the run.
@@ -203,7 +203,6 @@ def _several(moves: Sequence[Move], merges: Sequence[Merge], where: Where, emit:
     results = migrate_several(moves, parallel=parallel, merges=merges, on_event=emit)
     for done in results.each:
         if done.error is not None:
-            done.error.hint = again(done.error.hint or "", where) or None
             tell(done.name, done.error)
     return results
 

@@ -20,6 +20,7 @@ from converge.report.document import Document
 from converge.report.errors import error_text
 from converge.report.markdown import to_markdown
 from converge.report.several import FORMS, report_as, results_text
+from converge.report.text import TO_PASTE
 from converge.run.connections import attempt
 
 report_option = click.option(
@@ -152,8 +153,20 @@ def told(write: Callable[[], None]) -> int:
 def show(document: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> int:
     """Prints one of them, unless stdout has something else; the exit code."""
     if as_json or not quiet:
-        click.echo(json.dumps(document) if as_json else text)
+        click.echo(json.dumps(_to_paste(document)) if as_json else text)
     return int(document["exit_code"])
+
+
+def _to_paste(document: Any) -> Any:
+    """The document, whose hints are completed as those of a text."""
+    if isinstance(document, dict):
+        return {
+            key: TO_PASTE.get()(value)
+            if key in ("hint", "next") and isinstance(value, str)
+            else _to_paste(value)
+            for key, value in document.items()
+        }
+    return [*map(_to_paste, document)] if isinstance(document, list | tuple) else document
 
 
 def tell_ended(results: Results, emit: Sink) -> None:

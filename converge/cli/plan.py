@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from converge.api import MigrateOptions, Move
+from converge.cli import hints
 from converge.cli.many import look_at, merge_of, only, options_of
 from converge.cli.options import clear_options, database_options, output_options
 from converge.cli.outputs import (
@@ -32,7 +33,6 @@ from converge.model.event import Said, Sink
 from converge.model.evidence import Scan
 from converge.model.plan import Finding, Plan
 from converge.planner.inputs import Inputs
-from converge.report.errors import without_passwords
 from converge.report.map import fixes_toml, map_toml
 from converge.report.plan import plan_document, plan_json, plan_sql
 from converge.report.plan_text import SECTIONS, plan_text
@@ -229,24 +229,15 @@ def _following(
 def _command(name: str, option: str, *values: str | None, database: str = "") -> str:
     """This command of converge with one more option, and with all that was given to plan and that it knows.
 
-    `database` is the one that is meant, where it is not all. Passwords are left out: stdout may be kept.
+    `database` is the one that is meant, where it is not all.
     """
     context = click.get_current_context()
-    group = context.find_root().command
-    command = group.get_command(context, name) if isinstance(group, click.Group) else None
-    known = {one.name for one in command.params if one.name not in _OF_OUTPUT} if command else set()
-    known -= {"names"} if database else set()
-    words = ["converge", name, *(["--database", database] if database else [])]
-    for one in context.command.params:
-        if one.name in known and context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE:
-            given = context.params[one.name or ""]
-            for each in given if one.multiple else (given,):
-                flag = isinstance(each, bool)
-                words.append((one.secondary_opts if each is False else one.opts)[0])
-                words += [] if flag else [str(each)]
+    unlike = {*_OF_OUTPUT, *(["names"] if database else [])}
+    known = {one.name for one in hints.named(context, name)} - unlike
+    words = ["converge", name, *(["--database", database] if database else []), *hints.given(context, known)]
     for value in filter(None, values):
         words += [option, value]
-    return shlex.join(map(without_passwords, words))
+    return shlex.join(words)
 
 
 def _write(

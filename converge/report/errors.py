@@ -10,7 +10,7 @@ from typing import Any
 from converge.errors import ConvergeError, verdict_of
 from converge.model.documents import head
 from converge.model.endpoint import SECRET_OPTION
-from converge.report.text import Screen
+from converge.report.text import TO_PASTE, Screen
 from converge.report.words import visible
 
 # Up to the last @ before a space, because a password that was not encoded may hold any other character.
@@ -51,7 +51,7 @@ def error_document(error: ConvergeError, command: str) -> dict[str, Any]:
         "severity": "block",
         "object": "",
         "message": "\n".join([error.message, *error.details]),
-        "hint": error.hint or "",
+        "hint": TO_PASTE.get()(error.hint or ""),
     }
     return head(command, verdict_of(error), error.exit_code) | {
         "source": {"url": error.source} if error.source else {},

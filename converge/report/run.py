@@ -379,7 +379,8 @@ def _lines(result: Result) -> Iterator[tuple[str, str]]:
     if result.going_back:
         yield "back", stand_words(result.going_back)
         yield from (("moved", name) for name in result.going_back.tables[:_MOST_LINES])
-    yield "next", result.next_command or (_BEHIND[0] if _rows_differ(result) else "")
+    behind = result.next_command in ("", _BEHIND[1]) and _rows_differ(result)
+    yield "next", _BEHIND[0] if behind else result.next_command
 
 
 def _each_table(evidence: str) -> Iterator[tuple[str, str]]:

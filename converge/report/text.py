@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -33,6 +34,8 @@ from converge.report.document import (
 )
 from converge.report.words import one_line, visible
 
+TO_PASTE: ContextVar[Callable[[str], str]] = ContextVar("TO_PASTE", default=str)
+"""Completes the commands of a hint, so that they can be pasted: by the options of the command that is run."""
 _PART = " · "
 _LONGEST_LABEL = 10
 _NARROWEST = 40
@@ -180,6 +183,7 @@ class Screen:
 
     def _fact(self, name: str, words: str, width: int) -> list[str]:
         label = f"{name:<{width}} " if len(name) <= _LONGEST_LABEL else f"{name}: "
+        words = TO_PASTE.get()(words) if name == "next" else words
         if name != "next" or not words.startswith("converge "):
             return self.flow(words, label, width + 1)
         # A command stays one command when it is pasted: its lines end between options, with a backslash.
@@ -212,7 +216,7 @@ class Screen:
 
     def hint(self, words: str, first: str) -> list[str]:
         """A fix after `first`. One of several lines is a rule or statements, to be pasted as they are."""
-        lines = visible(words).splitlines()
+        lines = visible(TO_PASTE.get()(words)).splitlines()
         if len(lines) > 1:
             return [first + lines[0], *(" " * len(first) + line for line in lines[1:])]
         return [part for line in lines for part in self.flow(line, first, len(first) + 2)]

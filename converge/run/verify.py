@@ -74,6 +74,8 @@ def verify(
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):
             result.verdict = "differs"
+        if result.verdict == "differs" and any(one.unequal for one in result.tables):
+            result.next_command = result.next_command or "converge verify --repair"
         if repair is None or repair.on_sql is None:
             # What a sync has brought the target to is the run's source from now on.
             synced = repair is not None and repair.catches_up
