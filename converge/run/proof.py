@@ -219,7 +219,7 @@ class Proof:
         for part, page in zip_longest(ranges, page_ranges(pages)):
             here = None if part is None else where(table.key, part)
             yield digest_task(self.plan.schema, table, here, page)
-        if len(self.ranges[table.source]) > 1:
+        if len(ranges) > 1:
             yield count_task(table)
 
     def _changes(self) -> Iterator[Changed]:
