@@ -231,7 +231,7 @@ def test_the_verdict_says_which_counts_are_missing(project: Project) -> None:
     assert " · 2 objects not migrated · 0 losses" in blocked.out.splitlines()[-1]
     postgres(project.targets[1], "CREATE TABLE note (id int)")
     last = project.run("migrate").out.splitlines()[-1]
-    assert " · 1 object not migrated · 0 losses · not counted, for want of a plan: it's <b>" in last
+    assert " · 1 object not migrated · 0 losses · without a plan, so not counted: it's <b>" in last
 
 
 def test_resume_begins_what_never_began(project: Project) -> None:

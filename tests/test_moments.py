@@ -160,7 +160,7 @@ def test_a_report_on_a_full_disk(small: str, target: str, tmp_path: Path, form: 
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert f"error[U012]: the report {report} cannot be written: File too large" in done.stderr
-    assert f"converge report -o {report}" in done.stderr
+    assert f"converge report --target {target} -o {report}" in done.stderr
     assert report.read_text() == "the report of last week"
     assert [file.name for file in tmp_path.iterdir()] == ["r.html"]
     if form:

@@ -97,6 +97,6 @@ def test_no_rows_of_every_type(
     ) == [(30,)]
     run(source, "INSERT INTO every () VALUES ()")
     verified = converge("verify", "--source", source, "--target", target)
-    assert verified.code == 1 and "next      `converge verify --repair` replaces" in verified.out
+    assert verified.code == 1 and "next      `converge verify --repair --source " in verified.out
     migrated(source, target, "--recreate", "--yes")
     assert postgres(target, "SELECT every IS NULL FROM every") == [(True,)]

@@ -14,13 +14,14 @@ from converge.errors import BlockedError, ConvergeError, TargetError, UsageError
 from converge.model.catalog import Column
 from converge.model.endpoint import parse
 from converge.model.quote import Namespace, fit, mysql_members
-from converge.model.result import Difference, Result, TableResult
+from converge.model.result import Difference, Named, Result, Results, TableResult, Verdict
 from converge.planner.load.constraints import on_source
 from converge.planner.rows import TargetValue
 from converge.postgres.copy import encode
 from converge.report.errors import error_json, error_text
 from converge.report.markdown import to_markdown
 from converge.report.run import run_document, run_text
+from converge.report.several import results_text
 from converge.report.words import visible
 from converge.run.relation import window
 from converge.types import Value
@@ -145,6 +146,20 @@ def test_a_count_is_never_reported_as_verified() -> None:
     assert "in the source only: (1)" in run_text(result)
     assert "a\\|b" in to_markdown(run_document(result))
     assert "<x>" not in to_markdown(run_document(result))
+
+
+def test_each_command_says_in_its_own_words_what_is_ready() -> None:
+    def said(command: str, verdict: Verdict) -> str:
+        table = TableResult("t", "public.t", rows_source=3, rows_target=3)
+        each = [
+            Named(name, Result(command, "s", "t", verdict=verdict, tables=[table])) for name in ("a", "b")
+        ]
+        return results_text(Results(command, tuple(each))).splitlines()[0]
+
+    assert said("cutover", "ready").startswith("verdict   ready to cut over: all of 2 databases")
+    assert said("migrate", "ready").startswith("verdict   ready to migrate: ")
+    assert said("sync", "verified").endswith("all of 2 databases · 0 objects not migrated · 0 losses")
+    assert said("migrate", "blocked").endswith(" · without a plan, so not counted: a, b")
 
 
 def test_a_difference_of_long_values_shows_where_they_begin_to_differ() -> None:

@@ -123,7 +123,11 @@ def named_code(name: str) -> Code | None:
     if not _LOOKS_LIKE_A_CODE.fullmatch(name):
         return None
     message = f"there is no code {name}{did_you_mean(name, Code.__members__)}"
-    raise UsageError(message, code=Code.U007, hint="docs/codes.md lists all codes")
+    raise UsageError(
+        message,
+        code=Code.U007,
+        hint="a letter and three digits, as findings and errors have them: converge explain P024",
+    )
 
 
 def code_text(code: Code) -> str:

@@ -101,12 +101,14 @@ def _verdict(word: str, each: Sequence[Mapping[str, Any]]) -> Verdict:
         words = f"{words} · {missing_words(not_migrated, losses)}"
         tone = "warn" if tone == "good" and (not_migrated or losses) else tone
         if unplanned := [one["name"] for one in each if not _is_planned(one)]:
-            words += f" · not counted, for want of a plan: {', '.join(unplanned)}"
-    return Verdict(for_people(word), words, tone)
+            words += f" · without a plan, so not counted: {', '.join(unplanned)}"
+    return Verdict(for_people(word, each[0]["command"]), words, tone)
 
 
 def _is_planned(one: Mapping[str, Any]) -> bool:
-    return bool(one.get("plan") or one.get("fingerprint") or (one["command"] == "verify" and one["tables"]))
+    return bool(
+        one.get("plan") or one.get("fingerprint") or (one["command"] in ("verify", "sync") and one["tables"])
+    )
 
 
 def _tables(one: Mapping[str, Any]) -> int:
@@ -125,7 +127,7 @@ def _overview(each: Sequence[Mapping[str, Any]]) -> Grid:
         tone = _tone(one["verdict"])
         if tone == "good" and (one.get("losses") or one.get("not_migrated")):
             tone = "warn"
-        verdict = Mark(for_people(one["verdict"]), tone)
+        verdict = Mark(for_people(one["verdict"], one["command"]), tone)
         return (one["name"], verdict, url(one, "source"), url(one, "target"), tables, *counts)
 
     return grid(

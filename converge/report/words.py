@@ -63,10 +63,12 @@ def in_utc(time: str) -> str:
     return moment(datetime.fromisoformat(time).astimezone(UTC).isoformat(timespec="seconds"))
 
 
+_READY = {"sync": "ready to bring up to date", "cutover": "ready to cut over", "rollback": "ready"}
+
+
 def for_people(verdict: str, command: str = "") -> str:
     """A verdict of the JSON documents as every text and page says it."""
-    doing = "bring up to date" if command == "sync" else "migrate"
-    return f"ready to {doing}" if verdict == "ready" else verdict
+    return _READY.get(command, "ready to migrate") if verdict == "ready" else verdict
 
 
 def blocked_words(count: int) -> str:
