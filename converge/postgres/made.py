@@ -18,6 +18,7 @@ from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
 from converge.model.words import said
 from converge.postgres.catalog import shape_now
+from converge.postgres.following import Following
 from converge.postgres.history import last_made, objects_there, record_made
 from converge.postgres.query import lock_room, value
 
@@ -54,16 +55,18 @@ def record_schema(
 
 
 def changed_since(
-    connection: psycopg.Connection[Any], plan: Plan, made: Made, *, followed: bool = False
+    connection: psycopg.Connection[Any], plan: Plan, made: Made, following: Following | None = None
 ) -> list[Finding]:
     """A finding for each object that is gone, no longer the same, or new and acting on a table's rows.
 
     While the run is followed, foreign keys that have not been validated again are as they are to be, and so
-    are sequences that are too low.
+    are sequences that are too low since the first epoch.
     """
+    if following is not None and following.certificate is not None:
+        following = None
     now, then = _judged(shape_now(connection, plan.schema)), _judged(made.objects)
     unchecked = {
-        name for name, text in now.items() if followed and _validated(text) == then.get(name) != text
+        name for name, text in now.items() if following and _validated(text) == then.get(name) != text
     }
     now |= {name: then[name] for name in unchecked}
     gone = then.keys() - now.keys()
@@ -87,7 +90,7 @@ def changed_since(
         if (name.startswith(_ACTING) or _only_unique(name, text, dict(added))) and _belongs(text, then.keys())
     ]
     low = too_low(connection, plan, made)
-    if followed:
+    if following and following.epoch:
         low = (replace(one, severity="note", hint="converge cutover sets it") for one in low)
     return [*found, *low]
 

@@ -185,8 +185,7 @@ def _compare_schema(both: Compared, result: Result) -> None:
         why = f"it was made on PostgreSQL {run.plan.target_version}, and this is {version}"
     else:
         following = read_following(both.target, run.run)
-        followed = following is not None and following.certificate is None
-        result.findings += changed_since(both.target, run.plan, run.made, followed=followed)
+        result.findings += changed_since(both.target, run.plan, run.made, following)
         return
     result.not_compared.append(NotCompared("schema", both.plan.schema, why))
 
