@@ -124,7 +124,7 @@ def test_a_value_that_the_chosen_type_cannot_hold(databases: tuple[str, str]) ->
     mysql(source, "INSERT INTO t VALUES (1, '-01:00:00')")
     ran = sync((source, target))
     assert (ran.code, ran.json["findings"][-1]["code"]) == (5, "D001"), ran.out
-    assert "; or converge migrate --recreate, which chooses the types" in ran.json["findings"][-1]["hint"]
+    assert "; or converge migrate --recreate --source " in ran.json["findings"][-1]["hint"]
     assert postgres(target, "SELECT * FROM t") == []
 
 

@@ -64,7 +64,7 @@ class _Context(click.Context):
             code = super().invoke(*args, **kwargs)
         except (click.exceptions.Abort, KeyboardInterrupt):
             raise _interrupted(self.info_name) from None
-        if not isinstance(self.command, click.Group):
+        if self.obj is not None and not isinstance(self.command, click.Group):
             self.obj.end()
         return code
 
