@@ -6,10 +6,8 @@ has the certificate by then, and `converge cutover`, again, finishes what is lef
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -18,7 +16,6 @@ from converge.codes import Code
 from converge.errors import ConvergeError, Interrupted
 from converge.model.endpoint import Endpoint
 from converge.model.event import Sink, phase
-from converge.model.existing import OwnForeignKey
 from converge.model.plan import Finding, Plan
 from converge.model.recorded import Recorded
 from converge.model.result import Result, TableResult
@@ -26,8 +23,7 @@ from converge.postgres.connect import connect
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following
 from converge.postgres.ledger import lock, upgrade
-from converge.postgres.made import changed_since
-from converge.postgres.query import value
+from converge.postgres.made import changed_since, validate_keys
 from converge.run.compared import recorded_run
 from converge.run.connections import explained
 from converge.run.options import Options
@@ -81,33 +77,13 @@ def cut_over(certificate: dict[str, Any], source: Endpoint, target: Endpoint) ->
 def finish(run: Recorded, there: psycopg.Connection[Any], emit: Sink, result: Result) -> None:
     """With the application at work: foreign keys are valid again, statistics are new."""
     with phase(result, emit, "validate"):
-        for key in unchecked_keys(run, there):
-            # A row without a parent came with the last epoch: `changed_since` names the key.
-            with suppress(psycopg.errors.ForeignKeyViolation):
-                if check := replace(key, validated=True).validate:
-                    there.execute(check.encode())
+        # A row without a parent came with the last epoch: `changed_since` names the key.
+        validate_keys(there, run.plan, run.made)
     with phase(result, emit, "analyze"):
         for table in read_existing(there, run.plan.schema).tables:
             there.execute(f"ANALYZE {table.quoted}".encode())
     if run.made is not None:
         result.findings += changed_since(there, run.plan, run.made)
-
-
-def unchecked_keys(run: Recorded, there: psycopg.Connection[Any]) -> Sequence[OwnForeignKey]:
-    """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
-    query = (
-        "SELECT format('constraint %%I on %%I.%%I', conname, nspname, relname) FROM pg_constraint c "
-        "JOIN pg_class t ON t.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE conrelid = to_regclass(%s) AND conname = %s"
-    )
-    objects = run.made.objects if run.made else {}
-    return [
-        key
-        for key in read_existing(there, run.plan.schema).foreign_keys
-        if not key.validated
-        for text in [objects.get(value(there, query, (key.table, key.name)))]
-        if text and json.loads(text).get("definition") == key.definition
-    ]
 
 
 def compared_tables(plan: Plan, proven: Sequence[Mapping[str, Any]]) -> list[TableResult]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.follow.afterwards import compared_tables, cut_over, finish, finished, unchecked_keys
+from converge.follow.afterwards import compared_tables, cut_over, finish, finished
 from converge.follow.epoch import TRIES, Epoch
 from converge.follow.follow import Open, note_unequal, opened
 from converge.model.arguments import Checked
@@ -31,7 +31,7 @@ from converge.mysql.definitions import counter_values, next_values
 from converge.mysql.log import in_flight
 from converge.postgres.existing import read_existing
 from converge.postgres.following import note_certificate
-from converge.postgres.made import set_next_values
+from converge.postgres.made import set_next_values, unchecked_keys
 from converge.postgres.query import value
 from converge.run.options import Options
 from converge.run.proof import Proof
@@ -295,7 +295,7 @@ def _require_parents(open_: Open) -> None:
     """Raises BlockedError for rows without a parent: the key could not be made valid after the cutover."""
     there = open_.prepared.target
     assert there is not None
-    for key in unchecked_keys(open_.run, there):
+    for key in unchecked_keys(there, open_.run.plan, open_.run.made):
         if orphans := value(there, key.orphans):
             raise BlockedError(
                 f"{key.table}: {said(orphans, 'have no parent', 'row')} by the foreign key {key.name}",

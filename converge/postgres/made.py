@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import psycopg
 
 from converge.codes import Code
-from converge.model.existing import Existing, difference
+from converge.model.existing import Existing, OwnForeignKey, difference
 from converge.model.plan import ColumnPlan, Finding, Identity, Plan
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import READER, Made
 from converge.model.words import said
 from converge.postgres.catalog import shape_now
+from converge.postgres.existing import read_existing
 from converge.postgres.following import Following
 from converge.postgres.history import last_made, objects_there, record_made
 from converge.postgres.query import lock_room, value
@@ -59,14 +60,13 @@ def changed_since(
 ) -> list[Finding]:
     """A finding for each object that is gone, no longer the same, or new and acting on a table's rows.
 
-    While the run is followed, foreign keys that have not been validated again are as they are to be, and so
-    are sequences that are too low since the first epoch.
+    While epochs bring rows, foreign keys that have not been validated again are as they are to be, and so are
+    sequences that are too low.
     """
-    if following is not None and following.certificate is not None:
-        following = None
+    followed = following is not None and following.epoch > 0 and following.certificate is None
     now, then = _judged(shape_now(connection, plan.schema)), _judged(made.objects)
     unchecked = {
-        name for name, text in now.items() if following and _validated(text) == then.get(name) != text
+        name for name, text in now.items() if followed and _validated(text) == then.get(name) != text
     }
     now |= {name: then[name] for name in unchecked}
     gone = then.keys() - now.keys()
@@ -90,9 +90,36 @@ def changed_since(
         if (name.startswith(_ACTING) or _only_unique(name, text, dict(added))) and _belongs(text, then.keys())
     ]
     low = too_low(connection, plan, made)
-    if following and following.epoch:
+    if followed:
         low = (replace(one, severity="note", hint="converge cutover sets it") for one in low)
     return [*found, *low]
+
+
+def unchecked_keys(
+    connection: psycopg.Connection[Any], plan: Plan, made: Made | None
+) -> Sequence[OwnForeignKey]:
+    """Foreign keys that epochs have left unchecked, and that were valid when the run ended."""
+    query = (
+        "SELECT format('constraint %%I on %%I.%%I', conname, nspname, relname) FROM pg_constraint c "
+        "JOIN pg_class t ON t.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE conrelid = to_regclass(%s) AND conname = %s"
+    )
+    objects = made.objects if made else {}
+    return [
+        key
+        for key in read_existing(connection, plan.schema).foreign_keys
+        if not key.validated
+        for text in [objects.get(value(connection, query, (key.table, key.name)))]
+        if text and json.loads(text).get("definition") == key.definition
+    ]
+
+
+def validate_keys(connection: psycopg.Connection[Any], plan: Plan, made: Made | None) -> None:
+    """Lets them be valid again, but for those of which rows have no parent."""
+    for key in unchecked_keys(connection, plan, made):
+        with suppress(psycopg.errors.ForeignKeyViolation):
+            if check := replace(key, validated=True).validate:
+                connection.execute(check.encode())
 
 
 def too_low(connection: psycopg.Connection[Any], plan: Plan, made: Made) -> Iterator[Finding]:

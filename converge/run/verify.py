@@ -17,7 +17,7 @@ from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
 from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
-from converge.postgres.made import changed_since, too_low
+from converge.postgres.made import changed_since, too_low, validate_keys
 from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
 from converge.run.gate import Gate
@@ -127,6 +127,9 @@ class _Comparison(Comparison):
         found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
         if repair.on_sql is None:
             self.prove().look_back(then)
+            if run := self.both.run:
+                # Epochs of `follow` have left them unchecked.
+                validate_keys(self.both.target, run.plan, run.made)
             self._note_place(then)
         elif found:
             self.result.verdict = "ready"
