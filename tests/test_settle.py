@@ -94,7 +94,7 @@ def test_an_untested_revision_is_refused_and_the_rows_stay(scene: Scene) -> None
     assert ran.code == 1, ran.err
     assert ran.json["verdict"] == "failed"
     refused = found(ran)["A009"]
-    assert "wipe" in refused["message"] and "validate wipe" in refused["hint"]
+    assert "wipe" in refused["message"] and "migrations validate --target " in refused["hint"]
     assert postgres(scene.target, "SELECT count(*) FROM child") == [(2,)]
     assert postgres(scene.target, "SELECT version_num FROM alembic_version") == [(baseline,)]
 
