@@ -57,6 +57,8 @@ class DigestTask:
     """The source's chunk, for those who ask chunk by chunk."""
     uncut: bool = False
     """A map's expression is in it, which gives NULL for a text beyond max_allowed_packet, too."""
+    counts: bool = False
+    """Only the source's rows are counted, and not by ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Digest:
     changes: tuple[int, ...] = ()
     """Rows that each declared policy changes, in the order of the plan's columns."""
     chunk: int = 0
+    counted: int | None = None
+    """The source's rows, not by ranges of the key; None where they were not counted so."""
 
     def __add__(self, other: Digest) -> Digest:
         return Digest(
@@ -97,6 +101,7 @@ class Digest:
             self.target_sum + other.target_sum,
             tuple(map(sum, zip_longest(self.changes, other.changes, fillvalue=0))),
             self.chunk,
+            self.counted if other.counted is None else other.counted,
         )
 
     @property

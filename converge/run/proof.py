@@ -38,8 +38,6 @@ from converge.run.drill_down import Tell as Tell
 from converge.run.workers import Workers
 
 _CHANGES = "source changes"
-WITHOUT_RANGES = -1
-"""In place of a chunk's number: the rows of the table, not asked for by its key."""
 
 VerifyLevel = Literal["full", "counts", "none"]
 
@@ -89,22 +87,22 @@ def digest_task(schema: str, table: TablePlan, here: str | None, there: str | No
 
 
 def count_task(table: TablePlan) -> DigestTask:
-    """Counts the source's rows, not by ranges: its answer has WITHOUT_RANGES as its chunk."""
-    count = f"SELECT COUNT(*),0 FROM {my_name(table.source)}"
-    return DigestTask(table.source, count, "", chunk=WITHOUT_RANGES)
+    """Counts the source's rows, not by ranges."""
+    return DigestTask(table.source, f"SELECT COUNT(*),0 FROM {my_name(table.source)}", "", counts=True)
 
 
-def require_all_rows(table: str, rows: int, found: int) -> None:
-    """Raises SourceError where the ranges of a table do not have all of its rows.
+def require_all_rows(total: Digest) -> None:
+    """Raises SourceError where rows were counted, and the ranges of the table do not have all of them.
 
     Copy and comparison read the source by the same ranges: what is in none of them would be missed twice.
     """
-    if rows != found:
+    if total.counted is not None and total.counted != total.source_rows:
+        name = my_name(total.table)
         raise SourceError(
-            f"{table}: the table has {counted(rows, 'row')}, and the ranges of its primary key have "
-            f"{found:,}",
+            f"{total.table}: the table has {counted(total.counted, 'row')}, and the ranges of its primary "
+            f"key have {total.source_rows:,}",
             code=Code.S034,
-            hint=f"CHECK TABLE {my_name(table)}; ALTER TABLE {my_name(table)} FORCE;",
+            hint=f"CHECK TABLE {name}; ALTER TABLE {name} FORCE;",
         )
 
 
@@ -128,8 +126,6 @@ class Proof:
     """Sums of the source's tables under this very snapshot: of these only the target is asked."""
     totals: dict[str, Digest] = field(default_factory=dict)
     """What was summed up, by table."""
-    _rows: dict[str, int] = field(default_factory=dict)
-    """The source's, of the tables that are read by more than one range."""
 
     def prove(self) -> None:
         """Compares, and gives the verdict; only a full comparison can end in `verified`.
@@ -143,8 +139,8 @@ class Proof:
                 name: self.known.get(name, Digest(name)) + asked
                 for name, asked in self.sums(todo, "verify").items()
             }
-            for name, rows in self._rows.items():
-                require_all_rows(name, rows, self.totals[name].source_rows)
+            for total in self.totals.values():
+                require_all_rows(total)
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
@@ -199,10 +195,7 @@ class Proof:
         totals = {table.source: Digest(table.source) for table in self.plan.tables}
         for digest in self.workers.work(todo):
             if isinstance(digest, Digest):
-                if digest.chunk == WITHOUT_RANGES:
-                    self._rows[digest.table] = digest.source_rows
-                else:
-                    totals[digest.table] += digest
+                totals[digest.table] += digest
                 self.emit(Advanced(phase_, digest.table))
         return totals
 

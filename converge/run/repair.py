@@ -53,7 +53,7 @@ from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
 from converge.run.options import RESUME
-from converge.run.proof import WITHOUT_RANGES, count_task, require_all_rows
+from converge.run.proof import count_task, require_all_rows
 from converge.run.replace import OnSql
 from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
@@ -160,8 +160,6 @@ class _Rows:
         both = on.both
         self._ours = writers(both.target, both.run.run) if both.run else {}
         self._todo = deque[RecordsTask | FindTask | DigestTask]()
-        self._rows = dict[str, int]()
-        """The source's, of the tables that are read by more than one range."""
         self._finds, self._left, self._sums = dict[str, FindTask](), Counter[str](), dict[str, Digest]()
         for table, pages in zip(tables, pages_of(both.target, on.plan.schema, tables), strict=True):
             self._add(table, pages)
@@ -179,28 +177,27 @@ class _Rows:
         task = RecordsTask(self._on.plan.schema, table, str(place), parts_of(rows))
         self._finds[name] = replace(find, folder=task.folder, parts=task.parts)
         self._sums[name] = Digest(name)
-        if len(self._on.ranges[name]) > 1:
-            self._todo.append(count_task(table))
-        records = list(_records(task, self._on.ranges[name], pages))
-        self._left[name] = len(records)
-        self._todo += records
+        ranges = self._on.ranges[name]
+        asked: list[RecordsTask | DigestTask] = [*_records(task, ranges, pages)]
+        if len(ranges) > 1:
+            asked.insert(0, count_task(table))
+        self._left[name] = len(asked)
+        self._todo += asked
 
     def found(self) -> dict[str, Repaired]:
         """What differs of each table; its folder gets the file that says which rows."""
         on, found = self._on, dict[str, Repaired]()
         with phase(on.result, on.emit, "compare", len(self._todo) + len(self._finds)):
             for answer in on.workers.work(self._tasks()):
-                if isinstance(answer, Digest) and answer.chunk == WITHOUT_RANGES:
-                    self._rows[answer.table] = answer.source_rows
-                elif isinstance(answer, Digest):
+                if isinstance(answer, Digest):
                     self._note(answer)
                 elif isinstance(answer, Repaired):
                     found[answer.table] = answer
                 if isinstance(answer, Digest | Repaired):
                     on.emit(Advanced("compare", answer.table))
         # Before rows of the target go that the source has, in none of its ranges.
-        for name, rows in self._rows.items():
-            require_all_rows(name, rows, self._sums[name].source_rows)
+        for total in self._sums.values():
+            require_all_rows(total)
         # The proof counts what policies change, too.
         on.know(one for name, one in self._sums.items() if not change_counts(on.plan.table(name)))
         return found

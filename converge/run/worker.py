@@ -162,6 +162,8 @@ class Worker:
             if task.uncut and driver._result.warning_count:
                 require_uncut(self.source)
         rows, total, *changes = (int(value or 0) for value in here)
+        if task.counts:
+            return Digest(task.table, counted=rows)
         return Digest(task.table, rows, total, there[0], int(there[1] or 0), tuple(changes), task.chunk)
 
     def drill(self, task: DrillTask) -> Drilled:
