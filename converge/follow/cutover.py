@@ -163,7 +163,7 @@ class _Cutover:
         open_, started = self.open_, time.monotonic()
         self._stop()
         self._step("stop", started)
-        open_.epochs.lock_seconds = max(1.0, self.window_.max_seconds / TRIES)
+        open_.epochs.wait_for_locks(max(1.0, self.window_.max_seconds / TRIES))
         with open_.epochs.next() as epoch:
             self._step("last epoch", started)
             if not open_.proof.complete:

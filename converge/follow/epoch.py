@@ -104,8 +104,6 @@ class Epochs:
         self._tables, self._run, self.state = tables, run, following
         self._dirty = Dirty(target, tables)
         self._pending: tuple[LogPosition, frozenset[str]] | None = None
-        self.lock_seconds = 60.0
-        """So long a lock of either side is waited for, at least 1; of the target again a few times."""
         self.unplanned: frozenset[str] = frozenset()
         """Tables that were made since the catalog was read, which nothing follows."""
         self._mark = mark(here)
@@ -114,6 +112,12 @@ class Epochs:
         ((folds,),) = fetch(here, "SELECT @@lower_case_table_names")
         self._folds = bool(folds)
         fetch(view, "SET SESSION range_optimizer_max_mem_size = 0")
+        self.wait_for_locks(60)
+
+    def wait_for_locks(self, seconds: float) -> None:
+        """So long a lock of either side is waited for, at least 1; of the target again a few times."""
+        self._target.execute(f"SET lock_timeout = '{seconds:.0f}s'".encode())
+        fetch(self.view, f"SET SESSION lock_wait_timeout = {seconds:.0f}")
 
     @contextmanager
     def next(self) -> Iterator[Epoch]:
@@ -122,8 +126,6 @@ class Epochs:
         Raises SourceError for what cannot be followed.
         """
         started = time.monotonic()
-        self._target.execute(f"SET lock_timeout = '{self.lock_seconds:.0f}s'".encode())
-        fetch(self.view, f"SET SESSION lock_wait_timeout = {self.lock_seconds:.0f}")
         self._dirty.begin()
         # Before the view, which is to be short.
         self._read(begins=True)
