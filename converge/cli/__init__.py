@@ -36,7 +36,7 @@ _STOPPED = {
     "sync": "all rows are replaced, or none: converge sync, again, goes on",
     "verify": "converge verify; with --repair all rows are replaced, or none",
 }
-"""How to go on after a stop."""
+"""The next step after a stop."""
 COMMANDS = (
     "init", "doctor", "plan", "explain", "migrate", "worker", "pause", "continue", "sync", "follow",
     "cutover", "verify", "rollback", "status", "recover", "report", "migrations", "backfill", "audit",
