@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -317,7 +318,13 @@ def test_blocks_without_a_transaction(url: str, project: Path) -> None:
         with pytest.raises(BlockedError) as busy:
             run(of, url)
     assert busy.value.code == "T009"
+    # A session that is about to end, as that of a command before this one, is waited for.
+    leaving = connect(parse(url))
+    lock(leaving)
+    end = threading.Timer(0.3, leaving.close)
+    end.start()
     assert run(of, url).ran == ("r1", "r2")
+    end.join()
     assert postgres(url, "SELECT to_regclass('i') IS NOT NULL") == [(True,)]
 
 

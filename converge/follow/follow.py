@@ -29,7 +29,7 @@ from converge.mysql.query import fetch
 from converge.postgres.existing import read_existing
 from converge.postgres.following import read_following, require_not_cut_over
 from converge.postgres.history import last_verification, report_of
-from converge.postgres.ledger import lock, upgrade
+from converge.postgres.ledger import LEAVING_SECONDS, lock, upgrade
 from converge.postgres.saved import without_idle_merges
 from converge.report.words import proof_age
 from converge.run.attempt import MigrateOptions
@@ -72,7 +72,7 @@ def opened(
     emit: Sink,
     command: str = "follow",
     *,
-    patience: float = 0,
+    patience: float = LEAVING_SECONDS,
 ) -> Iterator[Open]:
     """Connects, and finds where to go on. Raises UsageError, BlockedError or SourceError where that cannot
     be; `patience`: seconds that another command is waited for."""
@@ -184,7 +184,7 @@ def follow(
     A server that goes away is met by new connections. Raises Interrupted when the user stops it, or
     `stopped` says so: an interrupt can be lost.
     """
-    waits, patience = pauses(RUN_TRIES), 0.0
+    waits, patience = pauses(RUN_TRIES), LEAVING_SECONDS
     told = _Told(emit)
     while True:
         try:

@@ -38,6 +38,8 @@ _UNFINISHED = ("running", "interrupted", "failed")
 _UPGRADE_LOCK = 0x636F6E7570
 # Any constant does; it is the word CONVERGE.
 _LOCK = 0x434F4E56
+LEAVING_SECONDS = 2.0
+"""A session ends on the server a moment after its client has, which two commands in a row would meet."""
 ALIVE = (
     "EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
     f"AND l.objid = {_LOCK} AND l.granted AND concat(a.pid, ' ', a.backend_start) = %(attempt)s)"
@@ -253,7 +255,7 @@ def attempt(connection: psycopg.Connection[Any], statement: Statement) -> str | 
     return None
 
 
-def lock(connection: psycopg.Connection[Any], command: str = "", *, seconds: float = 0) -> None:
+def lock(connection: psycopg.Connection[Any], command: str = "", *, seconds: float = LEAVING_SECONDS) -> None:
     """Makes the session the only one of converge that writes here, and names it so that others see which
     command it is. Raises BlockedError after `seconds`."""
     until = time.monotonic() + seconds
@@ -265,7 +267,7 @@ def lock(connection: psycopg.Connection[Any], command: str = "", *, seconds: flo
                 details=[who(holder)] if (holder := at_work(connection)) else [],
                 hint="wait for it, or stop it",
             )
-        time.sleep(0.2)
+        time.sleep(0.1)
     if command:
         name = f"converge {command} {os.getpid()} {socket.gethostname()}"
         connection.execute("SELECT set_config('application_name', %s, false)", (name,))
@@ -298,7 +300,7 @@ def who(holder: Mapping[str, Any]) -> str:
 
 def require_free(connection: psycopg.Connection[Any]) -> None:
     """Raises BlockedError when another run is at work on this target: not for who only asks, as we do."""
-    lock(connection, seconds=1)
+    lock(connection)
     connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
