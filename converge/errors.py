@@ -5,7 +5,6 @@
     ├── BlockedError     3   found before anything was written
     ├── SourceError      4   MySQL said no, or went away
     ├── TargetError      5   PostgreSQL said no, or went away
-    ├── TooLate          6   a worker came after the run's snapshot
     └── Interrupted    130   the user stopped it; its state is kept
 
 The number is the exit code. An error says what, where and why in `message`, names rows or
@@ -70,12 +69,6 @@ class TargetError(ConvergeError):
     """PostgreSQL said no, or went away."""
 
     exit_code = 5
-
-
-class TooLate(ConvergeError):
-    """A worker came after all others had begun."""
-
-    exit_code = 6
 
 
 class Interrupted(ConvergeError):

@@ -19,7 +19,7 @@ from support import ENVIRONMENT, mysql, postgres
 
 from converge import __version__
 from converge.cli import _group
-from converge.errors import BlockedError, SourceError, TooLate, UsageError
+from converge.errors import BlockedError, SourceError, UsageError
 
 ROOT = Path(__file__).parents[1]
 
@@ -171,7 +171,7 @@ def test_the_job_of_workers_knows_the_exit_codes() -> None:
         if "onExitCodes" in rule
     }
     fatal = {kind.exit_code for kind in (UsageError, BlockedError, SourceError)} | {70}
-    assert codes == {"FailIndex": [TooLate.exit_code], "FailJob": sorted(fatal)}
+    assert codes == {"FailJob": sorted(fatal)}
 
 
 def test_the_image_copies_what_the_build_needs_and_is_not_root() -> None:

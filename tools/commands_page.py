@@ -26,7 +26,6 @@ Made from the command line itself, by `python -m tools.commands_page > docs/comm
 | 3 | blocked before anything was written; missing privileges are among it |
 | 4 | the source cannot be reached, or failed |
 | 5 | the target cannot be reached, or failed |
-| 6 | `converge worker` came too late |
 | 70 | a bug in converge |
 | 130 | interrupted (`R130`); a run is kept, and `converge migrate --resume` continues it |
 

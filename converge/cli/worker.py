@@ -44,7 +44,8 @@ def command(
     """Work for a run on another machine: copy and compare what it hands out, until it is finished.
 
     The run is begun with `converge migrate --workers join:N`. Both addresses are this machine's own. SIGTERM
-    lets tasks that have begun end, and leaves; the run goes on. Exit code 6: too late, the run has begun.
+    lets tasks that have begun end, and leaves; the run goes on. A worker that comes after the run's snapshot
+    helps only with the target's side of the comparison.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ from converge.cluster.messages import (
     worker_channel,
 )
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, SourceError, TooLate, UsageError
+from converge.errors import BlockedError, ConvergeError, SourceError, UsageError
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.work import Copied
@@ -67,9 +67,10 @@ class Joining:
 
 
 def serve(joining: Joining) -> str:
-    """Joins the run, again where it begins another attempt, until it is finished; says how it ended.
+    """Joins the run until it is finished, again where it begins another attempt or has gone on without this
+    worker; says how it ended.
 
-    Raises UsageError for a run that does not await workers, TooLate for one that has its snapshot,
+    Raises UsageError for a run that does not await workers,
     BlockedError and SourceError for a worker that is not of its kind, ConvergeError where the run has failed.
     """
     run, until, served = joining.run, time.monotonic() + joining.seconds, False
@@ -118,15 +119,8 @@ def _await(
                 return f"run {found} is finished"
             if state == "running" and alive:
                 door = DOOR.validate_python(joins)
-                ours = run is not None or door.database == joining.source.database
-                if ours and door.open:
+                if run is not None or door.database == joining.source.database:
                     return found, door
-                if ours:
-                    raise TooLate(
-                        f"run {found} has its snapshot, which all workers begin together",
-                        code=Code.R008,
-                        hint="start workers before the run, or while it waits for them",
-                    )
         if joining.leaving():
             return "left, as it was asked to"
         if time.monotonic() > until:
@@ -199,7 +193,8 @@ class _Guest:
                 settings = self._door.settings | {"application_name": f"converge worker {self.number}"}
                 self._workers.connect(joining.source, joining.target, **settings)
                 self._tell("UPDATE converge.worker SET ready = true WHERE id = %s", self.number)
-                joining.emit(Said(f"joined run {self._run} as worker {self.number}"))
+                late = "" if self._door.open else ", late: for the target's digests"
+                joining.emit(Said(f"joined run {self._run} as worker {self.number}{late}"))
                 while not self._is_over():
                     if self._gone is not None and not self._workers.free() and not self._doing:
                         raise self._gone
@@ -298,14 +293,7 @@ class _Guest:
         query = (
             "UPDATE converge.worker w SET seen_at = clock_timestamp() FROM converge.run r "
             "WHERE r.id = run_id AND w.id = %(number)s "
-            f"RETURNING left_at IS NULL AND state = 'running' AND {ALIVE}, left_at IS NULL, taken, "
-            "(joins ->> 'open')::boolean"
+            f"RETURNING left_at IS NULL AND state = 'running' AND {ALIVE}"
         )
-        row = self._ledger.execute(
-            query.encode(), {"number": self.number, "attempt": self._door.attempt}
-        ).fetchone()
-        if row is None or (not row[0] and row[1]):
-            return True
-        if not row[1] or not (row[2] or row[3]):
-            raise TooLate(f"run {self._run} goes on without this worker", code=Code.R008)
-        return False
+        has = self._ledger.execute(query.encode(), {"number": self.number, "attempt": self._door.attempt})
+        return has.fetchone() != (True,)

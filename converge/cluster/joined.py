@@ -29,7 +29,7 @@ from converge.codes import Code
 from converge.model.event import Progress, Said, Sink, WorkerAnswered
 from converge.model.plan import Finding
 from converge.model.words import counted
-from converge.model.work import Copied, CopyTask
+from converge.model.work import Copied, CopyTask, DigestTask, WrittenTask
 from converge.mysql.query import fetch
 from converge.postgres.connect import connect
 from converge.postgres.ledger import Ledger, attempt_of
@@ -50,6 +50,8 @@ class _Member:
     id: int
     host: str
     jobs: int
+    late: bool = False
+    """It came after the snapshot, and reads nothing of the source."""
     tasks: dict[int, object] = field(default_factory=dict)
 
     @property
@@ -73,12 +75,15 @@ class Guests:
         self.others = 0
         """Workers that somebody else starts."""
         self.started: list[Started] = []
-        self._set_door(door)
+        self._show_door()
 
     @property
     def jobs(self) -> int:
-        """Worker processes of all."""
-        return sum(member.jobs for member in self._members.values())
+        """Worker processes of all that have the snapshot."""
+        return sum(member.jobs for member in self._on_time())
+
+    def _on_time(self) -> list[_Member]:
+        return [member for member in self._members.values() if not member.late]
 
     # ---- joining ---------------------------------------------------------------------------------------
 
@@ -95,12 +100,10 @@ class Guests:
             time.sleep(0.1)
             failed = [said for one in self.started for said in one.failed()]
         with self._connection.transaction():
-            rows = self._connection.execute(
-                f"UPDATE converge.worker w SET taken = true WHERE {_READY} RETURNING id, host, jobs",
-                self._names,
-            ).fetchall()
-            self._set_door(replace(self._door, open=False))
-        self._members = {number: _Member(number, host, jobs) for number, host, jobs in sorted(rows)}
+            rows = self._take_ready()
+            self._door = replace(self._door, open=False)
+            self._show_door()
+        self._members = {number: _Member(number, host, jobs) for number, host, jobs in rows}
         hosts = ", ".join(f"{member.host} ({member.jobs})" for member in self._members.values()) or "none"
         self._emit(Said(f"joined: {hosts}"))
         if len(rows) < awaited:
@@ -109,13 +112,18 @@ class Guests:
             self._emit(Said(f"{message}: {why}" if why else message))
             self.findings.append(Finding(Code.R006, "note", "workers", message, evidence=why))
 
+    def _take_ready(self) -> list[tuple[int, str, int]]:
+        query = f"UPDATE converge.worker w SET taken = true WHERE {_READY} RETURNING id, host, jobs"
+        return sorted(self._connection.execute(query, self._names).fetchall())
+
     @property
     def _names(self) -> dict[str, Any]:
         return {"run": self._run, "attempt": self._door.attempt, "presence": PRESENCE}
 
-    def _set_door(self, door: Door) -> None:
+    def _show_door(self) -> None:
         self._connection.execute(
-            "UPDATE converge.run SET joins = %s::jsonb WHERE id = %s", (json.dumps(asdict(door)), self._run)
+            "UPDATE converge.run SET joins = %s::jsonb WHERE id = %s",
+            (json.dumps(asdict(self._door)), self._run),
         )
 
     # ---- tasks -----------------------------------------------------------------------------------------
@@ -126,7 +134,7 @@ class Guests:
 
     @property
     def room(self) -> bool:
-        return any(member.room > 0 for member in self._members.values())
+        return any(member.room > 0 for member in self._on_time())
 
     @property
     def heard(self) -> bool:
@@ -139,10 +147,33 @@ class Guests:
         """To the one that has most to spare."""
         if isinstance(task, CopyTask):
             task = replace(task, attempt=self._door.attempt)
-        self._send(max(self._members.values(), key=lambda member: member.room), task)
+        self._send(max(self._on_time(), key=lambda member: member.room), task)
+
+    def give_late(self, tasks: Iterator[object]) -> None:
+        """Those that came late get the target's half of digests; the source's half is `returned`."""
+        for member in [member for member in self._members.values() if member.late]:
+            while member.room > 0 and (task := self._of_target(tasks, 2 * member.jobs)):
+                self._send(member, task)
+
+    def _of_target(self, tasks: Iterator[object], most: int) -> object:
+        """A task that needs no snapshot, of `returned` or of the next `tasks`; `most` may be put off."""
+        number = 0
+        while True:
+            if number == len(self.returned):
+                if number >= most or (task := next(tasks, None)) is None:
+                    return None
+                self.returned.append(task)
+            task = self.returned[number]
+            if isinstance(task, DigestTask) and task.source and task.target:
+                self.returned[number] = replace(task, target="")
+                return replace(task, source="", uncut=False, half=True)
+            if isinstance(task, WrittenTask) or (isinstance(task, DigestTask) and task.target):
+                del self.returned[number]
+                return task
+            number += 1
 
     def everyone(self, task: object) -> None:
-        for member in self._members.values():
+        for member in self._on_time():
             self._send(member, task)
         self._until = time.monotonic() + _BEGIN_SECONDS
 
@@ -168,6 +199,8 @@ class Guests:
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
             self._look_for_gone()
+            if not self._door.open:
+                self._look_for_late()
         return results
 
     def _answers(self) -> Iterator[Any]:
@@ -198,6 +231,11 @@ class Guests:
         ).fetchall()
         for number in self._members.keys() - {number for (number,) in there}:
             self._part(self._members[number], "it no longer answers")
+
+    def _look_for_late(self) -> None:
+        for number, host, jobs in self._take_ready():
+            self._members[number] = _Member(number, host, jobs, late=True)
+            self._emit(Said(f"joined late: {host} ({jobs}), for the target's digests"))
 
     def _part(self, member: _Member, why: str) -> None:
         """Without this worker; whatever it still does in the target is rolled back."""
@@ -234,7 +272,7 @@ _PRESENT = (
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _READY = (
-    "w.run_id = %(run)s AND w.attempt = %(attempt)s AND w.ready AND w.left_at IS NULL "
+    "w.run_id = %(run)s AND w.attempt = %(attempt)s AND w.ready AND NOT w.taken AND w.left_at IS NULL "
     f"AND EXISTS (SELECT FROM pg_locks l WHERE {_PRESENT})"
 )
 

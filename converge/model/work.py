@@ -59,6 +59,8 @@ class DigestTask:
     """A map's expression is in it, which gives NULL for a text beyond max_allowed_packet, too."""
     counts: bool = False
     """Only the source's rows are counted, and not by ranges."""
+    half: bool = False
+    """The target's query of a task whose other half has the source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Digest:
     chunk: int = 0
     counted: int | None = None
     """The source's rows, not by ranges of the key; None where they were not counted so."""
+    half: bool = False
+    """Its other half comes apart."""
 
     def __add__(self, other: Digest) -> Digest:
         return Digest(

@@ -196,7 +196,8 @@ class Proof:
         for digest in self.workers.work(todo):
             if isinstance(digest, Digest):
                 totals[digest.table] += digest
-                self.emit(Advanced(phase_, digest.table))
+                if not digest.half:
+                    self.emit(Advanced(phase_, digest.table))
         return totals
 
     def _count(self, table: TablePlan) -> DigestTask:

@@ -164,7 +164,8 @@ class Worker:
         rows, total, *changes = (int(value or 0) for value in here)
         if task.counts:
             return Digest(task.table, counted=rows)
-        return Digest(task.table, rows, total, there[0], int(there[1] or 0), tuple(changes), task.chunk)
+        seen, hashed = there[0], int(there[1] or 0)
+        return Digest(task.table, rows, total, seen, hashed, tuple(changes), task.chunk, half=task.half)
 
     def drill(self, task: DrillTask) -> Drilled:
         """The differences of one table; each of them is told on the way, where the task wants that."""

@@ -67,6 +67,9 @@ class Joined(Protocol):
 
     def give(self, task: object) -> None: ...
 
+    def give_late(self, tasks: Iterator[object]) -> None:
+        """Gives those that have no snapshot what needs none."""
+
     def everyone(self, task: object) -> None:
         """Gives all of them the same task."""
 
@@ -188,6 +191,8 @@ class Workers:
                     self.tell(place, task)
                 else:
                     place.give(task)
+            if is_open and self.joined is not None:
+                self.joined.give_late(waiting)
             if busy != self.busy:
                 busy = self.busy
                 self._emit(WorkersBusy(busy))
