@@ -123,6 +123,7 @@ def soon(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
             pytest.fail(f"too late: {process.communicate()}")
         time.sleep(0.02)
 

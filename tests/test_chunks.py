@@ -220,7 +220,12 @@ def test_ranges_are_of_columns_that_are_indexed_whole(mysql_8033: Server) -> Non
     name = "prefixes"
     mysql_8033.drop_database(name)
     url = mysql_8033.create_database(name)
-    keys = {"first": ("name(4),id", ()), "last": ("id,name(4)", (("id", "int"),)), "whole": ("name,id", None)}
+    keys = {
+        "first": ("name(4),id", ()),
+        "last": ("id,name(4)", (("id", "int"),)),
+        "whole": ("name,id", None),
+        "beside": ("name,id), KEY (name(4)", None),
+    }
     streets = ("Hradní", "Hradecká", "Hrachová", "Hrabalova", "Hrázní", "Hrachovec")
     rows = ",".join(f"('{streets[n % 6]} {n}',{n},REPEAT('x',200))" for n in range(600))
     connection = writable(url)

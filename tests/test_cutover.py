@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from judge import compare
-from support import converge, migrated, mysql, postgres
+from support import begun, converge, migrated, mysql, postgres, soon
 from test_follow import ROUNDS, SOURCE, follow
 
 from converge import api
@@ -187,8 +189,19 @@ def test_nothing_of_the_application_is_replaced_in_load_mode(
     ran = converge(*load, "--truncate")
     assert (ran.code, "the application's since the cutover at " in ran.err) == (2, True), ran.err
     assert postgres(target, "SELECT v FROM a") == [(7,)]
-    # From then on they are a run's again.
-    assert converge(*load, "--truncate", "--yes").code == 0
+    # One that has waited in vain has made nothing its own.
+    waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    with psycopg.connect(target) as application:
+        application.execute("SELECT FROM a")
+        with begun(source, target, "--mode", "load", "--truncate", "--yes") as run:
+            soon(run, lambda: bool(postgres(target, waits)))
+            run.send_signal(signal.SIGINT)
+            assert run.wait(30) == 130, run.communicate()
+    ran = converge("verify", *ends, "--repair", "--yes", "--run", "1")
+    assert (ran.code, "W012" in ran.err) == (3, True), ran.err
+    assert postgres(target, "SELECT v FROM a") == [(7,)]
+    # With what it replaces they are a run's again.
+    assert converge(*load, "--resume").code == 0
     assert converge("sync", *ends).code == 0
     ran = converge("cutover", *ends, "--run", "1", "--stop", "true")
     assert (ran.code, "later runs have made all tables" in ran.err) == (2, True), ran.err

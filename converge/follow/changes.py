@@ -46,10 +46,12 @@ _PARTIAL_UPDATE, _FIRST_V2 = 39, 30
 _ABSENT = b"\0\xff absent \xff\0"
 """In place of a value that the row of an event does not have; None is NULL."""
 # Without a row, or with rows that the identity of the table tells of (`follow.epoch`). Dumps have theirs in
-# comments that the server carries out: /*!40000 ALTER TABLE t DISABLE KEYS */.
+# comments that every server of MySQL 8 carries out: /*!40000 ALTER TABLE t DISABLE KEYS */. In others nothing
+# is looked for.
 _STATEMENTS = re.compile(
-    r"(?:/\*!\d*|/\*(?!!).*?\*/|(?:--(?=\s)|\#)[^\n]*|\s)*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|CREATE|ALTER|DROP|TRUNCATE|RENAME|GRANT|REVOKE"
-    r"|SET|ANALYZE|OPTIMIZE|REPAIR|FLUSH|INSTALL|UNINSTALL|IMPORT|USE|START|CHECK|CACHE)\b",
+    r"(?:/\*!(?:0?[0-7]\d{4}(?!\d)|(?!\d))|/\*.*?\*/|(?:--(?=\s)|\#)[^\n]*|\s)*+"
+    r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|CREATE|ALTER|DROP|TRUNCATE|RENAME|GRANT|REVOKE|SET"
+    r"|ANALYZE|OPTIMIZE|REPAIR|FLUSH|INSTALL|UNINSTALL|IMPORT|USE|START|CHECK|CACHE)\b",
     re.DOTALL | re.IGNORECASE,
 )
 _TRANSACTIONAL = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA"})

@@ -153,7 +153,7 @@ class RecordsTask:
     folder: str
     parts: int
     part: str | None = None
-    """The condition of the source's range; None for the target's side."""
+    """The WHERE clause of the source's range; None for the target's side."""
     pages: tuple[str, ...] = ()
     """The WHERE clauses of the target's."""
 
@@ -221,7 +221,7 @@ class FetchTask:
     keys: str
     """The file of `RepairTable.keys`."""
     part: str
-    """The range's condition."""
+    """The range's WHERE clause."""
     file: str
     """Gets their text for COPY."""
 

@@ -59,13 +59,16 @@ def marked(table: TablePlan) -> bool:
 
 
 def where(key: Sequence[str], part: Range) -> str:
-    """The WHERE clause of a chunk: low < key <= high, in the source's own order of keys."""
+    """The WHERE clause of a chunk: low < key <= high, in the source's own order of keys.
+
+    Only the primary key's index is used: one of a key's prefix may miss rows (`Table.indexed_whole`).
+    """
     conditions = []
     if part.low is not None:
         conditions.append(f"({_beyond(key, part.low)})")
     if part.high is not None:
         conditions.append(f"NOT ({_beyond(key, part.high)})")
-    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f" FORCE INDEX (PRIMARY) WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 def _field(column: ColumnPlan, value: str, null: str) -> str:

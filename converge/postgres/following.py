@@ -30,7 +30,10 @@ _CUT_OVER = """
            SELECT FROM converge.run later LEFT JOIN converge.plan p ON p.run_id = later.id,
                   jsonb_each_text(later.targets) AS new (source, name)
             WHERE later.id > r.id AND later.target_schema = r.target_schema AND new.name = own.name
-              AND (later.truncates OR p.options ->> 'mode' = 'create'))"""
+              AND (later.truncates OR p.options ->> 'mode' = 'create') AND later.state <> 'recovered'
+              -- What it replaces is gone only with its first statement.
+              AND (later.id = %(resumed)s
+                   OR EXISTS (SELECT FROM converge.step WHERE run_id = later.id)))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +64,25 @@ def read_following(connection: psycopg.Connection[Any], run: int) -> Following |
     return None if row is None else decode(Following, row)
 
 
-def cut_over_at(connection: psycopg.Connection[Any], schema: str, tables: Collection[str]) -> str | None:
+def cut_over_at(
+    connection: psycopg.Connection[Any], schema: str, tables: Collection[str], resumed: int | None = None
+) -> str | None:
     """When the first of these tables of the target became the application's by a cutover; None where none
     has, or where a later run has made or emptied it."""
     if not value(connection, "SELECT to_regclass('converge.follow') IS NOT NULL"):
         return None
-    at: str | None = value(connection, _CUT_OVER, {"schema": schema, "tables": [*tables]})
+    at: str | None = value(connection, _CUT_OVER, {"schema": schema, "tables": [*tables], "resumed": resumed})
     return at
 
 
-def require_not_cut_over(connection: psycopg.Connection[Any], schema: str, tables: Collection[str]) -> None:
-    """Raises BlockedError after a cutover: the rows of these tables of the target are the application's."""
-    if (at := cut_over_at(connection, schema, tables)) is not None:
+def require_not_cut_over(
+    connection: psycopg.Connection[Any], schema: str, tables: Collection[str], resumed: int | None = None
+) -> None:
+    """Raises BlockedError after a cutover: the rows of these tables of the target are the application's.
+
+    They are not those of a run that is `resumed`, and was begun to replace them.
+    """
+    if (at := cut_over_at(connection, schema, tables, resumed)) is not None:
         raise BlockedError(
             f"the cutover was at {at}: the target is the application's",
             code=Code.W012,

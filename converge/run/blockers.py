@@ -43,18 +43,19 @@ def check_target(
     inputs: Inputs,
     *,
     clears: bool,
+    resumed: int | None,
     approve: Approve | None,
 ) -> None:
     """What can be said before the data is looked at: privileges, and what exists. Raises BlockedError.
 
-    `approve` may refuse what `clears` removes.
+    `approve` may refuse what `clears` removes; `resumed` is the run that goes on.
     """
     if any(finding.code == OCCUPIED for finding in inputs.lacking):
         require_free(target)  # the tables may be those of a run that is at work
     require_privileges(inputs.lacking)
     there = [name for name in own_names(inputs) if name in facts.names]
     if not clears:
-        require_not_cut_over(target, inputs.schema, there)
+        require_not_cut_over(target, inputs.schema, there, resumed)
     loading = inputs.evidence.existing is not None
     if loading and clears:
         require_locks(target, inputs.schema, filled_tables(inputs))

@@ -207,8 +207,13 @@ def planned(job: Job) -> Iterator[Prepared]:
     common = replace(options.common, jobs=options.common.jobs + options.awaited.count)
 
     def first(target: psycopg.Connection[Any], facts: Target, inputs: Inputs) -> None:
-        clears = options.common.clears and not options.resume
-        check_target(target, facts, inputs, clears=clears, approve=options.approve)
+        run = last_recorded(target, job.source, inputs.schema) if options.resume else None
+        check_target(
+            target, facts, inputs,
+            clears=options.common.clears and not options.resume,
+            resumed=run.run if isinstance(run, Recorded) else None,
+            approve=options.approve,
+        )  # fmt: skip
         if options.resume:
             require_run(target, inputs.source, inputs.schema)
 

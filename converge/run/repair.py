@@ -218,7 +218,7 @@ class _Rows:
 
 def _records(task: RecordsTask, ranges: Sequence[Range], pages: int) -> Iterator[RecordsTask]:
     """The ranges of both sides, so that both servers work at the same time."""
-    here = (where(task.table.key, part).removeprefix(" WHERE ") or "1=1" for part in ranges)
+    here = (where(task.table.key, part) for part in ranges)
     listed = list(pages_at_once(pages))
     there = (tuple(listed[start : start + _PAGES]) for start in range(0, len(listed), _PAGES))
     for part, some in zip_longest(here, there):
@@ -254,7 +254,7 @@ def _fetches(on: Comparison, one: Repaired, places: Mapping[str, Path]) -> Itera
     size = -(-len(ranges) // _FETCHES)
     for start in range(0, len(ranges) if one.come else 0, size):
         part = Range(ranges[start].low, ranges[min(start + size, len(ranges)) - 1].high)
-        condition = where(on.plan.table(one.table).key, part).removeprefix(" WHERE ") or "1=1"
+        condition = where(on.plan.table(one.table).key, part) or " WHERE true"
         yield condition, f"{places[one.table]}/{start}.rows"
 
 

@@ -121,7 +121,7 @@ def _digests(schema: str, table: TablePlan) -> tuple[str, str]:
 
 def fetch(source: WatchedConnection, task: FetchTask) -> Fetched:
     """Writes the COPY text of the source's rows of these keys and this range, under the worker's snapshot."""
-    query = f"{select_text(task.table)} WHERE {task.part} AND {_digests(task.schema, task.table)[0]} IN"
+    query = f"{select_text(task.table)}{task.part} AND {_digests(task.schema, task.table)[0]} IN"
     encoded = encode if marked(task.table) else b"".join
     at_once = identities_at_once(source, _AT_ONCE)
     read = 0

@@ -133,7 +133,8 @@ class Suspects:
         there_key = ",".join(["''", *(f"{field.target_value}::text" for field in relation.key)])
         self.sides = (
             Side(
-                lambda query: fetch(source, query), lambda condition: _of_source(source, relation, condition),
+                lambda query: fetch(source, query),
+                lambda condition: _of_source(source, relation, f" WHERE {condition}"),
                 relation.source, identity[0], row[0],
                 totals[0], f"CONCAT_WS(',',{here_key})", tuple(here for here, _ in values),
             ),
@@ -198,7 +199,7 @@ def _of_source(source: WatchedConnection, relation: Relation, condition: str) ->
     none = NONE.hex()
     identity, row = identity_digests(relation)[0], row_digests(relation.fields)[0]
     record = f"CONCAT(IFNULL({identity},'{none}'),IFNULL({row},'{none}'))"
-    query = f"SELECT {record} FROM {relation.source} WHERE {condition}"
+    query = f"SELECT {record} FROM {relation.source}{condition}"
     # MySQL's UNHEX() takes a fifth of what both digests take.
     return (unhexlify(b"".join(read)) for _, read in stream(source, query, may_cut=True))
 
