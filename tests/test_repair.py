@@ -316,10 +316,15 @@ def test_a_key_that_a_merge_has_kept(databases: tuple[str, str], tmp_path: Path)
     rules.write_text('[[table]]\nmatch = { table = "s" }\nrows = "merge"\n')
     ends = ("--source", source, "--target", target)
     assert converge("migrate", *ends, "--mode", "load", "--map", str(rules)).code == 0
-    mysql(source, "INSERT INTO s VALUES (6, 'c'); SET GLOBAL max_allowed_packet = 1048576")
+    mysql(source, "UPDATE s SET v = 'new' WHERE id = 1; INSERT INTO s VALUES (6, 'c'), (8, 'd')")
+    # What somebody has deleted meanwhile is not kept either.
+    postgres(target, 'INSERT INTO converge."kept public.s" VALUES (8)')
+    mysql(source, "SET GLOBAL max_allowed_packet = 1048576")
     try:
         ran = converge("sync", *ends)
     finally:
         mysql(source, "SET GLOBAL max_allowed_packet = DEFAULT")
     assert ran.code == 0, ran.out + ran.err
-    assert postgres(target, "SELECT * FROM s ORDER BY 1") == [(1, "a"), (5, "b"), (6, "c"), (7, "own")]
+    assert postgres(target, "SELECT * FROM s ORDER BY 1") == [
+        (1, "new"), (5, "b"), (6, "c"), (7, "own"), (8, "d"),
+    ]  # fmt: skip

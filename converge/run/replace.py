@@ -280,12 +280,10 @@ class _Rows:
     def _let_go(self) -> None:
         """Rows that a merge has kept go where the source has their key now."""
         kept = kept_table(self._schema, self._table.target)
-        names = [pg_name(column.target) for column in self._table.keys]
-        listed = ",".join(f"{name}::text" for name in names)
-        come = f"{self._there} IN (SELECT i FROM {_KEYS} WHERE here > 0)"
-        same = f"({listed}) IN (SELECT {listed} FROM {self._name} WHERE {come})"
-        self._to.do(f"DELETE FROM {kept} WHERE {same}")
-        self._to.do(f"DELETE FROM {self._name} WHERE {come}")
+        names = ",".join(f"{pg_name(column.target)}::text" for column in self._table.keys)
+        come = f"({self._there} IN (SELECT i FROM {_KEYS} WHERE here > 0))"
+        mine = f"WITH own AS (DELETE FROM {kept} WHERE {come} RETURNING {names})"
+        self._to.do(f"{mine} DELETE FROM {self._name} WHERE {come} AND ({names}) IN (SELECT * FROM own)")
 
     def _keep_own(self) -> None:
         """The values of columns that only the target has, and a place for the source's rows."""
