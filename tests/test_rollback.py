@@ -13,6 +13,7 @@ import pytest
 from jsonschema import validate
 from judge import compare
 from support import ENVIRONMENT, Ran, converge, mysql, postgres
+from test_server_settings import settings
 
 from tools.schemas import schemas
 
@@ -141,7 +142,9 @@ def counts(ran: Ran) -> dict[str, tuple[int, int, int]]:
 
 def test_all_kinds_of_values_come_back(kinds: tuple[str, str], tmp_path: Path) -> None:
     source, target = kinds
-    done = rollback(kinds, "--apply", "--yes")
+    others = {"autocommit": "0", "sql_safe_updates": "1", "default_tmp_storage_engine": "MEMORY"}
+    with settings(source, others):
+        done = rollback(kinds, "--apply", "--yes")
     assert counts(done) == {
         "kinds": (3, 1, 1), "account": (1, 2, 1), "child": (2, 0, 2), "keyless": (2, 0, 1),
         "emptied": (1, 1, 1),

@@ -48,7 +48,8 @@ Action = Literal["prepare", "sql", "apply", "remove"]
 # Values go back as they are: no number for a 0, and an error rather than another value.
 _SESSION = (
     "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', "
-    "time_zone='+00:00', foreign_key_checks=0, unique_checks=1"
+    "time_zone='+00:00', foreign_key_checks=0, unique_checks=1, sql_safe_updates=0, "
+    "default_tmp_storage_engine=InnoDB"
 )
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE TEMPORARY TABLES")
 """Privileges that --apply needs."""
