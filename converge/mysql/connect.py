@@ -23,8 +23,8 @@ from converge.providers import recognize
 from converge.watch import watch
 
 # The text of values, and how many rows a query gives, must not depend on the server's settings; a slow target
-# must not end a read. The server itself refuses a session that is read only whatever would write. The driver asks
-# for autocommit only where the greeting says that it is off, and a global 0 comes after the greeting.
+# must not end a read. The server itself refuses a session that is read only whatever would write. The driver
+# asks for autocommit only where the greeting says that it is off, and a global 0 comes after the greeting.
 _SESSION = (
     "SET SESSION sql_mode='', time_zone='+00:00', net_write_timeout=3600, net_read_timeout=3600, "
     "wait_timeout=28800, max_execution_time=0, information_schema_stats_expiry=0, "
