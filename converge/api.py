@@ -22,7 +22,8 @@ from converge.follow.cutover import cutover as _cutover
 from converge.follow.follow import follow as _follow
 from converge.follow.follow import require_followable as _require_followable
 from converge.merge import Merge as Merge
-from converge.merge.run import Merging
+from converge.merge.run import Merging, Shards
+from converge.merge.run import compare as _compare
 from converge.model.arguments import Within, checked
 from converge.model.endpoint import Endpoint as Endpoint
 from converge.model.endpoint import parse
@@ -223,6 +224,16 @@ def verify(
     """
     ends = _source(source), _target(target)
     return _verify(*ends, options or Options(), level, on_event, on_differences, repair)
+
+
+@checked
+def verify_merge(merge: Merge, shards: Shards, selection: Selection | None = None) -> Result:
+    """Compares the rows of merged tables with those that the merge has proven, and says where the shards have
+    changed since.
+
+    `shards` has the source's address and the own schema of each shard, by its name.
+    """
+    return _compare(merge, shards, (selection or Selection()).takes)
 
 
 @checked

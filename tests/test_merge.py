@@ -119,6 +119,11 @@ def test_with_a_shard_column(shards: Shards) -> None:
     # With other rows it is no longer what was verified, nor merged as another column would have it.
     changed = shards.migrate("--resume")
     assert (changed.code, "error[V125]: tenants: note: " in changed.err) == (5, True), changed.err
+    ran = shards.run("verify", "--json", "--database", "tenants", "--exclude", "person")
+    assert (ran.code, ran.json["databases"][3]["verdict"]) == (1, "differs"), ran.err
+    (found,) = ran.json["databases"][3]["findings"]
+    assert found["code"] == "V126" and "note: the merged rows have changed" in found["message"], found
+    assert [one["source"] for one in ran.json["databases"][3]["tables"]] == ["note", "nothing"]
     assert "T012" not in changed.err
     shards.write('{ schema = "app", column = "shop" }')
     other = shards.migrate("--resume").err
@@ -128,6 +133,20 @@ def test_with_a_shard_column(shards: Shards) -> None:
     anew = shards.migrate("--recreate", "--yes")
     assert (anew.code, anew.json["verdict"]) == (0, "verified"), anew.err
     assert postgres(shards.target, left) == [(name, 2) for name in NAMES]
+    ran = shards.run("verify")
+    assert ran.code == 0 and "all of 4 databases" in ran.out, ran.out
+    # What sync brings to a shard is not merged, which every command says.
+    mysql(f"{shards.source}/tenant_b", "UPDATE note SET body = 'later' WHERE id = 1")
+    ran = shards.run("sync", "--json")
+    assert [one["verdict"] for one in ran.json["databases"]] == ["verified"] * 3 + ["differs"], ran.err
+    assert (ran.code, "V126", "1 shard has changed") == (
+        1, ran.json["databases"][3]["findings"][0]["code"],
+        re.findall("1 shard has changed", ran.json["databases"][3]["findings"][0]["message"])[0],
+    )  # fmt: skip
+    ran = shards.run("status", "--json")
+    assert ran.json["verdict"] == "differs" and "tenant_b" in ran.json["databases"][3]["run"]["out_of_date"]
+    ran = shards.run("migrate", "--resume")
+    assert (ran.code, "error[T005]" in ran.err, "next" in ran.out) == (3, True, False), ran.out
 
 
 def test_keys_that_are_not_disjoint(shards: Shards) -> None:
@@ -139,6 +158,10 @@ def test_keys_that_are_not_disjoint(shards: Shards) -> None:
     assert "error[T046]: tenants: note: " in ran.err and re.search(
         r"\(id\) = \([123]\) is in tenant_a, tenant_b, tenant_c", ran.err
     )
+    assert 'merge = { schema = "app", column = "shard" }' in ran.err
+    # There is no merge that they would differ from, which is said.
+    merged = shards.run("verify", "--json").json["databases"][3]
+    assert (merged["verdict"], merged["not_compared"][0]["why"]) == ("migrated", "nothing is merged into it")
     shards.write('{ schema = "app", column = "tenant" }')
     postgres(shards.target, "UPDATE tenant_b.note SET body = 'other' WHERE id = 1")
     ran = shards.migrate("--resume")
@@ -196,6 +219,20 @@ def test_keys_that_are_disjoint(shards: Shards) -> None:
     assert (ran.code, "error[T005]: tenants: " in ran.err, ran.json["verdict"]) == (3, True, "blocked"), (
         ran.err
     )
+
+
+def test_keys_that_are_equal_with_other_texts(shards: Shards) -> None:
+    """The index takes them for equal, as texts they are not; NULL is equal to nothing."""
+    for name, number, text in (("tenant_a", "0e0", "7"), ("tenant_b", "-0e0", "8"), ("tenant_c", "1", "8")):
+        mysql(
+            f"{shards.source}/{name}",
+            "CREATE TABLE one (id DOUBLE, u INT, UNIQUE KEY (u), UNIQUE KEY (id));"
+            f"INSERT INTO one VALUES ({number}, {text}), (NULL, NULL), (NULL, NULL)",
+        )
+    shards.write('{ schema = "app" }')
+    ran = shards.migrate()
+    assert (ran.code, "error[T046]: tenants: one: " in ran.err, shards.merged()) == (5, True, []), ran.err
+    assert re.search(r"\(id\) = \(-?0\), \(-?0\) is in tenant_a, tenant_b\n|\(u\) = \(8\) is in ", ran.err)
 
 
 @pytest.mark.parametrize("merge", ['{ schema = "app" }', '{ schema = "app", column = "tenant" }'])

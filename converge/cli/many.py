@@ -49,6 +49,21 @@ def merge_of(merged: Chosen, names: Sequence[str]) -> Merge:
     return Merge(merged.name, source, merged.target, schema, tuple(names), column)
 
 
+def merges_of(chosen: Sequence[Chosen]) -> dict[Chosen, list[Chosen]]:
+    """What these databases are merged into, each with its shards."""
+    shards: dict[Chosen, list[Chosen]] = {}
+    for one in chosen:
+        if one.merged is not None:
+            shards.setdefault(one.merged, []).append(one)
+    return shards
+
+
+def with_shards(merged: Chosen, shards: Sequence[Chosen]) -> tuple[Merge, dict[str, tuple[str, str]]]:
+    """A merge, and what tells the runs of its shards apart."""
+    merge = merge_of(merged, [one.name for one in shards])
+    return merge, {one.name: one.move for one in shards if one.move is not None}
+
+
 def only(chosen: Sequence[Chosen], what: str = "this command") -> Chosen:
     """The one database of something that is about one. Raises UsageError when several are meant."""
     if len(chosen) > 1:

@@ -14,7 +14,7 @@ import click
 from converge import api
 from converge.api import Merge, MigrateOptions, Move, migrate, migrate_several
 from converge.cli.exports import export_options
-from converge.cli.many import merge_of, only, options_of, tell
+from converge.cli.many import merges_of, only, options_of, tell, with_shards
 from converge.cli.options import (
     approver,
     clear_options,
@@ -38,7 +38,7 @@ from converge.cli.signals import asked_to_stop
 from converge.codes import Code
 from converge.errors import START_AGAIN, ConvergeError, UsageError
 from converge.model.event import Sink
-from converge.model.plan import digest
+from converge.model.plan import OCCUPIED, digest
 from converge.model.recorded import PlanFile, decode
 from converge.model.result import Named, Results
 from converge.run.options import RESUME, Options, awaited
@@ -156,7 +156,9 @@ def command(
     results = Results("migrate", (Named("", moves[0].result()),))
     try:
         if chosen[0].entry:
-            results = _several(moves, _merges(chosen), where, emit)
+            results = _several(
+                moves, [with_shards(*one)[0] for one in merges_of(chosen).items()], where, emit
+            )
         else:
             (move,), result = moves, results.each[0].result
             migrate(move.source, move.target, move.options, on_event=emit, result=result)
@@ -167,7 +169,9 @@ def command(
             told(partial(write_reports, results, reports))
             told(partial(_write_rejects, results, rejects_file))
         raise
-    begun = any(RESUME in (done.error.hint or "") for done in results.each if done.error)
+    # Nothing goes on where merged tables are in the way: their hint says what has to be done before.
+    errors = [done.error for done in results.each if done.error and done.error.code != OCCUPIED]
+    begun = any(RESUME in (error.hint or "") for error in errors)
     code = finish(results, reports, emit, RESUME if begun else "", as_json=as_json)
     code = told(partial(_write_rejects, results, rejects_file)) or code
     if follow and code == 0:
@@ -187,15 +191,6 @@ def _move(one: Chosen, wanted: MigrateOptions, file: PlanFile | None, alembic: s
         # Dask's workers find the entry in their own converge.toml.
         wanted = replace(wanted, awaited=replace(wanted.awaited, arguments=("--database", one.name)))
     return Move(one.name, one.source, one.target, wanted)
-
-
-def _merges(chosen: Sequence[Chosen]) -> list[Merge]:
-    """What the databases of patterns are merged into, as their entries want it."""
-    shards: dict[Chosen, list[str]] = {}
-    for one in chosen:
-        if one.merged is not None:
-            shards.setdefault(one.merged, []).append(one.name)
-    return [merge_of(merged, names) for merged, names in shards.items()]
 
 
 def _several(moves: Sequence[Move], merges: Sequence[Merge], where: Where, emit: Sink) -> Results:

@@ -8,10 +8,11 @@ from typing import Any
 import click
 import psycopg
 
-from converge.cli.many import look_at, only
+from converge.cli.many import look_at, merges_of, only, with_shards
 from converge.cli.options import output_options, target_options
 from converge.cli.outputs import show
 from converge.cli.watch import watch
+from converge.merge.run import stale
 from converge.model.documents import head
 from converge.model.event import Sink
 from converge.model.words import counted
@@ -56,14 +57,17 @@ def command(where: Where, watching: bool, interval: float, as_json: bool, emit: 
         run = watch(one.target, partial(_run, move=one.move), interval, as_json=as_json)
         return show(_document(run), _text(run), as_json=as_json)
 
+    chosen = databases(where, source="unused")
+    merges = merges_of(chosen)
+
     def look(one: Chosen) -> tuple[dict[str, Any], str]:
         with explained(one.target, one.target), connect(one.target) as connection:
             run = _run(connection, one.move)
+            if run is not None and one in merges:
+                run["out_of_date"] = stale(connection, *with_shards(one, merges[one]))
         return _document(run), _text(run)
 
-    return show(
-        *look_at("status", with_merged(databases(where, source="unused")), look, emit), as_json=as_json
-    )
+    return show(*look_at("status", with_merged(chosen), look, emit), as_json=as_json)
 
 
 def _run(connection: psycopg.Connection[Any], move: Move | None) -> dict[str, Any] | None:
@@ -82,8 +86,11 @@ def _document(run: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _verdict(run: dict[str, Any]) -> str:
-    """The run's, or that of the last full comparison, or of a later one which has found other rows."""
+    """The run's, or that of the last full comparison, or of a later one which has found other rows. A merge
+    whose shards have changed differs."""
     last, full = run["verification"], run["full_verification"]
+    if run.get("out_of_date"):
+        return "differs"
     if run["state"] == "finished" and last:
         return str(last["verdict"] if last["verdict"] == "differs" else (full or run)["verdict"])
     return str(run["verdict"] or run["state"])
@@ -105,6 +112,7 @@ def _text(run: dict[str, Any] | None) -> str:
             ("ended", in_utc(run["finished_at"]) if run["finished_at"] else "not yet"),
             ("rows", f"{run['rows']:,}"),
             *_verified(run),
+            ("out of date", run.get("out_of_date", "")),
             ("at work", who(run["at_work"]) if run["at_work"] else ""),
             *_following(run["follow"], run["at_work"]),
             ("next", _NEXT.get(run["state"], "")),

@@ -42,5 +42,5 @@ def command(
     def bring(one: Chosen) -> Result:
         return api.sync(one.source, one.target, options_of(one, options), dry_run=dry_run, on_event=emit)
 
-    results = results_of("sync", databases(where), bring, emit)
+    results = results_of("sync", databases(where), bring, options, emit)
     return finish(results, reports, emit, as_json=as_json)

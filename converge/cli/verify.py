@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Literal, TextIO
 
@@ -13,7 +13,7 @@ import click
 
 from converge import api, files
 from converge.cli.exports import export_options
-from converge.cli.many import each_of, options_of
+from converge.cli.many import each_of, merges_of, options_of, with_shards
 from converge.cli.options import approver, comparing_options, database_options, output_options
 from converge.cli.outputs import finish, report_option, require_reports, require_writable, unwritable
 from converge.codes import Code
@@ -23,7 +23,7 @@ from converge.model.result import Difference, Named, Result, Results
 from converge.run.migrate import note
 from converge.run.options import Options
 from converge.run.repair import Repair
-from converge.settings.addresses import Chosen, Where, databases
+from converge.settings.addresses import Chosen, Where, databases, with_merged
 
 
 @click.command("verify")
@@ -106,7 +106,7 @@ def command(
                     repair=wish if repair else None,
                 )
 
-            results = results_of("verify", chosen, look, emit)
+            results = results_of("verify", chosen, look, options, emit)
     except OSError as error:
         raise unwritable(" or ".join(filter(None, (differences, sql))), str(error.strerror)) from error
     return finish(results, reports, emit, as_json=as_json)
@@ -124,11 +124,24 @@ def _write(file: TextIO, name: str, found: list[Difference]) -> None:
 
 
 def results_of(
-    command: str, chosen: Sequence[Chosen], look: Callable[[Chosen], Result], emit: Sink
+    command: str,
+    chosen: Sequence[Chosen],
+    look: Callable[[Chosen], Result],
+    options: Options,
+    emit: Sink,
 ) -> Results:
-    """The result of each database; one that fails is the result of an entry."""
+    """The result of each database, then of what they are merged into; one that fails is the result of an
+    entry."""
+    merges = merges_of(chosen)
+
+    def compare(one: Chosen) -> Result:
+        if one not in merges:
+            return look(one)
+        merge, shards = with_shards(one, merges[one])
+        return replace(api.verify_merge(merge, shards, options_of(one, options).selection), command=command)
+
     each = []
-    for one, result, error in each_of(chosen, look, emit):
+    for one, result, error in each_of(with_merged(chosen), compare, emit):
         if result is None:
             result = Result(command, str(one.source), str(one.target))
             if error is not None:

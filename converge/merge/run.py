@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any, get_args
 import psycopg
 
 from converge.codes import Code
-from converge.errors import BlockedError, ConvergeError, TargetError
+from converge.errors import BlockedError, ConvergeError, TargetError, first_of
 from converge.merge import Merge
 from converge.merge.plan import differences, inputs_of_all, merged_plan, require_same
 from converge.model.endpoint import parse
@@ -23,7 +23,8 @@ from converge.model.plan import OCCUPIED, ColumnPlan, Finding, Phase, Plan, Tabl
 from converge.model.quote import pg_name, pg_text
 from converge.model.recorded import Recorded
 from converge.model.recovery import Approve
-from converge.model.result import Result, TableResult
+from converge.model.result import NotCompared, Result, TableResult
+from converge.model.words import said
 from converge.planner.inputs import Inputs
 from converge.planner.rehearsal import fingerprint
 from converge.postgres.connect import connect
@@ -34,6 +35,7 @@ from converge.postgres.history import (
     last_verification,
     missing_tables,
     record_plan,
+    record_verification,
     report_of,
 )
 from converge.postgres.ledger import Ledger, run_steps
@@ -55,7 +57,9 @@ _OCCUPIED = (
     "converge migrate --recreate makes shards and merge anew; or drop the merged tables, then "
     "converge migrate --resume merges the shards as they are now, by the column that merge names now"
 )
-_KEY = re.compile(r"\((?P<columns>.*)\)=\(")
+_KEY = re.compile(r"\((?P<columns>.*?)\)=\(")
+Shards = Mapping[str, tuple[str, str]]
+"""Of each shard, by its name: the address of its source, and its own schema."""
 Sums = tuple[int, int]
 """Rows, and the sum of their digests."""
 
@@ -153,28 +157,18 @@ class Merging:
             if mark != self._mark(connection) or missing_tables(connection, run):
                 return None
             self.stands = True
-            recorded = last_recorded(connection, parse(merge.source), merge.schema)
-            report = report_of(connection, run["id"])
-            assert isinstance(recorded, Recorded) and report is not None
-            done = Result.from_json(report)
+            plan, done = _merged(connection, merge, run)
             for table in done.tables:
-                _require_as_merged(connection, recorded.plan, table)
+                if changed := _changed(_now(connection, plan, table), table):
+                    hint = (
+                        f"where the application has written them, nothing is left to resume; else {_OCCUPIED}"
+                    )
+                    raise TargetError(changed, code=Code.V125, hint=hint)
         return done
 
     def _mark(self, connection: psycopg.Connection[Any]) -> str:
-        """The column, and what the shards are: of each its run, what that has planned, and how often its rows
-        were replaced.
-
-        It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
-        """
-        # Of one that has no run yet, its name: what is merged is without it.
-        marks = dict[str, object].fromkeys(self._moves)
-        for name, move in self._moves.items():
-            run = last_recorded(connection, move.source, move.options.common.schema)
-            if isinstance(run, Recorded):
-                query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
-                marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
-        return json.dumps({"column": self.merge.column, "shards": marks})
+        moves = {name: (str(move.source), move.options.common.schema) for name, move in self._moves.items()}
+        return _mark(connection, self.merge.column, moves)
 
     def merged(self, moves: Mapping[str, Move], ask: Approve | None = None) -> Plan:
         """The plan of the merged schema. With `ask` the target is looked at as before a run.
@@ -241,16 +235,96 @@ def _sums(connection: psycopg.Connection[Any], query: str) -> Sums:
     return int(rows), int(digests or 0)
 
 
-def _require_as_merged(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> None:
-    """Raises TargetError where the table's rows are not those that the merge has proven."""
-    rows, digest = _sums(connection, digest_query(plan.schema, plan.table(merged.source), ""))
-    if (rows, f"{digest:x}") != (merged.rows_target, merged.digest):
-        raise TargetError(
-            f"{merged.source}: the merged rows have changed since they were verified: "
-            f"{merged.rows_target:,} then, {rows:,} now",
-            code=Code.V125,
-            hint=f"where the application has written them, nothing is left to resume; else {_OCCUPIED}",
-        )
+def _mark(connection: psycopg.Connection[Any], column: str, shards: Shards) -> str:
+    """The column, and what the shards are: of each its run, what that has planned, and how often its rows
+    were replaced.
+
+    It is the merge's position in its source. `sync`, `verify --repair` and `follow` replace rows.
+    """
+    # Of one that has no run yet, its name: what is merged is without it.
+    marks = dict[str, object].fromkeys(shards)
+    for name, (source, schema) in shards.items():
+        run = last_recorded(connection, parse(source), schema)
+        if isinstance(run, Recorded):
+            query = "SELECT count(*) FROM converge.repair WHERE run_id = %s"
+            marks[name] = run.run, run.plan.digest, value(connection, query, (run.run,))
+    return json.dumps({"column": column, "shards": marks})
+
+
+def stale(connection: psycopg.Connection[Any], merge: Merge, shards: Shards) -> str:
+    """Why a finished merge is no longer what these shards are; empty where it is, and where none is
+    finished."""
+    run = last_run(connection, (merge.source, merge.schema))
+    if run is None or run["state"] != "finished":
+        return ""
+    known = json.loads(Ledger(connection, run["id"]).position() or "{}")
+    now = json.loads(_mark(connection, merge.column, shards))
+    then, names = known.get("shards", {}), now["shards"]
+    changed = sorted(name for name in {*then, *names} if then.get(name) != names.get(name))
+    if known.get("column") != merge.column:
+        return "they were merged by another column"
+    words = "have changed since the merge"
+    return f"{said(len(changed), words, 'shard')}: {', '.join(first_of(changed, 5))}" if changed else ""
+
+
+def compare(merge: Merge, shards: Shards, takes: Callable[[str], bool] = bool) -> Result:
+    """The merged tables that it takes, with what the merge has proven; whether the shards are still those.
+
+    The verdict is `migrated` where there is no merge. Keys, indexes and views are not looked at. The ledger
+    keeps what came of it.
+    """
+    result = Result("verify", merge.source, str(merge.target), verdict="migrated")
+    with explained(merge.target, merge.target), connect(merge.target) as connection:
+        run = last_run(connection, (merge.source, merge.schema))
+        missing = missing_tables(connection, run) if run else []
+        if run is None or run["state"] != "finished" or len(missing) == len(run["targets"]):
+            result.not_compared = [NotCompared("schema", merge.schema, "nothing is merged into it")]
+            return result
+        plan, done = _merged(connection, merge, run)
+        result.source_version, result.target_version = done.source_version, done.target_version
+        why = [stale(connection, merge, shards)]
+        for then in filter(lambda one: takes(one.source), done.tables):
+            if plan.table(then.source).target in missing:
+                why.append(f"{then.source}: the merged table is gone")
+                continue
+            now = _now(connection, plan, then)
+            why.append(_changed(now, then))
+            verified = not why[-1] and then.verified
+            result.tables.append(
+                TableResult(
+                    then.source, then.target, rows_source=then.rows_target, rows_target=now[0],
+                    verified=verified, digest=f"{now[1]:x}",
+                )
+            )  # fmt: skip
+        if why := [*filter(None, why)]:
+            message = f"the merged schema {merge.schema} is out of date or damaged: {'; '.join(why)}"
+            result.findings = [Finding(Code.V126, "block", merge.schema, message, _OCCUPIED)]
+        words = "keys, indexes and views of what is merged"
+        result.not_compared = [NotCompared("schema", merge.schema, words)]
+        result.verdict = "differs" if why else done.verdict
+        record_verification(connection, run["id"], "full", result.to_json(), ())
+    return result
+
+
+def _merged(connection: psycopg.Connection[Any], merge: Merge, run: Mapping[str, Any]) -> tuple[Plan, Result]:
+    """What a finished merge has planned, and what came of it."""
+    recorded = last_recorded(connection, parse(merge.source), merge.schema)
+    report = report_of(connection, run["id"])
+    assert isinstance(recorded, Recorded) and report is not None
+    return recorded.plan, Result.from_json(report)
+
+
+def _now(connection: psycopg.Connection[Any], plan: Plan, merged: TableResult) -> Sums:
+    return _sums(connection, digest_query(plan.schema, plan.table(merged.source), ""))
+
+
+def _changed(now: Sums, merged: TableResult) -> str:
+    """What is said of merged rows that are not those that the merge has proven; empty where they are."""
+    rows, digest = now
+    if (rows, f"{digest:x}") == (merged.rows_target, merged.digest):
+        return ""
+    counts = f"{merged.rows_target:,} then, {rows:,} now" if rows != merged.rows_target else "other values"
+    return f"{merged.source}: the merged rows have changed since they were verified: {counts}"
 
 
 def _value(column: ColumnPlan, own: ColumnPlan) -> str:
@@ -372,24 +446,31 @@ class _Filling:
         return TargetError(f"{table.source}: {words}; nothing was merged", code=Code.V125, hint=hint)
 
     def _clash(self, error: psycopg.errors.UniqueViolation, table: TablePlan) -> TargetError:
-        """A key that two shards have, which the server names without its shards."""
+        """A key that two shards have, which the server names without its shards.
+
+        Keys can be equal for their index and have other texts: 0 and -0, texts that ignore case.
+        """
         found = _KEY.search(error.diag.message_detail or "")
         details = [error.diag.message_detail or ""]
         if found is not None and not self._merge.column:
-            row = f"ROW({found['columns']})::text"
-            merged = pg_name(self._merge.schema, table.target)
-            same = f"SELECT {row} FROM {merged} GROUP BY 1 HAVING count(*) > 1 LIMIT 1"
-            (key,) = self._connection.execute(same.encode()).fetchall()
+            row, merged = f"ROW({found['columns']})", pg_name(self._merge.schema, table.target)
+            same = (
+                f"SELECT array_agg(DISTINCT {row}::text) FROM {merged} WHERE {row} IS NOT NULL "
+                f"GROUP BY {found['columns']} HAVING count(*) > 1 LIMIT 1"
+            )
+            (texts,) = self._connection.execute(same.encode()).fetchone() or ([],)
 
             def has(shard: _Shard) -> bool:
-                own = f"SELECT FROM {pg_name(shard.schema, table.target)} WHERE {row} = %s LIMIT 1"
-                return self._connection.execute(own.encode(), key).fetchone() is not None
+                own = f"SELECT FROM {pg_name(shard.schema, table.target)} WHERE {row}::text = ANY(%s) LIMIT 1"
+                return self._connection.execute(own.encode(), (texts,)).fetchone() is not None
 
-            names = ", ".join(one.name for one in self._shards if has(one))
-            details = [f"({found['columns']}) = {key[0]} is in {names}"]
+            if texts:
+                names = ", ".join(one.name for one in self._shards if has(one))
+                details = [f"({found['columns']}) = {', '.join(texts)} is in {names}"]
+        schema = json.dumps(self._merge.schema)
         return TargetError(
             f"{table.source}: the keys of the shards are not disjoint; nothing was merged",
             code=Code.T046,
             details=details,
-            hint='merge = { column = "shard" } tells the shards apart',
+            hint=f'merge = {{ schema = {schema}, column = "shard" }} tells the shards apart',
         )
