@@ -187,7 +187,8 @@ class Merging:
         options = move.options
         known = options.known or _known(move)
         common = replace(options.common, schema=self.merge.schema)
-        first = partial(check_target, clears=common.clears, approve=ask) if ask else None
+        # A merge is one transaction: no run of it goes on.
+        first = partial(check_target, clears=common.clears, resumed=None, approve=ask) if ask else None
         with prepare(move.source, move.target, common, silent, known=known, first=first) as prepared:
             return prepared.inputs
 
