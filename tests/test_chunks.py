@@ -14,7 +14,7 @@ from support import converge, mysql, postgres
 
 from bench.sql import writable
 from converge.codes import Code
-from converge.errors import SourceError
+from converge.errors import BlockedError, SourceError
 from converge.mapping.read import load
 from converge.model.endpoint import parse
 from converge.model.event import silent
@@ -276,6 +276,17 @@ def test_a_row_in_no_range_is_not_missed_twice(
         assert raised.value.code == Code.S034
         postgres(target, "INSERT INTO t SELECT * FROM generate_series(11, 20) ON CONFLICT DO NOTHING")
     assert postgres(target, "SELECT count(*) FROM t") == [(40,)]
+    # Without a snapshot the rows may have come in between: no error, and nothing that is verified.
+    mysql(source, "ALTER TABLE t ENGINE = MyISAM")
+    for repair in (None, Repair(catches_up=True)):
+        postgres(target, "DELETE FROM t WHERE id BETWEEN 11 AND 20")
+        result = verify(parse(source), parse(target), Options(), "full", silent, repair=repair)
+        assert (result.verdict, result.tables[0].rows_missing) == ("differs", 10)
+        assert [one.severity for one in result.findings if one.code == Code.S034] == ["note"]
+    mysql(source, "INSERT INTO t VALUES (50)")
+    monkeypatch.setattr("converge.run.repair._fetches", lambda *_: ())
+    with pytest.raises(BlockedError, match="t: rows have been written in the source meanwhile"):
+        verify(parse(source), parse(target), Options(), "full", silent, repair=repair)
 
 
 def test_a_range_is_read_by_the_primary_key(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,14 @@ class Digest:
         )
 
     @property
+    def all_read(self) -> bool:
+        """Whether the ranges have as many rows as were counted."""
+        return self.counted in (None, self.source_rows)
+
+    @property
     def equal(self) -> bool:
-        return (self.source_rows, self.source_sum) == (self.target_rows, self.target_sum)
+        same = (self.source_rows, self.source_sum) == (self.target_rows, self.target_sum)
+        return same and self.all_read
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from converge.run.copy import Copy, by_table
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Awaited, Options
 from converge.run.prepare import Prepared
-from converge.run.proof import Proof, VerifyLevel, take_snapshot
+from converge.run.proof import Proof, VerifyLevel, held_still, take_snapshot
 from converge.run.recheck import Chunks
 from converge.run.recover import shape_findings
 from converge.run.workers import Workers
@@ -157,7 +157,7 @@ class Run:
         result.rejects = self.ledger.rejects()
         proof = Proof(
             self.plan, workers, self.prepared.source, self.postgres, ranges, job.options.verify, result,
-            self.emit, self.copy.results,
+            self.emit, self.copy.results, still=held_still(self.prepared.inputs.catalog, result.snapshot),
         )  # fmt: skip
         proof.prove()
         if existing is not None:

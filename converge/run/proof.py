@@ -6,7 +6,7 @@ its word is final: values that print differently and are the same do not count a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Literal
@@ -91,19 +91,35 @@ def count_task(table: TablePlan) -> DigestTask:
     return DigestTask(table.source, f"SELECT COUNT(*),0 FROM {my_name(table.source)}", "", counts=True)
 
 
-def require_all_rows(total: Digest) -> None:
-    """Raises SourceError where rows were counted, and the ranges of the table do not have all of them.
+def held_still(catalog: Catalog, level: str | None = None) -> frozenset[str]:
+    """The source's tables of which a worker sees the same rows each time; all workers do by a snapshot of
+    this level.
+    """
+    names = (table.name for table in catalog.tables if table.engine == "InnoDB")
+    return frozenset(names if level != "none" else ())
+
+
+def require_all_rows(totals: Iterable[Digest], still: Container[str]) -> list[Finding]:
+    """Raises SourceError where rows of a table that was held still were counted, and its ranges do not have
+    all of them; returns findings of other tables, which may have been written to in between.
 
     Copy and comparison read the source by the same ranges: what is in none of them would be missed twice.
     """
-    if total.counted is not None and total.counted != total.source_rows:
+    found = []
+    for total in totals:
+        if total.all_read:
+            continue
         name = my_name(total.table)
-        raise SourceError(
-            f"{total.table}: the table has {counted(total.counted, 'row')}, and the ranges of its primary "
-            f"key have {total.source_rows:,}",
-            code=Code.S034,
-            hint=f"CHECK TABLE {name}; ALTER TABLE {name} FORCE;",
+        words = (
+            f"{total.table}: the table has {counted(total.counted or 0, 'row')}, and the ranges of its "
+            f"primary key have {total.source_rows:,}"
         )
+        rebuild = f"CHECK TABLE {name}; ALTER TABLE {name} FORCE;"
+        if total.table in still:
+            raise SourceError(words, code=Code.S034, hint=rebuild)
+        hint = f"compare again while nobody writes to it; where that says the same, {rebuild}"
+        found.append(Finding(Code.S034, "note", total.table, f"{words}, at another moment", hint))
+    return found
 
 
 @dataclass
@@ -124,6 +140,8 @@ class Proof:
     """Gets every row that differs; `result` has the first of each table."""
     known: Mapping[str, Digest] = field(default_factory=dict)
     """Sums of the source's tables under this very snapshot: of these only the target is asked."""
+    still: Container[str] = frozenset()
+    """Tables that are `held_still`."""
     totals: dict[str, Digest] = field(default_factory=dict)
     """What was summed up, by table."""
 
@@ -139,8 +157,7 @@ class Proof:
                 name: self.known.get(name, Digest(name)) + asked
                 for name, asked in self.sums(todo, "verify").items()
             }
-            for total in self.totals.values():
-                require_all_rows(total)
+            result.findings += require_all_rows(self.totals.values(), self.still)
             result.changes = list(self._changes())
             result.verdict = "differs" if result.rejects else "migrated"
             if self.level != "none":
@@ -237,7 +254,8 @@ class Proof:
         for found in self.workers.work(tasks):
             if isinstance(found, Drilled):
                 one, total, counts = self.tables[found.table], self.totals[found.table], found.counts
-                if counts == Counts() and (missing := total.source_rows - total.target_rows):
+                rows = total.source_rows if total.counted in (None, total.target_rows) else total.counted
+                if counts == Counts() and (missing := rows - total.target_rows):
                     # Other numbers of rows are never equal, whatever was found of them.
                     counts = Counts(missing=max(missing, 0), extra=max(-missing, 0))
                 one.verified = counts == Counts()

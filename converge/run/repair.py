@@ -53,7 +53,7 @@ from converge.postgres.made import next_value_statements
 from converge.postgres.target import ledger_tables
 from converge.run.compared import Compared
 from converge.run.options import RESUME
-from converge.run.proof import count_task, require_all_rows
+from converge.run.proof import count_task, held_still, require_all_rows
 from converge.run.replace import OnSql
 from converge.run.suspects import WHOLE_ROWS, about_rows, pages_at_once
 from converge.run.unlike import parts_of
@@ -103,7 +103,7 @@ class Comparison:
 
     def know(self, sums: Iterable[Digest]) -> None:
         """Keeps the source's side of these sums, of the tables that a snapshot holds still."""
-        still = {table.name for table in self.both.catalog.tables if table.engine == "InnoDB"}
+        still = held_still(self.both.catalog)
         self.known |= {
             one.table: replace(one, target_rows=0, target_sum=0) for one in sums if one.table in still
         }
@@ -196,8 +196,7 @@ class _Rows:
                 if isinstance(answer, Digest | Repaired):
                     on.emit(Advanced("compare", answer.table))
         # Before rows of the target go that the source has, in none of its ranges.
-        for total in self._sums.values():
-            require_all_rows(total)
+        require_all_rows(self._sums.values(), held_still(on.both.catalog, on.result.snapshot))
         # The proof counts what policies change, too.
         on.know(one for name, one in self._sums.items() if not change_counts(on.plan.table(name)))
         return found
@@ -239,7 +238,14 @@ def _fetch(on: Comparison, found: Sequence[Repaired], places: Mapping[str, Path]
     for answer in on.workers.work(todo):
         if isinstance(answer, Fetched):
             rows[answer.table] += answer.rows
+    still = held_still(on.both.catalog)
     for one in found:
+        if rows[one.table] != one.come and one.table not in still:
+            raise BlockedError(
+                f"{one.table}: rows have been written in the source meanwhile; nothing has been changed",
+                code=Code.V123,
+                hint="it has no snapshots: run it again while nobody writes to it",
+            )
         if rows[one.table] != one.come:
             raise TargetError(
                 f"{one.table}: {counted(one.come, 'row')} compared, {rows[one.table]:,} read; "

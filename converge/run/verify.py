@@ -22,7 +22,7 @@ from converge.postgres.saved import without_idle_merges
 from converge.run.compared import Compared, Scope, compared, lost, not_migrated_here
 from converge.run.gate import Gate
 from converge.run.options import RESUME, Options
-from converge.run.proof import Proof, Tell, VerifyLevel, take_snapshot
+from converge.run.proof import Proof, Tell, VerifyLevel, held_still, take_snapshot
 from converge.run.repair import Comparison, Repair, carry_out, require_repairable
 from converge.run.workers import Workers
 
@@ -94,7 +94,7 @@ class _Comparison(Comparison):
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in self.both.plan.tables}
         proof = Proof(
             plan, self.workers, self.both.source, self.both.target, self.ranges, self.level, result,
-            self.emit, tables, tell, self.known,
+            self.emit, tables, tell, self.known, held_still(self.both.catalog, result.snapshot),
         )  # fmt: skip
         proof.prove()
         self.require_schema()
