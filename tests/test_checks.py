@@ -361,6 +361,7 @@ def test_hooks_run_once_at_their_time(databases: tuple[str, str], tmp_path: Path
     postgres(target, "CREATE TABLE part AS SELECT 0 AS n")
     ran = converge("migrate", *ends, "--map", str(rules), "--recreate", "--yes")
     assert (ran.code, "own [[hook]] #1, after copy" in ran.err) == (5, True), ran.err
+    assert "SELECT 1 / n FROM part" in ran.err and "SET LOCAL" not in ran.err
     assert "division by zero" in ran.err and "value of the source" not in ran.err
     postgres(target, "UPDATE part SET n = 1")
     assert converge("migrate", *ends, "--resume").code == 0
@@ -374,10 +375,25 @@ def test_hooks_run_once_at_their_time(databases: tuple[str, str], tmp_path: Path
         ("BEGIN; CREATE TABLE x (i int); END -- so", "one transaction"),
         ("CREATE TABEL x (i int)", "TABEL"),
         ("CREATE TABLE x (i int) /*", "unterminated"),
+        ("ANALYZE x; VACUUM x", "cannot run in a transaction.*VACUUM x"),
+        ("CREATE INDEX CONCURRENTLY ON x (i)", "cannot run in a transaction"),
+        ("DROP INDEX CONCURRENTLY x", "cannot run in a transaction"),
+        ("ALTER TABLE x DETACH PARTITION y CONCURRENTLY", "cannot run in a transaction"),
+        ("REINDEX TABLE CONCURRENTLY x", "cannot run in a transaction"),
+        ("REINDEX SCHEMA x", "cannot run in a transaction"),
+        ("CLUSTER", "cannot run in a transaction"),
+        ("DISCARD ALL", "cannot run in a transaction"),
+        ("CREATE DATABASE x", "cannot run in a transaction"),
+        ("ALTER DATABASE x SET TABLESPACE y", "cannot run in a transaction"),
+        ("ALTER SYSTEM SET work_mem = '1MB'", "cannot run in a transaction"),
+        ("CREATE SUBSCRIPTION x CONNECTION 'y' PUBLICATION z", "cannot run in a transaction"),
+        ("COPY x FROM STDIN", "client"),
+        ("COPY (SELECT 1) TO STDOUT", "client"),
     ],
 )
 def test_a_hook_that_is_not_one_transaction_is_refused(sql: str, why: str, tmp_path: Path) -> None:
-    fine = "DO $$ BEGIN NULL; END $$; CREATE PROCEDURE p() BEGIN ATOMIC SELECT 1; END -- so"
+    fine = "DO $$ BEGIN NULL; END $$; CREATE PROCEDURE p() BEGIN ATOMIC SELECT 1; END; ANALYZE x; CLUSTER x; "
+    fine += "REFRESH MATERIALIZED VIEW CONCURRENTLY x; REINDEX TABLE x; COPY x FROM '/x'; DISCARD TEMP -- so"
     hooks = (f'[[hook]]\nphase = "after_copy"\nsql = {json.dumps(one)}' for one in (fine, sql))
     with pytest.raises(UsageError, match=rf"own \[\[hook\]\] #2: .*{why}"):
         load(map_of(tmp_path, *hooks)[1:])

@@ -8,10 +8,10 @@ transaction, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from types import NoneType
-from typing import Literal
+from typing import Any, Literal
 
 import pgparse
 import sqlglot
@@ -168,7 +168,7 @@ def one_query(text: str, dialect: Literal["mysql", "postgres"], place: str) -> s
 
 def one_transaction(text: str, place: str) -> str:
     """A hook's statements. Raises UsageError where PostgreSQL's parser does not read them, or where one of
-    them would begin, end or divide the transaction that they share with the ledger."""
+    them would begin, end or divide the transaction that they share with the ledger, or cannot run in it."""
     try:
         trees = pgparse.parse(text)
     except (pgparse.PGQueryError, RecursionError, ValueError) as error:
@@ -177,8 +177,53 @@ def one_transaction(text: str, place: str) -> str:
         why, hint = "a hook runs in one transaction", "remove BEGIN, COMMIT, ROLLBACK and SAVEPOINT"
         # The parser would stop at a NUL.
         if "\0" not in text and not any("TransactionStmt" in tree["stmt"] for tree in trees):
-            return text
+            refused = [(found, tree) for tree in trees if (found := _obstacle(tree["stmt"]))]
+            if not refused:
+                return text
+            (why, hint), tree = refused[0]
+            # Its place counts bytes.
+            own = text.encode()[tree.get("stmt_location", 0) :][: tree.get("stmt_len")]
+            why = f"{why}: {own.decode().strip()}"
     raise UsageError(f"{place}: {why}", code=Code.M002, hint=hint)
+
+
+_ALONE: Mapping[str, Callable[[dict[str, Any]], object]] = {
+    "VacuumStmt": lambda one: one.get("is_vacuumcmd"),
+    "IndexStmt": lambda one: one.get("concurrent"),
+    "DropStmt": lambda one: one.get("concurrent"),
+    "AlterTableStmt": lambda one: any(
+        cmd["AlterTableCmd"].get("def", {}).get("PartitionCmd", {}).get("concurrent") for cmd in one["cmds"]
+    ),
+    "ReindexStmt": lambda one: (
+        one["kind"].endswith(("_SCHEMA", "_DATABASE", "_SYSTEM")) or "concurrently" in _options(one, "params")
+    ),
+    "ClusterStmt": lambda one: "relation" not in one,
+    "DiscardStmt": lambda one: one["target"] == "DISCARD_ALL",
+    "AlterSystemStmt": bool,
+    "CreatedbStmt": bool,
+    "DropdbStmt": bool,
+    "AlterDatabaseStmt": lambda one: "tablespace" in _options(one),
+    "CreateTableSpaceStmt": bool,
+    "DropTableSpaceStmt": bool,
+    "CreateSubscriptionStmt": lambda one: not _options(one) & {"create_slot", "connect"},
+    "AlterSubscriptionStmt": lambda one: one["kind"].endswith("_REFRESH"),
+}
+"""Statements that PostgreSQL refuses in a transaction block, by the parser's kinds: which of a kind
+(PreventInTransactionBlock in its source); not those that hang on the catalog, such as DROP SUBSCRIPTION."""
+
+
+def _options(statement: dict[str, Any], key: str = "options") -> set[str]:
+    return {one["DefElem"]["defname"] for one in statement.get(key, ())}
+
+
+def _obstacle(statement: dict[str, Any]) -> tuple[str, str] | None:
+    """Why a hook cannot have this statement, and what to do; None where it can."""
+    ((kind, own),) = statement.items()
+    if kind == "CopyStmt" and "filename" not in own:
+        return "COPY of STDIN or STDOUT needs a client", "use INSERT, or COPY of a file of the server"
+    if kind in _ALONE and _ALONE[kind](own):
+        return "it cannot run in a transaction", "run it after the migration, or without CONCURRENTLY"
+    return None
 
 
 def _balanced(tokens: list[sqlglot.Token]) -> bool:

@@ -221,7 +221,9 @@ class Builder:
             words = in_its_words if hook and is_of_value(error) else explain
             explained = words(error, self._target)
             explained.message = f"{first.object}, {first.phase}: {explained.message}"
-            explained.details = (*(statement.sql for _, statement in group), *explained.details)
+            # A hook's own statements, without the path that is set around them.
+            own = (one.sql.partition("\n")[2].rpartition("\n;\n")[0] if hook else one.sql for _, one in group)
+            explained.details = (*own, *explained.details)
             raise explained from error
         finally:
             if hook:
