@@ -138,11 +138,15 @@ def test_all_that_a_limited_user_and_role_lack(source: str, target: str) -> None
     postgres(target, f"CREATE ROLE seen LOGIN CONNECTION LIMIT 3 PASSWORD '{PASSWORD}'")
     postgres(target, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
     postgres(target, f"ALTER ROLE seen IN DATABASE {database} SET statement_timeout = '7s'")
+    ends = (
+        "--source", source.replace("root@", f"seen:{PASSWORD}@"),
+        "--target", target.replace("postgres@", f"seen:{PASSWORD}@"), "--jobs", "4", "--json",
+    )  # fmt: skip
     try:
-        ran = converge(
-            "doctor", "--source", source.replace("root@", f"seen:{PASSWORD}@"),
-            "--target", target.replace("postgres@", f"seen:{PASSWORD}@"), "--jobs", "4", "--json",
-        )  # fmt: skip
+        ran = converge("plan", *ends)
+        assert (ran.code, ran.json["verdict"]) == (3, "blocked"), ran.err
+        assert {"S021", "T021"} <= codes(ran.json, "block")
+        ran = converge("doctor", *ends)
         assert ran.code == 3, ran.err
         assert codes(ran.json, "block") == {"S004", "S021", "T004", "T021"}
         assert codes(ran.json, "note") == {"S020", "S025", "S028", "T020", "T041"}
@@ -211,6 +215,9 @@ def test_where_each_value_came_from(source: str, target: str, tmp_path: Path) ->
     assert ran.json["target"]["origins"] == {
         "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "database": "PGDATABASE",
     }  # fmt: skip
+    ((socket,),) = mysql(source, "SELECT @@socket")
+    ran = converge("doctor", "--json", HOME=str(tmp_path), MYSQL_UNIX_PORT=socket)
+    assert (ran.code, ran.json["source"]["origins"]["socket"]) == (0, "MYSQL_UNIX_PORT"), ran.err
     mixed = converge("doctor", **environment, CONVERGE_SOURCE_URL=source)
     assert " from CONVERGE_SOURCE_URL\n" in mixed.out
     assert "host PGHOST, port PGPORT" in mixed.out
