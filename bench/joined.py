@@ -2,11 +2,11 @@
 
 `snapshots` takes one snapshot after the other with workers of this process and joined ones, those 5 ms away
 from both servers, while an application commits; all must see the same. `kills` ends workers, their processes,
-Dask's scheduler, nannies and workers, and the run itself with SIGKILL at random moments, resumes where the
-run was among them, and looks for rows that are lost or doubled. `walls` migrates the same with a pool of four
-and with one process and three joined workers, in turn. `mixed` has four workers of Dask and four that are
-5 ms away beside one process, and compares what came of it with a run of one machine. All print what
-docs/workers.md tells.
+Dask's scheduler, nannies and workers, and the run itself with SIGKILL at random moments, lets others come
+late in place of workers, resumes where the run was among them, and looks for rows that are lost or doubled.
+`walls` migrates the same with a pool of four and with one process and three joined workers, in turn. `mixed`
+has four workers of Dask and four that are 5 ms away beside one process, and compares what came of it with a
+run of one machine. All print what docs/workers.md tells.
 """
 
 from __future__ import annotations
@@ -227,12 +227,13 @@ def _round(source: str, target: str, chance: random.Random, done: Counter[str]) 
     ends = ("--source", source, "--target", target, "--jobs", "1", "--join-seconds", "40")
     rate = ("--max-rate", "10MB/s")
     with ExitStack() as stack:
-        workers = [
-            converge("worker", "--source", source, "--join", target, "--jobs", "2", "--wait-seconds", "60")
-            for _ in range(3)
-        ]
-        for worker in workers:
-            stack.callback(end, worker)
+
+        def worker() -> subprocess.Popen[bytes]:
+            own = ("--source", source, "--join", target, "--jobs", "2", "--wait-seconds", "60")
+            stack.callback(end, process := converge("worker", *own))
+            return process
+
+        workers = [worker() for _ in range(3)]
         where = ["--workers", "join:3"]
         cluster: list[subprocess.Popen[bytes]] = []
         if chance.random() < 0.4:
@@ -259,6 +260,9 @@ def _round(source: str, target: str, chance: random.Random, done: Counter[str]) 
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     done[kind] += 1
+            if kind == "worker":
+                # Another one comes late.
+                worker()
         if victims[-1][0] == "run":
             run.wait()
             run = converge("migrate", *ends, "--resume")

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from struct import Struct
 
@@ -28,6 +29,7 @@ NONE = bytes(HALF)
 _RECORDS = Struct("32s"), Struct("38s")
 """Of the source, and of the target: with a row's ctid, as tidsend() writes it."""
 _PLACED = Struct("32s6s")
+_KEYED = Struct("16s16s"), Struct("16s22s")
 _LOW = bytes(byte & 15 for byte in range(256))
 """The second half of each byte."""
 _TID = Struct(">IH")
@@ -125,6 +127,23 @@ def unlike(source: Records, target: Records, rows: int) -> Iterator[Unlike]:
 
 
 def _compared(source: bytes, target: bytes) -> Iterator[Unlike]:
+    here, there = dict(_KEYED[0].iter_unpack(source)), dict(_KEYED[1].iter_unpack(target))
+    if len(here) * _RECORDS[0].size < len(source) or len(there) * _RECORDS[1].size < len(target):
+        yield from _grouped(source, target)
+        return
+    # Each identity is of one row, as in a table with a key: that takes two thirds of the time.
+    odd = [identity for identity, digest in here.items() if there.get(identity, b"")[:HALF] != digest]
+    for identity in chain(odd, there.keys() - here.keys()):
+        one = Unlike(identity)
+        if (digest := here.get(identity)) is not None:
+            one.source[_text(digest)] = 1
+        if (placed := there.get(identity)) is not None:
+            one.target[_text(placed[:HALF])] = 1
+            one.places[_text(placed[:HALF])] = [_place(placed[HALF:])]
+        yield one
+
+
+def _grouped(source: bytes, target: bytes) -> Iterator[Unlike]:
     left = [record for (record,) in _RECORDS[0].iter_unpack(source)]
     right = list(_PLACED.iter_unpack(target))
     ours, theirs = set(left), dict(right)
@@ -134,11 +153,12 @@ def _compared(source: bytes, target: bytes) -> Iterator[Unlike]:
         odd |= (here - there).keys() | (there - here).keys()
     found = {identity: Unlike(identity) for identity in {record[:HALF] for record in odd}}
     for record in [record for record in left if record[:HALF] in found]:
-        found[record[:HALF]].source[_digest(record)] += 1
+        found[record[:HALF]].source[_text(record[HALF:])] += 1
     for record, place in [one for one in right if one[0][:HALF] in found]:
         differing = found[record[:HALF]]
-        differing.target[_digest(record)] += 1
-        differing.places[_digest(record)].append("({},{})".format(*_TID.unpack(place)))
+        digest = _text(record[HALF:])
+        differing.target[digest] += 1
+        differing.places[digest].append(_place(place))
     yield from found.values()
 
 
@@ -152,6 +172,9 @@ def _sum(block: bytes) -> int:
     return eight - sum(block[HALF + 7 :: size].translate(_LOW)) >> 4
 
 
-def _digest(record: bytes) -> str:
-    digest = record[HALF:]
+def _text(digest: bytes) -> str:
     return "" if digest == NONE else digest.hex()
+
+
+def _place(tid: bytes) -> str:
+    return "({},{})".format(*_TID.unpack(tid))
