@@ -185,6 +185,24 @@ def test_what_is_refused_changes_nothing(pair: tuple[str, str], tmp_path: Path) 
         target,
         "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace",
     ) == [(2,)]
+    # Rows of a published table without a key cannot go, and who refuses DDL refuses the keys' return.
+    postgres(
+        target,
+        "ALTER TABLE parent DROP CONSTRAINT few; CREATE PUBLICATION all_of FOR ALL TABLES;"
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no DDL'; END$$",
+    )
+    ran = verify(pair, "--repair", "--yes")
+    assert (ran.code, "ALTER TABLE public.keyless REPLICA IDENTITY FULL;" in ran.err) == (3, True), ran.err
+    postgres(
+        target,
+        "ALTER TABLE keyless REPLICA IDENTITY FULL;"
+        "CREATE EVENT TRIGGER never ON ddl_command_start EXECUTE FUNCTION no()",
+    )
+    ran = verify(pair, "--repair", "--yes")
+    assert (ran.code, "ALTER EVENT TRIGGER never DISABLE;" in ran.err) == (3, True), ran.err
+    assert "V123" in ran.err and "no DDL" in ran.err
+    postgres(target, "DROP EVENT TRIGGER never; DROP PUBLICATION all_of")
+    assert postgres(target, "SELECT p.*, p.xmin::text FROM parent p ORDER BY id") == before
     postgres(target, "UPDATE converge.run SET state = 'interrupted'")
     ran = verify(pair, "--repair", "--yes")
     assert (ran.code, "V123" in ran.err) == (3, True), ran.err

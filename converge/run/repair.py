@@ -16,6 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, TargetError
@@ -69,6 +72,16 @@ BEGIN
         RAISE foreign_key_violation USING MESSAGE = {message};
     END IF;
 END
+"""
+_NO_IDENTITY = """
+SELECT format('%%I.%%I', nspname, relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+ WHERE c.oid = ANY (%s::regclass[]) AND relreplident <> 'f'
+   AND NOT EXISTS (SELECT FROM pg_index i WHERE indrelid = c.oid
+                      AND CASE relreplident WHEN 'd' THEN indisprimary ELSE indisreplident END)
+   AND EXISTS (SELECT FROM pg_publication_tables t JOIN pg_publication USING (pubname)
+                WHERE pubdelete AND (schemaname, tablename) = (nspname, relname))
+ ORDER BY 1
 """
 
 
@@ -309,6 +322,7 @@ def _task(
         for one in differ
     )  # fmt: skip
     quoted = [one.quoted for one in own.values()]
+    _require_identity(both.target, [own[one.table].quoted for one in differ if one.gone])
     keys = existing.keys_of(quoted)
     switched = [
         (one.quoted, trigger) for one in own.values() for trigger in one.triggers if trigger.enabled != OFF
@@ -379,6 +393,18 @@ def _own(existing: Existing, table: TablePlan) -> OwnTable:
             hint=f"--exclude {table.source} leaves it out",
         )
     return own
+
+
+def _require_identity(target: psycopg.Connection[Any], quoted: Sequence[str]) -> None:
+    """Raises BlockedError for tables that a publication has with their DELETEs, and no row of which it
+    knows: the server refuses these (CheckCmdReplicaIdentity in its source)."""
+    found = target.execute(_NO_IDENTITY, (list(quoted),)).fetchall()
+    if names := [name for (name,) in found]:
+        raise BlockedError(
+            f"published without a replica identity, so that no row may be deleted: {', '.join(names)}",
+            code=Code.V123,
+            hint="\n".join(f"ALTER TABLE {name} REPLICA IDENTITY FULL;" for name in names),
+        )
 
 
 def _others(table: TablePlan, own: OwnTable) -> Iterator[str]:

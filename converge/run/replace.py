@@ -217,6 +217,17 @@ def _refused(target: psycopg.Connection[Any], task: RepairTask) -> Iterator[None
             details=[detail] if (detail := error.diag.message_detail) else (),
             hint=f"{way}; or --exclude TABLE leaves a table out",
         ) from error
+    except psycopg.errors.RaiseException as error:
+        names = target.execute(
+            "SELECT quote_ident(evtname) FROM pg_event_trigger WHERE evtenabled <> 'D' ORDER BY 1"
+        )
+        off = [f"ALTER EVENT TRIGGER {name} DISABLE;" for (name,) in names]
+        raise BlockedError(
+            f"code of the target refuses: {error.diag.message_primary}; nothing has been changed",
+            code=Code.V123,
+            details=[context] if (context := error.diag.context) else (),
+            hint="\n".join(off) or "--exclude TABLE leaves a table out",
+        ) from error
     except psycopg.errors.SerializationFailure as error:
         raise BlockedError(
             f"{error.diag.message_primary}; nothing has been changed", code=Code.V123, hint=_MOVED_HINT
