@@ -24,7 +24,7 @@ import psycopg
 import pymysql
 
 from converge import api
-from converge.follow.follow import opened
+from converge.following.follow import opened
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.run.options import Options

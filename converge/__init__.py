@@ -7,8 +7,8 @@ The public API; docs/api.md shows it at work::
     result = converge.migrate("mysql://user:password@host/shop", "postgresql://user:password@host/shop")
     print(result.verdict)
 
-Functions: `doctor`, `plan`, `migrate`, `migrate_several`, `verify`, `recover`. The other names are what these
-take, return or raise.
+Functions: `doctor`, `plan`, `migrate`, `migrate_several`, `verify`, `verify_merge`, `sync`, `follow`,
+`cutover`, `recover`, and `endpoint` for addresses. The other names are what these take, return or raise.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "BlockedError", "ConvergeError", "Diagnosis", "Difference", "Endpoint", "Event", "Finding",
-    "Interrupted", "Merge", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Result",
-    "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "doctor",
-    "migrate", "migrate_several", "plan", "recover", "sync", "verify",
+    "Interrupted", "Merge", "MigrateOptions", "Move", "Options", "Plan", "Recovery", "Removal", "Repair",
+    "Result", "Results", "Selection", "SourceError", "TableResult", "TargetError", "UsageError", "Window",
+    "cutover", "doctor", "endpoint", "follow", "migrate", "migrate_several", "plan", "recover", "sync",
+    "verify", "verify_merge",
 ]  # fmt: skip
 
 

@@ -17,10 +17,10 @@ from converge.errors import Interrupted as Interrupted
 from converge.errors import SourceError as SourceError
 from converge.errors import TargetError as TargetError
 from converge.errors import UsageError as UsageError
-from converge.follow.cutover import Window as Window
-from converge.follow.cutover import cutover as _cutover
-from converge.follow.follow import follow as _follow
-from converge.follow.follow import require_followable as _require_followable
+from converge.following.cutover import Window as Window
+from converge.following.cutover import cutover as _cutover
+from converge.following.follow import follow as _follow
+from converge.following.follow import require_followable as _require_followable
 from converge.merge import Merge as Merge
 from converge.merge.run import Merging, Shards
 from converge.merge.run import compare as _compare
@@ -250,6 +250,12 @@ def recover(
     BlockedError when another run is at work, TargetError when the catalog is not as it was before the load.
     """
     return _recover(_target(target), schema, on_event, approve)
+
+
+@checked
+def endpoint(url: str) -> Endpoint:
+    """An address as `Move` and `Merge` take it. Raises UsageError."""
+    return parse(url, origin="the address")
 
 
 def _source(address: Address) -> Endpoint:

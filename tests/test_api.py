@@ -26,10 +26,12 @@ def test_the_examples_run(databases: tuple[str, str], capsys: pytest.CaptureFixt
     names: dict[str, Any] = {}
     for example in EXAMPLES:
         code = example.replace("mysql://user:password@mysql.example/shop", source)
+        code = code.replace("systemctl stop shop", "true")
         exec(code.replace("postgresql://user:password@postgres.example/shop", target), names)
     assert postgres(target, "SELECT id, name FROM shop.item ORDER BY 1") == [(1, "a"), (2, None)]
     assert [table.source for table in names["plan"].tables] == ["item"]
     assert names["again"].verdict == "verified"
+    assert names["certificate"]["proof"]["tables"]
     said = capsys.readouterr().out
     assert "ready" in said and "TableCopied(table='item')" in said and "T005" in said
 

@@ -16,7 +16,7 @@ from test_follow import ROUNDS, SOURCE, follow
 from converge import api
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.follow.cutover import Window
+from converge.following.cutover import Window
 from converge.model.endpoint import parse
 from converge.model.event import Advanced, Event
 from converge.sandbox.server import connect_mysql, connect_postgres

@@ -14,7 +14,7 @@ from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, relations
 
 from converge.errors import TargetError
-from converge.follow.follow import opened
+from converge.following.follow import opened
 from converge.model.endpoint import parse
 from converge.model.event import silent
 from converge.model.work import DigestTask

@@ -15,8 +15,8 @@ from typing import Any
 
 import psycopg
 
-from converge.follow.changes import Key
-from converge.follow.tables import DIGEST, MOVED, Child, Followed
+from converge.following.changes import Key
+from converge.following.tables import DIGEST, MOVED, Child, Followed
 from converge.model.quote import my_name
 from converge.mysql.connect import WatchedConnection
 from converge.mysql.digest import number as my_number

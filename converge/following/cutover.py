@@ -18,9 +18,9 @@ from typing import Any
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.follow.afterwards import compared_tables, cut_over, finish, finished
-from converge.follow.epoch import TRIES, Epoch
-from converge.follow.follow import Open, note_unequal, opened
+from converge.following.afterwards import compared_tables, cut_over, finish, finished
+from converge.following.epoch import TRIES, Epoch
+from converge.following.follow import Open, note_unequal, opened
 from converge.model.arguments import Checked
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink, phase

@@ -27,10 +27,10 @@ import pymysql
 
 from converge.codes import Code
 from converge.errors import SourceError, TargetError
-from converge.follow.changes import Changes
-from converge.follow.dirty import Dirty
-from converge.follow.events import Log
-from converge.follow.tables import Followed, watched_tables
+from converge.following.changes import Changes
+from converge.following.dirty import Dirty
+from converge.following.events import Log
+from converge.following.tables import Followed, watched_tables
 from converge.model.catalog import Catalog, changed
 from converge.model.endpoint import Endpoint
 from converge.model.existing import OFF, Existing

@@ -22,8 +22,8 @@ from typing import Any
 import psycopg
 import pymysql
 
-from converge.follow.epoch import Epoch
-from converge.follow.tables import Followed
+from converge.following.epoch import Epoch
+from converge.following.tables import Followed
 from converge.model.event import silent
 from converge.model.extent import Range
 from converge.model.plan import Plan

@@ -14,8 +14,8 @@ import pymysql
 
 from converge.codes import Code
 from converge.errors import BlockedError
-from converge.follow.changes import Watched
-from converge.follow.keys import Literal, OfText, literal_of, of_text
+from converge.following.changes import Watched
+from converge.following.keys import Literal, OfText, literal_of, of_text
 from converge.model.catalog import Catalog, ForeignKey, Table
 from converge.model.existing import Existing, OwnTable
 from converge.model.plan import ColumnPlan, Plan, TablePlan

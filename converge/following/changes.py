@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from converge.codes import Code
 from converge.errors import SourceError
-from converge.follow.events import (
+from converge.following.events import (
     QUERY,
     ROWS,
     TABLE_MAP,
@@ -26,7 +26,7 @@ from converge.follow.events import (
     Event,
     length_encoded,
 )
-from converge.follow.keys import decimal_bytes
+from converge.following.keys import decimal_bytes
 from converge.model.log import place_order
 
 Key = tuple[bytes, ...]
@@ -45,9 +45,9 @@ _JSON = 245
 _PARTIAL_UPDATE, _FIRST_V2 = 39, 30
 _ABSENT = b"\0\xff absent \xff\0"
 """In place of a value that the row of an event does not have; None is NULL."""
-# Without a row, or with rows that the identity of the table tells of (`follow.epoch`). Dumps have theirs in
-# comments that every server of MySQL 8 carries out: /*!40000 ALTER TABLE t DISABLE KEYS */. In others nothing
-# is looked for.
+# Without a row, or with rows that the identity of the table tells of (`following.epoch`). Dumps have theirs
+# in comments that every server of MySQL 8 carries out: /*!40000 ALTER TABLE t DISABLE KEYS */. In others
+# nothing is looked for.
 _STATEMENTS = re.compile(
     r"(?:/\*!(?:0?[0-7]\d{4}(?!\d)|(?!\d))|/\*.*?\*/|(?:--(?=\s)|\#)[^\n]*|\s)*+"
     r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|XA|CREATE|ALTER|DROP|TRUNCATE|RENAME|GRANT|REVOKE|SET"

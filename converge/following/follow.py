@@ -13,10 +13,10 @@ import psycopg
 
 from converge.codes import Code
 from converge.errors import BlockedError, ConvergeError, Interrupted, SourceError, UsageError
-from converge.follow.epoch import Epoch, Epochs
-from converge.follow.events import Log
-from converge.follow.rolling import RollingProof
-from converge.follow.tables import Followed, followed
+from converge.following.epoch import Epoch, Epochs
+from converge.following.events import Log
+from converge.following.rolling import RollingProof
+from converge.following.tables import Followed, followed
 from converge.model.endpoint import Endpoint
 from converge.model.event import Said, Sink
 from converge.model.plan import Finding, Outcome
