@@ -165,6 +165,11 @@ CREATE TABLE child (code varchar(20), FOREIGN KEY up (code) REFERENCES parent (c
 CREATE TABLE seen (name varchar(20) UNIQUE, other varchar(20), pad char(9), n int, KEY (other));
 CREATE TABLE made (name varchar(20) UNIQUE, twice varchar(40) AS (CONCAT(name, name)) STORED);
 CREATE TABLE documents (clean json, odd json, shown json);
+CREATE TABLE spelled (name varchar(20) COLLATE utf8mb4_0900_as_ci UNIQUE);
+INSERT INTO spelled VALUES ('resume'), ('résumé');
+CREATE TABLE looked (email varchar(20) PRIMARY KEY, CHECK (email LIKE '%@%'));
+CREATE TABLE tree (id smallint AUTO_INCREMENT PRIMARY KEY, up smallint, FOREIGN KEY (up) REFERENCES tree (id))
+    AUTO_INCREMENT = 30001;
 CREATE VIEW over_all AS SELECT id, seen.name, shown, pad FROM doc, seen, documents;
 INSERT INTO doc VALUES (1, CONCAT('a', REPEAT(UUID(), 600)), 'ab');
 INSERT INTO documents (clean, odd, shown) VALUES ('[1]', '{"a": "\\\\u0000"}', '[1]');
@@ -199,6 +204,10 @@ def test_only_sql_that_the_target_takes(databases: tuple[str, str], tmp_path: Pa
     assert "drop first: view over_all" in hints["F001", "seen"] and "lower(" in hints["F001", "seen"]
     assert "drop first: generated column twice" in hints["F001", "made"]
     assert "drop first: view over_all" in hints["F010", "doc.id"]
+    assert "-- drop first: CHECK constraint" in hints["F001", "looked"], hints["F001", "looked"]
+    assert postgres(target, "SELECT pg_typeof(up)::text FROM tree RIGHT JOIN (SELECT 1) AS one ON true") == [
+        ("bigint",)
+    ]
     assert "drop first: view over_all" in hints["F007", "public"]
     types = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'documents'"
     assert dict(postgres(target, types)) == {
@@ -220,7 +229,10 @@ CREATE INDEX ON c (k1) WHERE k1 IS NOT NULL;
 CREATE INDEX ON c (k2) WHERE k2 IS NOT NULL AND gone IS NOT NULL;
 CREATE INDEX ON c (k3, gone) WHERE gone IS NOT NULL AND k3 IS NOT NULL;
 CREATE TABLE d (id serial PRIMARY KEY, t text);
-CREATE VIEW by_id AS SELECT t FROM d
+CREATE VIEW by_id AS SELECT t FROM d;
+CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER fires BEFORE UPDATE OF t ON d FOR EACH ROW EXECUTE FUNCTION no();
+CREATE POLICY sees ON d USING (t > 'a')
 """
 
 
@@ -232,7 +244,8 @@ def test_a_partial_index_serves_where_it_leaves_out_no_key(databases: tuple[str,
     found = {(one["code"], one["object"]): one for one in ran.json["findings"]}
     assert "on (k0), (k2), (k3):" in found["F003", "c"]["message"]
     assert "INDEX" not in found["L031", "d"]["hint"]
-    assert "drop first: view public.by_id" in found["F001", "d"]["hint"]
+    hint = found["F001", "d"]["hint"]
+    assert "drop first: policy sees on public.d, trigger fires on public.d, view public.by_id" in hint, hint
     for statement in _statements(found["F010", "d.id"]["hint"]):
         postgres(target, statement)
     assert postgres(target, "SELECT max_value > 2^31 FROM pg_sequences") == [(True,)]

@@ -281,6 +281,8 @@ def test_workers_that_do_not_fit(
             # The run of another database is left to its own workers.
             ran = converge("worker", "--source", other, "--join", target, "--wait-seconds", "1")
             assert (ran.code, "no run awaits workers here" in ran.err) == (2, True), ran.err
+            # What is joined is the target of the command that begins a run.
+            assert f"converge migrate --source {other} --target {target} --workers join:N" in ran.err
             found = document(run)
     finally:
         postgres(target, "DROP ROLE elsewhere")

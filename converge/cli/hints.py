@@ -25,15 +25,17 @@ def named(context: click.Context, name: str) -> list[click.Parameter]:
     return command.params if command else []
 
 
-def given(context: click.Context, known: Collection[str | None]) -> list[str]:
-    """The options of these parameters as the command line has given them; passwords are left out, because
-    stdout may be kept."""
-    words = list[str]()
+def given(
+    context: click.Context, known: Collection[str | None], of: Collection[click.Parameter] = ()
+) -> list[str]:
+    """The options of these parameters as the command line has given them, by their names among those `of`
+    another command; passwords are left out, because stdout may be kept."""
+    words, called = list[str](), {one.name: one for one in of}
     for one in context.command.params:
         if one.name in known and context.get_parameter_source(one.name or "") is ParameterSource.COMMANDLINE:
             values = context.params[one.name or ""]
             for each in values if one.multiple else (values,):
-                words.append((one.secondary_opts if each is False else one.opts)[0])
+                words.append((one.secondary_opts if each is False else called.get(one.name, one).opts)[0])
                 words += [] if isinstance(each, bool) else [without_passwords(str(each))]
     return words
 
@@ -43,7 +45,7 @@ def pasted(context: click.Context, text: str) -> str:
 
     def again(found: re.Match[str]) -> str:
         parameters = named(context, found[1])
-        words = shlex.join(given(context, _PLACES & {one.name for one in parameters}))
+        words = shlex.join(given(context, _PLACES & {one.name for one in parameters}, parameters))
         flags = [name for one in parameters if getattr(one, "is_flag", False) for name in one.opts]
         first = " ".join(["converge", found[1], *takewhile(flags.__contains__, found[2].split())])
         return f"{first} {words}{found[0][len(first) :]}" if words and words not in text else found[0]

@@ -11,7 +11,7 @@ from converge.model.words import counted
 from converge.planner.difference.statements import WHOLE
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, later_index
-from converge.planner.lint.retype import retype
+from converge.planner.lint.retype import referring, retype
 from converge.types import TEXTUAL, family_of
 
 _NEAR_END = 0.7
@@ -126,8 +126,13 @@ def _note_sequence(draft: Draft, table: str, column: str, next_value: int) -> No
 
 
 def _longer(draft: Draft, table: Table, column: str) -> str:
-    """The column as a bigint, and its sequence: that of an identity column follows by itself."""
+    """The column as a bigint, those that refer to it, and its sequence: an identity column's follows by
+    itself."""
     sql = retype(draft, table, column, "bigint")
+    for name, other in referring(draft, table.name, column):
+        child = draft.source(name)
+        if child is not None and draft.column(name, other).target_type != "bigint":
+            sql += f"\n{retype(draft, child, other, 'bigint')}"
     own = draft.loading.matches[table.name].columns[column] if draft.loading else None
     if own and own.sequence and not own.identity:
         sql += f"\nALTER SEQUENCE {own.sequence} AS bigint;"

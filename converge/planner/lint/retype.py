@@ -1,33 +1,46 @@
 """Another type for a column: the statement, or what has to go before.
 
-PostgreSQL refuses it while a view or a generated column uses the column, and where the columns of a foreign
-key would have types that do not go together.
+PostgreSQL refuses it while a view, a generated column, a trigger's columns or condition, a policy, a rule, a
+publication's condition or a function's parsed body uses the column (ATPrepAlterColumnType and
+RememberAllDependentForRebuilding in its source), and where the columns of a foreign key would have types that
+do not go together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from converge.model.catalog import Table
 from converge.model.quote import pg_name
 from converge.planner.draft import Draft
 
+_USING = ("view ", "materialized view ", "policy ", "rule ")
+_PATTERNS = re.compile(r"~|LIKE\b|\bSIMILAR\b|regexp_|strpos|position|replace|split_part", re.IGNORECASE)
+"""What PostgreSQL refuses for texts of a nondeterministic collation, the first until 18."""
 
-def retype(draft: Draft, table: Table, column: str, type_: str) -> str:
-    """The statement that gives a source's column this type in the target; a comment where it would fail."""
+
+def retype(draft: Draft, table: Table, column: str, type_: str, others: Iterable[str] = ()) -> str:
+    """The statement that gives a source's column this type in the target; a comment where it would fail, also
+    because of `others`."""
     target = pg_name(draft.column(table.name, column).target)
-    used = ", ".join(users(draft, table, column))
+    used = ", ".join([*users(draft, table, column), *others])
     first = f"-- drop first: {used}. Then " if used else ""
     return f"{first}ALTER TABLE {draft.qualified(table.name)} ALTER COLUMN {target} TYPE {type_};"
 
 
 def users(draft: Draft, table: Table, column: str) -> Iterator[str]:
-    """The target's views and generated columns that use it; rather one too many."""
+    """The target's views, generated columns and what else uses it; rather one too many."""
     target = draft.column(table.name, column).target
     if draft.loading:
         own = draft.loading.matches[table.name].own
         for name, text in draft.loading.existing.shape.items():
-            if name.startswith(("view ", "materialized view ")) and own.name in text and target in text:
+            published = name.startswith("publication ") and '"condition"' in text
+            fires = name.startswith("trigger ") and (" UPDATE OF " in text or " WHEN (" in text)
+            parsed = name.startswith("function ") and "BEGIN ATOMIC" in text
+            if own.name in text and (
+                published or (target in text and (name.startswith(_USING) or fires or parsed))
+            ):
                 yield name
         generated = {one.name for one in own.columns if target in one.generated}
     else:
@@ -38,6 +51,39 @@ def users(draft: Draft, table: Table, column: str) -> Iterator[str]:
         columns = draft.tables[table.name].columns
         generated = {one.target for one in columns if quoted in (one.generated or "")}
     yield from (f"generated column {name}" for name in sorted(generated))
+
+
+def patterned(draft: Draft, table: Table, column: str) -> Iterator[str]:
+    """The target's CHECK constraints and conditions of indexes that look for patterns in it."""
+    target = draft.column(table.name, column).target
+    if draft.loading:
+        own = draft.loading.matches[table.name].own
+        for check in own.conditions:
+            if target in check.columns and _PATTERNS.search(check.definition):
+                yield f"CHECK constraint {check.name}"
+        for index in own.indexes:
+            if target in (index.predicate or "") and _PATTERNS.search(index.predicate or ""):
+                yield f"index {index.name}"
+        return
+    place, quoted = draft.qualified(table.name), pg_name(target)
+    for one in draft.statements:
+        head, _, condition = one.sql.partition(" CHECK (")
+        if head.startswith(f"ALTER TABLE {place} ") and quoted in condition and _PATTERNS.search(condition):
+            yield f"CHECK constraint {head.rpartition(' ')[2]}"
+
+
+def referring(draft: Draft, table: str, column: str) -> list[tuple[str, str]]:
+    """Source tables and columns whose values are this column's, by foreign keys, one after the other."""
+    found = [(table, column)]
+    for parent in found:
+        for child in draft.catalog.tables:
+            for key in child.foreign_keys:
+                pairs = zip(key.columns, key.parent_columns, strict=True)
+                here = [(child.name, own) for own, other in pairs if (key.parent, other) == parent]
+                found += [
+                    one for one in here if one not in found and one[0] in draft.tables and draft.has(*one)
+                ]
+    return found[1:]
 
 
 def joined(draft: Draft, table: Table, column: str) -> Iterator[str]:

@@ -7,14 +7,14 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from converge.codes import Code
-from converge.mapping.collations import ignored, ignores_case
+from converge.mapping.collations import counterpart, ignored, ignores_case
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count, Search
-from converge.model.quote import my_name, pg_name
+from converge.model.quote import my_name, pg_name, pg_text
 from converge.model.words import counted, said
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, longest_entry
-from converge.planner.lint.retype import joined, retype, users
+from converge.planner.lint.retype import joined, patterned, retype, users
 from converge.planner.target_types import by_bytes
 from converge.types import TEXTUAL, family_of
 
@@ -181,7 +181,7 @@ def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
     """Three ways, as SQL: indexes over lower(), citext, a collation of ICU."""
     lines = list(_lower_indexes(draft, table, {one.column.name for one in uses}))
     lines.append(f"-- {'and ' * bool(lines)}lower() in the application's queries.")
-    name = uses[0].column.name
+    name, collation = uses[0].column.name, uses[0].collation
     if used := [*users(draft, table, name), *joined(draft, table, name)]:
         way = f"-- Or, as citext or with a collation that ignores case, for {name}"
         return "\n".join([*lines, f"{way} drop first: {', '.join(used)}"])
@@ -192,11 +192,18 @@ def _cures(draft: Draft, table: Table, uses: Sequence[_Use]) -> str:
             "CREATE EXTENSION IF NOT EXISTS citext;",
             retype(draft, table, name, "citext"),
             "-- or a collation (PostgreSQL 12 or newer; LIKE needs 18):",
-            "CREATE COLLATION IF NOT EXISTS ignore_case "
-            "(provider = icu, locale = 'und-u-ks-level1', deterministic = false);",
-            retype(draft, table, name, "text COLLATE ignore_case"),
+            *_icu(draft, table, name, collation),
         ]
     )
+
+
+def _icu(draft: Draft, table: Table, column: str, collation: str) -> Iterator[str]:
+    """The collation that a map's `collation = "source"` makes, and the column with it."""
+    like, own = counterpart(collation), pg_name(draft.schema, collation)
+    if like is not None:
+        options = f"provider = icu, locale = {pg_text(like.locale)}, deterministic = false"
+        yield f"CREATE COLLATION IF NOT EXISTS {own} ({options});"
+        yield retype(draft, table, column, f"text COLLATE {own}", patterned(draft, table, column))
 
 
 def _lower_indexes(draft: Draft, table: Table, loose: Container[str]) -> Iterator[str]:
