@@ -323,6 +323,12 @@ def test_foreign_keys_that_check_little(databases: tuple[str, str]) -> None:
         assert (ran.code, "idle in transaction: SELECT * FROM a" in ran.err) == (3, True), ran.err
     assert converge("sync", *ends).code == 0
     assert postgres(target, "SELECT aid FROM c") == [(77,)]
+    # A sequence that others have renamed is the column's still.
+    postgres(target, "ALTER SEQUENCE a_id_seq RENAME TO renamed")
+    mysql(source, "INSERT INTO a VALUES (600)")
+    ran = converge("sync", *ends)
+    assert (ran.code, "V111 sequence public.a_id_seq: is gone" in ran.out) == (1, True), ran.out + ran.err
+    assert postgres(target, "SELECT nextval('renamed')") == [(601,)]
 
 
 def test_a_key_that_a_merge_has_kept(databases: tuple[str, str], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -186,32 +186,67 @@ def _belongs(text: str, others: Collection[str]) -> bool:
     return json.loads(text).get("of") in others
 
 
+@dataclass(frozen=True, slots=True)
+class GoneSequence:
+    """One that the plan names, and that is no longer there."""
+
+    of: str
+    """Column or counter of the source."""
+    name: str
+    """As `Made.objects` has it."""
+    instead: str | None
+    """What gives the column its values now, if a sequence does."""
+
+
+def gone_sequences(connection: psycopg.Connection[Any], plan: Plan) -> dict[str, GoneSequence]:
+    """By the plan's names."""
+    of = [(column.sequence, f"{one.table}.{one.column}", place, column.target)
+          for one, column, place in _identities(plan)]  # fmt: skip
+    of += [(pg_name(plan.schema, one.target), one.table, "", "") for one in plan.counters]
+    query = (
+        "SELECT s, o, (SELECT 'sequence ' || string_agg(quote_ident(p), '.') FROM unnest(parse_ident(s)) p), "
+        "(SELECT pg_get_serial_sequence(t, c) FROM pg_attribute "
+        "WHERE attrelid = to_regclass(nullif(t, '')) AND attname = c AND NOT attisdropped) "
+        "FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) n(s, o, t, c) "
+        "WHERE to_regclass(s) IS NULL"
+    )
+    lists = [[one[place] for one in of] for place in range(4)]
+    return {sequence: GoneSequence(*more) for sequence, *more in connection.execute(query, lists)}
+
+
 def set_next_values(
     connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
 ) -> None:
     """Carries out `next_value_statements`, as few at once as the server's locks allow."""
-    for query in _together(connection, next_value_statements(plan, numbers, counters), ";"):
+    for query in _together(connection, next_value_statements(connection, plan, numbers, counters), ";"):
         connection.execute(query)
 
 
-def next_value_statements(plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]) -> list[str]:
+def next_value_statements(
+    connection: psycopg.Connection[Any], plan: Plan, numbers: Mapping[str, int], counters: Mapping[str, int]
+) -> list[str]:
     """The next value becomes max(the source's AUTO_INCREMENT, max(column) + 1), and never less than it is.
 
     `numbers` are the AUTO_INCREMENT values by the source's tables, and `counters` the next values that its
     counters give, as they are now.
 
-    A column that has reached its type's end stays there: the next insert fails, as it does in MySQL.
+    A column that has reached its type's end stays there: the next insert fails, as it does in MySQL. A
+    sequence that others have dropped is left out; `changed_since` names it.
     """
     statements = []
+    gone = gone_sequences(connection, plan)
     for identity, column, place in _identities(plan):
+        sequence = gone[column.sequence].instead if column.sequence in gone else column.sequence
+        if not sequence:
+            continue
         next_value = numbers.get(identity.table, 1) if identity.auto_increment else 1
         # Several columns may share a sequence of the target's own, so it is one statement after the other.
         rows = f"floor(max({pg_name(column.target)})::numeric) + 1", f"FROM {place}"
-        statements.append(_setval(column.sequence, next_value, *rows))
+        statements.append(_setval(sequence, next_value, *rows))
     statements += [
         _setval(pg_name(plan.schema, one.target), counters[one.table])
         for one in plan.counters
-        if one.table in counters
+        if one.table in counters and pg_name(plan.schema, one.target) not in gone
     ]
     return statements
 

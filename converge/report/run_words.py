@@ -24,6 +24,7 @@ _UNFINISHED: dict[Word, str] = {
     "interrupted": "the run was stopped before its end",
     "ready": "nothing was written",
 }
+_CHANGED = "{} not as the run has made it"
 _KINDS = {"table": "", "column": "", "view": "", "index": "indexes", "schema": ""}
 
 
@@ -50,6 +51,9 @@ def verdict_words(result: Result) -> str:
     kinds.update(one.kind for one in result.views if one.state == "not compared")
     listed = ", ".join(counted(kinds[kind], kind, more) for kind, more in _KINDS.items() if kinds[kind])
     skipped = f" · {listed} not compared" if listed else ""
+    if result.command == "cutover" and (changed := _of_schema(result).total()):
+        # Of the rows is the verdict.
+        skipped = f" · {_CHANGED.format(counted(changed, 'object'))}{skipped}"
     return f"{words}{skipped} · {missing_words(len(result.not_migrated), result.losses)}"
 
 
@@ -89,11 +93,11 @@ def _differs_words(result: Result) -> Iterator[str]:
         if _only_rejects(result):
             yield "all else is equal on both servers"
             return
-    codes = Counter(one.code for one in result.findings if one.code in OF_SCHEMA)
+    codes = _of_schema(result)
     if gone := codes.pop(Code.V115, 0):
         yield f"{counted(gone, 'table')} can no longer be compared"
     if codes:
-        yield f"{counted(codes.total(), 'object')} not as the run has made it"
+        yield _CHANGED.format(counted(codes.total(), "object"))
     if count := sum(equality(result, one).tone == "bad" for one in result.tables):
         verb = "differs" if count == 1 else "differ"
         yield f"{count:,} of {counted(len(result.tables), 'table')} {verb} from the source"
@@ -101,6 +105,10 @@ def _differs_words(result: Result) -> Iterator[str]:
         yield views_words(result.views)
     if any(check.failed for check in result.checks):
         yield checks_words(result.checks)
+
+
+def _of_schema(result: Result) -> Counter[Code]:
+    return Counter(one.code for one in result.findings if one.code in OF_SCHEMA and one.severity == "block")
 
 
 def _of_revisions(result: Result) -> str:

@@ -420,4 +420,4 @@ def _next_values(both: Compared, plan: Plan) -> list[str]:
     identities = tuple(one for one in plan.identities if one.table in names)
     numbers = next_values(both.source, sorted(one.table for one in identities if one.auto_increment))
     counters = counter_values(both.source, {one.table: one.next_value for one in plan.counters})
-    return next_value_statements(replace(plan, identities=identities), numbers, counters)
+    return next_value_statements(both.target, replace(plan, identities=identities), numbers, counters)
