@@ -214,8 +214,15 @@ def difference(was: str | None, now: str | None, ignored: Container[str] = ()) -
     changed = sorted(
         key for key in old.keys() | new.keys() if key not in ignored and old.get(key) != new.get(key)
     )
-    parts = (f"{key} was {_text(old.get(key))}, is {_text(new.get(key))}" for key in changed)
+    parts = ("{} was {}, is {}".format(key, *_texts(old.get(key), new.get(key))) for key in changed)
     return f"has changed: {'; '.join(parts)}" if changed else ""
+
+
+def _texts(*values: object) -> list[str]:
+    """Two values of a key; a switch, of which the catalog has only what is on, is on or off."""
+    if all(value is None or isinstance(value, bool) for value in values):
+        return ["on" if value else "off" for value in values]
+    return [*map(_text, values)]
 
 
 def _brief(text: str) -> str:

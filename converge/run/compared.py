@@ -289,16 +289,22 @@ class Scope:
             return f"row security may hide rows from the role {role}; one with BYPASSRLS sees all"
         return ""
 
-    def new(self, left_out: Sequence[NotCompared]) -> list[Finding]:
-        """Tables and columns that the source did not have when the run was planned: a finding for each.
+    def new(self, left_out: Sequence[NotCompared], *, come: bool) -> list[Finding]:
+        """Tables and columns that the source did not have when the run was planned: a finding for each, which
+        is a note for tables that are to `come`.
 
         Where only some tables are meant, nobody has asked for new ones.
         """
-        return [
-            Finding(Code.V124, "block", one.name, f"the source has this {one.kind}, and the run did not")
-            for one in left_out
-            if one.why.startswith(_NEW) and self.partly is None
-        ]
+        found, estimates = [], {one.name: one.rows_estimate for one in self._both.catalog.tables}
+        for one in left_out if self.partly is None else ():
+            words = f"the source has this {one.kind}, and the run did not"
+            if come and one.kind == "table" and one.why == _NEW:
+                rows = counted(estimates.get(one.name, 0), "row")
+                words = f"{one.name} is new: sync makes and fills it, {rows} by the source's estimate"
+                found.append(Finding(Code.V124, "note", one.name, words))
+            elif one.why.startswith(_NEW):
+                found.append(Finding(Code.V124, "block", one.name, words))
+        return found
 
     @property
     def partly(self) -> str | None:

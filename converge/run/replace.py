@@ -156,6 +156,8 @@ class _Script:
         self.do("BEGIN")
         for name, setting in PRINTING.items():
             self.do(f"SET LOCAL {name} = {pg_text(setting)}")
+        # Else it tells for each table that its keys are not there yet.
+        self.do("SET LOCAL client_min_messages = warning")
 
     def do(self, statement: str) -> None:
         self._tell(f"{statement.strip()};\n".encode())

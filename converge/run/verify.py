@@ -51,7 +51,8 @@ def verify(
             both = stack.enter_context(compared(source, target, options, emit))
             if repair is not None:
                 require_repairable(both, repair)
-            plan, scope = _scope(both, result)
+            dry = repair is not None and repair.catches_up and repair.on_sql is not None
+            plan, scope = _scope(both, result, come=dry and both.plan.mode == "create")
         workers.connect(source, target)
         workers.gate = gate = Gate(options.limits, both.source, emit)
         here, catalog = both.source, both.catalog
@@ -74,6 +75,8 @@ def verify(
             _compare_schema(both, result)
         if any(finding.severity == "block" for finding in result.findings):
             result.verdict = "differs"
+        elif result.verdict == "verified" and any(one.code == Code.V124 for one in result.findings):
+            result.verdict = "ready"
         if result.verdict == "differs" and any(one.unequal for one in result.tables):
             result.next_command = result.next_command or "converge verify --repair"
         if repair is None or repair.on_sql is None:
@@ -149,8 +152,9 @@ class _Comparison(Comparison):
             note_start(both.target, both.run.run, then.log, identities)
 
 
-def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
-    """The plan of what can be compared; what cannot, and by which plan, is in `result`."""
+def _scope(both: Compared, result: Result, *, come: bool) -> tuple[Plan, Scope]:
+    """The plan of what can be compared; what cannot, and by which plan, is in `result`. New tables may be to
+    `come`."""
     if both.run is None:
         missing = [one.target for one in both.plan.tables if one.target not in both.facts.names]
         if missing:
@@ -169,7 +173,7 @@ def _scope(both: Compared, result: Result) -> tuple[Plan, Scope]:
         *both.findings,
         *lost(scope.whole, elsewhere),
         *scope.gone,
-        *scope.new(result.not_compared),
+        *scope.new(result.not_compared, come=come),
     ]
     return without_idle_merges(both.target, scope.plan), scope
 

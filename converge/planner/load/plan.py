@@ -251,7 +251,7 @@ def _indexes(draft: Draft, match: Match, keys: Container[tuple[str, tuple[str, .
             _say(draft, "index", name, "", "the target has no index over these columns")
     if missing:
         message = f"indexes that the target does not have: {', '.join(missing)}"
-        hint = "\n".join(["a migration of the application", *statements])
+        hint = "\n".join([f"{'-- ' * bool(statements)}a migration of the application", *statements])
         draft.find(Code.L031, match.source.name, message, hint)
 
 
