@@ -134,10 +134,7 @@ def group_concat(t: QueryTranslator, node: exp.GroupConcat) -> Term:
     if distinct:
         collate.apart(value, t.context)
         sql = _distinct_list(t, text, pg_text(between), order, parts)
-    return Term(
-        sql, "text", collation=value.collation, explicit=value.explicit, unpadded=value.unpadded,
-        uneven=value.uneven,
-    )  # fmt: skip
+    return Term(sql, "text", collation=value.collation, explicit=value.explicit, uneven=value.uneven)
 
 
 def _distinct_list(
@@ -234,6 +231,7 @@ def group_by(t: QueryTranslator, node: exp.Select) -> str:
         check_parts(group, frozenset({"expressions"}))
         named = [t.scope.resolved(tree) for tree in group.expressions]
     elif not any(map(_has_aggregate, shown)):
+        refuse_if(node.args.get("having") is not None, "HAVING without groups: it is a WHERE of MySQL's")
         return ""
     missing = [column for tree in shown for column in _open(t, tree, named)]
     if missing and not t.covered:

@@ -213,12 +213,12 @@ def order_key(value: Term, context: Context) -> str:
         sql = _trimmed(value, sql, cuts=True)
     if collation.endswith("_bin") or collation == "binary":
         return f'{sql} COLLATE "C"'
-    context.note(f"the order of texts can differ from {collation} at punctuation and accents")
+    context.note(f"the order of texts can differ from {collation} at punctuation and letters beyond ASCII")
     if trusted:
         return sql
-    if "_0900_" in collation or "unicode" in collation:
-        return f'{sql} COLLATE "und-x-icu"'
-    return f'upper({sql} COLLATE "C")'
+    # What the collation takes for equal has one place: rank(), and what is ordered by next, go by it.
+    folded = f'upper({sql} COLLATE "C")' if ignores_case(collation) else sql
+    return f'{folded} COLLATE "und-x-icu"' if "_0900_" in collation or "unicode" in collation else folded
 
 
 def _declared(sql: str, labels: Sequence[str]) -> str:

@@ -60,14 +60,14 @@ def _shifted(t: Translator, date: exp.Expr, interval: exp.Interval, sign: str) -
     first = start.sql if whole_days else start.moment(t.context)
     sql = f"({first} {sign} {step}){'::date' if whole_days else ''}"
     result = Term(sql, "date" if whole_days else "datetime", scale=start.scale, uneven=value.kind == "text")
-    near = amount.literal is not None and called(date) in _NOW
-    if near or (sign == "-" and (amount.literal or "").isdigit()):
+    if amount.literal is not None and called(date) in _NOW:
         return result
-    # 9999-12-31 often means "for ever"; past it MySQL gives NULL.
-    inside = f"{sql} < DATE '10000-01-01'"
-    if amount.literal is None:
-        inside += f" AND {sql} >= DATE '0001-01-01'"
-    sql = f"CASE WHEN {inside} THEN {sql} END"
+    # 9999-12-31 often means "for ever", and 0001-01-01 "never"; past it MySQL gives NULL, or a year 0.
+    inside = [f"{sql} < DATE '10000-01-01'", f"{sql} >= DATE '0001-01-01'"]
+    if amount.literal is not None:
+        forward = (sign == "+") == amount.literal.isdigit()
+        inside = inside[:1] if forward else inside[1:]
+    sql = f"CASE WHEN {' AND '.join(inside)} THEN {sql} END"
     a_year = -(-_MOST[unit] // 10_000)
     if amount.literal is None and amount.bound > 4700 * a_year:
         # PostgreSQL's own calendar ends 4,713 years before the year 1, long after MySQL's.

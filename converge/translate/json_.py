@@ -51,7 +51,7 @@ def _unquote(t: Translator, value: Term) -> Term:
     sql = (
         f"CASE jsonb_typeof({value.sql}) WHEN 'string' THEN {value.sql} #>> '{{}}' ELSE {value.sql}::text END"
     )
-    return Term(sql, "text", collation="utf8mb4_bin", unpadded=True)
+    return Term(sql, "text", collation="utf8mb4_bin")
 
 
 @function("json_valid", 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.parsers.mysql import MySQLParser
 
@@ -23,6 +23,12 @@ class _Parser(MySQLParser):
     FUNCTIONS = {}
     FUNCTION_PARSERS = {name: MySQLParser.FUNCTION_PARSERS[name] for name in _GRAMMAR}
     NO_PAREN_FUNCTION_PARSERS = {"CASE": MySQLParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+
+    def _parse_escape(self, this: exp.Expr | None) -> exp.Expr | None:
+        """With what MySQL prints before the character: ESCAPE _utf8mb4'|'."""
+        if not self._match(TokenType.ESCAPE):
+            return this
+        return self.expression(exp.Escape(this=this, expression=self._parse_primary()))
 
 
 class ConvergeMySQL(MySQL):
@@ -48,9 +54,11 @@ def parse_query(text: str) -> exp.Expr:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         tree = _with_units(sqlglot.parse_one(text, read=ConvergeMySQL))
+    except sqlglot.errors.ParseError as error:
+        found = error.errors[0]
+        raise Untranslatable(f"it cannot be parsed at {found['highlight']}{found['end_context']}") from error
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        lines = str(error).splitlines()
-        raise Untranslatable(f"it cannot be parsed: {lines[0] if lines else 'too deep'}") from error
+        raise Untranslatable("it cannot be parsed") from error
     _refuse_chains(tree)
     return tree
 
@@ -75,8 +83,10 @@ def _refuse_chains(tree: exp.Expr) -> None:
 
 
 def _with_units(tree: exp.Expr) -> exp.Expr:
-    """The unit of TIMESTAMPDIFF is a word of the language, not a column."""
+    """The unit of TIMESTAMPDIFF is a word of the language, not a column; the names that MySQL 9.7 prints with
+    arguments, as in md5(`t`.`s` AS `s`), say nothing."""
     for call in tree.find_all(exp.Anonymous):
+        call.set("expressions", [one.unalias() for one in call.expressions])
         if str(call.this).lower() == "timestampdiff" and isinstance(call.expressions[0], exp.Column):
             call.expressions[0].replace(exp.var(call.expressions[0].name))
     return tree

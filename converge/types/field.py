@@ -65,9 +65,10 @@ class Field:
         """Expressions of the value, or of what stands for one of more than `most` bytes."""
         most = self.longest or most
         value = self.source_value
-        # Characters, as PostgreSQL's, also of a text in bytes: the same value has the same stand-in.
+        # Characters, as PostgreSQL's, also of a text in bytes: the same value has the same stand-in. MD5() of
+        # MySQL 9.6 takes no numbers.
         beginning = f"LEFT(CONVERT({value} USING utf8mb4),40)"
-        parts = (my_text(_MARK), f"MD5({value})", "' '", f"LENGTH({value})", "' '", beginning)
+        parts = (my_text(_MARK), f"MD5(CONCAT({value}))", "' '", f"LENGTH({value})", "' '", beginning)
         # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
         stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
         here = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
