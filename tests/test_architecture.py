@@ -33,5 +33,6 @@ def test_no_two_files_of_tests_make_a_role_of_the_same_name() -> None:
     """Files share the servers, in an order of their own, and a role belongs to a whole server."""
     made: dict[str, str] = {}
     for file in Path(__file__).parent.glob("test_*.py"):
-        for kind, name in re.findall(r"CREATE (ROLE|USER) (?!IF\b)([a-z_]+)", file.read_text("utf-8")):
+        text = file.read_text("utf-8")
+        for kind, name in re.findall(r"CREATE (ROLE|USER) (?:IF NOT EXISTS )?['\"`]?([a-z_]+)", text):
             assert made.setdefault(f"{kind} {name}", file.name) == file.name, name

@@ -61,10 +61,13 @@ def test_a_source_that_stood_still_is_not_compared_again(pair: tuple[str, str]) 
 def test_without_a_known_position_everything_is_compared_again(pair: tuple[str, str]) -> None:
     source, target = pair
     name = source.rpartition("/")[2]
-    mysql(source, f"CREATE USER IF NOT EXISTS reader@'%%'; GRANT SELECT ON {name}.* TO reader@'%%'")
-    plain = source.replace("root@", "reader@")
-    postgres(target, "UPDATE converge.run SET source = replace(source, 'root', 'reader')")
-    ran = converge("migrate", "--source", plain, "--target", target, "--resume", "--json")
+    mysql(source, f"CREATE USER may_only_select@'%'; GRANT SELECT ON {name}.* TO may_only_select@'%'")
+    plain = source.replace("root@", "may_only_select@")
+    postgres(target, "UPDATE converge.run SET source = replace(source, 'root', 'may_only_select')")
+    try:
+        ran = converge("migrate", "--source", plain, "--target", target, "--resume", "--json")
+    finally:
+        mysql(source, "DROP USER may_only_select@'%'")
     assert (ran.code, ran.json["verdict"]) == (0, "verified"), ran.err
     assert ran.json["snapshot"] == "quiet"
     (message,) = _found(ran.json)
