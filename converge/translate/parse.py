@@ -54,11 +54,9 @@ def parse_query(text: str) -> exp.Expr:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         tree = _with_units(sqlglot.parse_one(text, read=ConvergeMySQL))
-    except sqlglot.errors.ParseError as error:
-        found = error.errors[0]
-        raise Untranslatable(f"it cannot be parsed at {found['highlight']}{found['end_context']}") from error
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise Untranslatable("it cannot be parsed") from error
+        places = [f" at {one['highlight']}{one['end_context']}" for one in getattr(error, "errors", ())]
+        raise Untranslatable(f"it cannot be parsed{places[0] if places else ''}") from error
     _refuse_chains(tree)
     return tree
 

@@ -17,6 +17,8 @@ from converge.model.quote import my_text, pg_text
 
 _NUMERALS = "0123456789.eE+-"
 # Begins what stands for a long value. A value that begins like this is only shown in another way.
+_WHOLE = 2**31 - 1
+"""Characters of LEFT() that leave any text as it is."""
 _MARK = "\U0010fffe long value "
 _CUT = "\U0010fffe longer than the source's max_allowed_packet"
 """Stands for a value that the source cannot give, and is equal to none."""
@@ -66,9 +68,9 @@ class Field:
         most = self.longest or most
         value = self.source_value
         # Characters, as PostgreSQL's, also of a text in bytes: the same value has the same stand-in. MD5() of
-        # MySQL 9.6 takes no numbers.
+        # MySQL 9.6 takes no numbers, and CONCAT() gives nothing as long as a packet.
         beginning = f"LEFT(CONVERT({value} USING utf8mb4),40)"
-        parts = (my_text(_MARK), f"MD5(CONCAT({value}))", "' '", f"LENGTH({value})", "' '", beginning)
+        parts = (my_text(_MARK), f"MD5(LEFT({value},{_WHOLE}))", "' '", f"LENGTH({value})", "' '", beginning)
         # As bytes: MySQL 8.0.15 finds no collation for some of these side by side.
         stand_in = ",".join(f"CAST({part} AS BINARY)" for part in parts)
         here = f"IF(LENGTH({value})>{most},CONCAT({stand_in}),CAST(CONCAT({value}) AS BINARY))"
