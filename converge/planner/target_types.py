@@ -151,15 +151,17 @@ def _like(decided: Decision) -> Collation:
     return found
 
 
+def make_collation(quoted: str, like: Collation) -> str:
+    """The statement that makes a collation of the target which compares as this one of MySQL's does."""
+    options = f"provider = icu, locale = {pg_text(like.locale)}, deterministic = false"
+    return f"CREATE COLLATION IF NOT EXISTS {quoted} ({options})"
+
+
 def _own_collation(draft: Draft, name: str, like: Collation) -> str:
     """The quoted name of a collation of the target that compares as MySQL's does."""
     quoted = draft.own(name)
     # It means the same in every run and may serve other tables, so one that is there is used, and it stays.
-    sql = (
-        f"CREATE COLLATION IF NOT EXISTS {quoted} "
-        f"(provider = icu, locale = {pg_text(like.locale)}, deterministic = false)"
-    )
-    if draft.share(name, sql, "a map wants texts compared as in the source"):
+    if draft.share(name, make_collation(quoted, like), "a map wants texts compared as in the source"):
         draft.loose[quoted] = like.locale
         if like.note:
             draft.find(Code.P037, name, like.note)

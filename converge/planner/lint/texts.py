@@ -10,12 +10,12 @@ from converge.codes import Code
 from converge.mapping.collations import counterpart, ignored, ignores_case
 from converge.model.catalog import Column, Table
 from converge.model.evidence import Count, Search
-from converge.model.quote import my_name, pg_name, pg_text
+from converge.model.quote import my_name, pg_name
 from converge.model.words import counted, said
 from converge.planner.draft import Draft
 from converge.planner.keys import BTREE_BYTES, longest_entry
 from converge.planner.lint.retype import joined, patterned, retype, users
-from converge.planner.target_types import by_bytes
+from converge.planner.target_types import by_bytes, make_collation
 from converge.types import TEXTUAL, family_of
 
 _USES = ("primary key", "unique", "foreign key", "index")
@@ -201,8 +201,7 @@ def _icu(draft: Draft, table: Table, column: str, collation: str) -> Iterator[st
     """The collation that a map's `collation = "source"` makes, and the column with it."""
     like, own = counterpart(collation), pg_name(draft.schema, collation)
     if like is not None:
-        options = f"provider = icu, locale = {pg_text(like.locale)}, deterministic = false"
-        yield f"CREATE COLLATION IF NOT EXISTS {own} ({options});"
+        yield f"{make_collation(own, like)};"
         yield retype(draft, table, column, f"text COLLATE {own}", patterned(draft, table, column))
 
 
