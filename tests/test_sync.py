@@ -16,6 +16,8 @@ from judge import compare
 from support import Ran, begun, converge, migrated, mysql, postgres, soon
 from test_resume import CHANGES, SOURCE
 
+from converge import sync as sync_
+from converge.model.event import Event, PhaseStarted
 from converge.model.result import Result
 from converge.report.run import run_text
 
@@ -327,3 +329,38 @@ def test_new_tables_take_no_name_and_no_place_of_others(databases: tuple[str, st
     mysql(source, "DROP TABLE a")
     ran = sync(pair)
     assert (ran.code, _said(ran, "V115")) == (1, "cannot be compared: the source no longer has the table")
+
+
+def test_the_last_proof_sees_what_others_do_meanwhile(databases: tuple[str, str]) -> None:
+    """It digests the rows that were written since the first pass, and counts all: see `Comparison.since`."""
+    source, target = migrated(
+        databases,
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9));"
+        "CREATE TABLE keyless (v VARCHAR(9));"
+        "INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+        "SELECT i, i FROM n; INSERT INTO keyless SELECT v FROM t",
+    )
+    mysql(source, "SET sql_log_bin = 0; DELETE FROM t WHERE id < 9; UPDATE keyless SET v = 'new' WHERE v = 5")
+
+    def meanwhile(statements: str) -> Result:
+        def act(event: Event) -> None:
+            if isinstance(event, PhaseStarted) and event.name == "verify":
+                for statement in statements.split(";"):
+                    postgres(target, statement)
+
+        return sync_(source, target, on_event=act)
+
+    moved = "VACUUM FULL t; DELETE FROM keyless WHERE v = '7'; INSERT INTO keyless VALUES ('7')"
+    ran = meanwhile(moved)
+    assert (ran.verdict, postgres(target, "SELECT count(*) FROM t")) == ("verified", [(892,)])
+    assert compare(source, target).equal
+    unseen = {
+        "DELETE FROM t WHERE id = 40": {"id=40"},
+        "UPDATE t SET v = 'x' WHERE id = 40": {"id=40"},
+        "DELETE FROM keyless WHERE v = '20'; INSERT INTO keyless VALUES ('x')": {"(1 row)"},
+        "DELETE FROM t WHERE id = 50; INSERT INTO t VALUES (5, '5')": {"id=5", "id=50"},
+    }
+    for statements, keys in unseen.items():
+        ran = meanwhile(statements)
+        assert ran.verdict == "differs", statements
+        assert {one.key for one in ran.differences if one.table in statements} >= keys, statements

@@ -211,6 +211,8 @@ class Repaired:
     """All that are deleted, as the next one."""
     come: int = 0
     """All that are copied."""
+    gone_sum: int = 0
+    """Of the digests of the rows that are deleted."""
 
     def __str__(self) -> str:
         words = ("inserted", "replaced", "deleted", "kept", "overwritten")

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from converge.model.plan import ColumnPlan, TablePlan
-from converge.model.quote import pg_name
+from converge.model.quote import pg_name, pg_text
 from converge.postgres.saved import kept_table
 
 _OTHER_TYPES = (
@@ -75,9 +75,19 @@ def rows_of(schema: str, table: TablePlan) -> str:
     return f"(SELECT ctid,xmin,* FROM {name} AS own WHERE NOT EXISTS ({kept})) AS own"
 
 
-def digest_query(schema: str, table: TablePlan, condition: str) -> str:
-    """SELECT rows, sum over the rows of a WHERE clause."""
-    return f"SELECT count(*),sum({number(row_digest(table))}) FROM {rows_of(schema, table)}{condition}"
+def digest_query(schema: str, table: TablePlan, condition: str, since: str = "") -> str:
+    """SELECT rows, sum over the rows of a WHERE clause; the sum of those alone that were written `since`.
+
+    A row whose xmin is too old to be compared counts among these: no row that is written since is missing.
+    """
+    new = f" FILTER (WHERE age(xmin)<=(SELECT age({pg_text(since)}::xid)))" if since else ""
+    return f"SELECT count(*),sum({number(row_digest(table))}){new} FROM {rows_of(schema, table)}{condition}"
+
+
+def oldest_at_work(connection: psycopg.Connection[Any]) -> str:
+    """The oldest transaction that has not ended: what a query does not see yet has its number or a later one."""
+    ((xid,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
+    return str(xid)
 
 
 def no_digest(connection: psycopg.Connection[Any], schema: str, table: TablePlan) -> str:

@@ -76,12 +76,15 @@ def take_snapshot(
     return taken, require_schema
 
 
-def digest_task(schema: str, table: TablePlan, here: str | None, there: str | None) -> DigestTask:
-    """Sums up the digests of the rows of two WHERE clauses; None where a side is not asked."""
+def digest_task(
+    schema: str, table: TablePlan, here: str | None, there: str | None, since: str = ""
+) -> DigestTask:
+    """Sums up the digests of the rows of two WHERE clauses; None where a side is not asked. Of the target's
+    rows those that were written `since`, where that is told."""
     return DigestTask(
         table.source,
         "" if here is None else source_digest(table, here),
-        "" if there is None else target_digest(schema, table, there),
+        "" if there is None else target_digest(schema, table, there, since),
         uncut=any(change.trap == "using" for column in table.columns for change in column.changes),
     )
 
@@ -139,7 +142,10 @@ class Proof:
     tell: Tell | None = None
     """Gets every row that differs; `result` has the first of each table."""
     known: Mapping[str, Digest] = field(default_factory=dict)
-    """Sums of the source's tables under this very snapshot: of these only the target is asked."""
+    """Sums of the source's tables under this very snapshot: of these only the target is asked; of the rows
+    of the target, too, that are older than `since`."""
+    since: str = ""
+    """A transaction of the target, where `known` has the older rows."""
     still: Container[str] = frozenset()
     """Tables that are `held_still`."""
     totals: dict[str, Digest] = field(default_factory=dict)
@@ -226,10 +232,11 @@ class Proof:
         )
 
     def _digests(self, table: TablePlan, pages: int) -> Iterator[DigestTask]:
-        ranges = () if table.source in self.known else self.ranges[table.source]
+        known = table.source in self.known
+        ranges = () if known else self.ranges[table.source]
         for part, page in zip_longest(ranges, page_ranges(pages)):
             here = None if part is None else where(table.key, part)
-            yield digest_task(self.plan.schema, table, here, page)
+            yield digest_task(self.plan.schema, table, here, page, self.since if known else "")
         if len(ranges) > 1:
             yield count_task(table)
 

@@ -112,13 +112,18 @@ class Comparison:
     result: Result
     emit: Sink
     known: dict[str, Digest]
-    """The source's sums, by table, where the last proof need not ask for them again."""
+    """Sums, by table, where the last proof need not ask for them again: of the source, and of the target's
+    rows that are older than `since` and stay. These are counted again."""
+    since: str
+    """The oldest transaction of the target that was at work when its rows were read."""
 
     def know(self, sums: Iterable[Digest]) -> None:
-        """Keeps the source's side of these sums, of the tables that a snapshot holds still."""
+        """Keeps the sums of the tables that a snapshot of the source holds still."""
         still = held_still(self.both.catalog)
         self.known |= {
-            one.table: replace(one, target_rows=0, target_sum=0) for one in sums if one.table in still
+            one.table: replace(one, target_rows=0, target_sum=one.target_sum if self.since else 0)
+            for one in sums
+            if one.table in still
         }
 
 
@@ -210,8 +215,12 @@ class _Rows:
                     on.emit(Advanced("compare", answer.table))
         # Before rows of the target go that the source has, in none of its ranges.
         require_all_rows(self._sums.values(), held_still(on.both.catalog, on.result.snapshot))
-        # The proof counts what policies change, too.
-        on.know(one for name, one in self._sums.items() if not change_counts(on.plan.table(name)))
+        on.know(
+            replace(one, target_sum=one.target_sum - found[name].gone_sum)
+            for name, one in self._sums.items()
+            # The proof counts what policies change, too.
+            if not change_counts(on.plan.table(name))
+        )
         return found
 
     def _tasks(self) -> Iterator[RecordsTask | FindTask | DigestTask | None]:

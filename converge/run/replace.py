@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from converge.mysql.connect import WatchedConnection
 from converge.mysql.rows import READ_BYTES, marked, select_text, stream
 from converge.postgres.connect import PRINTING
 from converge.postgres.copy import copy_statement, encode, write
+from converge.postgres.digest import number as as_number
+from converge.postgres.digest import row_digest, rows_of
 from converge.postgres.errors import explain, is_of_value
 from converge.postgres.saved import kept_table
 from converge.run.relation import identities_at_once, identity_digests, of_table, row_digests
@@ -66,14 +69,15 @@ def choose(target: psycopg.Connection[Any], task: FindTask, differing: Iterator[
     the source has others of the same key. Raises BlockedError where rows are no longer what was compared.
     """
     table, keyed, ours = task.table, bool(task.table.keys), {*task.writers}
-    done = dict.fromkeys(("inserted", "replaced", "deleted", "kept", "overwritten", "gone", "come"), 0)
+    done = {one.name: 0 for one in fields(Repaired) if one.name != "table"}
     moved = 0
     with Path(task.file).open("w", encoding="ascii") as file:
         while batch := list(islice(differing, _PLACES)):
             versions = _versions(target, task, [place for one in batch for place in one.places])
             for one in batch:
                 here, there = one.rows, len(one.places)
-                written = [versions.get((place, one.digest), "") for place in one.places]
+                found = [versions.get((place, one.digest), ("", 0)) for place in one.places]
+                written = [xid for xid, _ in found]
                 moved += not all(written)
                 others = not ours.issuperset(written)
                 changed = task.keeps_changed and keyed and here and there
@@ -86,6 +90,7 @@ def choose(target: psycopg.Connection[Any], task: FindTask, differing: Iterator[
                 done["replaced"] += min(here, there) if keyed else 0
                 done["overwritten"] += bool(others and here and keyed)
                 done["gone"] += there
+                done["gone_sum"] += sum(number for _, number in found)
                 done["come"] += here
                 rows = zip(one.places, written, strict=True) if there else [("\\N", "\\N")]
                 file.writelines(f"{one.digest}\t{here}\t{place}\t{xid}\n" for place, xid in rows)
@@ -101,16 +106,15 @@ def choose(target: psycopg.Connection[Any], task: FindTask, differing: Iterator[
 
 def _versions(
     target: psycopg.Connection[Any], task: FindTask, places: Sequence[str]
-) -> dict[tuple[str, str], str]:
-    """By place and digest, the transactions that have written these rows."""
+) -> dict[tuple[str, str], tuple[str, int]]:
+    """By place and digest of these rows, the transactions that have written them, and the numbers that they
+    add to the table's sum."""
+    digest, number = _digests(task.schema, task.table)[1], as_number(row_digest(task.table))
+    query = f"SELECT ctid::text,{digest},xmin::text,{number} FROM {rows_of(task.schema, task.table)}"
     # A query with parameters reads % as their beginning.
-    digest, name = (
-        text.replace("%", "%%")
-        for text in (_digests(task.schema, task.table)[1], of_table(task.schema, task.table).target)
-    )
-    query = f"SELECT ctid::text,{digest},xmin::text FROM {name} WHERE ctid = ANY (%s::tid[])"
+    query = query.replace("%", "%%") + " WHERE ctid = ANY (%s::tid[])"
     rows = target.execute(query.encode(), (list(places),))
-    return {(place, digest): xid for place, digest, xid in rows}
+    return {(place, digest): (xid, number) for place, digest, xid, number in rows}
 
 
 def _digests(schema: str, table: TablePlan) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """`sync`: the target of a finished run is made equal to the source again, by `run.repair`.
 
-All rows are compared in a new snapshot, those that differ are replaced in one transaction, and all are
-compared again. So a verified target is never worse than before, whatever the source has come to hold.
+All rows are compared in a new snapshot, those that differ are replaced in one transaction, and the sums of
+both sides are compared: of the target's rows those are digested that were written since, and all are counted.
+So a verified target is never worse than before, whatever the source has come to hold.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from converge.model.result import NotCompared, Result, TableResult
 from converge.model.words import said
 from converge.mysql.chunks import cut
 from converge.mysql.snapshot import Snapshot, hold_schema, read_identities
+from converge.postgres.digest import oldest_at_work
 from converge.postgres.following import note_start, read_following
 from converge.postgres.history import record_verification
 from converge.postgres.made import changed_since, too_low, validate_keys
@@ -63,7 +64,7 @@ def verify(
             result.findings.insert(0, moved)
         hold_schema(here)
         ranges = {table.source: list(cut(here, table.extent)) for table in plan.tables}
-        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, require_schema, level)
+        comparison = _Comparison(both, plan, workers, ranges, result, emit, {}, "", require_schema, level)
         if repair is None:
             comparison.prove(tell)
         elif repair.catches_up:
@@ -97,7 +98,7 @@ class _Comparison(Comparison):
         tables = {t.source: TableResult(t.source, f"{plan.schema}.{t.target}") for t in self.both.plan.tables}
         proof = Proof(
             plan, self.workers, self.both.source, self.both.target, self.ranges, self.level, result,
-            self.emit, tables, tell, self.known, held_still(self.both.catalog, result.snapshot),
+            self.emit, tables, tell, self.known, self.since, held_still(self.both.catalog, result.snapshot),
         )  # fmt: skip
         proof.prove()
         self.require_schema()
@@ -127,6 +128,7 @@ class _Comparison(Comparison):
 
     def catch_up(self, target: Endpoint, repair: Repair, then: Snapshot) -> None:
         """Repairs what differs of all tables, compares, and looks at the source once more."""
+        self.since = oldest_at_work(self.both.target)
         found = carry_out(self, target, dict.fromkeys(self.ranges, 0), repair)
         if repair.on_sql is None:
             self.prove().look_back(then)

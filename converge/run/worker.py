@@ -183,9 +183,10 @@ class Worker:
         return choose(self.target, task, drill.differing())
 
     def records(self, task: RecordsTask) -> Digest:
-        """Adds the digests of a range of rows to the table's files; sums those of the source."""
-        rows, total = Parts(task.folder, task.parts).add(*records(self.source, self.target, task))
-        return Digest(task.table.source, rows, total)
+        """Adds the digests of a range of rows to the table's files, and sums them."""
+        side, blocks = records(self.source, self.target, task)
+        sums = Parts(task.folder, task.parts).add(side, blocks)
+        return Digest(task.table.source, *(sums if side == 0 else (0, 0, *sums)))
 
     def fetch(self, task: FetchTask) -> Fetched:
         """Reads the source's rows that are to come."""
