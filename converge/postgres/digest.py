@@ -85,7 +85,7 @@ def digest_query(schema: str, table: TablePlan, condition: str, since: str = "")
 
 
 def oldest_at_work(connection: psycopg.Connection[Any]) -> str:
-    """The oldest transaction that has not ended: what a query does not see yet has its number or a later one."""
+    """The oldest transaction that has not ended: what no query sees yet has its number, or a later one."""
     ((xid,),) = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
     return str(xid)
 
