@@ -303,6 +303,17 @@ def test_a_hint_for_nulls_can_be_pasted(databases: tuple[str, str], tmp_path: Pa
     assert postgres(target, "SELECT t FROM n") == [("other",)]
 
 
+def test_a_null_for_a_not_null_target_is_not_too_long(databases: tuple[str, str]) -> None:
+    """Found with Mattermost's PropertyValues."""
+    source, target = databases
+    mysql(source, "CREATE TABLE n (id INT PRIMARY KEY, doc JSON, scan LONGBLOB)")
+    mysql(source, "INSERT INTO n (id) VALUES (1)")
+    postgres(target, "CREATE TABLE n (id int PRIMARY KEY, doc jsonb NOT NULL, scan bytea NOT NULL)")
+    findings = plan(source, target).json["findings"]
+    blocks = {(one["code"], one["object"]) for one in findings if one["severity"] == "block"}
+    assert blocks == {("L006", "n.doc"), ("L006", "n.scan")}
+
+
 def test_materialized_views_are_refreshed(databases: tuple[str, str]) -> None:
     """Each after those that it reads, of another schema too; one without rows, or of other tables, stays."""
     source, target = databases

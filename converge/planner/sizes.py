@@ -148,8 +148,9 @@ def _long(draft: Draft, table: Table) -> list[tuple[Column, Length]]:
         length = given.length or Length(f"LENGTH({given.read})")
         # A text that the server cannot make is longer than a packet.
         size = f"IFNULL({length.bytes},{draft.catalog.max_packet})"
-        if null := decided.value.is_null:
-            size = f"IF({null},0,{size})"
+        # The column may be NULL where the target's, by which the load decides, may not.
+        null = decided.value.is_null or f"{my_name(column.name)} IS NULL"
+        size = f"IF({null},0,{size})"
         found.append((column, Length(size, length.escapes)))
     return found
 

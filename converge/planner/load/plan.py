@@ -201,7 +201,7 @@ def _note_objects(draft: Draft, loading: Loading) -> None:
         if loaded.intersection(tables):
             draft.find(Code.L150, name, "is a materialized view of loaded tables: it is refreshed")
             sql = f"REFRESH MATERIALIZED VIEW {name}"
-            draft.do("refresh", name, sql, "its rows are of before the load", optional=True)
+            draft.do("refresh", name, sql, "the refresh of rows from before the load", optional=True)
     for view in draft.catalog.views:
         there = view.name in loading.existing.views
         _say(draft, "view", view.name, view.name if there else "", "the target has its own views")
